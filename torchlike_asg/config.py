@@ -1,0 +1,22 @@
+"""Switches of the whole package. Set them as attributes: ``torchlike_asg.config.eager = True``."""
+
+from __future__ import annotations
+
+import os
+
+#: Run every operation as soon as it is recorded, one at a time, through the NumPy references (for hunting a NaN).
+eager = False
+#: Draw dropout masks with the counter-based generator instead of PyTorch's Mersenne Twister stream.
+fused_random = False
+#: Plans kept per thread before the least recently used one is dropped.
+max_plans = 512
+#: Graph nodes kept before unused ones are compacted away.
+max_nodes = 400_000
+#: Check the graph after every compiler pass (slow; the test suite turns it on).
+lint = False
+#: Check every computed value for NaN and report the operation that made the first one (see autograd.detect_anomaly).
+detect_anomaly = False
+#: Print a warning when one program of a script was compiled for more than this many different shapes.
+recompile_warning = 8
+#: Threads one operation may use on the CPU (`set_num_threads`).
+threads = os.cpu_count() or 1

@@ -1,0 +1,89 @@
+"""Device strings and objects: ``"cpu"``, ``"wgpu"``, ``"wgpu:1"``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+__all__ = ["device"]
+
+KINDS = ("cpu", "wgpu", "meta")
+_FOREIGN = ("cuda", "mps", "xpu", "hip", "xla", "hpu", "mtia")
+
+
+class device:
+    """Where a tensor lives. ``device("wgpu:1")``, ``device("wgpu", 1)`` and ``device(other)`` are accepted; compared by value."""
+
+    __slots__ = ("type", "index")
+
+    type: str
+    index: int | None
+
+    def __new__(cls, type: Any = None, index: int | None = None) -> device:
+        if isinstance(type, device):
+            return type
+        if isinstance(type, int):
+            type, index = "wgpu", type
+        if not isinstance(type, str):
+            raise TypeError(f"device(): argument 'type' must be str, not {type.__class__.__name__}")
+        kind, _, number = type.partition(":")
+        if number:
+            if index is not None or not number.isdigit():
+                raise RuntimeError(
+                    f"Invalid device string: '{type}'"
+                    if index is None
+                    else f"type (string) must not include an index because index was passed explicitly: {type}"
+                )
+            index = int(number)
+        if kind in _FOREIGN:
+            return _foreign(kind, index)
+        if kind not in KINDS:
+            raise RuntimeError(f"Expected one of cpu, wgpu device type at start of device string: {kind}")
+        return _intern(kind, index)
+
+    def __repr__(self) -> str:
+        return f"device(type='{self.type}'" + (f", index={self.index})" if self.index is not None else ")")
+
+    def __str__(self) -> str:
+        return self.type if self.index is None else f"{self.type}:{self.index}"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, device) and self.type == other.type and self.index == other.index
+
+    def __hash__(self) -> int:
+        return hash((self.type, self.index))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return device, (self.type, self.index)
+
+
+_interned: dict[tuple[str, int | None], device] = {}
+
+
+def _intern(kind: str, index: int | None) -> device:
+    d = _interned.get((kind, index))
+    if d is None:
+        d = object.__new__(device)
+        d.type, d.index = kind, index
+        d = _interned.setdefault((kind, index), d)
+    return d
+
+
+def _foreign(kind: str, index: int | None) -> device:
+    """A device of PyTorch's that this package does not drive: the object exists (scripts build it behind a test), using it raises."""
+    return _intern(kind, index)
+
+
+cpu = device("cpu")
+
+
+def check(d: device) -> device:
+    """`d`, if tensors can live there; else the error a user should see."""
+    if d.type in _FOREIGN:
+        raise RuntimeError(
+            f"torchlike_asg is not compiled with {d.type.upper()} support: use device='cpu' (or 'wgpu' for a GPU through wgpu)"
+        )
+    if d.type == "wgpu":
+        raise NotImplementedError("the wgpu device is not available in this version: use device='cpu'")
+    if d.type == "meta":
+        raise NotImplementedError("the meta device is not supported: use device='cpu'")
+    return d

@@ -1,0 +1,168 @@
+"""Element types: PyTorch's names, how each is stored in a NumPy buffer, and PyTorch's promotion rules.
+
+``bfloat16`` has no NumPy counterpart: it is stored as ``uint16`` (the upper half of the float32 bits) and
+computed in float32, see :func:`load` and :func:`store`. ``float16`` is stored natively and computed in float32.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+__all__ = ["dtype", "finfo", "iinfo", "promote_types"]
+
+
+class dtype:
+    """An element type. Instances are singletons, compared by identity; ``repr`` is ``torch.float32`` as in PyTorch."""
+
+    __slots__ = ("name", "short", "storage", "compute", "itemsize", "category", "rank", "is_floating_point", "is_complex", "is_signed")
+
+    name: str
+    short: str
+    storage: np.dtype[Any]
+    compute: np.dtype[Any]
+    itemsize: int
+    category: int
+    rank: int
+    is_floating_point: bool
+    is_complex: bool
+    is_signed: bool
+
+    def __init__(self, name: str, short: str, storage: Any, compute: Any, category: int, rank: int) -> None:
+        self.name, self.short, self.category, self.rank = name, short, category, rank
+        self.storage, self.compute = np.dtype(storage), np.dtype(compute)
+        self.itemsize = self.storage.itemsize
+        self.is_floating_point, self.is_complex = category == FLOAT, category == COMPLEX
+        self.is_signed = category >= FLOAT or (category == INTEGER and self.storage.kind == "i")
+
+    def __repr__(self) -> str:
+        return f"torch.{self.name}"
+
+    def __reduce__(self) -> str:
+        return "bool_" if self is bool_ else self.name  # where this module keeps it
+
+    def __copy__(self) -> dtype:
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> dtype:
+        return self
+
+    def to_complex(self) -> dtype:
+        return complex128 if self is float64 else complex64
+
+    def to_real(self) -> dtype:
+        return float64 if self in (complex128, float64) else self if self.is_floating_point else float32
+
+
+BOOLEAN, INTEGER, FLOAT, COMPLEX = range(4)  # promotion categories, weakest first
+
+bool_ = dtype("bool", "b8", np.bool_, np.bool_, BOOLEAN, 0)
+uint8 = dtype("uint8", "u8", np.uint8, np.uint8, INTEGER, 1)
+int8 = dtype("int8", "i8", np.int8, np.int8, INTEGER, 1)
+int16 = dtype("int16", "i16", np.int16, np.int16, INTEGER, 2)
+int32 = dtype("int32", "i32", np.int32, np.int32, INTEGER, 3)
+int64 = dtype("int64", "i64", np.int64, np.int64, INTEGER, 4)
+float16 = dtype("float16", "f16", np.float16, np.float32, FLOAT, 5)
+bfloat16 = dtype("bfloat16", "bf16", np.uint16, np.float32, FLOAT, 5)
+float32 = dtype("float32", "f32", np.float32, np.float32, FLOAT, 6)
+float64 = dtype("float64", "f64", np.float64, np.float64, FLOAT, 7)
+complex64 = dtype("complex64", "c64", np.complex64, np.complex64, COMPLEX, 8)
+complex128 = dtype("complex128", "c128", np.complex128, np.complex128, COMPLEX, 9)
+
+ALL = (bool_, uint8, int8, int16, int32, int64, float16, bfloat16, float32, float64, complex64, complex128)
+BY_NAME = {d.name: d for d in ALL} | {"double": float64, "float": float32, "half": float16, "long": int64, "int": int32, "short": int16}
+BY_SHORT = {d.short: d for d in ALL}
+_FROM_NUMPY = {d.storage: d for d in ALL if d is not bfloat16}
+
+
+def from_numpy(d: Any) -> dtype:
+    """The element type that stores NumPy dtype `d`; raises TypeError for types PyTorch has no counterpart of."""
+    found = _FROM_NUMPY.get(np.dtype(d))
+    if found is None:
+        raise TypeError(
+            f"can't convert np.ndarray of type {np.dtype(d)}. The only supported types are: float64, float32, float16, "
+            "complex64, complex128, int64, int32, int16, int8, uint8, and bool."
+        )
+    return found
+
+
+def load(buffer: np.ndarray[Any, Any], d: dtype) -> np.ndarray[Any, Any]:
+    """Stored elements -> an array one can compute with or show (bfloat16 bits become float32; others unchanged, no copy)."""
+    if d is bfloat16:
+        return (buffer.astype(np.uint32) << np.uint32(16)).view(np.float32)
+    return buffer
+
+
+def store(values: Any, d: dtype) -> np.ndarray[Any, Any]:
+    """Values of any NumPy type -> stored elements of `d`. bfloat16 rounds to nearest even and keeps NaN."""
+    if d is not bfloat16:
+        if values.__class__ is np.ndarray and values.dtype == d.storage:
+            return values  # type: ignore[no-any-return]
+        with np.errstate(invalid="ignore", over="ignore"):
+            return np.asarray(values).astype(d.storage, copy=False)
+    exact = np.asarray(values, np.float32)
+    bits = exact.view(np.uint32)
+    rounded = (bits + np.uint32(0x7FFF) + ((bits >> np.uint32(16)) & np.uint32(1))) >> np.uint32(16)
+    return np.where(np.isnan(exact), np.uint32(0x7FC0), rounded).astype(np.uint16)
+
+
+def promote_types(a: dtype, b: dtype) -> dtype:
+    """The smallest type both convert to, by PyTorch's lattice."""
+    if a is b:
+        return a
+    if a.category != b.category:
+        low, high = (a, b) if a.category < b.category else (b, a)
+        return complex128 if high is complex64 and low is float64 else high
+    if a.category == INTEGER and uint8 in (a, b):
+        other = b if a is uint8 else a
+        return int16 if other is int8 else other
+    if {a, b} == {float16, bfloat16}:
+        return float32
+    return a if a.rank > b.rank else b
+
+
+_default = float32
+
+
+def get_default_dtype() -> dtype:
+    return _default
+
+
+def set_default_dtype(d: dtype) -> None:
+    global _default
+    if not isinstance(d, dtype) or not d.is_floating_point:
+        raise TypeError("only floating-point types are supported as the default type")
+    _default = d
+
+
+class finfo:
+    """Limits of a floating-point type: ``bits, eps, max, min, tiny, smallest_normal, resolution``."""
+
+    def __init__(self, type: dtype | None = None) -> None:
+        d = _default if type is None else type
+        if not d.is_floating_point:
+            raise TypeError("torch.finfo() requires a floating point input type. Use torch.iinfo to handle 'torch.iinfo'")
+        self.dtype, self.bits = d.name, d.itemsize * 8
+        if d is bfloat16:
+            self.eps, self.max, self.tiny, self.resolution = 2.0**-7, float(2.0**128 - 2.0**120), 2.0**-126, 0.01
+        else:
+            f = np.finfo(d.storage)
+            self.eps, self.max, self.tiny, self.resolution = float(f.eps), float(f.max), float(f.tiny), float(f.resolution)
+        self.min, self.smallest_normal = -self.max, self.tiny
+
+    def __repr__(self) -> str:
+        return f"finfo(resolution={self.resolution}, min={self.min}, max={self.max}, eps={self.eps}, smallest_normal={self.smallest_normal}, tiny={self.tiny}, dtype={self.dtype})"  # noqa: E501
+
+
+class iinfo:
+    """Limits of an integer type: ``bits, max, min``."""
+
+    def __init__(self, type: dtype) -> None:
+        if type.category != INTEGER:
+            raise TypeError("torch.iinfo() requires an integer input type.")
+        i = np.iinfo(type.storage)
+        self.dtype, self.bits, self.max, self.min = type.name, i.bits, int(i.max), int(i.min)
+
+    def __repr__(self) -> str:
+        return f"iinfo(min={self.min}, max={self.max}, dtype={self.dtype})"

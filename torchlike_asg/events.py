@@ -1,0 +1,100 @@
+"""The event bus: plan-level happenings for viewers, profilers and tests. Nothing is published per operation.
+
+    subscribe("plan_built", print)
+
+With nobody listening a publication costs one truth test.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+__all__ = ["CacheMiss", "KernelCompiled", "PassApplied", "PlanBuilt", "PlanExecuted", "StepDone", "subscribe", "unsubscribe"]
+
+
+@dataclass(frozen=True)
+class PlanBuilt:
+    """A new plan was compiled: number of graph nodes in, steps out, and the seconds it took."""
+
+    nodes: int
+    steps: int
+    seconds: float
+    plan: Any
+
+
+@dataclass(frozen=True)
+class PassApplied:
+    """A compiler pass ran; the node counts are those of its input and output."""
+
+    name: str
+    before: int
+    after: int
+
+
+@dataclass(frozen=True)
+class PlanExecuted:
+    """A plan ran, taking that many seconds."""
+
+    plan: Any
+    seconds: float
+
+
+@dataclass(frozen=True)
+class CacheMiss:
+    """A flush found no plan. `reason` says in words what differs from the plans known so far."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class KernelCompiled:
+    """A backend compiled a kernel it did not have."""
+
+    name: str
+    seconds: float
+
+
+@dataclass(frozen=True)
+class StepDone:
+    """An optimizer step was recorded and flushed."""
+
+    optimizer: str
+
+
+TOPICS = {"plan_built": PlanBuilt, "pass_applied": PassApplied, "plan_executed": PlanExecuted, "cache_miss": CacheMiss,
+          "kernel_compiled": KernelCompiled, "step_done": StepDone}  # fmt: skip
+listeners: dict[type, list[Callable[[Any], None]]] = {}
+
+
+def subscribe(topic: str, fn: Callable[[Any], None]) -> Callable[[], None]:
+    """Call `fn(event)` for every event of `topic` (a key of `TOPICS`). Returns a function that ends the subscription."""
+    if topic not in TOPICS:
+        raise ValueError(f"unknown topic {topic!r}: one of {', '.join(TOPICS)}")
+    listeners.setdefault(TOPICS[topic], []).append(fn)
+    return lambda: unsubscribe(topic, fn)
+
+
+def unsubscribe(topic: str, fn: Callable[[Any], None]) -> None:
+    found = listeners.get(TOPICS[topic], [])
+    if fn in found:
+        found.remove(fn)
+    if not found:
+        listeners.pop(TOPICS[topic], None)
+
+
+def wanted(kind: type) -> bool:
+    return bool(listeners) and kind in listeners
+
+
+def publish(event: Any) -> None:
+    """Deliver to the listeners of the event's type. A listener that raises is dropped, so that watching cannot break training."""
+    for fn in list(listeners.get(type(event), ())):
+        try:
+            fn(event)
+        except Exception as error:
+            import warnings
+
+            unsubscribe(next(topic for topic, kind in TOPICS.items() if kind is type(event)), fn)
+            warnings.warn(f"an event listener raised {type(error).__name__}: {error}; it was unsubscribed", stacklevel=2)
