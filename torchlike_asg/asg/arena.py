@@ -1,0 +1,124 @@
+"""Keeping the graph bounded: nodes of dropped models go, plans and memo entries with them."""
+
+from __future__ import annotations
+
+import gc
+import threading
+import weakref
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from .. import config
+from . import gradients, node, trace
+from .declare import REGISTRY, VAR
+from .node import Node
+
+#: memo tables of other layers: functions that drop every entry for which `dead(node)` holds
+_pruners: list[Callable[[Callable[[Node], bool]], None]] = []
+_counts = {"vars": 0, "dead": 0}
+_lock = threading.RLock()
+_floor = 10_000  # below this many nodes compaction is not worth a sweep
+
+
+def register(prune: Callable[[Callable[[Node], bool]], None]) -> Callable[[Callable[[Node], bool]], None]:
+    """Register a function that prunes a memo table keyed by nodes."""
+    _pruners.append(prune)
+    return prune
+
+
+def live_nodes() -> int:
+    """Nodes held by the intern tables (an expression recorded in several spellings counts once)."""
+    return (
+        sum(1 for op in REGISTRY.values() for key, n in op.table.items() if n.srcs + n.attrs == key or op in (VAR,))
+        + len(node._CONSTS)
+        + len(node.WEAK)
+    )
+
+
+#: permanent leaf -> its storage, while the tensors of that storage live
+_storages: dict[Node, Any] = {}
+
+
+def track(leaf: Node, owner: Any, storage: Any) -> None:
+    """Count a permanent leaf, and its end. A storage whose tensors die while results that read it are pending lives until they are computed."""  # noqa: E501
+    _counts["vars"] += 1
+    _storages[leaf] = storage
+
+    def died(_: Any) -> None:
+        _counts["dead"] += 1
+        kept = _storages.pop(leaf, None)
+        tr = trace.current()
+        if tr.claims and kept is not None:
+            tr.orphans[leaf] = kept
+
+    leaf.owner = weakref.ref(owner, died)
+
+
+def moved(leaf: Node, storage: Any) -> None:
+    """The leaf's tensors took another storage."""
+    if leaf in _storages:
+        _storages[leaf] = storage
+
+
+def due() -> bool:
+    """Whether a quarter of the permanent leaves are dead, or the tables grew past the limit."""
+    made = node.COUNTS["nodes"] - _state["removed"]
+    if made > max(config.max_nodes, 2 * _state["kept"]):
+        return True
+    return (_counts["dead"] > 16 and 4 * _counts["dead"] > _counts["vars"] and made > _floor) or _counts["dead"] > 4096
+
+
+_state = {"removed": 0, "kept": 0}
+
+
+def compact(roots: Iterable[Node] = (), everything: bool = False) -> int:
+    """Drop every node that depends on a dead leaf; with `everything`, every node not reachable from `roots`. Returns how many went.
+
+    Only between traces: no pending node may exist except those reachable from `roots`.
+    """
+    with _lock:
+        return _compact(roots, everything)
+
+
+def _compact(roots: Iterable[Node], everything: bool) -> int:
+    tables = [op.table for op in REGISTRY.values()]
+    nodes = {n for table in tables for n in list(table.values())}  # copies: other threads go on recording
+    dead: set[Node] = set()
+    if everything or len(nodes) > config.max_nodes:
+        from .rewrite import topo
+
+        kept = set(topo(roots))
+        dead = {n for n in nodes if n not in kept and n.op is not VAR}
+    for n in sorted(nodes, key=lambda n: n.serial):
+        if n not in dead and (
+            (n.op is VAR and (n.owner is None or n.owner() is None)) or any(s in dead or _is_dead_var(s) for s in n.srcs)
+        ):
+            dead.add(n)
+    for table in tables:
+        for key in [k for k, n in list(table.items()) if n in dead or any(k_.__class__ is Node and k_ in dead for k_ in k)]:
+            table.pop(key, None)
+    for op in REGISTRY.values():
+        op.sites.clear()
+
+    def gone(n: Node) -> bool:
+        return n in dead or _is_dead_var(n)
+
+    for key in [k for k in list(gradients.MEMO) if any(gone(n) for n in (*k[0], *k[1]))]:
+        gradients.MEMO.pop(key, None)
+    for prune in _pruners:
+        prune(gone)
+    _state["removed"] += len(dead)
+    _state["kept"] = node.COUNTS["nodes"] - _state["removed"]
+    _counts["vars"] -= _counts["dead"]
+    _counts["dead"] = 0
+    return len(dead)
+
+
+def _is_dead_var(n: Node) -> bool:
+    return n.op is VAR and (n.owner is None or n.owner() is None)
+
+
+def collect() -> int:
+    """Compact now (tests and long-running notebooks)."""
+    gc.collect()
+    return compact()

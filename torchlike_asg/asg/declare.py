@@ -1,0 +1,290 @@
+"""What an operation is: one :class:`Op`, declared once, with everything the rest of the package needs to know about it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from .. import devices
+from .geometry import Geometry, pointwise_strides, preserved_strides
+from .node import Node, weak
+
+Array = np.ndarray[Any, Any]
+#: shape and dtype of a result, optionally its strides, optionally its storage offset
+Meta = tuple[Any, ...]
+#: gradients for the operands: a node, None (no gradient), or a function giving a node, called only if that operand needs it
+Grads = tuple[Any, ...]
+
+REGISTRY: dict[str, Op] = {}
+CATEGORIES = (
+    "leaf",
+    "identity",
+    "creation",
+    "arithmetic",
+    "comparison",
+    "logic",
+    "activation",
+    "reduction",
+    "shape",
+    "index",
+    "linalg",
+    "conv",
+    "pool",
+    "norm",
+    "attention",
+    "loss",
+    "random",
+    "sort",
+    "cast",
+    "embedding",
+    "recurrent",
+    "gradient",
+    "special",
+)
+
+
+@dataclass
+class Sample:
+    """One set of arguments that every test of an operation runs: operands (arrays) and attributes.
+
+    ``grad`` is False where finite differences cannot be used (kinks, integer operands, discontinuities), or the operands to
+    differentiate by where some have no gradient.
+    """
+
+    operands: tuple[Any, ...]
+    attrs: tuple[Any, ...] = ()
+    grad: bool | tuple[int, ...] = True
+
+
+class Op:
+    """One operation. Calling it with nodes, then attributes, gives the node: ``add(a, b)``, ``sum_(x, (0,), True)``.
+
+    ``rule(*args) -> (shape, dtype[, strides[, offset]])``   inference; raises with the text the user should see
+    ``ref(*arrays, *attrs) -> array``     the NumPy reference, the oracle for every backend. float16 and bfloat16 operands
+                                          arrive as float32 and the result is rounded by the caller
+    ``vjp(node, g) -> gradients``         nodes in, nodes out, so that gradients have gradients; see `Grads`. Results are summed
+                                          over broadcast dimensions and cast to the operand's dtype by the caller
+    ``expand(node) -> node``              the same value from other operations: gives gradient and fallback lowering
+    ``scalar(e, *values, *attrs)``        the formula of one element, against a handler `e` with the operations of ops/scalar.py
+    ``saves(node) -> operands``           what the gradient reads (see `keep`), for PyTorch's version errors; None = nothing
+    ``view``                              the result aliases its first operand; ``rule`` then maps a geometry
+    ``prepare(*args) -> args``            canonical operands, applied before inference: type promotion inserts casts here
+    ``params``                            names of the attributes, for printing
+    ``samples() -> [Sample]``             arguments every test of the registry uses
+    ``doc``                               key of its texts in i18n; every name has EN and RU there
+    """
+
+    __slots__ = (
+        "category",
+        "differentiable",
+        "doc",
+        "expand",
+        "layout",
+        "multi",
+        "name",
+        "params",
+        "prepare",
+        "pure",
+        "ref",
+        "rule",
+        "samples",
+        "saves",
+        "scalar",
+        "sites",
+        "table",
+        "torch",
+        "view",
+        "vjp",
+    )
+
+    def __init__(
+        self,
+        name: str,
+        category: str,
+        rule: Callable[..., Meta] | None = None,
+        ref: Callable[..., Any] | None = None,
+        *,
+        vjp: Callable[[Node, Node], Grads] | None = None,
+        expand: Callable[[Node], Node] | None = None,
+        scalar: Callable[..., Any] | None = None,
+        saves: Callable[[Node], tuple[Node, ...]] | None = None,
+        view: bool = False,
+        layout: str = "dense",
+        prepare: Callable[..., tuple[Any, ...]] | None = None,
+        params: tuple[str, ...] = (),
+        samples: Callable[[], list[Sample]] | None = None,
+        differentiable: bool = True,
+        multi: bool = False,
+        torch: Callable[..., Any] | None = None,
+    ) -> None:
+        if category not in CATEGORIES:
+            raise ValueError(f"op {name}: unknown category {category}")
+        self.name, self.category, self.rule, self.ref = name, category, rule, ref
+        self.vjp, self.expand, self.scalar, self.saves, self.view = vjp, expand, scalar, saves, view
+        self.layout, self.prepare, self.params, self.samples = layout, prepare, params, samples
+        self.differentiable, self.multi, self.torch, self.doc = differentiable, multi, torch, f"op.{name}"
+        #: False for operations whose gradient is a user's Python function, so that a sweep over them is never reused
+        self.pure = True
+        #: operands + attributes -> node. Entries are never changed, so readers need no lock.
+        self.table: dict[tuple[Any, ...], Node] = {}
+        #: Python scalars seen beside an operand, see the facade's scalar lifting
+        self.sites: dict[Any, Any] = {}
+        if name in REGISTRY:
+            raise ValueError(f"op {name} is declared twice")
+        REGISTRY[name] = self
+
+    def __repr__(self) -> str:
+        return f"<op {self.name}>"
+
+    def __call__(self, *args: Any) -> Node:
+        n = self.table.get(args)
+        return n if n is not None else self.make(args)
+
+    def make(self, args: tuple[Any, ...]) -> Node:
+        """The miss path: canonical operands, inference, interning."""
+        canonical = args
+        if self.prepare is not None:
+            canonical = self.prepare(*args)
+            n = self.table.get(canonical)
+            if n is not None:
+                return self.table.setdefault(args, n)
+        count = 0
+        for a in canonical:
+            if a.__class__ is not Node:
+                break
+            count += 1
+        srcs, attrs = canonical[:count], canonical[count:]
+        device = _device(self, srcs)
+        assert self.rule is not None
+        meta = self.rule(*canonical)
+        shape, d = meta[0], meta[1]
+        strides = meta[2] if len(meta) > 2 else self._strides(shape, srcs)
+        rg = self.differentiable and (d.category >= 2 or self.multi) and any(s.rg for s in srcs)
+        n = Node(self, srcs, attrs, shape, d, strides, meta[3] if len(meta) > 3 else 0, device, rg)
+        n = self.table.setdefault(canonical, n)  # setdefault: two threads recording one expression get one node
+        return n if canonical is args else self.table.setdefault(args, n)
+
+    def _strides(self, shape: Any, srcs: tuple[Node, ...]) -> Any:
+        if self.layout == "dense":
+            return None
+        if self.layout == "preserve":
+            return preserved_strides(shape, srcs[0].strides) if tuple(srcs[0].shape) == tuple(shape) else None
+        shape = tuple(shape)
+        return pointwise_strides(shape, [(tuple(s.shape), s.strides) for s in srcs]) if srcs else None
+
+
+def _device(op: Op, srcs: tuple[Node, ...]) -> devices.device:
+    found: devices.device | None = None
+    for s in srcs:
+        if s.op is CONST or s.op is SCALAR:
+            continue
+        if found is None or (found is not s.device and found != s.device and not _moves(s)):
+            if found is not None and s.shape != ():
+                raise RuntimeError(
+                    f"Expected all tensors to be on the same device, but found at least two devices, {found} and {s.device}! ({op.name})"
+                )
+            found = s.device
+    return found if found is not None else devices.cpu
+
+
+def _moves(n: Node) -> bool:
+    return n.shape == ()
+
+
+# ---------------------------------------------------------------- what a gradient keeps
+def keep(*needs: tuple[int, tuple[int, ...]]) -> Callable[[Node], tuple[Node, ...]]:
+    """`saves` rule from pairs (operand, operands whose gradient reads it); operand -1 is the result itself.
+
+    ``keep((0, (1,)), (1, (0,)))`` for a product: each factor is kept if the other one needs a gradient.
+    """
+
+    def saves(n: Node) -> tuple[Node, ...]:
+        return tuple(
+            n if i < 0 else n.srcs[i] for i, need in needs if i < len(n.srcs) and any(j < len(n.srcs) and n.srcs[j].rg for j in need)
+        )
+
+    return saves
+
+
+def keep_all(n: Node) -> tuple[Node, ...]:
+    """`saves` rule: every operand."""
+    return n.srcs
+
+
+def keep_result(n: Node) -> tuple[Node, ...]:
+    """`saves` rule: the result, as for exp and tanh."""
+    return (n,)
+
+
+def keep_shape(n: Node) -> tuple[Node, ...]:
+    """`saves` rule: only constants; a second backward is refused, but no overwritten value can hurt."""
+    return ()
+
+
+# ---------------------------------------------------------------- leaves and identities
+CONST = Op("const", "leaf", ref=lambda value, d: np.asarray(value, d.compute), params=("value", "dtype"))
+SCALAR = Op("scalar", "leaf", ref=lambda value: np.asarray(value), params=("value",))
+#: One permanent leaf per storage: parameter, buffer, optimizer state. Its value is the storage's at the start of the trace.
+VAR = Op("var", "leaf", params=("id",))
+#: Transient data: attrs are (trace index, slot, flag); slot = order of first use in the trace, so new batches meet the same node.
+INPUT = Op("input", "leaf", params=("trace", "slot", "flag"))
+
+
+def _same(s: Node, *_: Any) -> Meta:
+    return s.shape, s.dtype, s.strides, s.offset
+
+
+def _preserved(s: Node, *_: Any) -> Meta:
+    return s.shape, s.dtype, preserved_strides(tuple(s.shape), s.strides)
+
+
+def _first(x: Array, *_: Any) -> Array:
+    return x
+
+
+def _pass(n: Node, g: Node) -> Grads:
+    return (g,)
+
+
+#: Identities: they carry history and versions, and vanish in the compiler. `IDENTITIES[op]` is the operand holding the value.
+STOP = Op("stop", "identity", _preserved, _first, differentiable=False)  # a value without history: result under no_grad, `.data`
+SNAP = Op("snap", "identity", _same, _first, vjp=_pass)  # a kept copy of a value about to be overwritten in place: never stale
+DETACH = Op("detach", "identity", _same, _first, view=True, differentiable=False)  # same storage and version counter as its operand
+REBIND = Op(
+    "rebind", "identity", lambda h, v: (h.shape, h.dtype, h.strides, h.offset), lambda h, v: v, vjp=lambda n, g: (g, None)
+)  # value of v, history of h
+LEAF_OF = Op(
+    "leaf_of", "identity", lambda s, k: (s.shape, s.dtype, s.strides, s.offset), _first, params=("leaf",)
+)  # requires_grad_() on a computed value
+IDENTITIES = {STOP: 0, SNAP: 0, DETACH: 0, REBIND: 1, LEAF_OF: 0}
+LEAVES = frozenset((CONST, SCALAR, VAR, INPUT))
+
+
+def get(name: str) -> Op:
+    """The declared operation of that name (the layers below ops/ reach it this way)."""
+    return REGISTRY[name]
+
+
+def node(value: Any) -> Node:
+    """A node, or a Python number as one."""
+    return value if value.__class__ is Node else weak(value)
+
+
+def declared() -> Iterator[Op]:
+    """Every operation with a computation of its own, in order of declaration (no leaves, no identities)."""
+    return (op for op in REGISTRY.values() if op.category not in ("leaf", "identity"))
+
+
+@dataclass
+class ViewRule:
+    """Helper for view operations: ``geometry(geometry, *attrs) -> geometry`` as a `rule`."""
+
+    geometry: Callable[..., Geometry]
+    name: str = field(default="view")
+
+    def __call__(self, s: Node, *attrs: Any) -> Meta:
+        shape, strides, offset = self.geometry((tuple(s.shape), s.strides, s.offset), *attrs)
+        return shape, s.dtype, strides, offset

@@ -1,0 +1,210 @@
+"""Layout arithmetic: broadcasting, strides and views, with PyTorch's conventions. Strides and offsets count elements.
+
+Everything here runs when a node is created, never when one is found again.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from functools import cmp_to_key
+from typing import Any
+
+import numpy as np
+from numpy.lib.stride_tricks import as_strided
+
+Shape = tuple[int, ...]
+Geometry = tuple[Shape, Shape, int]  # sizes, strides, storage offset
+
+
+def contiguous(shape: Sequence[int]) -> Shape:
+    """Row-major strides of `shape`."""
+    out, step = [], 1
+    for d in reversed(shape):
+        out.append(step)
+        step *= max(d, 1)
+    return tuple(reversed(out))
+
+
+def is_contiguous(shape: Shape, strides: Shape) -> bool:
+    if 0 in shape:
+        return True
+    step = 1
+    for d, s in zip(reversed(shape), reversed(strides), strict=True):
+        if d != 1:
+            if s != step:
+                return False
+            step *= d
+    return True
+
+
+def is_dense(shape: Shape, strides: Shape) -> bool:
+    """Whether the elements fill a block of memory, each once, in some order of the dimensions."""
+    step = 1
+    for s, d in sorted((s, d) for s, d in zip(strides, shape, strict=True) if d != 1):
+        if s != step:
+            return False
+        step *= d
+    return True
+
+
+def broadcast(*shapes: Shape) -> Shape:
+    """The common shape, by the usual rule; raises RuntimeError worded as PyTorch's."""
+    first = shapes[0]
+    if all(s == first for s in shapes):
+        return tuple(first)
+    rank = max(map(len, shapes))
+    out = [1] * rank
+    for s in shapes:
+        lead = rank - len(s)
+        for i, d in enumerate(s):
+            at = lead + i
+            if d != 1 and out[at] != d:
+                if out[at] != 1:
+                    raise RuntimeError(
+                        f"The size of tensor a ({out[at]}) must match the size of tensor b ({d}) at non-singleton dimension {at}"
+                    )
+                out[at] = d
+    return tuple(out)
+
+
+def pointwise_strides(shape: Shape, operands: Sequence[tuple[Shape, Shape]]) -> Shape:
+    """Strides of an elementwise result: the operands' dimension order is kept where they agree on one."""
+    same = all(s == shape for s, _ in operands)
+    if same:
+        strides = operands[0][1]
+        if all(is_contiguous(s, t) for s, t in operands):
+            return contiguous(shape)
+        if all(t == strides for _, t in operands) and is_dense(shape, strides):
+            return strides
+    rank = len(shape)
+    full = []
+    for s, t in operands:
+        lead = rank - len(s)
+        full.append((0,) * lead + tuple(0 if d == 1 and shape[lead + i] != 1 else k for i, (d, k) in enumerate(zip(s, t, strict=True))))
+    return _ordered(shape, _order(shape, full))
+
+
+def _order(shape: Shape, full: Sequence[Shape]) -> list[int]:
+    """Dimensions from fastest to slowest. An insertion sort, since the comparison is partial: ambiguous pairs stay put."""
+    perm = list(range(len(shape) - 1, -1, -1))
+
+    def compare(i: int, j: int) -> int:
+        for t in full:
+            if t[i] == 0 or t[j] == 0:
+                continue
+            if t[i] != t[j]:
+                return -1 if t[i] < t[j] else 1
+            if shape[i] > shape[j]:
+                return 1
+        return 0
+
+    for i in range(1, len(perm)):
+        at = i
+        for j in range(i - 1, -1, -1):
+            c = compare(perm[j], perm[at])
+            if c > 0:
+                perm[j], perm[at] = perm[at], perm[j]
+                at = j
+            elif c < 0:
+                break
+    return perm
+
+
+def _ordered(shape: Shape, fastest_first: Sequence[int]) -> Shape:
+    out, step = [0] * len(shape), 1
+    for i in fastest_first:
+        out[i] = step
+        step *= max(shape[i], 1)
+    return tuple(out)
+
+
+def preserved_strides(shape: Shape, strides: Shape) -> Shape:
+    """Strides of a copy that preserves the format (``clone``, ``to``): dense ones are kept, others packed in the same order."""
+    return strides if is_dense(shape, strides) else pointwise_strides(shape, [(shape, strides)])
+
+
+def view_strides(geometry: Geometry, shape: Shape) -> Shape | None:
+    """Strides that show the same memory as `shape`, or None where only a copy can."""
+    old, st, _ = geometry
+    if 0 in old:
+        return contiguous(shape)
+    if not old:
+        return (1,) * len(shape)
+    out, v = [0] * len(shape), len(shape) - 1
+    base, chunk, seen = st[-1], 1, 1
+    for i in range(len(old) - 1, -1, -1):
+        chunk *= old[i]
+        if i == 0 or (old[i - 1] != 1 and st[i - 1] != chunk * base):
+            while v >= 0 and (seen < chunk or shape[v] == 1):
+                out[v] = seen * base
+                seen *= shape[v]
+                v -= 1
+            if seen != chunk:
+                return None
+            if i > 0:
+                base, chunk, seen = st[i - 1], 1, 1
+    return tuple(out) if v == -1 else None
+
+
+def infer_size(shape: Sequence[int], numel: int) -> Shape:
+    """`shape` with its one -1 filled in; raises RuntimeError when the element counts differ."""
+    shape = tuple(shape)
+    if shape.count(-1) > 1:
+        raise RuntimeError("only one dimension can be inferred")
+    if any(d < -1 for d in shape):
+        raise RuntimeError(f"invalid shape dimension {min(shape)}")
+    known = math.prod(d for d in shape if d != -1)
+    if -1 in shape:
+        if known == 0:
+            if numel != 0:
+                raise RuntimeError(f"shape '{list(shape)}' is invalid for input of size {numel}")
+            raise RuntimeError(
+                f"cannot reshape tensor of 0 elements into shape {list(shape)} because the unspecified dimension size -1 can be any value and is ambiguous"  # noqa: E501
+            )
+        if numel % known == 0:
+            return tuple(numel // known if d == -1 else d for d in shape)
+    if known != numel or -1 in shape:
+        raise RuntimeError(f"shape '{list(shape)}' is invalid for input of size {numel}")
+    return shape
+
+
+def partial_overlap(a: Geometry, b: Geometry) -> bool:
+    """Whether two dense regions of one storage share some, but not simply all, of their elements."""
+    if 0 in a[0] or 0 in b[0] or not (is_dense(*a[:2]) and is_dense(*b[:2])):
+        return False
+    (a0, a1), (b0, b1) = ((g[2], g[2] + math.prod(g[0])) for g in (a, b))
+    if (a0, a1) == (b0, b1):
+        return a[1] != b[1]
+    return a0 < b1 and b0 < a1
+
+
+def span(geometry: Geometry) -> int:
+    """One past the last storage element that a geometry touches."""
+    shape, strides, offset = geometry
+    return 0 if 0 in shape else offset + 1 + sum((d - 1) * s for d, s in zip(shape, strides, strict=True))
+
+
+# ---------------------------------------------------------------- NumPy arrays <-> storage
+def gather(buffer: np.ndarray[Any, Any], geometry: Geometry) -> np.ndarray[Any, Any]:
+    """The region of a flat buffer that a geometry shows, as a NumPy view of that shape."""
+    shape, strides, offset = geometry
+    if 0 in shape:
+        return np.empty(shape, buffer.dtype)
+    return as_strided(buffer[offset:], shape, [s * buffer.itemsize for s in strides])
+
+
+def storage_order(shape: Shape, strides: Shape) -> list[int]:
+    """Dimensions from slowest to fastest in memory; those of size 1 do not matter and come last among equals."""
+
+    def compare(i: int, j: int) -> int:
+        return (strides[j] > strides[i]) - (strides[j] < strides[i]) or (shape[i] == 1) - (shape[j] == 1)
+
+    return sorted(range(len(shape)), key=cmp_to_key(compare))
+
+
+def flat(values: np.ndarray[Any, Any], strides: Shape) -> np.ndarray[Any, Any]:
+    """A logical array -> one-dimensional storage order for dense `strides` (copies only if it must)."""
+    if is_contiguous(values.shape, strides):
+        return np.ascontiguousarray(values).reshape(-1)
+    return np.ascontiguousarray(values.transpose(storage_order(values.shape, strides))).reshape(-1)

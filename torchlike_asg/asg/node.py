@@ -1,0 +1,161 @@
+"""Graph nodes and their leaves. A node is immutable and interned: being the same object *is* being the same expression."""
+
+from __future__ import annotations
+
+import itertools
+import struct
+from typing import TYPE_CHECKING, Any
+
+from .. import devices, dtypes
+from ..size import Size
+from . import scope
+from .geometry import Geometry, Shape, contiguous
+
+if TYPE_CHECKING:
+    from .declare import Op
+
+COUNTS = {"nodes": 0, "plans": 0, "compiles": 0, "flushes": 0, "cache_hits": 0}
+_serial = itertools.count()
+
+
+class Node:
+    """One operation on operands (``srcs``) with static attributes (``attrs``) and everything inferred about its result.
+
+    ``shape, dtype, strides, offset, device``  the result, with PyTorch's visible layout (strides in elements)
+    ``rg``      whether a gradient flows through it
+    ``saved``   operands (or itself) that its gradient reads: what PyTorch would save for backward; None = reads nothing
+    ``twins``   further identities of the same expression, for other storages holding equal values (see the facade)
+    ``site``    (module path, file, line) of the record that created it;  ``serial`` its place in creation order
+    ``owner``   leaves only: a weak reference to the storage the value comes from
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "attrs",
+        "device",
+        "dtype",
+        "offset",
+        "op",
+        "owner",
+        "rg",
+        "saved",
+        "serial",
+        "shape",
+        "site",
+        "srcs",
+        "strides",
+        "twins",
+    )
+
+    op: Op
+    srcs: tuple[Node, ...]
+    attrs: tuple[Any, ...]
+    shape: Size
+    dtype: dtypes.dtype
+    strides: Shape
+    offset: int
+    device: devices.device
+    rg: bool
+    saved: tuple[Node, ...] | None
+    twins: list[Node] | None
+    site: tuple[str, str, int]
+    serial: int
+    owner: Any
+
+    def __init__(self, op: Op, srcs: tuple[Node, ...], attrs: tuple[Any, ...], shape: Shape, d: dtypes.dtype, strides: Shape | None = None,
+                 offset: int = 0, device: devices.device = devices.cpu, rg: bool = False) -> None:  # fmt: skip
+        self.op, self.srcs, self.attrs, self.shape, self.dtype = op, srcs, attrs, Size(shape), d
+        self.strides = contiguous(shape) if strides is None else strides
+        self.offset, self.device, self.rg = offset, device, rg
+        self.twins = self.owner = self.saved = None
+        self.site, self.serial = scope.site(), next(_serial)
+        COUNTS["nodes"] += 1
+        if rg and op.saves is not None:
+            self.saved = op.saves(self)
+
+    @property
+    def geometry(self) -> Geometry:
+        return self.shape, self.strides, self.offset
+
+    @property
+    def ndim(self) -> int:
+        return len(self.shape)
+
+    @property
+    def numel(self) -> int:
+        return self.shape.numel()
+
+    def __repr__(self) -> str:
+        return f"{self.op.name}{list(self.shape)}:{self.dtype.short}"
+
+    def twin(self) -> Node:
+        """A new identity of the same expression; the compiler computes it only once."""
+        other = Node(self.op, self.srcs, self.attrs, self.shape, self.dtype, self.strides, self.offset, self.device, self.rg)
+        other.owner = self.owner
+        if self.twins is None:
+            self.twins = []
+        self.twins.append(other)
+        return other
+
+
+# ---------------------------------------------------------------- constants
+_CONSTS: dict[Any, Node] = {}
+#: Python scalars as operands, by (class, value); never holds a zero, whose sign such a key would lose.
+WEAK: dict[Any, Node] = {}
+_WEAK_TYPES = {bool: dtypes.bool_, int: dtypes.int64, float: dtypes.float32, complex: dtypes.complex64}
+
+
+def _bits(value: Any) -> Any:
+    if isinstance(value, float):
+        return struct.pack("d", value)
+    if isinstance(value, complex):
+        return struct.pack("dd", value.real, value.imag)
+    return int(value)
+
+
+def const(value: Any, d: dtypes.dtype) -> Node:
+    """A typed 0-d literal, interned by type and bit pattern (so 0.0 and -0.0 differ, and a NaN equals itself)."""
+    from .declare import CONST
+
+    if d.category == dtypes.INTEGER:
+        if isinstance(value, float) and not value.is_integer():
+            value = int(value)
+        value = int(value)
+        limits = dtypes.iinfo(d)
+        if not limits.min <= value <= limits.max:
+            raise RuntimeError(f"value cannot be converted to type {d.name} without overflow: {value}")
+    elif d.is_floating_point:
+        value = float(value)
+    elif d.is_complex:
+        value = complex(value)
+    else:
+        value = bool(value)
+    key = (d, _bits(value))
+    n = _CONSTS.get(key)
+    if n is None:
+        n = _CONSTS.setdefault(key, Node(CONST, (), (value, d), (), d))
+    return n
+
+
+def weak(value: Any) -> Node:
+    """A Python scalar as an operand: it takes part in type promotion only by its kind, and becomes a `const` when used."""
+    from .declare import SCALAR
+
+    kind = value.__class__
+    if kind not in _WEAK_TYPES:
+        value = value.item() if hasattr(value, "item") and not getattr(value, "ndim", 0) else value
+        kind = next((k for k in (bool, int, float, complex) if isinstance(value, k)), None)
+        if kind is None:
+            raise TypeError(f"expected a tensor or a number, not {value.__class__.__name__}")
+        value = kind(value)
+    key = (kind, value)
+    if value != 0 and value == value:
+        n = WEAK.get(key)
+        if n is None:
+            n = WEAK.setdefault(key, Node(SCALAR, (), (value,), (), _WEAK_TYPES[kind]))
+        return n
+    key = (kind, _bits(value))
+    n = _CONSTS.get(key)
+    if n is None:
+        n = _CONSTS.setdefault(key, Node(SCALAR, (), (value,), (), _WEAK_TYPES[kind]))
+    return n

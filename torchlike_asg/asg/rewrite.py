@@ -1,0 +1,73 @@
+"""Walking and rebuilding the graph, without recursion: graphs may be 100,000 operations deep."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Container, Iterable, Sequence
+
+from .declare import LEAVES
+from .node import Node
+
+
+def topo(roots: Iterable[Node], stop: Container[Node] = ()) -> list[Node]:
+    """Every node the roots depend on, operands before users, left to right. Nodes in `stop` are left out and not entered."""
+    seen: set[Node] = set()
+    order: list[Node] = []
+    stack: list[tuple[Node, bool]] = [(r, False) for r in reversed(list(roots))]
+    while stack:
+        n, done = stack.pop()
+        if done:
+            order.append(n)
+            continue
+        if n in seen or n in stop:
+            continue
+        seen.add(n)
+        stack.append((n, True))
+        for s in reversed(n.srcs):
+            if s not in seen:
+                stack.append((s, False))
+    return order
+
+
+def users(order: Sequence[Node]) -> dict[Node, list[Node]]:
+    """For each node of a topological order, the nodes that read it."""
+    found: dict[Node, list[Node]] = {n: [] for n in order}
+    for n in order:
+        for s in dict.fromkeys(n.srcs):
+            if s in found:
+                found[s].append(n)
+    return found
+
+
+def substitute(roots: Sequence[Node], mapping: dict[Node, Node]) -> list[Node]:
+    """The roots with nodes replaced; `mapping` is extended with every rebuilt node, so that calls can share it.
+
+    A rebuilt node is made through its operation, so it is inferred anew and interned.
+    """
+    for n in topo(roots, mapping):
+        if n.op in LEAVES:
+            mapping[n] = n
+            continue
+        srcs = tuple([mapping[s] for s in n.srcs])
+        mapping[n] = n if srcs == n.srcs else n.op(*srcs, *n.attrs)
+    return [mapping[r] for r in roots]
+
+
+def rewrite(roots: Sequence[Node], rule: Callable[[Node], Node | None], stop: Container[Node] = (), fuel: int = 1_000_000) -> list[Node]:
+    """Apply `rule` bottom-up until it has nothing more to say about a node (returns None). `fuel` bounds the total number of changes.
+
+    Nodes in `stop` are left as they are, like leaves.
+    """
+    mapping: dict[Node, Node] = {}
+    for n in topo(roots, stop):
+        if n.op in LEAVES:
+            mapping[n] = n
+            continue
+        srcs = tuple([mapping.get(s, s) for s in n.srcs])
+        new = n if srcs == n.srcs else n.op(*srcs, *n.attrs)
+        while fuel > 0:
+            better = rule(new)
+            if better is None or better is new:
+                break
+            new, fuel = better, fuel - 1
+        mapping[n] = new
+    return [mapping.get(r, r) for r in roots]

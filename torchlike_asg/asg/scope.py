@@ -1,0 +1,75 @@
+"""Provenance: the stack of modules being called, and the user's line.
+
+`Module.__call__` pushes and pops; nothing is looked up until a node is created or an error passes through.
+"""
+
+from __future__ import annotations
+
+import sys
+import weakref
+from contextvars import ContextVar
+from pathlib import Path
+from typing import Any
+
+_PACKAGE = str(Path(__file__).resolve().parent.parent)
+_EXAMPLES = "<unknown>"
+_stack: ContextVar[list[Any] | None] = ContextVar("module_stack", default=None)
+
+
+def stack() -> list[Any]:
+    """The modules being called in this thread, outermost first."""
+    s = _stack.get()
+    if s is None:
+        s = []
+        _stack.set(s)
+    return s
+
+
+def path(modules: list[Any] | None = None) -> str:
+    """``GPT.h.3.fc1 (Linear)`` for the innermost module of the stack; empty outside any module."""
+    modules = stack() if modules is None else modules
+    if not modules:
+        return ""
+    root, leaf = modules[0], modules[-1]
+    name = type(root).__name__
+    if leaf is root:
+        return name
+    inner = _name_of(root, leaf)
+    if inner is None:  # not a registered descendant of the root: spell the chain of calls
+        inner = ".".join(type(m).__name__ for m in modules[1:])
+    return f"{name}.{inner} ({type(leaf).__name__})"
+
+
+_names: weakref.WeakKeyDictionary[Any, dict[int, str]] = weakref.WeakKeyDictionary()
+
+
+def _name_of(root: Any, leaf: Any) -> str | None:
+    try:
+        known = _names.get(root)
+        if known is None or id(leaf) not in known:
+            known = _names[root] = {id(m): n for n, m in root.named_modules()}
+    except TypeError:
+        return None
+    return known.get(id(leaf))
+
+
+def site() -> tuple[str, str, int]:
+    """(module path, file, line) of the code outside this package that is recording."""
+    frame = sys._getframe(1)
+    while frame is not None and frame.f_code.co_filename.startswith(_PACKAGE):
+        frame = frame.f_back  # type: ignore[assignment]
+    where = (_EXAMPLES, 0) if frame is None else (frame.f_code.co_filename, frame.f_lineno)
+    modules = _stack.get()
+    return path(modules) if modules else "", *where
+
+
+def note(error: BaseException, modules: list[Any]) -> None:
+    """Say once, on an exception passing through, in which module it was raised."""
+    if not getattr(error, "_asg_noted", False):
+        text = path(modules)
+        if text:
+            error.add_note(f"in {text}")
+        try:
+            error._asg_noted = True  # type: ignore[attr-defined]
+        except AttributeError:
+            return

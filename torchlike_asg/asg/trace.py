@@ -1,0 +1,160 @@
+"""The trace: what one thread has recorded since its last closing flush.
+
+A trace maps the anonymous nodes of the graph to this moment's data: which value an `Input` slot stands for, which storage
+owns a node, what is already computed, and what was overwritten or freed. The nodes themselves outlive it, so that the next
+iteration meets them again.
+"""
+
+from __future__ import annotations
+
+import itertools
+import weakref
+from collections.abc import Callable
+from contextvars import ContextVar
+from typing import Any
+
+import numpy as np
+
+from .declare import INPUT
+from .node import Node
+
+_indices = itertools.count()
+_traces: weakref.WeakValueDictionary[int, Trace] = weakref.WeakValueDictionary()
+
+
+class Trace:
+    """Per-thread recording state.
+
+    ``claims``    node -> weak reference to the tensor or family whose value it is; doubles as the list of pending results
+    ``bound``     Input node -> the array it stands for
+    ``known``     node -> computed array, while the trace stays open after a read
+    ``families``  weak references to the storages that take part
+    ``stale``     nodes overwritten by a counted write;  ``silent`` overwritten behind the version counter's back
+    ``freed``     nodes whose saved operands a backward pass gave up
+    ``held``      positive while a backward pass runs: a hook that reads a value must not end the trace under it
+    ``hooks``     node -> gradient hooks;  ``retained`` node -> weak reference to the computed tensor that wants its gradient kept
+    ``leaf_owner``  leaf of this trace -> the family its gradient accumulates in
+    ``contexts``  node of a custom Function's result -> what its forward left for backward
+    ``orphans``   permanent leaf -> storage whose tensors died, while results that read it are pending
+    ``twinned``   node -> how many of its twins are in use
+    ``updates``   (storages, their leaves, their new nodes) of an optimizer step, taken over by the closing flush that ends it
+    ``alive``     weak references to the results whose history kept the trace open at its last read
+    ``plan``      the plan run last in this open trace: plans form a chain, so what is known needs no key of its own
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "alive",
+        "bound",
+        "claims",
+        "contexts",
+        "eager",
+        "entered",
+        "families",
+        "flushes",
+        "freed",
+        "generation",
+        "grad",
+        "held",
+        "hooks",
+        "index",
+        "inference",
+        "known",
+        "leaf_owner",
+        "leaves",
+        "moved",
+        "orphans",
+        "plan",
+        "ran",
+        "retained",
+        "silent",
+        "slots",
+        "stale",
+        "twinned",
+        "updates",
+    )
+
+    def __init__(self) -> None:
+        self.index = next(_indices)
+        self.grad, self.inference, self.eager = True, False, False
+        self.generation = self.held = 0
+        self.claims: dict[Node, Any] = {}
+        self.bound: dict[Node, np.ndarray[Any, Any]] = {}
+        self.known: dict[Node, Any] = {}
+        self.families: list[Any] = []
+        self.moved: list[Any] = []  # weak references to storages that have views at a place that is data of this trace
+        self.stale: set[Node] = set()
+        self.silent: set[Node] = set()
+        self.freed: set[Node] = set()
+        self.hooks: dict[Node, list[Any]] = {}
+        self.retained: dict[Node, Any] = {}
+        self.leaf_owner: dict[Node, Any] = {}
+        self.contexts: dict[Node, Any] = {}
+        self.orphans: dict[Node, Any] = {}
+        self.twinned: dict[Node, int] = {}
+        self.entered: dict[int, int] = {}
+        self.slots = self.leaves = self.flushes = 0
+        self.plan: Any = None
+        self.ran: list[Any] = []
+        self.updates: list[Any] = []
+        self.alive: list[Any] = []
+        _traces[self.index] = self
+
+    def reset(self) -> None:
+        """Forget this iteration's data; the grad mode and the graph stay."""
+        for table in (
+            self.claims,
+            self.bound,
+            self.known,
+            self.stale,
+            self.silent,
+            self.freed,
+            self.hooks,
+            self.retained,
+            self.leaf_owner,
+            self.contexts,
+            self.orphans,
+            self.twinned,
+            self.entered,
+        ):
+            table.clear()
+        self.slots = self.leaves = self.flushes = 0
+        self.plan = None
+        self.ran, self.families, self.moved, self.updates, self.alive = [], [], [], [], []
+        self.generation += 1
+
+    def input(self, value: np.ndarray[Any, Any], shape: Any, strides: Any, dtype: Any, device: Any, flag: str = "") -> Node:
+        """The next Input slot, bound to `value`. ``flag``: "" data, "leaf" a leaf that wants a gradient, "ended" a value whose history was freed."""  # noqa: E501
+        slot = self.slots
+        self.slots = slot + 1
+        key = (self.index, slot, flag, shape, strides, dtype, device)
+        n = INPUT.table.get(key)
+        if n is None:
+            made = Node(INPUT, (), (self.index, slot, flag), shape, dtype, strides, 0, device, bool(flag))
+            if flag == "ended":
+                made.saved = ()
+            n = INPUT.table.setdefault(key, made)
+        self.bound[n] = value
+        return n
+
+
+_current: ContextVar[Trace | None] = ContextVar("trace", default=None)
+_get = _current.get
+
+
+def current() -> Trace:
+    """This thread's trace."""
+    t = _get()
+    if t is None:
+        t = Trace()
+        _current.set(t)
+    return t
+
+
+def by_index(index: int) -> Trace | None:
+    """The trace with that index, if its thread still lives (to explain a tensor that was recorded in another thread)."""
+    return _traces.get(index)
+
+
+#: Set by the compiler: run(trace, outputs) puts the values of the output nodes into trace.known.
+execute: Callable[[Trace, tuple[Node, ...]], None]
