@@ -1,0 +1,425 @@
+"""Views and copies: operations that move elements without computing. A view aliases its operand's storage."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+
+from .. import dtypes
+from ..asg.declare import REGISTRY, Array, Grads, Meta, Op, Sample, ViewRule
+from ..asg.geometry import Geometry, flat, gather, view_strides
+from ..asg.node import Node, const
+from .summation import total
+
+NOT_VIEWABLE = (
+    "view size is not compatible with input tensor's size and stride (at least one dimension spans across two contiguous subspaces). "
+    "Use .reshape(...) instead."
+)
+
+
+def _unview(n: Node, g: Node) -> Grads:
+    return (unview(g, n.op.name, n.attrs, n.srcs[0].geometry),)
+
+
+def view_op(name: str, geometry: Any, ref: Any, params: tuple[str, ...], samples: Any, vjp: Any = _unview) -> Op:
+    """Declare a view: a rule on geometries and its NumPy counterpart."""
+    return Op(name, "shape", ViewRule(geometry), ref, vjp=vjp, view=True, params=params, samples=samples)
+
+
+def _a(*shape: int) -> Array:
+    return np.arange(1.0, math.prod(shape) + 1).reshape(shape)
+
+
+def _drop(t: tuple[int, ...], i: int) -> tuple[int, ...]:
+    return t[:i] + t[i + 1 :]
+
+
+# ---------------------------------------------------------------- geometry rules
+def _geo_view(g: Geometry, *shape: int) -> Geometry:
+    st = view_strides(g, shape)
+    if st is None:
+        raise RuntimeError(NOT_VIEWABLE)
+    return shape, st, g[2]
+
+
+def _geo_permute(g: Geometry, *p: int) -> Geometry:
+    return tuple(g[0][i] for i in p), tuple(g[1][i] for i in p), g[2]
+
+
+def _geo_select(g: Geometry, d: int, i: int) -> Geometry:
+    return _drop(g[0], d), _drop(g[1], d), g[2] + i * g[1][d]
+
+
+def _geo_slice(g: Geometry, d: int, lo: int, hi: int, step: int) -> Geometry:
+    k = max(0, -(-(hi - lo) // step))
+    return g[0][:d] + (k,) + g[0][d + 1 :], g[1][:d] + (g[1][d] * step,) + g[1][d + 1 :], g[2] + lo * g[1][d]
+
+
+def _geo_expand(g: Geometry, *shape: int) -> Geometry:
+    lead = len(shape) - len(g[0])
+    if lead < 0:
+        raise RuntimeError(
+            f"expand(torch.FloatTensor{{{list(g[0])}}}, size={list(shape)}): the number of sizes provided ({len(shape)}) must be greater or "  # noqa: E501
+            f"equal to the number of dimensions in the tensor ({len(g[0])})"
+        )
+    for i, (d, e) in enumerate(zip(g[0], shape[lead:], strict=True)):
+        if d != e and d != 1:
+            raise RuntimeError(
+                f"The expanded size of the tensor ({e}) must match the existing size ({d}) at non-singleton dimension {lead + i}.  "
+                f"Target sizes: {list(shape)}.  Tensor sizes: {list(g[0])}"
+            )
+    new = [0] * lead + [s if d == e else 0 for d, e, s in zip(g[0], shape[lead:], g[1], strict=True)]
+    for i in range(lead - 1, -1, -1):  # new leading dimensions of size 1 get the stride a contiguous one would have
+        new[i] = 0 if shape[i] != 1 else shape[i + 1] * new[i + 1] if i + 1 < len(shape) else 1
+    return shape, tuple(new), g[2]
+
+
+def _geo_diagonal(g: Geometry, k: int, a: int, b: int) -> Geometry:
+    n = max(min(g[0][a] - max(-k, 0), g[0][b] - max(k, 0)), 0)
+    rest = [i for i in range(len(g[0])) if i not in (a, b)]
+    shift = (k * g[1][b] if k >= 0 else -k * g[1][a]) if n else 0
+    return tuple(g[0][i] for i in rest) + (n,), tuple(g[1][i] for i in rest) + (g[1][a] + g[1][b],), g[2] + shift
+
+
+def _geo_unsqueeze(g: Geometry, d: int) -> Geometry:
+    st = g[0][d] * g[1][d] if d < len(g[0]) else 1
+    return g[0][:d] + (1,) + g[0][d:], g[1][:d] + (st,) + g[1][d:], g[2]
+
+
+def _geo_unfold(g: Geometry, d: int, n: int, k: int) -> Geometry:
+    if not g[0]:
+        return (n,), (1,), g[2]
+    return (
+        g[0][:d] + ((g[0][d] - n) // k + 1,) + g[0][d + 1 :] + (n,),
+        g[1][:d] + (g[1][d] * k,) + g[1][d + 1 :] + (g[1][d],),
+        g[2],
+    )
+
+
+def _ref_unfold(x: Array, d: int, n: int, k: int) -> Array:
+    if x.ndim == 0:
+        return np.broadcast_to(x, (n,))
+    return sliding_window_view(x, n, d)[(slice(None),) * d + (slice(None, None, k),)]
+
+
+# ---------------------------------------------------------------- views
+def _at(d: int, i: Any) -> tuple[Any, ...]:
+    return (slice(None),) * d + (i,)
+
+
+view = view_op(
+    "view",
+    _geo_view,
+    lambda x, *s: np.reshape(x, s),
+    ("size",),
+    lambda: [Sample((_a(2, 6),), (3, 4)), Sample((_a(6),), (2, 1, 3)), Sample((_a(0, 3),), (3, 0))],
+    lambda n, g: (reshape(g, tuple(n.srcs[0].shape)),),
+)
+permute = view_op(
+    "permute",
+    _geo_permute,
+    lambda x, *p: np.transpose(x, p),
+    ("dims",),
+    lambda: [Sample((_a(2, 3, 4),), (2, 0, 1)), Sample((_a(2, 3),), (1, 0))],
+    lambda n, g: (permute(g, *sorted(range(len(n.attrs)), key=n.attrs.__getitem__)),),
+)
+select = view_op(
+    "select",
+    _geo_select,
+    lambda x, d, i: x[(*_at(d, i), ...)],
+    ("dim", "index"),
+    lambda: [Sample((_a(2, 3),), (1, 2)), Sample((_a(3),), (0, 0))],
+)
+slice_ = view_op(
+    "slice",
+    _geo_slice,
+    lambda x, d, lo, hi, step: x[_at(d, slice(lo, hi, step))],
+    ("dim", "start", "end", "step"),
+    lambda: [Sample((_a(2, 7),), (1, 1, 6, 2)), Sample((_a(4, 2),), (0, 1, 3, 1)), Sample((_a(4),), (0, 2, 2, 1))],
+)
+expand = view_op(
+    "expand",
+    _geo_expand,
+    lambda x, *s: np.broadcast_to(x, s),
+    ("size",),
+    lambda: [Sample((_a(3, 1),), (2, 3, 4)), Sample((_a(1),), (5,))],
+    lambda n, g: (sum_to(g, tuple(n.srcs[0].shape)),),
+)
+diagonal = view_op(
+    "diagonal",
+    _geo_diagonal,
+    lambda x, k, a, b: (
+        np.diagonal(x, k, a, b)
+        if _geo_diagonal((x.shape, (0,) * x.ndim, 0), k, a, b)[0][-1]
+        else np.zeros(_geo_diagonal((x.shape, (0,) * x.ndim, 0), k, a, b)[0], x.dtype)
+    ),
+    ("offset", "dim1", "dim2"),
+    lambda: [Sample((_a(3, 4),), (1, 0, 1)), Sample((_a(2, 3, 3),), (0, 1, 2)), Sample((_a(3, 4),), (-1, 0, 1))],
+)
+unsqueeze = view_op(
+    "unsqueeze",
+    _geo_unsqueeze,
+    np.expand_dims,
+    ("dim",),
+    lambda: [Sample((_a(2, 3),), (1,)), Sample((_a(3),), (1,))],
+    lambda n, g: (reshape(g, tuple(n.srcs[0].shape)),),
+)
+squeeze = view_op(
+    "squeeze",
+    lambda g, d: (_drop(g[0], d), _drop(g[1], d), g[2]),
+    np.squeeze,
+    ("dim",),
+    lambda: [Sample((_a(2, 1, 3),), (1,))],
+    lambda n, g: (reshape(g, tuple(n.srcs[0].shape)),),
+)
+unfold = view_op(
+    "unfold", _geo_unfold, _ref_unfold, ("dim", "size", "step"), lambda: [Sample((_a(2, 7),), (1, 3, 2)), Sample((_a(5),), (0, 2, 1))]
+)
+
+
+def _ref_restride(x: Array, shape: Any, strides: Any, offset: int, base: Any) -> Array:
+    return gather(flat(x, base), (shape, strides, offset))
+
+
+#: How a tensor is derived again after its storage was written; also ``Tensor.as_strided``. attrs: geometry, then the storage's strides.
+restride = view_op(
+    "restride",
+    lambda g, s, st, o, base: (s, st, o),
+    _ref_restride,
+    ("size", "stride", "offset", "base"),
+    lambda: [Sample((_a(2, 6),), ((3, 2), (2, 1), 1, (6, 1))), Sample((_a(6),), ((2, 3), (1, 1), 0, (1,)))],
+)
+
+
+# ---------------------------------------------------------------- gradients of views, writes through views
+def _ref_unview(g: Array, op: str, attrs: Any, geometry: Any) -> Array:
+    shape = geometry[0]
+    k = math.prod(shape)
+    out = np.zeros(k, g.dtype)
+    if op in ("select", "slice"):  # disjoint elements: a plain store
+        REGISTRY[op].ref(out.reshape(shape), *attrs)[...] = g  # type: ignore[misc]
+        return out.reshape(shape)
+    index = REGISTRY[op].ref(np.arange(k).reshape(shape), *attrs)  # type: ignore[misc]
+    np.add.at(out, index.ravel(), np.ravel(g))
+    return out.reshape(shape)
+
+
+#: The transpose of a view: every element of `g` is added where the view read it, zeros elsewhere.
+unview = Op(
+    "unview",
+    "gradient",
+    lambda g, op, attrs, geometry: (geometry[0], g.dtype),
+    _ref_unview,
+    vjp=lambda n, g: (REGISTRY[n.attrs[0]](g, *n.attrs[1]),),
+    params=("op", "attrs", "geometry"),
+    samples=lambda: [
+        Sample((_a(2, 3),), ("slice", (1, 1, 6, 2), ((2, 7), (7, 1), 0))),
+        Sample((_a(3),), ("diagonal", (0, 0, 1), ((3, 4), (4, 1), 0))),
+        Sample((_a(3, 2),), ("unfold", (0, 2, 1), ((4,), (1,), 0))),
+    ],
+)
+
+
+def _ref_restride_scatter(h: Array, v: Array, geometry: Any, base: Any, refuses: bool) -> Array:
+    buf = flat(h, base).copy()
+    gather(buf, geometry)[...] = v
+    return _unflat(buf, h.shape, base)
+
+
+def _unflat(buf: Array, shape: Any, strides: Any) -> Array:
+    return gather(buf, (shape, strides, 0))
+
+
+def _vjp_restride_scatter(n: Node, g: Node) -> Grads:
+    geometry, base, _ = n.attrs
+    return (
+        lambda: restride_scatter(g, const(0, g.dtype), geometry, base, False),
+        lambda: restride(g, *geometry, base),
+    )
+
+
+#: A write through a view: storage `h` with region `geometry` replaced by `v`. Its gradient is refused a second time, as PyTorch's is.
+restride_scatter = Op(
+    "restride_scatter",
+    "shape",
+    lambda h, v, *a: (h.shape, h.dtype, h.strides, h.offset),
+    _ref_restride_scatter,
+    vjp=_vjp_restride_scatter,
+    saves=lambda n: () if n.attrs[2] else None,
+    params=("geometry", "base", "refuses"),
+    samples=lambda: [
+        Sample((_a(2, 6), _a(3)), (((3,), (2,), 1), (6, 1), False)),
+        Sample((_a(2, 3), _a(3, 2)), (((3, 2), (1, 3), 0), (3, 1), True)),
+    ],
+)
+
+
+# ---------------------------------------------------------------- copies
+def _rule_reshape(s: Node, shape: Any) -> Meta:
+    if math.prod(shape) != s.numel:
+        raise RuntimeError(f"shape '{list(shape)}' is invalid for input of size {s.numel}")
+    return shape, s.dtype
+
+
+reshape = Op(
+    "reshape",
+    "shape",
+    _rule_reshape,
+    lambda x, shape: np.reshape(x, shape),
+    vjp=lambda n, g: (reshape(g, tuple(n.srcs[0].shape)),),
+    params=("size",),
+    samples=lambda: [Sample((_a(2, 6),), ((3, 4),)), Sample((_a(1),), ((),))],
+)
+clone = Op(
+    "clone",
+    "shape",
+    lambda s: (s.shape, s.dtype),
+    lambda x: x,
+    vjp=lambda n, g: (g,),
+    layout="preserve",
+    samples=lambda: [Sample((_a(2, 3),)), Sample((_a(),))],
+)
+#: A copy with given strides: a gradient is laid out as its leaf is.
+relayout = Op(
+    "relayout",
+    "shape",
+    lambda s, strides: (s.shape, s.dtype, strides),
+    lambda x, strides: x,
+    vjp=lambda n, g: (g,),
+    params=("stride",),
+    samples=lambda: [Sample((_a(2, 3),), ((1, 2),))],
+)
+contiguous = Op(
+    "contiguous", "shape", lambda s: (s.shape, s.dtype), lambda x: x, vjp=lambda n, g: (g,), samples=lambda: [Sample((_a(2, 3),))]
+)
+cast = Op(
+    "cast", "cast", lambda s, d: (s.shape, d), None, vjp=lambda n, g: (cast(g, n.srcs[0].dtype),), layout="preserve", params=("dtype",)
+)
+
+
+def _ref_cast(x: Array, d: Any) -> Array:
+    if x.dtype.kind == "c" and d.compute.kind != "c":
+        x = x.real
+    if x.dtype.kind == "f" and d.compute.kind in "iu":  # out of range is undefined in C; go through int64 so that it at least wraps
+        with np.errstate(invalid="ignore"):
+            return np.trunc(x).astype(np.int64).astype(d.compute)
+    with np.errstate(over="ignore", invalid="ignore"):
+        return x.astype(d.compute)
+
+
+cast.ref = _ref_cast
+cast.samples = lambda: [
+    Sample((_a(2, 3),), (dtypes.float32,), False),
+    Sample((_a(2, 3) / 2,), (dtypes.int64,), False),
+    Sample((np.array([1, 0]),), (dtypes.bool_,), False),
+]
+
+
+def _rule_sum_to(s: Node, shape: Any) -> Meta:
+    return shape, s.dtype
+
+
+def _ref_sum_to(x: Array, shape: Any) -> Array:
+    lead = x.ndim - len(shape)
+    axes = tuple(range(lead)) + tuple(lead + i for i, d in enumerate(shape) if d == 1 and x.shape[lead + i] != 1)
+    return total(x, axes, True).reshape(shape) if axes else x.reshape(shape)
+
+
+#: The transpose of broadcasting: sum over the dimensions that were expanded.
+sum_to = Op(
+    "sum_to",
+    "gradient",
+    _rule_sum_to,
+    _ref_sum_to,
+    vjp=lambda n, g: (expand(g, *n.srcs[0].shape),),
+    params=("size",),
+    samples=lambda: [Sample((_a(2, 3, 4),), ((3, 1),)), Sample((_a(2, 3),), ((),))],
+)
+#: Zeros shaped as the operand: the gradient of a value that was overwritten (PyTorch gives zeros there, not None).
+zeros_of = Op(
+    "zeros_of",
+    "gradient",
+    lambda s: (s.shape, s.dtype),
+    np.zeros_like,
+    layout="preserve",
+    differentiable=False,
+    samples=lambda: [Sample((_a(2, 3),), (), False)],
+)
+
+
+# ---------------------------------------------------------------- values written in place
+def _like(s: Node, *_: Any) -> Meta:
+    return s.shape, s.dtype
+
+
+def _prepare_value(x: Node, v: Any, *attrs: Any) -> tuple[Any, ...]:
+    """The written value is converted to the type of its target."""
+    from ..asg.declare import SCALAR, node
+
+    v = node(v)
+    if v.op is SCALAR:
+        value = v.attrs[0]
+        if x.dtype.category < 2 and isinstance(value, float):
+            value = int(value) if x.dtype.category == 1 else bool(value)
+        return x, const(value, x.dtype), *attrs
+    return x, v if v.dtype is x.dtype else cast(v, x.dtype), *attrs
+
+
+def _ref_fill(x: Array, v: Array) -> Array:
+    return np.broadcast_to(v, x.shape)
+
+
+fill = Op(
+    "fill",
+    "shape",
+    _like,
+    _ref_fill,
+    vjp=lambda n, g: (zeros_of(g), g),
+    prepare=_prepare_value,
+    layout="preserve",
+    samples=lambda: [Sample((_a(2, 3), np.asarray(1.5)))],
+)
+copy = Op(
+    "copy",
+    "shape",
+    _like,
+    _ref_fill,
+    vjp=lambda n, g: (zeros_of(g), g),
+    prepare=_prepare_value,
+    layout="preserve",
+    samples=lambda: [Sample((_a(2, 3), _a(3)))],
+)
+
+
+# ---------------------------------------------------------------- creation
+def _rule_full(v: Node, shape: Any) -> Meta:
+    return shape, v.dtype
+
+
+full = Op(
+    "full",
+    "creation",
+    _rule_full,
+    lambda v, shape: np.broadcast_to(v, shape),
+    vjp=lambda n, g: (sum_to(g, ()),),
+    params=("size",),
+    samples=lambda: [Sample((np.asarray(2.5),), ((2, 3),)), Sample((np.asarray(1.0),), ((0,),))],
+)
+arange = Op(
+    "arange",
+    "creation",
+    lambda start, step, n, d: ((n,), d),
+    lambda start, step, n, d: _ref_arange(start, step, n, d),
+    differentiable=False,
+    params=("n", "dtype"),
+)
+
+
+def _ref_arange(start: Array, step: Array, n: int, d: Any) -> Array:
+    return (start + step * np.arange(n, dtype=start.dtype)).astype(d.compute)
+
+
+arange.samples = lambda: [Sample((np.asarray(1), np.asarray(2)), (4, dtypes.int64), False)]

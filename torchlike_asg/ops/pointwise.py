@@ -1,0 +1,488 @@
+"""Arithmetic, comparisons and logic, element by element. Each operation states its formula once, for every backend."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .. import dtypes
+from ..asg.declare import Array, Grads, Meta, Op, Sample, keep, keep_result, keep_shape, node
+from ..asg.geometry import broadcast
+from ..asg.node import Node, weak
+from .promotion import promoting
+from .scalar import evaluate
+
+BOTH = keep((0, (1,)), (1, (0,)))  # a product keeps each factor for the other's gradient
+INPUT_ = keep((0, (0,)))
+
+
+def _rule(*args: Any) -> Meta:
+    operands = [a for a in args if a.__class__ is Node]
+    return broadcast(*[n.shape for n in operands]), operands[-1].dtype
+
+
+def _rule_bool(*args: Any) -> Meta:
+    return broadcast(*[a.shape for a in args if a.__class__ is Node]), dtypes.bool_
+
+
+def _reference(formula: Any, count: int) -> Any:
+    def ref(*args: Any) -> Array:
+        with np.errstate(all="ignore"):
+            return np.asarray(evaluate(formula, args[:count], args[count:]))
+
+    return ref
+
+
+def pointwise(
+    name: str,
+    category: str,
+    count: int,
+    formula: Any,
+    vjp: Any = None,
+    saves: Any = None,
+    *,
+    floating: bool = False,
+    boolean: bool = False,
+    prepare: Any = "promote",
+    ref: Any = None,
+    params: tuple[str, ...] = (),
+    samples: Any = None,
+    differentiable: bool = True,
+) -> Op:
+    """Declare an elementwise operation of `count` operands by its formula over a scalar handler (see ops/scalar.py).
+
+    `floating`: integers are converted to the default floating type first. `boolean`: the result is a bool.
+    """
+    return Op(
+        name,
+        category,
+        _rule_bool if boolean else _rule,
+        ref or _reference(formula, count),
+        vjp=vjp,
+        saves=saves,
+        scalar=formula,
+        prepare=promoting(count, floating) if prepare == "promote" else prepare,
+        layout="pointwise",
+        params=params,
+        samples=samples or (unary_samples if count == 1 else binary_samples),
+        differentiable=differentiable and not boolean,
+    )
+
+
+_X = np.array([[-2.3, -0.7, 0.4], [1.1, 0.9, 2.6]])
+_Y = np.array([[1.7, -1.2, 0.6], [-0.8, 2.2, 0.3]])
+_P = np.abs(_X) + 0.2
+
+
+def unary_samples() -> list[Sample]:
+    return [Sample((_X,)), Sample((np.zeros((0, 3)),)), Sample((np.asarray(0.7),)), Sample((_X.astype(np.float32),), (), False)]
+
+
+def positive_samples() -> list[Sample]:
+    return [Sample((_P,)), Sample((np.zeros((0, 3)),)), Sample((np.asarray(0.7),)), Sample((_P.astype(np.float32),), (), False)]
+
+
+def unit_samples() -> list[Sample]:
+    return [Sample((_X / 3,)), Sample((np.zeros((0, 3)),)), Sample((np.asarray(0.7),))]
+
+
+def binary_samples() -> list[Sample]:
+    return [
+        Sample((_X, _Y)),
+        Sample((_X, _Y[:1])),
+        Sample((_X[:, :1], _Y[0])),
+        Sample((np.zeros((0, 3)), np.ones(3))),
+        Sample((np.asarray(0.5), _Y)),
+        Sample((_X.astype(np.float32), _Y.astype(np.float32)), (), False),
+    ]
+
+
+def logic_samples() -> list[Sample]:
+    return [Sample((_X > 0, _Y > 0), (), False), Sample((np.array([0, 1, 2]), np.array([0, 0, 3])), (), False)]
+
+
+def integer_samples() -> list[Sample]:
+    return [
+        Sample((np.array([5, -7, 12]), np.array([3, 2, 4])), (), False),
+        Sample((np.array([5, 7], np.int32), np.array([[3], [2]], np.int32)), (), False),
+    ]
+
+
+def binary(name: str, formula: Any, vjp: Any = None, saves: Any = None, **kw: Any) -> Op:
+    return pointwise(name, kw.pop("category", "arithmetic"), 2, formula, vjp, saves, **kw)
+
+
+def unary(name: str, formula: Any, vjp: Any = None, saves: Any = INPUT_, **kw: Any) -> Op:
+    kw.setdefault("floating", True)
+    return pointwise(name, kw.pop("category", "arithmetic"), 1, formula, vjp, saves if vjp else None, **kw)
+
+
+# ---------------------------------------------------------------- four operations
+def _ref_add(a: Array, b: Array) -> Array:
+    return np.logical_or(a, b) if a.dtype.kind == "b" else np.add(a, b)
+
+
+def _ref_mul(a: Array, b: Array) -> Array:
+    return np.logical_and(a, b) if a.dtype.kind == "b" else np.multiply(a, b)
+
+
+def _prepare_sub(a: Any, b: Any) -> tuple[Any, ...]:
+    booleans = (node(a).dtype is dtypes.bool_) + (node(b).dtype is dtypes.bool_)
+    if booleans == 2:
+        raise RuntimeError(
+            "Subtraction, the `-` operator, with two bool tensors is not supported. Use the `^` or `logical_xor()` operator instead."
+        )
+    if booleans:
+        raise RuntimeError(
+            "Subtraction, the `-` operator, with a bool tensor is not supported. If you are trying to invert a mask, use the `~` or `logical_not()` operator instead."  # noqa: E501
+        )
+    return promoting(2)(a, b)  # type: ignore[no-any-return]
+
+
+add = binary("add", lambda e, a, b: e.add(a, b), lambda n, g: (g, g), ref=_ref_add)
+sub = binary("sub", lambda e, a, b: e.sub(a, b), lambda n, g: (g, lambda: neg(g)), prepare=_prepare_sub, ref=np.subtract)
+mul = binary("mul", lambda e, a, b: e.mul(a, b), lambda n, g: (lambda: mul(g, n.srcs[1]), lambda: mul(g, n.srcs[0])), BOTH, ref=_ref_mul)
+div = binary(
+    "div",
+    lambda e, a, b: e.div(a, b),
+    lambda n, g: (lambda: div(g, n.srcs[1]), lambda: neg(mul(div(g, n.srcs[1]), div(n.srcs[0], n.srcs[1])))),
+    keep((1, (0, 1)), (0, (1,))),
+    floating=True,
+)
+neg = unary("neg", lambda e, x: e.neg(x), lambda n, g: (neg(g),), None, floating=False, ref=np.negative)
+reciprocal = unary(
+    "reciprocal", lambda e, x: e.reciprocal(x), lambda n, g: (neg(mul(g, mul(n, n))),), keep_result, samples=positive_samples
+)
+abs_ = unary("abs", lambda e, x: e.abs(x), lambda n, g: (mul(g, sign(n.srcs[0])),), floating=False, ref=np.absolute)
+sign = unary(
+    "sign",
+    lambda e, x: e.where(e.isnan(x), e.const(0), e.sign(x)) if e.is_float else e.sign(x),
+    lambda n, g: (zeros_like(g),),
+    None,
+    floating=False,
+    ref=lambda x: _ref_sign(x),
+    samples=lambda: [Sample((_X,)), Sample((np.array([np.nan, -0.0, np.inf]),), (), False)],
+)
+
+
+def _ref_sign(x: Array) -> Array:
+    """A NaN has no sign: 0."""
+    if x.dtype.kind == "b":
+        return x.copy()
+    return np.where(np.isnan(x), x.dtype.type(0), np.sign(x)) if x.dtype.kind == "f" else np.sign(x)
+
+
+def zeros_like(g: Node) -> Node:
+    from .movement import zeros_of
+
+    return zeros_of(g)
+
+
+def _ref_floor_divide(a: Array, b: Array) -> Array:
+    if a.dtype.kind in "iu" and (b == 0).any():
+        raise RuntimeError("ZeroDivisionError")
+    with np.errstate(all="ignore"):
+        return np.floor_divide(a, b)
+
+
+def _ref_trunc_divide(a: Array, b: Array) -> Array:
+    if a.dtype.kind in "iu":
+        if (b == 0).any():
+            raise RuntimeError("ZeroDivisionError")
+        q = np.abs(a) // np.abs(b)
+        return np.where((a < 0) != (b < 0), -q, q).astype(a.dtype)
+    with np.errstate(all="ignore"):
+        return np.trunc(a / b)
+
+
+def _ref_remainder(a: Array, b: Array) -> Array:
+    if a.dtype.kind in "iu" and (b == 0).any():
+        raise RuntimeError("ZeroDivisionError")
+    with np.errstate(all="ignore"):
+        return np.remainder(a, b)
+
+
+def _ref_fmod(a: Array, b: Array) -> Array:
+    if a.dtype.kind in "iu" and (b == 0).any():
+        raise RuntimeError("ZeroDivisionError")
+    with np.errstate(all="ignore"):
+        return np.fmod(a, b)
+
+
+def _vjp_remainder(rounded: str) -> Any:
+    def vjp(n: Node, g: Node) -> Grads:
+        from ..asg.declare import get
+
+        return g, lambda: neg(mul(g, get(rounded)(n.srcs[0], n.srcs[1])))
+
+    return vjp
+
+
+def _zeros_both(n: Node, g: Node) -> Grads:
+    return lambda: zeros_like(g), lambda: zeros_like(g)
+
+
+floor_divide = binary(
+    "floor_divide",
+    lambda e, a, b: e.floor_div(a, b),
+    _zeros_both,
+    ref=_ref_floor_divide,
+    samples=lambda: [Sample((_X, _Y), (), False), *integer_samples()],
+)
+trunc_divide = binary(
+    "trunc_divide",
+    lambda e, a, b: e.trunc(e.div(a, b)),
+    _zeros_both,
+    ref=_ref_trunc_divide,
+    samples=lambda: [Sample((_X, _Y), (), False), *integer_samples()],
+)
+remainder = binary(
+    "remainder", lambda e, a, b: e.remainder(a, b), _vjp_remainder("floor_divide"), keep((0, (1,)), (1, (1,))), ref=_ref_remainder
+)
+fmod = binary("fmod", lambda e, a, b: e.fmod(a, b), _vjp_remainder("trunc_divide"), keep((0, (1,)), (1, (1,))), ref=_ref_fmod)
+
+
+def _ref_pow(a: Array, b: Array) -> Array:
+    if a.dtype.kind in "iu" and (np.asarray(b) < 0).any():
+        if b.ndim == 0:
+            raise RuntimeError("Integers to negative integer powers are not allowed.")
+        exact = np.where(a == 1, 1, np.where(a == -1, np.where(b % 2 == 0, 1, -1), 0)).astype(a.dtype)
+        return np.where(b < 0, exact, np.power(a, np.maximum(b, 0)))
+    with np.errstate(all="ignore"):
+        return np.power(a, b)
+
+
+def _vjp_pow(n: Node, g: Node) -> Grads:
+    a, b = n.srcs
+
+    def base() -> Node:
+        if b.op.name == "const":
+            exponent = b.attrs[0]
+            return zeros_like(g) if exponent == 0 else mul(g, mul(weak(exponent), pow_(a, weak(exponent - 1)))) if exponent != 1 else g
+        return where(eq(b, weak(0.0)), weak(0.0), mul(g, mul(b, pow_(a, sub(b, weak(1.0))))))
+
+    def exponent() -> Node:
+        flat = logical_and(eq(a, weak(0.0)), ge(b, weak(0.0)))  # 0**b is flat for b > 0, where log(0) would give a NaN
+        return where(flat, weak(0.0), mul(g, mul(n, log(a))))
+
+    return base, exponent
+
+
+pow_ = binary(
+    "pow",
+    lambda e, a, b: e.pow(a, b),
+    _vjp_pow,
+    lambda n: ((n.srcs[0],) if n.srcs[0].rg else ()) + ((n.srcs[0], n.srcs[1], n) if n.srcs[1].rg else ()),
+    ref=_ref_pow,
+    samples=lambda: [Sample((_P, _Y)), Sample((_P, np.asarray(2.0))), Sample((_X, np.asarray(3.0)), (), False), *integer_samples()],
+)
+
+
+# ---------------------------------------------------------------- comparisons
+def comparison(name: str, formula: Any) -> Op:
+    return binary(name, formula, category="comparison", boolean=True, samples=lambda: [*binary_samples(), *logic_samples()])
+
+
+eq = comparison("eq", lambda e, a, b: e.eq(a, b))
+ne = comparison("ne", lambda e, a, b: e.ne(a, b))
+lt = comparison("lt", lambda e, a, b: e.lt(a, b))
+le = comparison("le", lambda e, a, b: e.le(a, b))
+gt = comparison("gt", lambda e, a, b: e.gt(a, b))
+ge = comparison("ge", lambda e, a, b: e.ge(a, b))
+
+
+# ---------------------------------------------------------------- logic and bits
+def _bit_prepare(a: Any, b: Any) -> tuple[Any, ...]:
+    args = promoting(2)(a, b)
+    if args[0].dtype.category >= dtypes.FLOAT:
+        raise RuntimeError(f"bitwise operation not implemented for '{args[0].dtype.name.capitalize()}'")
+    return args
+
+
+def _bit(name: str, formula: Any) -> Op:
+    return binary(
+        name,
+        formula,
+        category="logic",
+        prepare=_bit_prepare,
+        samples=lambda: [Sample((_X > 0, _Y > 0), (), False), *integer_samples()],
+        differentiable=False,
+    )
+
+
+logical_and = binary("logical_and", lambda e, a, b: e.logical_and(a, b), category="logic", boolean=True, samples=logic_samples)
+logical_or = binary("logical_or", lambda e, a, b: e.logical_or(a, b), category="logic", boolean=True, samples=logic_samples)
+logical_xor = binary("logical_xor", lambda e, a, b: e.logical_xor(a, b), category="logic", boolean=True, samples=logic_samples)
+logical_not = pointwise(
+    "logical_not",
+    "logic",
+    1,
+    lambda e, x: e.logical_not(x),
+    boolean=True,
+    prepare=None,
+    samples=lambda: [Sample((_X > 0,), (), False), Sample((_X,), (), False)],
+)
+bitwise_and = _bit("bitwise_and", lambda e, a, b: e.bit_and(a, b))
+bitwise_or = _bit("bitwise_or", lambda e, a, b: e.bit_or(a, b))
+bitwise_xor = _bit("bitwise_xor", lambda e, a, b: e.bit_xor(a, b))
+shift_left = _bit("bitwise_left_shift", lambda e, a, b: e.shift_left(a, b))
+shift_right = _bit("bitwise_right_shift", lambda e, a, b: e.shift_right(a, b))
+shift_left.samples = shift_right.samples = integer_samples
+bitwise_not = pointwise(
+    "bitwise_not",
+    "logic",
+    1,
+    lambda e, x: e.bit_not(x),
+    prepare=None,
+    differentiable=False,
+    ref=np.invert,
+    samples=lambda: [Sample((_X > 0,), (), False), Sample((np.array([1, -4]),), (), False)],
+)
+
+# ---------------------------------------------------------------- choice
+where = pointwise(
+    "where",
+    "logic",
+    3,
+    lambda e, c, a, b: e.where(c, a, b),
+    lambda n, g: (None, lambda: where(n.srcs[0], g, weak(0.0)), lambda: where(n.srcs[0], weak(0.0), g)),
+    keep_shape,
+    prepare=promoting(3, skip=1),
+    ref=np.where,
+    samples=lambda: [Sample((_X > 0, _X, _Y)), Sample((_X[0] > 0, np.asarray(0.0), _Y)), Sample((np.asarray(True), _X, _Y))],
+)
+masked_fill = Op(
+    "masked_fill",
+    "logic",
+    lambda x, m, v: (broadcast(x.shape, m.shape), x.dtype),
+    lambda x, m, v: np.where(m, v, x),
+    vjp=lambda n, g: (lambda: masked_fill(g, n.srcs[1], weak(0.0)), None, lambda: where(n.srcs[1], g, weak(0.0))),
+    saves=keep_shape,
+    layout="pointwise",
+    scalar=lambda e, x, m, v: e.where(m, v, x),
+    prepare=lambda x, m, v: _prepare_masked_fill(x, m, v),
+    samples=lambda: [Sample((_X, _X > 0, np.asarray(2.0)))],
+)
+
+
+def _prepare_masked_fill(x: Node, m: Node, v: Any) -> tuple[Any, ...]:
+    from .movement import _prepare_value
+
+    if m.dtype is not dtypes.bool_:
+        raise RuntimeError(f"masked_fill_ only supports boolean masks, but got mask with dtype {m.dtype.name}")
+    v = _prepare_value(x, v)[1]
+    if v.shape:
+        raise RuntimeError(f"masked_fill_ only supports a 0-dimensional value tensor, but got tensor with {v.ndim} dimension(s).")
+    return x, m, v
+
+
+def _shared_extremum(better: Any) -> Any:
+    """Gradient of max and min: to the winner, halved between equals."""
+
+    def vjp(n: Node, g: Node) -> Grads:
+        a, b = n.srcs
+
+        def to(x: Node, y: Node) -> Node:
+            return where(eq(x, y), mul(g, weak(0.5)), where(better(x, y), g, weak(0.0)))
+
+        return lambda: to(a, b), lambda: to(b, a)
+
+    return vjp
+
+
+maximum = binary("maximum", lambda e, a, b: e.maximum(a, b), _shared_extremum(gt), keep((0, (0, 1)), (1, (0, 1))), ref=np.maximum)
+minimum = binary("minimum", lambda e, a, b: e.minimum(a, b), _shared_extremum(lt), keep((0, (0, 1)), (1, (0, 1))), ref=np.minimum)
+fmax = binary(
+    "fmax",
+    lambda e, a, b: e.where(e.isnan(a), b, e.where(e.isnan(b), a, e.maximum(a, b))),
+    _shared_extremum(gt),
+    keep((0, (0, 1)), (1, (0, 1))),
+    ref=np.fmax,
+)
+fmin = binary(
+    "fmin",
+    lambda e, a, b: e.where(e.isnan(a), b, e.where(e.isnan(b), a, e.minimum(a, b))),
+    _shared_extremum(lt),
+    keep((0, (0, 1)), (1, (0, 1))),
+    ref=np.fmin,
+)
+
+
+def _clamped(inside: Any, outside: Any) -> Any:
+    """Gradient of a bound: to the value where it holds already (the bound itself included), else to the bound."""
+
+    def vjp(n: Node, g: Node) -> Grads:
+        x, bound = n.srcs
+        return lambda: where(inside(x, bound), g, weak(0.0)), lambda: where(outside(x, bound), g, weak(0.0))
+
+    return vjp
+
+
+clamp_min = binary("clamp_min", lambda e, x, lo: e.maximum(x, lo), _clamped(ge, lt), keep((0, (0, 1)), (1, (0, 1))), ref=np.maximum)
+clamp_max = binary("clamp_max", lambda e, x, hi: e.minimum(x, hi), _clamped(le, gt), keep((0, (0, 1)), (1, (0, 1))), ref=np.minimum)
+
+# ---------------------------------------------------------------- exponentials and roots
+exp = unary("exp", lambda e, x: e.exp(x), lambda n, g: (mul(g, n),), keep_result)
+exp2 = unary("exp2", lambda e, x: e.exp2(x), lambda n, g: (mul(mul(g, n), weak(float(np.log(2)))),), keep_result)
+expm1 = unary("expm1", lambda e, x: e.expm1(x), lambda n, g: (mul(g, add(n, weak(1.0))),), keep_result)
+log = unary("log", lambda e, x: e.log(x), lambda n, g: (div(g, n.srcs[0]),), samples=positive_samples)
+log1p = unary("log1p", lambda e, x: e.log1p(x), lambda n, g: (div(g, add(n.srcs[0], weak(1.0))),), samples=positive_samples)
+log2 = unary("log2", lambda e, x: e.log2(x), lambda n, g: (div(g, mul(n.srcs[0], weak(float(np.log(2))))),), samples=positive_samples)
+log10 = unary("log10", lambda e, x: e.log10(x), lambda n, g: (div(g, mul(n.srcs[0], weak(float(np.log(10))))),), samples=positive_samples)
+sqrt = unary("sqrt", lambda e, x: e.sqrt(x), lambda n, g: (div(g, mul(n, weak(2.0))),), keep_result, samples=positive_samples)
+rsqrt = unary(
+    "rsqrt", lambda e, x: e.rsqrt(x), lambda n, g: (mul(mul(g, weak(-0.5)), mul(n, mul(n, n))),), keep_result, samples=positive_samples
+)
+
+# ---------------------------------------------------------------- rounding and tests
+
+
+def _zero(n: Node, g: Node) -> Grads:
+    return (zeros_like(g),)
+
+
+def _rounding(name: str, formula: Any, ref: Any) -> Op:
+    return unary(
+        name,
+        formula,
+        _zero,
+        None,
+        floating=False,
+        ref=lambda x: x.copy() if x.dtype.kind in "biu" else ref(x),
+        samples=lambda: [Sample((_X,)), Sample((np.array([3, -4]),), (), False)],
+    )
+
+
+floor = _rounding("floor", lambda e, x: e.floor(x), np.floor)
+ceil = _rounding("ceil", lambda e, x: e.ceil(x), np.ceil)
+trunc = _rounding("trunc", lambda e, x: e.trunc(x), np.trunc)
+round_ = _rounding("round", lambda e, x: e.round(x), np.rint)
+
+
+def _test(name: str, formula: Any, ref: Any) -> Op:
+    return pointwise(
+        name,
+        "comparison",
+        1,
+        formula,
+        boolean=True,
+        prepare=None,
+        ref=lambda x: ref(x) if x.dtype.kind in "fc" else np.zeros(x.shape, bool),
+        samples=lambda: [Sample((np.array([1.0, np.nan, np.inf, -np.inf]),), (), False), Sample((np.array([1, 2]),), (), False)],
+    )
+
+
+isnan = _test("isnan", lambda e, x: e.isnan(x), np.isnan)
+isinf = _test("isinf", lambda e, x: e.isinf(x), np.isinf)
+
+
+# ---------------------------------------------------------------- operators on nodes, so that rules read as formulas
+def _operators() -> None:
+    for name, op in (("add", add), ("sub", sub), ("mul", mul), ("truediv", div), ("pow", pow_)):
+        setattr(Node, f"__{name}__", lambda self, other, op=op: op(self, other if other.__class__ is Node else weak(other)))
+        setattr(Node, f"__r{name}__", lambda self, other, op=op: op(weak(other), self))
+    Node.__neg__ = lambda self: neg(self)  # type: ignore[attr-defined]
+
+
+_operators()

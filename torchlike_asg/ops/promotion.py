@@ -1,0 +1,91 @@
+"""PyTorch's type promotion: which type an operation computes in, made explicit as casts in the graph.
+
+Operands with dimensions decide first, 0-d tensors second, Python scalars last; a lower rank only raises the category.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .. import dtypes
+from ..asg.declare import SCALAR, node
+from ..asg.node import Node, const
+from ..dtypes import dtype, promote_types
+from .movement import cast
+
+TITLES = {
+    "float32": "Float",
+    "float64": "Double",
+    "float16": "Half",
+    "bfloat16": "BFloat16",
+    "int64": "Long",
+    "int32": "Int",
+    "int16": "Short",
+    "int8": "Char",
+    "uint8": "Byte",
+    "bool": "Bool",
+    "complex64": "ComplexFloat",
+    "complex128": "ComplexDouble",
+}
+
+
+def title(d: dtype) -> str:
+    """The C++ name of a type, as PyTorch's messages have it."""
+    return TITLES[d.name]
+
+
+def _weak_type(n: Node) -> dtype:
+    kind = n.dtype
+    if kind.is_floating_point:
+        return dtypes.get_default_dtype()
+    return kind if not kind.is_complex else dtypes.get_default_dtype().to_complex()
+
+
+def result_type(operands: Any) -> dtype:
+    """The common type of nodes and Python scalars (as `scalar` nodes)."""
+    full: dtype | None = None
+    zero: dtype | None = None
+    weak: dtype | None = None
+    for n in operands:
+        if n.op is SCALAR:
+            d = _weak_type(n)
+            weak = d if weak is None else promote_types(weak, d)
+        elif n.shape:
+            full = n.dtype if full is None else promote_types(full, n.dtype)
+        else:
+            zero = n.dtype if zero is None else promote_types(zero, n.dtype)
+    found = _combine(full, _combine(zero, weak))
+    assert found is not None
+    return found
+
+
+def _combine(higher: dtype | None, lower: dtype | None) -> dtype | None:
+    if higher is None or lower is None:
+        return higher if lower is None else lower
+    if higher.is_complex:
+        return higher
+    if higher.is_floating_point:
+        return higher.to_complex() if lower.is_complex else higher
+    if higher is dtypes.bool_ or lower.category >= dtypes.FLOAT:
+        return promote_types(higher, lower)
+    return higher
+
+
+def to(n: Node, d: dtype) -> Node:
+    """`n` in type `d`: a cast node, or a constant."""
+    if n.op is SCALAR:
+        return const(n.attrs[0], d)
+    return n if n.dtype is d else cast(n, d)
+
+
+def promoting(count: int, floating: bool = False, skip: int = 0) -> Any:
+    """A `prepare` rule: operands `skip` to `count` are cast to their common type (a floating one, with `floating`)."""
+
+    def prepare(*args: Any) -> tuple[Any, ...]:
+        operands = [node(a) for a in args[:count]]
+        d = result_type(operands[skip:])
+        if floating and d.category < dtypes.FLOAT:
+            d = dtypes.get_default_dtype()
+        return (*operands[:skip], *[to(n, d) for n in operands[skip:]], *args[count:])
+
+    return prepare

@@ -1,0 +1,371 @@
+"""Inverses, determinants, linear systems and the Cholesky factor of (batches of) square matrices.
+
+Gradients: Giles (2008), "An extended collection of matrix derivative results"; Murray (2016), "Differentiation of the Cholesky
+decomposition".
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from .. import dtypes
+from ..asg.declare import Array, Grads, Meta, Op, Sample
+from ..asg.geometry import broadcast, contiguous
+from ..asg.node import Node, const
+from .arrange import tril, triu
+from .linalg import matmul, swap_last
+from .movement import full, reshape, unview
+from .pointwise import mul, neg
+from .promotion import title
+
+
+class LinAlgError(RuntimeError):
+    """A factorization that does not exist: of a singular matrix, or one that is not positive definite."""
+
+
+M = np.array([[2.0, 0.5, -0.3], [0.4, 1.7, 0.6], [-0.2, 0.3, 1.4]])
+BATCH = np.stack([M, M @ M.T + np.eye(3)])
+POSITIVE = BATCH @ np.swapaxes(BATCH, -1, -2)
+RIGHT = np.cos(np.arange(6.0)).reshape(3, 2)
+
+
+def check_floating(name: str, x: Node) -> None:
+    if x.dtype.category < dtypes.FLOAT:
+        raise RuntimeError(f"{name}: Expected a floating point or complex tensor as input. Got {title(x.dtype)}")
+    if x.dtype in (dtypes.float16, dtypes.bfloat16):
+        raise RuntimeError(f"{name}: Low precision dtypes not supported. Got {title(x.dtype)}")
+
+
+def check_square(name: str, x: Node) -> None:
+    if len(x.shape) < 2:
+        raise RuntimeError(f"{name}: The input tensor A must have at least 2 dimensions.")
+    if x.shape[-1] != x.shape[-2]:
+        raise RuntimeError(f"{name}: A must be batches of square matrices, but they are {x.shape[-2]} by {x.shape[-1]} matrices")
+    check_floating(name, x)
+
+
+def square_rule(name: str, shape: Callable[[Any], Any]) -> Any:
+    """Inference for operations on square matrices; `shape` maps the operand's shape to the result's."""
+
+    def rule(x: Node, *_: Any) -> Meta:
+        check_square(name, x)
+        return shape(tuple(x.shape)), x.dtype
+
+    return rule
+
+
+def first_failure(x: Array, compute: Callable[[Array], Any]) -> str:
+    """``(Batch element i): `` for the first matrix that `compute` refuses; empty for a single matrix."""
+    if x.ndim == 2:
+        return ""
+    for i, m in enumerate(x.reshape(-1, *x.shape[-2:])):
+        try:
+            compute(m)
+        except np.linalg.LinAlgError:
+            return f"(Batch element {i}): "
+    return ""
+
+
+def diagonal_matrix(v: Node) -> Node:
+    """(..., n) as diagonals of (..., n, n)."""
+    rank, n = len(v.shape), v.shape[-1]
+    shape = (*v.shape, n)
+    return unview(v, "diagonal", (0, rank - 1, rank), (shape, contiguous(shape), 0))
+
+
+def identity(n: int, d: dtypes.dtype) -> Node:
+    """The identity matrix."""
+    return diagonal_matrix(full(const(1, d), (n,)))
+
+
+def column(n: Node) -> Node:
+    """(...) as (..., 1, 1), to scale matrices."""
+    return reshape(n, (*n.shape, 1, 1))
+
+
+# ---------------------------------------------------------------- inverse and determinant
+def _ref_inverse(x: Array) -> Array:
+    try:
+        return np.linalg.inv(x)
+    except np.linalg.LinAlgError:
+        raise LinAlgError(
+            f"linalg.inv: {first_failure(x, np.linalg.inv)}The inversion could not be completed because the input matrix is singular."
+        ) from None
+
+
+def _vjp_inverse(n: Node, g: Node) -> Grads:
+    transposed = swap_last(n)
+    return (neg(matmul(transposed, matmul(g, transposed))),)
+
+
+def _square_samples(*more: Any, grad: bool = True) -> Callable[[], list[Sample]]:
+    return lambda: [
+        Sample((M,), more, grad),
+        Sample((BATCH,), more, grad),
+        Sample((np.zeros((0, 2, 2)),), more, grad),
+        Sample((np.zeros((2, 0, 0)),), more, False),
+    ]
+
+
+inverse = Op(
+    "inverse",
+    "linalg",
+    square_rule("linalg.inv", lambda s: s),
+    _ref_inverse,
+    vjp=_vjp_inverse,
+    saves=lambda n: (n,),
+    samples=_square_samples(),
+)
+
+
+def _ref_cofactor(x: Array) -> Array:
+    """det(x) x^-T without dividing: from x = U S V, the sign of det(U V) times U (products of all singular values but one) V."""
+    u, s, v = np.linalg.svd(x)
+    n = s.shape[-1]
+    others = np.stack([np.delete(s, i, -1).prod(-1) for i in range(n)], -1) if n else s
+    return (u * others[..., None, :]) @ v * (np.linalg.det(u) * np.linalg.det(v))[..., None, None]
+
+
+#: The matrix of cofactors: the gradient of the determinant, also of singular matrices. Its own gradient asks for regular ones.
+cofactor = Op(
+    "cofactor",
+    "linalg",
+    square_rule("linalg.det", lambda s: s),
+    _ref_cofactor,
+    expand=lambda n: mul(column(det(n.srcs[0])), swap_last(inverse(n.srcs[0]))),
+    saves=lambda n: n.srcs,
+    samples=_square_samples(),
+)
+det = Op(
+    "det",
+    "linalg",
+    square_rule("linalg.det", lambda s: s[:-2]),
+    lambda x: np.asarray(np.linalg.det(x)),
+    vjp=lambda n, g: (mul(column(g), cofactor(n.srcs[0])),),
+    saves=lambda n: (*n.srcs, n),
+    samples=_square_samples(),
+)
+
+
+def _ref_logabsdet(x: Array) -> Array:
+    with np.errstate(all="ignore"):
+        return np.asarray(np.linalg.slogdet(x)[1])
+
+
+#: log |det| and the sign of the determinant
+logabsdet = Op(
+    "logabsdet",
+    "linalg",
+    square_rule("linalg.slogdet", lambda s: s[:-2]),
+    _ref_logabsdet,
+    vjp=lambda n, g: (mul(column(g), swap_last(inverse(n.srcs[0]))),),
+    saves=lambda n: n.srcs,
+    samples=_square_samples(),
+)
+det_sign = Op(
+    "det_sign",
+    "linalg",
+    square_rule("linalg.slogdet", lambda s: s[:-2]),
+    lambda x: np.asarray(np.linalg.slogdet(x)[0]),
+    differentiable=False,
+    samples=_square_samples(grad=False),
+)
+
+
+# ---------------------------------------------------------------- linear systems
+def _system_rule(name: str) -> Any:
+    def rule(a: Node, b: Node, *_: Any) -> Meta:
+        check_square(name, a)
+        if a.dtype is not b.dtype:
+            raise RuntimeError(
+                f"{name}: Expected A and B to have the same dtype, but found A of type {title(a.dtype)} and B of type "
+                f"{title(b.dtype)} instead"
+            )
+        if len(b.shape) < 2 or a.shape[-1] != b.shape[-2]:
+            raise RuntimeError(
+                f"{name}: Incompatible shapes of A and B for the equation AX = B ({a.shape[-2]}x{a.shape[-1]} and "
+                f"{'x'.join(map(str, b.shape[-2:]))})"
+            )
+        return (*broadcast(tuple(a.shape[:-2]), tuple(b.shape[:-2])), *b.shape[-2:]), a.dtype
+
+    return rule
+
+
+def _ref_solve(a: Array, b: Array) -> Array:
+    try:
+        return np.linalg.solve(a, b)
+    except np.linalg.LinAlgError:
+        raise LinAlgError(
+            f"torch.linalg.solve: {first_failure(a, np.linalg.inv)}The solver failed because the input matrix is singular."
+        ) from None
+
+
+def _vjp_solve(n: Node, g: Node) -> Grads:
+    right = functools.cache(lambda: solve(swap_last(n.srcs[0]), g))
+    return lambda: neg(matmul(right(), swap_last(n))), right
+
+
+def _system_samples(*more: Any, a: Array = M, batch: Array = BATCH) -> Callable[[], list[Sample]]:
+    return lambda: [
+        Sample((a, RIGHT), more),
+        Sample((batch, RIGHT), more),
+        Sample((a, np.stack([RIGHT, -RIGHT])), more),
+        Sample((a[:0, :0], np.zeros((0, 2))), more, False),
+    ]
+
+
+#: X with ``A X = B``
+solve = Op(
+    "solve", "linalg", _system_rule("linalg.solve"), _ref_solve, vjp=_vjp_solve, saves=lambda n: (n.srcs[0], n), samples=_system_samples()
+)
+
+
+def _triangle(x: Array, upper: bool, unit: bool) -> Array:
+    part = np.triu(x, 1 if unit else 0) if upper else np.tril(x, -1 if unit else 0)
+    return part + np.eye(x.shape[-1], dtype=x.dtype) if unit else part
+
+
+def _ref_triangular(a: Array, b: Array, upper: bool, unit: bool) -> Array:
+    """By substitution, a row at a time; a zero on the diagonal gives infinities, as in PyTorch."""
+    t = _triangle(a, upper, unit)
+    n = t.shape[-1]
+    x = np.broadcast_to(b, (*np.broadcast_shapes(t.shape[:-2], b.shape[:-2]), *b.shape[-2:])).copy()
+    with np.errstate(all="ignore"):
+        for i in reversed(range(n)) if upper else range(n):
+            known = slice(i + 1, n) if upper else slice(0, i)
+            x[..., i, :] -= (t[..., i, None, known] @ x[..., known, :])[..., 0, :]
+            x[..., i, :] /= t[..., i, i, None]
+    return x
+
+
+def _vjp_triangular(n: Node, g: Node) -> Grads:
+    a, (upper, unit) = n.srcs[0], n.attrs
+    right = functools.cache(lambda: solve_triangular(swap_last(a), g, not upper, unit))
+
+    def left() -> Node:
+        whole = neg(matmul(right(), swap_last(n)))
+        return triu(whole, int(unit)) if upper else tril(whole, -int(unit))
+
+    return left, right
+
+
+#: X with ``A X = B``, reading only one triangle of `A` (with ones on the diagonal, if `unitriangular`)
+solve_triangular = Op(
+    "solve_triangular",
+    "linalg",
+    _system_rule("linalg.solve_triangular"),
+    _ref_triangular,
+    vjp=_vjp_triangular,
+    saves=lambda n: (n.srcs[0], n),
+    params=("upper", "unitriangular"),
+    samples=lambda: [*_system_samples(True, False)(), *_system_samples(False, False)(), *_system_samples(False, True)()],
+)
+
+
+# ---------------------------------------------------------------- Cholesky
+def _ref_cholesky(x: Array) -> Array:
+    try:
+        return np.linalg.cholesky(x)
+    except np.linalg.LinAlgError:
+        which = first_failure(x, np.linalg.cholesky)
+        bad = x if not which else x.reshape(-1, *x.shape[-2:])[int(which[len("(Batch element ") : which.index(")")])]
+        order = next(k for k in range(1, len(bad) + 1) if not _positive(bad[:k, :k]))
+        raise LinAlgError(
+            f"linalg.cholesky: {which}The factorization could not be completed because the input is not "
+            f"positive-definite (the leading minor of order {order} is not positive-definite)."
+        ) from None
+
+
+def _positive(x: Array) -> bool:
+    try:
+        np.linalg.cholesky(x)
+    except np.linalg.LinAlgError:
+        return False
+    return True
+
+
+def _vjp_cholesky(n: Node, g: Node) -> Grads:
+    """1/2 L^-T (P + P^T) L^-1, with P the lower triangle of L^T g and its diagonal halved."""
+    transposed = swap_last(n)
+    p = matmul(transposed, g)
+    symmetric = tril(p, 0) + swap_last(tril(p, -1))  # type: ignore[operator]
+    left = solve_triangular(transposed, symmetric, True, False)
+    return (mul(swap_last(solve_triangular(transposed, swap_last(left), True, False)), const(0.5, g.dtype)),)
+
+
+#: The lower factor L of ``L L^T``; only the lower triangle is read, and the gradient is that of the symmetric matrix.
+cholesky = Op(
+    "cholesky",
+    "linalg",
+    square_rule("linalg.cholesky", lambda s: s),
+    _ref_cholesky,
+    vjp=_vjp_cholesky,
+    saves=lambda n: (n,),
+    samples=lambda: [Sample((POSITIVE[0],), (), False), Sample((POSITIVE,), (), False), Sample((np.zeros((0, 2, 2)),), (), False)],
+)
+
+
+# ---------------------------------------------------------------- exponential
+_PADE = (
+    64764752532480000.0,
+    32382376266240000.0,
+    7771770303897600.0,
+    1187353796428800.0,
+    129060195264000.0,
+    10559470521600.0,
+    670442572800.0,
+    33522128640.0,
+    1323241920.0,
+    40840800.0,
+    960960.0,
+    16380.0,
+    182.0,
+    1.0,
+)
+
+
+def _ref_matrix_exp(x: Array) -> Array:
+    """Scaling and squaring with the Pade approximant of order 13: Higham (2005)."""
+    if not x.size:
+        return x.copy()
+    a = x.astype(np.float64)
+    size = np.abs(a).sum(-2).max(-1)
+    halvings = np.maximum(0, np.ceil(np.log2(np.maximum(size, 1e-300) / 5.371920351148152))).astype(int)
+    a = a / (2.0**halvings)[..., None, None]
+    b, eye = _PADE, np.eye(a.shape[-1])
+    a2 = a @ a
+    a4 = a2 @ a2
+    a6 = a4 @ a2
+    odd = a @ (a6 @ (b[13] * a6 + b[11] * a4 + b[9] * a2) + b[7] * a6 + b[5] * a4 + b[3] * a2 + b[1] * eye)
+    even = a6 @ (b[12] * a6 + b[10] * a4 + b[8] * a2) + b[6] * a6 + b[4] * a4 + b[2] * a2 + b[0] * eye
+    out = np.linalg.solve(even - odd, even + odd)
+    for k in range(int(halvings.max())):
+        out = np.where((halvings > k)[..., None, None], out @ out, out)
+    return out.astype(x.dtype)
+
+
+def _vjp_matrix_exp(n: Node, g: Node) -> Grads:
+    """The upper right block of exp([[A^T, g], [0, A^T]])."""
+    from .join import cat
+    from .movement import slice_
+
+    t = swap_last(n.srcs[0])
+    rank, k = len(t.shape), t.shape[-1]
+    zero = full(const(0, t.dtype), tuple(t.shape))
+    whole = matrix_exp(cat(cat(t, g, rank - 1), cat(zero, t, rank - 1), rank - 2))
+    return (slice_(slice_(whole, rank - 2, 0, k, 1), rank - 1, k, 2 * k, 1),)
+
+
+matrix_exp = Op(
+    "matrix_exp",
+    "linalg",
+    square_rule("linalg.matrix_exp", lambda s: s),
+    _ref_matrix_exp,
+    vjp=_vjp_matrix_exp,
+    saves=lambda n: n.srcs,
+    samples=lambda: [*_square_samples()(), Sample((BATCH * 6,), (), False)],
+)

@@ -1,0 +1,335 @@
+"""Decompositions: eigenvalues of symmetric matrices, singular values, QR, pseudo-inverse.
+
+Each factor is an operation of its own; gradients are linear in the factors' gradients, so they simply add up. Formulas: Giles (2008),
+"An extended collection of matrix derivative results"; Walter, Lehmann & Lamour (2012) for QR; Golub & Pereyra (1973) for the
+pseudo-inverse. As with PyTorch, gradients exist only where the factor is unique up to what the loss does not see.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from ..asg.declare import Array, Grads, Meta, Op, Sample
+from ..asg.geometry import contiguous
+from ..asg.node import Node
+from .arrange import triu
+from .linalg import matmul, swap_last
+from .movement import reshape, slice_, unview
+from .pointwise import add, div, mul, neg, reciprocal, sub
+from .solve import BATCH, POSITIVE, LinAlgError, M, check_floating, identity, solve_triangular, square_rule
+
+WIDE, TALL = M[:2], M[:, :2]
+
+
+def _row(v: Node) -> Node:
+    """(..., n) as (..., 1, n): scales columns."""
+    return reshape(v, (*v.shape[:-1], 1, v.shape[-1]))
+
+
+def _column(v: Node) -> Node:
+    """(..., n) as (..., n, 1): scales rows."""
+    return reshape(v, (*v.shape, 1))
+
+
+def _unpaired(x: Node, values: Node, squared: bool) -> Node:
+    """``x[i, j] / (values[j] - values[i])`` (of squares, if `squared`), with zeros on the diagonal."""
+    v = mul(values, values) if squared else values
+    eye = identity(v.shape[-1], v.dtype)
+    gap = add(sub(_row(v), _column(v)), eye)
+    return div(sub(x, mul(x, eye)), gap)
+
+
+def _sides(name: str, x: Node) -> tuple[tuple[int, ...], int, int]:
+    if len(x.shape) < 2:
+        raise RuntimeError(f"{name}: The input tensor A must have at least 2 dimensions.")
+    check_floating(name, x)
+    return tuple(x.shape[:-2]), x.shape[-2], x.shape[-1]
+
+
+# ---------------------------------------------------------------- symmetric eigenproblem
+def _ref_eigh(part: int) -> Any:
+    def ref(x: Array, upper: bool) -> Array:
+        try:
+            return np.asarray(np.linalg.eigh(x, "U" if upper else "L")[part])
+        except np.linalg.LinAlgError:
+            raise LinAlgError(
+                "linalg.eigh: The algorithm failed to converge because the input matrix is ill-conditioned or has too "
+                "many repeated eigenvalues."
+            ) from None
+
+    return ref
+
+
+def _vjp_eigenvalues(n: Node, g: Node) -> Grads:
+    v = eigenvectors(n.srcs[0], *n.attrs)
+    return (matmul(mul(v, _row(g)), swap_last(v)),)
+
+
+def _vjp_eigenvectors(n: Node, g: Node) -> Grads:
+    values, transposed = eigenvalues(n.srcs[0], *n.attrs), swap_last(n)
+    return (matmul(n, matmul(_unpaired(matmul(transposed, g), values, False), transposed)),)
+
+
+def _symmetric(*more: Any) -> Callable[[], list[Sample]]:
+    return lambda: [Sample((POSITIVE[0],), more, False), Sample((POSITIVE,), more, False), Sample((np.zeros((0, 2, 2)),), more, False)]
+
+
+eigenvalues = Op(
+    "eigvalsh",
+    "linalg",
+    square_rule("linalg.eigh", lambda s: s[:-1]),
+    _ref_eigh(0),
+    vjp=_vjp_eigenvalues,
+    saves=lambda n: n.srcs,
+    params=("upper",),
+    samples=_symmetric(False),
+)
+eigenvectors = Op(
+    "eigh_vectors",
+    "linalg",
+    square_rule("linalg.eigh", lambda s: s),
+    _ref_eigh(1),
+    vjp=_vjp_eigenvectors,
+    saves=lambda n: (n.srcs[0], n),
+    params=("upper",),
+    samples=_symmetric(True),
+)
+
+
+# ---------------------------------------------------------------- singular values
+def _ref_svd(part: int) -> Any:
+    def ref(x: Array, full: bool = False) -> Array:
+        try:
+            if part == 1:
+                return np.asarray(np.linalg.svd(x, compute_uv=False))
+            return np.asarray(np.linalg.svd(x, full)[part])
+        except np.linalg.LinAlgError:
+            raise LinAlgError(
+                "linalg.svd: The algorithm failed to converge because the input matrix is ill-conditioned or has too "
+                "many repeated singular values."
+            ) from None
+
+    return ref
+
+
+def _svd_rule(part: int) -> Any:
+    def rule(x: Node, full: bool = False) -> Meta:
+        lead, m, n = _sides("linalg.svd", x)
+        k = min(m, n)
+        shape = ((m, m if full else k), (k,), (n if full else k, n))[part]
+        return (*lead, *shape), x.dtype
+
+    return rule
+
+
+def _vjp_singular(n: Node, g: Node) -> Grads:
+    x = n.srcs[0]
+    return (matmul(mul(left_vectors(x, False), _row(g)), right_vectors(x, False)),)
+
+
+def _skew(x: Node) -> Node:
+    return sub(x, swap_last(x))
+
+
+def _vjp_left(n: Node, g: Node) -> Grads:
+    """U ((skew(U^T g) / E) S) V^T, and what lies outside the columns of U over S, for tall matrices."""
+    x = n.srcs[0]
+    rank, k = len(x.shape), min(x.shape[-2:])
+    if n.attrs[0] and x.shape[-2] > k:  # the surplus columns are arbitrary: PyTorch leaves them out
+        g = slice_(g, rank - 1, 0, k, 1)
+    u, s, v = left_vectors(x, False), singular_values(x), right_vectors(x, False)
+    projected = matmul(swap_last(u), g)
+    core = matmul(u, mul(_unpaired(_skew(projected), s, True), _row(s)))
+    if x.shape[-2] > k:
+        core = add(core, mul(sub(g, matmul(u, projected)), _row(reciprocal(s))))
+    return (matmul(core, v),)
+
+
+def _vjp_right(n: Node, g: Node) -> Grads:
+    """U (S (skew(V^T g^T) / E)) V^T, and what lies outside the rows of V^T over S, for wide matrices; `g` belongs to V^T."""
+    x = n.srcs[0]
+    rank, k = len(x.shape), min(x.shape[-2:])
+    if n.attrs[0] and x.shape[-1] > k:
+        g = slice_(g, rank - 2, 0, k, 1)
+    u, s, v = left_vectors(x, False), singular_values(x), right_vectors(x, False)
+    projected = matmul(g, swap_last(v))
+    core = matmul(mul(_column(s), _unpaired(_skew(swap_last(projected)), s, True)), v)
+    if x.shape[-1] > k:
+        core = add(core, mul(_column(reciprocal(s)), sub(g, matmul(projected, v))))
+    return (matmul(u, core),)
+
+
+def _shapes(*more: Any, grad: bool = True) -> list[Sample]:
+    return [
+        Sample((M,), more, grad),
+        Sample((TALL,), more, grad),
+        Sample((WIDE,), more, grad),
+        Sample((BATCH[:, :, :2],), more, grad),
+        Sample((np.zeros((0, 2, 3)),), more, False),
+    ]
+
+
+singular_values = Op("svdvals", "linalg", _svd_rule(1), _ref_svd(1), vjp=_vjp_singular, saves=lambda n: n.srcs, samples=_shapes)
+left_vectors = Op(
+    "svd_left",
+    "linalg",
+    _svd_rule(0),
+    _ref_svd(0),
+    vjp=_vjp_left,
+    saves=lambda n: n.srcs,
+    params=("full",),
+    samples=lambda: [*_shapes(False), *_shapes(True, grad=False)],
+)
+right_vectors = Op(
+    "svd_right",
+    "linalg",
+    _svd_rule(2),
+    _ref_svd(2),
+    vjp=_vjp_right,
+    saves=lambda n: n.srcs,
+    params=("full",),
+    samples=lambda: [*_shapes(False), *_shapes(True, grad=False)],
+)
+
+
+# ---------------------------------------------------------------- QR
+def _qr_rule(part: int) -> Any:
+    def rule(x: Node, complete: bool) -> Meta:
+        lead, m, n = _sides("linalg.qr", x)
+        k = m if complete else min(m, n)
+        return (*lead, *((m, k), (k, n))[part]), x.dtype
+
+    return rule
+
+
+def _ref_qr(part: int) -> Any:
+    def ref(x: Array, complete: bool) -> Array:
+        m, n = x.shape[-2:]
+        if not x.size:
+            k = m if complete else min(m, n)
+            if part == 0:
+                return np.broadcast_to(np.eye(m, k, dtype=x.dtype), (*x.shape[:-2], m, k))
+            return np.zeros((*x.shape[:-2], k, n), x.dtype)
+        return np.asarray(np.linalg.qr(x, "complete" if complete else "reduced")[part])
+
+    return ref
+
+
+def _times_inverse_transposed(y: Node, r: Node) -> Node:
+    """``y r^-T`` for an upper triangular `r`."""
+    return swap_last(solve_triangular(r, swap_last(y), True, False))
+
+
+def _completed(triangle: Node) -> Node:
+    """An upper triangle mirrored into a symmetric matrix."""
+    return add(triangle, swap_last(triu(triangle, 1)))
+
+
+def _qr_gradient(q: Node, r: Node, gq: Node | None, gr: Node | None) -> Node:
+    """Of a matrix with at least as many rows as columns."""
+    inner = matmul(gr, swap_last(r)) if gr is not None else None
+    if gq is not None:
+        own = neg(matmul(swap_last(q), gq))
+        inner = own if inner is None else add(inner, own)
+    assert inner is not None
+    total = matmul(q, _completed(triu(inner, 0)))
+    return _times_inverse_transposed(total if gq is None else add(gq, total), r)
+
+
+def _padded(x: Node, lo: int, width: int) -> Node:
+    """Columns put in place `lo` of a matrix of zeros with `width` columns."""
+    rank = len(x.shape)
+    shape = (*x.shape[:-1], width)
+    return unview(x, "slice", (rank - 1, lo, lo + x.shape[-1], 1), (shape, contiguous(shape), 0))
+
+
+def _refuse_complete(n: Node) -> None:
+    m, k = n.srcs[0].shape[-2:]
+    if n.attrs[0] and m > k:
+        raise RuntimeError("The QR decomposition is not differentiable when mode='complete' and nrows > ncols.")
+
+
+def _vjp_q(n: Node, g: Node) -> Grads:
+    _refuse_complete(n)
+    x = n.srcs[0]
+    rank, (m, k) = len(x.shape), x.shape[-2:]
+    r = qr_r(x, *n.attrs)
+    if m >= k:
+        return (_qr_gradient(n, r, g, None),)
+    return (_padded(_qr_gradient(n, slice_(r, rank - 1, 0, m, 1), g, None), 0, k),)
+
+
+def _vjp_r(n: Node, g: Node) -> Grads:
+    """Of a wide matrix (X | Y) with R = (U | V): X = Q U is square, and V = Q^T Y."""
+    _refuse_complete(n)
+    x = n.srcs[0]
+    rank, (m, k) = len(x.shape), x.shape[-2:]
+    q = qr_q(x, *n.attrs)
+    if m >= k:
+        return (_qr_gradient(q, n, None, g),)
+    y, gv = slice_(x, rank - 1, m, k, 1), slice_(g, rank - 1, m, k, 1)
+    left = _qr_gradient(q, slice_(n, rank - 1, 0, m, 1), matmul(y, swap_last(gv)), slice_(g, rank - 1, 0, m, 1))
+    return (add(_padded(left, 0, k), _padded(matmul(q, gv), m, k)),)
+
+
+qr_q = Op(
+    "qr_q",
+    "linalg",
+    _qr_rule(0),
+    _ref_qr(0),
+    vjp=_vjp_q,
+    saves=lambda n: (n.srcs[0], n),
+    params=("complete",),
+    samples=lambda: [*_shapes(False), *_shapes(True, grad=False)],
+)
+qr_r = Op(
+    "qr_r",
+    "linalg",
+    _qr_rule(1),
+    _ref_qr(1),
+    vjp=_vjp_r,
+    saves=lambda n: (n.srcs[0], n),
+    params=("complete",),
+    samples=lambda: [*_shapes(False), *_shapes(True, grad=False)],
+)
+
+
+# ---------------------------------------------------------------- pseudo-inverse
+def _rule_pinv(x: Node, rtol: float, atol: float) -> Meta:
+    lead, m, n = _sides("linalg.pinv", x)
+    return (*lead, n, m), x.dtype
+
+
+def _ref_pinv(x: Array, rtol: float, atol: float) -> Array:
+    if not x.size:
+        return np.zeros((*x.shape[:-2], x.shape[-1], x.shape[-2]), x.dtype)
+    u, s, v = np.linalg.svd(x, False)
+    enough = s > np.maximum(rtol * s.max(-1, keepdims=True), atol)
+    inverted = np.where(enough, 1 / np.where(enough, s, 1), 0).astype(x.dtype)
+    return np.swapaxes(v, -1, -2) @ (inverted[..., None] * np.swapaxes(u, -1, -2))
+
+
+def _vjp_pinv(n: Node, g: Node) -> Grads:
+    """-P^T g P^T, and two projections that vanish for regular matrices; P = pinv(A)."""
+    a, p = n.srcs[0], n
+    pt, gt = swap_last(p), swap_last(g)
+    k = matmul(gt, p)  # (m, m)
+    first = neg(swap_last(matmul(p, k)))
+    outside_rows = sub(matmul(k, pt), matmul(matmul(a, p), matmul(k, pt)))
+    outside_columns = matmul(matmul(pt, p), sub(gt, matmul(k, a)))
+    return (add(first, add(outside_rows, outside_columns)),)
+
+
+pinv = Op(
+    "pinv",
+    "linalg",
+    _rule_pinv,
+    _ref_pinv,
+    vjp=_vjp_pinv,
+    saves=lambda n: (n.srcs[0], n),
+    params=("rtol", "atol"),
+    samples=lambda: _shapes(1e-15, 0.0),
+)
