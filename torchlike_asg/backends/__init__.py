@@ -1,0 +1,14 @@
+"""Where computations run (base.py says what a backend is), and the switches of PyTorch's libraries: ``torch.backends.cudnn`` and so on."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+_SWITCHES = frozenset(("cuda", "cudnn", "mkl", "mkldnn", "mps", "openmp"))
+
+
+def __getattr__(name: str) -> Any:
+    if name in _SWITCHES:
+        return importlib.import_module(f"{__name__}.{name}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,130 @@
+"""What a backend is: where memory lives, how a kernel becomes a program, and how a schedule becomes something that runs.
+
+The compiler knows only these protocols. A backend sees kernels and formulas, never operations' gradients or users' tensors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+
+from ..dtypes import dtype
+
+
+@dataclass(frozen=True)
+class Caps:
+    """What a backend can store and compute. `dtypes` are the element types it takes; limits are in bytes, 0 = none."""
+
+    dtypes: frozenset[dtype]
+    alignment: int = 64
+    max_buffer: int = 0
+
+
+@dataclass(frozen=True)
+class Spec:
+    """Shape and type of one operand or result."""
+
+    shape: tuple[int, ...]
+    dtype: dtype
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """One computation: an operation's name and attributes, or a fused body, on operands of given specs."""
+
+    op: str
+    attrs: tuple[Hashable, ...]
+    operands: tuple[Spec, ...]
+    result: Spec
+    #: the NumPy reference: what the kernel must compute, and how the reference backend computes it
+    reference: Callable[..., Any] = field(compare=False, repr=False)
+    #: a NumPy ufunc that computes it in one call and can write into a given array, if there is one
+    ufunc: Any = field(default=None, compare=False, repr=False)
+
+
+@dataclass
+class Step:
+    """One kernel launch: value slots it reads and writes, and the slots whose values nobody reads afterwards."""
+
+    kernel: Kernel
+    reads: tuple[int, ...]
+    writes: int
+    frees: tuple[int, ...] = ()
+    #: offset in the transient page of a preplanned result; None where the result goes out or the backend chooses
+    page: int | None = None
+
+
+@dataclass
+class Schedule:
+    """A linear program over numbered value slots. Slots 0..inputs-1 are the arguments of `run`; constants are given with their values."""
+
+    inputs: int
+    slots: int
+    steps: list[Step]
+    outputs: tuple[int, ...]
+    constants: dict[int, np.ndarray[Any, Any]]
+    #: bytes of the transient page that the steps' offsets refer to
+    page_size: int = 0
+
+
+class Buffer(Protocol):
+    """A piece of a backend's memory."""
+
+    @property
+    def nbytes(self) -> int: ...
+
+
+class Program(Protocol):
+    """A compiled kernel."""
+
+    @property
+    def name(self) -> str: ...
+
+
+class Executable(Protocol):
+    """A linked schedule. `run` allocates nothing and computes no keys; results are read through `outputs()`."""
+
+    def run(self, inputs: Sequence[Any]) -> None: ...
+
+    def outputs(self) -> list[Any]: ...
+
+
+class Backend(Protocol):
+    """A place to compute."""
+
+    name: str
+    caps: Caps
+
+    def allocate(self, nbytes: int) -> Any:
+        """A page of memory."""
+
+    def upload(self, dst: Any, src: np.ndarray[Any, Any]) -> None:
+        """Copy an array into a page."""
+
+    def download(self, src: Any) -> np.ndarray[Any, Any]:
+        """A page's content as an array."""
+
+    def compile(self, kernel: Kernel) -> Program:
+        """The program of a kernel; equal kernels give the same program."""
+
+    def link(self, schedule: Schedule, pages: Sequence[Any]) -> Executable:
+        """Everything bound that does not change from run to run."""
+
+
+_backends: dict[str, Backend] = {}
+
+
+def register(backend: Backend) -> Backend:
+    """Make a backend known under its name."""
+    _backends[backend.name] = backend
+    return backend
+
+
+def get(name: str) -> Backend:
+    """The backend of that name."""
+    if name not in _backends:
+        raise RuntimeError(f"no backend named {name!r}; there is: {', '.join(sorted(_backends))}")
+    return _backends[name]

@@ -1,0 +1,55 @@
+"""Memory and programs of the reference backend."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from ... import dtypes, events
+from ..base import Caps, Kernel, Schedule, register
+from .executable import ReferenceExecutable, ReferenceProgram
+
+
+class ReferenceBackend:
+    """Pages are NumPy byte arrays; a program calls an operation's reference."""
+
+    name = "reference"
+    caps = Caps(frozenset(dtypes.ALL))
+
+    def __init__(self) -> None:
+        self._programs: dict[Kernel, ReferenceProgram] = {}
+
+    def allocate(self, nbytes: int) -> np.ndarray[Any, Any]:
+        """An uninitialised page, aligned to 64 bytes."""
+        raw = np.empty(nbytes + 63, np.uint8)
+        start = -raw.ctypes.data % 64
+        return raw[start : start + nbytes]
+
+    def upload(self, dst: np.ndarray[Any, Any], src: np.ndarray[Any, Any]) -> None:
+        data = np.ascontiguousarray(src).view(np.uint8).reshape(-1)
+        if data.nbytes > dst.nbytes:
+            raise ValueError(f"upload of {data.nbytes} bytes into a page of {dst.nbytes}")
+        dst[: data.nbytes] = data
+
+    def download(self, src: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        return src.copy()
+
+    def compile(self, kernel: Kernel) -> ReferenceProgram:
+        program = self._programs.get(kernel)
+        if program is None:
+            start = time.perf_counter()
+            program = self._programs[kernel] = ReferenceProgram(kernel)
+            if len(self._programs) > 20_000:
+                self._programs.pop(next(iter(self._programs)))
+            if events.wanted(events.KernelCompiled):
+                events.publish(events.KernelCompiled(kernel.op, time.perf_counter() - start))
+        return program
+
+    def link(self, schedule: Schedule, pages: Sequence[np.ndarray[Any, Any]]) -> ReferenceExecutable:
+        return ReferenceExecutable(schedule, [self.compile(step.kernel) for step in schedule.steps], pages)
+
+
+backend = register(ReferenceBackend())

@@ -1,0 +1,38 @@
+"""One operation at a time, for hunting a NaN: slow, and it says where."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .. import config
+from ..asg import reference
+from ..asg.declare import CONST, LEAVES
+from ..asg.node import Node
+from ..asg.rewrite import topo
+from ..asg.trace import Trace
+
+
+def run_eagerly(tr: Trace, outputs: tuple[Node, ...]) -> None:
+    """Compute every recorded operation through its reference, in order, keeping everything."""
+    from . import plan
+
+    env: dict[Node, Any] = {}
+    for n in topo(outputs, tr.known):
+        if n.op in LEAVES:
+            env[n] = reference.constant(n) if n.op is CONST else plan.leaf_value(n, tr)
+            continue
+        with np.errstate(all="ignore"):
+            env[n] = reference.apply(n, [env[s] if s in env else tr.known[s] for s in n.srcs])
+        if config.detect_anomaly:
+            _check(n, env[n], [env[s] if s in env else tr.known[s] for s in n.srcs])
+    tr.known.update((n, v) for n, v in env.items() if n.op not in LEAVES)
+
+
+def _check(n: Node, value: Any, operands: list[Any]) -> None:
+    if isinstance(value, np.ndarray) and value.dtype.kind == "f" and np.isnan(value).any():
+        if any(isinstance(a, np.ndarray) and a.dtype.kind == "f" and np.isnan(a).any() for a in operands):
+            return
+        where = f" in {n.site[0]}" if n.site[0] else ""
+        raise RuntimeError(f"Function '{n.op.name}' returned nan values{where}, recorded at {n.site[1]}:{n.site[2]}")

@@ -1,0 +1,42 @@
+"""Compute what depends on no data once, when the plan is built: masks, position tables, arithmetic of literals."""
+
+from __future__ import annotations
+
+from collections.abc import Container, Sequence
+
+import numpy as np
+
+from ...asg import reference
+from ...asg.declare import CONST, LEAVES
+from ...asg.node import Node, const
+from ...asg.rewrite import topo
+
+#: results larger than this many elements stay operations (they would be kept in memory for as long as the plan)
+MAX_ELEMENTS = 1 << 20
+
+
+def fold(roots: Sequence[Node], stop: Container[Node]) -> list[Node]:
+    """Fold operations on literals into literals. Larger constant subgraphs are left to the linker, see `constant_nodes`."""
+    mapping: dict[Node, Node] = {}
+    for n in topo(roots, stop):
+        if n.op in LEAVES:
+            mapping[n] = n
+            continue
+        srcs = tuple([mapping.get(s, s) for s in n.srcs])
+        new = n if srcs == n.srcs else n.op(*srcs, *n.attrs)
+        if new.shape == () and srcs and not new.op.multi and all(s.op is CONST for s in srcs):
+            value = reference.apply(new, [reference.constant(s) for s in srcs])
+            new = const(np.asarray(value).item(), new.dtype)
+        mapping[n] = new
+    return [mapping.get(r, r) for r in roots]
+
+
+def constant_nodes(order: Sequence[Node]) -> set[Node]:
+    """The nodes of a topological order that depend on no leaf but literals, and are small enough to be kept."""
+    found: set[Node] = set()
+    for n in order:
+        if n.op is CONST or (
+            n.op not in LEAVES and n.op.category != "random" and n.numel <= MAX_ELEMENTS and all(s in found for s in n.srcs)
+        ):
+            found.add(n)
+    return found

@@ -1,0 +1,30 @@
+"""Drop what only carries history, and make views plain values.
+
+After this pass a graph says what to compute and nothing about versions: `stop`, `snap`, `detach`, `rebind` and `leaf_of` are gone,
+twins are one node again, and `view` is `reshape`, since no storage is shared inside a plan.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Container, Sequence
+
+from ...asg.declare import IDENTITIES, LEAVES, get
+from ...asg.node import Node
+from ...asg.rewrite import topo
+
+
+def strip_identities(roots: Sequence[Node], stop: Container[Node]) -> list[Node]:
+    view, reshape = get("view"), get("reshape")
+    mapping: dict[Node, Node] = {}
+    for n in topo(roots, stop):
+        op = n.op
+        if op in LEAVES:
+            mapping[n] = n
+        elif op in IDENTITIES or op.category == "identity":
+            mapping[n] = mapping.get(n.srcs[IDENTITIES.get(op, 0)], n.srcs[IDENTITIES.get(op, 0)])
+        elif op is view:
+            mapping[n] = reshape(mapping.get(n.srcs[0], n.srcs[0]), n.attrs)
+        else:
+            srcs = tuple([mapping.get(s, s) for s in n.srcs])
+            mapping[n] = op(*srcs, *n.attrs)  # through the table: a twin becomes the expression it repeats
+    return [mapping.get(r, r) for r in roots]
