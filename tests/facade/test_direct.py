@@ -1,0 +1,169 @@
+"""Writes of data into data happen at once, and nobody notices."""
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+import torchlike_asg as ours  # noqa: E402
+from torchlike_asg.facade import direct  # noqa: E402
+
+from .compare import same, same_error  # noqa: E402
+
+
+def data(T, *shape):
+    return T.tensor(np.arange(np.prod(shape), dtype=np.float32).reshape(shape))
+
+
+def nodes_of(run):
+    before = ours.asg.stats()["nodes"]
+    run()
+    return ours.asg.stats()["nodes"] - before
+
+
+def test_counting_pairs():
+    """The loop of every bigram model: one element of a small table after another."""
+    pairs = np.random.default_rng(0).integers(0, 9, size=(500, 2)).tolist()
+
+    def run(T):
+        table = T.zeros((9, 9), dtype=T.int32)
+        for i, j in pairs:
+            table[i, j] += 1
+        return table, table.sum(), table._version
+
+    same(run)
+    table = ours.tensor(np.zeros((9, 9), np.int32))
+
+    def count():
+        for i, j in pairs:
+            table[i, j] += 1
+
+    assert nodes_of(count) == 0 and int(table.sum()) == 500
+
+
+def test_a_pile_of_writes_makes_a_result_data():
+    table = ours.zeros(200)
+
+    def fill():
+        for i in range(200):
+            table[i] = i
+
+    assert nodes_of(fill) < 10 * direct.PILE  # far from what all 200 would record
+    assert table.tolist() == list(range(200))
+
+
+def test_a_ring_buffer():
+    buffer = data(ours, 10, 3)
+
+    def step():
+        for i in range(50):
+            buffer[i % 10] = ours.tensor([float(i)] * 3)
+            buffer[i % 10, 1] = -1.0
+
+    assert nodes_of(step) == 0
+    assert buffer[9].tolist() == [49.0, -1.0, 49.0]
+
+
+WRITES = {
+    "a number": lambda T, x: x.__setitem__(0, 2.5),
+    "an integer into floats": lambda T, x: x.__setitem__((0, 1), 2),
+    "a slice": lambda T, x: x.__setitem__((slice(None), slice(1, 3)), data(T, 3, 2)),
+    "another type": lambda T, x: x.__setitem__(0, T.arange(4)),
+    "indices": lambda T, x: x.__setitem__([0, 2], data(T, 2, 4) * 1),
+    "known indices": lambda T, x: x.__setitem__(T.tensor([2, 0]), data(T, 2, 4)),
+    "known mask": lambda T, x: x.__setitem__(T.tensor([True, False, True]), 9.0),
+    "known mask of all": lambda T, x: x.__setitem__(T.tensor([[True, False, True, False]] * 3), T.tensor(-2)),
+    "through a view": lambda T, x: x.t()[1:].__setitem__(0, 8.0),
+    "its own region": lambda T, x: x.__setitem__(1, x[1]),
+    "its own other region": lambda T, x: x.__setitem__(1, x[0]),
+    "+=": lambda T, x: x.__setitem__(1, x[1].add_(1)),
+    "*= a row": lambda T, x: x.mul_(T.tensor([1.0, 2.0, 3.0, 4.0])),
+    "-= a scalar": lambda T, x: x.sub_(T.tensor(0.5)),
+    "-= with alpha": lambda T, x: x.sub_(2, alpha=3),
+}
+
+
+@pytest.mark.parametrize("write", WRITES.values(), ids=WRITES)
+@pytest.mark.parametrize("name", ["float32", "float64", "int64", "bfloat16"])
+def test_writes(write, name):
+    def run(T):
+        x = data(T, 3, 4).to(getattr(T, name))
+        x.tolist()
+        view, copy, before = x[:2], x.clone(), x.float() * 2
+        write(T, x)
+        return x, view, copy, before, x._version
+
+    same(run)
+
+
+def test_what_was_recorded_before_keeps_the_old_values():
+    x = data(ours, 4)
+    y, z, row = x * 2, x[1:] + 1, x[2]
+    x[2] = 100.0
+    x += 1
+    assert y.tolist() == [0.0, 2.0, 4.0, 6.0] and z.tolist() == [2.0, 3.0, 4.0] and row.item() == 101.0
+
+
+def test_clones_do_not_change():
+    x = data(ours, 4)
+    a = x.clone()
+    ours.sync()
+    b = ours.tensor(x)
+    x[0] = 9.0
+    a[1] = 8.0
+    assert (x.tolist(), a.tolist(), b.tolist()) == ([9.0, 1.0, 2.0, 3.0], [0.0, 8.0, 2.0, 3.0], [0.0, 1.0, 2.0, 3.0])
+
+
+def test_arrays_see_writes():
+    array = np.zeros(3, np.float32)
+    x = ours.from_numpy(array)
+    x[1] = 5.0
+    assert array.tolist() == [0.0, 5.0, 0.0]
+    y = data(ours, 3)
+    shared = y.numpy()
+    y[2] = 7.0
+    assert shared.tolist() == [0.0, 1.0, 7.0]
+
+
+def test_versions_guard_gradients():
+    for lib in (torch, ours):
+        x, w = data(lib, 3), lib.ones(3, requires_grad=True)
+        y = (w * x).sum()
+        x[0] = 5.0
+        with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+            y.backward()
+
+
+def test_history_is_recorded_as_ever():
+    def run(T):
+        x, w = data(T, 3, 2), T.ones(2, requires_grad=True)
+        x[0] = w * 3
+        x[1] += w
+        (x * x).sum().backward()
+        return x, w.grad
+
+    same(run)
+
+
+ERRORS = {
+    "a float into integers": lambda T: T.tensor([1, 2]).add_(1.5),
+    "too large": lambda T: T.tensor([1], dtype=T.uint8).add_(T.tensor([1.5])),
+    "a wider shape": lambda T: data(T, 2).add_(data(T, 3, 2)),
+    "a wrong shape": lambda T: data(T, 3, 2).__setitem__(0, data(T, 3)),
+    "a wrong shape for a column": lambda T: data(T, 2, 3)[:, 0].__setitem__(slice(None), T.ones(3)),
+    "an expanded target": lambda T: data(T, 3)[:1].expand(3).add_(1),
+    "an index out of range": lambda T: data(T, 3).__setitem__(T.tensor([3]), 1.0),
+}
+
+
+@pytest.mark.parametrize("f", ERRORS.values(), ids=ERRORS)
+def test_errors(f):
+    same_error(f)
+
+
+def test_values_without_an_integer():
+    for value in (float("nan"), float("inf")):
+        x = ours.tensor([1, 2])
+        with pytest.raises((RuntimeError, ValueError, OverflowError)):
+            x[0] = value
+            x.tolist()

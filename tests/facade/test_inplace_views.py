@@ -1,0 +1,49 @@
+"""Tensors that take the shape of one of their views."""
+
+import pytest
+import torch
+
+import torchlike_asg as ours
+
+from ..parity.scripts import same
+
+
+def test_shapes_and_shared_memory():
+    def run(T):
+        y = T.arange(6.0).view(2, 3).clone()
+        row = y[0]
+        out = [y.unsqueeze_(1) is y, y.shape, y.stride(), y.sum(0)]
+        y.squeeze_()
+        y.t_()
+        out += [y.clone(), y.is_contiguous(), row.clone()]
+        y.add_(1)
+        row.mul_(10)
+        part = y[:, 1]
+        part.unsqueeze_(0).fill_(-1)
+        return [*out, y, row, part.shape, T.ones(3, 1).squeeze_(1).shape, T.ones(2, 3, 4).swapaxes_(0, 2).shape, y.numpy().shape]
+
+    same(run)
+
+
+def test_gradients_flow_through():
+    def run(T):
+        w = T.ones(2, 3, requires_grad=True)
+        h = w * T.arange(3.0)
+        h.unsqueeze_(0).transpose_(1, 2)
+        h[0, 0] += 5
+        (h.exp() * T.arange(6.0).view(1, 3, 2)).sum().backward()
+        read = (w * 3).t_()
+        total = read.sum().item()
+        read.unsqueeze_(0)
+        (read**2).sum().backward()
+        return h.shape, h.is_leaf, w.grad, total, read
+
+    same(run)
+
+
+def test_a_leaf_is_refused():
+    for T in (torch, ours):
+        with pytest.raises(RuntimeError, match="a leaf Variable that requires grad is being used in an in-place operation"):
+            T.ones(2, 2, requires_grad=True).t_()
+        with pytest.raises(IndexError, match="Dimension out of range"):
+            T.arange(3.0).transpose_(0, 2)

@@ -1,0 +1,182 @@
+"""Legacy constructors, classes of tensors by type, storages."""
+
+import copy
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+import torchlike_asg as ours  # noqa: E402
+
+from .compare import same, same_error  # noqa: E402
+
+CONSTRUCTORS = {
+    "nothing": lambda T: T.Tensor(),
+    "a list": lambda T: T.Tensor([1, 2]),
+    "a tuple": lambda T: T.Tensor((2, 3)),
+    "nested lists": lambda T: T.FloatTensor([[1, 2], [3, 4]]),
+    "a range": lambda T: T.Tensor(range(3)),
+    "an array": lambda T: T.Tensor(np.array([1.5, 2])),
+    "an array of integers": lambda T: T.Tensor(np.array([1, 2])),
+    "a list of arrays": lambda T: T.LongTensor([np.array([1, 2]), np.array([3, 4])]),
+    "floats as integers": lambda T: T.LongTensor([1.7, -2.7]),
+    "an array of floats as integers": lambda T: T.LongTensor(np.array([1.7, 2])),
+    "numbers as bools": lambda T: T.BoolTensor([1, 0]),
+    "bytes": lambda T: T.ByteTensor([1, 255]),
+    "doubles": lambda T: T.DoubleTensor([1, 2.5]),
+    "halves": lambda T: T.HalfTensor([1, 2.5]),
+    "tensors of one element": lambda T: T.FloatTensor([T.tensor(1), T.tensor([2.0])]),
+    "new": lambda T: T.ones(2).new([1, 2]),
+    "new of another type": lambda T: T.ones(2, dtype=T.long).new([1.5]),
+    "new of nothing": lambda T: T.ones(2).new(),
+    "sizes": lambda T: list(T.Tensor(2, 3).shape),
+    "one size": lambda T: list(T.FloatTensor(5).shape),
+    "a NumPy size": lambda T: list(T.Tensor(np.int64(3)).shape),
+    "a Size": lambda T: list(T.Tensor(T.Size([2, 3])).shape),
+    "sizes for new": lambda T: list(T.ones(1).new(2, 2).shape),
+    "sizes by tensors": lambda T: list(T.Tensor(2, T.tensor(3)).shape),
+    "a device": lambda T: list(T.Tensor(2, 3, device="cpu").shape),
+    "a storage": lambda T: T.FloatTensor(T.ones(2).untyped_storage()) if T is ours else T.ones(2),
+}
+
+
+@pytest.mark.filterwarnings("ignore:Creating a tensor from a list of numpy")
+@pytest.mark.parametrize("make", CONSTRUCTORS.values(), ids=CONSTRUCTORS)
+def test_constructors(make):
+    same(make)
+
+
+ERRORS = {
+    "a float": lambda T: T.Tensor(5.0),
+    "None": lambda T: T.Tensor(None),
+    "a bool": lambda T: T.Tensor(True),
+    "a string": lambda T: T.Tensor("a"),
+    "a negative size": lambda T: T.Tensor(-1),
+    "ragged lists": lambda T: T.Tensor([[1, 2], [3]]),
+}
+
+
+@pytest.mark.parametrize("make", ERRORS.values(), ids=ERRORS)
+def test_errors(make):
+    same_error(make)
+
+
+def test_other_types_are_refused():
+    for make in (lambda T: T.LongTensor(T.tensor([1.0])), lambda T: T.ones(1).new(T.tensor([1])), lambda T: T.Tensor(2.5, 3)):
+        for lib in (torch, ours):
+            with pytest.raises(TypeError):
+                make(lib)
+    with pytest.raises(RuntimeError, match="without overflow"):
+        ours.ByteTensor([300])
+
+
+def test_a_tensor_is_shared():
+    def run(T):
+        x = T.ones(2)
+        T.Tensor(x)[0] = 5
+        x.new(x)[1] = 6
+        return x, T.Tensor(T.tensor([1, 2]))
+
+    same(run)
+
+
+def test_classes():
+    x = ours.ones(2)
+    assert isinstance(x, ours.FloatTensor) and isinstance(ours.nn.Parameter(x), ours.FloatTensor) and isinstance(x, ours.Tensor)
+    assert not isinstance(x, ours.DoubleTensor) and not isinstance(1.0, ours.FloatTensor) and not isinstance(x, ours.cuda.FloatTensor)
+    assert isinstance(x, (ours.LongTensor, ours.FloatTensor))
+    assert repr(ours.FloatTensor) == repr(torch.FloatTensor) and ours.LongTensor.dtype is ours.int64 and not ours.FloatTensor.is_cuda
+    assert (
+        x.type() == "torch.FloatTensor"
+        and x.type(ours.LongTensor).dtype is ours.int64
+        and x.type("torch.DoubleTensor").dtype is ours.float64
+    )
+    assert type(ours.Tensor(2)) is ours.Tensor
+
+
+def test_subclasses():
+    class Named(ours.Tensor):
+        def __init__(self, data, name="?"):
+            self.name = name
+
+        def twice(self):
+            return self * 2
+
+    t = Named([1.0, 2.0], name="n")
+    assert type(t) is Named and t.name == "n" and t.twice().tolist() == [2.0, 4.0]
+    x = ours.ones(2, requires_grad=True)
+    y = (x * 3).as_subclass(Named)
+    assert type(y) is Named
+    y.sum().backward()
+    assert x.grad.tolist() == [3.0, 3.0]
+    made = ours.Tensor._make_subclass(ours.nn.Parameter, ours.ones(2), True)
+    assert type(made) is ours.nn.Parameter and made.requires_grad
+    assert type(copy.deepcopy(t)) is Named
+
+
+def test_default_tensor_type():
+    try:
+        ours.set_default_tensor_type(ours.DoubleTensor)
+        assert ours.tensor(1.0).dtype is ours.float64 and ours.Tensor([1]).dtype is ours.float64
+        ours.set_default_tensor_type("torch.FloatTensor")
+        assert ours.get_default_dtype() is ours.float32
+    finally:
+        ours.set_default_dtype(ours.float32)
+    for wrong, message in ((ours.LongTensor, "only floating-point"), ("torch.Foo", "invalid type name"), (3, "invalid type object")):
+        with pytest.raises(TypeError, match=message):
+            ours.set_default_tensor_type(wrong)
+
+
+# ---------------------------------------------------------------- storages
+@pytest.mark.filterwarnings("ignore:TypedStorage is deprecated")
+def test_storages():
+    def run(T):
+        x = T.arange(6.0).reshape(2, 3)
+        s, u = x[1].storage(), x[1].untyped_storage()
+        return (
+            [s.tolist(), s[2], len(s), s.size(), s.nbytes(), str(s.dtype), s[1:3] if T is ours else [1.0, 2.0], s.element_size()],
+            [u.nbytes(), u.size(), len(u), u[6], u.tolist(), u.element_size()],
+            s.data_ptr() == u.data_ptr() == x.data_ptr(),
+            x.untyped_storage().data_ptr() == x.t().untyped_storage().data_ptr(),
+            x.untyped_storage().data_ptr() == x.clone().untyped_storage().data_ptr(),
+            [T.is_storage(s), T.is_storage(u), T.is_storage(x)],
+            repr(s),
+            repr(u),
+        )
+
+    same(run)
+
+
+def test_a_storage_follows_writes():
+    x = ours.zeros(2)
+    s = x.untyped_storage()
+    x.fill_(1.0)
+    assert s.tolist() == [0, 0, 128, 63] * 2
+    x.bfloat16().storage().tolist()
+
+
+def test_storages_cannot_be_resized():
+    with pytest.raises(ours.Unsupported, match="resize_"):
+        ours.ones(2).untyped_storage().resize_(0)
+
+
+def test_set():
+    def run(T):
+        a, b, c, d = T.zeros(2), T.zeros(2), T.zeros(2), T.arange(6.0)
+        b.set_(d)
+        b[0] = 7
+        c.set_(d.untyped_storage() if T is torch else d.storage(), 1, (2, 2), (2, 1))
+        c[1, 1] = -1
+        return a.set_(), b, c, d, b.is_set_to(d), c.is_set_to(d), d.is_set_to(d.view(6)), d.is_set_to(d.view(2, 3))
+
+    same(run)
+
+
+def test_set_errors():
+    with pytest.raises(RuntimeError, match="Could not set tensor of type"):
+        ours.zeros(2).set_(ours.tensor([1, 2]))
+    with pytest.raises(RuntimeError, match="leaf Variable"):
+        ours.zeros(2, requires_grad=True).set_(ours.ones(2))
+    with pytest.raises(RuntimeError, match="out of bounds for storage"):
+        ours.zeros(2).set_(ours.ones(2).storage(), 0, (5,))

@@ -1,0 +1,131 @@
+"""Subscripts whose numbers change from iteration to iteration."""
+
+import gc
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+import torchlike_asg as ours  # noqa: E402
+from torchlike_asg.facade.functions import subscript  # noqa: E402
+from torchlike_asg.ops.window import window  # noqa: E402
+
+from .compare import equal, outcome, same  # noqa: E402
+from .test_subscript import execute, program  # noqa: E402
+
+
+def counts(step, times=14):
+    """New nodes and plans of each step."""
+    found, before = [], ours.asg.stats()
+    for i in range(times):
+        step(i)
+        ours.sync()
+        now = ours.asg.stats()
+        found.append((now["nodes"] - before["nodes"], now["plans"] - before["plans"]))
+        before = now
+    return found
+
+
+PLACES = [3, 0, 5, 1, 4, 2, 2, 0, 5, 3, 1, 4, 0, 5]
+
+
+@pytest.mark.parametrize(
+    "pick",
+    [lambda p, i: p[0, i], lambda p, i: p[0][i], lambda p, i: p[:, i], lambda p, i: p[0, i : i + 3].sum()],
+    ids=["[0, i]", "[0][i]", "[:, i]", "slice"],
+)
+def test_a_moving_place_is_data(pick):
+    w = ours.nn.Parameter(ours.ones(8, 9))
+    opt = ours.optim.SGD([w], lr=0.1)
+    x = ours.ones(1, 8)
+
+    def step(i):
+        loss = -pick((x @ w).softmax(-1), PLACES[i]).log().sum()
+        opt.zero_grad()
+        loss.backward()
+        opt.step()
+
+    assert counts(step)[6:] == [(0, 0)] * 8
+
+
+def test_rows_of_a_parameter():
+    w = ours.nn.Parameter(ours.ones(6, 4))
+
+    def step(i):
+        (w[PLACES[i]] * w[PLACES[i], 1:3].sum()).sum().backward()
+        w.grad = None
+
+    assert counts(step)[6:] == [(0, 0)] * 8
+
+
+def test_steps_of_a_loop_do_not_move():
+    """Places that differ within one iteration are part of the graph: views, for the compiler to see through."""
+    x = ours.ones(4, 6) * 1
+
+    def step(i):
+        y = x * 2
+        sum(y[:, t].sum() for t in range(6)).item()
+
+    def moving():
+        return sum(state == "moves" for state in window.sites.values())
+
+    before = moving()
+    assert counts(step)[3:] == [(0, 0)] * 11
+    assert moving() == before
+
+
+def test_values_gradients_and_aliases():
+    def run(T):
+        w = T.tensor(np.arange(12.0, dtype=np.float32).reshape(3, 4), requires_grad=True)
+        found = []
+        for i in (0, 2, 1, 2, 0):
+            y = w * 2
+            part, row = y[i], y[:, i : i + 2]
+            part.mul_(3)
+            row[0] = 7
+            (y * y * part.sum()).sum().backward()
+            found += [y, part, row, part._is_view(), list(row.stride()), row.storage_offset(), w.grad]
+            w.grad = None
+            del y, part, row
+        return [f.tolist() if isinstance(f, T.Tensor) else f for f in found]
+
+    same(run, 1e-4)
+
+
+def test_second_gradients():
+    def run(T):
+        w = T.tensor([1.0, 2.0, 3.0], requires_grad=True)
+        found = []
+        for i in (0, 2, 1):
+            (g,) = T.autograd.grad((w * w * w)[i], w, create_graph=True)
+            g.sum().backward()
+            found.append(w.grad.tolist())
+            w.grad = None
+        return found
+
+    same(run)
+
+
+def test_overwritten_views_are_refused():
+    for lib in (torch, ours):
+        w = lib.ones(3, requires_grad=True)
+        for i in (0, 1, 2):
+            y = w * 2
+            z = y[i].exp() * y[i]
+            y[i] = 1.0
+            with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+                z.backward()
+            del y, z
+
+
+@pytest.mark.parametrize("block", range(5))
+def test_random_programs_with_every_place_moving(block, monkeypatch):
+    monkeypatch.setattr(subscript, "moves", lambda *_: True)
+    for seed in range(5000 + block * 40, 5040 + block * 40):
+        lines, history = program(seed)
+        want = outcome(lambda T, lines=lines, history=history: execute(T, lines, history), torch)
+        got = outcome(lambda T, lines=lines, history=history: execute(T, lines, history), ours)
+        assert equal(want, got, 1e-3, 1e-4), (seed, lines, want, got)
+        del want, got
+        gc.collect(0)

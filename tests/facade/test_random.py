@@ -1,0 +1,136 @@
+"""Random functions of the facade: PyTorch's streams, generators, and counter-based masks."""
+
+import numpy as np
+import pytest
+
+import torchlike_asg as ours
+
+torch = pytest.importorskip("torch")
+
+
+def same(run, seeds=(0, 1, 42)):
+    for seed in seeds:
+        ours.manual_seed(seed)
+        torch.manual_seed(seed)
+        a, b = run(ours), run(torch)
+        assert tuple(a.shape) == tuple(b.shape) and str(a.dtype) == str(b.dtype)
+        assert np.array_equal(a.detach().float().numpy(), b.detach().float().numpy(), equal_nan=True)
+        assert ours.get_rng_state().numpy().tobytes() == torch.get_rng_state().numpy().tobytes()
+
+
+CALLS = {
+    "rand": lambda T: T.rand(3, 17),
+    "randn": lambda T: T.randn(100),
+    "randn float64": lambda T: T.randn(5, 7, dtype=T.float64),
+    "randn bfloat16": lambda T: T.randn(31, dtype=T.bfloat16),
+    "randint": lambda T: T.randint(3, 1000, (15,)),
+    "randint high": lambda T: T.randint(10, (4, 4)),
+    "randperm": lambda T: T.randperm(100),
+    "rand_like": lambda T: T.rand_like(T.zeros(4, 5).t()),
+    "randn_like": lambda T: T.randn_like(T.zeros(40, 5).t()),
+    "normal numbers": lambda T: T.normal(1.0, 2.0, (17,)),
+    "normal tensors": lambda T: T.normal(T.arange(20.0), T.ones(20) * 0.5),
+    "bernoulli": lambda T: T.bernoulli(T.full((50,), 0.3)),
+    "bernoulli_": lambda T: T.empty(50).bernoulli_(0.7),
+    "multinomial": lambda T: T.multinomial(T.tensor([[0.1, 0.2, 0.7], [0.5, 0.4, 0.1]]), 2),
+    "multinomial replaced": lambda T: T.multinomial(T.tensor([0.1, 0.2, 0.7]), 50, replacement=True),
+    "uniform_ strided": lambda T: T.zeros(6, 4).t().uniform_(-2, 3),
+    "normal_ view": lambda T: T.zeros(20, 4)[:, 1].normal_(1, 0.1),
+    "exponential_": lambda T: T.empty(33).exponential_(2.0),
+    "cauchy_": lambda T: T.empty(33).cauchy_(),
+    "log_normal_": lambda T: T.empty(33).log_normal_(),
+    "geometric_": lambda T: T.empty(33).geometric_(0.3),
+    "random_": lambda T: T.empty(33, dtype=T.int64).random_(),
+    "random_ range": lambda T: T.empty(33).random_(5, 90),
+    "dropout": lambda T: T.nn.functional.dropout(T.ones(100), 0.3),
+    "dropout2d": lambda T: T.nn.functional.dropout2d(T.ones(3, 8, 4, 4), 0.5),
+    "poisson": lambda T: T.poisson(T.full((40,), 4.0)),
+}
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_draws_are_torchs_own(name):
+    same(CALLS[name])
+
+
+@pytest.mark.parametrize(
+    "init", ["uniform_", "normal_", "xavier_uniform_", "xavier_normal_", "kaiming_uniform_", "kaiming_normal_", "trunc_normal_"]
+)
+def test_initialisers_are_torchs_own(init):
+    same(lambda T: getattr(T.nn.init, init)(T.empty(30, 20)))
+
+
+def test_generators_are_independent_and_restorable():
+    g = ours.Generator().manual_seed(7)
+    h = torch.Generator().manual_seed(7)
+    assert np.array_equal(ours.randn(20, generator=g).numpy(), torch.randn(20, generator=h).numpy())
+    state = g.get_state()
+    assert state.numpy().tobytes() == h.get_state().numpy().tobytes()
+    first = ours.rand(5, generator=g).tolist()
+    g.set_state(state)
+    assert ours.rand(5, generator=g).tolist() == first
+    assert g.initial_seed() == 7
+
+
+def test_fork_rng_restores_the_state():
+    ours.manual_seed(1)
+    a = ours.rand(3).tolist()
+    ours.manual_seed(1)
+    with ours.random.fork_rng():
+        ours.rand(100)
+    assert ours.rand(3).tolist() == a
+
+
+def test_a_bad_state_is_refused_and_changes_nothing():
+    before = ours.get_rng_state().tolist()
+    with pytest.raises((RuntimeError, ValueError)):
+        ours.set_rng_state(ours.zeros(10, dtype=ours.uint8))
+    with pytest.raises(TypeError):
+        ours.set_rng_state(ours.zeros(5056))
+    assert ours.get_rng_state().tolist() == before
+
+
+@pytest.fixture
+def fused():
+    ours.config.fused_random = True
+    yield
+    ours.config.fused_random = False
+
+
+def test_fused_masks_are_deterministic_and_independent_of_flushes(fused):
+    def run(read):
+        ours.manual_seed(3)
+        x = ours.ones(64)
+        a = ours.nn.functional.dropout(x, 0.4)
+        if read:
+            a.tolist()
+        b = ours.nn.functional.dropout(x, 0.4)
+        return a.tolist(), b.tolist()
+
+    first, second = run(False), run(True)
+    assert first == second
+    assert first[0] != first[1], "two masks of one step differ"
+    ours.manual_seed(4)
+    assert ours.nn.functional.dropout(ours.ones(64), 0.4).tolist() != first[0]
+
+
+def test_fused_masks_have_the_right_rate_and_scale(fused):
+    ours.manual_seed(0)
+    y = ours.nn.functional.dropout(ours.ones(20_000), 0.25).numpy()
+    assert set(np.unique(y)) == {np.float32(0), np.float32(1) / np.float32(0.75)}
+    assert abs((y == 0).mean() - 0.25) < 0.01
+
+
+def test_fused_masks_are_new_in_every_step_and_record_nothing_new(fused):
+    ours.manual_seed(0)
+    model = ours.nn.Sequential(ours.nn.Linear(8, 8), ours.nn.Dropout(0.5), ours.nn.Linear(8, 1))
+    opt = ours.optim.SGD(model.parameters(), lr=0.0)
+    x, losses, counts = ours.randn(4, 8), [], []
+    for _ in range(6):
+        opt.zero_grad()
+        loss = model(x).pow(2).sum()
+        loss.backward()
+        opt.step()
+        losses.append(loss.item())
+        counts.append((ours.asg.stats()["nodes"], ours.asg.stats()["plans"]))
+    assert len(set(losses)) == 6 and counts[2:] == [counts[2]] * 4

@@ -1,0 +1,156 @@
+"""Interpolation, grid sampling and affine grids against PyTorch."""
+
+import numpy as np
+import pytest
+
+import torchlike_asg as ours
+
+from .compare import same
+from .parity import agree, agree_twice, normal, refuses
+
+X = normal(2, 3, 7, 8)
+SIZES = [
+    {"size": (10, 13)},
+    {"size": 3},
+    {"size": (14, 16)},
+    {"scale_factor": 1.7},
+    {"scale_factor": (0.6, 2.3)},
+    {"scale_factor": 1.7, "recompute_scale_factor": True},
+]
+
+
+@pytest.mark.parametrize("target", SIZES, ids=str)
+@pytest.mark.parametrize("mode", ["nearest", "nearest-exact", "area"])
+def test_modes_without_corners(mode, target):
+    agree("interpolate", X, mode=mode, **target)
+
+
+@pytest.mark.parametrize("target", SIZES, ids=str)
+@pytest.mark.parametrize("mode", ["bilinear", "bicubic"])
+@pytest.mark.parametrize("corners", [True, False, None])
+@pytest.mark.parametrize("antialias", [True, False])
+def test_modes_with_corners(mode, target, corners, antialias):
+    agree("interpolate", X, mode=mode, align_corners=corners, antialias=antialias, rtol=1e-4, atol=1e-5, **target)
+
+
+def test_other_ranks():
+    agree("interpolate", normal(2, 3, 7), scale_factor=2.5, mode="linear")
+    agree("interpolate", normal(2, 3, 7), scale_factor=2.5)
+    agree("interpolate", normal(2, 3, 7), size=3, mode="area")
+    agree("interpolate", normal(2, 3, 4, 5, 6), size=(5, 3, 9), mode="trilinear", align_corners=True)
+    agree("interpolate", normal(2, 3, 4, 5, 6), scale_factor=(1.5, 2, 0.7), mode="trilinear")
+    agree("interpolate", normal(2, 3, 4, 5, 6), scale_factor=2)
+
+
+@pytest.mark.parametrize("mode", ["nearest", "bilinear", "bicubic"])
+def test_second_gradients(mode):
+    agree_twice(lambda lib: lambda x: lib.nn.functional.interpolate(x * x, scale_factor=1.6, mode=mode), X)
+
+
+@pytest.mark.parametrize("target", SIZES, ids=str)
+def test_lanczos(target):
+    agree("interpolate", X, mode="lanczos", antialias=True, rtol=1e-4, atol=1e-5, **target)
+
+
+def test_nearest_keeps_infinities_apart():
+    x = X.copy()
+    x[0, 0, 3, 3] = np.inf
+    agree("interpolate", x, scale_factor=2, order=0)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_half_precision(dtype):
+    same(
+        lambda lib: lib.nn.functional.interpolate(lib.tensor(X).to(getattr(lib, dtype)), scale_factor=1.5, mode="bilinear"),
+        rtol=2e-2,
+        atol=2e-2,
+    )
+
+
+def test_bytes():
+    same(lambda lib: lib.nn.functional.interpolate(lib.arange(24, dtype=lib.uint8).reshape(1, 2, 3, 4), scale_factor=2))
+
+
+def test_deprecated_names():
+    for name, arguments in (("upsample", {"mode": "bilinear"}), ("upsample_nearest", {}), ("upsample_bilinear", {})):
+        with pytest.warns(UserWarning, match="deprecated"):
+            agree(name, X, scale_factor=2, **arguments)
+
+
+def test_interpolate_errors():
+    refuses("interpolate", X)
+    refuses("interpolate", X, size=3, scale_factor=2)
+    refuses("interpolate", X, size=(3, 3, 3))
+    refuses("interpolate", X, scale_factor=(3, 3, 3))
+    refuses("interpolate", X, size=3, align_corners=True)
+    refuses("interpolate", X, size=3, mode="linear")
+    refuses("interpolate", X, size=3, mode="lanczos")
+    refuses("interpolate", X, size=3, mode="lanczos", align_corners=True, antialias=True)
+    refuses("interpolate", X[0], size=3, mode="sinc")
+    refuses("interpolate", X, size=3, recompute_scale_factor=True)
+    refuses("interpolate", normal(2, 3, 7), size=3, mode="bilinear")
+    refuses("interpolate", normal(2, 3, 7), size=3, mode="nearest", antialias=True)
+
+
+GRID = np.random.default_rng(2).uniform(-1.6, 1.6, (2, 4, 5, 2)).astype(np.float32)
+GRID3 = np.random.default_rng(3).uniform(-1.6, 1.6, (2, 4, 5, 3, 3)).astype(np.float32)
+
+
+@pytest.mark.parametrize("corners", [True, False])
+@pytest.mark.parametrize("padding", ["zeros", "border", "reflection"])
+class TestGridSample:
+    @pytest.mark.parametrize("mode", ["bilinear", "nearest", "bicubic"])
+    def test_2d(self, mode, padding, corners):
+        agree("grid_sample", X, GRID, mode=mode, padding_mode=padding, align_corners=corners, rtol=1e-4, atol=3e-5)
+
+    @pytest.mark.parametrize("mode", ["bilinear", "nearest"])
+    def test_3d(self, mode, padding, corners):
+        agree("grid_sample", normal(2, 3, 4, 5, 6), GRID3, mode=mode, padding_mode=padding, align_corners=corners, rtol=1e-4, atol=3e-5)
+
+    def test_one_element_wide(self, padding, corners):
+        agree("grid_sample", normal(2, 3, 1, 4), GRID, padding_mode=padding, align_corners=corners, rtol=1e-4, atol=3e-5)
+
+
+def test_second_gradient_of_grid_sample():
+    """By differences of the first gradient, in double precision."""
+    x = ours.tensor(X.astype(np.float64))
+    places = GRID.astype(np.float64)
+
+    def slope(values):
+        grid = ours.tensor(values, requires_grad=True)
+        y = ours.nn.functional.grid_sample(x, grid, align_corners=False)
+        (g,) = ours.autograd.grad((y * y).sum(), grid, create_graph=True)
+        return grid, g.sin().sum()
+
+    grid, total = slope(places)
+    total.backward()
+    for at in ((0, 0, 0, 0), (1, 2, 3, 1), (0, 3, 4, 1)):
+        moved = [places.copy(), places.copy()]
+        moved[0][at] += 1e-6
+        moved[1][at] -= 1e-6
+        want = (float(slope(moved[0])[1].detach()) - float(slope(moved[1])[1].detach())) / 2e-6
+        assert abs(float(grid.grad[at]) - want) < 1e-4 * max(1, abs(want))
+
+
+def test_grid_sample_errors():
+    refuses("grid_sample", X, GRID, mode="cubic")
+    refuses("grid_sample", X, GRID, padding_mode="mirror")
+    refuses("grid_sample", X, GRID[:1], align_corners=False)
+    refuses("grid_sample", X, GRID[..., :1], align_corners=False)
+    refuses("grid_sample", X, GRID[0], align_corners=False)
+    refuses("grid_sample", normal(2, 3, 4, 5, 6), GRID3, mode="bicubic", align_corners=False)
+    with pytest.warns(UserWarning, match="Default grid_sample"):
+        agree("grid_sample", X, GRID, rtol=1e-4, atol=3e-5)
+
+
+@pytest.mark.parametrize("corners", [True, False])
+def test_affine_grid(corners):
+    agree("affine_grid", normal(2, 2, 3), (2, 3, 5, 2), align_corners=corners)
+    agree("affine_grid", normal(2, 3, 4), (2, 3, 5, 4, 6), align_corners=corners)
+    refuses("affine_grid", normal(2, 2, 3), (2, 3, 5), align_corners=corners)
+    refuses("affine_grid", normal(2, 3, 3), (2, 3, 5, 1), align_corners=corners)
+
+
+def test_affine_grid_of_one_element_warns():
+    with pytest.warns(UserWarning, match="unit-size grids"):
+        agree("affine_grid", normal(2, 2, 3), (2, 3, 5, 1), align_corners=True)

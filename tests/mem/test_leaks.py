@@ -1,0 +1,105 @@
+"""What is dropped is freed: storages, nodes, plans."""
+
+import gc
+import weakref
+
+import pytest
+
+import torchlike_asg as ours
+from torchlike_asg import nn, optim
+from torchlike_asg.asg import arena
+from torchlike_asg.compiler import plan
+
+
+def train(steps=3, width=16):
+    model = nn.Sequential(nn.Linear(width, width), nn.ReLU(), nn.Linear(width, 1))
+    opt = optim.Adam(model.parameters())
+    x = ours.randn(8, width)
+    for _ in range(steps):
+        opt.zero_grad()
+        model(x).pow(2).mean().backward()
+        opt.step()
+    return model, opt
+
+
+def test_a_dropped_model_frees_its_storages():
+    model, opt = train()
+    cells = [weakref.ref(p._f.cell) for p in model.parameters()]
+    buffers = [weakref.ref(s["exp_avg"]) for s in opt.state.values()]
+    assert all(r() is not None for r in cells + buffers)
+    del model, opt
+    gc.collect()
+    ours.asg.collect()
+    assert all(r() is None for r in cells + buffers)
+
+
+def test_nodes_and_plans_of_dropped_models_go():
+    train()
+    ours.asg.collect()
+    before, plans = arena.live_nodes(), len(plan.PLANS)
+    for _ in range(8):
+        train()
+        gc.collect()
+    ours.asg.collect()
+    assert arena.live_nodes() < before + 400
+    assert len(plan.PLANS) <= plans + 4
+
+
+@pytest.mark.slow
+def test_building_training_and_dropping_models_does_not_grow_the_process():
+    import resource
+    import sys
+
+    if sys.platform != "linux":
+        pytest.skip("reads resident memory from /proc")
+
+    def resident():
+        with open("/proc/self/statm") as f:
+            return int(f.read().split()[1]) * resource.getpagesize() / 2**20
+
+    for _ in range(10):
+        train(width=128)
+    gc.collect()
+    ours.asg.collect()
+    start = resident()
+    for _ in range(50):
+        train(width=128)
+    gc.collect()
+    ours.asg.collect()
+    assert resident() - start < 30
+
+
+def test_results_die_with_their_names():
+    from torchlike_asg.asg.trace import current
+
+    ours.sync()
+    x = ours.randn(4)
+    y = x * 2
+    r = weakref.ref(y)
+    del y
+    assert r() is None
+    ours.sync()
+    assert not current().claims
+
+
+def test_growing_shapes_stay_bounded():
+    old = ours.config.max_nodes
+    ours.config.max_nodes = 3000
+    try:
+        w = ours.randn(4, requires_grad=True)
+        for n in range(1, 900):
+            (w * ours.ones(n, 4)).exp().sum().item()
+        assert arena.live_nodes() < 12_000
+    finally:
+        ours.config.max_nodes = old
+
+
+def test_a_plan_cache_is_bounded():
+    old = ours.config.max_plans
+    ours.config.max_plans = 20
+    try:
+        for n in range(1, 60):
+            ours.ones(n).sum().item()
+        assert len(plan.PLANS) <= 20 and len(plan.EXECUTABLES) <= 20
+    finally:
+        ours.config.max_plans = old

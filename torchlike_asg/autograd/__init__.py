@@ -1,0 +1,44 @@
+"""Differentiation: grad modes, `grad`, `backward`, custom functions, and functional transforms of them."""
+
+from ..errors import Unsupported
+from ..facade.hooks import RemovableHandle
+from . import graph
+from .function import Function, FunctionCtx, once_differentiable
+from .grad_mode import enable_grad, inference_mode, is_grad_enabled, is_inference_mode_enabled, no_grad, set_grad_enabled
+from .gradients import backward, grad
+from .variable import Variable
+
+__all__ = [
+    "Function",
+    "FunctionCtx",
+    "RemovableHandle",
+    "Variable",
+    "backward",
+    "detect_anomaly",
+    "enable_grad",
+    "function",
+    "grad",
+    "grad_mode",
+    "gradcheck",
+    "gradgradcheck",
+    "graph",
+    "inference_mode",
+    "is_grad_enabled",
+    "is_inference_mode_enabled",
+    "no_grad",
+    "once_differentiable",
+    "set_detect_anomaly",
+    "set_grad_enabled",
+]
+
+from . import function, grad_mode
+from .anomaly import detect_anomaly, set_detect_anomaly
+from .check import gradcheck, gradgradcheck
+
+
+def __getattr__(name: str) -> object:
+    if name == "functional":
+        raise Unsupported(
+            "torchlike_asg.autograd.functional is not implemented: call autograd.grad(..., create_graph=True) for each row of a Jacobian"
+        )
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

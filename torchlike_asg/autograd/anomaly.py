@@ -1,0 +1,28 @@
+"""Anomaly detection: find the operation whose gradient is the first to be NaN."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .. import config
+
+
+class set_detect_anomaly:
+    """Run eagerly and check every result, so that the first NaN is reported at the line that made it. Also a context manager."""
+
+    def __init__(self, mode: bool, check_nan: bool = True) -> None:
+        self.previous = config.detect_anomaly
+        config.detect_anomaly = bool(mode) and check_nan
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, *_: Any) -> None:
+        config.detect_anomaly = self.previous
+
+
+class detect_anomaly(set_detect_anomaly):
+    """`set_detect_anomaly(True)` for a ``with`` block."""
+
+    def __init__(self, check_nan: bool = True) -> None:
+        super().__init__(True, check_nan)

@@ -1,0 +1,145 @@
+"""backward() and grad(): gradients are recorded, not computed; they run with the rest of the step."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from typing import Any
+from weakref import ref
+
+from ..asg import gradients
+from ..asg.node import Node
+from ..asg.trace import Trace, current
+from . import texts
+from .core import Tensor, family_of, node_of, wrap
+from .past import blame
+from .storage import Family, leaf_family
+
+
+@contextlib.contextmanager
+def grad_mode(on: bool) -> Iterator[None]:
+    tr = current()
+    old, tr.grad = tr.grad, on
+    try:
+        yield
+    finally:
+        tr.grad = old
+
+
+@contextlib.contextmanager
+def _held(tr: Trace) -> Iterator[None]:
+    tr.held += 1
+    try:
+        yield
+    finally:
+        tr.held -= 1
+
+
+def seed(t: Tensor, given: Any, index: int) -> Node:
+    """The node of the gradient a backward pass starts with."""
+    if not t.requires_grad:
+        raise RuntimeError(texts.NO_GRAD_FN.format(index))
+    if given is None:
+        if t.shape.numel() != 1:
+            raise RuntimeError(texts.SCALAR_ONLY)
+        return gradients.ones(node_of(t))
+    if not isinstance(given, Tensor):
+        raise TypeError(f"gradients can be either Tensors or None, but got {type(given).__name__}")
+    if tuple(given.shape) != tuple(t.shape):
+        raise RuntimeError(
+            f"Mismatch in shape: grad_output[{index}] has a shape of {given.shape} and output[{index}] has a shape of {t.shape}."
+        )
+    return node_of(given)
+
+
+def run(outputs: Sequence[Tensor], grads: Sequence[Any], retain: bool, create: bool) -> gradients.Sweep:
+    """One reverse sweep from `outputs`, with PyTorch's checks for freed and overwritten values."""
+    seeds = tuple([seed(t, g, i) for i, (t, g) in enumerate(zip(outputs, grads, strict=True))])
+    roots = tuple([node_of(t) for t in outputs])
+    tr = current()
+    with grad_mode(create):
+        if tr.hooks:
+            with _held(tr):
+                result = gradients.sweep(roots, seeds, _hooks(tr))
+        else:
+            result = gradients.sweep(roots, seeds)
+    check(result, tr)
+    if not retain:
+        tr.freed.update(result.savers)
+    return result
+
+
+def check(result: gradients.Sweep, tr: Trace) -> None:
+    """Only mutation and a second backward pay for this."""
+    if tr.freed or tr.stale or tr.retained:
+        error = blame(result.savers, tr)
+        if error is not None:
+            raise RuntimeError(error)
+
+
+def _hooks(tr: Trace) -> dict[Node, gradients.Hook]:
+    def run_hooks(n: Node, g: Node) -> Node:
+        for fn in list(tr.hooks[n]):
+            out = fn(wrap(gradients.dense(g)))
+            if out is not None:
+                g = node_of(out)
+        return g
+
+    return dict.fromkeys(tr.hooks, run_hooks)
+
+
+def backward(
+    outputs: Sequence[Tensor],
+    grads: Sequence[Any],
+    retain: bool | None = None,
+    create: bool = False,
+    inputs: Sequence[Tensor] | None = None,
+) -> None:
+    """Accumulate gradients of `outputs` into the leaves (or only into `inputs`)."""
+    wanted: dict[Node, Any] | None = None
+    if inputs is not None:
+        wanted = {node_of(t): family_of(t) for t in inputs}
+    result = run(outputs, grads, create if retain is None else retain, create)
+    tr = current()
+    with grad_mode(create), _held(tr):
+        if wanted is not None:
+            for n, f in wanted.items():
+                g = result.gradients.get(n)
+                if g is not None:
+                    accumulate(f, gradients.dense(g))
+        else:
+            for leaf, g in result.leaves:
+                f = leaf_family(leaf)
+                if f is not None:
+                    accumulate(f, g)
+        for n, kept in list(tr.retained.items()):
+            if kept.__class__ is not ref or n not in result.gradients:
+                continue
+            t = kept()
+            if t is not None and (wanted is None or n in wanted):
+                accumulate(t._f if t._kind is None else t, gradients.dense(result.gradients[n]))
+
+
+def accumulate(f: Family | Tensor, g: Node) -> None:
+    """``leaf.grad += g``: a new tensor the first time, in place afterwards, so that aliases of the gradient see it.
+
+    `f` keeps the gradient: the leaf's family, or a view that retains its own.
+    """
+    t = wrap(g)
+    if isinstance(f, Tensor):
+        f.grad = t if f.grad is None else f.grad + t  # type: ignore[attr-defined]
+        return
+    if f.hooks:
+        for fn in list(f.hooks.values()):
+            out = fn(t)
+            if out is not None:
+                t = out
+    if f.grad is None:
+        f.grad = t
+    elif current().grad:
+        f.grad = f.grad + t
+    else:
+        f.grad.add_(t)
+    if f.hooks is not None:
+        for fn in list(f.hooks.post.values()):
+            fn()

@@ -1,0 +1,148 @@
+"""Writes of data into data, done at once.
+
+A loop that fills a table element by element (counting pairs, copying rows into a replay buffer) has nothing to record: nobody
+differentiates it, and both sides are known. Recording would give every element a node of its own and every write a copy of the table.
+
+Only tensors that are plain data are written this way: no history, nothing pending, no NumPy array sharing the memory. What recorded
+operations captured earlier stays as it was, because a buffer that anybody else refers to is copied before it is written.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import numpy as np
+
+from .. import dtypes
+from ..asg.declare import Op, get
+from ..asg.geometry import gather
+from ..asg.trace import current
+from ..dtypes import dtype, store
+from ..ops.indexing import fits
+from .core import Tensor
+from .flush import flush
+from .hosted import known
+from .storage import Family
+from .write import _check_overlap
+
+#: elements up to which arithmetic in place is done here; beyond, a compiled program is worth its overhead
+SMALL = 4096
+#: recorded writes of data into one pending storage after which it is computed, so that the next ones are direct
+PILE = 64
+_ONLY_OURS = 3  # references to a buffer: its cell's, ours, and the argument of getrefcount
+_piles: WeakKeyDictionary[Family, int] = WeakKeyDictionary()
+
+
+def target(t: Tensor) -> Family | None:
+    """The family of a tensor whose memory can be written at once, or None."""
+    f = t._f
+    if f is None or t.__class__ is not Tensor or f.h is not None or f.past is not None or f.wants:
+        return None
+    cell = f.cell
+    if cell.exposed or cell.buf is None or (len(cell.families) > 1 and any(g is not f for g in cell.live())):
+        return None
+    shape, strides, _ = t.geometry
+    return None if any([s == 0 and n > 1 for n, s in zip(shape, strides, strict=True)]) else f
+
+
+def _region(t: Tensor, f: Family) -> np.ndarray[Any, Any]:
+    """The memory of a tensor, as an array that nobody else sees."""
+    cell = f.cell
+    buf = cell.buf
+    if buf.base is not None or not buf.flags.writeable or sys.getrefcount(buf) > _ONLY_OURS:  # type: ignore[union-attr]
+        buf = cell.buf = buf.copy()  # type: ignore[union-attr]
+    return gather(buf, t.geometry)  # type: ignore[arg-type]
+
+
+def _written(f: Family) -> None:
+    """The bookkeeping of a counted write."""
+    current().stale.update(f.counter.roots)
+    f.counter.version += 1
+    f.counter.roots = []
+    f.invalidate(bumped=True)
+
+
+def _number(value: Any, d: dtype) -> Any:
+    """A Python number in an element type, or None where the recorded path must decide (or complain)."""
+    if isinstance(value, complex) and not d.is_complex:
+        return None
+    if d.category == dtypes.INTEGER:
+        if value != value or value in (float("inf"), -float("inf")):
+            return None
+        value, limits = int(value), dtypes.iinfo(d)
+        return value if limits.min <= value <= limits.max else None
+    return bool(value) if d is dtypes.bool_ else value
+
+
+def _values(t: Tensor, value: Any) -> Any:
+    """The value to write, in the element type of `t` as it is stored; None if it is not at hand."""
+    if isinstance(value, Tensor):
+        if value.requires_grad and current().grad:
+            return None
+        v = known(value)
+        if v is None or (value.dtype.is_complex and not t.dtype.is_complex):
+            return None
+        return store(v if value.dtype is t.dtype else get("cast").ref(v, t.dtype), t.dtype)  # type: ignore[misc]
+    number = _number(value, t.dtype)
+    return None if number is None else store(np.asarray(number), t.dtype)
+
+
+def assign(t: Tensor, value: Any, key: Any = None) -> bool:
+    """``t[key] = value`` (or all of `t`), where that can be done at once; `key` holds arrays. Shapes were checked. False if it cannot."""
+    f = target(t)
+    if f is None:
+        return False
+    v = _values(t, value)
+    if v is None:
+        return False
+    if isinstance(value, Tensor):
+        if (
+            value._f is f
+            and tuple(map(tuple, value.geometry[:2])) == tuple(map(tuple, t.geometry[:2]))
+            and value.geometry[2] == t.geometry[2]
+            and key is None
+        ):
+            _written(f)  # x[i] += v ends in the assignment of a region to itself
+            return True
+        _check_overlap(t, t.geometry, f.cell, (value,))
+        if value._f is f:
+            v = v.copy()
+    _region(t, f)[... if key is None else key] = v
+    _written(f)
+    return True
+
+
+def update(t: Tensor, op: Op, other: Any) -> bool:
+    """``t = op(t, other)`` in place for a small tensor and a number or known tensor of its type. False if it cannot be done at once."""
+    f = target(t)
+    if f is None or t.shape.numel() > SMALL or t.dtype is dtypes.bool_ or t.dtype.is_complex:
+        return False
+    if isinstance(other, Tensor):
+        if other.dtype is not t.dtype or other.requires_grad or other._f is f:
+            return False
+        b = known(other)
+    else:
+        weaker = isinstance(other, (int, float)) and (t.dtype.is_floating_point or isinstance(other, int))
+        b = np.asarray(other, t.dtype.compute) if weaker and _number(other, t.dtype) is not None else None
+    if b is None or not fits(b.shape, tuple(t.shape)):
+        return False
+    region = _region(t, f)
+    with np.errstate(all="ignore"):
+        region[...] = store(op.ref(dtypes.load(region, t.dtype).astype(t.dtype.compute, copy=False), b), t.dtype)  # type: ignore[misc]
+    _written(f)
+    return True
+
+
+def piled(t: Tensor, value: Any) -> None:
+    """Count a recorded write of data; a storage that gets many of them is computed, so that it becomes data itself."""
+    f = t._f
+    if f is None or t.requires_grad or (isinstance(value, Tensor) and value._f is not f and known(value) is None):
+        return
+    count = _piles.get(f, 0) + 1
+    if count < PILE:
+        _piles[f] = count
+        return
+    flush()
+    _piles[f] = 0 if f.h is None else -100 * PILE  # the trace stayed open for somebody's gradient: no use to try again soon

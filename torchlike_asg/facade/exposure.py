@@ -1,0 +1,108 @@
+"""Memory shared with NumPy. An array may be written at any time, so an exposed storage is looked at on every use.
+
+A NumPy write after an operation was recorded never changes that operation's result: what it reads is a snapshot.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import numpy as np
+
+from ..asg.declare import VAR
+from ..asg.geometry import gather
+from ..asg.node import Node
+from ..asg.trace import current
+from .storage import Cell, Family
+
+
+def sync(cell: Cell) -> None:
+    """Notice a foreign write: it becomes a new snapshot, with the history untouched and no version bump."""
+    if not cell.exposed or cell.shadow is None or _equal(cell.buf, cell.shadow):
+        return
+    from .core import bind, history_of, root_of
+
+    cell.shadow = cell.buf.copy()  # type: ignore[union-attr]
+    tr = current()
+    for g in cell.live():
+        tr.silent.update(g.counter.roots)
+        g.counter.silent += 1
+        if g.h is None and g.past is not None:  # the value changes, the history from an earlier trace stays
+            root_of(g)
+        if g.h is not None:
+            new = bind(g, cell.geometry, tr, cell.shadow)
+            g.h = history_of(g.h, new)
+            g.counter.roots.append(g.h)
+            g.take_part()
+            g.invalidate()
+
+
+def _equal(a: Any, b: Any) -> bool:
+    """Byte equality (a NaN equals itself)."""
+    if a.dtype.kind == "f":
+        a, b = a.view(f"u{a.itemsize}"), b.view(f"u{b.itemsize}")
+    return bool(np.array_equal(a, b))
+
+
+def pin(t: Any, f: Family, cell: Cell) -> Node:
+    """The node of a tensor in an exposed storage: a snapshot, made anew unless the content is the one seen last."""
+    from .core import derive, root_of
+    from .flush import evaluate
+
+    if f.h is None and not f.wants and f.past is None:
+        return _snapshot(t, f, cell)
+    _watch(cell)
+    sync(cell)
+    root = root_of(f)
+    if root.op is VAR and root not in current().known:
+        current().known[root] = cell.values(cell.geometry).copy()  # what this operation reads; NumPy may write before the flush
+    elif root.op is not VAR:
+        evaluate(root)
+    return derive(t)
+
+
+def _watch(cell: Cell) -> None:
+    if cell.shadow is None:
+        cell.shadow = cell.buf.copy()  # type: ignore[union-attr]
+
+
+def _snapshot(t: Any, f: Family, cell: Cell) -> Node:
+    """Concrete data without history: copy just the region that is read, and reuse the copy while the content stays."""
+    from .core import bind
+
+    tr = current()
+    last = t.__dict__.get("_snapshot")
+    now = gather(cell.buf, t._geo)  # type: ignore[arg-type]
+    if last is not None and last[0] == (tr.index, tr.generation) and np.array_equal(last[2], now):
+        return last[1]  # type: ignore[no-any-return]
+    n = bind(f, t._geo, tr)
+    t.__dict__["_snapshot"] = ((tr.index, tr.generation), n, now.copy())
+    return n
+
+
+def expose(cell: Cell) -> None:
+    """From now on a NumPy array shares this buffer."""
+    if cell.exposed:
+        return
+    known = current().known
+    for g in cell.live():  # operations recorded on the permanent leaf read what it holds now
+        if g.leaf is not None and g.leaf.op is VAR:
+            known.setdefault(g.leaf, cell.values(cell.geometry))
+    cell.buf = cell.buf.copy()  # type: ignore[union-attr]  # a private buffer: results may share theirs with other storages
+    cell.exposed, cell.shadow = True, cell.buf.copy()
+    for g in cell.live():
+        g.invalidate()
+
+
+def release(cell: Cell) -> None:
+    """Stop watching a buffer that no NumPy array refers to any more."""
+    if not cell.exposed:
+        return
+    if cell.source is not None:  # the user's own array: free once only this storage holds it (its views would hold it too)
+        if cell.source.base is not None or sys.getrefcount(cell.source) > 3:
+            return
+        cell.source = None
+    elif sys.getrefcount(cell.buf) > 2:
+        return
+    cell.exposed, cell.shadow = False, None

@@ -1,0 +1,158 @@
+"""Pooling to a given output size: adaptive and fractional."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ...ops import pooling as ops
+from ..core import Tensor, nary, unary
+from ..register import function
+
+
+def _output(name: str, dims: int, input: Tensor, output_size: Any) -> tuple[int, ...]:
+    """The output size of every spatial dimension; None keeps the input's."""
+    given = (output_size,) * dims if isinstance(output_size, int) or output_size is None else tuple(output_size)
+    if len(given) != dims:
+        if dims == 1:
+            raise RuntimeError(f"{name}() argument 'output_size' should contain one int (got {len(given)})")
+        raise RuntimeError(f"{name}: output_size must be {dims}")
+    sizes = tuple([n if s is None else int(s) for s, n in zip(given, input.shape[len(input.shape) - dims :], strict=True)])
+    if any(s < 0 for s in sizes):
+        raise RuntimeError(
+            f"{name}: elements of output_size must be greater than or equal to 0 but received {{{', '.join(map(str, sizes))}}}"
+        )
+    return sizes
+
+
+def _batched(name: str, dims: int, input: Tensor, colon: str) -> tuple[Tensor, bool]:
+    rank = len(input.shape)
+    if rank not in (dims + 1, dims + 2):
+        raise RuntimeError(f"{name}(): Expected {dims + 1}D or {dims + 2}D tensor, but got{colon} {list(input.shape)}")
+    for d in range(1 if rank == dims + 2 else 0, rank):
+        if not input.shape[d]:
+            raise RuntimeError(
+                f"{name}(): Expected input to have non-zero size for non-batch dimensions, but input has sizes {list(input.shape)} with "
+                f"dimension {d} being empty"
+            )
+    return (input, True) if rank == dims + 2 else (input.unsqueeze(0), False)  # type: ignore[attr-defined]
+
+
+def _back(t: Tensor, batched: bool) -> Tensor:
+    return t if batched else t.squeeze(0)  # type: ignore[attr-defined, no-any-return]
+
+
+# ---------------------------------------------------------------- average
+def _avg(dims: int, input: Tensor, output_size: Any) -> Tensor:
+    name = f"adaptive_avg_pool{dims}d"
+    x, batched = _batched(name, dims, input, "")
+    return _back(unary(ops.adaptive_avg_pool, x, _output(name, dims, x, output_size)), batched)
+
+
+@function(method=False)
+def adaptive_avg_pool1d(input: Tensor, output_size: Any) -> Tensor:
+    """(N, C, L) averaged down to `output_size` positions."""
+    return _avg(1, input, output_size)
+
+
+def adaptive_avg_pool2d(input: Tensor, output_size: Any) -> Tensor:
+    """(N, C, H, W) averaged down to `output_size` (one number, or (H, W) where None keeps a size)."""
+    return _avg(2, input, output_size)
+
+
+def adaptive_avg_pool3d(input: Tensor, output_size: Any) -> Tensor:
+    """(N, C, D, H, W) averaged down to `output_size` (one number, or (D, H, W) where None keeps a size)."""
+    return _avg(3, input, output_size)
+
+
+# ---------------------------------------------------------------- maximum
+def _max(dims: int, input: Tensor, output_size: Any, indices: bool) -> Any:
+    name = f"adaptive_max_pool{dims}d"
+    x, batched = _batched(name, dims, input, ":")
+    sizes = _output(name, dims, x, output_size)
+    values = _back(unary(ops.adaptive_max_pool, x, sizes), batched)
+    return (values, _back(unary(ops.adaptive_max_pool_index, x, sizes), batched)) if indices else values
+
+
+def _define(dims: int) -> Any:
+    name = f"adaptive_max_pool{dims}d"
+
+    def f(input: Tensor, output_size: Any, return_indices: bool = False) -> Any:
+        return _max(dims, input, output_size, return_indices)
+
+    def with_indices(input: Tensor, output_size: Any, return_indices: bool = False) -> Any:
+        return _max(dims, input, output_size, True)
+
+    f.__name__ = f.__qualname__ = name
+    f.__doc__ = (
+        f"The largest elements of (N, C, *S) in `output_size` windows, {dims} spatial dimension(s); with `return_indices` also where in "
+        "its plane each is."
+    )
+    with_indices.__name__ = with_indices.__qualname__ = f"{name}_with_indices"
+    with_indices.__doc__ = f"`{name}` with ``return_indices=True``."
+    return f, with_indices
+
+
+adaptive_max_pool1d, adaptive_max_pool1d_with_indices = _define(1)
+adaptive_max_pool2d, adaptive_max_pool2d_with_indices = _define(2)
+adaptive_max_pool3d, adaptive_max_pool3d_with_indices = _define(3)
+#: torch.adaptive_max_pool1d always gives the indices, too
+function(method=False, name="adaptive_max_pool1d")(lambda input, output_size: adaptive_max_pool1d(input, output_size, True))
+
+
+# ---------------------------------------------------------------- fractional
+def _fractional(dims: int, input: Tensor, kernel_size: Any, output_size: Any, output_ratio: Any, samples: Any, indices: bool) -> Any:
+    name = f"fractional_max_pool{dims}d"
+    if output_size is None and output_ratio is None:
+        raise ValueError(f"{name} requires specifying either an output_size or an output_ratio")
+    x, batched = _batched(name, dims, input, ":")
+    if output_size is None:
+        ratios = (output_ratio,) * dims if isinstance(output_ratio, (int, float)) else tuple(output_ratio)
+        output_size = [int(n * r) for n, r in zip(x.shape[2:], ratios, strict=True)]
+    kernel, sizes = _output(name, dims, x, kernel_size), _output(name, dims, x, output_size)
+    for what, n, k, o in zip(("time", "height", "width")[-dims:], x.shape[2:], kernel, sizes, strict=True):
+        if o + k - 1 > n:
+            raise RuntimeError(f"{name}(): pool {what} {k} too large relative to input {what} {n}")
+    if samples is None:
+        from ..register import FUNCTIONS
+
+        samples = FUNCTIONS["rand"](*x.shape[:2], dims, dtype=x.dtype)
+    index = nary(ops.fractional_max_pool_index, (x, samples if len(samples.shape) == 3 else samples.unsqueeze(0)), kernel, sizes)
+    values = _back(nary(ops.plane_gather, (x, index)), batched)
+    return (values, _back(index, batched)) if indices else values
+
+
+def _define_fractional(dims: int) -> Any:
+    name = f"fractional_max_pool{dims}d"
+
+    def f(
+        input: Tensor,
+        kernel_size: Any,
+        output_size: Any = None,
+        output_ratio: Any = None,
+        return_indices: bool = False,
+        _random_samples: Any = None,
+    ) -> Any:
+        return _fractional(dims, input, kernel_size, output_size, output_ratio, _random_samples, return_indices)
+
+    def with_indices(
+        input: Tensor,
+        kernel_size: Any,
+        output_size: Any = None,
+        output_ratio: Any = None,
+        return_indices: bool = False,
+        _random_samples: Any = None,
+    ) -> Any:
+        return _fractional(dims, input, kernel_size, output_size, output_ratio, _random_samples, True)
+
+    f.__name__ = f.__qualname__ = name
+    f.__doc__ = (
+        f"Maximum pooling of (N, C, *S) over pseudo-random windows to `output_size` or `output_ratio`, {dims} spatial dimensions. Graham "
+        "(2014)."
+    )
+    with_indices.__name__ = with_indices.__qualname__ = f"{name}_with_indices"
+    with_indices.__doc__ = f"`{name}` with ``return_indices=True``."
+    return f, with_indices
+
+
+fractional_max_pool2d, fractional_max_pool2d_with_indices = _define_fractional(2)
+fractional_max_pool3d, fractional_max_pool3d_with_indices = _define_fractional(3)

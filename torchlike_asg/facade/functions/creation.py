@@ -1,0 +1,469 @@
+"""Making tensors: from data, from NumPy, filled, and like others."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from ... import dtypes
+from ...asg.geometry import contiguous
+from ...asg.node import const
+from ...devices import check, device
+from ...dtypes import dtype
+from ...ops import movement
+from ..core import Tensor, concrete, face, node_of, wrap
+from ..leaves import require_grad
+from ..register import FUNCTIONS, function, method
+from ..storage import Cell, Family
+
+
+def device_of(d: Any, like: Tensor | None = None) -> device:
+    """The device argument of a factory function."""
+    if d is None:
+        return like.device if like is not None else _default_device[0]  # type: ignore[no-any-return]
+    return check(device(d))
+
+
+_default_device = [device("cpu")]
+
+
+def sizes(args: tuple[Any, ...], name: str = "size") -> tuple[int, ...]:
+    """Size arguments: ``f(2, 3)``, ``f((2, 3))``, ``f([2, 3])``, ``f(torch.Size(...))``."""
+    if len(args) == 1 and not isinstance(args[0], (int, np.integer, Tensor)):
+        args = tuple(args[0])
+    out = tuple([_index(d, name) for d in args])
+    return out
+
+
+def _index(d: Any, name: str) -> int:
+    if d.__class__ is int:
+        return d  # type: ignore[no-any-return]
+    if isinstance(d, float) or not hasattr(d, "__index__"):
+        raise TypeError(f"argument '{name}' must be tuple of ints, but found element of type {type(d).__name__}")
+    return int(d.__index__())
+
+
+def finish(t: Any, requires_grad: bool) -> Any:
+    return require_grad(t, True) if requires_grad else t
+
+
+def from_array(a: np.ndarray[Any, Any], d: dtype, dev: Any = None) -> Tensor:
+    """A new tensor holding the values of an array (copied unless it is fresh)."""
+    return concrete(np.ascontiguousarray(dtypes.store(a, d)).reshape(-1), a.shape, d, device("cpu") if dev is None else dev)  # type: ignore[no-any-return]
+
+
+def tensor(data: Any, *, dtype: dtype | None = None, device: Any = None, requires_grad: bool = False, pin_memory: bool = False) -> Tensor:
+    """A new leaf tensor with a copy of `data`: a number, nested lists, an array, or a tensor.
+
+    Without `dtype` it is inferred: bool, int64 and the default floating type for Python values, an array's own type for arrays.
+    """
+    if isinstance(data, Tensor):
+        out = data.detach().clone()
+        out = out if dtype is None or dtype is out.dtype else out.to(dtype)
+        return finish(out, requires_grad)  # type: ignore[no-any-return]
+    a, d = as_array(data, dtype)
+    return finish(from_array(np.array(a, copy=True) if isinstance(data, np.ndarray) else a, d, device_of(device)), requires_grad)  # type: ignore[no-any-return]
+
+
+def as_array(data: Any, d: dtype | None) -> tuple[np.ndarray[Any, Any], dtype]:
+    """Nested Python data -> array and element type, by PyTorch's inference."""
+    if isinstance(data, (np.ndarray, np.generic)):
+        a = np.asarray(data)
+        return a, dtypes.from_numpy(a.dtype) if d is None else d
+    kind = data.__class__
+    if kind is float or kind is int or kind is bool or kind is complex:
+        a = np.asarray(data)
+        return a, _inferred(a) if d is None else d
+    plain = _plain(data)
+    try:
+        a = np.array(plain)
+    except ValueError as error:
+        raise ValueError(_ragged(plain)) from error
+    if a.dtype == object:
+        _reject(plain)
+    if a.dtype.kind in "US":
+        raise ValueError("too many dimensions 'str'")
+    if a.size == 0 and a.dtype == np.float64:
+        return a, dtypes.get_default_dtype() if d is None else d
+    numeric = _first(plain)
+    return a, (dtypes.from_numpy(a.dtype) if isinstance(numeric, np.generic) else _inferred(a)) if d is None else d
+
+
+def _plain(data: Any) -> Any:
+    """Tensors inside lists become arrays or numbers."""
+    if isinstance(data, Tensor):
+        return data.item() if data.numel() == 1 else data.tolist()  # as an element of a list a tensor of one element is a number
+    if isinstance(data, (list, tuple)):
+        return [_plain(v) for v in data] if any(not isinstance(v, (int, float)) for v in data) else data
+    if hasattr(data, "__array__") or isinstance(data, (int, float, complex, np.generic)):
+        return data
+    if isinstance(data, str):
+        raise TypeError("new(): invalid data type 'str'")
+    if hasattr(data, "__iter__"):
+        return [_plain(v) for v in data]
+    raise RuntimeError(f"Could not infer dtype of {type(data).__name__}")
+
+
+def _first(data: Any) -> Any:
+    while isinstance(data, (list, tuple)) and data:
+        data = data[0]
+    return data.reshape(-1)[0] if isinstance(data, np.ndarray) and data.size else data
+
+
+def _inferred(a: np.ndarray[Any, Any]) -> dtype:
+    if a.dtype.kind == "f":
+        return dtypes.get_default_dtype()
+    if a.dtype.kind == "c":
+        return dtypes.get_default_dtype().to_complex()
+    return dtypes.bool_ if a.dtype.kind == "b" else dtypes.int64
+
+
+def _ragged(data: Any, dim: int = 0) -> str:
+    lengths = [len(v) if isinstance(v, (list, tuple, np.ndarray)) else None for v in data]
+    if len(set(lengths)) > 1:
+        first = lengths[0]
+        i = next(k for k, n in enumerate(lengths) if n != first)
+        return f"expected sequence of length {first} at dim {dim + 1} (got {lengths[i]})"
+    return next((m for v in data if isinstance(v, (list, tuple)) and (m := _ragged(v, dim + 1))), "")
+
+
+def _reject(data: Any) -> None:
+    bad = data
+    while isinstance(bad, (list, tuple)) and bad:
+        bad = next((v for v in bad if not isinstance(v, (int, float, complex))), bad[0])
+    if isinstance(bad, int):
+        raise RuntimeError("Overflow when unpacking long long")
+    raise RuntimeError(f"Could not infer dtype of {type(bad).__name__}")
+
+
+def from_numpy(ndarray: np.ndarray[Any, Any]) -> Tensor:
+    """A tensor that shares the array's memory: a write on either side is seen on the other."""
+    if not isinstance(ndarray, np.ndarray):
+        raise TypeError(f"expected np.ndarray (got {type(ndarray).__name__})")
+    d = dtypes.from_numpy(ndarray.dtype)
+    if any(s < 0 for s in ndarray.strides):
+        raise ValueError(
+            "At least one stride in the given numpy array is negative, and tensors with negative strides are not currently supported. "
+            "(You can probably work around this by making a copy of your array with array.copy().)"
+        )
+    if any(s % ndarray.itemsize for s in ndarray.strides) or ndarray.dtype.byteorder == ">":
+        raise ValueError(
+            "given numpy array strides not a multiple of the element byte size. Copy the numpy array to reallocate the memory."
+        )
+    strides = tuple(s // ndarray.itemsize for s in ndarray.strides)
+    extent = 0 if ndarray.size == 0 else 1 + sum((n - 1) * s for n, s in zip(ndarray.shape, strides, strict=True))
+    if ndarray.flags.c_contiguous:
+        buf, geometry, shape = ndarray.reshape(-1), (ndarray.shape, contiguous(ndarray.shape), 0), ndarray.shape
+    else:
+        buf = np.lib.stride_tricks.as_strided(ndarray, (extent,), (ndarray.itemsize,))
+        geometry, shape = (ndarray.shape, strides, 0), (extent,)
+    cell = Cell(shape, contiguous(shape), d, device("cpu"), buf)
+    cell.exposed, cell.source = True, ndarray
+    return face(Family(cell), None, 0, None, geometry)  # type: ignore[no-any-return]
+
+
+def as_tensor(data: Any, dtype: dtype | None = None, device: Any = None) -> Tensor:
+    """`data` as a tensor, sharing memory and history where that is possible."""
+    if isinstance(data, Tensor):
+        return data if dtype is None and device is None else data.to(dtype=dtype, device=device)  # type: ignore[no-any-return]
+    if isinstance(data, np.ndarray):
+        t = from_numpy(data)
+        return t if dtype is None else t.to(dtype)  # type: ignore[no-any-return]
+    return tensor(data, dtype=dtype, device=device)
+
+
+def _fill(value: Any, shape: tuple[int, ...], d: dtype, dev: Any, requires_grad: bool) -> Tensor:
+    if any(n < 0 for n in shape):
+        raise RuntimeError(f"Trying to create tensor with negative dimension {min(shape)}: {list(shape)}")
+    if requires_grad:
+        return finish(
+            concrete(np.full(math.prod(shape), dtypes.store(np.asarray(value, d.compute), d)[()], d.storage), shape, d, dev), True
+        )  # type: ignore[no-any-return]
+    return wrap(movement.full(const(value, d), shape))
+
+
+def _factory(name: str, value: Any) -> Any:
+    def make(
+        *size: Any,
+        out: Tensor | None = None,
+        dtype: dtype | None = None,
+        layout: Any = None,
+        device: Any = None,
+        pin_memory: bool = False,
+        requires_grad: bool = False,
+        memory_format: Any = None,
+        names: Any = None,
+    ) -> Tensor:
+        shape = sizes(size)
+        return _fill(value, shape, dtypes.get_default_dtype() if dtype is None else dtype, device_of(device), requires_grad)
+
+    def like(
+        input: Tensor,
+        *,
+        dtype: dtype | None = None,
+        layout: Any = None,
+        device: Any = None,
+        requires_grad: bool = False,
+        memory_format: Any = None,
+        pin_memory: bool = False,
+    ) -> Tensor:
+        return _fill(value, tuple(input.shape), input.dtype if dtype is None else dtype, device_of(device, input), requires_grad)
+
+    def new(
+        self: Tensor,
+        *size: Any,
+        dtype: dtype | None = None,
+        device: Any = None,
+        requires_grad: bool = False,
+        layout: Any = None,
+        pin_memory: bool = False,
+    ) -> Tensor:
+        return _fill(value, sizes(size), self.dtype if dtype is None else dtype, device_of(device, self), requires_grad)
+
+    what = {"zeros": "zeros", "ones": "ones", "empty": "zeros (PyTorch leaves it uninitialised)"}[name]
+    make.__name__, make.__doc__ = name, f"A tensor of {what} of the given size; `dtype` defaults to the default floating type."
+    like.__name__, like.__doc__ = f"{name}_like", f"A tensor of {what}, of the shape and (by default) type of `input`."
+    new.__name__, new.__doc__ = f"new_{name}", f"A tensor of {what}, of this tensor's type."
+    function(method=False)(make)
+    function(method=False)(like)
+    method()(new)
+    return make, like
+
+
+zeros, zeros_like = _factory("zeros", 0)
+ones, ones_like = _factory("ones", 1)
+empty, empty_like = _factory("empty", 0)
+
+
+@function(method=False)
+def full(
+    size: Any,
+    fill_value: Any,
+    *,
+    out: Tensor | None = None,
+    dtype: dtype | None = None,
+    layout: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+    pin_memory: bool = False,
+) -> Tensor:
+    """A tensor of shape `size` filled with `fill_value`; the type follows the value's."""
+    shape = sizes((size,) if not isinstance(size, int) else ((size,),))
+    return _full(shape, fill_value, dtype, device_of(device), requires_grad)
+
+
+def _full(shape: tuple[int, ...], value: Any, d: dtype | None, dev: Any, requires_grad: bool = False) -> Tensor:
+    if isinstance(value, Tensor):
+        n = node_of(value)
+        d = n.dtype if d is None else d
+        return wrap(movement.full(n if n.dtype is d else movement.cast(n, d), shape))
+    d = _inferred(np.asarray(value)) if d is None else d
+    return _fill(value, shape, d, dev, requires_grad)
+
+
+@function(method=False)
+def full_like(
+    input: Tensor,
+    fill_value: Any,
+    *,
+    dtype: dtype | None = None,
+    layout: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+    memory_format: Any = None,
+    pin_memory: bool = False,
+) -> Tensor:
+    """A tensor of the shape and type of `input`, filled with `fill_value`."""
+    return _full(tuple(input.shape), fill_value, input.dtype if dtype is None else dtype, device_of(device, input), requires_grad)
+
+
+@method()
+def new_full(
+    self: Tensor,
+    size: Any,
+    fill_value: Any,
+    *,
+    dtype: dtype | None = None,
+    device: Any = None,
+    requires_grad: bool = False,
+    layout: Any = None,
+    pin_memory: bool = False,
+) -> Tensor:
+    """A tensor of this one's type, of shape `size`, filled with `fill_value`."""
+    return _full(sizes((size,)), fill_value, self.dtype if dtype is None else dtype, device_of(device, self), requires_grad)
+
+
+@method()
+def new_tensor(
+    self: Tensor,
+    data: Any,
+    *,
+    dtype: dtype | None = None,
+    device: Any = None,
+    requires_grad: bool = False,
+    layout: Any = None,
+    pin_memory: bool = False,
+) -> Tensor:
+    """A new tensor of this one's type with a copy of `data`."""
+    return tensor(data, dtype=self.dtype if dtype is None else dtype, device=device or self.device, requires_grad=requires_grad)
+
+
+def _number(v: Any) -> Any:
+    return v.item() if isinstance(v, (Tensor, np.generic)) else v
+
+
+@function(method=False)
+def arange(
+    *args: Any,
+    out: Tensor | None = None,
+    dtype: dtype | None = None,
+    layout: Any = None,
+    device: Any = None,
+    pin_memory: bool = False,
+    requires_grad: bool = False,
+    start: Any = None,
+    end: Any = None,
+    step: Any = None,
+) -> Tensor:
+    """Values from `start` (default 0) up to but not including `end`, `step` apart: ``arange(end)``, ``arange(start, end[, step])``."""
+    if end is not None:
+        args = ((start if start is not None else args[0]) if args or start is not None else 0, end, *((step,) if step is not None else ()))
+    elif step is not None:
+        args = (*args, step)
+    values = [_number(a) for a in args]
+    first, last, by = (0, values[0], 1) if len(values) == 1 else (values[0], values[1], values[2] if len(values) > 2 else 1)
+    if by == 0:
+        raise RuntimeError("step must be nonzero")
+    if (by > 0 and first > last) or (by < 0 and first < last):
+        raise RuntimeError("upper bound and lower bound inconsistent with step sign")
+    integral = all(isinstance(v, int) for v in (first, last, by))
+    d = (dtypes.int64 if integral else dtypes.get_default_dtype()) if dtype is None else dtype
+    if d.category < dtypes.FLOAT:
+        first, last, by = (int(v) if d is not dtypes.bool_ else v for v in (first, last, by))
+    count = -(-(last - first) // by) if integral or d.category < dtypes.FLOAT else math.ceil((last - first) / by)
+    work = dtypes.int64 if d.category == dtypes.INTEGER else dtypes.float64 if d.is_floating_point else d
+    return finish(wrap(movement.arange(const(first, work), const(by, work), int(count), d)), requires_grad)  # type: ignore[no-any-return]
+
+
+@function(method=False)
+def range(
+    start: Any = 0,
+    end: Any = None,
+    step: Any = 1,
+    *,
+    dtype: dtype | None = None,
+    device: Any = None,
+    requires_grad: bool = False,
+    out: Tensor | None = None,
+) -> Tensor:
+    """Like `arange`, but including `end` (deprecated in PyTorch as well)."""
+    first, last = (0, start) if end is None else (start, end)
+    d = dtypes.get_default_dtype() if dtype is None else dtype
+    count = math.floor((last - first) / step) + 1
+    return finish(wrap(movement.arange(const(first, dtypes.float64), const(step, dtypes.float64), count, d)), requires_grad)  # type: ignore[no-any-return]
+
+
+@function(method=False)
+def linspace(
+    start: Any,
+    end: Any,
+    steps: int,
+    *,
+    out: Tensor | None = None,
+    dtype: dtype | None = None,
+    layout: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+    pin_memory: bool = False,
+) -> Tensor:
+    """`steps` values evenly spaced from `start` to `end`, both included; the second half is counted back from `end`."""
+    d = dtypes.get_default_dtype() if dtype is None else dtype
+    if steps < 0:
+        raise RuntimeError("number of steps must be non-negative")
+    return finish(from_array(_spaced(_number(start), _number(end), steps, d), d, device_of(device)), requires_grad)  # type: ignore[no-any-return]
+
+
+def _spaced(first: float, last: float, steps: int, d: dtype) -> np.ndarray[Any, Any]:
+    work = np.float64 if d.category < dtypes.FLOAT or d is dtypes.float64 else np.float32
+    lo, hi = work(first), work(last)
+    if steps == 1:
+        return np.array([lo], work)
+    by = (hi - lo) / work(max(steps - 1, 1))
+    i = np.arange(steps)
+    out = np.where(i < steps // 2, lo + by * i.astype(work), hi - by * (steps - 1 - i).astype(work)).astype(work)
+    return np.trunc(out) if d.category < dtypes.FLOAT else out
+
+
+@function(method=False)
+def logspace(
+    start: Any,
+    end: Any,
+    steps: int,
+    base: float = 10.0,
+    *,
+    out: Tensor | None = None,
+    dtype: dtype | None = None,
+    layout: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+    pin_memory: bool = False,
+) -> Tensor:
+    """`steps` values whose logarithms to `base` are evenly spaced from `start` to `end`."""
+    d = dtypes.get_default_dtype() if dtype is None else dtype
+    a = np.power(np.float64(base), _spaced(_number(start), _number(end), steps, dtypes.float64))
+    return finish(from_array(a, d, device_of(device)), requires_grad)  # type: ignore[no-any-return]
+
+
+@function(method=False)
+def eye(
+    n: int,
+    m: int | None = None,
+    *,
+    out: Tensor | None = None,
+    dtype: dtype | None = None,
+    layout: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+    pin_memory: bool = False,
+) -> Tensor:
+    """The identity matrix, `n` by `m`."""
+    d = dtypes.get_default_dtype() if dtype is None else dtype
+    return finish(from_array(np.eye(n, n if m is None else m, dtype=d.compute), d, device_of(device)), requires_grad)  # type: ignore[no-any-return]
+
+
+@function(method=False)
+def scalar_tensor(s: Any, *, dtype: dtype | None = None, layout: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+    """A 0-d tensor of a number."""
+    return finish(_fill(s, (), dtypes.get_default_dtype() if dtype is None else dtype, device_of(device), False), requires_grad)  # type: ignore[no-any-return]
+
+
+@function(method=False)
+def empty_strided(
+    size: Any,
+    stride: Any,
+    *,
+    dtype: dtype | None = None,
+    layout: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+    pin_memory: bool = False,
+) -> Tensor:
+    """A tensor of zeros with the given strides (PyTorch leaves it uninitialised)."""
+    shape, strides = sizes((size,)), sizes((stride,))
+    d = dtypes.get_default_dtype() if dtype is None else dtype
+    extent = 0 if 0 in shape else 1 + sum((n - 1) * s for n, s in zip(shape, strides, strict=True))
+    cell = Cell((extent,), (1,), d, device_of(device), np.zeros(extent, d.storage))
+    return finish(face(Family(cell), None, 0, None, (shape, strides, 0)), requires_grad)  # type: ignore[no-any-return]
+
+
+@function(method=False)
+def frombuffer(buffer: Any, *, dtype: dtype, count: int = -1, offset: int = 0, requires_grad: bool = False) -> Tensor:
+    """A 1-d tensor over an object that offers the buffer protocol."""
+    return finish(from_numpy(np.frombuffer(buffer, dtype.storage, count, offset)), requires_grad)  # type: ignore[no-any-return]
+
+
+for _name in ("tensor", "from_numpy", "as_tensor"):
+    FUNCTIONS[_name] = globals()[_name]
+FUNCTIONS["asarray"] = as_tensor

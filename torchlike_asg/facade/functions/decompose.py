@@ -1,0 +1,336 @@
+"""Inverses, determinants, linear systems and decompositions of matrices: the functions of torch.linalg, and their older names in torch."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from ... import dtypes
+from ...asg.declare import STOP
+from ...asg.node import Node, const, weak
+from ...ops import solve, spectral
+from ...ops.arrange import tril
+from ...ops.linalg import matmul, swap_last
+from ...ops.movement import clone, expand, full, permute, reshape
+from ...ops.pointwise import add, gt, lt, mul, sub, where
+from ...ops.reduce import amax, sum_
+from ...ops.solve import LinAlgError
+from ..core import Tensor, node_of, unary, wrap
+from ..flush import value_of
+from ..register import function
+from . import returns
+from .linalg import multiply_chain
+from .views import wrap_dim
+
+__all__ = ["LinAlgError"]
+
+
+def linalg_function(fn: Any) -> Any:
+    """Register a function that only torch.linalg has."""
+    return function(method=False, namespace=False)(fn)
+
+
+# ---------------------------------------------------------------- inverse and determinant
+@function(name="inverse")
+def inverse(input: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """The inverse of a (batch of) square matrix; raises `linalg.LinAlgError` if it is singular."""
+    return unary(solve.inverse, input)
+
+
+@function(name="det")
+def det(A: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """The determinant of a (batch of) square matrix."""
+    return unary(solve.det, A)
+
+
+@function(name="slogdet")
+def slogdet(A: Tensor, *, out: Any = None) -> Any:
+    """Sign and logarithm of the absolute value of the determinant: named tuple (sign, logabsdet)."""
+    return returns.slogdet(unary(solve.det_sign, A), unary(solve.logabsdet, A))
+
+
+@function()
+def logdet(input: Tensor) -> Tensor:
+    """The logarithm of the determinant; NaN where that is negative."""
+    x = node_of(input)
+    return wrap(where(lt(solve.det_sign(x), weak(0.0)), weak(math.nan), solve.logabsdet(x)))
+
+
+@function()
+def matrix_power(input: Tensor, n: int, *, out: Tensor | None = None) -> Tensor:
+    """The n-th power of a (batch of) square matrix; of its inverse for negative `n`."""
+    x = node_of(input)
+    if len(x.shape) < 2:
+        raise RuntimeError("linalg.matrix_power: The input tensor A must have at least 2 dimensions.")
+    if x.shape[-1] != x.shape[-2]:
+        raise RuntimeError(
+            f"linalg.matrix_power: A must be batches of square matrices, but they are {x.shape[-2]} by {x.shape[-1]} matrices"
+        )
+    if n == 0:
+        eye = solve.identity(x.shape[-1], x.dtype)
+        return wrap(clone(expand(eye, *x.shape)))
+    if n < 0:
+        x, n = solve.inverse(x), -n
+    result: Node | None = None
+    while True:
+        if n & 1:
+            result = x if result is None else matmul(result, x)
+        n >>= 1
+        if not n:
+            break
+        x = matmul(x, x)
+    assert result is not None
+    return wrap(clone(result) if result is node_of(input) else result)
+
+
+@function(name="matrix_exp")
+def matrix_exp(input: Tensor) -> Tensor:
+    """The exponential of a (batch of) square matrix."""
+    return unary(solve.matrix_exp, input)
+
+
+# ---------------------------------------------------------------- linear systems
+def solution(a: Node, b: Node, left: bool) -> Node:
+    """X with ``A X = B`` (or ``X A = B``); `b` may be a vector, or a batch of vectors if its shape says so."""
+    vectors = len(b.shape) == 1 or (len(a.shape) - 1 == len(b.shape) and tuple(a.shape[:-1]) == tuple(b.shape))
+    if vectors:
+        b = reshape(b, (*b.shape, 1))
+    if not left:
+        if vectors:
+            raise RuntimeError(
+                "linalg.solve: Vector broadcasting of the left hand side is not supported for left=False. In this case "
+                "linalg.solve is equivalent to B / A.squeeze(-1)"
+            )
+        return swap_last(solve.solve(swap_last(a), swap_last(b)))
+    x = solve.solve(a, b)
+    return reshape(x, tuple(x.shape[:-1])) if vectors else x
+
+
+@linalg_function
+def solve_(A: Tensor, B: Tensor, *, left: bool = True, out: Tensor | None = None) -> Tensor:
+    """The solution of ``A X = B`` (``X A = B`` with ``left=False``); raises `LinAlgError` for a singular matrix."""
+    return wrap(solution(node_of(A), node_of(B), left))
+
+
+@linalg_function
+def solve_triangular(
+    A: Tensor, B: Tensor, *, upper: bool, left: bool = True, unitriangular: bool = False, out: Tensor | None = None
+) -> Tensor:
+    """The solution of ``A X = B`` (``X A = B`` with ``left=False``) for a triangular matrix."""
+    a, b = node_of(A), node_of(B)
+    if left:
+        return wrap(solve.solve_triangular(a, b, bool(upper), bool(unitriangular)))
+    return wrap(swap_last(solve.solve_triangular(swap_last(a), swap_last(b), not upper, bool(unitriangular))))
+
+
+@function()
+def triangular_solve(
+    input: Tensor, A: Tensor, upper: bool = True, transpose: bool = False, unitriangular: bool = False, *, out: Any = None
+) -> Any:
+    """The solution X of ``A X = input``: named tuple (solution, cloned_coefficient). Deprecated in favour of `linalg.solve_triangular`."""
+    a = node_of(A)
+    x = solve.solve_triangular(swap_last(a) if transpose else a, node_of(input), bool(upper) != bool(transpose), bool(unitriangular))
+    return returns.triangular_solve(wrap(x), wrap(clone(a)))
+
+
+@function(name="cholesky")
+def cholesky(input: Tensor, upper: bool = False, *, out: Tensor | None = None) -> Tensor:
+    """The lower factor L with ``input = L L^T`` (or its transpose) of a symmetric positive-definite matrix."""
+    x = node_of(input)
+    return wrap(clone(swap_last(solve.cholesky(swap_last(x)))) if upper else solve.cholesky(x))
+
+
+@function()
+def cholesky_solve(input: Tensor, L: Tensor, upper: bool = False, *, out: Tensor | None = None) -> Tensor:
+    """X with ``A X = input``, from the Cholesky factor of A."""
+    b, factor = node_of(input), node_of(L)
+    lower = swap_last(factor) if upper else factor
+    return wrap(solve.solve_triangular(swap_last(lower), solve.solve_triangular(lower, b, False, False), True, False))
+
+
+@function()
+def cholesky_inverse(input: Tensor, upper: bool = False, *, out: Tensor | None = None) -> Tensor:
+    """The inverse of A, from its Cholesky factor."""
+    factor = node_of(input)
+    solve.check_square("cholesky_inverse", factor)
+    lower = swap_last(factor) if upper else factor
+    half = solve.solve_triangular(lower, expand(solve.identity(factor.shape[-1], factor.dtype), *factor.shape), False, False)
+    return wrap(matmul(swap_last(half), half))
+
+
+def _full_rank(a: Node, limit: float) -> Node:
+    s = spectral.singular_values(a)
+    last = (len(s.shape) - 1,)
+    return sum_(gt(s, amax(s, last, True) * limit), last, False)  # type: ignore[operator]
+
+
+@linalg_function
+def lstsq(A: Tensor, B: Tensor, rcond: float | None = None, *, driver: str | None = None, out: Any = None) -> Any:
+    """The least-squares solution of ``A X = B`` of smallest norm: named tuple (solution, residuals, rank, singular_values).
+
+    `residuals` are filled for tall matrices of full rank unless the driver is "gelsy" (the default), `rank` unless it is "gels",
+    `singular_values` for "gelsd" and "gelss".
+    """
+    kind = "gelsy" if driver is None else driver
+    if kind not in ("gels", "gelsy", "gelsd", "gelss"):
+        raise RuntimeError(f"torch.linalg.lstsq: parameter `driver` should be one of (gels, gelsy, gelsd, gelss), got {driver}")
+    m, n = A.shape[-2:]
+    limit = dtypes.finfo(A.dtype).eps * max(m, n) if rcond is None else float(rcond)
+    regular = m > n and kind != "gelsy" and bool((value_of(wrap(_full_rank(node_of(A), limit))) == n).all())
+    a, b = node_of(A), node_of(B)
+    vectors = len(b.shape) == 1 or len(a.shape) - 1 == len(b.shape)
+    if vectors:
+        b = reshape(b, (*b.shape, 1))
+    if b.shape[-2] != m:
+        raise RuntimeError(f"torch.linalg.lstsq: input.size(-2) should match other.size(-2) ({m} and {b.shape[-2]})")
+    x = matmul(spectral.pinv(a, limit, 0.0), b)
+    rest = sub(matmul(a, x), b)
+    empty = full(const(0, a.dtype), (0,))
+    residuals = sum_(mul(rest, rest), (len(rest.shape) - 2,), False) if regular else empty
+    rank = full(const(0, dtypes.int64), (0,)) if kind == "gels" else _full_rank(a, limit)
+    values = STOP(spectral.singular_values(a)) if kind in ("gelsd", "gelss") else empty
+    return returns.linalg_lstsq(wrap(reshape(x, tuple(x.shape[:-1])) if vectors else x), wrap(residuals), wrap(rank), wrap(values))
+
+
+# ---------------------------------------------------------------- decompositions
+def _upper(uplo: str) -> bool:
+    if uplo.upper() not in ("L", "U"):
+        raise RuntimeError(f"Expected UPLO argument to be 'L' or 'U', but got {uplo}")
+    return uplo.upper() == "U"
+
+
+@linalg_function
+def eigh(A: Tensor, UPLO: str = "L", *, out: Any = None) -> Any:
+    """Eigenvalues (ascending) and orthonormal eigenvectors (columns) of a symmetric matrix: named tuple (eigenvalues, eigenvectors)."""
+    upper = _upper(UPLO)
+    return returns.linalg_eigh(unary(spectral.eigenvalues, A, upper), unary(spectral.eigenvectors, A, upper))
+
+
+@linalg_function
+def eigvalsh(A: Tensor, UPLO: str = "L", *, out: Tensor | None = None) -> Tensor:
+    """The eigenvalues of a symmetric matrix, ascending."""
+    return unary(spectral.eigenvalues, A, _upper(UPLO))
+
+
+@linalg_function
+def svd_full(A: Tensor, full_matrices: bool = True, *, driver: str | None = None, out: Any = None) -> Any:
+    """The singular value decomposition ``A = U diag(S) Vh``: named tuple (U, S, Vh)."""
+    whole = bool(full_matrices)
+    return returns.linalg_svd(
+        unary(spectral.left_vectors, A, whole), unary(spectral.singular_values, A), unary(spectral.right_vectors, A, whole)
+    )
+
+
+@linalg_function
+def svdvals(A: Tensor, *, driver: str | None = None, out: Tensor | None = None) -> Tensor:
+    """The singular values, descending."""
+    return unary(spectral.singular_values, A)
+
+
+@function()
+def svd(input: Tensor, some: bool = True, compute_uv: bool = True, *, out: Any = None) -> Any:
+    """The singular value decomposition ``input = U diag(S) V^T``: named tuple (U, S, V). Deprecated in favour of `linalg.svd`."""
+    x = node_of(input)
+    if not compute_uv:
+        lead, m, n = tuple(x.shape[:-2]), x.shape[-2], x.shape[-1]
+        zeros = [wrap(full(const(0, x.dtype), (*lead, k, k))) for k in (m, n)]
+        return returns.svd(zeros[0], unary(spectral.singular_values, input), zeros[1])
+    whole = not some
+    return returns.svd(
+        wrap(spectral.left_vectors(x, whole)), wrap(spectral.singular_values(x)), wrap(clone(swap_last(spectral.right_vectors(x, whole))))
+    )
+
+
+def _qr(result: Any, A: Tensor, mode: str) -> Any:
+    if mode not in ("reduced", "complete", "r"):
+        raise RuntimeError(f"qr received unrecognized mode '{mode}' but expected one of 'reduced' (default), 'r', or 'complete'")
+    complete = mode == "complete"
+    if mode == "r":
+        return result(wrap(full(const(0, A.dtype), (0,))), unary(spectral.qr_r, A, False))
+    return result(unary(spectral.qr_q, A, complete), unary(spectral.qr_r, A, complete))
+
+
+@linalg_function
+def qr_mode(A: Tensor, mode: str = "reduced", *, out: Any = None) -> Any:
+    """``A = Q R`` with orthonormal columns in Q and R upper triangular: named tuple (Q, R). Modes: reduced, complete, r (R alone)."""
+    return _qr(returns.linalg_qr, A, mode)
+
+
+@function()
+def qr(input: Tensor, some: bool = True, *, out: Any = None) -> Any:
+    """``input = Q R``: named tuple (Q, R). Deprecated in favour of `linalg.qr`."""
+    return _qr(returns.qr, input, "reduced" if some else "complete")
+
+
+def tolerance(A: Tensor, atol: Any, rtol: Any) -> tuple[Any, Any]:
+    """(rtol, atol); by default the larger side times the type's epsilon, unless an absolute tolerance is given. Tensors stay tensors."""
+    if rtol is None:
+        default = max(A.shape[-2:]) * dtypes.finfo(A.dtype).eps
+        rtol = (atol <= 0) * default if isinstance(atol, Tensor) else 0.0 if atol is not None and atol > 0 else default  # type: ignore[operator]
+    return rtol, 0.0 if atol is None else atol
+
+
+def mirrored(x: Node) -> Node:
+    """The symmetric matrix whose lower triangle is given."""
+    return add(tril(x, 0), swap_last(tril(x, -1)))
+
+
+@linalg_function
+def pinv(A: Tensor, rcond: Any = None, hermitian: bool = False, *, atol: Any = None, rtol: Any = None, out: Tensor | None = None) -> Tensor:
+    """The Moore-Penrose inverse; singular values up to ``max(atol, rtol * largest)`` are zero. `hermitian`: reads the lower triangle."""
+    relative, absolute = tolerance(A, atol, rcond if rtol is None else rtol)
+    limits = [float(value_of(t).max(initial=0.0)) if isinstance(t, Tensor) else float(t) for t in (relative, absolute)]
+    x = node_of(A)
+    return wrap(spectral.pinv(mirrored(x) if hermitian else x, *limits))
+
+
+@function()
+def pinverse(input: Tensor, rcond: float = 1e-15) -> Tensor:
+    """The Moore-Penrose inverse; singular values up to `rcond` times the largest count as zero."""
+    return unary(spectral.pinv, input, float(rcond), 0.0)
+
+
+# ---------------------------------------------------------------- several products
+@linalg_function
+def multi_dot(tensors: Any, *, out: Tensor | None = None) -> Tensor:
+    """The product of several matrices in the order of least work."""
+    return multiply_chain("multi_dot", tensors)
+
+
+@linalg_function
+def vecdot(x: Tensor, y: Tensor, *, dim: int = -1, out: Tensor | None = None) -> Tensor:
+    """Inner products along `dim`; the other dimensions broadcast."""
+    product = node_of(x) * node_of(y)  # type: ignore[operator]
+    return wrap(sum_(product, (wrap_dim(dim, len(product.shape)),), False))
+
+
+@linalg_function
+def tensorinv(A: Tensor, ind: int = 2, *, out: Tensor | None = None) -> Tensor:
+    """The inverse for `tensordot`: the first `ind` dimensions as rows, the others as columns of a matrix."""
+    x = node_of(A)
+    if ind <= 0:
+        raise RuntimeError("Expected a strictly positive integer for 'ind'")
+    rows, columns = tuple(x.shape[:ind]), tuple(x.shape[ind:])
+    if math.prod(rows) != math.prod(columns):
+        raise RuntimeError(
+            "Expected self to satisfy the requirement prod(self.shape[ind:]) == prod(self.shape[:ind]), but got "
+            f"{math.prod(columns)} != {math.prod(rows)}"
+        )
+    return wrap(reshape(solve.inverse(reshape(x, (math.prod(rows), math.prod(columns)))), (*columns, *rows)))
+
+
+@linalg_function
+def tensorsolve(A: Tensor, B: Tensor, dims: Any = None, *, out: Tensor | None = None) -> Tensor:
+    """X with ``tensordot(A, X, X.ndim) = B``."""
+    a, b = node_of(A), node_of(B)
+    rank = len(a.shape)
+    if dims is not None:
+        moved = [wrap_dim(d, rank) for d in dims]
+        a = permute(a, *[i for i in range(rank) if i not in moved], *moved)
+    unknown = tuple(a.shape[len(b.shape) :])
+    if math.prod(unknown) != b.numel:
+        raise RuntimeError(
+            "Expected self to satisfy the requirement prod(self.shape[other.ndim:]) == prod(self.shape[:other.ndim]), "
+            f"but got {math.prod(unknown)} != {b.numel}"
+        )
+    return wrap(reshape(solve.solve(reshape(a, (b.numel, b.numel)), reshape(b, (b.numel, 1))), unknown))

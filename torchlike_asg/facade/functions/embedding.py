@@ -1,0 +1,96 @@
+"""Rows picked by index: embedding and one-hot vectors."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ...ops import embedding as ops
+from ..core import Tensor, nary
+from ..register import function
+
+
+def _padding_row(padding_idx: int | None, weight: Tensor) -> int:
+    if padding_idx is None:
+        return -1
+    rows = weight.shape[0]
+    if padding_idx >= rows or padding_idx < -rows:
+        raise AssertionError("Padding_idx must be within num_embeddings")
+    return padding_idx + rows if padding_idx < 0 else padding_idx
+
+
+def embedding(
+    input: Tensor,
+    weight: Tensor,
+    padding_idx: int | None = None,
+    max_norm: float | None = None,
+    norm_type: float = 2.0,
+    scale_grad_by_freq: bool = False,
+    sparse: bool = False,
+) -> Tensor:
+    """The rows of `weight` (V, D) at the integer indices `input` (any shape): (*input.shape, D).
+
+    The row `padding_idx` gets no gradient. With `max_norm`, rows in use whose `norm_type`-norm is larger are rescaled in place first.
+    `sparse` is accepted; gradients are dense here.
+    """
+    padding = _padding_row(padding_idx, weight)
+    if max_norm is not None:
+        _renormalize(weight, input, max_norm, norm_type)
+    return nary(ops.embedding, (weight, input), padding, scale_grad_by_freq)
+
+
+def _renormalize(weight: Tensor, input: Tensor, max_norm: float, norm_type: float) -> None:
+    """Rows of `weight` in use are brought down to norm `max_norm`, in place and without history."""
+    import numpy as np
+
+    from ...asg.trace import current
+    from ..flush import value_of
+    from .creation import from_array
+
+    table, rows = value_of(weight), np.unique(value_of(input))
+    norms = np.linalg.norm(table[rows], norm_type, axis=1)
+    scale = np.ones((len(table), 1), table.dtype)
+    scale[rows, 0] = np.where(norms > max_norm, max_norm / (norms + 1e-7), 1)
+    tr = current()
+    grad, tr.grad = tr.grad, False
+    try:
+        weight.mul_(from_array(scale, weight.dtype))  # type: ignore[attr-defined]
+    finally:
+        tr.grad = grad
+
+
+@function(method=False, name="embedding")
+def _embedding(weight: Tensor, indices: Tensor, padding_idx: int = -1, scale_grad_by_freq: bool = False, sparse: bool = False) -> Tensor:
+    """`torch.nn.functional.embedding` with its operands in another order; -1 means no padding index."""
+    return embedding(indices, weight, None if padding_idx < 0 else padding_idx, scale_grad_by_freq=scale_grad_by_freq, sparse=sparse)
+
+
+@function(method=False, name="embedding_renorm_")
+def _embedding_renorm(weight: Tensor, indices: Tensor, max_norm: float, norm_type: float) -> Tensor:
+    """Scale the rows of `weight` that `indices` name down to norm `max_norm`, in place and without history."""
+    _renormalize(weight, indices, max_norm, norm_type)
+    return weight
+
+
+def one_hot(tensor: Any, num_classes: int = -1) -> Tensor:
+    """int64 vectors with a single one at each class index: (*, num_classes); by default as many classes as the largest index needs."""
+    import numpy as np
+
+    from ... import dtypes
+    from ..flush import value_of
+    from .creation import from_array
+
+    if tensor.dtype is not dtypes.int64:
+        raise RuntimeError("one_hot is only applicable to index tensor of type LongTensor.")
+    index = value_of(tensor)
+    if not index.size:
+        if num_classes <= 0:
+            raise RuntimeError(
+                "Can not infer total number of classes from empty tensor." if num_classes == -1 else "num_classes should be positive"
+            )
+    elif index.min() < 0:
+        raise RuntimeError("Class values must be non-negative.")
+    elif num_classes == -1:
+        num_classes = int(index.max()) + 1
+    elif index.max() >= num_classes:
+        raise RuntimeError("Class values must be smaller than num_classes.")
+    return from_array((index[..., None] == np.arange(num_classes)).astype(np.int64), dtypes.int64)

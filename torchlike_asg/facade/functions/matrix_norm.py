@@ -1,0 +1,118 @@
+"""Norms, condition and rank of matrices."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from ...asg.node import Node, const, weak
+from ...ops import distance, solve, spectral
+from ...ops.movement import permute, reshape
+from ...ops.pointwise import div, gt, maximum, mul
+from ...ops.promotion import to
+from ...ops.reduce import amax, amin, sum_
+from ..core import Tensor, node_of, wrap
+from .decompose import linalg_function, mirrored, tolerance
+from .distance import vector_norm as norm_along
+from .reduce import converted
+from .views import dims_of, wrap_dim
+
+
+# ---------------------------------------------------------------- norms of matrices
+def _moved_last(x: Node, dims: tuple[int, int]) -> Node:
+    rest = [i for i in range(len(x.shape)) if i not in dims]
+    return permute(x, *rest, *dims)
+
+
+@linalg_function
+def matrix_norm(
+    A: Tensor, ord: Any = "fro", dim: Any = (-2, -1), keepdim: bool = False, *, dtype: Any = None, out: Tensor | None = None
+) -> Tensor:
+    """A norm of matrices: "fro", "nuc", or the number 1, -1, 2, -2, inf, -inf (column sums, singular values, row sums)."""
+    x = node_of(converted(A, dtype))
+    solve.check_floating("linalg.matrix_norm", x)
+    rank = len(x.shape)
+    if rank < 2:
+        raise RuntimeError("linalg.matrix_norm: The input tensor A must have at least 2 dimensions.")
+    if not isinstance(dim, (tuple, list)) or len(dim) != 2:
+        raise RuntimeError(
+            "linalg.matrix_norm: dim must be a 2-tuple. Got " + " ".join(map(str, dim if isinstance(dim, (tuple, list)) else (dim,)))
+        )
+    rows, columns = wrap_dim(dim[0], rank), wrap_dim(dim[1], rank)
+    if rows == columns:
+        raise RuntimeError(f"linalg.matrix_norm: dims must be different. Got ({dim[0]}, {dim[1]})")
+    both = tuple(sorted((rows, columns)))
+    if ord == "fro":
+        return wrap(distance.vector_norm(x, 2.0, both, keepdim))
+    if ord == "nuc" or ord in (2, -2):
+        s = spectral.singular_values(_moved_last(x, (rows, columns)))
+        last = (len(s.shape) - 1,)
+        found = sum_(s, last, False) if ord == "nuc" else (amax if ord == 2 else amin)(s, last, False)
+    elif ord in (1, -1, math.inf, -math.inf):
+        first, second = (rows, columns) if abs(ord) == 1 else (columns, rows)
+        sums = distance.vector_norm(x, 1.0, (first,), True)
+        found = (amax if ord > 0 else amin)(sums, (second,), True)
+    else:
+        raise RuntimeError(f"linalg.matrix_norm: Order {ord} not supported.")
+    shape = (
+        tuple([1 if i in both else n for i, n in enumerate(x.shape)])
+        if keepdim
+        else tuple([n for i, n in enumerate(x.shape) if i not in both])
+    )
+    return wrap(found if tuple(found.shape) == shape else reshape(found, shape))
+
+
+@linalg_function
+def vector_norm(
+    x: Tensor, ord: float = 2, dim: Any = None, keepdim: bool = False, *, dtype: Any = None, out: Tensor | None = None
+) -> Tensor:
+    """The norm (sum |x|^ord)^(1/ord) of the elements along `dim`, or of all."""
+    return norm_along(x, ord, dim, keepdim, dtype)
+
+
+@linalg_function
+def norm(A: Tensor, ord: Any = None, dim: Any = None, keepdim: bool = False, *, dtype: Any = None, out: Tensor | None = None) -> Tensor:
+    """A vector norm along one dimension, a matrix norm along two; without `ord` the 2-norm of all elements (along `dim`)."""
+    rank = len(A.shape)
+    dims = None if dim is None else dims_of(dim, rank)
+    if isinstance(ord, str) or (ord is not None and ((dims is not None and len(dims) == 2) or (dims is None and rank == 2))):
+        if dims is None and rank != 2:
+            raise RuntimeError(f"linalg.norm: If dim is not specified but ord is, the input must be 1D or 2D. Got {rank}D.")
+        return matrix_norm(A, ord, (-2, -1) if dims is None else dims, keepdim, dtype=dtype)  # type: ignore[no-any-return]
+    if ord is not None and dims is None and rank > 2:
+        raise RuntimeError(f"linalg.norm: If dim is not specified but ord is, the input must be 1D or 2D. Got {rank}D.")
+    return vector_norm(A, 2 if ord is None else ord, dims, keepdim, dtype=dtype)  # type: ignore[no-any-return]
+
+
+@linalg_function
+def cond(A: Tensor, p: Any = None, *, out: Tensor | None = None) -> Tensor:
+    """The condition number in the norm `p`: by default the ratio of the largest and smallest singular value."""
+    if p is None or p in (2, -2):
+        s = spectral.singular_values(node_of(A))
+        last = (len(s.shape) - 1,)
+        high, low = amax(s, last, False), amin(s, last, False)
+        return wrap(div(low, high) if p == -2 else div(high, low))
+    x = node_of(A)
+    solve.check_square("linalg.cond", x)
+    return matrix_norm(A, p) * matrix_norm(wrap(solve.inverse(x)), p)  # type: ignore[operator, no-any-return]
+
+
+@linalg_function
+def matrix_rank(
+    A: Tensor, tol: Any = None, hermitian: bool = False, *, atol: Any = None, rtol: Any = None, out: Tensor | None = None
+) -> Tensor:
+    """The number of singular values above ``max(atol, rtol * largest)``; tolerances may be tensors, one per matrix."""
+    relative, absolute = (0.0, tol) if tol is not None else tolerance(A, atol, rtol)
+    x = node_of(A)
+    s = spectral.singular_values(mirrored(x) if hermitian else x)
+    last = (len(s.shape) - 1,)
+    if not s.shape[-1]:
+        return wrap(sum_(gt(s, weak(0.0)), last, False))
+
+    def per_matrix(t: Any) -> Node:
+        if not isinstance(t, Tensor):
+            return const(float(t), s.dtype)
+        n = to(node_of(t), s.dtype)
+        return reshape(n, (*n.shape, 1))
+
+    return wrap(sum_(gt(s, maximum(mul(amax(s, last, True), per_matrix(relative)), per_matrix(absolute))), last, False))

@@ -1,0 +1,290 @@
+"""Questions about tensors and types, settings of the whole process, and functions applied element by element in Python."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+
+from ... import config
+from ...asg.declare import node
+from ...devices import device
+from ...dtypes import dtype
+from ...formats import strided
+from ...ops.promotion import result_type as common_type
+from .. import printing
+from ..core import Tensor
+from ..flush import value_of
+from ..legacy import LEGACY  # noqa: F401  (registers the legacy constructors)
+from ..register import FUNCTIONS, function, method
+from .creation import _default_device, device_of, from_array
+
+Tensor.layout = property(lambda self: strided, doc="How the elements are stored: always `torch.strided`.")  # type: ignore[attr-defined]
+FUNCTIONS["set_printoptions"] = printing.set_printoptions
+
+
+def _public(f: Callable[..., Any]) -> Callable[..., Any]:
+    """Register a function of the torch namespace that takes no tensors, or any object."""
+    FUNCTIONS[f.__name__] = f
+    return f
+
+
+# ---------------------------------------------------------------- questions
+@_public
+def is_tensor(obj: Any, /) -> bool:
+    """Whether an object is a tensor."""
+    return isinstance(obj, Tensor)
+
+
+@function(method=False)
+def is_floating_point(input: Tensor) -> bool:
+    """Whether the element type is a floating one."""
+    return input.dtype.is_floating_point
+
+
+@function(method=False)
+def is_complex(input: Tensor) -> bool:
+    """Whether the element type is complex."""
+    return input.dtype.is_complex
+
+
+@function(method=False)
+def is_signed(input: Tensor) -> bool:
+    """Whether the element type has negative values."""
+    return input.dtype.is_signed
+
+
+@function()
+def is_nonzero(input: Tensor) -> bool:
+    """Whether a one-element tensor is nonzero."""
+    return bool(input)
+
+
+@function()
+def is_same_size(input: Tensor, other: Tensor) -> bool:
+    """Whether two tensors have the same shape."""
+    return tuple(input.shape) == tuple(other.shape)
+
+
+@function()
+def is_inference(input: Tensor) -> bool:
+    """Whether a tensor was made in inference mode. Tensors made there can be used like any others, so no tensor is marked."""
+    return False
+
+
+@function(method=False)
+def is_conj(input: Tensor) -> bool:
+    """Whether the tensor is a lazy conjugate; conjugates are computed at once, so none is."""
+    return False
+
+
+@function(method=False)
+def is_neg(input: Tensor) -> bool:
+    """Whether the tensor is a lazy negative; negatives are computed at once, so none is."""
+    return False
+
+
+Tensor.is_conj, Tensor.is_neg = is_conj, is_neg  # type: ignore[attr-defined]
+
+
+@_public
+def can_cast(from_: dtype, to: dtype) -> bool:
+    """Whether type promotion may convert one type to the other: never to a weaker kind of number."""
+    return from_.category <= to.category
+
+
+@_public
+def result_type(tensor1: Any, tensor2: Any) -> dtype:
+    """The type that arithmetic between two tensors or numbers is done in."""
+    operands = [SimpleNamespace(op=None, dtype=t.dtype, shape=t.shape) if isinstance(t, Tensor) else node(t) for t in (tensor1, tensor2)]
+    return common_type(operands)
+
+
+@_public
+def typename(obj: Any, /) -> str:
+    """The name of an object's type, as PyTorch writes it."""
+    if isinstance(obj, Tensor):
+        return str(obj.type())  # type: ignore[attr-defined]
+    if obj is Tensor:
+        return "torch.Tensor"
+    kind = obj if isinstance(obj, type) else type(obj)
+    module = "" if kind.__module__ in ("builtins", "__builtin__", None) else kind.__module__ + "."
+    return module.replace("torchlike_asg.", "torch.", 1) + kind.__qualname__
+
+
+# ---------------------------------------------------------------- element by element, in Python
+def _refuse_history(t: Tensor, name: str) -> None:
+    if t.requires_grad:
+        raise RuntimeError(f"Can't call {name}() on Variable that requires grad. Use var.detach().{name}() instead.")
+
+
+@method()
+def apply_(self: Tensor, callable: Callable[[Any], Any]) -> Tensor:
+    """Replace every element by what a Python function makes of it. Slow; looks at the values."""
+    _refuse_history(self, "apply_")
+    values = value_of(self)
+    out = np.array([callable(v) for v in values.reshape(-1).tolist()], self.dtype.compute).reshape(values.shape)
+    return self.copy_(from_array(out, self.dtype))  # type: ignore[attr-defined, no-any-return]
+
+
+@method()
+def map_(self: Tensor, tensor: Tensor, callable: Callable[[Any, Any], Any]) -> Tensor:
+    """Replace every element by what a Python function makes of it and of `tensor`'s element (broadcast). Slow; looks at the values."""
+    _refuse_history(self, "map_")
+    _refuse_history(tensor, "map_")
+    if tensor.dtype is not self.dtype:
+        raise TypeError(f"map_: expected {self.dtype} for 'other' (got {tensor.dtype})")
+    mine = value_of(self)
+    others = np.broadcast_to(value_of(tensor), mine.shape)
+    out = np.array(
+        [callable(a, b) for a, b in zip(mine.reshape(-1).tolist(), others.reshape(-1).tolist(), strict=True)], self.dtype.compute
+    )
+    return self.copy_(from_array(out.reshape(mine.shape), self.dtype))  # type: ignore[attr-defined, no-any-return]
+
+
+# ---------------------------------------------------------------- settings
+@_public
+def set_default_device(device: Any) -> None:
+    """Where factory functions put new tensors (None: the CPU)."""
+    _default_device[0] = device_of("cpu" if device is None else device)
+
+
+@_public
+def get_default_device() -> device:
+    """Where factory functions put new tensors."""
+    return _default_device[0]
+
+
+def _positive(name: str, value: Any) -> int:
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise RuntimeError(f"{name} expects an int, but got {type(value).__name__}")
+    if value <= 0:
+        raise RuntimeError(f"{name} expects a positive integer")
+    return value
+
+
+@_public
+def set_num_threads(n: int, /) -> None:
+    """How many threads one operation may use on the CPU."""
+    config.threads = _positive("set_num_threads", n)
+
+
+@_public
+def get_num_threads() -> int:
+    """How many threads one operation may use on the CPU."""
+    return config.threads
+
+
+_interop = [1]
+
+
+@_public
+def set_num_interop_threads(n: int, /) -> None:
+    """Accepted and remembered; operations run one after another here."""
+    _interop[0] = _positive("set_num_interop_threads", n)
+
+
+@_public
+def get_num_interop_threads() -> int:
+    """What `set_num_interop_threads` was given."""
+    return _interop[0]
+
+
+_precision = ["highest"]
+
+
+@_public
+def set_float32_matmul_precision(precision: str) -> None:
+    """Accepted and remembered ("highest", "high", "medium"); float32 products are always computed in float32."""
+    if precision not in ("highest", "high", "medium"):
+        warnings.warn(
+            f"{precision} is not one of 'highest', 'high', or 'medium'; the current setFloat32MatmulPrecision call has no effect.",
+            stacklevel=2,
+        )
+        return
+    _precision[0] = precision
+
+
+@_public
+def get_float32_matmul_precision() -> str:
+    """What `set_float32_matmul_precision` was given."""
+    return _precision[0]
+
+
+_deterministic = {"mode": 0}  # 0 default, 1 warn, 2 error; every operation is deterministic anyway
+
+
+@_public
+def use_deterministic_algorithms(mode: bool, *, warn_only: bool = False) -> None:
+    """Accepted and remembered: every operation here is deterministic."""
+    _deterministic["mode"] = (1 if warn_only else 2) if mode else 0
+
+
+@_public
+def are_deterministic_algorithms_enabled() -> bool:
+    """Whether `use_deterministic_algorithms` was called."""
+    return _deterministic["mode"] > 0
+
+
+@_public
+def is_deterministic_algorithms_warn_only_enabled() -> bool:
+    """Whether it was called with ``warn_only``."""
+    return _deterministic["mode"] == 1
+
+
+_MODES = ("default", "warn", "error")
+
+
+@_public
+def set_deterministic_debug_mode(debug_mode: int | str) -> None:
+    """`use_deterministic_algorithms` by number (0, 1, 2) or name ("default", "warn", "error")."""
+    if isinstance(debug_mode, str):
+        if debug_mode not in _MODES:
+            raise RuntimeError(f"invalid value of debug_mode, expected one of `default`, `warn`, `error`, but got {debug_mode}")
+        debug_mode = _MODES.index(debug_mode)
+    if debug_mode not in (0, 1, 2):
+        raise RuntimeError(f"invalid value of debug_mode, expected 0, 1, or 2, but got {debug_mode}")
+    _deterministic["mode"] = debug_mode
+
+
+@_public
+def get_deterministic_debug_mode() -> int:
+    """The mode by number."""
+    return _deterministic["mode"]
+
+
+_warn_always = [False]
+
+
+@_public
+def set_warn_always(b: bool, /) -> None:
+    """Accepted and remembered; Python's own warning filters decide how often a warning is shown."""
+    _warn_always[0] = bool(b)
+
+
+@_public
+def is_warn_always_enabled() -> bool:
+    """What `set_warn_always` was given."""
+    return _warn_always[0]
+
+
+@_public
+def set_flush_denormal(mode: bool) -> bool:
+    """Whether the processor now treats denormal numbers as zero: it never does here, so False (PyTorch says the same where it cannot)."""
+    return False
+
+
+# ---------------------------------------------------------------- what PyTorch says of itself
+@_public
+def compile(model: Any = None, **options: Any) -> Any:
+    """The function or module itself: everything is recorded and compiled anyway. Also a decorator, with PyTorch's keywords.
+
+    Raises TypeError for keywords that `torch.compile` does not have.
+    """
+    unknown = set(options) - {"fullgraph", "dynamic", "backend", "mode", "options", "disable", "name"}
+    if unknown:
+        raise TypeError(f"compile() got an unexpected keyword argument '{min(unknown)}'")
+    return (lambda f: f) if model is None else model

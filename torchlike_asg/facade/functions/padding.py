@@ -1,0 +1,73 @@
+"""torch.nn.functional.pad."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ... import dtypes
+from ...ops import padding as ops
+from ..core import Tensor, unary
+from ..register import function
+
+
+def pad(input: Tensor, pad: Any, mode: str = "constant", value: float | None = None) -> Tensor:
+    """`input` with elements added around it: `pad` lists (before, after) of the last dimension first.
+
+    `mode`: "constant" (with `value`; negative widths crop), "reflect", "replicate" or "circular" (the last one to three dimensions).
+    """
+    pairs = tuple([int(p) for p in pad])
+    rank = len(input.shape)
+    if len(pairs) % 2:
+        raise RuntimeError("Padding length must be divisible by 2")
+    if len(pairs) > 2 * rank:
+        raise RuntimeError(
+            f"Padding length should be less than or equal to two times the input dimension but got padding length {len(pairs)} and input "
+            f"of dimension {rank}"
+        )
+    widths = ((0, 0),) * (rank - len(pairs) // 2) + tuple([(pairs[i], pairs[i + 1]) for i in range(len(pairs) - 2, -1, -2)])
+    for n, (a, b) in zip(input.shape, widths, strict=True):
+        if n + a + b < 0:
+            raise RuntimeError(
+                f"The input size {n}, plus negative padding {a} and {b} resulted in a negative output size, which is invalid. Check "
+                "dimension of your input."
+            )
+    if mode == "constant":
+        if input.dtype is dtypes.bool_:
+            value = bool(value)
+        return unary(ops.pad_constant, input, widths, 0.0 if value is None else value)
+    if mode not in ("reflect", "replicate", "circular"):
+        raise NotImplementedError(f"Unrecognised padding mode {mode}")
+    if value is not None and value != 0.0:
+        raise RuntimeError(f'Padding mode "{mode}" doesn\'t take in value argument')
+    count = len(pairs) // 2
+    if count not in (1, 2, 3) or rank not in (count + 1, count + 2):
+        raise NotImplementedError(f"Padding size {len(pairs)} is not supported for {rank}D input tensor.")
+    _check(mode, tuple(input.shape), widths, count)
+    return unary(ops.pad_mirror, input, widths, mode)
+
+
+def _check(mode: str, shape: tuple[int, ...], widths: ops.Widths, count: int) -> None:
+    for d in range(len(shape) - count, len(shape)):
+        a, b = widths[d]
+        if mode == "reflect" and (a >= shape[d] or b >= shape[d]):
+            raise RuntimeError(
+                f"Argument #{4 + 2 * (len(shape) - 1 - d)}: Padding size should be less than the corresponding input dimension, but got: "
+                f"padding ({a}, {b}) at dimension {d} "
+                f"of input {list(shape)}"
+            )
+        if mode == "circular" and (a > shape[d] or b > shape[d]):
+            raise RuntimeError("Padding value causes wrapping around more than once.")
+        if shape[d] + a + b == 0 or not shape[d]:
+            raise RuntimeError(
+                f"Expected a non-empty input and output for padding mode {mode}, but got input of size {list(shape)} and widths ({a}, {b}) "
+                f"at dimension {d}"
+            )
+
+
+@function(method=False)
+def constant_pad_nd(input: Tensor, pad: Any, value: Any = 0) -> Tensor:
+    """`torch.nn.functional.pad` with a constant."""
+    return _pad(input, pad, "constant", value)
+
+
+_pad = pad

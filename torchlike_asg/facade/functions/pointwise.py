@@ -1,0 +1,328 @@
+"""Elementwise arithmetic, comparison and logic, as functions, methods, operators and in-place operations."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ... import dtypes
+from ...ops import movement
+from ...ops import pointwise as ops
+from .. import direct
+from ..core import Tensor, binary, nary, node_of, operand, rbinary, unary, wrap
+from ..register import function
+from ..write import write
+
+_NUMBERS = (int, float, bool, complex)
+
+
+def _is_operand(x: Any) -> bool:
+    return isinstance(x, Tensor) or x.__class__ in _NUMBERS or isinstance(x, (int, float, complex, np.number, np.bool_))
+
+
+def _either(op: Any, a: Any, b: Any) -> Tensor:
+    """``op(a, b)`` where at most one is a number."""
+    if isinstance(a, Tensor):
+        return binary(op, a, b)
+    if isinstance(b, Tensor):
+        return rbinary(op, b, a)
+    from .creation import tensor
+
+    return binary(op, tensor(a), b)
+
+
+def _scaled(other: Any, alpha: Any) -> Any:
+    if alpha == 1:
+        return other
+    if isinstance(other, Tensor):
+        if other.dtype.category < dtypes.FLOAT and isinstance(alpha, float):
+            raise RuntimeError("For integral input tensors, argument alpha must not be a floating point number.")
+        return binary(ops.mul, other, alpha)
+    return other * alpha
+
+
+@function()
+def add(input: Any, other: Any, *, alpha: Any = 1, out: Tensor | None = None) -> Tensor:
+    """``input + alpha * other``."""
+    return _either(ops.add, input, _scaled(other, alpha))
+
+
+@function(aliases=("subtract",))
+def sub(input: Any, other: Any, *, alpha: Any = 1, out: Tensor | None = None) -> Tensor:
+    """``input - alpha * other``."""
+    return _either(ops.sub, input, _scaled(other, alpha))
+
+
+@function()
+def rsub(input: Tensor, other: Any, *, alpha: Any = 1) -> Tensor:
+    """``other - alpha * input``."""
+    return _either(ops.sub, other, _scaled(input, alpha))
+
+
+@function(aliases=("multiply",))
+def mul(input: Any, other: Any, *, out: Tensor | None = None) -> Tensor:
+    """``input * other``."""
+    return _either(ops.mul, input, other)
+
+
+_ROUNDED = {None: ops.div, "floor": ops.floor_divide, "trunc": ops.trunc_divide}
+
+
+@function(inplace=True, aliases=("divide",))
+def div(input: Any, other: Any, *, rounding_mode: str | None = None, out: Tensor | None = None) -> Tensor:
+    """``input / other``, rounded towards zero or down if `rounding_mode` says so ("trunc", "floor")."""
+    if rounding_mode not in _ROUNDED:
+        raise RuntimeError(f"div expected rounding_mode to be one of None, 'trunc', or 'floor' but found '{rounding_mode}'")
+    return _either(_ROUNDED[rounding_mode], input, other)
+
+
+@function(inplace=True)
+def true_divide(input: Any, other: Any, *, out: Tensor | None = None) -> Tensor:
+    """``input / other``."""
+    return _either(ops.div, input, other)
+
+
+def _two(name: str, op: Any, doc: str, inplace: bool = True, aliases: tuple[str, ...] = (), numbers: bool = True) -> Any:
+    """Register a plain function of two operands."""
+
+    def f(input: Any, other: Any, *, out: Tensor | None = None) -> Tensor:
+        if not numbers and not isinstance(other, Tensor):
+            raise TypeError(f"{name}(): argument 'other' must be Tensor, not {type(other).__name__}")
+        return _either(op, input, other)
+
+    f.__name__, f.__doc__ = name, doc
+    return function(inplace=inplace, aliases=aliases, name=name)(f)
+
+
+floor_divide = _two("floor_divide", ops.floor_divide, "``input / other``, rounded down.")
+remainder = _two("remainder", ops.remainder, "The remainder of division with the sign of the divisor (as Python's %).")
+fmod = _two("fmod", ops.fmod, "The remainder of division with the sign of the dividend (as C's fmod).")
+pow = _two("pow", ops.pow_, "``input ** other``.")
+eq = _two("eq", ops.eq, "Elementwise equality.")
+ne = _two("ne", ops.ne, "Elementwise inequality.", aliases=("not_equal",))
+lt = _two("lt", ops.lt, "Elementwise ``input < other``.", aliases=("less",))
+le = _two("le", ops.le, "Elementwise ``input <= other``.", aliases=("less_equal",))
+gt = _two("gt", ops.gt, "Elementwise ``input > other``.", aliases=("greater",))
+ge = _two("ge", ops.ge, "Elementwise ``input >= other``.", aliases=("greater_equal",))
+logical_and = _two("logical_and", ops.logical_and, "Elementwise logical and.")
+logical_or = _two("logical_or", ops.logical_or, "Elementwise logical or.")
+logical_xor = _two("logical_xor", ops.logical_xor, "Elementwise exclusive or.")
+bitwise_and = _two("bitwise_and", ops.bitwise_and, "Bitwise and of integers; logical and of booleans.")
+bitwise_or = _two("bitwise_or", ops.bitwise_or, "Bitwise or of integers; logical or of booleans.")
+bitwise_xor = _two("bitwise_xor", ops.bitwise_xor, "Bitwise exclusive or.")
+bitwise_left_shift = _two("bitwise_left_shift", ops.shift_left, "``input << other``.")
+bitwise_right_shift = _two("bitwise_right_shift", ops.shift_right, "``input >> other``.")
+maximum = _two("maximum", ops.maximum, "The larger of two elements; NaN wins.", inplace=False, numbers=False)
+minimum = _two("minimum", ops.minimum, "The smaller of two elements; NaN wins.", inplace=False, numbers=False)
+fmax = _two("fmax", ops.fmax, "The larger of two elements; a number wins over NaN.", inplace=False, numbers=False)
+fmin = _two("fmin", ops.fmin, "The smaller of two elements; a number wins over NaN.", inplace=False, numbers=False)
+
+
+def _one(name: str, op: Any, doc: str, inplace: bool = True, aliases: tuple[str, ...] = ()) -> Any:
+    """Register a plain function of one operand."""
+
+    def f(input: Tensor, *, out: Tensor | None = None) -> Tensor:
+        if not isinstance(input, Tensor):
+            raise TypeError(f"{name}(): argument 'input' (position 1) must be Tensor, not {type(input).__name__}")
+        return unary(op, input)
+
+    f.__name__, f.__doc__ = name, doc
+    return function(inplace=inplace, aliases=aliases, name=name)(f)
+
+
+neg = _one("neg", ops.neg, "``-input``.", aliases=("negative",))
+reciprocal = _one("reciprocal", ops.reciprocal, "``1 / input``.")
+abs = _one("abs", ops.abs_, "The absolute value.", aliases=("absolute",))
+sign = _one("sign", ops.sign, "-1, 0 or 1 by the sign.")
+exp = _one("exp", ops.exp, "e to the power of `input`.")
+exp2 = _one("exp2", ops.exp2, "Two to the power of `input`.")
+expm1 = _one("expm1", ops.expm1, "``exp(input) - 1``, exact near zero.")
+log = _one("log", ops.log, "The natural logarithm.")
+log1p = _one("log1p", ops.log1p, "``log(1 + input)``, exact near zero.")
+log2 = _one("log2", ops.log2, "The logarithm to base 2.")
+log10 = _one("log10", ops.log10, "The logarithm to base 10.")
+sqrt = _one("sqrt", ops.sqrt, "The square root.")
+rsqrt = _one("rsqrt", ops.rsqrt, "One over the square root.")
+floor = _one("floor", ops.floor, "The largest integer not above.")
+ceil = _one("ceil", ops.ceil, "The smallest integer not below.")
+trunc = _one("trunc", ops.trunc, "The integer part.", aliases=("fix",))
+isnan = _one("isnan", ops.isnan, "Whether an element is NaN.", inplace=False)
+isinf = _one("isinf", ops.isinf, "Whether an element is infinite.", inplace=False)
+logical_not = _one("logical_not", ops.logical_not, "Elementwise negation of truth.")
+bitwise_not = _one("bitwise_not", ops.bitwise_not, "Bitwise complement of integers; negation of booleans.")
+
+
+@function(inplace=True)
+def square(input: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """``input * input``."""
+    return binary(ops.pow_, input, 2)
+
+
+@function(inplace=True)
+def round(input: Tensor, *, decimals: int = 0, out: Tensor | None = None) -> Tensor:
+    """Round half to even, to `decimals` places."""
+    if decimals == 0:
+        return unary(ops.round_, input)
+    scale = 10.0 ** builtin_abs(decimals)
+    up, down = (ops.mul, ops.div) if decimals > 0 else (ops.div, ops.mul)
+    return binary(down, unary(ops.round_, binary(up, input, scale)), scale)
+
+
+builtin_abs = __builtins__["abs"] if isinstance(__builtins__, dict) else __builtins__.abs
+
+
+@function(method=False)
+def where(condition: Tensor, input: Any = None, other: Any = None, *, out: Tensor | None = None) -> Any:
+    """`input` where `condition` holds, else `other`; with the condition alone, the indices where it holds."""
+    if input is None and other is None:
+        return condition.nonzero(as_tuple=True)  # type: ignore[attr-defined]
+    if condition.dtype is not dtypes.bool_:
+        if condition.dtype is not dtypes.uint8:
+            raise RuntimeError(
+                f"where expected condition to be a boolean tensor, but got a tensor with dtype {condition.dtype.name.capitalize()}"
+            )
+        condition = condition.bool()  # type: ignore[attr-defined]
+    return nary(ops.where, (condition, input, other))
+
+
+Tensor.where = lambda self, condition, other: where(condition, self, other)  # type: ignore[attr-defined]
+
+
+@function(inplace=True)
+def masked_fill(input: Tensor, mask: Tensor, value: Any) -> Tensor:
+    """`input` with `value` where `mask` (bool, broadcastable) is True."""
+    n = node_of(value) if isinstance(value, Tensor) else operand(ops.masked_fill, value, node_of(input))
+    return wrap(ops.masked_fill(node_of(input), node_of(mask), n))
+
+
+@function(inplace=True, aliases=("clip",))
+def clamp(input: Tensor, min: Any = None, max: Any = None, *, out: Tensor | None = None) -> Tensor:
+    """`input` limited to the range from `min` to `max` (numbers or tensors, either may be None)."""
+    if min is None and max is None:
+        raise RuntimeError("torch.clamp: At least one of 'min' or 'max' must not be None")
+    low = input if min is None else binary(ops.clamp_min, input, min)
+    return low if max is None else binary(ops.clamp_max, low, max)
+
+
+@function(inplace=True)
+def clamp_min(input: Tensor, min: Any, *, out: Tensor | None = None) -> Tensor:
+    """`input`, but at least `min`."""
+    return binary(ops.clamp_min, input, min)
+
+
+@function(inplace=True)
+def clamp_max(input: Tensor, max: Any, *, out: Tensor | None = None) -> Tensor:
+    """`input`, but at most `max`."""
+    return binary(ops.clamp_max, input, max)
+
+
+# ---------------------------------------------------------------- writes that need no function object
+def _write_binary(op: Any, t: Tensor, other: Any) -> Tensor:
+    if direct.update(t, op, other):
+        return t
+    return write(t, lambda cur: op(cur, node_of(other) if isinstance(other, Tensor) else operand(op, other, cur)), (other,), bounded=True)
+
+
+def add_(self: Tensor, other: Any, *, alpha: Any = 1) -> Tensor:
+    """``self += alpha * other``."""
+    return _write_binary(ops.add, self, _scaled(other, alpha))
+
+
+def sub_(self: Tensor, other: Any, *, alpha: Any = 1) -> Tensor:
+    """``self -= alpha * other``."""
+    return _write_binary(ops.sub, self, _scaled(other, alpha))
+
+
+def mul_(self: Tensor, other: Any) -> Tensor:
+    """``self *= other``."""
+    return _write_binary(ops.mul, self, other)
+
+
+def fill_(self: Tensor, value: Any) -> Tensor:
+    """Set every element to `value` (a number or a 0-d tensor)."""
+    if isinstance(value, Tensor) and value.ndim:  # type: ignore[attr-defined]
+        raise RuntimeError(f"fill_ only supports 0-dimension value tensor but got tensor with {value.ndim} dimensions.")  # type: ignore[attr-defined]
+    return write(
+        self,
+        lambda cur: movement.fill(cur, node_of(value) if isinstance(value, Tensor) else operand(movement.fill, value, cur)),
+        (value,),
+        fills=True,
+    )
+
+
+def zero_(self: Tensor) -> Tensor:
+    """Set every element to zero."""
+    return fill_(self, 0)
+
+
+def copy_(self: Tensor, src: Any, non_blocking: bool = False) -> Tensor:
+    """Take the values of `src`, broadcast and converted."""
+    if not isinstance(src, Tensor):
+        return write(self, lambda cur: movement.copy(cur, operand(movement.copy, src, cur)), ())
+    if self._f is not None and src._f is not None and src._f.cell is self._f.cell and src.geometry == self.geometry:
+        return write(self, lambda cur: movement.copy(cur, node_of(src)), (src,), fills=True)
+    return write(self, lambda cur: movement.copy(cur, node_of(src)), (src,), bounded=True)
+
+
+for _f in (add_, sub_, mul_, fill_, zero_, copy_):
+    setattr(Tensor, _f.__name__, _f)
+Tensor.subtract_, Tensor.multiply_ = sub_, mul_  # type: ignore[attr-defined]
+
+
+# ---------------------------------------------------------------- operators
+def _operator(name: str, op: Any) -> None:
+    def forward(self: Tensor, other: Any) -> Any:
+        return binary(op, self, other) if isinstance(other, Tensor) or _is_operand(other) else NotImplemented
+
+    def backward(self: Tensor, other: Any) -> Any:
+        return rbinary(op, self, other) if _is_operand(other) else NotImplemented
+
+    setattr(Tensor, f"__{name}__", forward)
+    setattr(Tensor, f"__r{name}__", backward)
+
+
+for _name, _op in (
+    ("add", ops.add),
+    ("sub", ops.sub),
+    ("mul", ops.mul),
+    ("truediv", ops.div),
+    ("floordiv", ops.floor_divide),
+    ("mod", ops.remainder),
+    ("pow", ops.pow_),
+    ("and", ops.bitwise_and),
+    ("or", ops.bitwise_or),
+    ("xor", ops.bitwise_xor),
+    ("lshift", ops.shift_left),
+    ("rshift", ops.shift_right),
+):
+    _operator(_name, _op)
+
+
+def _compare(name: str, op: Any) -> None:
+    def compare(self: Tensor, other: Any) -> Any:
+        return binary(op, self, other) if isinstance(other, Tensor) or (other is not None and _is_operand(other)) else NotImplemented
+
+    setattr(Tensor, f"__{name}__", compare)
+
+
+for _name, _op in (("eq", ops.eq), ("ne", ops.ne), ("lt", ops.lt), ("le", ops.le), ("gt", ops.gt), ("ge", ops.ge)):
+    _compare(_name, _op)
+Tensor.__hash__ = object.__hash__  # type: ignore[method-assign]
+Tensor.__neg__ = lambda self: unary(ops.neg, self)  # type: ignore[attr-defined]
+Tensor.__pos__ = lambda self: self  # type: ignore[attr-defined]
+Tensor.__abs__ = lambda self: unary(ops.abs_, self)  # type: ignore[attr-defined]
+Tensor.__invert__ = lambda self: unary(ops.bitwise_not, self)  # type: ignore[attr-defined]
+Tensor.__iadd__, Tensor.__isub__, Tensor.__imul__ = add_, sub_, mul_  # type: ignore[attr-defined]
+for _name, _fn in (
+    ("truediv", "div_"),
+    ("floordiv", "floor_divide_"),
+    ("mod", "remainder_"),
+    ("pow", "pow_"),
+    ("and", "bitwise_and_"),
+    ("or", "bitwise_or_"),
+    ("xor", "bitwise_xor_"),
+    ("lshift", "bitwise_left_shift_"),
+    ("rshift", "bitwise_right_shift_"),
+):
+    setattr(Tensor, f"__i{_name}__", getattr(Tensor, _fn))

@@ -1,0 +1,344 @@
+"""Random tensors and in-place samplers. Values are drawn when the call is made, in program order, and enter the graph as data."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ... import config, dtypes
+from ...asg.trace import current
+from ...dtypes import dtype
+from ...ops import pointwise as ops
+from ...ops.random import philox_normal, philox_uniform
+from ...rng import draws
+from ...size import Size
+from ..core import Tensor, binary, unary, wrap
+from ..generator import Generator, default_generator
+from ..register import function, method
+from ..write import write
+from .creation import device_of, finish, from_array, sizes
+from .reading import value_of
+
+
+def engine_of(generator: Any) -> Any:
+    """The engine to draw from."""
+    if generator is None:
+        return default_generator._engine
+    if not isinstance(generator, Generator):
+        raise TypeError(f"expected a torch.Generator, but got {type(generator).__name__}")
+    return generator._engine
+
+
+def _float_type(d: dtype | None) -> dtype:
+    return dtypes.get_default_dtype() if d is None else d
+
+
+def _factory(name: str, draw: Any, doc: str) -> None:
+    def make(
+        *size: Any,
+        generator: Any = None,
+        out: Tensor | None = None,
+        dtype: dtype | None = None,
+        layout: Any = None,
+        device: Any = None,
+        requires_grad: bool = False,
+        pin_memory: bool = False,
+        names: Any = None,
+    ) -> Tensor:
+        shape = sizes(size)
+        d = _float_type(dtype)
+        return finish(from_array(draw(engine_of(generator), shape, None, d), d, device_of(device)), requires_grad)  # type: ignore[no-any-return]
+
+    def like(
+        input: Tensor,
+        *,
+        generator: Any = None,
+        dtype: dtype | None = None,
+        layout: Any = None,
+        device: Any = None,
+        requires_grad: bool = False,
+        memory_format: Any = None,
+        pin_memory: bool = False,
+    ) -> Tensor:
+        d = input.dtype if dtype is None else dtype
+        return finish(_like(input, d, lambda shape, strides: draw(engine_of(generator), shape, strides, d)), requires_grad)  # type: ignore[no-any-return]
+
+    make.__name__, make.__doc__ = name, f"A tensor of {doc}."
+    like.__name__, like.__doc__ = f"{name}_like", f"A tensor of {doc}, of the shape and (by default) type of `input`."
+    function(method=False)(make)
+    function(method=False)(like)
+
+
+def _like(t: Tensor, d: dtype, draw: Any) -> Tensor:
+    """A new tensor laid out as `t` is, filled in memory order."""
+    from ...asg.geometry import flat, preserved_strides
+    from ..core import concrete
+
+    shape, strides, _ = t.geometry
+    strides = preserved_strides(tuple(shape), strides)
+    values = draw(tuple(shape), strides)
+    return concrete(flat(dtypes.store(values, d), strides), shape, d, t.device, strides)  # type: ignore[no-any-return]
+
+
+_factory("rand", lambda e, shape, strides, d: draws.uniform(e, shape, strides, d), "uniform random numbers in [0, 1)")
+_factory("randn", lambda e, shape, strides, d: draws.normal(e, shape, strides, d), "standard normal random numbers")
+
+
+@function(method=False)
+def randint(
+    *args: Any,
+    generator: Any = None,
+    out: Tensor | None = None,
+    dtype: dtype | None = None,
+    layout: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+    low: Any = None,
+    high: Any = None,
+    size: Any = None,
+    pin_memory: bool = False,
+) -> Tensor:
+    """Random integers from `low` (default 0) up to but not including `high`: ``randint(high, size)``, ``randint(low, high, size)``."""
+    rest = list(args)
+    if size is None:
+        size = rest.pop()
+    if high is None:
+        high = rest.pop()
+    if rest:
+        low = rest.pop(0)
+    d = dtypes.int64 if dtype is None else dtype
+    values = draws.randint(engine_of(generator), int(low or 0), int(high), sizes((size,)), d)
+    return finish(from_array(values, d, device_of(device)), requires_grad)  # type: ignore[no-any-return]
+
+
+@function(method=False)
+def randint_like(
+    input: Tensor,
+    *args: Any,
+    low: int = 0,
+    high: int | None = None,
+    dtype: dtype | None = None,
+    layout: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+    memory_format: Any = None,
+    generator: Any = None,
+) -> Tensor:
+    """Random integers of the shape of `input`: ``randint_like(x, high)``, ``randint_like(x, low, high)``."""
+    if len(args) == 2:
+        low, high = args
+    elif args:
+        high = args[0]
+    d = input.dtype if dtype is None else dtype
+    return finish(
+        _like(input, d, lambda shape, strides: draws.random_(engine_of(generator), shape, strides, d, int(low), int(high))), requires_grad
+    )  # type: ignore[no-any-return, arg-type]
+
+
+@function(method=False)
+def randperm(
+    n: int,
+    *,
+    generator: Any = None,
+    out: Tensor | None = None,
+    dtype: dtype | None = None,
+    layout: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+    pin_memory: bool = False,
+) -> Tensor:
+    """The integers 0 to n - 1 in random order."""
+    d = dtypes.int64 if dtype is None else dtype
+    return finish(from_array(draws.randperm(engine_of(generator), int(n), d), d, device_of(device)), requires_grad)  # type: ignore[no-any-return]
+
+
+@function(method=False)
+def normal(
+    mean: Any = 0.0,
+    std: Any = 1.0,
+    size: Any = None,
+    *,
+    generator: Any = None,
+    out: Tensor | None = None,
+    dtype: dtype | None = None,
+    device: Any = None,
+    layout: Any = None,
+    requires_grad: bool = False,
+    pin_memory: bool = False,
+) -> Tensor:
+    """Normal random numbers: with numbers and a size, or with a tensor for the mean, the deviation, or both."""
+    engine = engine_of(generator)
+    if not isinstance(mean, Tensor) and not isinstance(std, Tensor):
+        if size is None:
+            raise TypeError("normal() received an invalid combination of arguments: a size is needed where mean and std are numbers")
+        d = _float_type(dtype)
+        return finish(
+            from_array(draws.normal(engine, sizes((size,)), None, d, float(mean), float(std)), d, device_of(device)), requires_grad
+        )  # type: ignore[no-any-return]
+    like = mean if isinstance(mean, Tensor) else std
+    m = value_of(mean) if isinstance(mean, Tensor) else float(mean)
+    s = value_of(std) if isinstance(std, Tensor) else float(std)
+    shape = np.broadcast_shapes(getattr(m, "shape", ()), getattr(s, "shape", ()))
+    return from_array(draws.normal_tensors(engine, shape, like.dtype, m, s), like.dtype)
+
+
+@function()
+def bernoulli(input: Tensor, p: Any = None, *, generator: Any = None, out: Tensor | None = None) -> Tensor:
+    """Zeros and ones: one with the probability each element says, or `p` for all."""
+    engine = engine_of(generator)
+    shape = tuple(input.shape)
+    if p is not None:
+        return from_array(draws.bernoulli(engine, shape, None, float(p), input.dtype), input.dtype)
+    return from_array(draws.bernoulli_tensor(engine, shape, None, value_of(input), input.dtype), input.dtype)
+
+
+@function()
+def multinomial(input: Tensor, num_samples: int, replacement: bool = False, *, generator: Any = None, out: Tensor | None = None) -> Tensor:
+    """Category numbers drawn with the (unnormalised) weights in each row of `input`."""
+    return from_array(
+        draws.multinomial(engine_of(generator), np.ascontiguousarray(value_of(input)), input.dtype, int(num_samples), replacement),
+        dtypes.int64,
+    )
+
+
+@function()
+def poisson(input: Tensor, generator: Any = None) -> Tensor:
+    """Poisson random numbers with the rates in `input`."""
+    return from_array(draws.poisson(engine_of(generator), value_of(input), input.dtype), input.dtype)
+
+
+@function(method=False)
+def binomial(count: Tensor, prob: Tensor, generator: Any = None) -> Tensor:
+    """Binomial random numbers of `count` trials with probability `prob`."""
+    return from_array(draws.binomial(engine_of(generator), value_of(count), value_of(prob), count.dtype), count.dtype)
+
+
+def _standard_gamma(input: Tensor, generator: Any = None) -> Tensor:
+    """Gamma random numbers of shape parameter `input` and scale one."""
+    return from_array(draws.standard_gamma(engine_of(generator), value_of(input), input.dtype), input.dtype)
+
+
+# ---------------------------------------------------------------- in place
+def overwrite(t: Tensor, values: np.ndarray[Any, Any]) -> Tensor:
+    """Replace every element by drawn values."""
+    tr = current()
+    d = t.dtype
+    data = np.asarray(values, order="C").astype(d.compute, copy=False)
+    n = tr.input(data, tuple(data.shape), _strides_of(data), d, t.device)
+
+    def value(cur: Any) -> Any:
+        from ...ops.movement import copy
+
+        return copy(cur, n)
+
+    return write(t, value, ())
+
+
+def _strides_of(a: np.ndarray[Any, Any]) -> tuple[int, ...]:
+    from ...asg.geometry import contiguous
+
+    return contiguous(a.shape)
+
+
+def _sampler(name: str, draw: Any, doc: str) -> None:
+    def sample(self: Tensor, *args: Any, generator: Any = None, **kwargs: Any) -> Tensor:
+        if "from" in kwargs:
+            kwargs["low"] = kwargs.pop("from")
+        if "to" in kwargs:
+            kwargs["high"] = kwargs.pop("to")
+        shape, strides, _ = self.geometry
+        return overwrite(self, draw(engine_of(generator), tuple(shape), strides, self.dtype, *args, **kwargs))
+
+    sample.__name__, sample.__doc__ = name, doc
+    setattr(Tensor, name, sample)
+
+
+def _number(v: Any) -> float:
+    return float(v)
+
+
+_sampler(
+    "uniform_",
+    lambda e, s, st, d, low=0.0, high=1.0: draws.uniform(e, s, st, d, _number(low), _number(high)),
+    "Fill with uniform numbers from [low, high).",
+)
+_sampler(
+    "normal_", lambda e, s, st, d, mean=0.0, std=1.0: draws.normal(e, s, st, d, _number(mean), _number(std)), "Fill with normal numbers."
+)
+_sampler(
+    "exponential_",
+    lambda e, s, st, d, lambd=1.0: draws.exponential(e, s, st, d, _number(lambd)),
+    "Fill with exponential numbers of rate `lambd`.",
+)
+_sampler(
+    "geometric_",
+    lambda e, s, st, d, p: draws.geometric(e, s, st, d, _number(p)),
+    "Fill with geometric numbers (trials up to the first success).",
+)
+_sampler(
+    "cauchy_",
+    lambda e, s, st, d, median=0.0, sigma=1.0: draws.cauchy(e, s, st, d, _number(median), _number(sigma)),
+    "Fill with Cauchy numbers.",
+)
+_sampler(
+    "log_normal_",
+    lambda e, s, st, d, mean=1.0, std=2.0: draws.log_normal(e, s, st, d, _number(mean), _number(std)),
+    "Fill with log-normal numbers.",
+)
+
+
+@method()
+def random_(self: Tensor, *args: Any, generator: Any = None, **kwargs: Any) -> Tensor:
+    """Fill with random integers: ``random_()``, ``random_(to)``, ``random_(from, to)``."""
+    low, high = kwargs.get("from"), kwargs.get("to")
+    if len(args) == 1:
+        low, high = (0, args[0]) if low is None else (low, args[0])
+    elif len(args) == 2:
+        low, high = args
+    elif high is not None and low is None:
+        low = 0
+    shape, strides, _ = self.geometry
+    return overwrite(self, draws.random_(engine_of(generator), tuple(shape), strides, self.dtype, low, high))
+
+
+@method()
+def bernoulli_(self: Tensor, p: Any = 0.5, *, generator: Any = None) -> Tensor:
+    """Fill with ones with probability `p` (a number or a tensor), zeros elsewhere."""
+    shape, strides, _ = self.geometry
+    engine = engine_of(generator)
+    if isinstance(p, Tensor):
+        return overwrite(self, draws.bernoulli_tensor(engine, tuple(shape), strides, value_of(p), p.dtype, self.dtype))
+    return overwrite(self, draws.bernoulli(engine, tuple(shape), strides, float(p), self.dtype))
+
+
+# ---------------------------------------------------------------- dropout
+def dropout_mask(shape: Any, strides: Any, d: dtype, p: float, generator: Any = None) -> Tensor:
+    """The factors of dropout, zero with probability p and 1 / (1 - p) elsewhere, as a tensor of `shape` and type `d`; 0 < p < 1.
+
+    With `config.fused_random` they come from the counter-based stream and are made inside the kernel that uses them.
+    """
+    shape = tuple(shape)
+    if config.fused_random:
+        u = counter_uniform(shape, generator)
+        keep = unary(ops_cast(), binary(ops.ge, u, float(p)), d)
+        return binary(ops.div, keep, 1.0 - p)
+    return from_array(draws.dropout_noise(engine_of(generator), shape, strides, d, float(p)), d)
+
+
+def ops_cast() -> Any:
+    from ...ops.movement import cast
+
+    return cast
+
+
+def counter_uniform(shape: tuple[int, ...], generator: Any = None, normal: bool = False) -> Tensor:
+    """Uniform (or normal) float32 numbers of the counter-based stream, generated on use."""
+    g = default_generator if generator is None else generator
+    tr = current()
+    count = Size(shape).numel()
+    key = np.asarray(np.uint64(g.initial_seed() & (2**64 - 1)).astype(np.int64))
+    start = np.asarray(g.take(count + (count & 1)), np.int64)
+    cpu = device_of(None)
+    inputs = [tr.input(v, (), (), dtypes.int64, cpu) for v in (key, start)]
+    return wrap((philox_normal if normal else philox_uniform)(*inputs, shape))

@@ -1,0 +1,38 @@
+"""The `reduction` argument of losses: none, mean or sum, or one of the two legacy flags it replaced."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+from ..core import Tensor
+
+
+def reduction_of(reduction: str, size_average: bool | None = None, reduce: bool | None = None) -> str:
+    """The reduction by name; the legacy flags, if given, decide (with a warning)."""
+    if size_average is not None or reduce is not None:
+        reduction = "none" if reduce is False else "sum" if size_average is False else "mean"
+        warnings.warn(f"size_average and reduce args will be deprecated, please use reduction='{reduction}' instead.", stacklevel=3)
+    if reduction == "elementwise_mean":
+        warnings.warn("reduction='elementwise_mean' is deprecated. Please use reduction='mean' instead.", stacklevel=3)
+        return "mean"
+    if reduction not in ("none", "mean", "sum"):
+        raise ValueError(f"{reduction} is not a valid value for reduction")
+    return reduction
+
+
+def reduced(loss: Any, reduction: str) -> Tensor:
+    """A loss per element, reduced."""
+    if reduction == "mean":
+        return loss.mean()  # type: ignore[no-any-return]
+    return loss.sum() if reduction == "sum" else loss  # type: ignore[no-any-return]
+
+
+_BY_NUMBER = ("none", "mean", "sum")
+
+
+def numbered(reduction: Any) -> str:
+    """The torch namespace numbers reductions: 0 none, 1 mean, 2 sum."""
+    if reduction not in (0, 1, 2):
+        raise ValueError(f"{reduction} is not a valid value for reduction")
+    return _BY_NUMBER[reduction]

@@ -1,0 +1,41 @@
+"""Named tuples of results, printed as PyTorch's `torch.return_types`: ``values, indices = x.max(0)`` or ``x.max(0).values``."""
+
+from __future__ import annotations
+
+from collections import namedtuple
+from typing import Any
+
+__all__ = ["Named", "named"]
+
+
+class Named:
+    """Mixin of all result tuples: how they print."""
+
+    __slots__ = ()
+    _fields: tuple[str, ...]
+
+    def __repr__(self) -> str:
+        body = ",\n".join([f"{k}={getattr(self, k)!r}" for k in self._fields])
+        return f"torch.return_types.{type(self).__name__}(\n{body})"
+
+
+def named(name: str, *fields: str) -> Any:
+    """A new result type."""
+    base: Any = namedtuple(name, fields)  # type: ignore[misc]
+    return type(name, (Named, base), {"__slots__": (), "__doc__": f"The results of `{name}`: {', '.join(fields)}.", "__module__": __name__})
+
+
+max_, min_, median, nanmedian, mode, kthvalue, sort, topk, cummax, cummin = [
+    named(n, "values", "indices") for n in ("max", "min", "median", "nanmedian", "mode", "kthvalue", "sort", "topk", "cummax", "cummin")
+]
+aminmax = named("aminmax", "min", "max")
+frexp = named("frexp", "mantissa", "exponent")
+
+slogdet = named("slogdet", "sign", "logabsdet")
+triangular_solve = named("triangular_solve", "solution", "cloned_coefficient")
+svd, qr = named("svd", "U", "S", "V"), named("qr", "Q", "R")
+linalg_slogdet = named("linalg_slogdet", "sign", "logabsdet")
+linalg_svd, linalg_qr = named("linalg_svd", "U", "S", "Vh"), named("linalg_qr", "Q", "R")
+linalg_eigh = named("linalg_eigh", "eigenvalues", "eigenvectors")
+linalg_lstsq = named("linalg_lstsq", "solution", "residuals", "rank", "singular_values")
+histogram = named("histogram", "hist", "bin_edges")

@@ -1,0 +1,72 @@
+"""Softmax, log-softmax and their relatives."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+from ...ops import movement
+from ...ops import softmax as ops
+from ..core import Tensor, unary
+from ..register import function
+from .views import wrap_dim
+
+
+def implicit_dim(name: str, rank: int, stacklevel: int) -> int:
+    """The dimension PyTorch picks if none is given: 0 for rank 0, 1 and 3, else 1; with a warning."""
+    warnings.warn(
+        f"Implicit dimension choice for {name} has been deprecated. Change the call to include dim=X as an argument.",
+        stacklevel=stacklevel + 1,
+    )
+    return 0 if rank in (0, 1, 3) else 1
+
+
+def _over(op: Any, input: Tensor, dim: int, dtype: Any) -> Tensor:
+    if dtype is not None and input.dtype is not dtype:
+        input = unary(movement.cast, input, dtype)
+    return unary(op, input, wrap_dim(dim, len(input.shape)))
+
+
+def softmax(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: Any = None) -> Tensor:
+    """``exp(x) / sum(exp(x))`` along `dim`; computed in `dtype` if given."""
+    return _over(ops.softmax, input, implicit_dim("softmax", len(input.shape), _stacklevel) if dim is None else dim, dtype)
+
+
+@function(name="softmax")
+def _softmax(input: Tensor, dim: int, dtype: Any = None, *, out: Tensor | None = None) -> Tensor:
+    """``exp(x) / sum(exp(x))`` along `dim`; computed in `dtype` if given."""
+    return _over(ops.softmax, input, dim, dtype)
+
+
+def log_softmax(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: Any = None) -> Tensor:
+    """``log(softmax(x))`` along `dim`, without overflow."""
+    return _over(ops.log_softmax, input, implicit_dim("log_softmax", len(input.shape), _stacklevel) if dim is None else dim, dtype)
+
+
+@function(name="log_softmax")
+def _log_softmax(input: Tensor, dim: int, dtype: Any = None, *, out: Tensor | None = None) -> Tensor:
+    """``log(softmax(x))`` along `dim`, without overflow."""
+    return _over(ops.log_softmax, input, dim, dtype)
+
+
+def softmin(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: Any = None) -> Tensor:
+    """``softmax(-x)`` along `dim`."""
+    return _over(ops.softmax, -input, implicit_dim("softmin", len(input.shape), _stacklevel) if dim is None else dim, dtype)  # type: ignore[operator]
+
+
+def gumbel_softmax(logits: Tensor, tau: float = 1, hard: bool = False, eps: float = 1e-10, dim: int = -1) -> Tensor:
+    """A sample of the relaxed categorical distribution at temperature `tau`; `hard` makes it one-hot with the gradient of the soft one.
+
+    Jang et al. (2017), "Categorical reparameterization with Gumbel-softmax". `eps` has no effect.
+    """
+    from .creation import zeros_like
+
+    if eps != 1e-10:
+        warnings.warn("`eps` parameter is deprecated and has no effect.", stacklevel=2)
+    noise = -zeros_like(logits.detach()).exponential_().log()  # type: ignore[attr-defined]
+    soft = softmax((logits + noise) / tau, dim)
+    if not hard:
+        return soft
+    index = soft.argmax(dim, keepdim=True)  # type: ignore[attr-defined]
+    chosen = zeros_like(soft.detach()).scatter_(dim, index, 1.0)  # type: ignore[attr-defined]
+    return chosen - soft.detach() + soft  # type: ignore[attr-defined, no-any-return]

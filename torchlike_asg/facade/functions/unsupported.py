@@ -1,0 +1,31 @@
+"""Tensor methods of PyTorch's that are left out on purpose: looking one up says why, and `hasattr` sees it as absent."""
+
+from __future__ import annotations
+
+from typing import Any, NoReturn
+
+from ...errors import Unsupported
+from ..core import Tensor
+
+_DENSE = "tensors are dense here: keep the indices and values in two tensors, or use a dense one with zeros"
+_QUANTISED = "there are no quantised tensors here"
+_REASONS = {
+    **dict.fromkeys(("to_sparse", "to_sparse_coo", "to_sparse_csr", "to_sparse_csc", "sparse_mask"), _DENSE),
+    **dict.fromkeys(("coalesce", "indices", "values", "crow_indices", "col_indices"), _DENSE),
+    **dict.fromkeys(("int_repr", "q_scale", "q_zero_point", "qscheme", "dequantize"), _QUANTISED),
+    "pin_memory": "it speeds up copies to CUDA devices, of which there are none; leave it out, or guard it by torch.cuda.is_available()",
+    "to_mkldnn": "a tensor has one layout here",
+    "stft": "the fft family is planned for a later version",
+    "istft": "the fft family is planned for a later version",
+}
+
+
+def _absent(name: str, reason: str) -> Any:
+    def refuse(self: Tensor) -> NoReturn:
+        raise Unsupported(f"Tensor.{name} is not implemented: {reason}")
+
+    return property(refuse, doc=f"Raises Unsupported: {reason}.")
+
+
+for _name, _reason in _REASONS.items():
+    setattr(Tensor, _name, _absent(_name, _reason))

@@ -1,0 +1,429 @@
+"""Views and copies: reshape, transpose, slice, expand, split, ... A view shares its tensor's memory."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from ... import dtypes
+from ...asg.geometry import infer_size, is_contiguous, view_strides
+from ...ops import movement
+from ..core import RESTRIDE, Tensor, _inherit, alias, face, family_of, node_of, unary, view
+from ..exposure import sync
+from ..register import function, method
+from .creation import sizes
+
+
+def wrap_dim(d: int, rank: int) -> int:
+    """A dimension number counted from either end."""
+    if not isinstance(d, int):
+        d = int(d)
+    limit = max(rank, 1)
+    if not -limit <= d < limit:
+        raise IndexError(f"Dimension out of range (expected to be in range of [{-limit}, {limit - 1}], but got {d})")
+    return d + rank if d < 0 and rank else d + limit if d < 0 else d
+
+
+def dims_of(dim: Any, rank: int) -> tuple[int, ...]:
+    """One or several dimension numbers, distinct."""
+    if isinstance(dim, int):
+        return (wrap_dim(dim, rank),)
+    out = tuple([wrap_dim(int(d), rank) for d in dim])
+    for d in out:
+        if out.count(d) > 1:
+            raise RuntimeError(f"dim {d} appears multiple times in the list of dims")
+    return out
+
+
+@method("view")
+def view_(self: Tensor, *shape: Any, size: Any = None, dtype: Any = None) -> Tensor:
+    """The same elements with another shape, sharing memory; raises where only a copy could have that shape."""
+    if size is not None:
+        shape = (size,)
+    if len(shape) == 1 and isinstance(shape[0], dtypes.dtype):
+        dtype = shape[0]
+    if dtype is not None:
+        return _view_dtype(self, dtype)
+    s = sizes(shape, "size")
+    return view(movement.view, self, s if -1 not in s and _known(self, s) else infer_size(s, self.shape.numel()))
+
+
+def _known(t: Tensor, shape: tuple[int, ...]) -> bool:
+    """Whether this exact view was recorded before, so that its size needs no check."""
+    return t._n is not None and (t._n, *shape) in movement.view.table
+
+
+def _view_dtype(t: Tensor, d: dtypes.dtype) -> Tensor:
+    from ...errors import Unsupported
+
+    if d is t.dtype:
+        return view(movement.view, t, tuple(t.shape))
+    raise Unsupported(
+        f"Tensor.view(dtype) is not supported: use .to({d}) to convert values, or reinterpret the bytes with .numpy().view(...)"
+    )
+
+
+@function()
+def reshape(input: Tensor, *shape: Any) -> Tensor:
+    """The same elements with another shape: a view where possible, else a copy."""
+    s = infer_size(sizes(shape, "shape"), input.shape.numel())
+    if view_strides(_plain(input), s) is not None:
+        return view(movement.view, input, s)
+    return unary(movement.reshape, input, s)
+
+
+def _plain(t: Tensor) -> Any:
+    shape, strides, offset = t.geometry
+    return tuple(shape), strides, offset
+
+
+@method()
+def view_as(self: Tensor, other: Tensor) -> Tensor:
+    """``view(other.size())``."""
+    return view_(self, *other.shape)
+
+
+@method()
+def reshape_as(self: Tensor, other: Tensor) -> Tensor:
+    """``reshape(other.size())``."""
+    return reshape(self, *other.shape)  # type: ignore[no-any-return]
+
+
+@function()
+def permute(input: Tensor, *dims: Any) -> Tensor:
+    """A view with the dimensions in another order."""
+    p = sizes(dims, "dims")
+    rank = len(input.shape)
+    if len(p) != rank:
+        raise RuntimeError(
+            f"permute(sparse_coo): number of dimensions in the tensor input does not match the length of the desired ordering of dimensions i.e. input.dim() = {rank} is not equal to len(dims) = {len(p)}"  # noqa: E501
+        )
+    p = tuple([wrap_dim(d, rank) for d in p])
+    if len(set(p)) != rank:
+        raise RuntimeError("permute(): duplicate dims are not allowed.")
+    return view(movement.permute, input, p)
+
+
+@function(aliases=("swapaxes", "swapdims"))
+def transpose(input: Tensor, dim0: int, dim1: int) -> Tensor:
+    """A view with two dimensions exchanged."""
+    rank = len(input.shape)
+    a, b = wrap_dim(dim0, rank), wrap_dim(dim1, rank)
+    if rank == 0:
+        return view(movement.view, input, ())
+    p = list(range(rank))
+    p[a], p[b] = p[b], p[a]
+    return view(movement.permute, input, tuple(p))
+
+
+@function()
+def t(input: Tensor) -> Tensor:
+    """The transpose of a matrix; vectors and scalars as they are."""
+    rank = len(input.shape)
+    if rank > 2:
+        raise RuntimeError(f"t() expects a tensor with <= 2 dimensions, but self is {rank}D")
+    return transpose(input, 0, 1) if rank == 2 else view(movement.view, input, tuple(input.shape))  # type: ignore[no-any-return]
+
+
+Tensor.T = property(lambda self: permute(self, *reversed(range(len(self.shape)))), doc="The tensor with its dimensions reversed.")  # type: ignore[attr-defined]
+Tensor.mT = property(lambda self: transpose(self, -2, -1), doc="The last two dimensions exchanged.")  # type: ignore[attr-defined]
+Tensor.H = property(lambda self: transpose(self, -2, -1), doc="The (conjugate) transpose of a matrix.")  # type: ignore[attr-defined]
+Tensor.mH = property(lambda self: transpose(self, -2, -1), doc="The (conjugate) transpose of matrices.")  # type: ignore[attr-defined]
+
+
+@function(aliases=("moveaxis",))
+def movedim(input: Tensor, source: Any, destination: Any) -> Tensor:
+    """A view with dimensions moved to new positions, the others keeping their order."""
+    rank = len(input.shape)
+    src, dst = dims_of(source, rank), dims_of(destination, rank)
+    if len(src) != len(dst):
+        raise RuntimeError(
+            f"movedim: Invalid source or destination dims: source ({list(src)} dims) should contain the same number of dims as destination ({list(dst)} dims)"  # noqa: E501
+        )
+    order = [-1] * rank
+    for s, d in zip(src, dst, strict=True):
+        order[d] = s
+    rest = iter(i for i in range(rank) if i not in src)
+    return view(movement.permute, input, tuple([next(rest) if i < 0 else i for i in order]))
+
+
+@function()
+def unsqueeze(input: Tensor, dim: int) -> Tensor:
+    """A view with a dimension of size one inserted at `dim`."""
+    return view(movement.unsqueeze, input, (wrap_dim(dim, len(input.shape) + 1),))
+
+
+@function()
+def squeeze(input: Tensor, dim: Any = None) -> Tensor:
+    """A view without the dimensions of size one (all, or those given)."""
+    rank = len(input.shape)
+    picked = range(rank) if dim is None else sorted(dims_of(dim, rank))
+    gone = [d for d in picked if d < rank and input.shape[d] == 1]
+    if len(gone) == 1:
+        return view(movement.squeeze, input, (gone[0],))
+    if not gone:
+        return view(movement.permute, input, tuple(range(rank)))
+    return view(movement.view, input, tuple([n for i, n in enumerate(input.shape) if i not in gone]))
+
+
+@function(aliases=("broadcast_to",))
+def expand(input: Tensor, *size: Any, implicit: bool = False) -> Tensor:
+    """A view with dimensions of size one repeated without copying; -1 keeps a dimension."""
+    s = sizes(size)
+    lead = len(s) - len(input.shape)
+    if -1 in s:
+        if any(d == -1 for d in s[:lead]):
+            raise RuntimeError(f"The expanded size of the tensor (-1) isn't allowed in a leading, non-existing dimension {s.index(-1)}")
+        s = tuple([input.shape[i - lead] if d == -1 else d for i, d in enumerate(s)])
+    return view(movement.expand, input, s)
+
+
+@method()
+def expand_as(self: Tensor, other: Tensor) -> Tensor:
+    """``expand(other.size())``."""
+    return expand(self, *other.shape)  # type: ignore[no-any-return]
+
+
+@function()
+def select(input: Tensor, dim: int, index: int) -> Tensor:
+    """The slice at `index` of dimension `dim`, as a view of one dimension less."""
+    rank = len(input.shape)
+    if rank == 0:
+        raise IndexError("select() cannot be applied to a 0-dim tensor.")
+    d = wrap_dim(dim, rank)
+    i, n = int(index), input.shape[d]
+    if not -n <= i < n:
+        raise IndexError(f"select(): index {i} out of range for tensor of size {list(input.shape)} at dimension {d}")
+    return view(movement.select, input, (d, i + n if i < 0 else i))
+
+
+@function()
+def narrow(input: Tensor, dim: int, start: Any, length: int) -> Tensor:
+    """A view of `length` slices of dimension `dim` from `start` on."""
+    if not input.shape:
+        raise RuntimeError("narrow() cannot be applied to a 0-dim tensor.")
+    d, lo = wrap_dim(dim, len(input.shape)), int(start)
+    n = input.shape[d]
+    if length < 0:
+        raise RuntimeError("narrow(): length must be non-negative.")
+    if not -n <= lo <= n:
+        raise IndexError(f"start out of range (expected to be in range of [{-n}, {n}], but got {lo})")
+    lo = lo + n if lo < 0 else lo
+    if lo + length > n:
+        raise RuntimeError(f"start ({lo}) + length ({length}) exceeds dimension size ({n}).")
+    return view(movement.slice_, input, (d, lo, lo + length, 1))
+
+
+@function()
+def diagonal(input: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Tensor:
+    """A view of the diagonal of two dimensions, as a new last dimension."""
+    rank = len(input.shape)
+    a, b = wrap_dim(dim1, rank), wrap_dim(dim2, rank)
+    if a == b:
+        raise RuntimeError(f"diagonal dimensions cannot be identical {dim1}, {dim2}")
+    return view(movement.diagonal, input, (offset, a, b))
+
+
+@method("unfold")
+def unfold(self: Tensor, dimension: int, size: int, step: int) -> Tensor:
+    """All slices of `size` elements along a dimension, `step` apart, as a new last dimension (a view)."""
+    d = wrap_dim(dimension, len(self.shape))
+    n = self.shape[d] if self.shape else 1
+    if size > n:
+        raise RuntimeError(f"maximum size for tensor at dimension {d} is {n} but size is {size}")
+    if step <= 0:
+        raise RuntimeError(f"step is {step} but must be > 0")
+    return view(movement.unfold, self, (d, size, step))
+
+
+@function()
+def as_strided(input: Tensor, size: Any, stride: Any, storage_offset: int | None = None) -> Tensor:
+    """A view of the underlying storage with any sizes, strides and offset."""
+    shape, strides = sizes((size,)), sizes((stride,))
+    if len(shape) != len(strides):
+        raise RuntimeError("mismatch in length of strides and shape")
+    offset = input.geometry[2] if storage_offset is None else storage_offset
+    extent = 0 if 0 in shape else offset + 1 + sum((n - 1) * s for n, s in zip(shape, strides, strict=True))
+    f = family_of(input)
+    if extent > math.prod(f.cell.shape):
+        raise RuntimeError(
+            f"setStorage: sizes {list(shape)}, strides {list(strides)}, storage offset {offset}, and itemsize {f.cell.dtype.itemsize} requiring a storage size of "  # noqa: E501
+            f"{extent * f.cell.dtype.itemsize} are out of bounds for storage of size {math.prod(f.cell.shape) * f.cell.dtype.itemsize}"
+        )
+    sync(f.cell)
+    if f.h is None and (f.wants or f.past is not None):
+        node_of(input)
+    if f.cell.exposed or f.h is None:
+        return face(f, None, 0, _inherit(input, "view"), (shape, strides, offset))  # type: ignore[no-any-return]
+    node_of(input)
+    return face(f, RESTRIDE(f.h, shape, strides, offset, f.cell.strides), 0, _inherit(input, "view"))  # type: ignore[no-any-return]
+
+
+@function()
+def unbind(input: Tensor, dim: int = 0) -> tuple[Tensor, ...]:
+    """The slices along a dimension, as views."""
+    d = wrap_dim(dim, len(input.shape))
+    return tuple([view(movement.select, input, (d, i), "multi") for i in range(input.shape[d])])
+
+
+@function(method=False)
+def split(tensor: Tensor, split_size_or_sections: Any, dim: int = 0) -> tuple[Tensor, ...]:
+    """Views of consecutive parts: of one size, the last possibly smaller, or of the sizes in a list."""
+    if not tensor.shape:
+        raise RuntimeError("split expects at least a 1-dimensional tensor")
+    d = wrap_dim(dim, len(tensor.shape))
+    n = tensor.shape[d]
+    if isinstance(split_size_or_sections, int):
+        k = split_size_or_sections
+        if k < 0 or (k == 0 and n):
+            raise RuntimeError(
+                f"split expects split_size be non-negative, but got split_size={k}"
+                if k < 0
+                else f"split_size can only be 0 if dimension size is 0, but got dimension size of {n}"
+            )
+        bounds = [(i, min(i + k, n)) for i in range(0, n, k)] if n else [(0, 0)]
+    else:
+        parts = [int(p) for p in split_size_or_sections]
+        if sum(parts) != n:
+            raise RuntimeError(
+                f"split_with_sizes expects split_sizes to sum exactly to {n} (input tensor's size at dimension {d}), but got split_sizes={parts}"  # noqa: E501
+            )
+        ends = [sum(parts[: i + 1]) for i in range(len(parts))]
+        bounds = [(e - p, e) for p, e in zip(parts, ends, strict=True)]
+    return tuple([view(movement.slice_, tensor, (d, lo, hi, 1), "multi") for lo, hi in bounds])
+
+
+@method("split")
+def _split_method(self: Tensor, split_size: Any, dim: int = 0) -> tuple[Tensor, ...]:
+    return split(self, split_size, dim)  # type: ignore[no-any-return]
+
+
+@function()
+def split_with_sizes(input: Tensor, split_sizes: Any, dim: int = 0) -> tuple[Tensor, ...]:
+    """Views of consecutive parts of the given sizes."""
+    return split(input, list(split_sizes), dim)  # type: ignore[no-any-return]
+
+
+@function()
+def chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
+    """At most `chunks` views of equal size, the last possibly smaller."""
+    if chunks <= 0:
+        raise RuntimeError(f"chunk expects `chunks` to be greater than 0, got: {chunks}")
+    d = wrap_dim(dim, len(input.shape))
+    n = input.shape[d]
+    return split(input, -(-n // chunks), d) if n else tuple([view(movement.slice_, input, (d, 0, 0, 1), "multi") for _ in range(chunks)])  # type: ignore[no-any-return]
+
+
+@function()
+def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
+    """The dimensions from `start_dim` to `end_dim` merged into one: a view where possible."""
+    rank = len(input.shape)
+    if rank == 0:
+        return reshape(input, 1)  # type: ignore[no-any-return]
+    a, b = wrap_dim(start_dim, rank), wrap_dim(end_dim, rank)
+    if a > b:
+        raise RuntimeError("flatten() has invalid args: start_dim cannot come after end_dim")
+    if a == b:
+        return input
+    s = tuple(input.shape)
+    return reshape(input, *s[:a], math.prod(s[a : b + 1]), *s[b + 1 :])  # type: ignore[no-any-return]
+
+
+@function()
+def unflatten(input: Tensor, dim: int, sizes: Any) -> Tensor:
+    """Dimension `dim` split into several."""
+    d = wrap_dim(dim, len(input.shape))
+    s = tuple(input.shape)
+    if not sizes:
+        raise RuntimeError("unflatten: sizes must be non-empty")
+    try:
+        parts = infer_size(tuple(sizes), s[d])
+    except RuntimeError:
+        raise RuntimeError(
+            f"unflatten: Provided sizes {list(sizes)} don't multiply up to the size of dim {d} ({s[d]}) in the input tensor"
+        ) from None
+    return view_(input, *s[:d], *parts, *s[d + 1 :])
+
+
+@function()
+def ravel(input: Tensor) -> Tensor:
+    """The elements as one dimension: a view where possible."""
+    return reshape(contiguous(input), -1)  # type: ignore[no-any-return]
+
+
+@function(method=False)
+def clone(input: Tensor, *, memory_format: Any = None) -> Tensor:
+    """A copy; gradients flow through."""
+    return unary(movement.clone, input)
+
+
+Tensor.clone = clone  # type: ignore[attr-defined]
+
+
+@method()
+def contiguous(self: Tensor, memory_format: Any = None) -> Tensor:
+    """This tensor if its elements lie in row-major order, else a copy that does."""
+    return self if is_contiguous(*_plain(self)[:2]) else unary(movement.contiguous, self)
+
+
+def _is_contiguous(self: Tensor, memory_format: Any = None) -> bool:
+    """Whether the elements lie in row-major order without gaps."""
+    return is_contiguous(*_plain(self)[:2])
+
+
+Tensor.is_contiguous = _is_contiguous  # type: ignore[attr-defined]
+
+
+@method()
+def stride(self: Tensor, dim: int | None = None) -> Any:
+    """Strides in elements, of all dimensions or of one."""
+    strides = self.geometry[1]
+    return strides if dim is None else strides[wrap_dim(dim, len(strides))]
+
+
+@method()
+def storage_offset(self: Tensor) -> int:
+    """Where in its storage the tensor starts, in elements."""
+    return self.geometry[2]
+
+
+@method()
+def size(self: Tensor, dim: int | None = None) -> Any:
+    """The shape, or the size of one dimension."""
+    shape = self.shape
+    return shape if dim is None else shape[wrap_dim(dim, len(shape))]
+
+
+@method("dim", "ndimension")
+def dim(self: Tensor) -> int:
+    """The number of dimensions."""
+    return len(self.shape)
+
+
+@function(method=False)
+def numel(input: Tensor) -> int:
+    """The number of elements."""
+    return input.shape.numel()
+
+
+Tensor.numel = Tensor.nelement = numel  # type: ignore[attr-defined]
+Tensor.ndim = property(dim)  # type: ignore[attr-defined]
+
+
+@method()
+def detach(self: Tensor) -> Tensor:
+    """The same memory without history."""
+    return alias(self, share_counter=True)
+
+
+@method()
+def detach_(self: Tensor) -> Tensor:
+    """Cut this tensor from its history, in place."""
+    if not self.requires_grad:
+        return self
+    if self._kind is not None if self._f is not None else False:
+        raise RuntimeError("Can't detach views in-place. Use detach() instead.")
+    out = alias(self, share_counter=True)
+    self._n, self._f, self._d, self._geo, self._kind = out._n, out._f, out._d if out._n is not None else 0, out.geometry, None
+    out._f.add(self)  # type: ignore[union-attr]
+    return self

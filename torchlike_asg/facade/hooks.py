@@ -1,0 +1,80 @@
+"""Gradient hooks. A leaf's hooks run when its gradient is accumulated; a computed tensor's during the sweep over the graph."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from typing import Any
+
+from ..asg.trace import current
+from .core import Tensor, family_of, node_of
+
+_ids = itertools.count()
+
+
+class RemovableHandle:
+    """Returned by every register_*hook: ``remove()``, or use it as a context manager."""
+
+    def __init__(self, hooks: Any, key: Any = None) -> None:
+        self._hooks, self.id = hooks, next(_ids) if key is None else key
+
+    def remove(self) -> None:
+        self._hooks.pop(self.id, None)
+
+    def __enter__(self) -> RemovableHandle:
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        self.remove()
+
+
+class LeafHooks(dict):  # type: ignore[type-arg]
+    """Hooks on the gradient of a leaf, and (`post`) hooks after its accumulation."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.post: dict[int, Any] = {}
+
+
+class _NodeHooks(list):  # type: ignore[type-arg]
+    def pop(self, key: Any, default: Any = None) -> Any:  # the handle's interface
+        self[:] = [h for h in self if h.key != key]
+
+
+class _Hook:
+    def __init__(self, key: int, fn: Callable[[Tensor], Any]) -> None:
+        self.key, self.fn = key, fn
+
+    def __call__(self, g: Tensor) -> Any:
+        return self.fn(g)
+
+
+def add_hook(t: Tensor, fn: Callable[[Tensor], Any]) -> RemovableHandle:
+    if not t.requires_grad:
+        raise RuntimeError("cannot register a hook on a tensor that doesn't require gradient")
+    if t.is_leaf:
+        f = family_of(t)
+        if f.hooks is None:
+            f.hooks = LeafHooks()
+        handle = RemovableHandle(f.hooks)
+        f.hooks[handle.id] = fn
+        return handle
+    hooks = current().hooks.setdefault(node_of(t), _NodeHooks())
+    handle = RemovableHandle(hooks)
+    hooks.append(_Hook(handle.id, fn))
+    return handle
+
+
+def add_post_hook(t: Tensor, fn: Callable[[Tensor], Any]) -> RemovableHandle:
+    if not t.is_leaf or not t.requires_grad:
+        raise RuntimeError(
+            "post accumulate grad hooks cannot be registered on non-leaf tensors"
+            if not t.is_leaf
+            else "cannot register a hook on a tensor that doesn't require gradient"
+        )
+    f = family_of(t)
+    if f.hooks is None:
+        f.hooks = LeafHooks()
+    handle = RemovableHandle(f.hooks.post)
+    f.hooks.post[handle.id] = lambda: fn(t)
+    return handle

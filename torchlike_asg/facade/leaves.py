@@ -1,0 +1,81 @@
+"""requires_grad: where gradients end and accumulate."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..asg import scope
+from ..asg.trace import current
+from . import texts
+from .core import Tensor, family_of, make_leaf_of, node_of, root_of
+from .flush import flush
+
+
+def require_grad(t: Tensor, on: bool = True, permanent: bool = False) -> Tensor:
+    """Make a tensor a leaf that wants a gradient (or no longer does). `permanent` gives it a node of its own at once, as for parameters."""
+    if on and not (t.dtype.is_floating_point or t.dtype.is_complex):
+        raise RuntimeError(texts.ONLY_FLOATING)
+    if not t.is_leaf:
+        if not on:
+            raise RuntimeError(texts.NOT_LEAF)
+        return t
+    if on == t.requires_grad:
+        return t
+    f = family_of(t)
+    if not on:
+        _drop_leaf(t, f)
+        return t
+    if t._kind is not None:
+        return _view_leaf(t)
+    lasting = permanent or _first_here()
+    if lasting and f.h is not None and f.leaf is None:
+        flush()  # a parameter made by a computation: it gets a storage, and so a node of its own, now
+        _first_here(again=True)
+    if f.h is None or (f.leaf is f.h and not f.h.rg):
+        if f.leaf is not None:  # a buffer with a leaf of its own: the other of its two leaves
+            f.h = f.leaf = None
+            f.invalidate()
+        f.wants = True
+        whole = t._n is None and tuple(t._geo[0]) == f.cell.shape and tuple(t._geo[1:]) == f.cell.geometry[1:]
+        if t._n is not None:
+            f.invalidate()
+        if whole and lasting:
+            f.permanent(True)
+        return t
+    whole = root_of(f)
+    make_leaf_of(f, t, whole, node_of(t), current())
+    return t
+
+
+_sites: dict[tuple[str, int], tuple[int, int]] = {}
+
+
+def _first_here(again: bool = False) -> bool:
+    """Whether this line of the script makes leaves for the first time: then they are parameters, not one iteration's data.
+
+    `again`: the trace was closed on this line's behalf, which does not count.
+    """
+    tr = current()
+    now, here = (tr.index, tr.generation), scope.site()[1:]
+    if again:
+        _sites[here] = now
+    return _sites.setdefault(here, now) == now
+
+
+def _view_leaf(t: Tensor) -> Tensor:
+    """requires_grad_() on a view: it leaves its base's family, as a leaf over the same storage."""
+    from .core import alias
+
+    out = alias(t, share_counter=True)
+    f = out._f
+    t._n, t._f, t._d, t._geo, t._kind = out._n, f, out._d if out._n is not None else 0, out.geometry, None
+    f.add(t)  # type: ignore[union-attr]
+    return require_grad(t, True)
+
+
+def _drop_leaf(t: Tensor, f: Any) -> None:
+    if f.h is not None and f.leaf is not None:
+        flush(close=True)
+    f.wants, f.leaf, f.h, f.first = False, None, None, None
+    f.counter.roots = []
+    f.invalidate()

@@ -1,0 +1,227 @@
+"""``x.untyped_storage()`` and ``x.storage()``: the memory behind a tensor, to be compared, measured and read."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterator
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import numpy as np
+
+from .. import dtypes
+from ..asg.geometry import contiguous
+from ..errors import Unsupported
+from .core import Tensor, concrete, face, family_of
+from .exposure import sync
+from .flush import settle
+from .register import FUNCTIONS, method
+from .storage import Cell, Family
+
+
+def _settled(t: Tensor) -> Cell:
+    settle(t)
+    cell = family_of(t).cell
+    sync(cell)
+    return cell
+
+
+_addresses: WeakKeyDictionary[Cell, int] = WeakKeyDictionary()
+_next_address = itertools.count(1)
+_SPACING = 1 << 44  # larger than any storage, so that no two of them seem to overlap
+
+
+@method()
+def data_ptr(self: Tensor) -> int:
+    """An address of the first element: equal for tensors that start at the same element of one storage, different otherwise.
+
+    It is the address in memory while a NumPy array shares the storage. Otherwise it only identifies the storage, whose bytes may
+    move with every write, or be shared with equal storages until then.
+    """
+    cell = _settled(self)
+    if cell.exposed:
+        base = int(cell.buf.__array_interface__["data"][0])  # type: ignore[union-attr]
+    else:
+        base = _addresses.get(cell) or _addresses.setdefault(cell, next(_next_address) * _SPACING)
+    return base + self.geometry[2] * cell.dtype.itemsize
+
+
+class UntypedStorage:
+    """The bytes of one storage. Equal for tensors that share memory; ``data_ptr()`` is its address."""
+
+    def __init__(self, t: Tensor) -> None:
+        self._owner = t  # keeps the storage alive and current
+        self.device = t.device
+
+    @property
+    def _buffer(self) -> np.ndarray[Any, Any]:
+        return np.ascontiguousarray(_settled(self._owner).buf).view(np.uint8)
+
+    def data_ptr(self) -> int:
+        """The address of the first byte."""
+        return int(self._owner.data_ptr()) - self._owner.geometry[2] * self._owner.dtype.itemsize  # type: ignore[attr-defined]
+
+    def nbytes(self) -> int:
+        """The number of bytes."""
+        return math.prod(family_of(self._owner).cell.shape) * self._owner.dtype.itemsize
+
+    size = __len__ = nbytes
+
+    def element_size(self) -> int:
+        """One: the elements are bytes."""
+        return 1
+
+    def tolist(self) -> list[int]:
+        """The bytes as numbers."""
+        return self._buffer.tolist()  # type: ignore[no-any-return]
+
+    def __getitem__(self, index: int) -> int:
+        return int(self._buffer[index])
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self.tolist())
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, UntypedStorage) and family_of(other._owner).cell is family_of(self._owner).cell
+
+    def __hash__(self) -> int:
+        return id(family_of(self._owner).cell)
+
+    def __repr__(self) -> str:
+        lines = "".join([f" {v}\n" for v in self.tolist()])
+        return f"{lines}[torch.storage.UntypedStorage(device={self.device}) of size {self.nbytes()}]"
+
+    def resize_(self, size: int) -> None:
+        """Not supported: see the error."""
+        raise Unsupported("UntypedStorage.resize_() is not supported: resize the tensor with tensor.resize_(*size)")
+
+
+class TypedStorage:
+    """The elements of one storage, in memory order (deprecated in PyTorch, too)."""
+
+    def __init__(self, t: Tensor) -> None:
+        self._owner = t
+        self.dtype, self.device = t.dtype, t.device
+
+    @property
+    def _buffer(self) -> np.ndarray[Any, Any]:
+        return dtypes.load(_settled(self._owner).buf, self.dtype)  # type: ignore[arg-type]
+
+    def untyped(self) -> UntypedStorage:
+        """The same memory as bytes."""
+        return UntypedStorage(self._owner)
+
+    def data_ptr(self) -> int:
+        """The address of the first element."""
+        return self.untyped().data_ptr()
+
+    def nbytes(self) -> int:
+        """The number of bytes."""
+        return self.untyped().nbytes()
+
+    def size(self) -> int:
+        """The number of elements."""
+        return math.prod(family_of(self._owner).cell.shape)
+
+    __len__ = size
+
+    def element_size(self) -> int:
+        """Bytes of one element."""
+        return self.dtype.itemsize
+
+    def tolist(self) -> list[Any]:
+        """The elements as Python numbers."""
+        return self._buffer.tolist()  # type: ignore[no-any-return]
+
+    def __getitem__(self, index: Any) -> Any:
+        picked = self._buffer[index]
+        return picked.tolist() if isinstance(index, slice) else picked.item()
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self.tolist())
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, TypedStorage) and self.untyped() == other.untyped() and self.dtype is other.dtype
+
+    def __hash__(self) -> int:
+        return hash(self.untyped())
+
+    def __repr__(self) -> str:
+        lines = "".join([f" {v}\n" for v in self.tolist()])
+        return f"{lines}[torch.storage.TypedStorage(dtype={self.dtype}, device={self.device}) of size {self.size()}]"
+
+
+@method()
+def untyped_storage(self: Tensor) -> UntypedStorage:
+    """The bytes of the storage this tensor is a view of."""
+    return UntypedStorage(self)
+
+
+@method()
+def storage(self: Tensor) -> TypedStorage:
+    """The elements of the storage this tensor is a view of, in memory order."""
+    return TypedStorage(self)
+
+
+def is_storage(obj: Any, /) -> bool:
+    """Whether an object is a storage."""
+    return isinstance(obj, (UntypedStorage, TypedStorage))
+
+
+FUNCTIONS.update({"is_storage": is_storage, "UntypedStorage": UntypedStorage, "TypedStorage": TypedStorage})
+
+
+# ---------------------------------------------------------------- tensors over a given storage
+def _over(cell: Cell, geometry: Any) -> Tensor:
+    shape, strides, offset = geometry
+    extent = 0 if 0 in shape else offset + 1 + sum([(n - 1) * s for n, s in zip(shape, strides, strict=True)])
+    size = math.prod(cell.shape)
+    if extent > size:
+        raise RuntimeError(
+            f"setStorage: sizes {list(shape)}, strides {list(strides)}, storage offset {offset}, and itemsize {cell.dtype.itemsize} "
+            f"requiring a storage size of {extent * cell.dtype.itemsize} are out of bounds for storage of size {size * cell.dtype.itemsize}"
+        )
+    return face(Family(cell), None, 0, None, geometry)  # type: ignore[no-any-return]
+
+
+def tensor_over(source: Any, d: dtypes.dtype, geometry: Any = None) -> Tensor:
+    """A tensor without history over the memory of a storage, by default all of it as a vector."""
+    owner = source._owner
+    if owner.dtype is not d:
+        raise TypeError(f"Expected a storage of {d}, not of {owner.dtype}")
+    cell = _settled(owner)
+    return _over(cell, ((math.prod(cell.shape),), (1,), 0) if geometry is None else geometry)
+
+
+@method()
+def set_(self: Tensor, source: Any = None, storage_offset: int = 0, size: Any = None, stride: Any = None) -> Tensor:
+    """Make this tensor show the memory of another tensor or storage (or nothing): with that tensor's geometry, or the one given."""
+    if self.requires_grad and self.is_leaf:
+        raise RuntimeError("a leaf Variable that requires grad is being used in an in-place operation.")
+    if source is None:
+        other = concrete(np.zeros(0, self.dtype.storage), (0,), self.dtype, self.device)
+    else:
+        owner = source if isinstance(source, Tensor) else source._owner
+        if owner.dtype is not self.dtype:
+            raise RuntimeError(f"Could not set tensor of type {owner.dtype.name} to a tensor of type {self.dtype.name}")
+        geometry = owner.geometry if isinstance(source, Tensor) and size is None else None
+        if size is not None:
+            shape = tuple(size)
+            geometry = (shape, contiguous(shape) if stride is None else tuple(stride), storage_offset)
+        cell = _settled(owner)
+        other = _over(cell, geometry if geometry is not None else ((math.prod(cell.shape),), (1,), 0))
+    self._n, self._f, self._d, self._geo, self._kind = None, other._f, 0, other._geo, None
+    other._f.add(self)  # type: ignore[union-attr]
+    return self
+
+
+@method()
+def is_set_to(self: Tensor, tensor: Tensor) -> bool:
+    """Whether both show the same memory in the same way."""
+
+    def shown(t: Tensor) -> Any:
+        shape, strides, offset = t.geometry
+        return family_of(t).cell, tuple(shape), tuple(strides), offset
+
+    return bool(shown(self) == shown(tensor))

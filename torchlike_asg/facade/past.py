@@ -1,0 +1,276 @@
+"""History that outlives its trace.
+
+When a trace closes, a live tensor that could still be differentiated keeps a `Past`: its node and the data its leaves stood for.
+If it is used again, the history is replayed into the current trace, under new slots, and goes on there: higher derivatives,
+hooks and errors work as if the trace had stayed open. A tensor whose history was freed keeps only the error it must raise.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..asg.declare import INPUT, LEAF_OF, LEAVES, REBIND, VAR
+from ..asg.gradients import history
+from ..asg.node import Node
+from ..asg.rewrite import topo
+from ..asg.trace import Trace, current
+from . import texts
+from .storage import Family
+
+
+class Ended:
+    """A history that a backward pass has freed, or whose saved values were overwritten: using it in backward raises `error`."""
+
+    __slots__ = ("error", "name")
+
+    def __init__(self, error: str, name: str) -> None:
+        self.error, self.name = error, name
+
+    def revive(self, f: Family) -> None:
+        tr = current()
+        cell = f.cell
+        n = tr.input(cell.values(cell.geometry), cell.shape, cell.strides, cell.dtype, cell.device, "ended")
+        tr.retained[n] = self  # type: ignore[assignment]
+        f.h = n
+        f.counter.roots.append(n)
+        f.take_part()
+        f.invalidate()
+
+
+class Snapshot:
+    """The data of a closed trace, shared by the tensors whose histories live on."""
+
+    __slots__ = (
+        "contexts",
+        "hooks",
+        "index",
+        "inputs",
+        "known",
+        "leaf_owner",
+        "owners",
+        "replayed",
+        "retained",
+        "saved",
+        "silent",
+        "versions",
+        "watched",
+    )
+
+    def __init__(self, tr: Trace) -> None:
+        self.index = tr.index
+        self.inputs: dict[Node, Any] = {}
+        self.known: dict[Node, Any] = {}
+        self.leaf_owner: dict[Node, Any] = {}
+        self.contexts: dict[Node, Any] = {}
+        self.hooks: dict[Node, Any] = {}
+        self.silent: set[Node] = set()
+        self.saved: set[Node] = set()  # values that the gradients of these histories read
+        self.watched: dict[Node, tuple[Any, int, int]] = {}  # of those, the ones a storage holds: its counter, and where it stood
+        self.retained: dict[Node, Any] = {}
+        self.versions: dict[Node, tuple[Any, int]] = {}  # permanent leaf -> its buffer and version then
+        self.replayed: tuple[Any, dict[Node, Node]] = (None, {})
+
+    def watch(self, n: Node, counter: Any) -> None:
+        """Note that a storage with that counter holds the value of `n`, so that a later write to it is noticed."""
+        if n in self.saved:
+            self.watched[n] = (counter, counter.version, counter.silent)
+
+    def keep(self, order: list[Node], tr: Trace) -> None:
+        """Keep what a history needs of the trace, and nothing else of it."""
+        for n in order:
+            for kept, source in (
+                (self.inputs, tr.bound),
+                (self.known, tr.known),
+                (self.leaf_owner, tr.leaf_owner),
+                (self.contexts, tr.contexts),
+                (self.hooks, tr.hooks),
+                (self.retained, tr.retained),
+            ):
+                if n in source:
+                    kept[n] = source[n]
+            if n in tr.silent:
+                self.silent.add(n)
+            if n in tr.leaf_owner and (f := tr.leaf_owner[n]()) is not None:
+                self.versions[n] = (None, f.counter.version)
+            elif n.op is VAR and n not in self.versions:
+                f = n.owner() if n.owner is not None else None
+                cell = tr.orphans.get(n) if f is None else f.cell
+                if cell is not None:
+                    self.versions[n] = (cell.values(cell.geometry), 0 if f is None else f.counter.version)
+
+
+class Past:
+    """A differentiable history from an earlier trace."""
+
+    __slots__ = ("node", "snapshot")
+
+    def __init__(self, node: Node, snapshot: Snapshot, tr: Trace) -> None:
+        self.node, self.snapshot = node, snapshot
+        snapshot.keep(topo([node]), tr)
+        snapshot.saved.update(version_root(s) for m in savers_of(node) for s in m.saved or ())
+
+    @property
+    def name(self) -> str:
+        return self.node.op.name
+
+    def revive(self, f: Family) -> None:
+        """Record the history again in the current trace."""
+        tr = current()
+        snap = self.snapshot
+        if snap.replayed[0] != (tr.index, tr.generation):
+            snap.replayed = ((tr.index, tr.generation), {})
+        n = replay(self.node, snap, snap.replayed[1], tr)
+        cell = f.cell
+        f.h = n
+        tr.known.setdefault(n, cell.values(cell.geometry))
+        f.counter.roots.append(n)
+        f.take_part()
+        f.invalidate()
+
+
+def replay(root: Node, snap: Snapshot, done: dict[Node, Node], tr: Trace) -> Node:
+    for n in topo([root], done):
+        _replay(n, snap, done, tr)
+        if n in snap.watched:
+            counter, version, silent = snap.watched[n]
+            if counter.version != version:
+                tr.stale.add(done[n])
+            elif counter.silent != silent:
+                tr.silent.add(done[n])
+            else:
+                counter.roots.append(done[n])
+    return done[root]
+
+
+def _replay(n: Node, snap: Snapshot, done: dict[Node, Node], tr: Trace) -> None:
+    if n.op not in LEAVES and n.op is not LEAF_OF:
+        srcs = tuple([done[s] for s in n.srcs])
+        new = done[n] = n.op(*srcs, *n.attrs)
+        if n in snap.silent:
+            tr.silent.add(new)
+        if n in snap.contexts:
+            tr.contexts[new] = snap.contexts[n]
+        if n in snap.known:
+            tr.known.setdefault(new, snap.known[n])
+        if n in snap.hooks:
+            tr.hooks.setdefault(new, snap.hooks[n])
+        if n in snap.retained:
+            tr.retained[new] = snap.retained[n]
+    elif n.op is INPUT:
+        done[n] = _replay_input(n, snap, tr)
+    elif n.op is VAR:
+        done[n] = _replay_var(n, snap, tr)
+    elif n.op is LEAF_OF:
+        new = Node(LEAF_OF, (done[n.srcs[0]],), n.attrs, n.shape, n.dtype, n.strides, n.offset, n.device, True)
+        if n in snap.leaf_owner:
+            tr.leaf_owner[new] = snap.leaf_owner[n]
+        done[n] = new
+    else:
+        done[n] = n
+
+
+def _replay_input(n: Node, snap: Snapshot, tr: Trace) -> Node:
+    flag, value = n.attrs[2], snap.inputs[n]
+    if flag == "leaf":
+        owner = snap.leaf_owner.get(n)
+        f = owner() if owner is not None else None
+        if f is not None and f.wants:  # the leaf lives: gradients go on accumulating in it
+            from .core import root_of
+
+            root_of(f)
+            if f.leaf is not None:
+                if f.h is f.leaf and _same_memory(f.cell.values(f.cell.geometry), value):
+                    return f.leaf
+                kept = REBIND(f.leaf, tr.input(value, tuple(n.shape), n.strides, n.dtype, n.device))
+                _overwritten(kept, f.counter.version != snap.versions.get(n, (None, 0))[1], tr)
+                return kept
+    new = tr.input(value, tuple(n.shape), n.strides, n.dtype, n.device, flag)
+    if flag == "leaf" and n in snap.leaf_owner:
+        tr.leaf_owner[new] = snap.leaf_owner[n]
+    if n in snap.retained:
+        tr.retained[new] = snap.retained[n]  # type: ignore[assignment]
+    return new
+
+
+def _replay_var(n: Node, snap: Snapshot, tr: Trace) -> Node:
+    f = n.owner() if n.owner is not None else None
+    value, version = snap.versions.get(n, (None, 0))
+    if f is not None and (value is None or _same_memory(f.cell.values(f.cell.geometry), value)):
+        return n
+    old = tr.input(value, tuple(n.shape), n.strides, n.dtype, n.device)
+    if not n.rg:
+        return old
+    kept = REBIND(n, old)
+    if f is not None:
+        _overwritten(kept, f.counter.version != version, tr)
+    return kept
+
+
+def _overwritten(kept: Node, counted: bool, tr: Trace) -> None:
+    """A leaf was written since: a gradient that reads its old value is refused, as PyTorch's is, unless the write was not counted."""
+    (tr.stale if counted else tr.silent).add(kept)
+
+
+def _same_memory(a: Any, b: Any) -> bool:
+    """Whether two living arrays begin at one address."""
+    return bool(a.__array_interface__["data"][0] == b.__array_interface__["data"][0] and a.shape == b.shape)
+
+
+def verdict(n: Node, tr: Trace) -> str | None:
+    """Why a backward pass through `n` would be refused now, or None."""
+    savers = savers_of(n)
+    if not (tr.freed or tr.stale or tr.retained):
+        return None
+    return blame(savers, tr)
+
+
+def blame(savers: tuple[Node, ...], tr: Trace) -> str | None:
+    for m in savers:
+        if m in tr.freed:
+            return texts.TWICE
+        if m in tr.retained and isinstance(tr.retained[m], Ended):
+            return str(tr.retained[m].error)
+        assert m.saved is not None
+        for s in m.saved:
+            if version_root(s) in tr.stale:
+                return texts.VERSION.format(f"torch.FloatTensor {list(s.shape)}") + texts.VERSION_HINT
+    return None
+
+
+_savers: dict[Node, tuple[Node, ...]] = {}
+
+
+def savers_of(n: Node) -> tuple[Node, ...]:
+    """The nodes in the history of `n` whose gradients read saved values, users first."""
+    found = _savers.get(n)
+    if found is None:
+        found = _savers[n] = tuple([m for m in history((n,)) if m.saved is not None])
+    return found
+
+
+_kept: dict[Node, list[Node]] = {}
+
+
+def saved_values(n: Node) -> list[Node]:
+    """The computed values that the gradient of `n` will read."""
+    found = _kept.get(n)
+    if found is None:
+        roots = dict.fromkeys(version_root(s) for m in savers_of(n) for s in m.saved or ())
+        found = _kept[n] = [r for r in roots if r.op not in LEAVES]
+    return found
+
+
+def version_root(n: Node) -> Node:
+    """The node whose storage a saved value lives in."""
+    while n.op.view:
+        n = n.srcs[0]
+    return n
+
+
+def prune(dead: Any) -> None:
+    for table in (_savers, _kept):
+        for n in [n for n in list(table) if dead(n)]:
+            table.pop(n, None)  # type: ignore[attr-defined]
+
+
+__all__ = ["Ended", "Past", "Snapshot", "blame", "prune", "saved_values", "savers_of", "verdict", "version_root"]

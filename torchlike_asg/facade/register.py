@@ -1,0 +1,125 @@
+"""How a Python function becomes ``torch.f``, ``Tensor.f`` and ``Tensor.f_``: one registration."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+from ..asg.node import Node
+from ..asg.trace import current
+from .core import Tensor, node_of
+from .write import write
+
+#: every name of the torch namespace that this package's functions provide
+FUNCTIONS: dict[str, Any] = {}
+
+Function = Callable[..., Any]
+
+
+def function(
+    *, method: bool | str = True, inplace: bool = False, namespace: bool = True, aliases: tuple[str, ...] = (), name: str | None = None
+) -> Callable[[Function], Function]:
+    """Register ``f(input, ...)``.
+
+    `method`: also ``Tensor.f`` (or under another name). `inplace`: also ``Tensor.f_``, which writes the result into the tensor.
+    `aliases`: further names of the same function (and of its method and in-place form). A parameter ``out`` that the function
+    itself ignores is handled here: the result is copied into it.
+    """
+
+    def register(fn: Function) -> Function:
+        public = name or fn.__name__.rstrip("_")
+        code = fn.__code__
+        offered = (
+            _with_out(fn)
+            if "out" in code.co_varnames[: code.co_argcount + code.co_kwonlyargcount] and not getattr(fn, "handles_out", False)
+            else fn
+        )
+        for n in (public, *aliases):
+            if namespace:
+                FUNCTIONS[n] = offered
+            if method:
+                setattr(Tensor, method if isinstance(method, str) else n, offered)
+            if inplace:
+                written = _inplace(fn, n)
+                setattr(Tensor, n + "_", written)
+                if namespace:
+                    FUNCTIONS[n + "_"] = written
+        return offered
+
+    return register
+
+
+def method(*names: str) -> Callable[[Function], Function]:
+    """Register a Tensor method that is not a function of the torch namespace."""
+
+    def register(fn: Function) -> Function:
+        for n in names or (fn.__name__,):
+            setattr(Tensor, n, fn)
+        return fn
+
+    return register
+
+
+def _with_out(fn: Function) -> Function:
+    @functools.wraps(fn)
+    def offered(*args: Any, **kwargs: Any) -> Any:
+        out = kwargs.pop("out", None)
+        result = fn(*args, **kwargs)
+        return result if out is None else deliver(result, out)
+
+    return offered
+
+
+def deliver(result: Any, out: Any) -> Any:
+    """Write a result (or several) into ``out=`` tensors, which take its shape."""
+    if isinstance(result, tuple):
+        for r, o in zip(result, out, strict=True):
+            deliver(r, o)
+        return type(result)(*out) if hasattr(result, "_fields") else tuple(out)
+    if out.requires_grad or (result.requires_grad and current().grad):
+        raise RuntimeError(
+            "functions with out=... arguments don't support automatic differentiation, but one of the arguments requires grad."
+        )
+    if out.dtype.category < result.dtype.category:
+        from .write import _title
+
+        raise RuntimeError(f"result type {_title(result.dtype)} can't be cast to the desired output type {_title(out.dtype)}")
+    if tuple(out.shape) != tuple(result.shape):
+        from .resize import resize
+
+        resize(out, tuple(result.shape))
+    return out.copy_(result)
+
+
+def _inplace(fn: Function, name: str) -> Function:
+    @functools.wraps(fn)
+    def written(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        return apply_inplace(self, lambda cur: fn(cur, *args, **kwargs), [*args, *kwargs.values()])
+
+    written.__name__ = written.__qualname__ = name + "_"
+    written.__doc__ = f"In-place version of `{name}`."
+    return written
+
+
+def apply_inplace(t: Tensor, fn: Callable[[Tensor], Tensor], others: Any = ()) -> Tensor:
+    """Write ``fn(current value)`` into `t`, with the checks of every in-place operation."""
+
+    def value(cur: Node) -> Node:
+        held = bare(cur)
+        result = fn(held)
+        n = node_of(result)
+        claims = current().claims
+        claim = claims.get(n)
+        if claim is not None and claim() is result:  # a helper of this write, not a result anybody holds
+            del claims[n]
+        return n
+
+    return write(t, value, [o for o in others if isinstance(o, Tensor)])
+
+
+def bare(n: Node) -> Tensor:
+    """A tensor for a node inside a computation: it claims nothing and is not computed for its own sake."""
+    t = object.__new__(Tensor)
+    t._n, t._f = n, None
+    return t

@@ -1,0 +1,89 @@
+"""Tensors that change their size in place: `resize_`, ``out=`` of another shape, `set_data`."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from ..asg import arena
+from ..asg.declare import VAR
+from ..asg.geometry import contiguous, flat
+from ..asg.trace import current
+from .core import Tensor, alias, family_of, history_of
+from .storage import Cell, Family
+
+
+def resize(t: Tensor, shape: tuple[int, ...]) -> Tensor:
+    """Give `t` another shape over its storage, enlarging that if need be; new elements are zero (PyTorch leaves them undefined)."""
+    from .flush import settle, value_of
+
+    if t.requires_grad:
+        raise RuntimeError("cannot resize variables that require grad")
+    shape = tuple(int(d) for d in shape)
+    if tuple(t.shape) == shape:
+        return t
+    settle(t)
+    f = t._f
+    assert f is not None
+    needed = t.storage_offset() + math.prod(shape)  # type: ignore[attr-defined]
+    if t._kind is None and needed > f.cell.buf.size:
+        values = flat(np.array(value_of(t)), contiguous(tuple(t.shape)))
+        buf = np.zeros(needed, f.cell.dtype.storage)
+        from ..dtypes import store
+
+        buf[: values.size] = store(values, f.cell.dtype)
+        cell = Cell(shape, contiguous(shape), f.cell.dtype, f.cell.device, buf)
+        t._f = Family(cell, None)
+        t._f.counter.version = f.counter.version + 1
+        t._f.add(t)
+        t._n, t._d, t._geo, t._kind = None, 0, cell.geometry, None
+    else:
+        offset = t.geometry[2]
+        t._n, t._geo = None, (shape, contiguous(shape), offset)
+    return t
+
+
+def set_data(t: Tensor, source: Any) -> None:
+    """``t.data = source``: `t` takes the storage, shape and value of `source`, and keeps its own history and leaf-ness."""
+    if not isinstance(source, Tensor):
+        raise TypeError(f"Variable data has to be a tensor, but got {type(source).__name__}")
+    old = family_of(t)
+    shares = alias(source, share_counter=False)
+    new = shares._f
+    assert new is not None
+    same = tuple(source.shape) == tuple(t.shape) and source.dtype is t.dtype
+    if old.leaf is not None and same and old.cell.geometry == new.cell.geometry and shares.geometry == t.geometry:
+        value = new.h
+        if value is None:
+            from .core import root_of
+
+            value = root_of(new)
+        if old.leaf.op is VAR and old.cell.buf is not None:  # what was recorded so far reads the storage that is given up
+            current().known.setdefault(old.leaf, old.cell.values(old.cell.geometry))
+        old.cell.families = [r for r in old.cell.families if r() is not old]  # other aliases of it go on without this one
+        old.cell = new.cell
+        arena.moved(old.leaf, new.cell)
+        from weakref import ref
+
+        new.cell.families.append(ref(old))
+        old.h = history_of(old.leaf, value) if old.leaf.rg else value
+        old.counter.roots.append(old.h)
+        old.take_part()
+        old.invalidate()
+        return
+    wants, hooks, grad = old.wants or (old.leaf is not None and old.leaf.rg), old.hooks, old.grad
+    new.hooks, new.grad = hooks, grad
+    old.faces = [r for r in old.faces if r() is not t]
+    t._n, t._f, t._d, t._geo, t._kind = None, new, 0, shares.geometry, None
+    new.add(t)
+    if shares._n is not None:
+        t._n, t._d = shares._n, shares._d
+    if wants:
+        from .leaves import require_grad
+
+        require_grad(t, True)
+
+
+__all__ = ["resize", "set_data"]

@@ -1,0 +1,189 @@
+"""What stands behind a tensor: its storage, its version, and its autograd identity.
+
+``Tensor -> Family -> Cell`` is PyTorch's ``tensor -> (base, differentiable views) -> storage``. Families, counters and cells
+exist only for tensors that were viewed, written, detached or survived a flush: a plain result pays nothing for them.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+from weakref import ref
+
+import numpy as np
+
+from ..asg import arena
+from ..asg.declare import REBIND, VAR
+from ..asg.geometry import Geometry, flat, gather, is_contiguous
+from ..asg.node import Node
+from ..asg.trace import current
+from ..dtypes import dtype, load, store
+
+
+class Counter:
+    """A version number, and the nodes that are the current content. `detach()` shares it with its source, `.data` does not.
+
+    ``silent`` counts the writes that the version did not.
+    """
+
+    __slots__ = ("roots", "silent", "version")
+
+    def __init__(self) -> None:
+        self.version = self.silent = 0
+        self.roots: list[Node] = []
+
+
+class Cell:
+    """One storage: a flat buffer, in storage layout, and the families that alias it.
+
+    ``exposed``  a NumPy array shares the buffer; ``shadow`` is the content when we last looked, to notice foreign writes
+    """
+
+    __slots__ = ("__weakref__", "buf", "device", "dtype", "exposed", "families", "plain", "shadow", "shape", "source", "strides")
+
+    def __init__(self, shape: Any, strides: Any, d: dtype, device: Any, buf: np.ndarray[Any, Any] | None = None) -> None:
+        self.shape, self.strides, self.dtype, self.device, self.buf = tuple(shape), strides, d, device, buf
+        self.families: list[Any] = []
+        self.exposed, self.shadow, self.source = False, None, None
+        #: row-major, so that a value goes into the buffer as it is
+        self.plain = is_contiguous(self.shape, strides)
+
+    @property
+    def geometry(self) -> Geometry:
+        return self.shape, self.strides, 0
+
+    def live(self) -> list[Family]:
+        self.families = [r for r in self.families if r() is not None]
+        return [f for r in self.families if (f := r()) is not None]
+
+    def captured(self) -> np.ndarray[Any, Any]:
+        """The whole storage's values for a recorded operation: NumPy writes to an exposed buffer must not reach it."""
+        values = self.values(self.geometry)
+        return values.copy() if self.exposed else values
+
+    def take(self, value: np.ndarray[Any, Any]) -> None:
+        """Hold another value (an array of the storage's shape, which is nobody else's to write)."""
+        if self.plain and value.dtype == self.dtype.storage and value.flags.c_contiguous:
+            self.buf = value.reshape(-1)
+        else:
+            self.buf = store(flat(value, self.strides), self.dtype)
+
+    def values(self, geometry: Geometry) -> np.ndarray[Any, Any]:
+        """What a region holds, as something to compute with (a view of the buffer, except for bfloat16)."""
+        return load(gather(self.buf, geometry), self.dtype)  # type: ignore[arg-type]
+
+
+class Failed:
+    """Stands for a value whose computation raised: reading it raises the same error again, and nothing else is lost."""
+
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+
+    def again(self) -> Exception:
+        try:
+            return type(self.error)(*self.error.args)
+        except TypeError:
+            return RuntimeError(str(self.error))
+
+
+class Family:
+    """One autograd identity of a storage: a base tensor and its differentiable views.
+
+    ``h``      the node holding the whole storage's current value; None = concrete, nothing recorded in this trace
+    ``leaf``   the node at which gradients end, if this is a leaf that was used in the trace (a VAR is kept for good)
+    ``wants``  a leaf that requires a gradient;  ``past`` history from an earlier trace, see `past.py`
+    ``faces``  weak references to the tensors of this family
+
+    ``cell`` and ``counter`` are made when first asked for, so that a view of a computed value costs one small object, and so does
+    a result that is computed and then dropped: ``value`` holds its node and array until then.
+    """
+
+    __slots__ = ("__weakref__", "cell", "counter", "faces", "first", "grad", "h", "hooks", "leaf", "limit", "past", "value", "wants")
+
+    def __init__(self, cell: Cell, h: Node | None = None, counter: Counter | None = None) -> None:
+        self.cell, self.h, self.counter = cell, h, Counter() if counter is None else counter
+        self.leaf = self.grad = self.past = self.hooks = self.first = None
+        self.faces: list[Any] = []
+        self.limit, self.wants = 64, False
+        cell.families.append(ref(self))
+
+    def __getattr__(self, name: str) -> Any:
+        if name not in ("cell", "counter"):
+            raise AttributeError(name)
+        n = self.h
+        if n is None:
+            n, value = self.value
+            if value.__class__ is Failed:
+                raise value.again()
+            cell = Cell(n.shape, n.strides, n.dtype, n.device)
+            cell.take(value)
+            self.cell, self.counter, self.value = cell, Counter(), None
+        else:
+            self.cell, self.counter = Cell(n.shape, n.strides, n.dtype, n.device), Counter()
+            self.counter.roots.append(n)
+        self.cell.families.append(ref(self))
+        return getattr(self, name)
+
+    def add(self, face: Any) -> None:
+        self.faces.append(ref(face))
+        if len(self.faces) > self.limit:  # amortised: drop dead faces of long-lived storages
+            self.faces = [r for r in self.faces if r() is not None]
+            self.limit = 2 * len(self.faces) + 64
+
+    def invalidate(self, bumped: bool = False) -> None:
+        """Every live face forgets its node; the next use derives it again. `bumped`: because of a counted write."""
+        out = []
+        for r in self.faces:
+            t = r()
+            if t is not None:
+                out.append(r)
+                if t._n is not None:
+                    t._geo = t.geometry
+                    t._n = None
+                if bumped and t._kind in ("multi", "nograd"):
+                    t._kind += " stale"
+        self.faces = out
+
+    def take_part(self) -> None:
+        """Have the next flush look at this family."""
+        current().families.append(ref(self))
+
+    def permanent(self, rg: bool) -> Node:
+        """Give the whole storage a leaf for good: the same node in every iteration."""
+        cell = self.cell
+        leaf = Node(VAR, (), (), cell.shape, cell.dtype, cell.strides, 0, cell.device, rg)
+        arena.track(leaf, self, cell)
+        self.leaf = self.h = leaf
+        self.wants = rg
+        self.counter.roots = [leaf]
+        for r in self.faces:
+            t = r()
+            if t is not None and t._kind is None and t._n is None and t._geo == cell.geometry and not cell.exposed:
+                t._n, t._d = leaf, 0
+        return leaf
+
+    @property
+    def leaf_history(self) -> bool:
+        """Whether the current value is still this leaf, possibly overwritten under no_grad."""
+        from .core import RESTRIDE_SCATTER
+
+        n, leaf = self.h, self.leaf
+        if leaf is None:
+            return False
+        if n is leaf or (n.op is REBIND and n.srcs[0] is leaf):
+            return True
+        while n is not leaf:
+            if n.op is REBIND:
+                n = n.srcs[0]
+            elif n.op is RESTRIDE_SCATTER:
+                n = n.srcs[1]
+            else:
+                return False
+        return True
+
+
+def leaf_family(n: Node) -> Family | None:
+    """The family whose gradient accumulates at leaf `n` in this thread's trace."""
+    if n.op is VAR:
+        return n.owner() if n.owner is not None else None
+    found = current().leaf_owner.get(n)
+    return found() if found is not None else None

@@ -1,0 +1,43 @@
+"""Error texts PyTorch users know, in one place. The wording is what they will search for."""
+
+VERSION = (
+    "one of the variables needed for gradient computation has been modified by an inplace operation: [{}], is at a newer version; "
+    "expected an older version instead. "
+)
+VERSION_HINT = "Hint: the backtrace further above shows the operation that failed to compute its gradient. The variable in question was changed in there or anywhere later."  # noqa: E501
+TWICE = (
+    "Trying to backward through the graph a second time (or directly access saved tensors after they have already been freed). Saved intermediate "  # noqa: E501
+    "values of the graph are freed when you call .backward() or autograd.grad(). Specify retain_graph=True if you need to backward through the "  # noqa: E501
+    "graph a second time or if you need to access saved tensors after calling backward."
+)
+LEAF = "a leaf Variable that requires grad is being used in an in-place operation."
+LEAF_VIEW = "a view of a leaf Variable that requires grad is being used in an in-place operation."
+MULTI_VIEW = (
+    "This view is the output of a function that returns multiple views. Such functions do not allow the output views to be modified inplace. "  # noqa: E501
+    "You should replace the inplace operation by an out-of-place one."
+)
+NOGRAD_VIEW = "A view was created in no_grad mode and {} modified inplace with grad mode enabled."
+OVERLAP_SELF = (
+    "unsupported operation: more than one element of the written-to tensor refers to a single memory location. "
+    "Please clone() the tensor before performing the operation."
+)
+OVERLAP_OTHER = (
+    "unsupported operation: some elements of the input tensor and the written-to tensor refer to a single memory location. "
+    "Please clone() the tensor before performing the operation."
+)
+NUMPY = "Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead."
+NOT_LEAF = (
+    "you can only change requires_grad flags of leaf variables. If you want to use a computed variable in a subgraph that doesn't require "
+    "differentiation use var_no_grad = var.detach()."
+)
+DEEPCOPY = (
+    "Only Tensors created explicitly by the user (graph leaves) support the deepcopy protocol at the moment.  If you were attempting to "
+    "deepcopy a module, this may be because of a torch.nn.utils.weight_norm usage."
+)
+ONLY_FLOATING = "only Tensors of floating point and complex dtype can require gradients"
+NO_GRAD_FN = "element {} of tensors does not require grad and does not have a grad_fn"
+SCALAR_ONLY = "grad can be implicitly created only for scalar outputs"
+OTHER_THREAD = (
+    "a tensor recorded in another thread (or in an iteration that has ended) is used here before it was computed: read it there first "
+    "(x.item(), x.numpy(), torchlike_asg.sync()) and pass the value on"
+)

@@ -1,0 +1,169 @@
+"""The one path of every mutation: in-place operations, slice and mask assignment, optimizer steps, `.data` writes.
+
+Values are pure: a write computes the new whole-storage node and moves the storage to it. Readers recorded earlier keep the old value.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from ..asg.declare import DETACH, SNAP, STOP
+from ..asg.geometry import broadcast, flat, partial_overlap
+from ..asg.node import Node
+from ..asg.trace import current
+from ..dtypes import promote_types, store
+from ..ops.promotion import to
+from . import texts
+from .core import RESTRIDE_SCATTER, Tensor, family_of, history_of, node_of, owned, root_of
+from .exposure import sync
+from .storage import Family
+
+
+def write(
+    t: Tensor,
+    value: Callable[[Node], Node],
+    others: Sequence[Any] = (),
+    *,
+    fills: bool = False,
+    overlaps: bool = True,
+    bounded: bool = False,
+) -> Tensor:
+    """Replace the content of `t` by ``value(current node)``; returns `t`.
+
+    `others` are the further operands (for the checks). `fills`: every element gets the same number, so that overlapping targets are fine.
+    `overlaps`: whether operands that partly share the target's memory are refused. `bounded`: whether operands that would enlarge
+    the target are refused before `value` is asked. Checks come in PyTorch's order.
+    """
+    tr = current()
+    f = family_of(t)
+    cell = f.cell
+    sync(cell)
+    geometry = t.geometry
+    if tr.grad and (t.requires_grad or any(isinstance(o, Tensor) and o.requires_grad for o in others)):
+        _check_tracked(t, f)
+    cur = node_of(t)
+    geometry = t.geometry
+    for o in others:
+        if isinstance(o, Tensor):
+            node_of(o)
+    if not fills:
+        _check_overlap(t, geometry, cell, others if overlaps else ())
+    if bounded:
+        check_broadcast(t, others)
+    kept = SNAP(cur) if cur.rg or any(isinstance(o, Tensor) and o.requires_grad for o in others) else cur
+    v = value(kept)
+    if tuple(v.shape) != tuple(geometry[0]):
+        raise RuntimeError(f"output with shape {list(geometry[0])} doesn't match the broadcast shape {list(v.shape)}")
+    if v.dtype is not t.dtype:
+        if promote_types(v.dtype, t.dtype) is not t.dtype and v.dtype.category > t.dtype.category:
+            raise RuntimeError(f"result type {_title(v.dtype)} can't be cast to the desired output type {_title(t.dtype)}")
+        v = to(v, t.dtype)
+    if v is kept or v is cur:
+        v = _own_copy(v)
+    if v.rg and not tr.grad:
+        v = STOP(v)
+    shape = (tuple(geometry[0]), geometry[1], geometry[2])
+    if not (t._kind is None and shape == cell.geometry and (v.strides, v.offset) == cell.geometry[1:]):
+        h = root_of(f)
+        h = h if tr.grad or not h.rg else STOP(h)
+        new = RESTRIDE_SCATTER(h, v, shape, cell.strides, t._kind is not None)
+        v = owned(v, f)
+    else:
+        new = v
+    new = owned(new, f)
+    commit(f, new if tr.grad else history_of(root_of(f), new), new, v)
+    return t
+
+
+def _own_copy(v: Node) -> Node:
+    from ..ops.movement import clone
+
+    return clone(v)
+
+
+_TITLES = {
+    "float32": "Float",
+    "float64": "Double",
+    "float16": "Half",
+    "bfloat16": "BFloat16",
+    "int64": "Long",
+    "int32": "Int",
+    "int16": "Short",
+    "int8": "Char",
+    "uint8": "Byte",
+    "bool": "Bool",
+    "complex64": "ComplexFloat",
+    "complex128": "ComplexDouble",
+}
+
+
+def _title(d: Any) -> str:
+    return _TITLES[d.name]
+
+
+def _check_tracked(t: Tensor, f: Family) -> None:
+    if t._kind is not None and t._kind.startswith("multi"):
+        raise RuntimeError("Output 0 of a function is a view and is being modified inplace. " + texts.MULTI_VIEW)
+    if t._kind is not None and t._kind.startswith("nograd"):
+        raise RuntimeError(texts.NOGRAD_VIEW.format("is being"))
+    if t.requires_grad and (f.wants if f.h is None else f.leaf_history):
+        raise RuntimeError(texts.LEAF if t._kind is None else texts.LEAF_VIEW)
+
+
+def _check_overlap(t: Tensor, geometry: Any, cell: Any, others: Sequence[Any]) -> None:
+    if any(s == 0 and d > 1 for d, s in zip(geometry[0], geometry[1], strict=True)):
+        raise RuntimeError(texts.OVERLAP_SELF)
+    for o in others:
+        if isinstance(o, Tensor) and o is not t and o._f is not None and o._f.cell is cell and partial_overlap(geometry, o.geometry):
+            raise RuntimeError(texts.OVERLAP_OTHER)
+
+
+def check_broadcast(t: Tensor, others: Sequence[Any]) -> None:
+    """An in-place operation never enlarges its target."""
+    shape = tuple(t.shape)
+    wide = broadcast(shape, *[tuple(o.shape) for o in others if isinstance(o, Tensor)])
+    if wide != shape:
+        raise RuntimeError(f"output with shape {list(shape)} doesn't match the broadcast shape {list(wide)}")
+
+
+def commit(f: Family, h: Node, value: Node, extra: Node) -> None:
+    """Move a storage to its next version: `h` is the family's new root, `value` the new content, `extra` the written value itself."""
+    tr = current()
+    cell, moved = f.cell, set()
+    live = cell.live()
+    for g in live:
+        old = g.h
+        if g is f:
+            g.h = h
+        elif g.counter is f.counter:
+            old = _settled_root(g, old)
+            g.h = history_of(old, value) if old is not None and old.rg else DETACH(value) if value.rg else value
+        else:
+            old = _settled_root(g, old)
+            g.h = history_of(old, value) if old is not None and old.rg else owned(STOP(value), g)
+        if g.counter is not f.counter and g.counter not in moved:
+            tr.silent.update(g.counter.roots)  # PyTorch would read the new bytes here without noticing
+            g.counter.silent += 1
+            moved.add(g.counter)
+        g.take_part()
+    tr.stale.update(f.counter.roots)
+    f.counter.version += 1
+    f.counter.roots = [extra]
+    for g in live:
+        g.counter.roots.append(g.h)
+        g.invalidate(bumped=g.counter is f.counter)
+    if cell.exposed:  # NumPy may look at any time: write through now
+        from .flush import evaluate
+
+        np.copyto(cell.buf, store(flat(evaluate(f.h), cell.strides), cell.dtype))  # type: ignore[arg-type]
+        cell.shadow = cell.buf.copy()  # type: ignore[union-attr]
+
+
+def _settled_root(g: Family, old: Node | None) -> Node | None:
+    """A sibling family that is a leaf or has history must keep it across the write."""
+    if old is None and (g.wants or g.past is not None):
+        return root_of(g)
+    return old

@@ -1,0 +1,102 @@
+"""torch.special: special functions, many of them also in the torch namespace."""
+
+from __future__ import annotations
+
+import math as _numbers
+from typing import Any
+
+from .errors import Unsupported
+from .facade.core import Tensor, node_of, unary, wrap
+from .facade.functions.pointwise import _either
+from .facade.register import FUNCTIONS, function
+from .ops import gamma as _gamma
+from .ops import math as _elementary
+
+#: names of functions that the torch namespace has, too, sometimes under another name
+_SHARED = {
+    name: name
+    for name in (
+        "digamma",
+        "erf",
+        "erfc",
+        "erfinv",
+        "exp2",
+        "expm1",
+        "i0",
+        "log1p",
+        "log_softmax",
+        "logit",
+        "logsumexp",
+        "polygamma",
+        "round",
+        "sinc",
+        "softmax",
+        "xlogy",
+    )
+}
+_SHARED |= {
+    "expit": "sigmoid",
+    "gammainc": "igamma",
+    "gammaincc": "igammac",
+    "gammaln": "lgamma",
+    "multigammaln": "mvlgamma",
+    "psi": "digamma",
+}
+globals().update({ours: FUNCTIONS[theirs] for ours, theirs in _SHARED.items()})
+
+
+def _one(name: str, op: Any, doc: str) -> Any:
+    def f(input: Tensor, *, out: Tensor | None = None) -> Tensor:
+        return unary(op, input)
+
+    f.__name__, f.__doc__ = name, doc
+    return function(method=False, namespace=False)(f)
+
+
+def _two(name: str, op: Any, doc: str) -> Any:
+    def f(input: Any, other: Any, *, out: Tensor | None = None) -> Tensor:
+        return _either(op, input, other)
+
+    f.__name__, f.__doc__ = name, doc
+    return function(method=False, namespace=False)(f)
+
+
+entr = _one("entr", _gamma.entr, "``-x log x``: 0 at 0, -inf below.")
+erfcx = _one("erfcx", _gamma.erfcx, "``exp(x^2) erfc(x)``.")
+i0e = _one("i0e", _gamma.i0e, "``exp(-|x|) I0(x)``, the scaled modified Bessel function of order 0.")
+i1 = _one("i1", _gamma.i1, "The modified Bessel function of the first kind of order 1.")
+i1e = _one("i1e", _gamma.i1e, "``exp(-|x|) I1(x)``.")
+log_ndtr = _one("log_ndtr", _gamma.log_ndtr, "The logarithm of the standard normal distribution function.")
+ndtri = _one("ndtri", _gamma.ndtri, "The quantile of the standard normal distribution.")
+modified_bessel_i0, modified_bessel_i1 = FUNCTIONS["i0"], i1
+xlog1py = _two("xlog1py", _elementary.xlog1py, "``input * log1p(other)``, and 0 where `input` is 0.")
+zeta = _two("zeta", _gamma.zeta, "The Hurwitz zeta function: the sum over k >= 0 of ``(k + other) ** -input``.")
+
+
+@function(method=False, namespace=False)
+def ndtr(input: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """The standard normal distribution function: the probability of values up to `input`."""
+    return wrap(_gamma.erfc(node_of(input) * -_numbers.sqrt(0.5)) * 0.5)  # type: ignore[operator]
+
+
+__all__ = [
+    *_SHARED,
+    "entr",
+    "erfcx",
+    "i0e",
+    "i1",
+    "i1e",
+    "log_ndtr",
+    "modified_bessel_i0",
+    "modified_bessel_i1",
+    "ndtr",
+    "ndtri",
+    "xlog1py",
+    "zeta",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name.startswith("__"):
+        raise AttributeError(name)
+    raise Unsupported(f"torch.special.{name} is not implemented; evaluate it on x.numpy() with SciPy if no gradient is needed")
