@@ -1,0 +1,131 @@
+"""The one place of this package that knows how a Tensor is made: from and to strided records of a flat buffer."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+import numpy as np
+
+from .. import dtypes
+from ..asg.declare import INPUT, VAR
+from ..asg.geometry import contiguous, flat
+from ..devices import device
+from ..dtypes import dtype
+from ..facade.core import Tensor, concrete, face
+from ..facade.flush import evaluate, settle
+from ..facade.storage import Family
+from .storage import Storage, StridedRecord, check_extent
+from .writer import GlobalName
+
+__all__ = [
+    "Tensor",
+    "elements_of",
+    "is_tensor",
+    "make_parameter",
+    "make_tensor",
+    "record_of",
+    "stored_array",
+    "tensor_class_name",
+    "tensor_of_array",
+]
+
+_INTERNAL_ATTRIBUTES = frozenset(("_snapshot",))
+
+
+def is_tensor(obj: Any) -> bool:
+    return isinstance(obj, Tensor)
+
+
+def parameter_class() -> Any:
+    """nn.Parameter, found by name: nn is a layer above this one, and need not be imported yet."""
+    return importlib.import_module("..nn.parameter", __package__).Parameter
+
+
+def tensor_class_name(cls: type) -> GlobalName | None:
+    """PyTorch's name of one of the tensor classes."""
+    if cls is Tensor:
+        return GlobalName("torch", "Tensor")
+    return GlobalName("torch.nn.parameter", "Parameter") if cls is parameter_class() else None
+
+
+def record_of(tensor: Tensor) -> StridedRecord | None:
+    """The values and layout of a tensor; None for subclasses that rebuild themselves, such as parameters without a shape yet."""
+    is_parameter = type(tensor) is parameter_class()
+    if not is_parameter and type(tensor) is not Tensor:
+        return None
+    settle(tensor)
+    family: Any = tensor._f
+    cell = family.cell
+    shape, strides, offset = tensor.geometry
+    return StridedRecord(
+        identity=id(cell),
+        elements=_current_elements(family),
+        dtype=cell.dtype,
+        offset=int(offset),
+        size=tuple(map(int, shape)),
+        stride=tuple(map(int, strides)),
+        requires_grad=bool(tensor.requires_grad),
+        is_parameter=is_parameter,
+        location=str(cell.device),
+        attributes={k: v for k, v in tensor.__dict__.items() if k not in _INTERNAL_ATTRIBUTES},
+        owner=cell,
+    )
+
+
+def _current_elements(family: Any) -> np.ndarray[Any, Any]:
+    """The whole storage as it is now: while the iteration is open, what was written in it is not in the buffer yet."""
+    cell, root = family.cell, family.h
+    if root is None or root.op in (VAR, INPUT):
+        return np.ascontiguousarray(cell.buf)
+    return np.ascontiguousarray(dtypes.store(flat(evaluate(root), cell.strides), cell.dtype))
+
+
+def make_tensor(storage: Storage, d: dtype, size: tuple[int, ...], stride: tuple[int, ...], offset: int, requires_grad: bool) -> Tensor:
+    """A tensor over part of `storage`; all tensors made over one storage and dtype share its memory. Offset and strides count elements."""
+    cell = storage.cells.get(d)
+    if cell is not None:
+        check_extent(size, stride, offset, cell.buf.size)
+        tensor: Tensor = face(Family(cell), None, 0, None, (size, stride, offset))
+    else:
+        elements = elements_of(storage.content, d)
+        check_extent(size, stride, offset, elements.size)
+        if offset == 0 and stride == contiguous(size) and elements.size == int(np.prod(size, dtype=object)):
+            tensor = concrete(elements, size, d, storage.device)
+            storage.cells[d] = tensor._f.cell  # type: ignore[union-attr]
+        else:
+            whole = concrete(elements, (elements.size,), d, storage.device)
+            storage.cells[d] = cell = whole._f.cell
+            tensor = face(Family(cell), None, 0, None, (size, stride, offset))
+    return tensor.requires_grad_() if requires_grad else tensor  # type: ignore[attr-defined]
+
+
+def elements_of(content: np.ndarray[Any, Any], d: dtype) -> np.ndarray[Any, Any]:
+    """Bytes (uint8) as stored elements of `d`, in place if they are aligned and valid: NumPy relies on booleans being 0 or 1."""
+    if d is dtypes.bool_ and content.size and content.max() > 1:
+        return np.asarray(content != 0)
+    elements = np.asarray(content).view(d.storage)
+    return elements if elements.flags.aligned else elements.copy()
+
+
+def make_parameter(data: Tensor, requires_grad: bool) -> Any:
+    return parameter_class()(data, requires_grad)
+
+
+def stored_array(tensor: Any) -> tuple[np.ndarray[Any, Any], dtype]:
+    """(C-contiguous array in stored form, dtype) of a tensor, or of a NumPy array."""
+    if not isinstance(tensor, Tensor):
+        array = np.asarray(tensor)
+        return np.require(array, array.dtype.newbyteorder("="), "C"), dtypes.from_numpy(array.dtype.newbyteorder("="))
+    record = record_of(tensor.detach())  # type: ignore[attr-defined]
+    assert record is not None
+    strided = np.lib.stride_tricks.as_strided(
+        record.elements[record.offset :], record.size, tuple(s * record.dtype.itemsize for s in record.stride)
+    )
+    return np.require(strided, requirements="C"), record.dtype
+
+
+def tensor_of_array(elements: np.ndarray[Any, Any], d: dtype, size: tuple[int, ...], where: Any) -> Tensor:
+    """A tensor that takes over a flat array of stored elements."""
+    tensor: Tensor = concrete(elements, size, d, device(where))
+    return tensor
