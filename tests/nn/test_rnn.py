@@ -1,0 +1,160 @@
+"""RNN, LSTM, GRU and their cells beside torch's: initial values, outputs, states, gradients, packed sequences, errors."""
+
+from __future__ import annotations
+
+import copy
+import itertools
+
+import numpy as np
+import pytest
+
+import torchlike_asg as ours
+
+LAYERS = [
+    ("RNN", {}),
+    ("RNN", {"nonlinearity": "relu", "bias": False}),
+    ("LSTM", {}),
+    ("LSTM", {"proj_size": 2}),
+    ("LSTM", {"proj_size": 2, "bias": False}),
+    ("GRU", {}),
+    ("GRU", {"bias": False}),
+]
+SHAPES = [{}, {"num_layers": 2, "bidirectional": True}, {"batch_first": True, "bidirectional": True}, {"num_layers": 3}]
+
+
+def state(name, options, batch, seed=5):
+    """An initial state in the form the layer takes."""
+    rng = np.random.default_rng(seed)
+    n = options.get("num_layers", 1) * (2 if options.get("bidirectional") else 1)
+    shape = (n, batch) if batch else (n,)
+    h = rng.standard_normal((*shape, options.get("proj_size", 4))).astype(np.float32)
+    return (h, rng.standard_normal((*shape, 4)).astype(np.float32)) if name == "LSTM" else h
+
+
+@pytest.mark.parametrize(("layer", "shape"), list(itertools.product(LAYERS, SHAPES)), ids=str)
+def test_layers(parity, randn, layer, shape):
+    name, options = layer[0], {**layer[1], **shape}
+    theirs, mine = parity.make(name, 3, 4, **options)
+    assert repr(theirs) == repr(mine)
+    parity.same_state(theirs, mine)
+    x = randn(2, 5, 3) if options.get("batch_first") else randn(5, 2, 3)
+    parity.forward(theirs, mine, x)
+    parity.forward(theirs, mine, x, state(name, options, 2))
+    parity.forward(theirs, mine, randn(5, 3))
+    parity.forward(theirs, mine, randn(5, 3), state(name, options, None))
+
+
+@pytest.mark.parametrize("name", ["RNN", "LSTM", "GRU"])
+def test_dropout_between_layers_draws_as_torch_does(parity, randn, name):
+    theirs, mine = parity.make(name, 3, 4, num_layers=3, dropout=0.4, bidirectional=True)
+    parity.forward(theirs, mine, randn(5, 2, 3))
+    parity.forward(theirs.eval(), mine.eval(), randn(5, 2, 3))
+
+
+class Packed:
+    """A layer called with a packed batch; returns the padded output, the lengths and the state."""
+
+    def __init__(self, package, layer, lengths, enforce_sorted):
+        self.rnn, self.layer, self.lengths, self.sorted = package.nn.utils.rnn, layer, lengths, enforce_sorted
+        self.named_parameters, self.parameters = layer.named_parameters, layer.parameters
+
+    def __call__(self, x, hx=None):
+        first = self.layer.batch_first
+        packed = self.rnn.pack_padded_sequence(x, self.lengths, first, self.sorted)
+        output, hidden = self.layer(packed, hx)
+        assert type(output).__name__ == "PackedSequence"
+        assert output.unsorted_indices is packed.unsorted_indices
+        padded, lengths = self.rnn.pad_packed_sequence(output, first)
+        return padded, lengths, hidden
+
+
+@pytest.mark.parametrize(("layer", "shape"), list(itertools.product(LAYERS[::2], SHAPES[:3])), ids=str)
+@pytest.mark.parametrize("lengths", [[5, 3, 3, 1], [2, 5, 1, 4]], ids=str)
+def test_packed_sequences(parity, randn, torch, layer, shape, lengths):
+    name, options = layer[0], {**layer[1], **shape}
+    theirs, mine = parity.make(name, 3, 4, **options)
+    x = randn(4, 5, 3) if options.get("batch_first") else randn(5, 4, 3)
+    in_order = lengths == sorted(lengths, reverse=True)
+    pair = Packed(torch, theirs, lengths, in_order), Packed(ours, mine, lengths, in_order)
+    parity.forward(*pair, x)
+    parity.forward(*pair, x, state(name, options, 4))
+
+
+@pytest.mark.parametrize("name", ["RNNCell", "LSTMCell", "GRUCell"])
+@pytest.mark.parametrize("bias", [True, False])
+def test_cells(parity, randn, name, bias):
+    theirs, mine = parity.make(name, 3, 4, bias=bias)
+    assert repr(theirs) == repr(mine)
+    parity.same_state(theirs, mine)
+    hidden = (randn(2, 4, seed=1), randn(2, 4, seed=2)) if name == "LSTMCell" else randn(2, 4, seed=1)
+    parity.forward(theirs, mine, randn(2, 3))
+    parity.forward(theirs, mine, randn(2, 3), hidden)
+    parity.forward(theirs, mine, randn(3))
+    parity.forward(theirs, mine, randn(3), tuple(h[0] for h in hidden) if name == "LSTMCell" else hidden[0])
+
+
+def test_relu_cell(parity, randn):
+    theirs, mine = parity.make("RNNCell", 3, 4, nonlinearity="relu")
+    assert repr(theirs) == repr(mine)
+    parity.forward(theirs, mine, randn(2, 3), randn(2, 4))
+
+
+@pytest.mark.parametrize(
+    ("name", "args", "kwargs"),
+    [
+        ("RNN", (2, 3), {"nonlinearity": "x"}),
+        ("RNN", (2, 3), {"proj_size": 2}),
+        ("GRU", (2, 3), {"proj_size": 2}),
+        ("LSTM", (2, 3), {"proj_size": 3}),
+        ("LSTM", (2, 3), {"proj_size": -3}),
+        ("LSTM", (2, 3), {"dropout": 2}),
+        ("LSTM", (2, 3), {"dropout": True}),
+        ("LSTM", (2, 3), {"bias": 1}),
+        ("LSTM", (2, 3), {"batch_first": 1}),
+        ("LSTM", (2, 0), {}),
+        ("LSTM", (0, 2), {}),
+        ("LSTM", (2, 3.0), {}),
+        ("LSTM", (2, 3), {"num_layers": 0}),
+        ("RNNBase", ("X", 2, 3), {}),
+    ],
+)
+def test_constructor_errors(parity, name, args, kwargs):
+    parity.constructor_errors(name, *args, **kwargs)
+
+
+def test_forward_errors(parity, randn):
+    lstm, gru = parity.make("LSTM", 2, 3), parity.make("GRU", 2, 3)
+    parity.errors(*lstm, randn(2))
+    parity.errors(*lstm, randn(2, 2, 3))
+    parity.errors(*gru, randn(2, 2, 2).astype(np.float64))
+    parity.errors(*gru, randn(2, 2, 2), randn(1, 1, 3))
+    parity.errors(*gru, randn(2, 2, 2), randn(2, 3))
+    parity.errors(*gru, randn(2, 2), randn(1, 2, 3))
+    parity.errors(*lstm, randn(2, 2, 2), (randn(1, 1, 3), randn(1, 2, 3)))
+    parity.errors(*lstm, randn(2, 2, 2), (randn(1, 2, 3), randn(1, 2, 4)))
+    parity.errors(*lstm, randn(2, 2, 2), (randn(2, 3), randn(2, 3)))
+    cell = parity.make("LSTMCell", 2, 3)
+    parity.errors(*cell, randn(1, 4))
+    parity.errors(*cell, randn(1, 2, 2))
+    parity.errors(*cell, randn(1, 2), (randn(2, 3), randn(2, 3)))
+    parity.errors(*parity.make("GRUCell", 2, 3), randn(1, 2), randn(1, 4))
+    parity.errors(*parity.make("RNNCell", 2, 3, nonlinearity="x"), randn(1, 2))
+
+
+def test_dropout_of_a_single_layer_warns():
+    with pytest.warns(UserWarning, match="num_layers greater than 1"):
+        ours.nn.LSTM(2, 3, dropout=0.5)
+
+
+def test_weights_by_name_and_copies():
+    layer = ours.nn.LSTM(2, 3, num_layers=2, bidirectional=True)
+    assert layer._flat_weights_names == list(dict(layer.named_parameters()))
+    assert layer.all_weights[1][0] is layer.weight_ih_l0_reverse
+    assert layer.flatten_parameters() is None
+    clone = copy.deepcopy(layer)
+    x = ours.ones(2, 1, 2)
+    np.testing.assert_array_equal(clone(x)[0].detach().numpy(), layer(x)[0].detach().numpy())
+    layer.weight_ih_l0 = ours.nn.Parameter(ours.zeros(12, 2))
+    assert layer._flat_weights[0] is layer.weight_ih_l0
+    assert not np.array_equal(clone(x)[0].detach().numpy(), layer(x)[0].detach().numpy())
+    assert layer.double()(x.double())[0].dtype == ours.float64

@@ -1,0 +1,157 @@
+"""Parameter and Buffer: tensors that a Module registers when they are assigned to one of its attributes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torchlike_asg as torch
+
+from ..facade.core import Tensor, make_parameter
+
+__all__ = ["Buffer", "Parameter", "UninitializedBuffer", "UninitializedParameter", "is_lazy"]
+
+
+class Parameter(Tensor):
+    """A tensor that is a learnable part of a Module.
+
+    Shares the storage of `data` (default: an empty float tensor) but not its history, so it is always a leaf.
+    Raises RuntimeError if `requires_grad` is true and `data` is not of a floating-point type.
+    """
+
+    def __new__(cls, data: Any = None, requires_grad: bool = True) -> Any:
+        if data is None:
+            data = torch.empty(0)
+        elif not isinstance(data, Tensor):
+            raise TypeError(f"Parameter(): argument 'data' must be Tensor, not {type(data).__name__}")
+        return make_parameter(cls, data, requires_grad)
+
+    def __repr__(self, *, tensor_contents: Any = None) -> str:
+        return "Parameter containing:\n" + super().__repr__()
+
+    __str__ = __repr__
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Any:
+        if id(self) not in memo:  # like PyTorch's, a copy has neither `.grad` nor attributes that were hung on the original
+            memo[id(self)] = make_parameter(type(self), self.data.clone(), self.requires_grad)
+        return memo[id(self)]
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        return _rebuild_parameter, (type(self), self.data, self.requires_grad, dict(self.__dict__))
+
+
+def _rebuild_parameter(cls: type[Parameter], data: Any, requires_grad: bool, attributes: dict[str, Any]) -> Any:
+    parameter = make_parameter(cls, data, requires_grad)
+    parameter.__dict__.update(attributes)
+    return parameter
+
+
+class _BufferMeta(type(Tensor)):  # type: ignore[misc]
+    def __instancecheck__(cls, instance: Any) -> bool:
+        if cls is Buffer and isinstance(instance, Tensor) and getattr(instance, "_is_buffer", False):
+            return True
+        return bool(super().__instancecheck__(instance))
+
+
+class Buffer(Tensor, metaclass=_BufferMeta):
+    """A tensor that belongs to a Module's state without being learnable: ``self.mask = Buffer(mask)``.
+
+    `persistent` says whether it appears in the module's state dict. The result is an ordinary Tensor carrying a mark.
+    """
+
+    def __new__(cls, data: Any = None, *, persistent: bool = True) -> Any:
+        if data is None:
+            data = torch.empty(0)
+        marked = data.detach().requires_grad_(data.requires_grad)
+        marked.persistent = persistent
+        marked._is_buffer = True
+        return marked
+
+
+_NO_SHAPE = (
+    "Can't access the shape of an uninitialized parameter or buffer. This error usually happens in `load_state_dict` when trying to "
+    "load an uninitialized parameter into an initialized one. Call `forward` to initialize the parameters before accessing their "
+    "attributes."
+)
+
+
+class _Uninitialized:
+    """What parameters and buffers of lazy modules share: a dtype, no shape yet, and `materialize`."""
+
+    _becomes: type
+
+    @property
+    def shape(self) -> Any:
+        raise RuntimeError(_NO_SHAPE)
+
+    def _refuse(self, *args: Any, **kwargs: Any) -> Any:
+        raise ValueError(
+            f"Attempted to use an uninitialized parameter of type {type(self).__name__}. This error happens when you are using a "
+            "`LazyModule`: call `forward` once to initialize the parameters."
+        )
+
+    numel = dim = __len__ = sum = detach = clone = _refuse
+    __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __truediv__ = __matmul__ = __getitem__ = _refuse
+
+    def materialize(self, shape: Sequence[int], device: Any = None, dtype: Any = None) -> None:
+        """Gives the tensor `shape`, uninitialised content and its final class, in place: references held elsewhere see it."""
+        data = torch.empty(shape, device=self.device if device is None else device, dtype=dtype or self.dtype)  # type: ignore[attr-defined]
+        self.__class__ = self._becomes
+        self.data = data
+
+    def share_memory_(self) -> Any:
+        raise RuntimeError(
+            "Can't share memory on an uninitialized parameter or buffer. Call `forward` to initialize the parameters before calling "
+            "`module.share_memory()`."
+        )
+
+    def __repr__(self, *, tensor_contents: Any = None) -> str:
+        return f"<{type(self).__name__}>"
+
+
+class UninitializedParameter(_Uninitialized, Parameter):
+    """A Parameter whose shape is not known yet; a lazy module materialises it at its first call."""
+
+    _becomes = Parameter
+
+    def __new__(cls, requires_grad: bool = True, device: Any = None, dtype: Any = None) -> Any:
+        return make_parameter(cls, torch.empty(0, device=device, dtype=dtype), requires_grad)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Any:
+        if id(self) not in memo:
+            memo[id(self)] = type(self)(self.requires_grad, self.device, self.dtype)
+        return memo[id(self)]
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        return type(self), (self.requires_grad, self.device, self.dtype)
+
+
+class UninitializedBuffer(_Uninitialized, Tensor):
+    """A buffer whose shape is not known yet; a lazy module materialises it at its first call."""
+
+    _becomes = Tensor
+
+    def __new__(cls, requires_grad: bool = False, device: Any = None, dtype: Any = None, persistent: bool = True) -> Any:
+        buffer = make_parameter(cls, torch.empty(0, device=device, dtype=dtype), requires_grad)
+        buffer.persistent = persistent
+        buffer._is_buffer = True
+        return buffer
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Any:
+        if id(self) not in memo:
+            memo[id(self)] = type(self)(self.requires_grad, self.device, self.dtype, self.persistent)  # type: ignore[attr-defined]
+        return memo[id(self)]
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        return type(self), (self.requires_grad, self.device, self.dtype)  # type: ignore[attr-defined]
+
+
+def is_lazy(tensor: Any) -> bool:
+    """Whether `tensor` is a parameter or buffer of a lazy module that has not been called yet."""
+    return isinstance(tensor, _Uninitialized)
+
+
+def empty_parameter(*shape: int, device: Any = None, dtype: Any = None, requires_grad: bool = True) -> Parameter:
+    """A Parameter of `shape` whose content is yet to be filled, as the constructors of layers need it."""
+    parameter: Parameter = Parameter(torch.empty(shape, device=device, dtype=dtype), requires_grad)
+    return parameter
