@@ -1,0 +1,54 @@
+"""Optimizers and learning-rate schedules, under PyTorch's names."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..errors import Unsupported
+from . import lr_scheduler, swa_utils
+from .adadelta import Adadelta
+from .adafactor import Adafactor
+from .adagrad import Adagrad
+from .adam import Adam
+from .adamax import Adamax
+from .adamw import AdamW
+from .asgd import ASGD
+from .lbfgs import LBFGS
+from .muon import Muon
+from .nadam import NAdam
+from .optimizer import Optimizer
+from .radam import RAdam
+from .rmsprop import RMSprop
+from .rprop import Rprop
+from .sgd import SGD
+
+__all__ = [
+    "ASGD",
+    "LBFGS",
+    "Adadelta",
+    "Adafactor",
+    "Adagrad",
+    "Adam",
+    "AdamW",
+    "Adamax",
+    "Muon",
+    "NAdam",
+    "Optimizer",
+    "RAdam",
+    "RMSprop",
+    "Rprop",
+    "SGD",
+    "lr_scheduler",
+    "swa_utils",
+]
+
+_UNSUPPORTED = {
+    "SparseAdam": "there are no sparse gradients here; use Adam (an Embedding's gradient is dense)",
+    "swap_in_optimizer_params_and_state": "keep a copy of optimizer.state_dict() instead",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _UNSUPPORTED:
+        raise Unsupported(f"torchlike_asg.optim.{name} is not implemented: {_UNSUPPORTED[name]}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

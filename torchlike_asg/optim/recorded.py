@@ -1,0 +1,338 @@
+"""The recorded update of all parameters of an optimizer.
+
+Everything an update reads is a node; the tuple of these nodes is the key under which its result is found again. What a warm step
+costs is therefore: see that parameters, states and gradients are the nodes of the last step, and name its result again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from itertools import repeat
+from operator import is_
+from typing import TYPE_CHECKING, Any
+from weakref import ref
+
+import numpy as np
+
+from ..asg import arena
+from ..asg.declare import REBIND, STOP, VAR
+from ..asg.node import Node
+from ..asg.trace import Trace, current
+from ..dtypes import float32
+from ..errors import Unsupported
+from ..facade.core import Tensor, concrete, family_of, node_of
+from ..facade.flush import flush, settle
+from ..facade.write import write
+from ..ops.promotion import to
+from .rules import Group, Nodes
+from .state import Clock, ParamState
+
+if TYPE_CHECKING:
+    from .optimizer import Optimizer
+
+#: (structure, nodes read) -> what it records, see `_Update`
+_MEMO: dict[Any, _Update] = {}
+_ROSTERS = 8  # sets of parameters remembered per group: which of them have a gradient may alternate, as between two losses
+
+
+class _Update:
+    """A recorded step: the new content of every storage of a batch, and the root its family moves to (the same value with its history)."""
+
+    __slots__ = ("roots", "values")
+
+    def __init__(self, values: list[Node], roots: list[Node]) -> None:
+        self.values, self.roots = values, roots
+
+
+class _Numbers:
+    """The run-time numbers of a batch (learning rate, bias corrections...): each has a node for good, and new data in every step."""
+
+    def __init__(self) -> None:
+        self._tensors: dict[str, Tensor] = {}
+        self.nodes: dict[str, Node] = {}
+
+    def set(self, numbers: dict[str, float], dtype: Any, device: Any) -> None:
+        tensors = self._tensors
+        for name, value in numbers.items():
+            t = tensors.get(name)
+            if t is None:
+                t = tensors[name] = _persistent(concrete(np.zeros(1, dtype.storage), (), dtype, device))
+                self.nodes[name] = t._f.leaf  # type: ignore[union-attr, assignment]
+            t._f.cell.buf = np.array((value,), dtype.storage)  # type: ignore[union-attr]
+
+
+class _Batch:
+    """Parameters of a group that take the same step: their storages and those of their states, in a fixed order."""
+
+    def __init__(self, optimizer: Optimizer, group: Group, params: list[Tensor], numbers: _Numbers) -> None:
+        self.params, self.numbers = params, numbers
+        self.names = optimizer.state_names(group, params[0])
+        clock = optimizer.clock(group)
+        states = self.dicts = [_state(optimizer, p) for p in params] if self.names or clock else []
+        fresh = bool(states) and _fresh(states[0], self.names)
+        self.clock = Clock({"step": 0.0 if fresh else 1.0})  # for those that keep no count: whether there was a step before
+        self.clock.update({name: states[0].number(name, default) for name, default in clock.items()})
+        self.clocked = tuple(clock)
+        for name in self.clocked:
+            for state in states:
+                dict.__setitem__(state, name, self.clock)
+        columns = []
+        for name in self.names:
+            for p, state in zip(params, states, strict=True):
+                if dict.get(state, name) is None:
+                    state[name] = optimizer.initial(group, p, name)
+            columns.append([_persistent(state[name]) for state in states])
+        self.columns = list(zip(self.names, columns, strict=True))
+        self.tensors = [*params, *[t for column in columns for t in column]]
+        self.leaves: list[Node] = []
+        self.grads: list[Node] = []
+        self.update: _Update | None = None
+
+    def current(self, state: Any) -> bool:
+        """Whether the optimizer still holds these very states."""
+        get, dicts = dict.get, self.dicts
+        return (
+            all(map(is_, map(state.get, self.params), dicts))
+            and all(all(map(is_, map(get, dicts, repeat(name)), column)) for name, column in self.columns)
+            and all(all(map(is_, map(get, dicts, repeat(name)), repeat(self.clock))) for name in self.clocked)
+        )
+
+    def remember(self, reads: list[Node], grads: list[Node], update: _Update) -> None:
+        """Note the update of a step that began with every storage at its permanent leaf, for the short way of the next step."""
+        self.leaves = []
+        families: list[Any] = []
+        for t, n in zip(self.tensors, reads, strict=True):
+            f = t._f
+            assert f is not None
+            if n.op is not VAR or n is not f.leaf or n is not t._n or t._kind is not None:
+                return
+            families.append(f)
+        if any(map(is_, update.values, reads)):  # a storage that keeps its value is not moved
+            return
+        self.families = families
+        self.leaves, self.grads, self.update = reads, grads, update
+
+
+def _state(optimizer: Optimizer, p: Tensor) -> ParamState:
+    state = optimizer.state[p]
+    if state.__class__ is not ParamState:
+        state = optimizer.state[p] = ParamState(state)
+    return state
+
+
+def _fresh(state: ParamState, names: tuple[str, ...]) -> bool:
+    return any(dict.get(state, name) is None for name in names)
+
+
+def _persistent(t: Tensor) -> Tensor:
+    """A state's storage gets a node for good, so that every step meets the same one."""
+    settle(t)
+    f = family_of(t)
+    if f.leaf is None or f.leaf.op is not VAR:
+        f.h = None
+        f.invalidate()
+        f.permanent(False)
+    return t
+
+
+class _Roster:
+    """The parameters of a group that had a gradient, and their division into batches.
+
+    A parameter that is listed twice takes two steps, one after the other: `rounds`.
+    """
+
+    def __init__(self, params: list[Tensor], form: Any) -> None:
+        self.params, self.form = params, form
+        self.batches: list[_Batch] = []
+        self.rounds = _rounds(params)
+
+    def matches(self, params: list[Tensor], form: Any) -> bool:
+        return len(params) == len(self.params) and all(map(is_, params, self.params)) and form == self.form
+
+
+def _rounds(params: list[Tensor]) -> list[list[Tensor]]:
+    """Lists without repetitions whose concatenation holds every parameter as often as `params`."""
+    rounds: list[dict[Tensor, None]] = []
+    for p in params:
+        found = next((r for r in rounds if p not in r), None)
+        if found is None:
+            rounds.append(found := {})
+        found[p] = None
+    return [list(r) for r in rounds]
+
+
+class Recorded:
+    """The batches of an optimizer, kept between steps."""
+
+    def __init__(self) -> None:
+        self._rosters: dict[int, list[_Roster]] = {}
+        self._numbers: dict[Any, _Numbers] = {}
+
+    def run(self, optimizer: Optimizer) -> None:
+        """Record one step."""
+        tr = current()
+        for number, group in enumerate(optimizer.param_groups):
+            with_grad = [p for p in group["params"] if (f := p._f) is not None and f.grad is not None]
+            if with_grad:
+                self._run_group(optimizer, number, group, with_grad, tr)
+
+    def _run_group(self, optimizer: Optimizer, number: int, group: Group, params: list[Tensor], tr: Trace) -> None:
+        form = optimizer.form(group)
+        rosters = self._rosters.setdefault(number, [])
+        roster = next((r for r in rosters if r.matches(params, form)), None)
+        if roster is None:
+            roster = _Roster(params, form)
+            rosters.insert(0, roster)
+            del rosters[_ROSTERS:]
+        if len(roster.rounds) > 1:
+            for part in roster.rounds:
+                self._run_group(optimizer, number, group, part, tr)
+                flush(close=True)  # the next round starts from what this one has made
+            return
+        if not roster.batches or not all(batch.current(optimizer.state) for batch in roster.batches):
+            roster.batches = [
+                _Batch(optimizer, group, part, self._numbers_of(number, i, part[0]))
+                for i, part in enumerate(_alike(optimizer, group, params))
+            ]
+        for batch in roster.batches:
+            _advance(optimizer, group, form, batch, tr)
+
+    def _numbers_of(self, number: int, ordinal: int, p: Tensor) -> _Numbers:
+        """Numbers outlive batches: what is recorded anew with them is found again."""
+        return self._numbers.setdefault((number, ordinal, p.dtype, p.device), _Numbers())
+
+
+def _alike(optimizer: Optimizer, group: Group, params: list[Tensor]) -> list[list[Tensor]]:
+    """Parameters that take the same step: of one type, with the same states, after the same number of steps. Nearly always all."""
+    found: dict[Any, list[Tensor]] = {}
+    clock = optimizer.clock(group)
+    for p in params:
+        if p.dtype.is_complex:
+            raise Unsupported(
+                f"{type(optimizer).__name__} does not take complex parameters here; optimise the real tensor and use view_as_complex on it"
+            )
+        names = optimizer.state_names(group, p)
+        key: Any = (p.dtype, p.device, names)
+        if names or clock:
+            state = _state(optimizer, p)
+            key = (*key, _fresh(state, names), *[state.number(name, default) for name, default in clock.items()])
+        found.setdefault(key, []).append(p)
+    return list(found.values())
+
+
+def _advance(optimizer: Optimizer, group: Group, form: Any, batch: _Batch, tr: Trace) -> None:
+    """Record the step of one batch."""
+    ahead = dict(batch.clock)
+    ahead["step"] += 1.0
+    first = batch.params[0]
+    numbers = optimizer.scalars(group, ahead, first.dtype)
+    batch.numbers.set(numbers, _computed(first.dtype), first.device)
+    reads = [t._n for t in batch.tensors]
+    grads = [p._f.grad._n for p in batch.params]  # type: ignore[union-attr]
+    if reads == batch.leaves and grads == batch.grads:
+        _move_all(batch, tr)
+    else:
+        found, read, given = _update(optimizer, group, form, batch, numbers)
+        batch.remember(read, given, found)
+        for t, n, value, root in zip(batch.tensors, read, found.values, found.roots, strict=True):
+            if value is not n:
+                _move(t, value, root, tr)
+    batch.clock.update(ahead)
+
+
+def _update(optimizer: Optimizer, group: Group, form: Any, batch: _Batch, names: Iterable[str]) -> tuple[_Update, list[Node], list[Node]]:
+    """What a step records, the nodes it starts from and the gradients."""
+    reads = [node_of(t) for t in batch.tensors]
+    grads = [node_of(p._f.grad) for p in batch.params]  # type: ignore[union-attr]
+    numbers = {name: batch.numbers.nodes[name] for name in names}
+    key = (type(optimizer), form, batch.names, *numbers.values(), len(grads), *reads, *grads)
+    found = _MEMO.get(key)
+    if found is None:
+        found = _MEMO[key] = _record(optimizer, group, batch, reads, grads, numbers)
+    return found, reads, grads
+
+
+def _record(optimizer: Optimizer, group: Group, batch: _Batch, reads: list[Node], grads: list[Node], numbers: Nodes) -> _Update:
+    """Record the update of every parameter."""
+    count = len(batch.params)
+    stored = batch.params[0].dtype
+    computed = _computed(stored)
+    params: list[Node] = []
+    columns: list[list[Node]] = [[] for _ in batch.names]
+    for i in range(count):
+        state = {name: to(_plain(reads[count * (j + 1) + i]), computed) for j, name in enumerate(batch.names)}
+        value, changed = optimizer.update(group, to(_plain(reads[i]), computed), to(_plain(grads[i]), computed), state, numbers)
+        params.append(to(value, stored))
+        for name, column in zip(batch.names, columns, strict=True):
+            column.append(to(changed[name], stored))
+    values = [*params, *[n for column in columns for n in column]]
+    roots = []
+    taken = {*reads, *grads}
+    for old, new in zip(reads, values, strict=True):
+        if new.shape != old.shape or new.dtype is not old.dtype:
+            raise RuntimeError(
+                f"{type(optimizer).__name__}: the update of a {list(old.shape)} {old.dtype} tensor gives {list(new.shape)} {new.dtype}"
+            )
+        # an identity of its own also where one value would be the root of two storages
+        if old.rg or new in taken or (new.strides, new.offset) != (old.strides, old.offset):
+            roots.append(REBIND(old.srcs[0] if old.op is REBIND else old, new))
+        else:
+            roots.append(new)
+        taken.add(new)
+    return _Update(values, roots)
+
+
+def _computed(d: Any) -> Any:
+    """The type an update is computed in: half types in float32, so that a step rounds once and small coefficients do not vanish."""
+    return d if d.storage == d.compute else float32
+
+
+def _plain(n: Node) -> Node:
+    return STOP(n) if n.rg else n
+
+
+def _move_all(batch: _Batch, tr: Trace) -> None:
+    """Give every storage its new value. Storages that no other tensor aliases are handed to the closing flush that ends the step:
+    their leaf stays their node, and only the data behind it is exchanged.
+    """
+    update = batch.update
+    assert update is not None
+    for f in batch.families:
+        if len(f.faces) > 1 or len(f.cell.families) > 1:
+            break
+    else:
+        tr.updates.append((batch.families, batch.leaves, update.roots))
+        return
+    for t, n, value, root in zip(batch.tensors, batch.leaves, update.values, update.roots, strict=True):
+        if t._n is n and value is not n:
+            _move(t, value, root, tr)
+
+
+def _move(t: Tensor, value: Node, root: Node, tr: Trace) -> None:
+    """Move one storage."""
+    f = t._f
+    assert f is not None
+    n = t._n
+    if n is None or n is not f.leaf or n.op is not VAR or f.h is not n or t._kind is not None or not _alone(f):
+        write(t, lambda _: value)
+        return
+    counter = f.counter
+    tr.stale.update(counter.roots)
+    counter.version += 1
+    counter.roots = [root]
+    f.h = root
+    t._geo = (n.shape, n.strides, n.offset)
+    t._n = None
+    tr.families.append(ref(f))
+
+
+def _alone(f: Any) -> bool:
+    """Whether the storage has one tensor only (references to dead ones are dropped here)."""
+    f.faces = [r for r in f.faces if r() is not None]
+    return len(f.faces) == 1 and len(f.cell.live()) == 1 and not f.cell.exposed
+
+
+@arena.register
+def _prune(dead: Any) -> None:
+    for key in [k for k in list(_MEMO) if any(n.__class__ is Node and dead(n) for n in k)]:
+        _MEMO.pop(key, None)
