@@ -1,0 +1,91 @@
+"""Activation checkpointing under PyTorch's names.
+
+PyTorch recomputes the activations of a checkpointed part in the backward pass to save memory. Here both passes are one graph and
+what is kept is the compiler's decision, so a checkpointed function is simply called: values, gradients and random numbers are
+those of PyTorch, and no memory is saved.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+import torchlike_asg as torch
+
+__all__ = ["checkpoint", "checkpoint_sequential", "noop_context_fn"]
+
+
+def noop_context_fn() -> tuple[AbstractContextManager[None], AbstractContextManager[None]]:
+    """Contexts for the forward pass and the recomputation that do nothing."""
+    return nullcontext(), nullcontext()
+
+
+def checkpoint(
+    function: Callable[..., Any],
+    *args: Any,
+    use_reentrant: bool | None = None,
+    context_fn: Callable[[], tuple[AbstractContextManager[Any], AbstractContextManager[Any]]] = noop_context_fn,
+    determinism_check: str = "default",
+    debug: bool = False,
+    early_stop: bool = True,
+    **kwargs: Any,
+) -> Any:
+    """``function(*args, **kwargs)``.
+
+    With ``use_reentrant=True`` (or left out, with a warning, as in PyTorch) the result has no gradient unless a tensor among
+    `args` requires one; ``use_reentrant=False`` has no such limit. `preserve_rng_state` is accepted: nothing is computed twice.
+
+    Raises:
+        ValueError: keyword arguments for `function`, or `context_fn`, in the reentrant mode.
+    """
+    kwargs.pop("preserve_rng_state", None)
+    if use_reentrant is None:
+        warnings.warn(
+            "torch.utils.checkpoint: the use_reentrant parameter should be passed explicitly; use_reentrant=False is recommended",
+            stacklevel=2,
+        )
+        use_reentrant = True
+    if not use_reentrant:
+        with context_fn()[0]:
+            return function(*args, **kwargs)
+    if kwargs:
+        raise ValueError("Unexpected keyword arguments: " + ",".join(kwargs))
+    if context_fn is not noop_context_fn or debug:
+        raise ValueError("Passing `context_fn` or `debug` is only supported when use_reentrant=False.")
+    if any(isinstance(argument, torch.Tensor) and argument.requires_grad for argument in args):
+        return function(*args)
+    if torch.is_grad_enabled():
+        warnings.warn("None of the inputs have requires_grad=True. Gradients will be None", stacklevel=2)
+    with torch.no_grad():
+        return function(*args)
+
+
+def checkpoint_sequential(
+    functions: Iterable[Callable[[Any], Any]], segments: int, input: Any, use_reentrant: bool | None = None, **kwargs: Any
+) -> Any:
+    """The `functions` (a Sequential or a list) applied in turn, all but the last of `segments` parts under :func:`checkpoint`.
+
+    Raises:
+        ValueError: keyword arguments other than `preserve_rng_state`, or a number of segments that does not fit.
+    """
+    kwargs.pop("preserve_rng_state", None)
+    if kwargs:
+        raise ValueError("Unexpected keyword arguments: " + ",".join(kwargs))
+    steps = list(functions.children()) if isinstance(functions, torch.nn.Sequential) else list(functions)
+    if not 1 <= segments <= len(steps):
+        raise ValueError(f"segments must lie between 1 and the number of functions ({len(steps)}), got {segments}")
+
+    def run(part: list[Callable[[Any], Any]]) -> Callable[[Any], Any]:
+        def forward(value: Any) -> Any:
+            for step in part:
+                value = step(value)
+            return value
+
+        return forward
+
+    size = len(steps) // segments
+    for start in range(0, size * (segments - 1), size):
+        input = checkpoint(run(steps[start : start + size]), input, use_reentrant=use_reentrant)
+    return run(steps[size * (segments - 1) :])(input)

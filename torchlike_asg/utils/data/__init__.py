@@ -1,0 +1,44 @@
+"""Datasets, samplers and loaders under PyTorch's names (`torch.utils.data`)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ...errors import Unsupported
+from .collate import default_collate, default_convert
+from .dataloader import DataLoader
+from .dataset import ChainDataset, ConcatDataset, Dataset, IterableDataset, StackDataset, Subset, TensorDataset, random_split
+from .distributed import DistributedSampler
+from .sampler import BatchSampler, RandomSampler, Sampler, SequentialSampler, SubsetRandomSampler, WeightedRandomSampler
+from .worker import WorkerInfo, get_worker_info
+
+__all__ = [
+    "BatchSampler",
+    "ChainDataset",
+    "ConcatDataset",
+    "DataLoader",
+    "Dataset",
+    "DistributedSampler",
+    "IterableDataset",
+    "RandomSampler",
+    "Sampler",
+    "SequentialSampler",
+    "StackDataset",
+    "Subset",
+    "SubsetRandomSampler",
+    "TensorDataset",
+    "WeightedRandomSampler",
+    "WorkerInfo",
+    "default_collate",
+    "default_convert",
+    "get_worker_info",
+    "random_split",
+]
+
+_DATAPIPES = {"DFIterDataPipe", "DataChunk", "IterDataPipe", "MapDataPipe", "functional_datapipe"}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _DATAPIPES:
+        raise Unsupported(f"torchlike_asg.utils.data.{name} is not supported: write a Dataset or an IterableDataset instead of a data pipe")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
