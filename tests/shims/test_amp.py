@@ -1,0 +1,113 @@
+"""autocast and GradScaler."""
+
+import warnings
+
+import pytest
+
+import torchlike_asg as ours
+from torchlike_asg import namespace
+from torchlike_asg.amp import GradScaler, autocast, autocast_mode
+
+
+def test_autocast_on_the_cpu_says_once_that_it_keeps_float32(monkeypatch):
+    monkeypatch.setattr(autocast_mode, "_told", [False])
+    with pytest.warns(UserWarning, match="mixed precision is not applied"), autocast("cpu", dtype=ours.bfloat16):
+        assert namespace.NAMES["is_autocast_enabled"]("cpu") and namespace.NAMES["is_autocast_cpu_enabled"]()
+        assert (ours.ones(2, 2) @ ours.ones(2, 2)).dtype is ours.float32
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with autocast("cpu"):
+            pass
+
+        @autocast("cpu")
+        def f(x):
+            return x + 1
+
+        assert f(ours.ones(1)).item() == 2.0
+    assert not namespace.NAMES["is_autocast_enabled"]("cpu")
+
+
+def test_autocast_elsewhere_is_disabled():
+    with pytest.warns(UserWarning, match="CUDA is not available. Disabling"), autocast("cuda", dtype=ours.float16):
+        assert not namespace.NAMES["is_autocast_enabled"]()
+    with autocast("cuda", enabled=False), pytest.warns(UserWarning, match="Disabling"), ours.cuda.amp.autocast():
+        pass
+
+
+def test_autocast_errors():
+    with pytest.raises(ours.Unsupported, match="float16"):
+        autocast("cpu", dtype=ours.float16)
+    with pytest.raises(RuntimeError, match="unsupported autocast device_type"):
+        autocast("tpu")
+    with pytest.raises(ValueError, match="device_type"):
+        autocast(3)
+
+
+def test_default_types():
+    names = namespace.NAMES
+    assert names["get_autocast_dtype"]("cpu") is ours.bfloat16 and names["get_autocast_gpu_dtype"]() is ours.float16
+    with autocast("cpu", dtype=ours.bfloat16, enabled=False):
+        assert names["get_autocast_cpu_dtype"]() is ours.bfloat16
+
+
+def test_a_disabled_scaler_does_nothing():
+    scaler = GradScaler(enabled=False)
+    w = ours.nn.Parameter(ours.ones(2))
+    opt = ours.optim.SGD([w], lr=1.0)
+    loss = w.sum()
+    assert scaler.scale(loss) is loss
+    loss.backward()
+    scaler.unscale_(opt)
+    scaler.step(opt)
+    scaler.update()
+    assert w.tolist() == [0.0, 0.0] and scaler.get_scale() == 1.0 and scaler.state_dict() == {} and not scaler.is_enabled()
+    with pytest.warns(UserWarning, match="CUDA is not available"):
+        assert not ours.cuda.amp.GradScaler().is_enabled()
+
+
+def test_a_scaler_on_the_cpu():
+    torch = pytest.importorskip("torch")
+
+    def run(T):
+        scaler = T.amp.GradScaler("cpu", init_scale=8.0, growth_interval=2, backoff_factor=0.25)
+        w = T.nn.Parameter(T.tensor([1.0, 2.0]))
+        opt = T.optim.SGD([w], lr=0.5)
+        found = []
+        for factor in (1.0, float("inf"), 2.0, 3.0, float("nan"), 1.0):
+            opt.zero_grad()
+            scaler.scale((w * w * factor).sum()).backward()
+            if factor == 3.0:
+                scaler.unscale_(opt)
+                T.nn.utils.clip_grad_norm_([w], 1.0)
+            scaler.step(opt)
+            scaler.update()
+            found.append([scaler.get_scale(), *w.tolist()])
+        return found, scaler.state_dict()
+
+    got, want = run(ours), run(torch)
+    assert all(g == pytest.approx(w) for g, w in zip(got[0], want[0], strict=True))
+    assert got[1] == want[1]
+
+
+def test_scaler_errors():
+    scaler = GradScaler("cpu")
+    w = ours.nn.Parameter(ours.ones(1))
+    opt = ours.optim.SGD([w], lr=1.0)
+    with pytest.raises(AssertionError, match="No inf checks"):
+        scaler.update()
+    with pytest.raises(AssertionError, match="No inf checks"):
+        scaler.unscale_(opt)
+    scaler.scale([w.sum()])[0].backward()
+    scaler.unscale_(opt)
+    with pytest.raises(RuntimeError, match="already been called"):
+        scaler.unscale_(opt)
+    scaler.step(opt)
+    with pytest.raises(RuntimeError, match="already been called"):
+        scaler.step(opt)
+    with pytest.raises(AssertionError, match="growth factor"):
+        GradScaler("cpu", growth_factor=0.5)
+    with pytest.raises(RuntimeError, match="source state dict is empty"):
+        scaler.load_state_dict({})
+    other = GradScaler("cpu", init_scale=2.0)
+    other.load_state_dict(scaler.state_dict())
+    assert other.get_scale() == scaler.get_scale()

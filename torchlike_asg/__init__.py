@@ -1,0 +1,111 @@
+"""torchlike_asg: PyTorch scripts, recorded into a graph you can see, differentiated, optimised and run anywhere.
+
+import torchlike_asg as torch
+"""
+
+from __future__ import annotations
+
+import importlib
+import math
+from typing import Any
+
+from . import autograd, config
+from .autograd.grad_mode import enable_grad, inference_mode, is_grad_enabled, is_inference_mode_enabled, no_grad, set_grad_enabled
+from .devices import device
+from .dtypes import (
+    bfloat16,
+    complex64,
+    complex128,
+    dtype,
+    finfo,
+    float16,
+    float32,
+    float64,
+    get_default_dtype,
+    iinfo,
+    int8,
+    int16,
+    int32,
+    int64,
+    promote_types,
+    set_default_dtype,
+    uint8,
+)
+from .dtypes import bool_ as bool
+from .errors import Unsupported
+from .facade import functions as _functions
+from .facade.core import Tensor
+from .facade.functions.reading import sync
+from .facade.generator import Generator, default_generator
+from .facade.register import FUNCTIONS as _FUNCTIONS
+from .namespace import NAMES as _NAMES
+from .random import fork_rng, get_rng_state, initial_seed, manual_seed, seed, set_rng_state
+from .size import Size
+from .version import __version__
+
+double, float, half, cfloat, cdouble = float64, float32, float16, complex64, complex128
+long, int, short = int64, int32, int16
+inf, nan, pi, e = math.inf, math.nan, math.pi, math.e
+newaxis = None
+globals().update(_FUNCTIONS)
+globals().update(_NAMES)
+
+#: loaded when first asked for, so that importing the package stays quick
+_SUBMODULES = frozenset(
+    (
+        "accelerator",
+        "amp",
+        "asg",
+        "backends",
+        "checkpoint",
+        "compiler",
+        "cuda",
+        "distributed",
+        "distributions",
+        "events",
+        "hub",
+        "i18n",
+        "jit",
+        "linalg",
+        "metrics",
+        "mps",
+        "multiprocessing",
+        "nn",
+        "onnx",
+        "optim",
+        "rng",
+        "serialization",
+        "special",
+        "testing",
+        "transforms",
+        "utils",
+    )
+)
+_ELSEWHERE = {"save": "serialization", "load": "serialization"}
+_LATER = {"fft": "a later version", "func": "a later version", "viewer": "a later version", "sparse": "dense tensors"}
+
+__all__ = sorted(
+    {name for name in globals() if not name.startswith("_") and name not in ("annotations", "importlib", "math", "Any")}
+    | {*_ELSEWHERE, "__version__"}
+)
+
+
+def __getattr__(name: str) -> Any:
+    if name in _SUBMODULES:
+        return importlib.import_module(f"{__name__}.{name}")
+    if name in _ELSEWHERE:
+        return getattr(importlib.import_module(f"{__name__}.{_ELSEWHERE[name]}"), name)
+    if name.startswith("__"):
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    hint = (
+        f"it is planned for {_LATER[name]}"
+        if _LATER.get(name, "").startswith("a later")
+        else f"use {_LATER[name]}"
+        if name in _LATER
+        else "docs/PORTING.md lists what is there and what to use instead"
+    )
+    raise Unsupported(f"torchlike_asg.{name} is not implemented: {hint}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*__all__, *_SUBMODULES})

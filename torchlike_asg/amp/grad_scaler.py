@@ -1,0 +1,160 @@
+"""`GradScaler`: scale the loss up before backward, the gradients down before the step, and skip steps whose gradients overflowed."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+from ..autograd.grad_mode import no_grad
+from ..devices import _FOREIGN
+from ..facade.core import Tensor
+
+__all__ = ["GradScaler"]
+
+_READY, _UNSCALED, _STEPPED = range(3)
+
+
+class GradScaler:
+    """Loss scaling with a factor that grows while gradients stay finite and shrinks when they do not.
+
+    On a device that does not exist here (the default, "cuda") it is disabled with PyTorch's warning: ``scale`` returns its argument,
+    ``step`` steps, ``update`` does nothing. With ``device="cpu"`` it scales.
+    """
+
+    def __init__(
+        self,
+        device: str = "cuda",
+        init_scale: float = 2.0**16,
+        growth_factor: float = 2.0,
+        backoff_factor: float = 0.5,
+        growth_interval: int = 2000,
+        enabled: bool = True,
+    ) -> None:
+        self._device = device
+        if enabled and device in _FOREIGN:
+            warnings.warn(f"torch.{device}.amp.GradScaler is enabled, but {device.upper()} is not available.  Disabling.", stacklevel=2)
+            enabled = False
+        if enabled and growth_factor <= 1.0:
+            raise AssertionError("The growth factor must be > 1.0.")
+        if enabled and backoff_factor >= 1.0:
+            raise AssertionError("The backoff factor must be < 1.0.")
+        self._enabled = enabled
+        self._scale, self._growth_factor, self._backoff_factor = init_scale, growth_factor, backoff_factor
+        self._growth_interval, self._growth_tracker = growth_interval, 0
+        self._states: dict[int, int] = {}  # optimizer -> how far it is in this iteration
+        self._overflowed: dict[int, bool] = {}
+
+    def scale(self, outputs: Any) -> Any:
+        """The loss, or an iterable of losses, times the scale."""
+        if not self._enabled:
+            return outputs
+        if isinstance(outputs, Tensor):
+            return outputs * self._scale  # type: ignore[operator]
+        if isinstance(outputs, (list, tuple)):
+            return type(outputs)([self.scale(o) for o in outputs])
+        raise ValueError("outputs must be a Tensor or an iterable of Tensors")
+
+    def unscale_(self, optimizer: Any) -> None:
+        """Divide the gradients of an optimizer's parameters by the scale, in place; once for each step."""
+        if not self._enabled:
+            return
+        state = self._states.get(id(optimizer), _READY)
+        if state == _UNSCALED:
+            raise RuntimeError("unscale_() has already been called on this optimizer since the last update().")
+        if state == _STEPPED:
+            raise RuntimeError("unscale_() is being called after step().")
+        grads = [p.grad for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
+        if not grads:
+            raise AssertionError("No inf checks were recorded for this optimizer.")
+        with no_grad():
+            wrong = [(g.isinf() | g.isnan()).any() for g in [g.mul_(1.0 / self._scale) for g in grads]]
+        self._overflowed[id(optimizer)] = any(map(bool, wrong))
+        self._states[id(optimizer)] = _UNSCALED
+
+    def step(self, optimizer: Any, *args: Any, **kwargs: Any) -> Any:
+        """``optimizer.step()`` unless a gradient is infinite or NaN; unscales first if that was not done."""
+        if not self._enabled:
+            return optimizer.step(*args, **kwargs)
+        if "closure" in kwargs:
+            raise RuntimeError("Closure use is not currently supported if GradScaler is enabled.")
+        state = self._states.get(id(optimizer), _READY)
+        if state == _STEPPED:
+            raise RuntimeError("step() has already been called since the last update().")
+        if state == _READY:
+            self.unscale_(optimizer)
+        self._states[id(optimizer)] = _STEPPED
+        return None if self._overflowed[id(optimizer)] else optimizer.step(*args, **kwargs)
+
+    def update(self, new_scale: Any = None) -> None:
+        """Adapt the scale to what the steps since the last call found, or set it."""
+        if not self._enabled:
+            return
+        if new_scale is not None:
+            self._scale = float(new_scale)
+        else:
+            if not self._overflowed:
+                raise AssertionError("No inf checks were recorded prior to update.")
+            if any(self._overflowed.values()):
+                self._scale *= self._backoff_factor
+                self._growth_tracker = 0
+            else:
+                self._growth_tracker += 1
+                if self._growth_tracker == self._growth_interval:
+                    self._scale *= self._growth_factor
+                    self._growth_tracker = 0
+        self._states.clear()
+        self._overflowed.clear()
+
+    def get_scale(self) -> float:
+        """The scale now; 1 if disabled."""
+        return self._scale if self._enabled else 1.0
+
+    def get_growth_factor(self) -> float:
+        """What the scale is multiplied by after enough good steps."""
+        return self._growth_factor
+
+    def set_growth_factor(self, new_factor: float) -> None:
+        """Set the growth factor."""
+        self._growth_factor = new_factor
+
+    def get_backoff_factor(self) -> float:
+        """What the scale is multiplied by after an overflow."""
+        return self._backoff_factor
+
+    def set_backoff_factor(self, new_factor: float) -> None:
+        """Set the backoff factor."""
+        self._backoff_factor = new_factor
+
+    def get_growth_interval(self) -> int:
+        """How many good steps in a row make the scale grow."""
+        return self._growth_interval
+
+    def set_growth_interval(self, new_interval: int) -> None:
+        """Set the growth interval."""
+        self._growth_interval = new_interval
+
+    def is_enabled(self) -> bool:
+        """Whether anything is scaled."""
+        return self._enabled
+
+    def state_dict(self) -> dict[str, Any]:
+        """The scale and its schedule; empty if disabled."""
+        if not self._enabled:
+            return {}
+        return {
+            "scale": self._scale,
+            "growth_factor": self._growth_factor,
+            "backoff_factor": self._backoff_factor,
+            "growth_interval": self._growth_interval,
+            "_growth_tracker": self._growth_tracker,
+        }
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Continue from a `state_dict`."""
+        if not self._enabled:
+            return
+        if not state_dict:
+            raise RuntimeError("The source state dict is empty, possibly because it was saved from a disabled instance of GradScaler.")
+        for name in ("scale", "growth_factor", "backoff_factor", "growth_interval"):
+            setattr(self, f"_{name}", state_dict[name])
+        self._growth_tracker = state_dict["_growth_tracker"]

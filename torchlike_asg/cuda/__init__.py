@@ -1,0 +1,213 @@
+"""``torch.cuda`` as it is on a machine without CUDA: `is_available()` is False, seeds and statistics are harmless, the rest says so.
+
+Scripts guard their CUDA code by `is_available`; the GPU of this package is the device ``"wgpu"``.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from . import amp
+from .random import (
+    get_rng_state,
+    get_rng_state_all,
+    initial_seed,
+    manual_seed,
+    manual_seed_all,
+    seed,
+    seed_all,
+    set_rng_state,
+    set_rng_state_all,
+)
+
+_MISSING = "Torch not compiled with CUDA enabled"
+
+__all__ = [
+    "amp",
+    "device_count",
+    "empty_cache",
+    "get_rng_state",
+    "get_rng_state_all",
+    "initial_seed",
+    "is_available",
+    "is_bf16_supported",
+    "is_initialized",
+    "manual_seed",
+    "manual_seed_all",
+    "max_memory_allocated",
+    "max_memory_reserved",
+    "memory_allocated",
+    "memory_reserved",
+    "seed",
+    "seed_all",
+    "set_rng_state",
+    "set_rng_state_all",
+    "synchronize",
+]
+
+
+def is_available() -> bool:
+    """False: there is no CUDA here."""
+    return False
+
+
+def is_initialized() -> bool:
+    """False: there is nothing to initialise."""
+    return False
+
+
+def device_count() -> int:
+    """Zero."""
+    return 0
+
+
+def is_bf16_supported(including_emulation: bool = True) -> bool:
+    """False."""
+    return False
+
+
+def get_arch_list() -> list[str]:
+    """Empty."""
+    return []
+
+
+def synchronize(device: Any = None) -> None:
+    """Nothing runs on CUDA, so there is nothing to wait for."""
+
+
+def empty_cache() -> None:
+    """Nothing is cached on CUDA."""
+
+
+def ipc_collect() -> None:
+    """Nothing is shared on CUDA."""
+
+
+def init() -> None:
+    """Raises: there is no CUDA here."""
+    raise AssertionError(_MISSING)
+
+
+# ---------------------------------------------------------------- memory
+def memory_allocated(device: Any = None) -> int:
+    """Zero bytes."""
+    return 0
+
+
+def memory_stats(device: Any = None) -> dict[str, Any]:
+    """Empty."""
+    return {}
+
+
+def memory_summary(device: Any = None, abbreviated: bool = False) -> str:
+    """Says that no memory is used."""
+    return "no CUDA memory is in use: CUDA is not available"
+
+
+def reset_peak_memory_stats(device: Any = None) -> None:
+    """There are no statistics to reset."""
+
+
+max_memory_allocated = memory_reserved = max_memory_reserved = memory_cached = max_memory_cached = memory_allocated
+reset_max_memory_allocated = reset_max_memory_cached = reset_accumulated_memory_stats = reset_peak_memory_stats
+
+
+# ---------------------------------------------------------------- what needs a device
+def _needs_cuda(name: str) -> Any:
+    def refuse(*args: Any, **kwargs: Any) -> Any:
+        raise AssertionError(_MISSING)
+
+    refuse.__name__ = refuse.__qualname__ = name
+    refuse.__doc__ = "Raises AssertionError: there is no CUDA here."
+    return refuse
+
+
+for _name in (
+    "current_device",
+    "set_device",
+    "get_device_name",
+    "get_device_properties",
+    "get_device_capability",
+    "current_stream",
+    "default_stream",
+    "mem_get_info",
+    "can_device_access_peer",
+    "set_per_process_memory_fraction",
+    "utilization",
+    "temperature",
+    "power_draw",
+    "clock_rate",
+    "memory_usage",
+    "set_stream",
+):
+    globals()[_name] = _needs_cuda(_name)
+
+
+class device:
+    """``with torch.cuda.device(i):`` does nothing for None or a negative index; others raise on entry."""
+
+    def __init__(self, device: Any) -> None:
+        self.idx = device if isinstance(device, int) else getattr(device, "index", None)
+
+    def __enter__(self) -> None:
+        if self.idx is not None and self.idx >= 0:
+            raise AssertionError(_MISSING)
+
+    def __exit__(self, *_: Any) -> None:
+        return None
+
+
+class device_of(device):
+    """``with torch.cuda.device_of(tensor):`` does nothing: no tensor lives on CUDA."""
+
+    def __init__(self, obj: Any) -> None:
+        super().__init__(-1)
+
+
+class stream:
+    """``with torch.cuda.stream(None):`` does nothing."""
+
+    def __init__(self, stream: Any) -> None:
+        self.stream = stream
+
+    def __enter__(self) -> None:
+        if self.stream is not None:
+            raise AssertionError(_MISSING)
+
+    def __exit__(self, *_: Any) -> None:
+        return None
+
+
+class Event:
+    """Cannot be made: there is no CUDA here."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        raise RuntimeError("torch.cuda.Event requires CUDA support: time with time.perf_counter() after torch.sync()")
+
+
+class Stream:
+    """Cannot be made: there is no CUDA here."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        raise RuntimeError("torch.cuda.Stream requires CUDA support")
+
+
+class OutOfMemoryError(RuntimeError):
+    """Never raised here; scripts catch it."""
+
+
+# ---------------------------------------------------------------- tensor types
+class _CudaType(type):
+    """``torch.cuda.FloatTensor`` and its like: no tensor is an instance, none can be made."""
+
+    is_cuda, is_sparse = True, False
+
+    def __call__(cls, *args: Any, **kwargs: Any) -> Any:
+        raise TypeError(f"type torch.cuda.{cls.__name__} not available. Torch not compiled with CUDA enabled.")
+
+    def __instancecheck__(cls, instance: Any) -> bool:
+        return False
+
+
+for _name in ("Float", "Double", "Half", "BFloat16", "Long", "Int", "Short", "Char", "Byte", "Bool"):
+    globals()[f"{_name}Tensor"] = _CudaType(f"{_name}Tensor", (), {"__module__": "torch.cuda"})

@@ -1,0 +1,116 @@
+"""``torch.distributed`` for a single process: importable, never initialised, and clear about it.
+
+Scripts ask `is_available()` and `is_initialized()` before they use it; what needs a process group raises.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..errors import Unsupported
+
+_UNINITIALIZED = "Default process group has not been initialized, please make sure to call init_process_group."
+_SINGLE = "training in several processes is not supported: run the script in one process (without torchrun, RANK and WORLD_SIZE)"
+
+
+def is_available() -> bool:
+    """False: processes cannot be joined into a group."""
+    return False
+
+
+def is_initialized() -> bool:
+    """False."""
+    return False
+
+
+def is_nccl_available() -> bool:
+    """False."""
+    return False
+
+
+def is_gloo_available() -> bool:
+    """False."""
+    return False
+
+
+def is_mpi_available() -> bool:
+    """False."""
+    return False
+
+
+def is_torchelastic_launched() -> bool:
+    """Whether torchrun started this process: it cannot have."""
+    return False
+
+
+def init_process_group(*args: Any, **kwargs: Any) -> None:
+    """Raises: see the error."""
+    raise Unsupported(f"torch.distributed.init_process_group: {_SINGLE}")
+
+
+def new_group(*args: Any, **kwargs: Any) -> Any:
+    """Raises: see the error."""
+    raise Unsupported(f"torch.distributed.new_group: {_SINGLE}")
+
+
+class _OpType(str):
+    """One member of `ReduceOp`."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return f"<RedOpType.{self}>"
+
+
+class ReduceOp:
+    """How `all_reduce` combines: names only."""
+
+    SUM, PRODUCT, MIN, MAX, AVG = _OpType("SUM"), _OpType("PRODUCT"), _OpType("MIN"), _OpType("MAX"), _OpType("AVG")
+    BAND, BOR, BXOR, PREMUL_SUM = _OpType("BAND"), _OpType("BOR"), _OpType("BXOR"), _OpType("PREMUL_SUM")
+
+
+class ProcessGroup:
+    """The type of process groups, for annotations; none can be made."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        raise Unsupported(f"torch.distributed.ProcessGroup: {_SINGLE}")
+
+
+def _needs_group(name: str) -> Any:
+    def refuse(*args: Any, **kwargs: Any) -> Any:
+        raise ValueError(_UNINITIALIZED)
+
+    refuse.__name__ = refuse.__qualname__ = name
+    refuse.__doc__ = "Raises ValueError: there is no process group."
+    return refuse
+
+
+for _name in (
+    "get_rank",
+    "get_world_size",
+    "get_backend",
+    "barrier",
+    "monitored_barrier",
+    "destroy_process_group",
+    "all_reduce",
+    "all_gather",
+    "all_gather_into_tensor",
+    "all_gather_object",
+    "all_to_all",
+    "all_to_all_single",
+    "broadcast",
+    "broadcast_object_list",
+    "gather",
+    "gather_object",
+    "reduce",
+    "reduce_scatter",
+    "reduce_scatter_tensor",
+    "scatter",
+    "scatter_object_list",
+    "send",
+    "recv",
+    "isend",
+    "irecv",
+    "batch_isend_irecv",
+):
+    globals()[_name] = _needs_group(_name)

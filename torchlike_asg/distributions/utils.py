@@ -1,0 +1,57 @@
+"""What distributions share: parameters brought to one shape, probabilities and log-odds, properties computed once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from numbers import Number
+from typing import Any
+
+import torchlike_asg as torch
+
+__all__ = ["batch_of", "broadcast_all", "clamp_probs", "lazy_property", "logits_to_probs", "probs_to_logits"]
+
+
+def broadcast_all(*values: Any) -> tuple[torch.Tensor, ...]:
+    """Tensors and numbers as tensors of one shape; numbers take the type of the first tensor, or the default one."""
+    if not all(isinstance(v, (torch.Tensor, Number)) for v in values):
+        raise ValueError("Input arguments must all be instances of Number, torch.Tensor or objects implementing __torch_function__.")
+    first = next((v for v in values if isinstance(v, torch.Tensor)), None)
+    d = torch.get_default_dtype() if first is None else first.dtype
+    return torch.broadcast_tensors(*[v if isinstance(v, torch.Tensor) else torch.tensor(v, dtype=d) for v in values])
+
+
+def batch_of(t: torch.Tensor, *given: Any) -> torch.Size:
+    """The batch shape of parameters: none if all were plain numbers."""
+    return torch.Size() if all(isinstance(g, Number) for g in given) else t.size()
+
+
+def clamp_probs(probs: torch.Tensor) -> torch.Tensor:
+    """Probabilities kept an epsilon away from 0 and 1, so that their logarithms are finite."""
+    eps = torch.finfo(probs.dtype).eps
+    return probs.clamp(min=eps, max=1 - eps)
+
+
+def logits_to_probs(logits: torch.Tensor, is_binary: bool = False) -> torch.Tensor:
+    """Probabilities of log-odds (`is_binary`), or of unnormalised log-probabilities along the last dimension."""
+    return torch.sigmoid(logits) if is_binary else torch.softmax(logits, -1)
+
+
+def probs_to_logits(probs: torch.Tensor, is_binary: bool = False) -> torch.Tensor:
+    """Log-odds (`is_binary`) or log-probabilities."""
+    p = clamp_probs(probs)
+    return p.log() - torch.log1p(-p) if is_binary else p.log()
+
+
+class lazy_property:
+    """A property computed at its first use, with gradients recorded, and kept."""
+
+    def __init__(self, compute: Callable[[Any], Any]) -> None:
+        self.compute, self.__doc__ = compute, compute.__doc__
+
+    def __get__(self, instance: Any, owner: type) -> Any:
+        if instance is None:
+            return self
+        with torch.enable_grad():
+            value = self.compute(instance)
+        instance.__dict__[self.compute.__name__] = value
+        return value

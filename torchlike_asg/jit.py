@@ -1,0 +1,125 @@
+"""``torch.jit``: scripting and tracing give the function or module itself, since everything is recorded and compiled anyway."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from typing import Any, Final, TypeVar
+
+from .errors import Unsupported
+
+__all__ = [
+    "Final",
+    "annotate",
+    "export",
+    "ignore",
+    "interface",
+    "is_scripting",
+    "is_tracing",
+    "load",
+    "save",
+    "script",
+    "script_if_tracing",
+    "trace",
+    "unused",
+]
+
+T = TypeVar("T")
+_told = [False]
+
+
+def _say_once() -> None:
+    if not _told[0]:
+        _told[0] = True
+        warnings.warn(
+            "torch.jit.script and torch.jit.trace return their argument unchanged: graphs are recorded and compiled without them.",
+            stacklevel=3,
+        )
+
+
+def script(obj: T, optimize: Any = None, _frames_up: int = 0, _rcb: Any = None, example_inputs: Any = None) -> T:
+    """The function, class or module itself."""
+    _say_once()
+    return obj
+
+
+def trace(func: T, example_inputs: Any = None, **options: Any) -> T:
+    """The function or module itself; unlike a PyTorch trace it goes on following Python's control flow."""
+    _say_once()
+    return func
+
+
+def trace_module(mod: T, inputs: Any = None, **options: Any) -> T:
+    """The module itself."""
+    _say_once()
+    return mod
+
+
+def script_if_tracing(fn: T) -> T:
+    """The function itself: there is no tracing."""
+    return fn
+
+
+def ignore(drop: Any = False, **kwargs: Any) -> Any:
+    """Decorator with or without arguments: the function itself."""
+    return drop if callable(drop) else (lambda fn: fn)
+
+
+def unused(fn: T) -> T:
+    """The function itself."""
+    return fn
+
+
+def export(fn: T) -> T:
+    """The function itself."""
+    return fn
+
+
+def interface(obj: T) -> T:
+    """The class itself."""
+    return obj
+
+
+def annotate(the_type: Any, the_value: T) -> T:
+    """The value; the type is for PyTorch's compiler."""
+    return the_value
+
+
+def is_scripting() -> bool:
+    """False: Python runs."""
+    return False
+
+
+def is_tracing() -> bool:
+    """False: Python runs."""
+    return False
+
+
+def freeze(mod: T, *args: Any, **kwargs: Any) -> T:
+    """The module itself."""
+    return mod
+
+
+def optimize_for_inference(mod: T, *args: Any, **kwargs: Any) -> T:
+    """The module itself."""
+    return mod
+
+
+def _unsupported(name: str, advice: str) -> Callable[..., Any]:
+    def refuse(*args: Any, **kwargs: Any) -> Any:
+        raise Unsupported(f"torch.jit.{name} is not supported: {advice}")
+
+    refuse.__name__, refuse.__doc__ = name, f"Not supported: {advice}."
+    return refuse
+
+
+save = _unsupported("save", "save module.state_dict() with torch.save")
+load = _unsupported("load", "build the module in Python and load its state_dict")
+
+
+class ScriptModule:
+    """The type of scripted modules, for isinstance; nothing is an instance."""
+
+
+class ScriptFunction:
+    """The type of scripted functions, for isinstance; nothing is an instance."""
