@@ -261,6 +261,26 @@ def test_a_parameter_that_is_part_of_a_storage(twins: Any) -> None:
         np.testing.assert_allclose(b, a, 1e-5, 1e-5)
 
 
+def test_layouts_are_kept(twins: Any) -> None:
+    """A parameter whose elements are not in row-major order keeps its strides, and its states have them."""
+
+    def run(package: Any) -> list[Any]:
+        p = package.nn.Parameter(package.tensor([[0.0, 1.0, 2.0], [3.0, 4.0, 5.0]]).t().clone())
+        q = package.nn.Parameter(package.arange(6.0).reshape(2, 3))
+        optimizer = package.optim.Adam([p, q], lr=0.1)
+        for _ in range(4):
+            optimizer.zero_grad()
+            ((p**2).sum() + (p @ q).sum()).backward()
+            optimizer.step()
+        states = [t for s in optimizer.state.values() for k, t in s.items() if k != "step"]
+        return [[(p.stride(), q.stride()), [t.stride() for t in states]], p.tolist(), q.tolist()]
+
+    theirs, mine = run(twins.torch), run(ours)
+    assert mine[0] == theirs[0] and mine[0][0] == ((1, 3), (3, 1))
+    np.testing.assert_allclose(mine[1], theirs[1], 1e-5, 1e-5)
+    np.testing.assert_allclose(mine[2], theirs[2], 1e-5, 1e-5)
+
+
 def test_views_and_data_see_the_step() -> None:
     p = ours.nn.Parameter(ours.ones(2, 3))
     optimizer = ours.optim.SGD([p], lr=0.5)

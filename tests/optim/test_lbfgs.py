@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import importlib
 from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import torchlike_asg as ours
 from torchlike_asg.optim.line_search import Point, strong_wolfe
@@ -155,6 +158,42 @@ def test_line_search_finds_a_point_with_the_strong_wolfe_conditions(function: An
     assert 0 < point.step and count <= 61
     assert point.loss <= start.loss + 1e-4 * point.step * start.slope
     assert abs(point.slope) <= 0.9 * abs(start.slope)
+
+
+@given(st.integers(0, 10**6), st.floats(1e-3, 30.0), st.integers(1, 25))
+@settings(max_examples=150, deadline=None)
+def test_line_search_goes_torchs_way(torch: Any, seed: int, step: float, limit: int) -> None:
+    """The same point after the same evaluations, on random smooth functions with many minima."""
+    lbfgs = importlib.import_module("torch.optim.lbfgs")
+    rng = np.random.default_rng(seed)
+    heights, widths, phases = rng.standard_normal(4) * 2, rng.uniform(0.3, 6.0, 4), rng.uniform(0, 6.28, 4)
+    bowl = rng.uniform(0.0, 0.3)
+
+    def function(t: float) -> float:
+        return float((heights * np.sin(widths * t + phases)).sum() + bowl * t * t)
+
+    def slope(t: float) -> float:
+        return float((heights * widths * np.cos(widths * t + phases)).sum() + 2 * bowl * t)
+
+    if slope(0.0) >= -1e-3:
+        return
+
+    def line(t: Any) -> Point:
+        return Point(t, function(float(t)), np.array([slope(float(t))]), slope(float(t)))
+
+    def objective(x: Any, t: Any, d: Any) -> Any:
+        return function(float(t)), torch.tensor([slope(float(t))], dtype=torch.float64)
+
+    direction = torch.ones(1, dtype=torch.float64)
+    start = torch.tensor([slope(0.0)], dtype=torch.float64)
+    loss, gradient, t, evaluations = lbfgs._strong_wolfe(
+        objective, None, step, direction, function(0.0), start, start.dot(direction), max_ls=limit
+    )
+    point, count = strong_wolfe(line, line(0.0), step, 1.0, 1e-9, limit)
+    assert count == evaluations
+    assert float(point.step) == pytest.approx(float(t), rel=1e-6, abs=1e-9)
+    assert point.loss == pytest.approx(float(loss), rel=1e-6, abs=1e-9)
+    assert point.slope == pytest.approx(float(gradient), rel=1e-4, abs=1e-6)
 
 
 def test_line_search_gives_up_with_the_lowest_point() -> None:

@@ -225,14 +225,16 @@ def test_hooks_run_once_around_nested_steps() -> None:
             return super().step(closure)
 
     p = ours.nn.Parameter(ours.ones(2))
-    p.grad = ours.ones(2)
     optimizer = Twice([p], lr=0.5)
     seen = []
     optimizer.register_step_post_hook(lambda o, a, k: seen.append(p.tolist()))
-    for expected in (0.5, -0.5):
+    expected = [0.5, -0.5, -2.5, -6.5]
+    for value in expected:
+        optimizer.zero_grad()
+        p.sum().backward()
         optimizer.step()
-        assert p.tolist() == [expected] * 2
-    assert seen == [[0.5, 0.5], [-0.5, -0.5]]
+        assert p.tolist() == [value] * 2
+    assert seen == [[value] * 2 for value in expected]
 
 
 def test_a_hook_may_write_parameters(twins: Any) -> None:

@@ -113,6 +113,39 @@ def test_alternating_gradients_record_nothing() -> None:
     assert [optimizer.state[p]["step"].item() for p in model.parameters()] == [12.0] * 4 + [6.0] * 2
 
 
+@pytest.mark.parametrize("read", [False, True])
+def test_a_warm_step_takes_the_short_way(monkeypatch: pytest.MonkeyPatch, read: bool) -> None:
+    """Also where the loss is read between the backward pass and the step, which ends the trace the gradients were recorded in."""
+    model = _model()
+    optimizer = ours.optim.AdamW(model.parameters())
+
+    def turn(i: int) -> None:
+        optimizer.zero_grad()
+        loss = ((model(ours.tensor([[float(i)] * 4] * 5)) - 1) ** 2).mean()
+        loss.backward()
+        if read:
+            assert loss.item() > 0
+        optimizer.step()
+
+    for i in range(4):
+        turn(i)
+    before = [p.tolist() for p in model.parameters()]
+    for name in ("_update", "_move", "_Batch", "_Roster"):
+        monkeypatch.setattr(recorded, name, None)
+    turn(5)
+    assert all(p.tolist() != old for p, old in zip(model.parameters(), before, strict=True))
+
+
+def test_alternating_sets_of_parameters_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = _model()
+    optimizer = ours.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
+    for i in range(4):
+        _iterate(model if i % 2 == 0 else model[:3], optimizer, i)
+    monkeypatch.setattr(recorded, "_Batch", None)
+    for i in range(4, 8):
+        _iterate(model if i % 2 == 0 else model[:3], optimizer, i)
+
+
 def test_second_loading_finds_the_first_ones_plans() -> None:
     """The numbers of a step outlive the batches they were made for."""
     model = _model()

@@ -107,8 +107,6 @@ class _Batch:
             if n.op is not VAR or n is not f.leaf or n is not t._n or t._kind is not None:
                 return
             families.append(f)
-        if any(map(is_, update.values, reads)):  # a storage that keeps its value is not moved
-            return
         self.families = families
         self.leaves, self.grads, self.update = reads, grads, update
 
@@ -227,29 +225,49 @@ def _advance(optimizer: Optimizer, group: Group, form: Any, batch: _Batch, tr: T
     first = batch.params[0]
     numbers = optimizer.scalars(group, ahead, first.dtype)
     batch.numbers.set(numbers, _computed(first.dtype), first.device)
-    reads = [t._n for t in batch.tensors]
-    grads = [p._f.grad._n for p in batch.params]  # type: ignore[union-attr]
+    reads: list[Any] = [t._n for t in batch.tensors]
+    grads: list[Any] = [p._f.grad._n for p in batch.params]  # type: ignore[union-attr]
+    if grads != batch.grads:
+        grads = [_entered(p._f.grad, tr) for p in batch.params]  # type: ignore[union-attr]
     if reads == batch.leaves and grads == batch.grads:
         _move_all(batch, tr)
     else:
-        found, read, given = _update(optimizer, group, form, batch, numbers)
-        batch.remember(read, given, found)
-        for t, n, value, root in zip(batch.tensors, read, found.values, found.roots, strict=True):
+        reads = [node_of(t) for t in batch.tensors]
+        found = _update(optimizer, group, form, batch, reads, grads, numbers)
+        batch.remember(reads, grads, found)
+        for t, n, value, root in zip(batch.tensors, reads, found.values, found.roots, strict=True):
             if value is not n:
                 _move(t, value, root, tr)
     batch.clock.update(ahead)
 
 
-def _update(optimizer: Optimizer, group: Group, form: Any, batch: _Batch, names: Iterable[str]) -> tuple[_Update, list[Node], list[Node]]:
-    """What a step records, the nodes it starts from and the gradients."""
-    reads = [node_of(t) for t in batch.tensors]
-    grads = [node_of(p._f.grad) for p in batch.params]  # type: ignore[union-attr]
+def _entered(g: Tensor, tr: Trace) -> Node:
+    """The node of a gradient. One from an earlier trace (a read between backward pass and step ends the trace) comes in as data,
+    without the storage that `node_of` would make for it.
+    """
+    n = g._n
+    if n is not None:
+        return n
+    f = g._f
+    assert f is not None
+    computed = getattr(f, "value", None) if f.h is None and f.past is None and not f.wants else None
+    if computed is not None and computed[1].__class__ is np.ndarray:
+        n, array = computed
+        if g._geo == (n.shape, n.strides, n.offset):
+            return tr.input(array, n.shape, n.strides, n.dtype, n.device)
+    return node_of(g)
+
+
+def _update(
+    optimizer: Optimizer, group: Group, form: Any, batch: _Batch, reads: list[Node], grads: list[Node], names: Iterable[str]
+) -> _Update:
+    """What a step records, given the nodes it starts from and the gradients."""
     numbers = {name: batch.numbers.nodes[name] for name in names}
     key = (type(optimizer), form, batch.names, *numbers.values(), len(grads), *reads, *grads)
     found = _MEMO.get(key)
     if found is None:
         found = _MEMO[key] = _record(optimizer, group, batch, reads, grads, numbers)
-    return found, reads, grads
+    return found
 
 
 def _record(optimizer: Optimizer, group: Group, batch: _Batch, reads: list[Node], grads: list[Node], numbers: Nodes) -> _Update:

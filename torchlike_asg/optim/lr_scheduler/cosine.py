@@ -29,8 +29,6 @@ class CosineAnnealingLR(LRScheduler):
         warn_outside_step(self)
         if self._is_initial:
             return self._kept()
-        if self._step_count == 1 and self.last_epoch > 0:
-            return self._get_closed_form_lr()
         groups, least = self.optimizer.param_groups, self.eta_min
         if (self.last_epoch - 1 - self.T_max) % (2 * self.T_max) == 0:  # leaving a minimum, where the quotient below is 0 / 0
             rise = (1 - math.cos(math.pi / self.T_max)) / 2
