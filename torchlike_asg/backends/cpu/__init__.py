@@ -1,0 +1,1 @@
+"""The CPU backend: graphs as fused native kernels, generated as LLVM IR and compiled in the process by llvmlite."""

@@ -1,0 +1,191 @@
+"""Launches: how a compiled function meets its memory and its share of the work.
+
+Every kernel has one signature, ``void kernel(ptr args, i64 lo, i64 hi, ptr scratch)``, and does units ``lo`` to ``hi`` of its work, on one thread; the
+runtime hands out the units. ``args`` is a block of 8-byte words: first, for each operand, the address of its entry in the plan's pointer
+table and a byte offset (two words); then the call's own words: sizes, strides, numbers, addresses of other functions or blocks. All sizes
+and strides are run-time words, so that equal code serves every shape; what does change the code belongs into the source's key.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from ...dtypes import dtype
+from . import isa
+from .emit import Function, Module, Value
+
+Shape = tuple[int, ...]
+SIGNATURE = [("ptr", "args"), ("i64", "lo"), ("i64", "hi"), ("ptr", "scratch")]
+EPILOGUE = [("ptr", "args"), ("i64", "row_lo"), ("i64", "row_hi"), ("i64", "column_lo"), ("i64", "column_hi")]
+#: bytes before a thread's scratch memory that the runtime keeps for itself; the first word is the thread's error flag
+SCRATCH_HEADER = 64
+
+
+@dataclass(frozen=True)
+class View:
+    """Where a value lies: a slot of the plan's pointer table and the geometry of its elements there (strides and offset in elements).
+
+    Values of float16 and bfloat16 lie in memory as float32, rounded; booleans as bytes 0 and 1.
+    """
+
+    slot: int
+    shape: Shape
+    strides: Shape
+    offset: int
+    dtype: dtype
+
+    @property
+    def itemsize(self) -> int:
+        return self.dtype.compute.itemsize
+
+    @property
+    def contiguous(self) -> bool:
+        """Row-major without gaps."""
+        expected = 1
+        for n, s in zip(reversed(self.shape), reversed(self.strides), strict=True):
+            if n != 1 and s != expected:
+                return False
+            expected *= n
+        return True
+
+    @property
+    def place(self) -> tuple[int, int]:
+        """(slot, byte offset): the view as an operand of a call."""
+        return self.slot, self.offset * self.itemsize
+
+
+@dataclass(frozen=True)
+class Source:
+    """Code to be compiled: `key` determines the text that ``write(module, name)`` adds to a module of its own, where the entry point must
+    have that name. Keys hold only values with a stable repr (strings, numbers, tuples), since they also name entries of the disk cache.
+    """
+
+    key: tuple[Hashable, ...]
+    write: Callable[[Module, str], None] = field(compare=False, repr=False)
+
+    @property
+    def symbol(self) -> str:
+        """The entry point's name: readable, and different for different keys."""
+        return f"{self.key[0]}_{hashlib.blake2b(repr(self.key).encode(), digest_size=8).hexdigest()}"
+
+
+@dataclass(frozen=True)
+class Block:
+    """An argument block of its own, for a function that a kernel calls (an epilogue)."""
+
+    operands: tuple[tuple[int, int], ...]
+    words: tuple[Any, ...] = ()
+
+
+@dataclass
+class Call:
+    """One launch.
+
+    ``operands``       (slot, byte offset) pairs
+    ``words``          ints, floats (as float64 bits), `Source` (becomes the function's address) or `Block` (its address)
+    ``reads, writes``  the slots it reads and writes, also through blocks
+    ``units``          how many independent units of work there are;  ``cost`` estimated nanoseconds of all of them on one core
+    ``scratch``        bytes of memory each thread needs to itself
+    ``label``          for people; ``flops``, ``bytes`` for the profiler
+    """
+
+    source: Source
+    operands: tuple[tuple[int, int], ...]
+    words: tuple[Any, ...]
+    reads: tuple[int, ...]
+    writes: tuple[int, ...]
+    units: int = 1
+    cost: float = 1000.0
+    scratch: int = 0
+    label: str = ""
+    flops: int = 0
+    bytes: int = 0
+
+
+class Kernel:
+    """Writes the entry function of a source: typed access to the argument block."""
+
+    def __init__(self, module: Module, name: str, operands: int, params: Sequence[tuple[str, str]] = SIGNATURE) -> None:
+        self.f: Function = module.function(name, params)
+        self.module, self._operands = module, operands
+        self.args = self.f.params[0]
+        #: the parameters after ``args``: for a call (lo, hi, scratch)
+        self.rest = self.f.params[1:]
+
+    def operand(self, k: int) -> Value:
+        """The address of an operand's first element."""
+        f = self.f
+        entry = f.load("ptr", f.gep(self.args, 2 * k, "i64"))
+        return f.gep(f.load("ptr", entry), f.load("i64", f.gep(self.args, 2 * k + 1, "i64")), "i8")
+
+    def word(self, k: int, type_: str = "i64") -> Value:
+        """A word after the operands: an i64, a ptr (of a function or a block), or a double."""
+        return self.f.load(type_, self.f.gep(self.args, 2 * self._operands + k, "i64"), 8)
+
+    def fail(self) -> None:
+        """Tell the runtime that the data are not acceptable (an index out of range): it stops, and the reference raises the right error."""
+        f = self.f
+        f.store(f.value(1, "i64"), f.gep(self.rest[2], -SCRATCH_HEADER, "i8"))
+
+
+@dataclass
+class LibraryNode:
+    """An operation that a hand-written generator lowers: what it is and where its operands and its result lie.
+
+    ``epilogue``  a pointwise kernel over the result, seen as a matrix of (all dimensions but the last, the last): its source, with the
+                  signature `EPILOGUE`, and its argument block. It reads the result from memory, so the generator calls it on each
+                  piece of the result after that piece was written, while it is in the cache
+    """
+
+    op: str
+    attrs: tuple[Any, ...]
+    operands: tuple[View, ...]
+    result: View
+    epilogue: tuple[Source, Block] | None = None
+    #: slots that the epilogue reads and writes (besides the result)
+    epilogue_reads: tuple[int, ...] = ()
+    epilogue_writes: tuple[int, ...] = ()
+
+
+class Lowering:
+    """What a generator sees of the plan being built: it asks for temporaries and adds calls."""
+
+    def __init__(self, first_slot: int, threads: int = 1) -> None:
+        self.threads = threads
+        self.isa = isa.host()
+        self.calls: list[Call] = []
+        self.temporaries: dict[int, int] = {}  # slot -> bytes
+        self._next = first_slot
+
+    def temporary(self, nbytes: int) -> int:
+        """A slot with that many bytes of memory, 64-byte aligned and uninitialised. It lives from the first to the last call that names it."""
+        slot = self._next
+        self._next += 1
+        self.temporaries[slot] = nbytes
+        return slot
+
+    def add(self, call: Call) -> None:
+        """The next call. Calls run in order where they depend on each other by the slots they read and write, else side by side."""
+        self.calls.append(call)
+
+
+#: op name -> function(lowering, node) -> whether it lowered the node; if not (element type, attribute), the reference computes it
+LIBRARY: dict[str, Callable[[Lowering, LibraryNode], bool]] = {}
+#: names of the operations whose generators honour `LibraryNode.epilogue`
+EPILOGUES: set[str] = set()
+
+
+def library(*names: str, epilogue: bool = False) -> Callable[[Any], Any]:
+    """Register a generator for operations."""
+
+    def register(fn: Any) -> Any:
+        for name in names:
+            LIBRARY[name] = fn
+            if epilogue:
+                EPILOGUES.add(name)
+        return fn
+
+    return register
