@@ -21,7 +21,7 @@ REDUCTIONS = frozenset(("sum", "prod", "max", "min", "any", "all"))
 
 @dataclass(frozen=True)
 class Operand:
-    """A piece of memory that the kernel reads or writes: element type and, for every dimension, the step in elements (0 = the same element)."""
+    """Memory that the kernel reads or writes: element type and, for every dimension, the step in elements (0 = the same element)."""
 
     dtype: dtypes.dtype
     strides: Shape

@@ -1,9 +1,10 @@
 """Launches: how a compiled function meets its memory and its share of the work.
 
-Every kernel has one signature, ``void kernel(ptr args, i64 lo, i64 hi, ptr scratch)``, and does units ``lo`` to ``hi`` of its work, on one thread; the
-runtime hands out the units. ``args`` is a block of 8-byte words: first, for each operand, the address of its entry in the plan's pointer
-table and a byte offset (two words); then the call's own words: sizes, strides, numbers, addresses of other functions or blocks. All sizes
-and strides are run-time words, so that equal code serves every shape; what does change the code belongs into the source's key.
+Every kernel has one signature, ``void kernel(ptr args, i64 lo, i64 hi, ptr scratch)``, and does units ``lo`` to ``hi`` of its work, on
+one thread; the runtime hands out the units. ``args`` is a block of 8-byte words: first, for each operand, the address of its entry in the
+plan's pointer table and a byte offset (two words); then the call's own words: sizes, strides, numbers, addresses of other functions or
+blocks. All sizes and strides are run-time words, so that equal code serves every shape; what does change the code belongs into the
+source's key.
 """
 
 from __future__ import annotations
@@ -161,7 +162,7 @@ class Lowering:
         self._next = first_slot
 
     def temporary(self, nbytes: int) -> int:
-        """A slot with that many bytes of memory, 64-byte aligned and uninitialised. It lives from the first to the last call that names it."""
+        """A slot with that many bytes of memory, 64-byte aligned, uninitialised, kept from the first to the last call that names it."""
         slot = self._next
         self._next += 1
         self.temporaries[slot] = nbytes

@@ -12,7 +12,7 @@ import struct
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-#: products and sums may be contracted to fused multiply-adds; nothing else is relaxed: NaN, infinities, signed zeros, order of sums are kept
+#: products and sums may be contracted to fused multiply-adds; nothing else is relaxed: NaN, infinities, signs of zero, order of sums stay
 CONTRACT = "contract"
 FLOATS = ("half", "bfloat", "float", "double")
 SIZES = {"i1": 1, "i8": 1, "i16": 2, "i32": 4, "i64": 8, "half": 2, "bfloat": 2, "float": 4, "double": 8, "ptr": 8}
