@@ -10,8 +10,8 @@ from .. import dtypes
 from ..devices import cpu
 from ..size import Size
 from .core import Tensor, face, family_of, make_parameter
+from .functions.conversion import _LEGACY
 from .functions.creation import as_array, device_of, from_array, zeros
-from .functions.reading import _LEGACY
 from .memory import TypedStorage, UntypedStorage, tensor_over
 from .register import FUNCTIONS, method
 

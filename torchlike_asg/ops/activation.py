@@ -14,8 +14,8 @@ import numpy as np
 from .. import dtypes
 from ..asg.declare import Array, Grads, Meta, Op, Sample, keep, keep_result
 from ..asg.node import Node
+from .elementwise import pointwise
 from .formula import floating_only, from_formula, refuse, title
-from .pointwise import pointwise
 
 _X = np.array([[-7.3, -3.4, -0.7, 0.4], [1.1, 0.2, 2.6, 8.5]])
 _G = np.array([[0.3, -1.2, 0.8, 1.5], [-0.6, 0.9, 0.4, -0.2]])

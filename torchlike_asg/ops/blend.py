@@ -9,9 +9,10 @@ import numpy as np
 from .. import dtypes
 from ..asg.declare import SCALAR, Array, Grads, Op, Sample, keep, keep_shape, node
 from ..asg.node import Node, const
+from .elementwise import integer_samples, pointwise, shape_rule
 from .formula import refuse
 from .linalg import C_NAMES
-from .pointwise import _rule, exp2, integer_samples, neg, pointwise
+from .pointwise import exp2, neg
 from .promotion import promoting, result_type, title, to
 
 _X = np.array([[-2.3, -0.7, 0.4], [1.1, 0.9, 2.6]])
@@ -171,8 +172,22 @@ def _integers_only(kernel: str) -> Any:
 
 
 gcd = Op(
-    "gcd", "arithmetic", _rule, np.gcd, layout="pointwise", prepare=_integers_only("gcd_cpu"), differentiable=False, samples=integer_samples
+    "gcd",
+    "arithmetic",
+    shape_rule,
+    np.gcd,
+    layout="pointwise",
+    prepare=_integers_only("gcd_cpu"),
+    differentiable=False,
+    samples=integer_samples,
 )
 lcm = Op(
-    "lcm", "arithmetic", _rule, np.lcm, layout="pointwise", prepare=_integers_only("lcm_cpu"), differentiable=False, samples=integer_samples
+    "lcm",
+    "arithmetic",
+    shape_rule,
+    np.lcm,
+    layout="pointwise",
+    prepare=_integers_only("lcm_cpu"),
+    differentiable=False,
+    samples=integer_samples,
 )

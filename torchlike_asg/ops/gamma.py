@@ -12,8 +12,9 @@ from ..asg.node import Node, weak
 from ..errors import MissingGradientError
 from . import bessel
 from .activation import derivative
+from .elementwise import INPUT_, positive_samples, shape_rule, unary, unary_samples, unit_samples
 from .formula import floating_only
-from .pointwise import INPUT_, _rule, eq, exp, gt, log, mul, neg, positive_samples, sign, unary, unary_samples, unit_samples, where
+from .pointwise import eq, exp, gt, log, mul, neg, sign, where
 from .promotion import promoting
 
 _X = np.array([[-2.3, -0.7, 0.4], [1.1, 0.9, 2.6]])
@@ -26,7 +27,7 @@ def function(name: str, ref: Any, vjp: Any, saves: Any = INPUT_, samples: Any = 
     return Op(
         name,
         "special",
-        _rule,
+        shape_rule,
         ref,
         vjp=vjp,
         saves=saves if vjp else None,

@@ -8,8 +8,8 @@ import numpy as np
 
 from ..asg.declare import Array, Grads, Op, Sample, keep, keep_all, keep_shape
 from ..asg.node import Node
+from .elementwise import pointwise, reference
 from .formula import floating_only, from_formula
-from .pointwise import _reference, pointwise
 
 _X = np.array([[-2.3, -0.7, 0.4], [1.1, 0.3, 2.6]])
 _Y = np.array([[1.7, -1.2, 0.6], [-0.8, 2.2, 0.35]])
@@ -126,7 +126,7 @@ def _binary_target_slope(e: Any, g: Any, x: Any, y: Any) -> Any:
 def _ref_binary(x: Array, y: Array) -> Array:
     if ((x < 0) | (x > 1)).any():
         raise RuntimeError("all elements of input should be between 0 and 1")
-    return _reference(_binary, 2)(x, y)  # type: ignore[no-any-return]
+    return reference(_binary, 2)(x, y)  # type: ignore[no-any-return]
 
 
 binary_cross_entropy = elementwise(

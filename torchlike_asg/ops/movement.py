@@ -10,14 +10,10 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from .. import dtypes
 from ..asg.declare import REGISTRY, Array, Grads, Meta, Op, Sample, ViewRule
-from ..asg.geometry import Geometry, flat, gather, view_strides
+from ..asg.geometry import flat, gather
 from ..asg.node import Node, const
+from . import view_rules
 from .summation import total
-
-NOT_VIEWABLE = (
-    "view size is not compatible with input tensor's size and stride (at least one dimension spans across two contiguous subspaces). "
-    "Use .reshape(...) instead."
-)
 
 
 def _unview(n: Node, g: Node) -> Grads:
@@ -33,86 +29,20 @@ def _a(*shape: int) -> Array:
     return np.arange(1.0, math.prod(shape) + 1).reshape(shape)
 
 
-def _drop(t: tuple[int, ...], i: int) -> tuple[int, ...]:
-    return t[:i] + t[i + 1 :]
-
-
-# ---------------------------------------------------------------- geometry rules
-def _geo_view(g: Geometry, *shape: int) -> Geometry:
-    st = view_strides(g, shape)
-    if st is None:
-        raise RuntimeError(NOT_VIEWABLE)
-    return shape, st, g[2]
-
-
-def _geo_permute(g: Geometry, *p: int) -> Geometry:
-    return tuple(g[0][i] for i in p), tuple(g[1][i] for i in p), g[2]
-
-
-def _geo_select(g: Geometry, d: int, i: int) -> Geometry:
-    return _drop(g[0], d), _drop(g[1], d), g[2] + i * g[1][d]
-
-
-def _geo_slice(g: Geometry, d: int, lo: int, hi: int, step: int) -> Geometry:
-    k = max(0, -(-(hi - lo) // step))
-    return g[0][:d] + (k,) + g[0][d + 1 :], g[1][:d] + (g[1][d] * step,) + g[1][d + 1 :], g[2] + lo * g[1][d]
-
-
-def _geo_expand(g: Geometry, *shape: int) -> Geometry:
-    lead = len(shape) - len(g[0])
-    if lead < 0:
-        raise RuntimeError(
-            f"expand(torch.FloatTensor{{{list(g[0])}}}, size={list(shape)}): the number of sizes provided ({len(shape)}) must be greater or "  # noqa: E501
-            f"equal to the number of dimensions in the tensor ({len(g[0])})"
-        )
-    for i, (d, e) in enumerate(zip(g[0], shape[lead:], strict=True)):
-        if d != e and d != 1:
-            raise RuntimeError(
-                f"The expanded size of the tensor ({e}) must match the existing size ({d}) at non-singleton dimension {lead + i}.  "
-                f"Target sizes: {list(shape)}.  Tensor sizes: {list(g[0])}"
-            )
-    new = [0] * lead + [s if d == e else 0 for d, e, s in zip(g[0], shape[lead:], g[1], strict=True)]
-    for i in range(lead - 1, -1, -1):  # new leading dimensions of size 1 get the stride a contiguous one would have
-        new[i] = 0 if shape[i] != 1 else shape[i + 1] * new[i + 1] if i + 1 < len(shape) else 1
-    return shape, tuple(new), g[2]
-
-
-def _geo_diagonal(g: Geometry, k: int, a: int, b: int) -> Geometry:
-    n = max(min(g[0][a] - max(-k, 0), g[0][b] - max(k, 0)), 0)
-    rest = [i for i in range(len(g[0])) if i not in (a, b)]
-    shift = (k * g[1][b] if k >= 0 else -k * g[1][a]) if n else 0
-    return tuple(g[0][i] for i in rest) + (n,), tuple(g[1][i] for i in rest) + (g[1][a] + g[1][b],), g[2] + shift
-
-
-def _geo_unsqueeze(g: Geometry, d: int) -> Geometry:
-    st = g[0][d] * g[1][d] if d < len(g[0]) else 1
-    return g[0][:d] + (1,) + g[0][d:], g[1][:d] + (st,) + g[1][d:], g[2]
-
-
-def _geo_unfold(g: Geometry, d: int, n: int, k: int) -> Geometry:
-    if not g[0]:
-        return (n,), (1,), g[2]
-    return (
-        g[0][:d] + ((g[0][d] - n) // k + 1,) + g[0][d + 1 :] + (n,),
-        g[1][:d] + (g[1][d] * k,) + g[1][d + 1 :] + (g[1][d],),
-        g[2],
-    )
-
-
+# ---------------------------------------------------------------- views
 def _ref_unfold(x: Array, d: int, n: int, k: int) -> Array:
     if x.ndim == 0:
         return np.broadcast_to(x, (n,))
     return sliding_window_view(x, n, d)[(slice(None),) * d + (slice(None, None, k),)]
 
 
-# ---------------------------------------------------------------- views
 def _at(d: int, i: Any) -> tuple[Any, ...]:
     return (slice(None),) * d + (i,)
 
 
 view = view_op(
     "view",
-    _geo_view,
+    view_rules.view,
     lambda x, *s: np.reshape(x, s),
     ("size",),
     lambda: [Sample((_a(2, 6),), (3, 4)), Sample((_a(6),), (2, 1, 3)), Sample((_a(0, 3),), (3, 0))],
@@ -120,7 +50,7 @@ view = view_op(
 )
 permute = view_op(
     "permute",
-    _geo_permute,
+    view_rules.permute,
     lambda x, *p: np.transpose(x, p),
     ("dims",),
     lambda: [Sample((_a(2, 3, 4),), (2, 0, 1)), Sample((_a(2, 3),), (1, 0))],
@@ -128,21 +58,21 @@ permute = view_op(
 )
 select = view_op(
     "select",
-    _geo_select,
+    view_rules.select,
     lambda x, d, i: x[(*_at(d, i), ...)],
     ("dim", "index"),
     lambda: [Sample((_a(2, 3),), (1, 2)), Sample((_a(3),), (0, 0))],
 )
 slice_ = view_op(
     "slice",
-    _geo_slice,
+    view_rules.slice_,
     lambda x, d, lo, hi, step: x[_at(d, slice(lo, hi, step))],
     ("dim", "start", "end", "step"),
     lambda: [Sample((_a(2, 7),), (1, 1, 6, 2)), Sample((_a(4, 2),), (0, 1, 3, 1)), Sample((_a(4),), (0, 2, 2, 1))],
 )
 expand = view_op(
     "expand",
-    _geo_expand,
+    view_rules.expand,
     lambda x, *s: np.broadcast_to(x, s),
     ("size",),
     lambda: [Sample((_a(3, 1),), (2, 3, 4)), Sample((_a(1),), (5,))],
@@ -150,18 +80,18 @@ expand = view_op(
 )
 diagonal = view_op(
     "diagonal",
-    _geo_diagonal,
+    view_rules.diagonal,
     lambda x, k, a, b: (
         np.diagonal(x, k, a, b)
-        if _geo_diagonal((x.shape, (0,) * x.ndim, 0), k, a, b)[0][-1]
-        else np.zeros(_geo_diagonal((x.shape, (0,) * x.ndim, 0), k, a, b)[0], x.dtype)
+        if view_rules.diagonal((x.shape, (0,) * x.ndim, 0), k, a, b)[0][-1]
+        else np.zeros(view_rules.diagonal((x.shape, (0,) * x.ndim, 0), k, a, b)[0], x.dtype)
     ),
     ("offset", "dim1", "dim2"),
     lambda: [Sample((_a(3, 4),), (1, 0, 1)), Sample((_a(2, 3, 3),), (0, 1, 2)), Sample((_a(3, 4),), (-1, 0, 1))],
 )
 unsqueeze = view_op(
     "unsqueeze",
-    _geo_unsqueeze,
+    view_rules.unsqueeze,
     np.expand_dims,
     ("dim",),
     lambda: [Sample((_a(2, 3),), (1,)), Sample((_a(3),), (1,))],
@@ -169,14 +99,14 @@ unsqueeze = view_op(
 )
 squeeze = view_op(
     "squeeze",
-    lambda g, d: (_drop(g[0], d), _drop(g[1], d), g[2]),
+    view_rules.squeeze,
     np.squeeze,
     ("dim",),
     lambda: [Sample((_a(2, 1, 3),), (1,))],
     lambda n, g: (reshape(g, tuple(n.srcs[0].shape)),),
 )
 unfold = view_op(
-    "unfold", _geo_unfold, _ref_unfold, ("dim", "size", "step"), lambda: [Sample((_a(2, 7),), (1, 3, 2)), Sample((_a(5),), (0, 2, 1))]
+    "unfold", view_rules.unfold, _ref_unfold, ("dim", "size", "step"), lambda: [Sample((_a(2, 7),), (1, 3, 2)), Sample((_a(5),), (0, 2, 1))]
 )
 
 

@@ -15,7 +15,8 @@ from ..core import Tensor, nary
 from ..hosted import indices
 from ..register import FUNCTIONS, function
 from .indexing import index_select
-from .views import expand, reshape, split, wrap_dim
+from .parts import split
+from .views import expand, reshape, wrap_dim
 
 
 def _tensors(name: str, tensors: Any, empty: str, error: type[Exception] = RuntimeError) -> list[Tensor]:

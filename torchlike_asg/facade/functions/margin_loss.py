@@ -9,10 +9,10 @@ from ...ops import loss as ops
 from ..core import Tensor, binary
 from ..register import function
 from .activation import logsigmoid
-from .creation import arange
 from .pointwise import clamp_min, minimum, where
 from .reduction import numbered, reduced, reduction_of
 from .similarity import pairwise_distance
+from .spaced import arange
 
 
 # ---------------------------------------------------------------- with targets 1 and -1

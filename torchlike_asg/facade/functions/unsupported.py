@@ -6,6 +6,7 @@ from typing import Any, NoReturn
 
 from ...errors import Unsupported
 from ..core import Tensor
+from ..register import method
 
 _DENSE = "tensors are dense here: keep the indices and values in two tensors, or use a dense one with zeros"
 _QUANTISED = "there are no quantised tensors here"
@@ -29,3 +30,9 @@ def _absent(name: str, reason: str) -> Any:
 
 for _name, _reason in _REASONS.items():
     setattr(Tensor, _name, _absent(_name, _reason))
+
+
+@method()
+def share_memory_(self: Tensor) -> NoReturn:
+    """Not supported: tensors are not shared between processes."""
+    raise Unsupported("share_memory_() is not supported: pass NumPy arrays in multiprocessing.shared_memory between processes instead")

@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from ... import dtypes
-from ...asg.geometry import infer_size, is_contiguous, view_strides
+from ...asg.geometry import infer_size, view_strides
 from ...ops import movement
 from ..core import RESTRIDE, Tensor, _inherit, alias, face, family_of, node_of, unary, view
 from ..exposure import sync
@@ -260,61 +260,6 @@ def as_strided(input: Tensor, size: Any, stride: Any, storage_offset: int | None
 
 
 @function()
-def unbind(input: Tensor, dim: int = 0) -> tuple[Tensor, ...]:
-    """The slices along a dimension, as views."""
-    d = wrap_dim(dim, len(input.shape))
-    return tuple([view(movement.select, input, (d, i), "multi") for i in range(input.shape[d])])
-
-
-@function(method=False)
-def split(tensor: Tensor, split_size_or_sections: Any, dim: int = 0) -> tuple[Tensor, ...]:
-    """Views of consecutive parts: of one size, the last possibly smaller, or of the sizes in a list."""
-    if not tensor.shape:
-        raise RuntimeError("split expects at least a 1-dimensional tensor")
-    d = wrap_dim(dim, len(tensor.shape))
-    n = tensor.shape[d]
-    if isinstance(split_size_or_sections, int):
-        k = split_size_or_sections
-        if k < 0 or (k == 0 and n):
-            raise RuntimeError(
-                f"split expects split_size be non-negative, but got split_size={k}"
-                if k < 0
-                else f"split_size can only be 0 if dimension size is 0, but got dimension size of {n}"
-            )
-        bounds = [(i, min(i + k, n)) for i in range(0, n, k)] if n else [(0, 0)]
-    else:
-        parts = [int(p) for p in split_size_or_sections]
-        if sum(parts) != n:
-            raise RuntimeError(
-                f"split_with_sizes expects split_sizes to sum exactly to {n} (input tensor's size at dimension {d}), but got split_sizes={parts}"  # noqa: E501
-            )
-        ends = [sum(parts[: i + 1]) for i in range(len(parts))]
-        bounds = [(e - p, e) for p, e in zip(parts, ends, strict=True)]
-    return tuple([view(movement.slice_, tensor, (d, lo, hi, 1), "multi") for lo, hi in bounds])
-
-
-@method("split")
-def _split_method(self: Tensor, split_size: Any, dim: int = 0) -> tuple[Tensor, ...]:
-    return split(self, split_size, dim)  # type: ignore[no-any-return]
-
-
-@function()
-def split_with_sizes(input: Tensor, split_sizes: Any, dim: int = 0) -> tuple[Tensor, ...]:
-    """Views of consecutive parts of the given sizes."""
-    return split(input, list(split_sizes), dim)  # type: ignore[no-any-return]
-
-
-@function()
-def chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
-    """At most `chunks` views of equal size, the last possibly smaller."""
-    if chunks <= 0:
-        raise RuntimeError(f"chunk expects `chunks` to be greater than 0, got: {chunks}")
-    d = wrap_dim(dim, len(input.shape))
-    n = input.shape[d]
-    return split(input, -(-n // chunks), d) if n else tuple([view(movement.slice_, input, (d, 0, 0, 1), "multi") for _ in range(chunks)])  # type: ignore[no-any-return]
-
-
-@function()
 def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
     """The dimensions from `start_dim` to `end_dim` merged into one: a view where possible."""
     rank = len(input.shape)
@@ -343,71 +288,6 @@ def unflatten(input: Tensor, dim: int, sizes: Any) -> Tensor:
             f"unflatten: Provided sizes {list(sizes)} don't multiply up to the size of dim {d} ({s[d]}) in the input tensor"
         ) from None
     return view_(input, *s[:d], *parts, *s[d + 1 :])
-
-
-@function()
-def ravel(input: Tensor) -> Tensor:
-    """The elements as one dimension: a view where possible."""
-    return reshape(contiguous(input), -1)  # type: ignore[no-any-return]
-
-
-@function(method=False)
-def clone(input: Tensor, *, memory_format: Any = None) -> Tensor:
-    """A copy; gradients flow through."""
-    return unary(movement.clone, input)
-
-
-Tensor.clone = clone  # type: ignore[attr-defined]
-
-
-@method()
-def contiguous(self: Tensor, memory_format: Any = None) -> Tensor:
-    """This tensor if its elements lie in row-major order, else a copy that does."""
-    return self if is_contiguous(*_plain(self)[:2]) else unary(movement.contiguous, self)
-
-
-def _is_contiguous(self: Tensor, memory_format: Any = None) -> bool:
-    """Whether the elements lie in row-major order without gaps."""
-    return is_contiguous(*_plain(self)[:2])
-
-
-Tensor.is_contiguous = _is_contiguous  # type: ignore[attr-defined]
-
-
-@method()
-def stride(self: Tensor, dim: int | None = None) -> Any:
-    """Strides in elements, of all dimensions or of one."""
-    strides = self.geometry[1]
-    return strides if dim is None else strides[wrap_dim(dim, len(strides))]
-
-
-@method()
-def storage_offset(self: Tensor) -> int:
-    """Where in its storage the tensor starts, in elements."""
-    return self.geometry[2]
-
-
-@method()
-def size(self: Tensor, dim: int | None = None) -> Any:
-    """The shape, or the size of one dimension."""
-    shape = self.shape
-    return shape if dim is None else shape[wrap_dim(dim, len(shape))]
-
-
-@method("dim", "ndimension")
-def dim(self: Tensor) -> int:
-    """The number of dimensions."""
-    return len(self.shape)
-
-
-@function(method=False)
-def numel(input: Tensor) -> int:
-    """The number of elements."""
-    return input.shape.numel()
-
-
-Tensor.numel = Tensor.nelement = numel  # type: ignore[attr-defined]
-Tensor.ndim = property(dim)  # type: ignore[attr-defined]
 
 
 @method()

@@ -1,0 +1,144 @@
+"""Element types and devices: what a tensor is, and the same values as something else."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ... import dtypes
+from ...dtypes import dtype
+from ...ops import movement
+from ..core import Tensor, unary
+from ..register import method
+from .creation import device_of
+
+
+@method("element_size")
+def element_size(self: Tensor) -> int:
+    """Bytes of one element."""
+    return self.dtype.itemsize
+
+
+Tensor.itemsize = property(element_size)  # type: ignore[attr-defined]
+Tensor.nbytes = property(lambda self: self.shape.numel() * self.dtype.itemsize)  # type: ignore[attr-defined]
+
+
+Tensor.is_cpu = property(lambda self: self.device.type == "cpu")  # type: ignore[attr-defined]
+Tensor.is_cuda = Tensor.is_sparse = Tensor.is_quantized = Tensor.is_meta = Tensor.is_mps = property(lambda self: False)  # type: ignore[attr-defined]
+
+
+@method()
+def is_floating_point(self: Tensor) -> bool:
+    """Whether the type is a floating one."""
+    return self.dtype.is_floating_point
+
+
+@method()
+def is_complex(self: Tensor) -> bool:
+    """Whether the type is complex."""
+    return self.dtype.is_complex
+
+
+@method()
+def is_signed(self: Tensor) -> bool:
+    """Whether the type has negative values."""
+    return self.dtype.is_signed
+
+
+@method()
+def get_device(self: Tensor) -> int:
+    """The device index; -1 on the CPU."""
+    return -1 if self.device.type == "cpu" else self.device.index or 0
+
+
+@method()
+def to(
+    self: Tensor,
+    *args: Any,
+    dtype: Any = None,
+    device: Any = None,
+    non_blocking: bool = False,
+    copy: bool = False,
+    memory_format: Any = None,
+) -> Tensor:
+    """This tensor in another type or on another device: ``to(dtype)``, ``to(device)``, ``to(device, dtype)``, ``to(other)``."""
+    for a in args:
+        if isinstance(a, dtypes.dtype):
+            dtype = a
+        elif isinstance(a, Tensor):
+            dtype, device = a.dtype, a.device
+        elif isinstance(a, bool):
+            copy = copy or (a and args.index(a) == 2)
+        elif a is not None:
+            device = a
+    if device is not None:
+        device_of(device)
+    if dtype is not None and dtype is not self.dtype:
+        return unary(movement.cast, self, dtype)
+    return unary(movement.clone, self) if copy else self
+
+
+def _converter(name: str, d: dtype) -> None:
+    def convert(self: Tensor, memory_format: Any = None) -> Tensor:
+        return self if self.dtype is d else unary(movement.cast, self, d)
+
+    convert.__name__, convert.__doc__ = name, f"This tensor as {d.name}."
+    setattr(Tensor, name, convert)
+
+
+for _name, _d in (
+    ("float", dtypes.float32),
+    ("double", dtypes.float64),
+    ("half", dtypes.float16),
+    ("bfloat16", dtypes.bfloat16),
+    ("long", dtypes.int64),
+    ("int", dtypes.int32),
+    ("short", dtypes.int16),
+    ("char", dtypes.int8),
+    ("byte", dtypes.uint8),
+    ("bool", dtypes.bool_),
+    ("cfloat", dtypes.complex64),
+    ("cdouble", dtypes.complex128),
+):
+    _converter(_name, _d)
+
+
+@method()
+def type_as(self: Tensor, other: Tensor) -> Tensor:
+    """This tensor in the type of `other`."""
+    return to(self, other.dtype)
+
+
+@method()
+def cpu(self: Tensor, memory_format: Any = None) -> Tensor:
+    """This tensor on the CPU."""
+    return self
+
+
+@method()
+def cuda(self: Tensor, device: Any = None, non_blocking: bool = False, memory_format: Any = None) -> Tensor:
+    """Not available: there is no CUDA here."""
+    raise RuntimeError("torchlike_asg is not compiled with CUDA enabled: use .to('cpu') (or 'wgpu' for a GPU through wgpu)")
+
+
+_LEGACY = {
+    "FloatTensor": dtypes.float32,
+    "DoubleTensor": dtypes.float64,
+    "HalfTensor": dtypes.float16,
+    "BFloat16Tensor": dtypes.bfloat16,
+    "LongTensor": dtypes.int64,
+    "IntTensor": dtypes.int32,
+    "ShortTensor": dtypes.int16,
+    "CharTensor": dtypes.int8,
+    "ByteTensor": dtypes.uint8,
+    "BoolTensor": dtypes.bool_,
+}
+
+
+@method("type")
+def type_(self: Tensor, dtype: Any = None, non_blocking: bool = False) -> Any:
+    """The legacy type name, or this tensor converted to a type given as dtype, name or legacy class."""
+    if dtype is None:
+        return next(f"torch.{n}" for n, d in _LEGACY.items() if d is self.dtype)
+    if isinstance(dtype, str):
+        dtype = _LEGACY[dtype.rpartition(".")[2]]
+    return to(self, getattr(dtype, "dtype", dtype))

@@ -1,0 +1,106 @@
+"""A tensor's part in differentiation: requires_grad, grad, backward, hooks, what it is a view of."""
+
+from __future__ import annotations
+
+from typing import Any
+from weakref import ref
+
+from ...asg.trace import current
+from ..backward import backward as _backward
+from ..core import Tensor, alias, face, family_of, node_of
+from ..hooks import add_hook, add_post_hook
+from ..leaves import require_grad
+from ..register import method
+from ..resize import set_data
+
+
+@method()
+def backward(self: Tensor, gradient: Any = None, retain_graph: bool | None = None, create_graph: bool = False, inputs: Any = None) -> None:
+    """Accumulate the gradient of this tensor into its leaves' `.grad`."""
+    _backward([self], [gradient], retain_graph, create_graph, [inputs] if isinstance(inputs, Tensor) else inputs)
+
+
+@method()
+def requires_grad_(self: Tensor, requires_grad: bool = True) -> Tensor:
+    """Make this leaf want a gradient (or no longer)."""
+    return require_grad(self, requires_grad)
+
+
+def _get_grad(self: Tensor) -> Any:
+    f = self._f
+    return None if f is None else f.grad if self._kind is None else self.__dict__.get("_grad")
+
+
+def _set_grad(self: Tensor, g: Any) -> None:
+    if g is not None:
+        if not isinstance(g, Tensor):
+            raise TypeError(f"assigned grad expected to be a Tensor or None but got grad of type {type(g).__name__}")
+        if g is self:
+            raise RuntimeError("can't assign Variable as its own grad")
+        if tuple(g.shape) != tuple(self.shape):
+            raise RuntimeError(f"assigned grad has data of a different size ({list(g.shape)}, expected {list(self.shape)})")
+        if g.dtype is not self.dtype:
+            raise RuntimeError(f"assigned grad has data of a different type ({g.dtype}, expected {self.dtype})")
+    elif self._f is None:
+        return
+    if self._kind is None:
+        family_of(self).grad = g
+    else:  # a view, whose base has a gradient of its own
+        self.__dict__["_grad"] = g
+
+
+Tensor.grad = property(_get_grad, _set_grad, lambda self: _set_grad(self, None), "The accumulated gradient of a leaf, or None.")  # type: ignore[attr-defined]
+Tensor.data = property(
+    lambda self: _data(self), lambda self, source: set_data(self, source), doc="The same memory without history or version counting."
+)  # type: ignore[attr-defined]
+
+
+def _data(t: Tensor) -> Tensor:
+    return alias(t, share_counter=False)
+
+
+@method()
+def retain_grad(self: Tensor) -> None:
+    """Keep this non-leaf tensor's gradient in `.grad`, too."""
+    if not self.requires_grad:
+        raise RuntimeError("can't retain_grad on Tensor that has requires_grad=False")
+    if self.is_leaf:
+        return
+    n = node_of(self)
+    family_of(self)
+    current().retained[n] = ref(self)
+
+
+def _retains_grad(t: Tensor) -> bool:
+    return t._n is not None and isinstance(current().retained.get(t._n), ref)
+
+
+Tensor.retains_grad = property(_retains_grad, doc="Whether a non-leaf tensor keeps its gradient, see `retain_grad`.")  # type: ignore[attr-defined]
+
+
+@method()
+def register_hook(self: Tensor, hook: Any) -> Any:
+    """Call ``hook(grad)`` whenever this tensor's gradient is computed; what it returns (if anything) replaces the gradient."""
+    return add_hook(self, hook)
+
+
+@method()
+def register_post_accumulate_grad_hook(self: Tensor, hook: Any) -> Any:
+    """Call ``hook(tensor)`` after a gradient was accumulated into this leaf."""
+    return add_post_hook(self, hook)
+
+
+Tensor._version = property(lambda self: self._f.counter.version if self._f is not None else 0)  # type: ignore[attr-defined]
+Tensor._base = property(lambda self: _base_of(self))  # type: ignore[attr-defined]
+
+
+def _base_of(t: Tensor) -> Tensor | None:
+    if t._f is None or t._kind is None:
+        return None
+    found = next((b for r in t._f.faces if (b := r()) is not None and b._kind is None), None)
+    return found if found is not None else face(t._f, None, 0, None, t._f.cell.geometry)  # type: ignore[no-any-return]
+
+
+@method()
+def _is_view(self: Tensor) -> bool:
+    return self._f is not None and self._kind is not None

@@ -1,0 +1,65 @@
+"""A tensor cut into parts along a dimension, as views: unbind, split, chunk."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ...ops import movement
+from ..core import Tensor, view
+from ..register import function, method
+from .views import wrap_dim
+
+
+@function()
+def unbind(input: Tensor, dim: int = 0) -> tuple[Tensor, ...]:
+    """The slices along a dimension, as views."""
+    d = wrap_dim(dim, len(input.shape))
+    return tuple([view(movement.select, input, (d, i), "multi") for i in range(input.shape[d])])
+
+
+@function(method=False)
+def split(tensor: Tensor, split_size_or_sections: Any, dim: int = 0) -> tuple[Tensor, ...]:
+    """Views of consecutive parts: of one size, the last possibly smaller, or of the sizes in a list."""
+    if not tensor.shape:
+        raise RuntimeError("split expects at least a 1-dimensional tensor")
+    d = wrap_dim(dim, len(tensor.shape))
+    n = tensor.shape[d]
+    if isinstance(split_size_or_sections, int):
+        k = split_size_or_sections
+        if k < 0 or (k == 0 and n):
+            raise RuntimeError(
+                f"split expects split_size be non-negative, but got split_size={k}"
+                if k < 0
+                else f"split_size can only be 0 if dimension size is 0, but got dimension size of {n}"
+            )
+        bounds = [(i, min(i + k, n)) for i in range(0, n, k)] if n else [(0, 0)]
+    else:
+        parts = [int(p) for p in split_size_or_sections]
+        if sum(parts) != n:
+            raise RuntimeError(
+                f"split_with_sizes expects split_sizes to sum exactly to {n} (input tensor's size at dimension {d}), but got split_sizes={parts}"  # noqa: E501
+            )
+        ends = [sum(parts[: i + 1]) for i in range(len(parts))]
+        bounds = [(e - p, e) for p, e in zip(parts, ends, strict=True)]
+    return tuple([view(movement.slice_, tensor, (d, lo, hi, 1), "multi") for lo, hi in bounds])
+
+
+@method("split")
+def _split_method(self: Tensor, split_size: Any, dim: int = 0) -> tuple[Tensor, ...]:
+    return split(self, split_size, dim)  # type: ignore[no-any-return]
+
+
+@function()
+def split_with_sizes(input: Tensor, split_sizes: Any, dim: int = 0) -> tuple[Tensor, ...]:
+    """Views of consecutive parts of the given sizes."""
+    return split(input, list(split_sizes), dim)  # type: ignore[no-any-return]
+
+
+@function()
+def chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
+    """At most `chunks` views of equal size, the last possibly smaller."""
+    if chunks <= 0:
+        raise RuntimeError(f"chunk expects `chunks` to be greater than 0, got: {chunks}")
+    d = wrap_dim(dim, len(input.shape))
+    n = input.shape[d]
+    return split(input, -(-n // chunks), d) if n else tuple([view(movement.slice_, input, (d, 0, 0, 1), "multi") for _ in range(chunks)])  # type: ignore[no-any-return]

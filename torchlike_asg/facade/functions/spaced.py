@@ -1,0 +1,122 @@
+"""Evenly spaced numbers: arange, range, linspace, logspace."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from ... import dtypes
+from ...asg.node import const
+from ...dtypes import dtype
+from ...ops import movement
+from ..core import Tensor, wrap
+from ..register import function
+from .creation import device_of, finish, from_array
+
+
+def _number(v: Any) -> Any:
+    return v.item() if isinstance(v, (Tensor, np.generic)) else v
+
+
+@function(method=False)
+def arange(
+    *args: Any,
+    out: Tensor | None = None,
+    dtype: dtype | None = None,
+    layout: Any = None,
+    device: Any = None,
+    pin_memory: bool = False,
+    requires_grad: bool = False,
+    start: Any = None,
+    end: Any = None,
+    step: Any = None,
+) -> Tensor:
+    """Values from `start` (default 0) up to but not including `end`, `step` apart: ``arange(end)``, ``arange(start, end[, step])``."""
+    if end is not None:
+        args = ((start if start is not None else args[0]) if args or start is not None else 0, end, *((step,) if step is not None else ()))
+    elif step is not None:
+        args = (*args, step)
+    values = [_number(a) for a in args]
+    first, last, by = (0, values[0], 1) if len(values) == 1 else (values[0], values[1], values[2] if len(values) > 2 else 1)
+    if by == 0:
+        raise RuntimeError("step must be nonzero")
+    if (by > 0 and first > last) or (by < 0 and first < last):
+        raise RuntimeError("upper bound and lower bound inconsistent with step sign")
+    integral = all(isinstance(v, int) for v in (first, last, by))
+    d = (dtypes.int64 if integral else dtypes.get_default_dtype()) if dtype is None else dtype
+    if d.category < dtypes.FLOAT:
+        first, last, by = (int(v) if d is not dtypes.bool_ else v for v in (first, last, by))
+    count = -(-(last - first) // by) if integral or d.category < dtypes.FLOAT else math.ceil((last - first) / by)
+    work = dtypes.int64 if d.category == dtypes.INTEGER else dtypes.float64 if d.is_floating_point else d
+    return finish(wrap(movement.arange(const(first, work), const(by, work), int(count), d)), requires_grad)  # type: ignore[no-any-return]
+
+
+@function(method=False)
+def range(
+    start: Any = 0,
+    end: Any = None,
+    step: Any = 1,
+    *,
+    dtype: dtype | None = None,
+    device: Any = None,
+    requires_grad: bool = False,
+    out: Tensor | None = None,
+) -> Tensor:
+    """Like `arange`, but including `end` (deprecated in PyTorch as well)."""
+    first, last = (0, start) if end is None else (start, end)
+    d = dtypes.get_default_dtype() if dtype is None else dtype
+    count = math.floor((last - first) / step) + 1
+    return finish(wrap(movement.arange(const(first, dtypes.float64), const(step, dtypes.float64), count, d)), requires_grad)  # type: ignore[no-any-return]
+
+
+@function(method=False)
+def linspace(
+    start: Any,
+    end: Any,
+    steps: int,
+    *,
+    out: Tensor | None = None,
+    dtype: dtype | None = None,
+    layout: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+    pin_memory: bool = False,
+) -> Tensor:
+    """`steps` values evenly spaced from `start` to `end`, both included; the second half is counted back from `end`."""
+    d = dtypes.get_default_dtype() if dtype is None else dtype
+    if steps < 0:
+        raise RuntimeError("number of steps must be non-negative")
+    return finish(from_array(_spaced(_number(start), _number(end), steps, d), d, device_of(device)), requires_grad)  # type: ignore[no-any-return]
+
+
+def _spaced(first: float, last: float, steps: int, d: dtype) -> np.ndarray[Any, Any]:
+    work = np.float64 if d.category < dtypes.FLOAT or d is dtypes.float64 else np.float32
+    lo, hi = work(first), work(last)
+    if steps == 1:
+        return np.array([lo], work)
+    by = (hi - lo) / work(max(steps - 1, 1))
+    i = np.arange(steps)
+    out = np.where(i < steps // 2, lo + by * i.astype(work), hi - by * (steps - 1 - i).astype(work)).astype(work)
+    return np.trunc(out) if d.category < dtypes.FLOAT else out
+
+
+@function(method=False)
+def logspace(
+    start: Any,
+    end: Any,
+    steps: int,
+    base: float = 10.0,
+    *,
+    out: Tensor | None = None,
+    dtype: dtype | None = None,
+    layout: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+    pin_memory: bool = False,
+) -> Tensor:
+    """`steps` values whose logarithms to `base` are evenly spaced from `start` to `end`."""
+    d = dtypes.get_default_dtype() if dtype is None else dtype
+    a = np.power(np.float64(base), _spaced(_number(start), _number(end), steps, dtypes.float64))
+    return finish(from_array(a, d, device_of(device)), requires_grad)  # type: ignore[no-any-return]
