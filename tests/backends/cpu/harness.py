@@ -17,7 +17,7 @@ def run(lowering: Lowering, arrays: dict[int, np.ndarray], threads: int = 1) -> 
     """Compile the calls and run them in order; whether a kernel reported an error (`Kernel.fail`).
 
     `arrays` gives the memory of the slots that are not temporaries: an operand's offsets count from its first element. Temporaries and
-    scratch begin as NaNs (bytes 0xff), so that reading what was never written shows. With ``threads > 1`` the units of each call are done in
+    scratch begin as NaNs (bytes 0xff), so that reading what was never written shows. With ``threads > 1`` a call's units are done in
     that many pieces, the last piece first: the result must not depend on it.
     """
     calls = lowering.calls
