@@ -139,6 +139,9 @@ class LibraryNode:
     ``epilogue``  a pointwise kernel over the result, seen as a matrix of (all dimensions but the last, the last): its source, with the
                   signature `EPILOGUE`, and its argument block. It reads the result from memory, so the generator calls it on each
                   piece of the result after that piece was written, while it is in the cache
+    ``siblings``  for an operation in `SELECTORS`: the nodes with equal operands and attributes but for the selecting one, computed with
+                  this one; pairs (their selecting attribute, where their result lies). The planner may group nodes so or not; a grouped
+                  node runs where the first of them stands, and its epilogue, if any, is None
     """
 
     op: str
@@ -149,6 +152,12 @@ class LibraryNode:
     #: slots that the epilogue reads and writes (besides the result)
     epilogue_reads: tuple[int, ...] = ()
     epilogue_writes: tuple[int, ...] = ()
+    siblings: tuple[tuple[Any, View], ...] = ()
+
+    @property
+    def results(self) -> dict[Any, View]:
+        """Where each part of the result of an operation in `SELECTORS` lies, by its selecting attribute."""
+        return {self.attrs[SELECTORS[self.op]]: self.result, **dict(self.siblings)}
 
 
 class Lowering:
@@ -177,9 +186,12 @@ class Lowering:
 LIBRARY: dict[str, Callable[[Lowering, LibraryNode], bool]] = {}
 #: names of the operations whose generators honour `LibraryNode.epilogue`
 EPILOGUES: set[str] = set()
+#: operations that give one part of a larger result, all parts of which cost little more than one (the gradients for each operand):
+#: name -> position of the attribute that selects the part. Their generators honour `LibraryNode.siblings`
+SELECTORS: dict[str, int] = {}
 
 
-def library(*names: str, epilogue: bool = False) -> Callable[[Any], Any]:
+def library(*names: str, epilogue: bool = False, selector: int | None = None) -> Callable[[Any], Any]:
     """Register a generator for operations."""
 
     def register(fn: Any) -> Any:
@@ -187,6 +199,8 @@ def library(*names: str, epilogue: bool = False) -> Callable[[Any], Any]:
             LIBRARY[name] = fn
             if epilogue:
                 EPILOGUES.add(name)
+            if selector is not None:
+                SELECTORS[name] = selector
         return fn
 
     return register
