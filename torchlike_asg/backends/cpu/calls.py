@@ -124,7 +124,11 @@ class Kernel:
 
     def word(self, k: int, type_: str = "i64") -> Value:
         """A word after the operands: an i64, a ptr (of a function or a block), or a double."""
-        return self.f.load(type_, self.f.gep(self.args, 2 * self._operands + k, "i64"), 8)
+        return self.f.load(type_, self.word_address(k), 8)
+
+    def word_address(self, k: int) -> Value:
+        """Where that word lies: for tables of words that are indexed at run time."""
+        return self.f.gep(self.args, 2 * self._operands + k, "i64")
 
     def fail(self) -> None:
         """Tell the runtime that the data are not acceptable (an index out of range): it stops, and the reference raises the right error."""
