@@ -1,8 +1,14 @@
+import atexit
 import os
+import shutil
+import tempfile
 
 import pytest
 
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+if "TORCHLIKE_ASG_CACHE" not in os.environ:  # compiled code is shared by the processes of one run of the tests, and only by them
+    os.environ["TORCHLIKE_ASG_CACHE"] = tempfile.mkdtemp(prefix="torchlike_asg_cache_")
+    atexit.register(shutil.rmtree, os.environ["TORCHLIKE_ASG_CACHE"], ignore_errors=True)
 
 
 @pytest.fixture(autouse=True)

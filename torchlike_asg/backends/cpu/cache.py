@@ -1,32 +1,235 @@
-"""Compiled code by source: everything in this process is compiled once."""
+"""Compiled code by source: in memory for this process, on disk for the next.
+
+On disk an *entry* is one object file with the functions that were compiled together. Its name is a digest of their symbols, so that a
+script that ran before finds all it needs for a plan in one file; other combinations find the entries that hold their symbols by the
+entries' headers. Entries lie in a folder named by a digest of everything else that determines the code: the generators' own source, the
+version of LLVM, the processor. The folder is the platform's place for caches; ``TORCHLIKE_ASG_CACHE=path`` moves it and
+``TORCHLIKE_ASG_CACHE=off`` (or 0) does without. Whatever goes wrong with files costs only the time to compile.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import functools
+import hashlib
+import json
+import os
+import sys
+import threading
 import time
 from collections.abc import Iterable
+from pathlib import Path
 
 from ... import events
-from . import jit
+from . import isa, jit
 from .calls import Source
 from .emit import Module
 
+FORMAT = b"torchlike_asg object 1\n"
+#: bytes that the cache may take on disk; entries used longest ago go first
+LIMIT = 512 << 20
+#: bytes written by this process between two looks at the size of the cache
+CHECK_EVERY = 32 << 20
+_DIGEST = 16
+
 #: symbol -> address of every function compiled or loaded by this process
 _loaded: dict[str, int] = {}
+#: folder -> names of entries read so far, and symbol -> path of the entry that holds it
+_known: dict[Path, tuple[set[str], dict[str, Path]]] = {}
+_written = CHECK_EVERY  # so that a process's first entry looks at the size
+_lock = threading.RLock()
+if hasattr(os, "register_at_fork"):  # a forked child must not inherit the lock from a thread it does not have
+    os.register_at_fork(before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_lock.release)
 
 
 def compile_sources(sources: Iterable[Source]) -> dict[str, int]:
-    """The addresses of the sources' entry points by symbol."""
+    """The addresses of the sources' entry points by symbol: from memory, from disk, or compiled now, all in one module."""
     wanted = {s.symbol: s for s in sources}
-    missing = {name: s for name, s in wanted.items() if name not in _loaded}
-    if missing:
-        start = time.perf_counter()
-        objects = []
-        for name, source in missing.items():
-            module = Module()
-            source.write(module, name)
-            objects.append(jit.compile_object(module.text()))
-        _loaded.update(jit.load_objects(objects, missing))
-        if events.wanted(events.KernelCompiled):
-            for name in missing:
-                events.publish(events.KernelCompiled(name, (time.perf_counter() - start) / len(missing)))
+    if any(name not in _loaded for name in wanted):
+        with _lock:
+            _complete({name: s for name, s in wanted.items() if name not in _loaded})
     return {name: _loaded[name] for name in wanted}
+
+
+def _complete(missing: dict[str, Source]) -> None:
+    folder = entries_folder()
+    found = _read(folder, set(missing)) if folder is not None else {}
+    try:
+        if found:
+            _loaded.update(jit.load_objects([code for code, _ in found.values()], [n for _, names in found.values() for n in names]))
+    except RuntimeError:  # intact, yet the linker does not take it
+        for path in found:
+            _remove(path)
+    rest = {name: s for name, s in missing.items() if name not in _loaded}
+    if not rest:
+        return
+    start = time.perf_counter()
+    data = jit.compile_object(*[_text(name, s) for name, s in rest.items()])
+    _loaded.update(jit.load_objects([data], rest))
+    if events.wanted(events.KernelCompiled):
+        seconds = (time.perf_counter() - start) / len(rest)
+        for name in rest:
+            events.publish(events.KernelCompiled(name, seconds))
+    if folder is not None:
+        _write(folder, sorted(rest), data)
+
+
+def _text(name: str, source: Source) -> str:
+    module = Module()
+    source.write(module, name)
+    return module.text()
+
+
+# -------------------------------------------------------------------- the folder
+def root_folder() -> Path | None:
+    """Where the cache lies; None if it is switched off."""
+    chosen = os.environ.get("TORCHLIKE_ASG_CACHE", "")
+    if chosen.lower() in ("0", "off"):
+        return None
+    if chosen:
+        return Path(chosen).expanduser()
+    if sys.platform == "darwin":
+        base = "~/Library/Caches"
+    elif sys.platform == "win32":
+        base = os.environ.get("LOCALAPPDATA") or "~/AppData/Local"
+    else:
+        base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    return Path(base).expanduser() / "torchlike_asg"
+
+
+def entries_folder() -> Path | None:
+    """The folder of the entries that this version of the package on this processor can use; None without a cache."""
+    try:
+        root = root_folder()
+        return None if root is None else root / _fingerprint()
+    except (OSError, RuntimeError):  # the package's source is not in files; there is no home folder
+        return None
+
+
+@functools.cache
+def _fingerprint() -> str:
+    """A digest of what determines the code besides a source's key."""
+    import llvmlite
+    import llvmlite.binding as llvm
+
+    host = isa.host()
+    h = hashlib.blake2b(digest_size=12)
+    h.update(repr((FORMAT, llvmlite.__version__, llvm.llvm_version_info, sys.platform, host.cpu, host.features, jit.PASSES)).encode())
+    package = Path(__file__).parents[2]
+    generators = [
+        *package.glob("backends/cpu/**/*.py"),
+        *package.glob("ops/*.py"),
+        package / "compiler" / "kernel.py",
+        package / "dtypes.py",
+    ]
+    for path in sorted(generators):
+        h.update(path.name.encode() + path.read_bytes())
+    return h.hexdigest()
+
+
+# -------------------------------------------------------------------- entries
+def _entry(folder: Path, symbols: Iterable[str]) -> Path:
+    return folder / (hashlib.blake2b("\n".join(symbols).encode(), digest_size=_DIGEST).hexdigest() + ".o")
+
+
+def _checksum(path: Path, payload: bytes) -> bytes:
+    """Also of the entry's name and folder: an entry is good only where it was written."""
+    return hashlib.blake2b(payload, digest_size=_DIGEST, key=f"{path.parent.name}/{path.stem}".encode()).digest()
+
+
+def _read(folder: Path, symbols: set[str]) -> dict[Path, tuple[bytes, list[str]]]:
+    """Entries that hold some of the symbols: path -> (object, those symbols)."""
+    exact = _entry(folder, sorted(symbols))
+    found = {}
+    if (entry := _load(exact)) is not None:
+        return {exact: (entry[1], sorted(symbols))}
+    groups: dict[Path, list[str]] = {}
+    holders = _holders(folder)
+    for name in sorted(symbols & set(holders)):
+        groups.setdefault(holders[name], []).append(name)
+    for path, names in groups.items():
+        if (entry := _load(path)) is not None and set(names) <= set(entry[0]):
+            found[path] = entry[1], names
+    return found
+
+
+def _load(path: Path) -> tuple[list[str], bytes] | None:
+    """The symbols and the object of an entry; None, and the entry is removed, if it is not intact."""
+    try:
+        data = path.read_bytes()
+        if time.time() - path.stat().st_mtime > 3600:
+            os.utime(path)  # the time of the last use, to the hour
+    except OSError:
+        return None
+    at = len(FORMAT)
+    payload = data[at + _DIGEST :]
+    if data[:at] != FORMAT or data[at : at + _DIGEST] != _checksum(path, payload):
+        _remove(path)
+        return None
+    header, _, code = payload.partition(b"\n")
+    return json.loads(header), code
+
+
+def _holders(folder: Path) -> dict[str, Path]:
+    """Symbol -> the entry that holds it, by the headers of all entries; their content is checked when they are loaded."""
+    seen, holders = _known.setdefault(folder, (set(), {}))
+    try:
+        names = [n for n in os.listdir(folder) if n.endswith(".o") and n not in seen]
+    except OSError:
+        return holders
+    for name in names:
+        seen.add(name)
+        try:
+            with open(folder / name, "rb") as f:
+                f.seek(len(FORMAT) + _DIGEST)
+                holders.update(dict.fromkeys(json.loads(f.readline()), folder / name))
+        except (OSError, ValueError, TypeError):
+            continue
+    return holders
+
+
+def _write(folder: Path, symbols: list[str], code: bytes) -> None:
+    global _written
+    path = _entry(folder, symbols)
+    payload = json.dumps(symbols).encode() + b"\n" + code
+    temporary = path.with_suffix(f".{os.getpid()}.{threading.get_ident()}.tmp")
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        temporary.write_bytes(FORMAT + _checksum(path, payload) + payload)
+        os.replace(temporary, path)
+    except OSError:
+        _remove(temporary)
+        return
+    _written += len(payload)
+    if _written >= CHECK_EVERY:
+        _written = 0
+        shrink(folder.parent)
+
+
+def _remove(path: Path) -> None:
+    with contextlib.suppress(OSError):
+        path.unlink()
+
+
+def shrink(root: Path) -> None:
+    """If the cache takes more than `LIMIT`, remove the entries used longest ago, of whatever version, until it takes three quarters of it.
+    Also remove what writers that died left behind."""
+    files = []
+    for path in root.glob("*/*"):
+        with contextlib.suppress(OSError):
+            at = path.stat()
+            if path.suffix == ".tmp" and time.time() - at.st_mtime > 3600:
+                _remove(path)
+            elif path.suffix == ".o":
+                files.append((at.st_mtime, at.st_size, path))
+    total = sum(size for _, size, _ in files)
+    if total <= LIMIT:
+        return
+    for _, size, path in sorted(files):
+        _remove(path)
+        total -= size
+        if total <= LIMIT * 3 // 4:
+            break
+    for folder in root.glob("*/"):
+        with contextlib.suppress(OSError):
+            folder.rmdir()  # only what is empty

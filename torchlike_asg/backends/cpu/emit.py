@@ -53,7 +53,7 @@ def literal(value: Any, type_: str) -> str:
         text = str(int(value))
     if type_[0] != "<":
         return text
-    return "<" + ", ".join([f"{e} {text}"] * lanes(type_)) + ">"
+    return f"splat ({e} {text})"
 
 
 def _to_float32(value: float) -> float:

