@@ -11,7 +11,6 @@ from functools import cmp_to_key
 from typing import Any
 
 import numpy as np
-from numpy.lib.stride_tricks import as_strided
 
 Shape = tuple[int, ...]
 Geometry = tuple[Shape, Shape, int]  # sizes, strides, storage offset
@@ -187,11 +186,12 @@ def span(geometry: Geometry) -> int:
 
 # ---------------------------------------------------------------- NumPy arrays <-> storage
 def gather(buffer: np.ndarray[Any, Any], geometry: Geometry) -> np.ndarray[Any, Any]:
-    """The region of a flat buffer that a geometry shows, as a NumPy view of that shape."""
+    """The region of a flat contiguous buffer that a geometry shows, as a NumPy view of that shape."""
     shape, strides, offset = geometry
     if 0 in shape:
         return np.empty(shape, buffer.dtype)
-    return as_strided(buffer[offset:], shape, [s * buffer.itemsize for s in strides])
+    size = buffer.itemsize
+    return np.ndarray(shape, buffer.dtype, buffer, offset * size, [s * size for s in strides])
 
 
 def storage_order(shape: Shape, strides: Shape) -> list[int]:

@@ -37,7 +37,7 @@ class Trace:
     ``contexts``  node of a custom Function's result -> what its forward left for backward
     ``orphans``   permanent leaf -> storage whose tensors died, while results that read it are pending
     ``twinned``   node -> how many of its twins are in use
-    ``updates``   (storages, their leaves, their new nodes) of an optimizer step, taken over by the closing flush that ends it
+    ``updates``   (storages, their leaves, their new nodes, pairs of these) of an optimizer step, taken over by the flush that ends it
     ``alive``     weak references to the results whose history kept the trace open at its last read
     ``plan``      the plan run last in this open trace: plans form a chain, so what is known needs no key of its own
     """
@@ -156,5 +156,6 @@ def by_index(index: int) -> Trace | None:
     return _traces.get(index)
 
 
-#: Set by the compiler: run(trace, outputs) puts the values of the output nodes into trace.known.
-execute: Callable[[Trace, tuple[Node, ...]], None]
+#: Set by the compiler: run(trace, outputs, donated) puts the values of the output nodes into trace.known. `donated`: pairs
+#: (output, permanent leaf whose storage it is the next content of, and whose old content nobody will ask for).
+execute: Callable[[Trace, tuple[Node, ...], tuple[tuple[Node, Node], ...]], None]

@@ -85,7 +85,12 @@ class Program(Protocol):
 
 
 class Executable(Protocol):
-    """A linked schedule. `run` allocates nothing and computes no keys; results are read through `outputs()`."""
+    """A linked schedule. `run` allocates nothing and computes no keys; results are read through `outputs()` and are the caller's.
+
+    With a true class attribute ``donates``, `run` is also called with ``donated``, pairs (position among the outputs, index of input): the
+    output may be written into that input's memory, if it has the same shape and type and nobody else refers to it. The tuple is the same
+    object in every run. An input that owns its memory and belongs to a storage alone has two references, the storage's and the list's.
+    """
 
     def run(self, inputs: Sequence[Any]) -> None: ...
 

@@ -7,6 +7,7 @@ shared between plans of equal structure.
 
 from __future__ import annotations
 
+import itertools
 import os
 import threading
 import time
@@ -30,14 +31,25 @@ if hasattr(os, "register_at_fork"):  # a forked child must not inherit the lock 
     os.register_at_fork(before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_lock.release)
 
 
+#: pairs (output node, permanent leaf): the output is the next content of the leaf's storage, and nobody will read the old one
+Donated = tuple[tuple[Node, Node], ...]
+_ticks = itertools.count()
+
+
 class Plan:
     """How to compute some nodes of a trace.
 
     ``cuts``     nodes it takes as computed;  ``order`` the nodes it computes, as recorded
     ``outputs``  the nodes whose values it gives: those asked for, then those kept for later plans of the trace
+    ``donated``  pairs (position among the executable's outputs, index of argument): that output may be written into that argument's memory,
+                 if the executable can do so and finds that nobody else refers to it; ``offered`` is the same in nodes
+    ``retired``  no longer among the plans to be found;  ``used`` when it ran last, in ticks of all plans
     """
 
-    __slots__ = ("__weakref__", "arguments", "cuts", "executable", "nodes", "order", "outputs", "places", "runs")
+    __slots__ = (
+        "__weakref__", "arguments", "cuts", "donated", "executable", "inputs", "leaves", "nodes", "offered", "order", "outputs", "owners",
+        "places", "retired", "runs", "used",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -47,19 +59,47 @@ class Plan:
         cuts: tuple[Node, ...],
         executable: Any,
         places: tuple[int, ...],
+        donated: tuple[tuple[int, int], ...] = (),
+        offered: Donated = (),
     ) -> None:
         self.outputs, self.arguments, self.cuts, self.executable, self.places = outputs, arguments, cuts, executable, places
+        self.donated, self.offered = donated if getattr(executable, "donates", False) else (), offered
         self.order = frozenset(n for n in order if n.op not in _LEAVES)
-        self.nodes, self.runs = len(order), 0
+        self.nodes, self.runs, self.used, self.retired = len(order), 0, next(_ticks), False
+        # how the arguments are found in a trace of which nothing is known yet: (cuts,) data, storages of leaves, in this order
+        rest = arguments[len(cuts) :]
+        self.inputs = tuple([n for n in rest if n.op is INPUT])
+        self.owners = tuple([n.owner for n in rest if n.op is VAR])
+        self.leaves = frozenset(rest)
 
-    def run(self, tr: Trace) -> None:
-        """Compute, and put the values into ``tr.known``."""
+    def bind(self, tr: Trace) -> list[Any]:
+        """The arrays to run on."""
         known = tr.known
-        arguments = [known[n] if n in known else leaf_value(n, tr) for n in self.arguments]
+        if not known or known.keys().isdisjoint(self.leaves):
+            try:
+                bound = tr.bound
+                arguments: list[Any] = [known[n] for n in self.cuts]
+                arguments += [bound[n] for n in self.inputs]
+                arguments += leaf_arrays(self.owners)
+                return arguments
+            except (KeyError, AttributeError, TypeError):
+                pass  # a leaf of another thread, a storage that died, or one that keeps its content in another form
+        return [known[n] if n in known else leaf_value(n, tr) for n in self.arguments]
+
+    def run(self, tr: Trace, donated: Donated = ()) -> None:
+        """Compute, and put the values into ``tr.known``. `donated`: leaves whose memory may be given up, see the class.
+
+        While the executable runs, the memory of a leaf is referenced by its storage (`Cell.array`) and by the list of arguments alone,
+        unless somebody captured the value: two references, and a third in the argument of ``sys.getrefcount``.
+        """
         start = time.perf_counter() if events.listeners else 0.0
         with _lock:
-            self.executable.run(arguments)
+            if donated and (donated is self.offered or donated == self.offered):
+                self.executable.run(self.bind(tr), self.donated)
+            else:
+                self.executable.run(self.bind(tr))
             values = self.executable.outputs()
+        known = tr.known
         for n, i in zip(self.outputs, self.places, strict=True):
             known[n] = values[i]
         self.runs += 1
@@ -69,8 +109,10 @@ class Plan:
 
 #: set by the facade: the data of a Var or Input leaf in a trace
 leaf_value: Any = None
+#: set by the facade: the content of storages, given weak references to what owns them; AttributeError if one needs a closer look
+leaf_arrays: Any = None
 
-PLANS: OrderedDict[Any, Plan] = OrderedDict()
+PLANS: dict[Any, Plan] = {}
 EXECUTABLES: OrderedDict[Any, Any] = OrderedDict()
 #: what may be computed again rather than kept: it moves no data
 _CHEAP = frozenset(("shape", "identity", "creation", "cast"))
@@ -78,8 +120,10 @@ _CHEAP = frozenset(("shape", "identity", "creation", "cast"))
 PROMOTED: dict[Any, dict[Node, None]] = {}
 
 
-def execute(tr: Trace, outputs: tuple[Node, ...]) -> None:
-    """Make the values of `outputs` known in the trace."""
+def execute(tr: Trace, outputs: tuple[Node, ...], donated: Donated = ()) -> None:
+    """Make the values of `outputs` known in the trace. `donated` says which of them replace the content of which leaf's storage, if nothing
+    but this run reads the old content any more.
+    """
     if config.eager or config.detect_anomaly:
         from .eager import run_eagerly
 
@@ -87,19 +131,20 @@ def execute(tr: Trace, outputs: tuple[Node, ...]) -> None:
         return
     key = (tr.plan, outputs)
     plan = PLANS.get(key)
-    if plan is not None and all(n in tr.known for n in plan.cuts):
+    if plan is not None and (not plan.cuts or all(n in tr.known for n in plan.cuts)):
         COUNTS["cache_hits"] += 1
-        with _lock:
-            if key in PLANS:
-                PLANS.move_to_end(key)
+        plan.used = next(_ticks)
     else:
-        plan = build(tr, key, outputs)
-    plan.run(tr)
+        plan = build(tr, key, outputs, donated)
+    if donated and plan.donated:
+        plan.run(tr, donated)
+    else:
+        plan.run(tr)
     tr.plan = plan
     tr.ran.append((key, plan))
 
 
-def build(tr: Trace, key: Any, outputs: tuple[Node, ...]) -> Plan:
+def build(tr: Trace, key: Any, outputs: tuple[Node, ...], donated: Donated = ()) -> Plan:
     """Compile a plan for `outputs`, given what the trace knows."""
     start = time.perf_counter()
     kept = tuple(n for n in PROMOTED.get(key, ()) if n not in tr.known)
@@ -108,23 +153,33 @@ def build(tr: Trace, key: Any, outputs: tuple[Node, ...]) -> Plan:
         events.publish(events.CacheMiss(_difference(outputs)))
     recorded = topo(wanted, tr.known)
     with _lock:
-        plan = _compile(wanted, recorded, tr.known)
+        plan = _compile(wanted, recorded, tr.known, donated)
     _promote(tr, plan)
     COUNTS["plans"] += 1
-    PLANS[key] = plan
-    while len(PLANS) > config.max_plans:
-        old, _ = PLANS.popitem(last=False)
-        PROMOTED.pop(old, None)
+    with _lock:
+        _retire(key)
+        PLANS[key] = plan
+        while len(PLANS) > config.max_plans:
+            old = min(PLANS, key=lambda k: PLANS[k].used)
+            _retire(old)
+            PROMOTED.pop(old, None)
     if events.wanted(events.PlanBuilt):
         events.publish(events.PlanBuilt(len(recorded), len(plan.executable.schedule.steps), time.perf_counter() - start, plan))
     return plan
 
 
-def _compile(wanted: tuple[Node, ...], recorded: list[Node], known: dict[Node, Any]) -> Plan:
+def _retire(key: Any) -> None:
+    """Take a plan out of the table."""
+    plan = PLANS.pop(key, None)
+    if plan is not None:
+        plan.retired = True
+
+
+def _compile(wanted: tuple[Node, ...], recorded: list[Node], known: dict[Node, Any], donated: Donated = ()) -> Plan:
     roots = optimise(wanted, known)
     order = topo(roots, known)
     cuts = tuple(dict.fromkeys([s for n in order for s in n.srcs if s in known] + [r for r in roots if r in known]))
-    arguments = (*cuts, *[n for n in order if n.op is VAR or n.op is INPUT])
+    arguments = (*cuts, *[n for n in order if n.op is INPUT], *[n for n in order if n.op is VAR])
     places = {n: i for i, n in enumerate(dict.fromkeys(roots))}
     name = digest(tuple(places), order, arguments)
     executable = EXECUTABLES.get(name)
@@ -136,7 +191,22 @@ def _compile(wanted: tuple[Node, ...], recorded: list[Node], known: dict[Node, A
         executable = EXECUTABLES[name] = backend.link(program, pages)
         while len(EXECUTABLES) > config.max_plans:
             EXECUTABLES.popitem(last=False)
-    return Plan(wanted, recorded, arguments, cuts, executable, tuple(places[r] for r in roots))
+    pairs = _pairs(dict(zip(wanted, roots, strict=True)), places, arguments, donated)
+    return Plan(wanted, recorded, arguments, cuts, executable, tuple(places[r] for r in roots), pairs, donated)
+
+
+def _pairs(root: dict[Node, Node], places: dict[Node, int], arguments: tuple[Node, ...], donated: Donated) -> tuple[tuple[int, int], ...]:
+    """`donated` by position, without what cannot be: two results in one place, or an argument that goes out as it is."""
+    index = {n: i for i, n in enumerate(arguments)}
+    pairs: dict[int, int] = {}
+    for n, leaf in donated:
+        r = root.get(n)
+        if r is not None and leaf in index and leaf not in places and r not in index:
+            pairs.setdefault(index[leaf], places[r])
+    taken: dict[int, int] = {}
+    for argument, place in pairs.items():
+        taken.setdefault(place, argument)
+    return tuple(taken.items())
 
 
 def _promote(tr: Trace, plan: Plan) -> None:
@@ -149,7 +219,7 @@ def _promote(tr: Trace, plan: Plan) -> None:
         frontier.update({n: None for n in plan.outputs if n in again})
         if frontier:
             PROMOTED.setdefault(key, {}).update(frontier)
-            PLANS.pop(key, None)
+            _retire(key)
 
 
 def _difference(outputs: tuple[Node, ...]) -> str:
@@ -173,7 +243,7 @@ def _difference(outputs: tuple[Node, ...]) -> str:
 def prune(dead: Any) -> None:
     """Forget the plans of dropped models."""
     for key in [k for k, p in list(PLANS.items()) if any(dead(n) for n in p.arguments) or any(dead(n) for n in k[1])]:
-        PLANS.pop(key, None)
+        _retire(key)
         PROMOTED.pop(key, None)
     for key in [k for k in list(PROMOTED) if any(dead(n) for n in k[1])]:
         PROMOTED.pop(key, None)
@@ -181,7 +251,8 @@ def prune(dead: Any) -> None:
 
 def clear() -> None:
     """Forget every plan (for tests and benchmarks of cold starts)."""
-    PLANS.clear()
+    for key in list(PLANS):
+        _retire(key)
     EXECUTABLES.clear()
     PROMOTED.clear()
 

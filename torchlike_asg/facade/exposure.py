@@ -56,7 +56,7 @@ def pin(t: Any, f: Family, cell: Cell) -> Node:
     sync(cell)
     root = root_of(f)
     if root.op is VAR and root not in current().known:
-        current().known[root] = cell.values(cell.geometry).copy()  # what this operation reads; NumPy may write before the flush
+        current().known[root] = cell.whole().copy()  # what this operation reads; NumPy may write before the flush
     elif root.op is not VAR:
         evaluate(root)
     return derive(t)
@@ -88,7 +88,7 @@ def expose(cell: Cell) -> None:
     known = current().known
     for g in cell.live():  # operations recorded on the permanent leaf read what it holds now
         if g.leaf is not None and g.leaf.op is VAR:
-            known.setdefault(g.leaf, cell.values(cell.geometry))
+            known.setdefault(g.leaf, cell.whole())
     cell.buf = cell.buf.copy()  # type: ignore[union-attr]  # a private buffer: results may share theirs with other storages
     cell.exposed, cell.shadow = True, cell.buf.copy()
     for g in cell.live():

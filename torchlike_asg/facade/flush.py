@@ -36,15 +36,16 @@ def flush(close: bool | None = None) -> None:
     outputs: list[Any] = (
         [t._n for t in tensors] + [f.h for f in leaves] + [f.h for f in families if f.h is not None and f.h.op not in _LEAVES]
     )
-    for _, old, new in tr.updates:
+    for _, old, new, _ in tr.updates:
         close = True
         outputs += new
         tr.stale.update(old)
     histories = _histories(tr, tensors, families)
     for _, n in histories:  # what a later backward pass will read is kept, as PyTorch keeps saved tensors
         outputs += saved_values(n)
+    donated = _donated(tr, leaves) if (close or not tr.held) and not histories else ()
     try:
-        compute(tr, outputs)
+        compute(tr, outputs, donated)
     except Exception as error:
         _give_up(tr, tensors, leaves + families, error)
         raise
@@ -53,6 +54,12 @@ def flush(close: bool | None = None) -> None:
         tr.alive = [ref(o) for o, _ in histories]
         return
     _close(tr, tensors, leaves, families)
+
+
+def _donated(tr: Trace, leaves: list[Family]) -> Any:
+    """Pairs (new value, leaf) of the storages that a closing flush overwrites. A history that is kept aside would miss the old values."""
+    found = tr.updates[0][3] if len(tr.updates) == 1 else tuple([pair for update in tr.updates for pair in update[3]])
+    return found + tuple([(f.h, f.leaf) for f in leaves if not f.cell.exposed]) if leaves else found
 
 
 def _give_up(tr: Trace, tensors: list[Tensor], families: list[Family], error: Exception) -> None:
@@ -73,7 +80,7 @@ def _give_up(tr: Trace, tensors: list[Tensor], families: list[Family], error: Ex
             del tr.claims[m]
         f.invalidate()
         f.past = None
-        if f.cell.buf is None:
+        if f.cell.empty:
             tr.families = [r for r in tr.families if r() is not f]
             f.value = (n, Failed(error))
             f.h = f.leaf = None
@@ -102,13 +109,13 @@ def _moved_on(tr: Trace) -> bool:
     return tr.flushes > 0 and all(r() is None for r in tr.alive)
 
 
-def compute(tr: Trace, outputs: Any) -> None:
+def compute(tr: Trace, outputs: Any, donated: Any = ()) -> None:
     """Make the values of these nodes known."""
     known = tr.known
     needed = tuple([n for n in dict.fromkeys(outputs) if n not in known])
     if needed:
         COUNTS["flushes"] += 1
-        trace.execute(tr, needed)
+        trace.execute(tr, needed, donated)
 
 
 def evaluate(n: Node) -> np.ndarray[Any, Any]:
@@ -135,14 +142,19 @@ def leaf_value(n: Node, tr: Trace) -> np.ndarray[Any, Any] | None:
     if n.op is VAR:
         f = n.owner() if n.owner is not None else None
         if f is not None:
-            return f.cell.values(f.cell.geometry)  # type: ignore[no-any-return]
+            return f.cell.shaped()  # type: ignore[no-any-return]
         if n not in tr.orphans:
             raise RuntimeError(texts.OTHER_THREAD)
         cell = tr.orphans[n]
-        return cell.values(cell.geometry)  # type: ignore[no-any-return]
+        return cell.whole()  # type: ignore[no-any-return]
     if n.op is CONST:
         return np.asarray(n.attrs[0], n.dtype.compute)
     return None
+
+
+def leaf_arrays(owners: Any) -> list[np.ndarray[Any, Any]]:
+    """What the storages of permanent leaves hold, where that takes no more than looking."""
+    return [o().cell.array for o in owners]
 
 
 def _live(tr: Trace) -> tuple[list[Tensor], list[Family], list[Family]]:
@@ -210,7 +222,7 @@ def _close(tr: Trace, tensors: list[Tensor], leaves: list[Family], families: lis
         for f in (*families, *leaves):
             for n in f.counter.roots:
                 snapshot.watch(n, f.counter)
-    for storages, _, new in tr.updates:  # their tensors go on naming the same leaves
+    for storages, _, new, _ in tr.updates:  # their tensors go on naming the same leaves
         for f, n in zip(storages, new, strict=True):
             f.cell.take(known[n])
             f.counter.version += 1
@@ -302,7 +314,7 @@ def settle(t: Tensor) -> None:
 
     f = family_of(t)
     sync(f.cell)
-    if f.h is None or (f.h.op in (VAR, INPUT) and f.cell.buf is not None):
+    if f.h is None or (f.h.op in (VAR, INPUT) and not f.cell.empty):
         return
     flush()
     n = f.h
@@ -311,7 +323,7 @@ def settle(t: Tensor) -> None:
     tr, cell = current(), f.cell  # the trace stays open: the buffer takes the value now, and what was recorded keeps the old one
     for g in cell.live():
         if g.leaf is not None and g.leaf.op is VAR and g.leaf not in tr.known:
-            tr.known[g.leaf] = cell.values(cell.geometry)
+            tr.known[g.leaf] = cell.whole()
     cell.take(evaluate(n))
 
 
@@ -347,7 +359,7 @@ def _install() -> None:
     from ..compiler import plan
 
     assert reference
-    plan.leaf_value = leaf_value
+    plan.leaf_value, plan.leaf_arrays = leaf_value, leaf_arrays
 
 
 _install()

@@ -29,7 +29,7 @@ class Ended:
     def revive(self, f: Family) -> None:
         tr = current()
         cell = f.cell
-        n = tr.input(cell.values(cell.geometry), cell.shape, cell.strides, cell.dtype, cell.device, "ended")
+        n = tr.input(cell.whole(), cell.shape, cell.strides, cell.dtype, cell.device, "ended")
         tr.retained[n] = self  # type: ignore[assignment]
         f.h = n
         f.counter.roots.append(n)
@@ -96,7 +96,7 @@ class Snapshot:
                 f = n.owner() if n.owner is not None else None
                 cell = tr.orphans.get(n) if f is None else f.cell
                 if cell is not None:
-                    self.versions[n] = (cell.values(cell.geometry), 0 if f is None else f.counter.version)
+                    self.versions[n] = (cell.whole(), 0 if f is None else f.counter.version)
 
 
 class Past:
@@ -122,7 +122,7 @@ class Past:
         n = replay(self.node, snap, snap.replayed[1], tr)
         cell = f.cell
         f.h = n
-        tr.known.setdefault(n, cell.values(cell.geometry))
+        tr.known.setdefault(n, cell.whole())
         f.counter.roots.append(n)
         f.take_part()
         f.invalidate()
@@ -179,7 +179,7 @@ def _replay_input(n: Node, snap: Snapshot, tr: Trace) -> Node:
 
             root_of(f)
             if f.leaf is not None:
-                if f.h is f.leaf and _same_memory(f.cell.values(f.cell.geometry), value):
+                if f.h is f.leaf and _same_memory(f.cell.whole(), value):
                     return f.leaf
                 kept = REBIND(f.leaf, tr.input(value, tuple(n.shape), n.strides, n.dtype, n.device))
                 _overwritten(kept, f.counter.version != snap.versions.get(n, (None, 0))[1], tr)
@@ -195,7 +195,7 @@ def _replay_input(n: Node, snap: Snapshot, tr: Trace) -> Node:
 def _replay_var(n: Node, snap: Snapshot, tr: Trace) -> Node:
     f = n.owner() if n.owner is not None else None
     value, version = snap.versions.get(n, (None, 0))
-    if f is not None and (value is None or _same_memory(f.cell.values(f.cell.geometry), value)):
+    if f is not None and (value is None or _same_memory(f.cell.whole(), value)):
         return n
     old = tr.input(value, tuple(n.shape), n.strides, n.dtype, n.device)
     if not n.rg:

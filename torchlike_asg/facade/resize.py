@@ -60,8 +60,8 @@ def set_data(t: Tensor, source: Any) -> None:
             from .core import root_of
 
             value = root_of(new)
-        if old.leaf.op is VAR and old.cell.buf is not None:  # what was recorded so far reads the storage that is given up
-            current().known.setdefault(old.leaf, old.cell.values(old.cell.geometry))
+        if old.leaf.op is VAR and not old.cell.empty:  # what was recorded so far reads the storage that is given up
+            current().known.setdefault(old.leaf, old.cell.whole())
         old.cell.families = [r for r in old.cell.families if r() is not old]  # other aliases of it go on without this one
         old.cell = new.cell
         arena.moved(old.leaf, new.cell)

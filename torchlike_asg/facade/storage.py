@@ -16,7 +16,7 @@ from ..asg.declare import REBIND, VAR
 from ..asg.geometry import Geometry, flat, gather, is_contiguous
 from ..asg.node import Node
 from ..asg.trace import current
-from ..dtypes import dtype, load, store
+from ..dtypes import bfloat16, dtype, load, store
 
 
 class Counter:
@@ -33,19 +33,47 @@ class Counter:
 
 
 class Cell:
-    """One storage: a flat buffer, in storage layout, and the families that alias it.
+    """One storage: its content, in storage layout, and the families that alias it.
+
+    The content is kept in one of two forms. ``array`` has the storage's shape; it exists only while a row-major storage holds a computed
+    value as it came, and is unset otherwise. ``buf`` is the flat buffer that views and writes work on; asking for it ends the other form.
+
+    On the way into a program the array is referenced by its cell and by the list of arguments, and by nothing else, unless somebody
+    captured the value: that is how an executable that writes a new value into the old one's memory knows that nobody would notice.
 
     ``exposed``  a NumPy array shares the buffer; ``shadow`` is the content when we last looked, to notice foreign writes
     """
 
-    __slots__ = ("__weakref__", "buf", "device", "dtype", "exposed", "families", "plain", "shadow", "shape", "source", "strides")
+    __slots__ = ("__weakref__", "_flat", "array", "device", "dtype", "exposed", "families", "plain", "shadow", "shape", "source", "strides")
 
     def __init__(self, shape: Any, strides: Any, d: dtype, device: Any, buf: np.ndarray[Any, Any] | None = None) -> None:
-        self.shape, self.strides, self.dtype, self.device, self.buf = tuple(shape), strides, d, device, buf
+        self.shape, self.strides, self.dtype, self.device, self._flat = tuple(shape), strides, d, device, buf
         self.families: list[Any] = []
         self.exposed, self.shadow, self.source = False, None, None
-        #: row-major, so that a value goes into the buffer as it is
+        #: row-major, so that a value is kept as it is
         self.plain = is_contiguous(self.shape, strides)
+
+    @property
+    def buf(self) -> np.ndarray[Any, Any] | None:
+        """The content as a flat buffer; None while nothing was computed."""
+        if self._flat is None:
+            try:
+                self._flat = self.array.reshape(-1)
+                del self.array
+            except AttributeError:  # nothing there, or another thread was quicker
+                pass
+        return self._flat
+
+    @buf.setter
+    def buf(self, value: np.ndarray[Any, Any] | None) -> None:
+        self._flat = value
+        if hasattr(self, "array"):
+            del self.array
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing was computed yet."""
+        return self._flat is None and not hasattr(self, "array")
 
     @property
     def geometry(self) -> Geometry:
@@ -57,18 +85,33 @@ class Cell:
 
     def captured(self) -> np.ndarray[Any, Any]:
         """The whole storage's values for a recorded operation: NumPy writes to an exposed buffer must not reach it."""
-        values = self.values(self.geometry)
+        values = self.whole()
         return values.copy() if self.exposed else values
 
     def take(self, value: np.ndarray[Any, Any]) -> None:
         """Hold another value (an array of the storage's shape, which is nobody else's to write)."""
-        if self.plain and value.dtype == self.dtype.storage and value.flags.c_contiguous:
-            self.buf = value.reshape(-1)
+        if self.plain and value.dtype is self.dtype.storage and value.flags.c_contiguous:
+            self.array, self._flat = value, None
         else:
             self.buf = store(flat(value, self.strides), self.dtype)
 
+    def whole(self) -> np.ndarray[Any, Any]:
+        """What the storage holds, as something to compute with (its memory, except for bfloat16)."""
+        try:
+            return self.array
+        except AttributeError:
+            return load(gather(self._flat, self.geometry), self.dtype)  # type: ignore[arg-type]
+
+    def shaped(self) -> np.ndarray[Any, Any]:
+        """`whole`, kept at hand from now on: what a permanent leaf's storage holds is asked for in every run."""
+        if self.plain and self._flat is not None and not self.exposed and self.dtype is not bfloat16:
+            self.array, self._flat = self._flat.reshape(self.shape), None
+        return self.whole()
+
     def values(self, geometry: Geometry) -> np.ndarray[Any, Any]:
         """What a region holds, as something to compute with (a view of the buffer, except for bfloat16)."""
+        if geometry[2] == 0 and geometry[1] == self.strides and geometry[0] == self.shape:
+            return self.whole()
         return load(gather(self.buf, geometry), self.dtype)  # type: ignore[arg-type]
 
 

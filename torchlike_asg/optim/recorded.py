@@ -109,6 +109,7 @@ class _Batch:
             families.append(f)
         self.families = families
         self.leaves, self.grads, self.update = reads, grads, update
+        self.pairs = tuple(zip(update.roots, reads, strict=True))
 
 
 def _state(optimizer: Optimizer, p: Tensor) -> ParamState:
@@ -319,7 +320,7 @@ def _move_all(batch: _Batch, tr: Trace) -> None:
         if len(f.faces) > 1 or len(f.cell.families) > 1:
             break
     else:
-        tr.updates.append((batch.families, batch.leaves, update.roots))
+        tr.updates.append((batch.families, batch.leaves, update.roots, batch.pairs))
         return
     for t, n, value, root in zip(batch.tensors, batch.leaves, update.values, update.roots, strict=True):
         if t._n is n and value is not n:
