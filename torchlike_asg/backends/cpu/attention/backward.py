@@ -1,0 +1,287 @@
+"""``sdpa_grad``: the gradients of query, key, value and mask, computed together from recomputed probabilities.
+
+With P the probabilities, D = G V^T and S = P (D - sum over keys of P D): dQ = scale S K, dK = scale S^T Q, dV = P^T G, dmask = S.
+One panel of queries at a time, all keys: the panel's scores and D take keys times panel width elements of scratch memory each.
+"""
+
+from __future__ import annotations
+
+import math
+
+from ....dtypes import float32, float64
+from ..calls import Call, LibraryNode, Lowering, Source, View, library
+from ..emit import Module, Value
+from .common import BLOCK, LOG2E, Layout, Problem, Writer, merged, problem
+from .parts import Form, exp2, form, zero
+
+#: attentions fewer than this are divided, so that as many threads have work
+UNITS = 16
+#: panels that a part should have at least: each part has its own sums over queries, added up afterwards
+PANELS = 8
+_NAMES = {"query": "dq", "key": "dk", "value": "dv", "mask": "dm"}
+
+
+@library("sdpa_grad", selector=2)
+def lower(lowering: Lowering, node: LibraryNode) -> bool:
+    """A unit is one attention, or every n-th panel of one where there are few of them."""
+    shape = form(node.result.dtype, lowering.isa)
+    if shape is None or any(v.dtype is not node.result.dtype for v in node.operands[:4]):
+        return False
+    inputs = dict(zip("gqkvm", node.operands, strict=False))
+    results = {_NAMES[which]: view for which, view in node.results.items()}
+    p = problem(node, inputs | results)
+    if p.mask == "double" and shape.element == "float":
+        return False
+    if not p.count:
+        return True
+    parts = 1 if p.count >= UNITS else max(1, min(-(-UNITS // p.count), -(-p.queries // shape.width) // PANELS))
+    views = dict(p.views)
+    if parts > 1:
+        views |= {o: _partial(lowering, p, shape, o, parts) for o in ("dk", "dv") if o in results}
+        p = Problem(views, p.sizes, p.strides | {o: _steps(p, views[o], parts) for o in ("dk", "dv") if o in results}, p.causal, p.scale)
+    _add(lowering, node, p, shape, parts)
+    if parts > 1:
+        for o in ("dk", "dv"):
+            if o in results:
+                _add_sum(lowering, results[o], views[o], shape, parts)
+    return True
+
+
+def _padded(n: int, multiple: int) -> int:
+    return -(-n // multiple) * multiple
+
+
+def _add(lowering: Lowering, node: LibraryNode, p: Problem, shape: Form, parts: int) -> None:
+    names = tuple(p.views)
+    width, width_v = _padded(p.width, shape.width), _padded(p.width_v, shape.width)
+    keys = _padded(p.keys, shape.rows) + 2 * shape.rows
+    size = shape.itemsize
+    scratch = Layout(
+        factor=(shape.lanes, size),
+        mask_factor=(shape.lanes, size),
+        ones=(shape.lanes, size),
+        scaled=(shape.width, size),
+        across_q=(p.width * shape.width, size),
+        across_g=(p.width_v * shape.width, size),
+        along_q=(width * shape.width, size),
+        along_g=(width_v * shape.width, size),
+        result=(p.width * shape.width, size),
+        mask=(BLOCK * shape.width if p.mask else 0, size),
+        scores=(keys * shape.width, size),
+        slopes=(keys * shape.width, size),
+        sum_k=(keys * width if "dk" in names else 0, size),
+        sum_v=(keys * width_v if "dv" in names else 0, size),
+    )
+    words = p.words() | scratch.words() | {"parts": parts, "padded": width, "padded_v": width_v}
+    words |= {f"{o}_part": p.views[o].strides[0] if parts > 1 else 0 for o in ("dk", "dv") if o in names}
+    order, rank, mask, whole = tuple(words), len(p.sizes), p.mask, parts == 1
+
+    def write(module: Module, name: str) -> None:
+        _write(Writer(module, name, shape, names, order, rank, mask), whole)
+
+    flops = 2 * p.pairs * (3 * p.width + 2 * p.width_v)
+    results = [p.views[o] for o in names if o[0] == "d"]
+    lowering.add(
+        Call(
+            Source(("attention_gradient", shape.element, shape.rounding, shape.lanes, shape.rows, mask, rank, names, whole), write),
+            tuple(v.place for v in p.views.values()),
+            tuple(words.values()),
+            tuple(v.slot for v in node.operands),
+            tuple(v.slot for v in results),
+            p.count * parts,
+            flops / (60 if shape.element == "float" else 30) + p.pairs * 0.3,
+            scratch.size,
+            "sdpa_grad",
+            int(flops),
+            sum(math.prod(v.shape) * v.itemsize for v in p.views.values()),
+        )
+    )
+
+
+# ---------------------------------------------------------------- parts of a sum over queries
+def _partial(lowering: Lowering, p: Problem, shape: Form, name: str, parts: int) -> View:
+    """Memory for the sums of every part: (parts, attentions, keys, width), in the computing type."""
+    width = p.width if name == "dk" else p.width_v
+    full = (parts, p.count, p.keys, width)
+    slot = lowering.temporary(math.prod(full) * shape.itemsize)
+    strides = (p.count * p.keys * width, p.keys * width, width, 1)
+    return View(slot, full, strides, 0, float32 if shape.element == "float" else float64)
+
+
+def _steps(p: Problem, view: View, parts: int) -> tuple[int, ...]:
+    """Its strides along the batch dimensions."""
+    steps, step = [], view.strides[1]
+    for n in reversed(p.sizes):
+        steps.append(step)
+        step *= n
+    return tuple(reversed(steps))
+
+
+def _add_sum(lowering: Lowering, result: View, partial: View, shape: Form, parts: int) -> None:
+    """The parts' sums added up, in order."""
+    sizes, strides = merged({"o": result})
+    keys, width = partial.shape[2:]
+    words: dict[str, int] = {"parts": parts, "t_part": partial.strides[0], "keys": keys, "width": width}
+    step = keys * width
+    for d in reversed(range(len(sizes))):
+        words |= {f"size{d}": sizes[d], f"o{d}": strides["o"][d], f"t{d}": step}
+        step *= sizes[d]
+    words |= {"o_row": result.strides[-2], "o_column": result.strides[-1]}
+    order, rank = tuple(words), len(sizes)
+
+    def write(module: Module, name: str) -> None:
+        _write_sum(Writer(module, name, shape, ("t", "o"), order, rank, ""))
+
+    count = math.prod(partial.shape[1:])
+    lowering.add(
+        Call(
+            Source(("attention_parts", shape.element, shape.rounding, shape.lanes, shape.rows, rank), write),
+            (partial.place, result.place),
+            tuple(words.values()),
+            (partial.slot,),
+            (partial.slot, result.slot),
+            math.prod(sizes) * -(-keys // BLOCK),
+            (parts + 1) * count * shape.itemsize / 10,
+            0,
+            "sdpa_grad: sum of parts",
+            parts * count,
+            (parts + 1) * count * shape.itemsize,
+        )
+    )
+
+
+def _write_sum(x: Writer) -> None:
+    """A unit is one block of keys of one attention."""
+    f, w, shape = x.f, x.w, x.form
+    v, one = shape.vector, f.value(1, "i64")
+    blocks = (w["keys"] + (BLOCK - 1)) // BLOCK
+    with f.loop(x.lo, x.hi) as unit:
+        at = x.unit(unit // blocks)
+        j0 = unit % blocks * BLOCK
+        rows = f.minimum(w["keys"] - j0, BLOCK)
+        first, count = x.at(at["t"], j0 * w["width"]), rows * w["width"]
+        whole = count - count % shape.lanes
+        mask = f.first_lanes(count - whole, shape.lanes)
+        with f.loop(1, w["parts"]) as part:
+            other = x.at(first, part * w["t_part"])
+            with f.loop(0, whole, shape.lanes) as i:
+                f.store(f.load(v, x.at(first, i)) + f.load(v, x.at(other, i)), x.at(first, i))
+            with f.when(whole < count):
+                last = x.at(first, whole)
+                f.masked_store(f.masked_load(v, last, mask) + f.masked_load(v, x.at(other, whole), mask), last, mask)
+        out = x.at(at["o"], j0 * w["o_row"])
+        unit_factor = f.value(1.0, shape.element)
+        f.call("void", x.unload, first, w["width"], one, rows, w["width"], out, w["o_row"], w["o_column"], unit_factor)
+
+
+# ---------------------------------------------------------------- the kernel
+def _write(x: Writer, whole: bool) -> None:
+    f, w, shape = x.f, x.w, x.form
+    x.fill(x.piece("factor"), x.power)
+    x.fill(x.piece("mask_factor"), LOG2E if x.mask != "i8" else 1.0)
+    x.fill(x.piece("ones"), 1.0)
+    x.fill(x.piece("scaled"), x.scale)
+    zero(f, x.piece("along_q"), w["padded"] * shape.width, shape)
+    zero(f, x.piece("along_g"), w["padded_v"] * shape.width, shape)
+    one, panels = f.value(1, "i64"), (w["queries"] + (shape.width - 1)) // shape.width
+    sums = {o: (x.piece(f"sum_{o[1]}"), w["padded_v" if o == "dv" else "padded"]) for o in ("dk", "dv") if o in x.bases}
+    with f.loop(x.lo, x.hi) as unit:
+        at, part = x.unit(unit // w["parts"]), unit % w["parts"]
+        for start, padded in sums.values():
+            zero(f, start, (w["keys"] + (shape.rows - 1)) // shape.rows * shape.rows * padded, shape)
+        with f.loop(part, panels, w["parts"]) as panel:
+            _panel(x, at, panel * shape.width, sums)
+        for o, (start, padded) in sums.items():
+            place = x.at(at[o], part * w[f"{o}_part"])
+            columns = w["width_v" if o == "dv" else "width"]
+            copy = x.unload if whole else x.copies
+            f.call(
+                "void",
+                copy,
+                start,
+                padded,
+                one,
+                w["keys"],
+                columns,
+                place,
+                w[f"{o}_row"],
+                w[f"{o}_column"],
+                f.value(1.0, shape.element),
+            )
+
+
+def _panel(x: Writer, at: dict[str, Value], i0: Value, sums: dict[str, tuple[Value, Value]]) -> None:
+    """What one panel of queries from `i0` on adds to the sums, and its own gradient."""
+    f, w, shape = x.f, x.w, x.form
+    v, lanes = shape.vector, shape.lanes
+    width, one, none = (f.value(n, "i64") for n in (shape.width, 1, 0))
+    nq, limit = f.minimum(w["queries"] - i0, shape.width), x.limit(i0)
+    _load(x, at, i0, nq)
+    across_q, across_g, result = x.piece("across_q"), x.piece("across_g"), x.piece("result")
+    scores, slopes = [x.at(x.piece(n), shape.rows * shape.width) for n in ("scores", "slopes")]
+    x.products(at["k"], w["k_row"], w["k_column"], across_q, w["width"], scores, none, limit)
+    x.products(at["v"], w["v_row"], w["v_column"], across_g, w["width_v"], slopes, none, limit)
+    top, total, dot = [[f.variable(start, v) for _ in range(2)] for start in (-math.inf, 0.0, 0.0)]
+    with f.loop(0, limit, BLOCK) as j0:
+        nk = f.minimum(limit - j0, BLOCK)
+        x.hide(x.at(scores, j0 * shape.width), i0, nq, j0, nk, at.get("m"))
+    with f.loop(0, limit) as j:
+        for n in range(2):
+            s, highest = f.load(v, x.at(scores, j * shape.width + n * lanes)), top[n].get()
+            top[n].set(f.select(s > highest, s, highest))
+    shift = [f.select(f.compare("eq", t.get(), -math.inf), 0.0, t.get()) for t in top]
+    with f.loop(0, limit) as j:
+        for n in range(2):
+            i = j * shape.width + n * lanes
+            p = exp2(f, f.load(v, x.at(scores, i)) - shift[n])
+            f.store(p, x.at(scores, i))
+            total[n].set(total[n].get() + p)
+            dot[n].set(f.fma(p, f.load(v, x.at(slopes, i)), dot[n].get()))
+    inverse = [f.select(f.compare("eq", t.get(), 0.0), 0.0, 1.0 / t.get()) for t in total]
+    mean = [d.get() * inverse[n] for n, d in enumerate(dot)]
+    filled = (limit + (shape.rows - 1)) // shape.rows * shape.rows
+    for p in (scores, slopes):
+        zero(f, x.at(p, limit * shape.width), (filled - limit) * shape.width, shape)
+    zero(f, result, w["width"] * shape.width, shape)
+    with f.loop(0, limit, BLOCK) as j0:
+        nk, rows = f.minimum(limit - j0, BLOCK), f.minimum(filled - j0, BLOCK)
+        block, slope = x.at(scores, j0 * shape.width), x.at(slopes, j0 * shape.width)
+        with f.loop(0, nk) as j:
+            for n in range(2):
+                i = j * shape.width + n * lanes
+                p = f.load(v, x.at(block, i)) * inverse[n]
+                f.store(p, x.at(block, i))
+                f.store(p * (f.load(v, x.at(slope, i)) - mean[n]), x.at(slope, i))
+        for o, a, b in (("dv", block, "along_g"), ("dk", slope, "along_q")):
+            if o in sums:
+                start, padded = sums[o]
+                with f.loop(0, padded, shape.width) as c:
+                    x.rows(a, width, 1, x.at(x.piece(b), c), padded, x.at(start, j0 * padded + c), padded, rows, nq, True)
+        if "dq" in at:
+            x.rows(x.at(at["k"], j0 * w["k_row"]), w["k_column"], w["k_row"], slope, width, result, width, w["width"], nk, True)
+        if "dm" in at:
+            out = x.at(at["dm"], i0 * w["dm_row"] + j0 * w["dm_column"])
+            f.call("void", x.unfold, slope, width, one, nk, nq, out, w["dm_row"], w["dm_column"], x.piece("ones"), none)
+    if "dq" in at:
+        out = x.at(at["dq"], i0 * w["dq_row"])
+        f.call("void", x.unfold, result, width, one, w["width"], nq, out, w["dq_row"], w["dq_column"], x.piece("scaled"), none)
+    if "dm" in at:
+        with f.loop(0, nq) as i, f.loop(limit, w["keys"]) as j:
+            f.store(f.value(0.0, shape.element), x.at(at["dm"], (i0 + i) * w["dm_row"] + j * w["dm_column"]))
+
+
+def _load(x: Writer, at: dict[str, Value], i0: Value, nq: Value) -> None:
+    """The panel's queries and gradients, with queries across the lanes and along the rows."""
+    f, w, shape = x.f, x.w, x.form
+    width, one, none = (f.value(n, "i64") for n in (shape.width, 1, 0))
+    for o, columns, padded, factor, scale, wanted in (
+        ("q", w["width"], w["padded"], "factor", x.scale, "dk"),
+        ("g", w["width_v"], w["padded_v"], "ones", f.value(1.0, shape.element), "dv"),
+    ):
+        across, row, column = x.piece(f"across_{o}"), w[f"{o}_row"], w[f"{o}_column"]
+        source = x.at(at[o], i0 * row)
+        with f.when(nq < shape.width):
+            zero(f, across, columns * shape.width, shape)
+        f.call("void", x.transposes, source, row, column, nq, columns, across, width, one, x.piece(factor), none)
+        if wanted in at:
+            f.call("void", x.copies, source, row, column, nq, columns, x.piece(f"along_{o}"), padded, one, scale)

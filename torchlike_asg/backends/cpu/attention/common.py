@@ -1,0 +1,261 @@
+"""What the forward and the backward kernel share: batch geometry, argument words, scores of a block of keys."""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ....asg.geometry import broadcast
+from ..calls import Kernel, LibraryNode, View
+from ..emit import Function, Module, Value, vector
+from .parts import Form, write_copy, write_tile, write_transpose
+
+#: keys handled at a time: their scores with one panel of queries stay in the first-level cache
+BLOCK = 64
+#: batch dimensions in the code if there are no more after merging: most programs have batch and heads, grouped queries one more
+RANK = 3
+LOG2E = math.log2(math.e)
+Strides = dict[str, tuple[int, ...]]
+
+
+def merged(views: Mapping[str, View]) -> tuple[tuple[int, ...], Strides]:
+    """The batch dimensions (all but the last two, broadcast) as few as possible, and every operand's strides along them."""
+    shape = broadcast(*[v.shape[:-2] for v in views.values()])
+    steps = {}
+    for name, v in views.items():
+        own = [0 if n == 1 else s for n, s in zip(v.shape[:-2], v.strides, strict=False)]
+        steps[name] = [0] * (len(shape) - len(own)) + own
+    sizes: list[int] = []
+    kept: dict[str, list[int]] = {name: [] for name in views}
+    for d, n in enumerate(shape):
+        if n == 1:
+            continue
+        if sizes and all(kept[name][-1] == steps[name][d] * n for name in views):
+            sizes[-1] *= n
+            for name in views:
+                kept[name][-1] = steps[name][d]
+        else:
+            sizes.append(n)
+            for name in views:
+                kept[name].append(steps[name][d])
+    pad = max(0, RANK - len(sizes))
+    return (1,) * pad + tuple(sizes), {name: (0,) * pad + tuple(s) for name, s in kept.items()}
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A node's operands by name and everything about them that the kernels need to know."""
+
+    views: dict[str, View]
+    sizes: tuple[int, ...]
+    strides: Strides
+    causal: bool
+    scale: float
+
+    @property
+    def count(self) -> int:
+        """How many attentions: batch times heads."""
+        return math.prod(self.sizes)
+
+    @property
+    def queries(self) -> int:
+        return self.views["q"].shape[-2]
+
+    @property
+    def keys(self) -> int:
+        return self.views["k"].shape[-2]
+
+    @property
+    def width(self) -> int:
+        return self.views["q"].shape[-1]
+
+    @property
+    def width_v(self) -> int:
+        return self.views["v"].shape[-1]
+
+    @property
+    def mask(self) -> str:
+        """ "" without a mask, else the LLVM type of its elements in memory."""
+        mask = self.views.get("m")
+        return "" if mask is None else "i8" if mask.dtype.name == "bool" else "double" if mask.dtype.name == "float64" else "float"
+
+    @property
+    def pairs(self) -> float:
+        """Pairs of a query and a key that it sees, roughly."""
+        return self.count * self.queries * self.keys * (0.5 if self.causal and self.queries > 1 else 1.0)
+
+    def words(self) -> dict[str, Any]:
+        """Sizes, strides and the scale as argument words."""
+        words: dict[str, Any] = {
+            "queries": self.queries,
+            "keys": self.keys,
+            "width": self.width,
+            "width_v": self.width_v,
+            "causal": int(self.causal),
+            "scale": self.scale,
+        }
+        for d, n in enumerate(self.sizes):
+            words[f"size{d}"] = n
+            words |= {f"{name}{d}": steps[d] for name, steps in self.strides.items()}
+        for name, view in self.views.items():
+            row, column = view.strides[-2:]
+            words |= {f"{name}_row": row, f"{name}_column": column}
+            if view.shape[-2:] != (self.queries, self.keys) and name == "m":  # a mask broadcasts along either
+                words |= {"m_row": row if view.shape[-2] != 1 else 0, "m_column": column if view.shape[-1] != 1 else 0}
+        return words
+
+
+def problem(node: LibraryNode, views: dict[str, View]) -> Problem:
+    """The problem of a node whose last attributes but a selector are (causal, scale)."""
+    sizes, strides = merged(views)
+    return Problem(views, sizes, strides, bool(node.attrs[0]), float(node.attrs[1]))
+
+
+class Layout:
+    """Consecutive pieces of scratch memory, each 64-byte aligned: byte offsets by name."""
+
+    def __init__(self, **elements: tuple[int, int]) -> None:
+        """Pieces as (elements, bytes of one)."""
+        self.at: dict[str, int] = {}
+        self.size = 0
+        for name, (count, itemsize) in elements.items():
+            self.at[name] = self.size
+            self.size += -(-count * itemsize // 64) * 64
+
+    def words(self) -> dict[str, int]:
+        return {f"at_{name}": at for name, at in self.at.items()}
+
+
+class Writer:
+    """The state of writing one kernel: its words by name, its inner functions, the addresses of a unit's operands."""
+
+    def __init__(self, module: Module, name: str, form: Form, operands: Sequence[str], words: Sequence[str], rank: int, mask: str) -> None:
+        self.kernel = Kernel(module, name, len(operands))
+        self.f: Function = self.kernel.f
+        self.form, self.module, self.rank, self.mask = form, module, rank, mask
+        self.lo, self.hi, self.scratch = self.kernel.rest
+        self.bases = {o: self.kernel.operand(i) for i, o in enumerate(operands)}
+        self.w = {n: self.kernel.word(i, "double" if n == "scale" else "i64") for i, n in enumerate(words)}
+        if "scale" in self.w:
+            scale = self.w["scale"]
+            narrow = form.element != "double"
+            #: the scale, and that of exponents of two
+            self.scale, self.power = [self.f.convert("fptrunc", s, form.element) if narrow else s for s in (scale, scale * LOG2E)]
+
+    # ---------------------------------------------------------------- inner functions, written where used
+    @functools.cached_property
+    def many(self) -> str:
+        return write_tile(self.module, self.form, self.form.rows)
+
+    @functools.cached_property
+    def one(self) -> str:
+        return write_tile(self.module, self.form, 1)
+
+    @functools.cached_property
+    def transposes(self) -> str:
+        return write_transpose(self.module, self.form)
+
+    @functools.cached_property
+    def copies(self) -> str:
+        return write_copy(self.module, self.form)
+
+    @functools.cached_property
+    def unfold(self) -> str:
+        """`transposes` to a result, which is rounded."""
+        return write_transpose(self.module, self.form, True) if self.form.rounding else self.transposes
+
+    @functools.cached_property
+    def unload(self) -> str:
+        """`copies` to a result, which is rounded."""
+        return write_copy(self.module, self.form, True) if self.form.rounding else self.copies
+
+    @functools.cached_property
+    def masks(self) -> str:
+        return self.transposes if self.mask == self.form.element else write_transpose(self.module, self.form, source=self.mask)
+
+    # ---------------------------------------------------------------- addresses
+    def piece(self, name: str) -> Value:
+        """The address of a piece of scratch memory."""
+        return self.f.gep(self.scratch, self.w[f"at_{name}"], "i8")
+
+    def at(self, base: Value, index: Any) -> Value:
+        return self.f.gep(base, index, self.form.element)
+
+    def unit(self, number: Value) -> dict[str, Value]:
+        """The operands' addresses for one of the `Problem.count` attentions."""
+        f, places = self.f, dict(self.bases)
+        for d in reversed(range(self.rank)):
+            size = self.w[f"size{d}"]
+            index = number % size
+            number = number // size
+            for o in places:
+                places[o] = f.gep(places[o], index * self.w[f"{o}{d}"], self.type_of(o))
+        return places
+
+    def type_of(self, operand: str) -> str:
+        return self.mask if operand == "m" else self.form.element
+
+    # ---------------------------------------------------------------- pieces of the computation
+    def fill(self, at: Value, value: Any) -> None:
+        """One vector with a scalar in every lane."""
+        self.f.store(self.f.splat(value, self.form.vector) if value.__class__ is Value else self.f.value(value, self.form.vector), at)
+
+    def rows(self, a: Value, a_row: Any, a_k: Any, b: Value, b_k: Any, c: Value, c_row: Any, rows: Value, k: Value, add: bool) -> None:
+        """``c (+)= a @ b`` for any number of rows and one panel width of columns."""
+        f, many = self.f, self.form.rows
+        whole = rows - rows % many
+        tail = [f.value(x, "i64") for x in (b_k, c_row)]
+        row, column = f.value(a_row, "i64"), f.value(a_k, "i64")
+        flag = f.value(add, "i1")
+        for name, lo, hi, step in ((self.many, f.value(0, "i64"), whole, many), (self.one, whole, rows, 1)):
+            with f.loop(lo, hi, step) as r:
+                f.call("void", name, self.at(a, r * row), row, column, b, tail[0], self.at(c, r * tail[1]), tail[1], k, flag)
+
+    def products(self, a: Value, a_row: Value, a_k: Value, b: Value, k: Value, dst: Value, first: Value, count: Value) -> None:
+        """``dst[j - first] = a[j] @ b`` for `count` keys j from `first` on, in rows of panel width.
+
+        The last tile moves back where it would reach beyond the last key, so `dst` needs a tile's rows of room before and after.
+        """
+        f, form = self.f, self.form
+        width, no = f.value(form.width, "i64"), f.value(False, "i1")
+        keys = self.w["keys"]
+
+        def tiles() -> None:
+            with f.loop(0, count, form.rows) as j:
+                at = f.minimum(first + j, keys - form.rows)
+                f.call("void", self.many, self.at(a, at * a_row), a_row, a_k, b, width, self.at(dst, (at - first) * width), width, k, no)
+
+        def single() -> None:
+            with f.loop(0, count) as j:
+                f.call("void", self.one, self.at(a, (first + j) * a_row), a_row, a_k, b, width, self.at(dst, j * width), width, k, no)
+
+        f.branch(keys < form.rows, single, tiles)
+
+    def hide(self, scores: Value, i0: Value, nq: Value, j0: Value, nk: Value, mask: Value | None) -> None:
+        """Apply the mask and causality to the scores of `nk` keys from `j0` on with a panel of `nq` queries from `i0` on."""
+        f, form, w = self.f, self.form, self.w
+        v = form.vector
+        if mask is not None:
+            panel = self.piece("mask")
+            at = f.gep(mask, i0 * w["m_row"] + j0 * w["m_column"], self.mask)
+            width, one, none = (f.value(x, "i64") for x in (form.width, 1, 0))
+            f.call("void", self.masks, at, w["m_row"], w["m_column"], nq, nk, panel, width, one, self.piece("mask_factor"), none)
+            with f.loop(0, nk * form.width, form.lanes) as x:
+                place = self.at(scores, x)
+                s, m = f.load(v, place), f.load(v, self.at(panel, x))
+                f.store(f.select(f.compare("eq", m, 0.0), s, -math.inf) if self.mask == "i8" else s + m, place)
+        lane = f.lane_numbers(vector("i32", form.lanes))
+        causal = f.compare("ne", w["causal"], 0)
+        with f.loop(f.maximum(j0, i0 + 1), f.select(causal, j0 + nk, 0)) as j:
+            ahead = f.splat(f.convert("trunc", j - i0, "i32"), lane.type)
+            for n in range(2):
+                place = self.at(scores, (j - j0) * form.width + n * form.lanes)
+                f.store(f.select(lane + n * form.lanes < ahead, -math.inf, f.load(v, place)), place)
+
+    def limit(self, i0: Value) -> Value:
+        """How many keys a panel of queries from `i0` on sees."""
+        f, w = self.f, self.w
+        return f.select(f.compare("ne", w["causal"], 0), f.minimum(w["keys"], i0 + self.form.width), w["keys"])

@@ -1,0 +1,123 @@
+"""``scaled_dot_product_attention``: blocks of keys with running maxima and sums (Milakov & Gimelshein, 2018; Dao et al., 2022)."""
+
+from __future__ import annotations
+
+import math
+
+from ..calls import Call, LibraryNode, Lowering, Source, library
+from ..emit import Module, Value
+from .common import BLOCK, LOG2E, Layout, Writer, problem
+from .parts import exp2, form, zero
+
+
+@library("scaled_dot_product_attention")
+def lower(lowering: Lowering, node: LibraryNode) -> bool:
+    """A unit is one panel of queries of one attention."""
+    shape = form(node.result.dtype, lowering.isa)
+    if shape is None or any(v.dtype is not node.result.dtype for v in node.operands[:3]):
+        return False
+    views = dict(zip("qkvm", node.operands, strict=False)) | {"o": node.result}
+    p = problem(node, views)
+    if p.mask == "double" and shape.element == "float":
+        return False
+    names = tuple(views)
+    scratch = Layout(
+        factor=(shape.lanes, shape.itemsize),
+        mask_factor=(shape.lanes, shape.itemsize),
+        inverse=(shape.width, shape.itemsize),
+        queries=(p.width * shape.width, shape.itemsize),
+        result=(p.width_v * shape.width, shape.itemsize),
+        scores=((BLOCK + 2 * shape.rows) * shape.width, shape.itemsize),
+        mask=(BLOCK * shape.width if p.mask else 0, shape.itemsize),
+    )
+    words = p.words() | scratch.words()
+    order, rank, mask = tuple(words), len(p.sizes), p.mask
+
+    def write(module: Module, name: str) -> None:
+        _write(Writer(module, name, shape, names, order, rank, mask))
+
+    units = p.count * -(-p.queries // shape.width)
+    if not units or not p.width_v:
+        return True
+    flops = 2 * p.pairs * (p.width + p.width_v)
+    lowering.add(
+        Call(
+            Source(("attention", shape.element, shape.rounding, shape.lanes, shape.rows, mask, rank), write),
+            tuple(v.place for v in views.values()),
+            tuple(words.values()),
+            tuple(v.slot for v in node.operands),
+            (node.result.slot,),
+            units,
+            flops / (60 if shape.element == "float" else 30) + p.pairs * 0.25,
+            scratch.size,
+            "scaled_dot_product_attention",
+            int(flops),
+            sum(math.prod(v.shape) * v.itemsize for v in views.values()),
+        )
+    )
+    return True
+
+
+def _write(x: Writer) -> None:
+    f, w, shape = x.f, x.w, x.form
+    v = shape.vector
+    x.fill(x.piece("factor"), x.power)
+    x.fill(x.piece("mask_factor"), LOG2E if x.mask != "i8" else 1.0)
+    queries, result, inverse = x.piece("queries"), x.piece("result"), x.piece("inverse")
+    scores = x.at(x.piece("scores"), shape.rows * shape.width)
+    width, one, none = (f.value(n, "i64") for n in (shape.width, 1, 0))
+    panels = (w["queries"] + (shape.width - 1)) // shape.width
+    with f.loop(x.lo, x.hi) as unit:
+        at = x.unit(unit // panels)
+        i0 = unit % panels * shape.width
+        nq = f.minimum(w["queries"] - i0, shape.width)
+        with f.when(nq < shape.width):
+            zero(f, queries, w["width"] * shape.width, shape)
+        source = x.at(at["q"], i0 * w["q_row"])
+        f.call("void", x.transposes, source, w["q_row"], w["q_column"], nq, w["width"], queries, width, one, x.piece("factor"), none)
+        zero(f, result, w["width_v"] * shape.width, shape)
+        top = [f.variable(-math.inf, v) for _ in range(2)]
+        total = [f.variable(0.0, v) for _ in range(2)]
+        limit = x.limit(i0)
+        with f.loop(0, limit, BLOCK) as j0:
+            nk = f.minimum(limit - j0, BLOCK)
+            x.products(at["k"], w["k_row"], w["k_column"], queries, w["width"], scores, j0, nk)
+            x.hide(scores, i0, nq, j0, nk, at.get("m"))
+            _softmax(x, scores, nk, top, total, result)
+            values = x.at(at["v"], j0 * w["v_row"])
+            x.rows(values, w["v_column"], w["v_row"], scores, width, result, width, w["width_v"], nk, True)
+        for n in range(2):
+            t = total[n].get()
+            f.store(f.select(f.compare("eq", t, 0.0), 0.0, 1.0 / t), x.at(inverse, n * shape.lanes))
+        out = x.at(at["o"], i0 * w["o_row"])
+        f.call("void", x.unfold, result, width, one, w["width_v"], nq, out, w["o_row"], w["o_column"], inverse, one)
+
+
+def _softmax(x: Writer, scores: Value, nk: Value, top: list, total: list, result: Value) -> None:  # type: ignore[type-arg]
+    """Scores of a block become powers of two relative to the maximum so far; sums and result so far are brought to the same scale."""
+    f, shape = x.f, x.form
+    v, lanes = shape.vector, shape.lanes
+    highest = [f.variable(t.get()) for t in top]
+    with f.loop(0, nk) as j:
+        for n in range(2):
+            s = f.load(v, x.at(scores, j * shape.width + n * lanes))
+            h = highest[n].get()
+            highest[n].set(f.select(s > h, s, h))
+    shift, change = [], []
+    for n in range(2):
+        old, new = top[n].get(), highest[n].get()
+        shift.append(f.select(f.compare("eq", new, -math.inf), 0.0, new))
+        change.append(exp2(f, f.select(f.compare("eq", old, new), 0.0, old - shift[n])))
+        top[n].set(new)
+        total[n].set(total[n].get() * change[n])
+    moved = f.compare("ne", change[0], 1.0) | f.compare("ne", change[1], 1.0)
+    with f.when(f.call("i1", f"llvm.vector.reduce.or.v{lanes}i1", moved)), f.loop(0, x.w["width_v"]) as d:
+        for n in range(2):
+            place = x.at(result, d * shape.width + n * lanes)
+            f.store(f.load(v, place) * change[n], place)
+    with f.loop(0, nk) as j:
+        for n in range(2):
+            place = x.at(scores, j * shape.width + n * lanes)
+            p = exp2(f, f.load(v, place) - shift[n])
+            f.store(p, place)
+            total[n].set(total[n].get() + p)

@@ -1,0 +1,238 @@
+"""The inner functions that the attention kernels are made of: a register tile of a matrix product, transposition, copies, powers of two.
+
+A *panel* is a group of queries, one per lane of two vectors. Scores are held transposed, a row of panel width per key, so that keys and
+values are read in place as the broadcast factor of every product, and maxima and sums over keys need no horizontal operation.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from ....dtypes import dtype
+from .. import isa as isas
+from ..emit import Function, Module, Value, element, lanes, vector
+
+#: degree of the Taylor polynomial of 2**r on [-1/2, 1/2], by element type: the remainder is below 2**-27 and 2**-54
+_DEGREE = {"float": 7, "double": 13}
+_BITS = {"float": ("i32", 23, 127), "double": ("i64", 52, 1023)}
+
+
+@dataclass(frozen=True)
+class Form:
+    """What the code depends on besides run-time sizes.
+
+    ``element``  LLVM type that is computed in;  ``rounding`` the LLVM type results are rounded to, or ""
+    ``lanes``    of a vector;  ``rows`` of the register tile, which is two vectors wide
+    """
+
+    element: str
+    rounding: str
+    lanes: int
+    rows: int
+
+    @property
+    def width(self) -> int:
+        """Queries in a panel."""
+        return 2 * self.lanes
+
+    @property
+    def vector(self) -> str:
+        return vector(self.element, self.lanes)
+
+    @property
+    def itemsize(self) -> int:
+        return 4 if self.element == "float" else 8
+
+
+def form(d: dtype, isa: isas.Isa) -> Form | None:
+    """The form for an element type; None for types without attention kernels."""
+    if d.name not in ("float32", "float64", "float16", "bfloat16"):
+        return None
+    rounding = {"float16": "half", "bfloat16": "bfloat"}.get(d.name, "")
+    lanes = isa.lanes(d.compute.itemsize)
+    return Form("double" if d.name == "float64" else "float", rounding, lanes, 8 if isa.tile[0] >= 8 else 4)
+
+
+def exp2(f: Function, x: Value) -> Value:
+    """2**x for x <= 0, elementwise: zero below the range of normal numbers, NaN for NaN."""
+    e = element(x.type)
+    integer, shift, bias = _BITS[e]
+    ints = x.type.replace(e, integer)
+    x = f.select(x < -float(bias), -float(bias), x)  # NaN stays
+    whole = f.intrinsic("rint", x.type, x)
+    r = x - whole
+    log2 = math.log(2.0)
+    p = f.value(log2 ** _DEGREE[e] / math.factorial(_DEGREE[e]), x.type)
+    for k in reversed(range(_DEGREE[e])):
+        p = f.fma(p, r, log2**k / math.factorial(k))
+    n = f.convert("fptosi", whole, ints)
+    n = f.op(ints, f"freeze {ints} {n.ref}")  # of NaN it is poison
+    return p * f.convert("bitcast", f.binary("shl", n + bias, shift), x.type)
+
+
+def rounded(f: Function, x: Value, form: Form) -> Value:
+    """A value as the result's element type holds it."""
+    if not form.rounding:
+        return x
+    return f.convert("fpext", f.convert("fptrunc", x, x.type.replace(form.element, form.rounding)), x.type)
+
+
+def write_tile(module: Module, form: Form, rows: int) -> str:
+    """``c = (c if add else 0) + a @ b`` for `rows` rows and one panel width of columns.
+
+    ``tile(a, a_row, a_k, b, b_k, c, c_row, k, add)``: steps between rows and along the contracted dimension of k, in elements.
+    """
+    name = f"tile{rows}"
+    f = module.function(
+        name,
+        [
+            ("ptr", "a"),
+            ("i64", "a_row"),
+            ("i64", "a_k"),
+            ("ptr", "b"),
+            ("i64", "b_k"),
+            ("ptr", "c"),
+            ("i64", "c_row"),
+            ("i64", "k"),
+            ("i1", "add"),
+        ],
+        internal=True,
+    )
+    a, a_row, a_k, b, b_k, c, c_row, k, add = f.params
+    e, v = form.element, form.vector
+    a_rows = [f.gep(a, a_row * r, e) for r in range(rows)]
+    places = [[f.gep(f.gep(c, c_row * r, e), n * form.lanes, e) for n in range(2)] for r in range(rows)]
+    sums = [[f.variable(0.0, v) for _ in range(2)] for _ in range(rows)]
+    with f.when(add):
+        for r in range(rows):
+            for n in range(2):
+                sums[r][n].set(f.load(v, places[r][n]))
+    with f.loop(0, k) as i:
+        at = f.gep(b, i * b_k, e)
+        columns = [f.load(v, f.gep(at, n * form.lanes, e)) for n in range(2)]
+        step = i * a_k
+        for r in range(rows):
+            factor = f.splat(f.load(e, f.gep(a_rows[r], step, e)), v)
+            for n in range(2):
+                sums[r][n].set(f.fma(factor, columns[n], sums[r][n].get()))
+    for r in range(rows):
+        for n in range(2):
+            f.store(sums[r][n].get(), places[r][n])
+    return name
+
+
+def _transposed(f: Function, rows: list[Value]) -> list[Value]:
+    """A square block of vectors, transposed: in each round, sub-blocks of h by h trade places with their neighbours."""
+    n, h = len(rows), 1
+    rows = list(rows)
+    while h < n:
+        low = [i if not i // h % 2 else n + i - h for i in range(n)]
+        high = [i + h if not i // h % 2 else n + i for i in range(n)]
+        for i in range(n):
+            if not i // h % 2:
+                a, b = rows[i], rows[i + h]
+                rows[i], rows[i + h] = f.shuffle(a, b, low), f.shuffle(a, b, high)
+        h *= 2
+    return rows
+
+
+_MOVE = [
+    ("ptr", "src"),
+    ("i64", "row"),
+    ("i64", "column"),
+    ("i64", "rows"),
+    ("i64", "columns"),
+    ("ptr", "dst"),
+    ("i64", "to_row"),
+    ("i64", "to_column"),
+]
+
+
+def write_transpose(module: Module, form: Form, rounding: bool = False, source: str = "") -> str:
+    """``dst[c][r] = src[r][c] * factor[c * factor_step]``; with `source` i8, ``src`` is a boolean mask: 0 where it is set, else -inf.
+
+    ``transpose(src, row, column, rows, columns, dst, to_row, to_column, factor, factor_step)``; steps in elements: `row` and `column`
+    of `src`, `to_row` between the rows c of `dst` and `to_column` between its elements r. `factor` has whole vectors.
+    """
+    name = "transpose_rounded" if rounding else f"transpose_{source}" if source else "transpose"
+    f = module.function(name, [*_MOVE, ("ptr", "factor"), ("i64", "factor_step")], internal=True)
+    src, row, column, rows, columns, dst, to_row, to_column, factor, factor_step = f.params
+    e, v, w = form.element, form.vector, form.lanes
+    stored = source or e
+
+    def out(x: Value) -> Value:
+        return rounded(f, x, form) if rounding else x
+
+    def read(x: Value) -> Value:
+        if source == "i8":
+            return f.select(f.compare("ne", x, 0), f.value(0.0, vector(e, lanes(x.type))), -math.inf)
+        return x if stored == e else f.convert("fpext", x, vector(e, lanes(x.type)))
+
+    unit = f.compare("eq", column, 1) & f.compare("eq", to_column, 1)
+
+    def vectors() -> None:
+        with f.loop(0, rows, w) as r0, f.loop(0, columns, w) as c0:
+            nr, nc = f.minimum(rows - r0, w), f.minimum(columns - c0, w)
+            p, q = f.gep(src, r0 * row + c0, stored), f.gep(dst, c0 * to_row + r0, e)
+            scale = f.load(v, f.gep(factor, c0 * factor_step, e))
+
+            def whole() -> None:
+                lines = [read(f.load(vector(stored, w), f.gep(p, row * r, stored))) * scale for r in range(w)]
+                for c, x in enumerate(_transposed(f, lines)):
+                    f.store(out(x), f.gep(q, to_row * c, e))
+
+            def part() -> None:
+                """Rows beyond the end repeat the last one, from the back, so that the right one is written last."""
+                across, down = f.first_lanes(nc, w), f.first_lanes(nr, w)
+                at = [f.gep(p, row * f.minimum(nr - 1, r), stored) for r in range(w)]
+                lines = [read(f.masked_load(vector(stored, w), line, across)) * scale for line in at]
+                for c, x in reversed(list(enumerate(_transposed(f, lines)))):
+                    f.masked_store(out(x), f.gep(q, to_row * f.minimum(nc - 1, c), e), down)
+
+            f.branch(f.compare("eq", nr, w) & f.compare("eq", nc, w), whole, part)
+
+    def scalars() -> None:
+        with f.loop(0, columns) as c:
+            scale = f.load(e, f.gep(factor, c * factor_step, e))
+            with f.loop(0, rows) as r:
+                x = read(f.load(stored, f.gep(src, r * row + c * column, stored))) * scale
+                f.store(out(x), f.gep(dst, c * to_row + r * to_column, e))
+
+    f.branch(unit, vectors, scalars)
+    return name
+
+
+def write_copy(module: Module, form: Form, rounding: bool = False) -> str:
+    """``dst[r][c] = src[r][c] * factor``: ``copy(src, row, column, rows, columns, dst, to_row, to_column, factor)``, steps in elements."""
+    name = "copy_rounded" if rounding else "copy"
+    f = module.function(name, [*_MOVE, (form.element, "factor")], internal=True)
+    src, row, column, rows, columns, dst, to_row, to_column, factor = f.params
+    e, v, w = form.element, form.vector, form.lanes
+
+    def out(x: Value) -> Value:
+        return rounded(f, x, form) if rounding else x
+
+    def vectors() -> None:
+        scale, whole = f.splat(factor, v), columns - columns % w
+        mask = f.first_lanes(columns - whole, w)
+        with f.loop(0, rows) as r:
+            p, q = f.gep(src, r * row, e), f.gep(dst, r * to_row, e)
+            with f.loop(0, whole, w) as c:
+                f.store(out(f.load(v, f.gep(p, c, e)) * scale), f.gep(q, c, e))
+            with f.when(whole < columns):
+                f.masked_store(out(f.masked_load(v, f.gep(p, whole, e), mask, 0.0) * scale), f.gep(q, whole, e), mask)
+
+    def scalars() -> None:
+        with f.loop(0, rows) as r, f.loop(0, columns) as c:
+            x = f.load(e, f.gep(src, r * row + c * column, e)) * factor
+            f.store(out(x), f.gep(dst, r * to_row + c * to_column, e))
+
+    f.branch(f.compare("eq", column, 1) & f.compare("eq", to_column, 1), vectors, scalars)
+    return name
+
+
+def zero(f: Function, at: Value, count: Value, form: Form) -> None:
+    """Set `count` elements, a multiple of the lanes, to zero."""
+    with f.loop(0, count, form.lanes) as i:
+        f.store(f.value(0.0, form.vector), f.gep(at, i, form.element))
