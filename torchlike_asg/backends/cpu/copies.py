@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from ... import dtypes
+from ...asg.reference import rounded
 from .calls import Call, Kernel, Lowering, Source, View
 from .emit import Function, Module, Value, vector
 from .isa import Isa
@@ -75,7 +76,7 @@ def copy_call(isa: Isa, src: View, dst: View) -> Call | None:
     if kind == "turn":
         words, units = _turn_words(isa, dims, size)
     else:
-        words, units = _row_words(dims, size, kind)
+        words, units = row_words(dims, size)
     source = _source(isa, kind, 1 if kind == "run" else size)
     cost = 20 + nbytes * (0.1 if kind in ("run", "splat") else 0.15) + (nbytes // size * 0.4 if kind == "step" else 0)
     return Call(source, places, words, (src.slot,), (dst.slot,), units=units, cost=cost, label=f"copy {kind}", bytes=nbytes)
@@ -84,7 +85,7 @@ def copy_call(isa: Isa, src: View, dst: View) -> Call | None:
 def fill_call(isa: Isa, dst: View, value: Any) -> Call | None:
     """The launch that writes a number everywhere, or None if the view has too many dimensions."""
     size = dst.itemsize
-    pattern = np.asarray(value).astype(dst.dtype.compute).tobytes()
+    pattern = rounded(value, dst.dtype).tobytes()
     if 0 in dst.shape:
         return Call(_source(isa, "fill", 1), (), (), (), (), units=0)
     if size > 1 and len(set(pattern)) == 1:  # bytes that are all equal, zeros most of all
@@ -95,7 +96,7 @@ def fill_call(isa: Isa, dst: View, value: Any) -> Call | None:
     if len(dims) > MAX_RANK:
         return None
     kind = "clear" if size == 1 and dims[-1][1] == size else "fill"
-    words, units = _row_words([(*d, 0) for d in dims], size, kind)
+    words, units = row_words([(*d, 0) for d in dims], size)
     bits = struct.unpack("<qq", (pattern * 16)[:16])
     nbytes = size * int(np.prod(dst.shape))
     source = _source(isa, kind, size)
@@ -126,8 +127,11 @@ def _kind(isa: Isa, dims: list[tuple[int, ...]], size: int) -> tuple[str, list[t
     return "step", dims
 
 
-def _row_words(dims: list[tuple[int, ...]], size: int, kind: str) -> tuple[tuple[int, ...], int]:
-    """Words and units of the loops over rows: the fastest dimension is a row, the next is cut into pieces, the others are walked."""
+def row_words(dims: list[tuple[int, ...]], size: int) -> tuple[tuple[int, ...], int]:
+    """Words and units of `write_rows` for dimensions (size, destination step, source step), in bytes.
+
+    The fastest dimension is a row, the next is cut into pieces, the others are walked.
+    """
     (n, d, s) = dims[-1]
     outer = dims[:-1]
     last = n
@@ -158,8 +162,8 @@ def _source(isa: Isa, kind: str, size: int) -> Source:
 
 
 # ---------------------------------------------------------------- rows
-def _write_rows(module: Module, name: str, operands: int, at: int, row: Callable[..., None]) -> None:
-    """The loops around ``row(f, dst, src, count, dst step, src step)``; the words of `_row_words` start at `at`."""
+def write_rows(module: Module, name: str, operands: int, at: int, row: Callable[..., None]) -> None:
+    """The loops around ``row(f, dst, src, count, dst step, src step)``; the words of `row_words` start at `at`."""
     k = Kernel(module, name, operands)
     f = k.f
     lo, hi, _ = k.rest
@@ -220,11 +224,11 @@ def move_bytes(f: Function, isa: Isa, dst: Value, src: Value, nbytes: Value) -> 
 
 
 def _write_run(module: Module, name: str, isa: Isa, size: int) -> None:
-    _write_rows(module, name, 2, 0, lambda k, dst, src, count, d, s: move_bytes(k.f, isa, dst, src, count * d))
+    write_rows(module, name, 2, 0, lambda k, dst, src, count, d, s: move_bytes(k.f, isa, dst, src, count * d))
 
 
 def _write_splat(module: Module, name: str, isa: Isa, size: int) -> None:
-    _write_rows(module, name, 2, 0, lambda k, dst, src, count, d, s: _repeat(k.f, isa, dst, k.f.load(MOVED[size], src, size), count, size))
+    write_rows(module, name, 2, 0, lambda k, dst, src, count, d, s: _repeat(k.f, isa, dst, k.f.load(MOVED[size], src, size), count, size))
 
 
 def _repeat(f: Function, isa: Isa, dst: Value, x: Value, count: Value, size: int) -> None:
@@ -266,7 +270,7 @@ def _write_step(module: Module, name: str, isa: Isa, size: int) -> None:
         with f.loop(whole, count) as i:
             one(i)
 
-    _write_rows(module, name, 2, 0, row)
+    write_rows(module, name, 2, 0, row)
 
 
 def _write_fill(module: Module, name: str, isa: Isa, size: int) -> None:
@@ -277,7 +281,7 @@ def _write_fill(module: Module, name: str, isa: Isa, size: int) -> None:
         dense = f.compare("eq", d, size)
         f.branch(dense, lambda: _repeat(f, isa, dst, x, count, size), lambda: _each(f, dst, x, count, d, size))
 
-    _write_rows(module, name, 1, 2, row)
+    write_rows(module, name, 1, 2, row)
 
 
 def _write_clear(module: Module, name: str, isa: Isa, size: int) -> None:
@@ -285,7 +289,7 @@ def _write_clear(module: Module, name: str, isa: Isa, size: int) -> None:
         byte = k.f.load("i8", k.word_address(0))
         k.f.call("void", "llvm.memset.p0.i64", dst, byte, count, k.f.value(0, "i1"))
 
-    _write_rows(module, name, 1, 2, row)
+    write_rows(module, name, 1, 2, row)
 
 
 # ---------------------------------------------------------------- blocks transposed in registers

@@ -1,0 +1,82 @@
+"""One operation through its native lowering: operands and results laid out in several ways, compared with its reference."""
+
+import itertools
+
+import numpy as np
+
+from torchlike_asg import dtypes
+from torchlike_asg.asg import reference
+from torchlike_asg.asg.declare import INPUT, REGISTRY, Sample
+from torchlike_asg.asg.node import Node
+from torchlike_asg.backends.cpu.calls import LIBRARY, LibraryNode, Lowering, View
+
+from .harness import run
+
+_slots = itertools.count()
+LAYOUTS = ("contiguous", "gaps", "reversed")
+
+
+def laid_out(slot, shape, d, layout, values=None):
+    """A view of that shape and layout, and the memory it lies in, of which every other element is -1 (or True)."""
+    shape = tuple(shape)
+    order = range(len(shape)) if layout == "reversed" else reversed(range(len(shape)))
+    strides, step = [0] * len(shape), 2 if layout == "gaps" else 1
+    for i in order:
+        strides[i] = step
+        step *= max(shape[i], 1) + (layout == "gaps")
+    offset = 0 if layout == "contiguous" else 3
+    memory = np.full(offset + step + 2, -1).astype(d.compute)
+    v = View(slot, shape, tuple(strides), offset, d)
+    if values is not None:
+        shown(v, memory)[...] = values
+    return v, memory
+
+
+def shown(v, memory):
+    return np.lib.stride_tricks.as_strided(memory[v.offset :], v.shape, [s * v.itemsize for s in v.strides])
+
+
+def node_of(op, sample, single):
+    """The node of a sample and its operands' values, floats in single precision or as they are."""
+    arrays = [np.asarray(a) for a in sample.operands]
+    if single:
+        arrays = [a.astype(np.float32) if a.dtype == np.float64 else a for a in arrays]
+    nodes = [Node(INPUT, (), (0, next(_slots), ""), a.shape, dtypes.from_numpy(a.dtype)) for a in arrays]
+    n = op(*nodes, *sample.attrs)
+    leaves = dict(zip(nodes, arrays, strict=True))
+    return n, [np.asarray(reference.evaluate([s], lambda leaf: leaves[leaf])[0]) for s in n.srcs]
+
+
+def check(n, operands, layout, result_layout, threads):
+    """Whether the node was lowered; if so, its result is the reference's and nothing around it was written."""
+    views, arrays = [], {}
+    for i, (s, a) in enumerate(zip(n.srcs, operands, strict=True)):
+        v, arrays[i] = laid_out(i, s.shape, s.dtype, layout, a)
+        views.append(v)
+    out = len(views)
+    result, arrays[out] = laid_out(out, n.shape, n.dtype, result_layout)
+    before = {i: a.copy() for i, a in arrays.items()}
+    low = Lowering(out + 1, threads)
+    if not LIBRARY[n.op.name](low, LibraryNode(n.op.name, n.attrs, tuple(views), result)):
+        return False
+    assert not run(low, arrays, threads)
+    expected = np.asarray(reference.apply(n, operands))
+    got = shown(result, arrays[out])
+    if expected.dtype.kind in "fc":
+        eps = np.finfo(expected.dtype).eps
+        scale = np.abs(expected[np.isfinite(expected)]).max(initial=1.0)
+        np.testing.assert_allclose(got, expected, rtol=300 * eps, atol=100 * eps * scale)
+    else:
+        np.testing.assert_array_equal(got, expected)
+    shown(result, before[out])[...] = got
+    for i, a in before.items():
+        np.testing.assert_array_equal(arrays[i], a)
+    return True
+
+
+def check_all(name, operands, *attrs, layouts=None, threads=(1, 3)):
+    """An operation on given arrays, in every layout: each must be lowered."""
+    n, values = node_of(REGISTRY[name], Sample(operands, attrs), False)
+    for layout, result in layouts or itertools.product(LAYOUTS, ("contiguous", "gaps")):
+        for t in threads:
+            assert check(n, values, layout, result, t), (name, layout, result)

@@ -1,0 +1,76 @@
+"""Parts of values: a `View` cut, turned or taken apart, without a copy."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+
+from .calls import View
+
+Shape = tuple[int, ...]
+
+
+def at(v: View, dim: int, lo: int, n: int, step: int = 1) -> View:
+    """`n` elements along a dimension, from `lo` in steps of `step`, which may be zero or negative."""
+    s = v.strides[dim]
+    offset = v.offset + lo * s if n else v.offset
+    return replace(
+        v, shape=(*v.shape[:dim], n, *v.shape[dim + 1 :]), strides=(*v.strides[:dim], s * step, *v.strides[dim + 1 :]), offset=offset
+    )
+
+
+def without(v: View, dim: int) -> View:
+    """A dimension dropped, at its first element."""
+    return replace(v, shape=v.shape[:dim] + v.shape[dim + 1 :], strides=v.strides[:dim] + v.strides[dim + 1 :])
+
+
+def shaped(v: View, shape: Sequence[int], strides: Sequence[int], offset: int = 0) -> View:
+    """Another geometry over the same memory; `offset` counts from the view's first element."""
+    return replace(v, shape=tuple(shape), strides=tuple(strides), offset=v.offset + offset)
+
+
+def split(v: View, dim: int, sizes: Sequence[int]) -> View:
+    """A dimension as several, the last the fastest; the product of `sizes` is its size."""
+    steps, step = [], v.strides[dim]
+    for n in reversed(sizes):
+        steps.append(step)
+        step *= n
+    return replace(
+        v,
+        shape=(*v.shape[:dim], *sizes, *v.shape[dim + 1 :]),
+        strides=(*v.strides[:dim], *reversed(steps), *v.strides[dim + 1 :]),
+    )
+
+
+def moved(v: View, order: Sequence[int]) -> View:
+    """The dimensions in another order."""
+    return replace(v, shape=tuple([v.shape[i] for i in order]), strides=tuple([v.strides[i] for i in order]))
+
+
+def row_major(slot: int, shape: Sequence[int], like: View) -> View:
+    """A contiguous view at the start of a slot, with another one's element type."""
+    steps, step = [], 1
+    for n in reversed(shape):
+        steps.append(step)
+        step *= max(n, 1)
+    return View(slot, tuple(shape), tuple(reversed(steps)), 0, like.dtype)
+
+
+def numel(v: View) -> int:
+    return math.prod(v.shape)
+
+
+def same_layout(v: View, strides: Shape) -> bool:
+    """Whether the view has these strides, wherever they matter."""
+    return all(n == 1 or a == b for n, a, b in zip(v.shape, v.strides, strides, strict=True))
+
+
+def apart(v: View) -> bool:
+    """Whether surely no two elements share memory."""
+    reach = 0
+    for s, n in sorted((abs(s), n) for s, n in zip(v.strides, v.shape, strict=True) if n > 1):
+        if s <= reach:
+            return False
+        reach += s * (n - 1)
+    return True
