@@ -7,11 +7,12 @@ One panel of queries at a time, all keys: the panel's scores and D take keys tim
 from __future__ import annotations
 
 import math
+from typing import Any
 
 from ....dtypes import float32, float64
 from ..calls import Call, LibraryNode, Lowering, Source, View, library
 from ..emit import Module, Value
-from .common import BLOCK, LOG2E, Layout, Problem, Writer, merged, problem
+from .common import BLOCK, LOG2E, Layout, Problem, Writer, functions, merged, problem
 from .parts import Form, exp2, form, zero
 
 #: attentions fewer than this are divided, so that as many threads have work
@@ -73,7 +74,7 @@ def _add(lowering: Lowering, node: LibraryNode, p: Problem, shape: Form, parts: 
         sum_v=(keys * width_v if "dv" in names else 0, size),
     )
     words = p.words() | scratch.words() | {"parts": parts, "padded": width, "padded_v": width_v}
-    words |= {f"{o}_part": p.views[o].strides[0] if parts > 1 else 0 for o in ("dk", "dv") if o in names}
+    words |= functions(shape, p.mask) | {f"{o}_part": p.views[o].strides[0] if parts > 1 else 0 for o in ("dk", "dv") if o in names}
     order, rank, mask, whole = tuple(words), len(p.sizes), p.mask, parts == 1
 
     def write(module: Module, name: str) -> None:
@@ -121,12 +122,13 @@ def _add_sum(lowering: Lowering, result: View, partial: View, shape: Form, parts
     """The parts' sums added up, in order."""
     sizes, strides = merged({"o": result})
     keys, width = partial.shape[2:]
-    words: dict[str, int] = {"parts": parts, "t_part": partial.strides[0], "keys": keys, "width": width}
+    words: dict[str, Any] = {"parts": parts, "t_part": partial.strides[0], "keys": keys, "width": width}
     step = keys * width
     for d in reversed(range(len(sizes))):
         words |= {f"size{d}": sizes[d], f"o{d}": strides["o"][d], f"t{d}": step}
         step *= sizes[d]
     words |= {"o_row": result.strides[-2], "o_column": result.strides[-1]}
+    words |= functions(shape)
     order, rank = tuple(words), len(sizes)
 
     def write(module: Module, name: str) -> None:
@@ -153,7 +155,7 @@ def _add_sum(lowering: Lowering, result: View, partial: View, shape: Form, parts
 def _write_sum(x: Writer) -> None:
     """A unit is one block of keys of one attention."""
     f, w, shape = x.f, x.w, x.form
-    v, one = shape.vector, f.value(1, "i64")
+    v = shape.vector
     blocks = (w["keys"] + (BLOCK - 1)) // BLOCK
     with f.loop(x.lo, x.hi) as unit:
         at = x.unit(unit // blocks)
@@ -170,8 +172,8 @@ def _write_sum(x: Writer) -> None:
                 last = x.at(first, whole)
                 f.masked_store(f.masked_load(v, last, mask) + f.masked_load(v, x.at(other, whole), mask), last, mask)
         out = x.at(at["o"], j0 * w["o_row"])
-        unit_factor = f.value(1.0, shape.element)
-        f.call("void", x.unload, first, w["width"], one, rows, w["width"], out, w["o_row"], w["o_column"], unit_factor)
+        one = f.value(1.0, shape.element)
+        x.call("move_out", first, w["width"], 1, rows, w["width"], out, w["o_row"], w["o_column"], one)
 
 
 # ---------------------------------------------------------------- the kernel
@@ -183,7 +185,7 @@ def _write(x: Writer, whole: bool) -> None:
     x.fill(x.piece("scaled"), x.scale)
     zero(f, x.piece("along_q"), w["padded"] * shape.width, shape)
     zero(f, x.piece("along_g"), w["padded_v"] * shape.width, shape)
-    one, panels = f.value(1, "i64"), (w["queries"] + (shape.width - 1)) // shape.width
+    panels = (w["queries"] + (shape.width - 1)) // shape.width
     sums = {o: (x.piece(f"sum_{o[1]}"), w["padded_v" if o == "dv" else "padded"]) for o in ("dk", "dv") if o in x.bases}
     with f.loop(x.lo, x.hi) as unit:
         at, part = x.unit(unit // w["parts"]), unit % w["parts"]
@@ -194,33 +196,21 @@ def _write(x: Writer, whole: bool) -> None:
         for o, (start, padded) in sums.items():
             place = x.at(at[o], part * w[f"{o}_part"])
             columns = w["width_v" if o == "dv" else "width"]
-            copy = x.unload if whole else x.copies
-            f.call(
-                "void",
-                copy,
-                start,
-                padded,
-                one,
-                w["keys"],
-                columns,
-                place,
-                w[f"{o}_row"],
-                w[f"{o}_column"],
-                f.value(1.0, shape.element),
-            )
+            copy, one = "move_out" if whole else "move", f.value(1.0, shape.element)
+            x.call(copy, start, padded, 1, w["keys"], columns, place, w[f"{o}_row"], w[f"{o}_column"], one)
 
 
 def _panel(x: Writer, at: dict[str, Value], i0: Value, sums: dict[str, tuple[Value, Value]]) -> None:
     """What one panel of queries from `i0` on adds to the sums, and its own gradient."""
     f, w, shape = x.f, x.w, x.form
     v, lanes = shape.vector, shape.lanes
-    width, one, none = (f.value(n, "i64") for n in (shape.width, 1, 0))
+    width = shape.width
     nq, limit = f.minimum(w["queries"] - i0, shape.width), x.limit(i0)
     _load(x, at, i0, nq)
     across_q, across_g, result = x.piece("across_q"), x.piece("across_g"), x.piece("result")
     scores, slopes = [x.at(x.piece(n), shape.rows * shape.width) for n in ("scores", "slopes")]
-    x.products(at["k"], w["k_row"], w["k_column"], across_q, w["width"], scores, none, limit)
-    x.products(at["v"], w["v_row"], w["v_column"], across_g, w["width_v"], slopes, none, limit)
+    x.products(at["k"], w["k_row"], w["k_column"], across_q, w["width"], scores, f.value(0, "i64"), limit)
+    x.products(at["v"], w["v_row"], w["v_column"], across_g, w["width_v"], slopes, f.value(0, "i64"), limit)
     top, total, dot = [[f.variable(start, v) for _ in range(2)] for start in (-math.inf, 0.0, 0.0)]
     with f.loop(0, limit, BLOCK) as j0:
         nk = f.minimum(limit - j0, BLOCK)
@@ -261,10 +251,10 @@ def _panel(x: Writer, at: dict[str, Value], i0: Value, sums: dict[str, tuple[Val
             x.rows(x.at(at["k"], j0 * w["k_row"]), w["k_column"], w["k_row"], slope, width, result, width, w["width"], nk, True)
         if "dm" in at:
             out = x.at(at["dm"], i0 * w["dm_row"] + j0 * w["dm_column"])
-            f.call("void", x.unfold, slope, width, one, nk, nq, out, w["dm_row"], w["dm_column"], x.piece("ones"), none)
+            x.call("turn_out", slope, width, 1, nk, nq, out, w["dm_row"], w["dm_column"], x.piece("ones"), 0)
     if "dq" in at:
         out = x.at(at["dq"], i0 * w["dq_row"])
-        f.call("void", x.unfold, result, width, one, w["width"], nq, out, w["dq_row"], w["dq_column"], x.piece("scaled"), none)
+        x.call("turn_out", result, width, 1, w["width"], nq, out, w["dq_row"], w["dq_column"], x.piece("scaled"), 0)
     if "dm" in at:
         with f.loop(0, nq) as i, f.loop(limit, w["keys"]) as j:
             f.store(f.value(0.0, shape.element), x.at(at["dm"], (i0 + i) * w["dm_row"] + j * w["dm_column"]))
@@ -273,7 +263,7 @@ def _panel(x: Writer, at: dict[str, Value], i0: Value, sums: dict[str, tuple[Val
 def _load(x: Writer, at: dict[str, Value], i0: Value, nq: Value) -> None:
     """The panel's queries and gradients, with queries across the lanes and along the rows."""
     f, w, shape = x.f, x.w, x.form
-    width, one, none = (f.value(n, "i64") for n in (shape.width, 1, 0))
+    width = shape.width
     for o, columns, padded, factor, scale, wanted in (
         ("q", w["width"], w["padded"], "factor", x.scale, "dk"),
         ("g", w["width_v"], w["padded_v"], "ones", f.value(1.0, shape.element), "dv"),
@@ -282,6 +272,6 @@ def _load(x: Writer, at: dict[str, Value], i0: Value, nq: Value) -> None:
         source = x.at(at[o], i0 * row)
         with f.when(nq < shape.width):
             zero(f, across, columns * shape.width, shape)
-        f.call("void", x.transposes, source, row, column, nq, columns, across, width, one, x.piece(factor), none)
+        x.call("turn", source, row, column, nq, columns, across, width, 1, x.piece(factor), 0)
         if wanted in at:
-            f.call("void", x.copies, source, row, column, nq, columns, x.piece(f"along_{o}"), padded, one, scale)
+            x.call("move", source, row, column, nq, columns, x.piece(f"along_{o}"), padded, 1, scale)

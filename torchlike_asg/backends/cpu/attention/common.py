@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-import functools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from ....asg.geometry import broadcast
-from ..calls import Kernel, LibraryNode, View
+from ..calls import Kernel, LibraryNode, Source, View
 from ..emit import Function, Module, Value, vector
-from .parts import Form, write_copy, write_tile, write_transpose
+from .parts import Form, copy, tile, transpose
 
 #: keys handled at a time: their scores with one panel of queries stay in the first-level cache
 BLOCK = 64
 #: batch dimensions in the code if there are no more after merging: most programs have batch and heads, grouped queries one more
 RANK = 3
 LOG2E = math.log2(math.e)
+#: inner functions: tiles of a product; transposition and copies inside, to results (rounded), and of the mask
+FUNCTIONS = ("many", "one", "turn", "turn_out", "move", "move_out", "turn_mask")
 Strides = dict[str, tuple[int, ...]]
 
 
@@ -114,6 +115,21 @@ def problem(node: LibraryNode, views: dict[str, View]) -> Problem:
     return Problem(views, sizes, strides, bool(node.attrs[0]), float(node.attrs[1]))
 
 
+def functions(form: Form, mask: str = "") -> dict[str, Source]:
+    """The inner functions by the names in `FUNCTIONS`, as argument words."""
+    read = "" if mask == form.element else mask
+    found = (
+        tile(form, form.rows),
+        tile(form, 1),
+        transpose(form),
+        transpose(form, True),
+        copy(form),
+        copy(form, True),
+        transpose(form, source=read),
+    )
+    return dict(zip(FUNCTIONS, found, strict=True))
+
+
 class Layout:
     """Consecutive pieces of scratch memory, each 64-byte aligned: byte offsets by name."""
 
@@ -138,43 +154,13 @@ class Writer:
         self.form, self.module, self.rank, self.mask = form, module, rank, mask
         self.lo, self.hi, self.scratch = self.kernel.rest
         self.bases = {o: self.kernel.operand(i) for i, o in enumerate(operands)}
-        self.w = {n: self.kernel.word(i, "double" if n == "scale" else "i64") for i, n in enumerate(words)}
+        types = {"scale": "double"} | dict.fromkeys(FUNCTIONS, "ptr")
+        self.w = {n: self.kernel.word(i, types.get(n, "i64")) for i, n in enumerate(words)}
         if "scale" in self.w:
             scale = self.w["scale"]
             narrow = form.element != "double"
             #: the scale, and that of exponents of two
             self.scale, self.power = [self.f.convert("fptrunc", s, form.element) if narrow else s for s in (scale, scale * LOG2E)]
-
-    # ---------------------------------------------------------------- inner functions, written where used
-    @functools.cached_property
-    def many(self) -> str:
-        return write_tile(self.module, self.form, self.form.rows)
-
-    @functools.cached_property
-    def one(self) -> str:
-        return write_tile(self.module, self.form, 1)
-
-    @functools.cached_property
-    def transposes(self) -> str:
-        return write_transpose(self.module, self.form)
-
-    @functools.cached_property
-    def copies(self) -> str:
-        return write_copy(self.module, self.form)
-
-    @functools.cached_property
-    def unfold(self) -> str:
-        """`transposes` to a result, which is rounded."""
-        return write_transpose(self.module, self.form, True) if self.form.rounding else self.transposes
-
-    @functools.cached_property
-    def unload(self) -> str:
-        """`copies` to a result, which is rounded."""
-        return write_copy(self.module, self.form, True) if self.form.rounding else self.copies
-
-    @functools.cached_property
-    def masks(self) -> str:
-        return self.transposes if self.mask == self.form.element else write_transpose(self.module, self.form, source=self.mask)
 
     # ---------------------------------------------------------------- addresses
     def piece(self, name: str) -> Value:
@@ -198,6 +184,11 @@ class Writer:
     def type_of(self, operand: str) -> str:
         return self.mask if operand == "m" else self.form.element
 
+    def call(self, function: str, *args: Any) -> None:
+        """Call an inner function; plain integers are i64."""
+        f = self.f
+        f.call_pointer("void", self.w[function], *[a if a.__class__ is Value else f.value(a, "i64") for a in args])
+
     # ---------------------------------------------------------------- pieces of the computation
     def fill(self, at: Value, value: Any) -> None:
         """One vector with a scalar in every lane."""
@@ -205,14 +196,12 @@ class Writer:
 
     def rows(self, a: Value, a_row: Any, a_k: Any, b: Value, b_k: Any, c: Value, c_row: Any, rows: Value, k: Value, add: bool) -> None:
         """``c (+)= a @ b`` for any number of rows and one panel width of columns."""
-        f, many = self.f, self.form.rows
-        whole = rows - rows % many
-        tail = [f.value(x, "i64") for x in (b_k, c_row)]
-        row, column = f.value(a_row, "i64"), f.value(a_k, "i64")
+        f, tile_rows = self.f, self.form.rows
+        whole = rows - rows % tile_rows
         flag = f.value(add, "i1")
-        for name, lo, hi, step in ((self.many, f.value(0, "i64"), whole, many), (self.one, whole, rows, 1)):
+        for name, lo, hi, step in (("many", f.value(0, "i64"), whole, tile_rows), ("one", whole, rows, 1)):
             with f.loop(lo, hi, step) as r:
-                f.call("void", name, self.at(a, r * row), row, column, b, tail[0], self.at(c, r * tail[1]), tail[1], k, flag)
+                self.call(name, self.at(a, r * a_row), a_row, a_k, b, b_k, self.at(c, r * c_row), c_row, k, flag)
 
     def products(self, a: Value, a_row: Value, a_k: Value, b: Value, k: Value, dst: Value, first: Value, count: Value) -> None:
         """``dst[j - first] = a[j] @ b`` for `count` keys j from `first` on, in rows of panel width.
@@ -220,17 +209,16 @@ class Writer:
         The last tile moves back where it would reach beyond the last key, so `dst` needs a tile's rows of room before and after.
         """
         f, form = self.f, self.form
-        width, no = f.value(form.width, "i64"), f.value(False, "i1")
-        keys = self.w["keys"]
+        width, keys, no = form.width, self.w["keys"], f.value(False, "i1")
 
         def tiles() -> None:
             with f.loop(0, count, form.rows) as j:
                 at = f.minimum(first + j, keys - form.rows)
-                f.call("void", self.many, self.at(a, at * a_row), a_row, a_k, b, width, self.at(dst, (at - first) * width), width, k, no)
+                self.call("many", self.at(a, at * a_row), a_row, a_k, b, width, self.at(dst, (at - first) * width), width, k, no)
 
         def single() -> None:
             with f.loop(0, count) as j:
-                f.call("void", self.one, self.at(a, (first + j) * a_row), a_row, a_k, b, width, self.at(dst, j * width), width, k, no)
+                self.call("one", self.at(a, (first + j) * a_row), a_row, a_k, b, width, self.at(dst, j * width), width, k, no)
 
         f.branch(keys < form.rows, single, tiles)
 
@@ -241,8 +229,7 @@ class Writer:
         if mask is not None:
             panel = self.piece("mask")
             at = f.gep(mask, i0 * w["m_row"] + j0 * w["m_column"], self.mask)
-            width, one, none = (f.value(x, "i64") for x in (form.width, 1, 0))
-            f.call("void", self.masks, at, w["m_row"], w["m_column"], nq, nk, panel, width, one, self.piece("mask_factor"), none)
+            self.call("turn_mask", at, w["m_row"], w["m_column"], nq, nk, panel, form.width, 1, self.piece("mask_factor"), 0)
             with f.loop(0, nk * form.width, form.lanes) as x:
                 place = self.at(scores, x)
                 s, m = f.load(v, place), f.load(v, self.at(panel, x))

@@ -6,7 +6,7 @@ import math
 
 from ..calls import Call, LibraryNode, Lowering, Source, library
 from ..emit import Module, Value
-from .common import BLOCK, LOG2E, Layout, Writer, problem
+from .common import BLOCK, LOG2E, Layout, Writer, functions, problem
 from .parts import exp2, form, zero
 
 
@@ -30,7 +30,7 @@ def lower(lowering: Lowering, node: LibraryNode) -> bool:
         scores=((BLOCK + 2 * shape.rows) * shape.width, shape.itemsize),
         mask=(BLOCK * shape.width if p.mask else 0, shape.itemsize),
     )
-    words = p.words() | scratch.words()
+    words = p.words() | scratch.words() | functions(shape, p.mask)
     order, rank, mask = tuple(words), len(p.sizes), p.mask
 
     def write(module: Module, name: str) -> None:
@@ -65,7 +65,7 @@ def _write(x: Writer) -> None:
     x.fill(x.piece("mask_factor"), LOG2E if x.mask != "i8" else 1.0)
     queries, result, inverse = x.piece("queries"), x.piece("result"), x.piece("inverse")
     scores = x.at(x.piece("scores"), shape.rows * shape.width)
-    width, one, none = (f.value(n, "i64") for n in (shape.width, 1, 0))
+    width = shape.width
     panels = (w["queries"] + (shape.width - 1)) // shape.width
     with f.loop(x.lo, x.hi) as unit:
         at = x.unit(unit // panels)
@@ -74,7 +74,7 @@ def _write(x: Writer) -> None:
         with f.when(nq < shape.width):
             zero(f, queries, w["width"] * shape.width, shape)
         source = x.at(at["q"], i0 * w["q_row"])
-        f.call("void", x.transposes, source, w["q_row"], w["q_column"], nq, w["width"], queries, width, one, x.piece("factor"), none)
+        x.call("turn", source, w["q_row"], w["q_column"], nq, w["width"], queries, width, 1, x.piece("factor"), 0)
         zero(f, result, w["width_v"] * shape.width, shape)
         top = [f.variable(-math.inf, v) for _ in range(2)]
         total = [f.variable(0.0, v) for _ in range(2)]
@@ -90,7 +90,7 @@ def _write(x: Writer) -> None:
             t = total[n].get()
             f.store(f.select(f.compare("eq", t, 0.0), 0.0, 1.0 / t), x.at(inverse, n * shape.lanes))
         out = x.at(at["o"], i0 * w["o_row"])
-        f.call("void", x.unfold, result, width, one, w["width_v"], nq, out, w["o_row"], w["o_column"], inverse, one)
+        x.call("turn_out", result, width, 1, w["width_v"], nq, out, w["o_row"], w["o_column"], inverse, 1)
 
 
 def _softmax(x: Writer, scores: Value, nk: Value, top: list, total: list, result: Value) -> None:  # type: ignore[type-arg]

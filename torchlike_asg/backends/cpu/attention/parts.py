@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from ....dtypes import dtype
 from .. import isa as isas
+from ..calls import Source
 from ..emit import Function, Module, Value, element, lanes, vector
 
 #: degree of the Taylor polynomial of 2**r on [-1/2, 1/2], by element type: the remainder is below 2**-27 and 2**-54
@@ -78,12 +79,34 @@ def rounded(f: Function, x: Value, form: Form) -> Value:
     return f.convert("fpext", f.convert("fptrunc", x, x.type.replace(form.element, form.rounding)), x.type)
 
 
-def write_tile(module: Module, form: Form, rows: int) -> str:
+# ---------------------------------------------------------------- functions of their own, shared by the kernels
+def tile(form: Form, rows: int) -> Source:
     """``c = (c if add else 0) + a @ b`` for `rows` rows and one panel width of columns.
 
     ``tile(a, a_row, a_k, b, b_k, c, c_row, k, add)``: steps between rows and along the contracted dimension of k, in elements.
     """
-    name = f"tile{rows}"
+    return Source(("attention_tile", form.element, form.lanes, rows), lambda module, name: _write_tile(module, name, form, rows))
+
+
+def transpose(form: Form, rounding: bool = False, source: str = "") -> Source:
+    """``dst[c][r] = src[r][c] * factor[c * factor_step]``; with `source` i8, ``src`` is a boolean mask: 0 where it is set, else -inf.
+
+    ``transpose(src, row, column, rows, columns, dst, to_row, to_column, factor, factor_step)``; steps in elements: `row` and `column`
+    of `src`, `to_row` between the rows c of `dst` and `to_column` between its elements r. `factor` has whole vectors.
+    """
+    rounding = rounding and bool(form.rounding)
+    key = ("attention_transpose", form.element, form.rounding if rounding else "", form.lanes, source)
+    return Source(key, lambda module, name: _write_transpose(module, name, form, rounding, source))
+
+
+def copy(form: Form, rounding: bool = False) -> Source:
+    """``dst[r][c] = src[r][c] * factor``: ``copy(src, row, column, rows, columns, dst, to_row, to_column, factor)``, steps in elements."""
+    rounding = rounding and bool(form.rounding)
+    key = ("attention_copy", form.element, form.rounding if rounding else "", form.lanes)
+    return Source(key, lambda module, name: _write_copy(module, name, form, rounding))
+
+
+def _write_tile(module: Module, name: str, form: Form, rows: int) -> None:
     f = module.function(
         name,
         [
@@ -97,7 +120,6 @@ def write_tile(module: Module, form: Form, rows: int) -> str:
             ("i64", "k"),
             ("i1", "add"),
         ],
-        internal=True,
     )
     a, a_row, a_k, b, b_k, c, c_row, k, add = f.params
     e, v = form.element, form.vector
@@ -119,7 +141,6 @@ def write_tile(module: Module, form: Form, rows: int) -> str:
     for r in range(rows):
         for n in range(2):
             f.store(sums[r][n].get(), places[r][n])
-    return name
 
 
 def _transposed(f: Function, rows: list[Value]) -> list[Value]:
@@ -149,14 +170,8 @@ _MOVE = [
 ]
 
 
-def write_transpose(module: Module, form: Form, rounding: bool = False, source: str = "") -> str:
-    """``dst[c][r] = src[r][c] * factor[c * factor_step]``; with `source` i8, ``src`` is a boolean mask: 0 where it is set, else -inf.
-
-    ``transpose(src, row, column, rows, columns, dst, to_row, to_column, factor, factor_step)``; steps in elements: `row` and `column`
-    of `src`, `to_row` between the rows c of `dst` and `to_column` between its elements r. `factor` has whole vectors.
-    """
-    name = "transpose_rounded" if rounding else f"transpose_{source}" if source else "transpose"
-    f = module.function(name, [*_MOVE, ("ptr", "factor"), ("i64", "factor_step")], internal=True)
+def _write_transpose(module: Module, name: str, form: Form, rounding: bool, source: str) -> None:
+    f = module.function(name, [*_MOVE, ("ptr", "factor"), ("i64", "factor_step")])
     src, row, column, rows, columns, dst, to_row, to_column, factor, factor_step = f.params
     e, v, w = form.element, form.vector, form.lanes
     stored = source or e
@@ -169,28 +184,15 @@ def write_transpose(module: Module, form: Form, rounding: bool = False, source: 
             return f.select(f.compare("ne", x, 0), f.value(0.0, vector(e, lanes(x.type))), -math.inf)
         return x if stored == e else f.convert("fpext", x, vector(e, lanes(x.type)))
 
-    unit = f.compare("eq", column, 1) & f.compare("eq", to_column, 1)
-
-    def vectors() -> None:
-        with f.loop(0, rows, w) as r0, f.loop(0, columns, w) as c0:
-            nr, nc = f.minimum(rows - r0, w), f.minimum(columns - c0, w)
+    def blocks() -> None:
+        """The last block moves back where it would reach beyond the end."""
+        with f.loop(0, rows, w) as r_, f.loop(0, columns, w) as c_:
+            r0, c0 = f.minimum(r_, rows - w), f.minimum(c_, columns - w)
             p, q = f.gep(src, r0 * row + c0, stored), f.gep(dst, c0 * to_row + r0, e)
             scale = f.load(v, f.gep(factor, c0 * factor_step, e))
-
-            def whole() -> None:
-                lines = [read(f.load(vector(stored, w), f.gep(p, row * r, stored))) * scale for r in range(w)]
-                for c, x in enumerate(_transposed(f, lines)):
-                    f.store(out(x), f.gep(q, to_row * c, e))
-
-            def part() -> None:
-                """Rows beyond the end repeat the last one, from the back, so that the right one is written last."""
-                across, down = f.first_lanes(nc, w), f.first_lanes(nr, w)
-                at = [f.gep(p, row * f.minimum(nr - 1, r), stored) for r in range(w)]
-                lines = [read(f.masked_load(vector(stored, w), line, across)) * scale for line in at]
-                for c, x in reversed(list(enumerate(_transposed(f, lines)))):
-                    f.masked_store(out(x), f.gep(q, to_row * f.minimum(nc - 1, c), e), down)
-
-            f.branch(f.compare("eq", nr, w) & f.compare("eq", nc, w), whole, part)
+            lines = [read(f.load(vector(stored, w), f.gep(p, row * r, stored))) * scale for r in range(w)]
+            for c, x in enumerate(_transposed(f, lines)):
+                f.store(out(x), f.gep(q, to_row * c, e))
 
     def scalars() -> None:
         with f.loop(0, columns) as c:
@@ -199,14 +201,12 @@ def write_transpose(module: Module, form: Form, rounding: bool = False, source: 
                 x = read(f.load(stored, f.gep(src, r * row + c * column, stored))) * scale
                 f.store(out(x), f.gep(dst, c * to_row + r * to_column, e))
 
-    f.branch(unit, vectors, scalars)
-    return name
+    dense = f.compare("eq", column, 1) & f.compare("eq", to_column, 1)
+    f.branch(dense & (f.minimum(rows, columns) >= w), blocks, scalars)
 
 
-def write_copy(module: Module, form: Form, rounding: bool = False) -> str:
-    """``dst[r][c] = src[r][c] * factor``: ``copy(src, row, column, rows, columns, dst, to_row, to_column, factor)``, steps in elements."""
-    name = "copy_rounded" if rounding else "copy"
-    f = module.function(name, [*_MOVE, (form.element, "factor")], internal=True)
+def _write_copy(module: Module, name: str, form: Form, rounding: bool) -> None:
+    f = module.function(name, [*_MOVE, (form.element, "factor")])
     src, row, column, rows, columns, dst, to_row, to_column, factor = f.params
     e, v, w = form.element, form.vector, form.lanes
 
@@ -229,7 +229,6 @@ def write_copy(module: Module, form: Form, rounding: bool = False) -> str:
             f.store(out(x), f.gep(dst, r * to_row + c * to_column, e))
 
     f.branch(f.compare("eq", column, 1) & f.compare("eq", to_column, 1), vectors, scalars)
-    return name
 
 
 def zero(f: Function, at: Value, count: Value, form: Form) -> None:
