@@ -10,7 +10,7 @@ import pytest
 PACKAGE = Path(__file__).resolve().parent.parent / "torchlike_asg"
 #: lowest first; a module may import its own layer and those before it
 LAYERS = [
-    ("dtypes", "devices", "errors", "config", "events", "size", "version", "formats", "i18n"),
+    ("dtypes", "devices", "errors", "processors", "config", "events", "size", "version", "formats", "i18n"),
     ("rng",),
     ("asg",),
     ("ops",),

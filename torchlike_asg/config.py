@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+from .processors import default_threads
 
 #: Run every operation as soon as it is recorded, one at a time, through the NumPy references (for hunting a NaN).
 eager = False
@@ -19,4 +19,4 @@ detect_anomaly = False
 #: Print a warning when one program of a script was compiled for more than this many different shapes.
 recompile_warning = 8
 #: Threads one operation may use on the CPU (`set_num_threads`).
-threads = os.cpu_count() or 1
+threads = default_threads()

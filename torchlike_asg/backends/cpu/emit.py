@@ -369,6 +369,22 @@ class Function:
         """memcpy of memory that does not overlap."""
         self.call("void", "llvm.memcpy.p0.p0.i64", dst, src, self.value(nbytes, "i64"), self.value(0, "i1"))
 
+    # ---------------------------------------------------------------- atomics (sequentially consistent, on naturally aligned words)
+    def atomic_load(self, type_: str, p: Value) -> Value:
+        return self.op(type_, f"load atomic {type_}, ptr {p.ref} seq_cst, align {SIZES[type_]}")
+
+    def atomic_store(self, a: Value, p: Value) -> None:
+        self.emit(f"store atomic {a.type} {a.ref}, ptr {p.ref} seq_cst, align {SIZES[a.type]}")
+
+    def atomic(self, name: str, p: Value, a: Value) -> Value:
+        """A read-modify-write by its LLVM name (add, xchg ...); the old value."""
+        return self.op(a.type, f"atomicrmw {name} ptr {p.ref}, {a.type} {a.ref} seq_cst")
+
+    def compare_exchange(self, p: Value, expected: Value, new: Value) -> Value:
+        """Store `new` if the word is `expected`; whether it was (i1)."""
+        pair = self.op("", f"cmpxchg ptr {p.ref}, {expected.type} {expected.ref}, {new.type} {new.ref} seq_cst seq_cst")
+        return self.op("i1", f"extractvalue {{ {expected.type}, i1 }} {pair.ref}, 1")
+
     # ---------------------------------------------------------------- control
     @contextlib.contextmanager
     def loop(self, lo: Any, hi: Any, step: Any = 1) -> Iterator[Value]:
