@@ -23,20 +23,29 @@ NAMESPACES = (
     ("torch.linalg", "linalg"),
     ("torch.special", "special"),
 )
+#: attributes of a tensor that PyTorch's does not have
+OURS = frozenset({"geometry"})
 
 
 def names_of(label: str, module: str) -> list[str]:
     """The public names of one namespace, without modules and without what it merely imported from elsewhere."""
     package = importlib.import_module("torchlike_asg")
     if label == "torch.Tensor":
-        return sorted(name for name in dir(package.Tensor) if not name.startswith("_"))
+        return sorted(
+            name for name in dir(package.Tensor) if name[0] != "_" and name not in OURS and not _refuses(getattr(package.Tensor, name))
+        )
     space = importlib.import_module(f"torchlike_asg.{module}".rstrip("."))
     public = getattr(space, "__all__", None) or [name for name in vars(space) if not name.startswith("_")]
     return sorted(name for name in public if not name.startswith("_") and _belongs(getattr(space, name)))
 
 
+def _refuses(value: object) -> bool:
+    """Whether a function or property is there only to say what to use instead."""
+    return getattr(value.fget if isinstance(value, property) else value, "refuses", False)
+
+
 def _belongs(value: object) -> bool:
-    if isinstance(value, types.ModuleType | str | list | tuple):
+    if isinstance(value, types.ModuleType | str | list | tuple) or _refuses(value):
         return False
     return getattr(value, "__module__", "torchlike_asg").startswith("torchlike_asg") or isinstance(value, int | float)
 

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-__all__ = ["GraphError", "MissingGradientError", "Unsupported"]
+from collections.abc import Callable
+from typing import TypeVar
+
+__all__ = ["GraphError", "MissingGradientError", "Unsupported", "refuses"]
+
+F = TypeVar("F", bound=Callable[..., object])
 
 
 class GraphError(RuntimeError):
@@ -15,3 +20,9 @@ class MissingGradientError(RuntimeError):
 
 class Unsupported(NotImplementedError, AttributeError):
     """A PyTorch name that this package does not have. `hasattr` sees it as absent; calling it says what to use instead."""
+
+
+def refuses(function: F) -> F:
+    """Mark a function that only raises Unsupported, so that lists of what is supported leave it out (docs/list_names.py)."""
+    function.refuses = True  # type: ignore[attr-defined]
+    return function

@@ -20,7 +20,7 @@ import torchlike_asg as ours
 from torchlike_asg.asg.geometry import partial_overlap
 from torchlike_asg.asg.trace import current
 from torchlike_asg.facade import backward as ours_backward
-from torchlike_asg.facade.past import version_root
+from torchlike_asg.facade.past import blame, version_root
 
 from .libraries import Ours, Torch, kind_of, leafness, touched
 
@@ -49,6 +49,7 @@ class Stop(Exception):
     """The program cannot go on: an (equal) error in backward, an overflow, or something PyTorch leaves undefined."""
 
 
+possible = set()  # every kind of error that the last refused backward pass had a reason for
 silent = [0]  # backward passes in which PyTorch silently reads overwritten bytes; we use the recorded value
 _check = ours_backward.check
 
@@ -58,6 +59,8 @@ def _watching_check(result, tr):
         for s in n.saved or ():
             root = version_root(s)
             silent[0] += root in tr.silent and root not in tr.stale
+    possible.clear()
+    possible.update(kind_of(RuntimeError(error)) for n in result.savers if (error := blame((n,), tr)))
     _check(result, tr)
 
 
@@ -95,6 +98,7 @@ class Program:
         for t in self.t.values():
             leafness(t)  # PyTorch renews a view's history only when it is looked at; we always behave as after looking
         results, errors = [], []
+        possible.clear()
         for library, variables, arrays in ((Torch, self.t, self.ta), (Ours, self.o, self.oa)):
             try:
                 results.append(fn(library, variables, arrays))
@@ -105,6 +109,8 @@ class Program:
         if "backward" in text:
             if errors[1] == "version" and errors[0] in ("multi view", "no_grad view"):
                 errors[1] = errors[0]  # PyTorch names the view, we the version
+            if errors[1] in possible and errors[0] in possible:
+                errors[1] = errors[0]  # several are due: PyTorch meets first what was recorded last, a graph knows no such order
             if errors[0] == "overlap with itself":
                 raise Stop("PyTorch cannot differentiate a write through an overlapping view")
         if errors[0] != errors[1]:

@@ -188,6 +188,9 @@ DROPOUTS = [
     ("AlphaDropout", (0.4,), [f(3, 6)]),
     ("FeatureAlphaDropout", (0.4,), [f(3, 6, 4)]),
     ("RReLU", (0.1, 0.5), [f(4, 5)]),
+    ("FractionalMaxPool2d", (2, (4, 3), None, True), [IMAGE]),
+    ("FractionalMaxPool2d", ((2, 3), None, 0.5), [f(3, 8, 9)]),
+    ("FractionalMaxPool3d", (2, None, (0.5, 0.6, 0.7)), [f(2, 3, 5, 6, 7)]),
 ]
 
 
@@ -195,6 +198,7 @@ DROPOUTS = [
 def test_random_layers_draw_as_torch_does(parity, case):
     name, args, inputs = case
     theirs, mine = parity.make(name, *args)
+    assert repr(theirs) == repr(mine)
     parity.forward(theirs, mine, *inputs)
     parity.forward(theirs.eval(), mine.eval(), *inputs)
 
@@ -212,6 +216,10 @@ def test_random_layers_draw_as_torch_does(parity, case):
         ("Bilinear", (0, 2, 3), {}),
         ("Embedding", (3, 2), {"padding_idx": 3}),
         ("Embedding", (3, 2), {"padding_idx": -4}),
+        ("FractionalMaxPool2d", (2,), {}),
+        ("FractionalMaxPool2d", (2, 3, 0.5), {}),
+        ("FractionalMaxPool3d", (2,), {"output_ratio": 1.5}),
+        ("LinearCrossEntropyLoss", (4, 3), {"label_smoothing": 1.5}),
         ("Unflatten", (1, 3), {}),
         ("Unflatten", (1, (2, "a")), {}),
         ("Hardtanh", (2, 1), {}),

@@ -81,6 +81,24 @@ def test_like_torch(parity, case, reduction):
     parity.forward(OnInput(theirs, parity.torch), OnInput(mine, ours), *inputs)
 
 
+LINEAR = [
+    ({}, (4,), (5,), 3),
+    ({"bias": True, "ignore_index": 1, "reduction": "sum"}, (4,), (5,), 3),
+    ({"bias": True, "out_features": (2, 3), "label_smoothing": 0.1, "reduction": "none"}, (4,), (5, 2, 3), 3),
+    ({"weight": P[0]}, (4,), (5, 3), 0),
+]
+
+
+@pytest.mark.parametrize("case", LINEAR, ids=lambda case: str(case[0]))
+def test_a_linear_layer_and_its_loss(parity, case):
+    options, features, target, classes = case
+    labels = rng.integers(0, classes, target) if classes else np.full(target, 1 / 3, np.float32)
+    theirs, mine = parity.make("LinearCrossEntropyLoss", *features, 3, **options)
+    assert repr(theirs) == repr(mine)
+    parity.same_state(theirs, mine)
+    parity.forward(theirs, mine, f(5, *features), labels)
+
+
 def test_ctc_loss(parity):
     theirs, mine = parity.make("CTCLoss", zero_infinity=True)
     targets, lengths = np.array([[1, 2, 2], [3, 1, 0]]), np.array([5, 4])

@@ -88,7 +88,7 @@ METHODS = """
     masked_fill abs clamp log relu eq expand_as type_as gather uniform_ normal_ add_ mul_ view_as scatter_ mm sigmoid
     div scatter mul softmax sin sqrt topk bmm new clamp_ div_ masked_fill_ bool matmul new_zeros int cos floor
     masked_select item view size sum mean squeeze split transpose max reshape tolist flatten repeat argmax std add min
-    any dot all clip nonzero sort cumsum float to double cpu cuda type requires_grad_
+    any dot all clip nonzero sort cumsum float to double cpu cuda type requires_grad_ resize
 
     repeat_interleave new_tensor index_add_ nelement narrow storage sub_ register_hook element_size new_ones data_ptr
     get_device tanh new_full ceil diag storage_offset unique retain_grad bernoulli_ multiply unfold is_contiguous stride
@@ -370,6 +370,8 @@ REFUSED = {
     "sparse methods": (lambda T: T.ones(2).to_sparse(), "sparse"),
     "complex numbers": (lambda T: T.view_as_complex(T.ones(2, 2)), "complex arithmetic is not supported"),
     "complex numbers by angle": (lambda T: T.polar(T.ones(2), T.ones(2)), "complex arithmetic is not supported"),
+    "sparse values": (lambda T: T.ones(2).values(), "dense"),
+    "binding dimensions": (lambda T: T.ones(2).index(0), "index_select"),
     "pinned memory": (lambda T: T.ones(2).pin_memory(), "Tensor.pin_memory is not implemented"),
     "fft": (lambda T: T.fft.rfft(T.ones(4)), "not implemented"),
     "a name of no library": (lambda T: T.no_such_name, "no_such_name is not implemented"),

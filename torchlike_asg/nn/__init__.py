@@ -34,9 +34,6 @@ __all__ = [
 _INSTEAD = {
     "AdaptiveLogSoftmaxWithLoss": "nn.CrossEntropyLoss",
     "CrossMapLRN2d": "nn.LocalResponseNorm",
-    "FractionalMaxPool2d": "nn.MaxPool2d or nn.AdaptiveMaxPool2d",
-    "FractionalMaxPool3d": "nn.MaxPool3d or nn.AdaptiveMaxPool3d",
-    "LinearCrossEntropyLoss": "nn.Linear and nn.CrossEntropyLoss",
     "NLLLoss2d": "nn.NLLLoss",
 }
 

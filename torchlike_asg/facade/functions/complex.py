@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from ...errors import Unsupported
+from ...errors import Unsupported, refuses
 from ..core import Tensor
 from ..register import FUNCTIONS, function
 from .pointwise import where
@@ -52,6 +52,7 @@ def angle(input: Tensor, *, out: Tensor | None = None) -> Tensor:
 
 
 def _unsupported(name: str) -> None:
+    @refuses
     def refuse(*args: Any, **kwargs: Any) -> Any:
         raise Unsupported(f"torch.{name}: {_ADVICE}")
 

@@ -251,6 +251,12 @@ def fill_(self: Tensor, value: Any) -> Tensor:
     )
 
 
+@function(method=False)
+def fill(input: Tensor, value: Any) -> Tensor:
+    """A tensor like `input` with every element `value` (a number or a 0-d tensor)."""
+    return fill_(input.clone(), value)  # type: ignore[attr-defined]
+
+
 def zero_(self: Tensor) -> Tensor:
     """Set every element to zero."""
     return fill_(self, 0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NoReturn
 
-from ...errors import Unsupported
+from ...errors import Unsupported, refuses
 from ..core import Tensor
 from ..register import method
 
@@ -15,6 +15,7 @@ _REASONS = {
     **dict.fromkeys(("coalesce", "indices", "values", "crow_indices", "col_indices"), _DENSE),
     **dict.fromkeys(("int_repr", "q_scale", "q_zero_point", "qscheme", "dequantize"), _QUANTISED),
     "pin_memory": "it speeds up copies to CUDA devices, of which there are none; leave it out, or guard it by torch.cuda.is_available()",
+    "index": "it binds dimension objects, which are not here; index a tensor with x[...] or x.index_select(dim, index)",
     "to_mkldnn": "a tensor has one layout here",
     "stft": "the fft family is planned for a later version",
     "istft": "the fft family is planned for a later version",
@@ -22,6 +23,7 @@ _REASONS = {
 
 
 def _absent(name: str, reason: str) -> Any:
+    @refuses
     def refuse(self: Tensor) -> NoReturn:
         raise Unsupported(f"Tensor.{name} is not implemented: {reason}")
 
@@ -33,6 +35,7 @@ for _name, _reason in _REASONS.items():
 
 
 @method()
+@refuses
 def share_memory_(self: Tensor) -> NoReturn:
     """Not supported: tensors are not shared between processes."""
     raise Unsupported("share_memory_() is not supported: pass NumPy arrays in multiprocessing.shared_memory between processes instead")

@@ -11,9 +11,11 @@ from . import (
     extra_loss,
     flatten,
     fold,
+    fractional_pooling,
     instancenorm,
     lazy_conv,
     linear,
+    linear_loss,
     loss,
     normalization,
     padding,
@@ -34,9 +36,11 @@ from .dropout import *  # noqa: F403
 from .extra_loss import *  # noqa: F403
 from .flatten import *  # noqa: F403
 from .fold import *  # noqa: F403
+from .fractional_pooling import *  # noqa: F403
 from .instancenorm import *  # noqa: F403
 from .lazy_conv import *  # noqa: F403
 from .linear import *  # noqa: F403
+from .linear_loss import *  # noqa: F403
 from .loss import *  # noqa: F403
 from .module import Module
 from .normalization import *  # noqa: F403
@@ -60,9 +64,11 @@ __all__ = [
     *extra_loss.__all__,
     *flatten.__all__,
     *fold.__all__,
+    *fractional_pooling.__all__,
     *instancenorm.__all__,
     *lazy_conv.__all__,
     *linear.__all__,
+    *linear_loss.__all__,
     *loss.__all__,
     *normalization.__all__,
     *padding.__all__,

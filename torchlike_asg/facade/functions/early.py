@@ -1,0 +1,95 @@
+"""Names of PyTorch's early versions that scripts still use, and small methods that belong to no family."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+from ..core import Tensor
+from ..register import function, method
+from .layout import contiguous
+from .views import as_strided, diagonal, reshape, transpose
+
+
+@method()
+def resize(self: Tensor, *sizes: Any) -> Tensor:
+    """``reshape`` of a tensor's contiguous values to as many elements (deprecated in PyTorch as well)."""
+    warnings.warn("non-inplace resize is deprecated", stacklevel=2)
+    return reshape(contiguous(self), *sizes)  # type: ignore[no-any-return]
+
+
+@method()
+def resize_as(self: Tensor, tensor: Tensor) -> Tensor:
+    """``resize(tensor.size())`` (deprecated in PyTorch as well)."""
+    warnings.warn("non-inplace resize_as is deprecated", stacklevel=2)
+    return reshape(contiguous(self), tensor.shape)  # type: ignore[no-any-return]
+
+
+@method()
+def __div__(self: Tensor, other: Any) -> Any:
+    return self / other
+
+
+@method()
+def __rdiv__(self: Tensor, other: Any) -> Any:
+    return self.reciprocal() * other  # type: ignore[attr-defined]
+
+
+@method()
+def __idiv__(self: Tensor, other: Any) -> Any:
+    self /= other  # type: ignore[operator]
+    return self
+
+
+@method()
+def __reversed__(self: Tensor) -> Tensor:
+    """The tensor with its first dimension reversed; a 0-d one as it is."""
+    return self.flip(0) if self.shape else self  # type: ignore[attr-defined, no-any-return]
+
+
+@function()
+def adjoint(input: Tensor) -> Tensor:
+    """The (conjugate) transpose of the last two dimensions."""
+    if len(input.shape) < 2:
+        raise RuntimeError(f"tensor.adjoint() is only supported on matrices or batches of matrices. Got {len(input.shape)}-D tensor.")
+    return transpose(input, -2, -1)  # type: ignore[no-any-return]
+
+
+@method()
+def fill_diagonal_(self: Tensor, value: Any, wrap: bool = False) -> Tensor:
+    """Write `value` on the main diagonal: of a matrix, or of a tensor whose dimensions are all equal.
+
+    With `wrap` the diagonal of a tall matrix starts anew, one row free, below the last full one.
+    """
+    shape, strides, offset = tuple(self.shape), self.geometry[1], self.geometry[2]
+    if len(shape) < 2:
+        raise RuntimeError("dimensions must larger than 1")
+    if len(shape) > 2:
+        if len(set(shape)) > 1:
+            raise RuntimeError("all dimensions of input must be of equal length")
+        as_strided(self, (shape[0],), (sum(strides),), offset).fill_(value)
+        return self
+    rows, columns = shape
+    diagonal(self).fill_(value)  # type: ignore[attr-defined]
+    first = columns + 1
+    if not wrap or rows <= first:
+        return self
+    if strides[0] == columns * strides[1]:  # the diagonals of all further blocks are one run
+        count = -(-(rows - first) * columns // first)
+        as_strided(self, (count,), (sum(strides),), offset + first * strides[0]).fill_(value)
+    else:
+        for row in range(first, rows, first):
+            diagonal(self[row:]).fill_(value)  # type: ignore[index]
+    return self
+
+
+@method()
+def is_shared(self: Tensor) -> bool:
+    """Whether the memory is shared between processes: never, here."""
+    return False
+
+
+@method()
+def is_pinned(self: Tensor, device: Any = None) -> bool:
+    """Whether the memory is page-locked for a CUDA device: never, here."""
+    return False
