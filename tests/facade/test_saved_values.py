@@ -101,3 +101,15 @@ def outcomes(T, f):
 @pytest.mark.parametrize("f", CASES.values(), ids=CASES)
 def test_errors_are_those_of_pytorch(f):
     assert outcomes(ours, f) == outcomes(torch, f)
+
+
+@pytest.mark.parametrize("lib", [torch, ours], ids=["torch", "ours"])
+def test_a_write_through_detach_is_noticed_after_an_earlier_one(lib):
+    """The earlier write ended an iteration, after which the leaf and its detached alias are looked up anew."""
+    w, x = lib.tensor([[0.5, 1.0], [0.5, -0.5]], requires_grad=True), lib.tensor([[1.5, -1.0], [1.0, -0.5]], requires_grad=True)
+    alias = w.detach()
+    alias.zero_()
+    y = w @ x
+    alias.fill_(2.0)
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        (y * y).sum().backward()

@@ -20,7 +20,7 @@ import torchlike_asg as ours
 from torchlike_asg.asg.geometry import partial_overlap
 from torchlike_asg.asg.trace import current
 from torchlike_asg.facade import backward as ours_backward
-from torchlike_asg.facade.past import blame, version_root
+from torchlike_asg.facade.past import Ended, blame, version_root
 
 from .libraries import Ours, Torch, kind_of, leafness, touched
 
@@ -60,7 +60,9 @@ def _watching_check(result, tr):
             root = version_root(s)
             silent[0] += root in tr.silent and root not in tr.stale
     possible.clear()
-    possible.update(kind_of(RuntimeError(error)) for n in result.savers if (error := blame((n,), tr)))
+    if any(isinstance(tr.retained.get(n), Ended) for n in result.savers):
+        possible.update(("twice", "version"))  # refused when its iteration ended: of several reasons only the first is kept
+    possible.update(kind_of(RuntimeError(error)) for n in result.savers if (error := blame(result.roots, (n,), tr)))
     _check(result, tr)
 
 

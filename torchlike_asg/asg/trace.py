@@ -30,7 +30,7 @@ class Trace:
     ``known``     node -> computed array, while the trace stays open after a read
     ``families``  weak references to the storages that take part
     ``stale``     nodes overwritten by a counted write;  ``silent`` overwritten behind the version counter's back
-    ``freed``     nodes whose saved operands a backward pass gave up
+    ``freed``     nodes whose saved operands a backward pass gave up;  ``swept`` the roots of those passes
     ``held``      positive while a backward pass runs: a hook that reads a value must not end the trace under it
     ``hooks``     node -> gradient hooks;  ``retained`` node -> weak reference to the computed tensor that wants its gradient kept
     ``leaf_owner``  leaf of this trace -> the family its gradient accumulates in
@@ -70,6 +70,7 @@ class Trace:
         "silent",
         "slots",
         "stale",
+        "swept",
         "twinned",
         "updates",
     )
@@ -86,6 +87,7 @@ class Trace:
         self.stale: set[Node] = set()
         self.silent: set[Node] = set()
         self.freed: set[Node] = set()
+        self.swept: list[tuple[Node, ...]] = []
         self.hooks: dict[Node, list[Any]] = {}
         self.retained: dict[Node, Any] = {}
         self.leaf_owner: dict[Node, Any] = {}
@@ -109,6 +111,7 @@ class Trace:
             self.stale,
             self.silent,
             self.freed,
+            self.swept,
             self.hooks,
             self.retained,
             self.leaf_owner,

@@ -66,13 +66,14 @@ def run(outputs: Sequence[Tensor], grads: Sequence[Any], retain: bool, create: b
     check(result, tr)
     if not retain:
         tr.freed.update(result.savers)
+        tr.swept.append(result.roots)
     return result
 
 
 def check(result: gradients.Sweep, tr: Trace) -> None:
     """Only mutation and a second backward pay for this."""
     if tr.freed or tr.stale or tr.retained:
-        error = blame(result.savers, tr)
+        error = blame(result.roots, result.savers, tr)
         if error is not None:
             raise RuntimeError(error)
 

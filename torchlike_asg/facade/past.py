@@ -12,7 +12,7 @@ from typing import Any
 from ..asg.declare import INPUT, LEAF_OF, LEAVES, REBIND, VAR
 from ..asg.gradients import history
 from ..asg.node import Node
-from ..asg.rewrite import topo
+from ..asg.rewrite import topo, users
 from ..asg.trace import Trace, current
 from . import texts
 from .storage import Family
@@ -128,9 +128,17 @@ class Past:
         f.invalidate()
 
 
+class _Nobody:
+    """Claims a replayed value: its tensor is gone, or finds it by its `Past`."""
+
+    __slots__ = ("__weakref__",)
+
+
 def replay(root: Node, snap: Snapshot, done: dict[Node, Node], tr: Trace) -> Node:
     for n in topo([root], done):
         _replay(n, snap, done, tr)
+        if n in snap.silent:
+            tr.silent.add(done[n])
         if n in snap.watched:
             counter, version, silent = snap.watched[n]
             if counter.version != version:
@@ -143,11 +151,14 @@ def replay(root: Node, snap: Snapshot, done: dict[Node, Node], tr: Trace) -> Nod
 
 
 def _replay(n: Node, snap: Snapshot, done: dict[Node, Node], tr: Trace) -> None:
+    from .core import owned
+
     if n.op not in LEAVES and n.op is not LEAF_OF:
         srcs = tuple([done[s] for s in n.srcs])
-        new = done[n] = n.op(*srcs, *n.attrs)
-        if n in snap.silent:
-            tr.silent.add(new)
+        new = n.op(*srcs, *n.attrs)
+        if not n.op.view:
+            new = owned(new, _Nobody())  # what the script records anew is another storage's value, even if it is the same expression
+        done[n] = new
         if n in snap.contexts:
             tr.contexts[new] = snap.contexts[n]
         if n in snap.known:
@@ -221,12 +232,13 @@ def verdict(n: Node, tr: Trace) -> str | None:
     savers = savers_of(n)
     if not (tr.freed or tr.stale or tr.retained):
         return None
-    return blame(savers, tr)
+    return blame((n,), savers, tr)
 
 
-def blame(savers: tuple[Node, ...], tr: Trace) -> str | None:
+def blame(roots: tuple[Node, ...], savers: tuple[Node, ...], tr: Trace) -> str | None:
+    """Why a backward pass from `roots` that reads what `savers` saved is refused, or None."""
     for m in savers:
-        if m in tr.freed:
+        if m in tr.freed and (m in tr.claims or _gave_up(m, roots, tr)):
             return texts.TWICE
         if m in tr.retained and isinstance(tr.retained[m], Ended):
             return str(tr.retained[m].error)
@@ -235,6 +247,25 @@ def blame(savers: tuple[Node, ...], tr: Trace) -> str | None:
             if version_root(s) in tr.stale:
                 return texts.VERSION.format(f"torch.FloatTensor {list(s.shape)}") + texts.VERSION_HINT
     return None
+
+
+def _gave_up(m: Node, roots: tuple[Node, ...], tr: Trace) -> bool:
+    """Whether the call that recorded `m` on the way from `roots` was freed.
+
+    A function of several operations names only its results. What it recorded inside is shared with every call on the same operands, so a
+    backward pass through one of them frees it for that call alone: the one whose result the pass went through.
+    """
+    found, callers = users(history(roots)), set()
+    seen, stack = {m}, [m]
+    while stack:
+        n = stack.pop()
+        for u in found[n] if n not in roots else (n,):
+            if u in tr.claims or u in roots:
+                callers.add(u)
+            elif u not in seen:
+                seen.add(u)
+                stack.append(u)
+    return any(not callers.isdisjoint(history(swept)) for swept in tr.swept)
 
 
 _savers: dict[Node, tuple[Node, ...]] = {}

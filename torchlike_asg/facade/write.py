@@ -136,6 +136,8 @@ def commit(f: Family, h: Node, value: Node, extra: Node) -> None:
     live = cell.live()
     for g in live:
         old = g.h
+        if old is not None:  # after a closing flush a shared counter may not list the leaves' own nodes
+            (tr.stale if g.counter is f.counter else tr.silent).add(old)
         if g is f:
             g.h = h
         elif g.counter is f.counter:

@@ -183,13 +183,14 @@ def lstsq(A: Tensor, B: Tensor, rcond: float | None = None, *, driver: str | Non
         b = reshape(b, (*b.shape, 1))
     if b.shape[-2] != m:
         raise RuntimeError(f"torch.linalg.lstsq: input.size(-2) should match other.size(-2) ({m} and {b.shape[-2]})")
-    x = matmul(spectral.pinv(a, limit, 0.0), b)
+    solution = wrap(matmul(spectral.pinv(a, limit, 0.0), b))
+    x = node_of(solution)  # this call's own, which the residuals share with it
     rest = sub(matmul(a, x), b)
     empty = full(const(0, a.dtype), (0,))
     residuals = sum_(mul(rest, rest), (len(rest.shape) - 2,), False) if regular else empty
     rank = full(const(0, dtypes.int64), (0,)) if kind == "gels" else _full_rank(a, limit)
     values = STOP(spectral.singular_values(a)) if kind in ("gelsd", "gelss") else empty
-    return returns.linalg_lstsq(wrap(reshape(x, tuple(x.shape[:-1])) if vectors else x), wrap(residuals), wrap(rank), wrap(values))
+    return returns.linalg_lstsq(wrap(reshape(x, tuple(x.shape[:-1]))) if vectors else solution, wrap(residuals), wrap(rank), wrap(values))
 
 
 # ---------------------------------------------------------------- decompositions

@@ -1,0 +1,90 @@
+"""A backward pass frees what it went through, and nothing that another call on the same operands recorded."""
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+import torchlike_asg as ours  # noqa: E402
+
+X = [[0.5, 1.0, 2.0], [0.3, 0.1, -0.2], [0.7, -1.5, 0.4]]
+CALLS = {
+    "addmm": lambda T, x: T.addmm(x, x, x),
+    "baddbmm": lambda T, x: T.baddbmm(x[None], x[None], x[None]),
+    "addr": lambda T, x: T.addr(x, x[0], x[1]),
+    "cov": lambda T, x: T.cov(x),
+    "cross": lambda T, x: T.cross(x, x * x, dim=1),
+    "kron": lambda T, x: T.kron(x, x),
+    "linear": lambda T, x: T.nn.functional.linear(x, x, x[0]),
+    "lstsq": lambda T, x: T.linalg.lstsq(x, x).solution,
+    "logdet": lambda T, x: T.logdet(x @ x.t()),
+    "matrix_power": lambda T, x: T.linalg.matrix_power(x, 3),
+    "max of two": lambda T, x: T.max(x, x * x),
+    "norm": lambda T, x: T.linalg.norm(x, ord="nuc"),
+    "quantile": lambda T, x: T.quantile(x, 0.3, dim=1),
+    "renorm": lambda T, x: T.renorm(x, 2, 0, 0.5),
+    "tanh": lambda T, x: x.tanh(),
+    "tensordot": lambda T, x: T.tensordot(x, x, 1),
+    "trapezoid": lambda T, x: T.trapezoid(x * x),
+    "written": lambda T, x: T.zeros(3, 3).index_put((T.tensor([0]),), x[1] * x[1]),
+    "addmm in place": lambda T, x: (x * 1).addmm_(x, x),
+}
+TWICE = "Trying to backward through the graph a second time"
+
+
+@pytest.mark.parametrize("lib", [torch, ours], ids=["torch", "ours"])
+@pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
+def test_calls_on_the_same_operands_are_freed_one_by_one(call, lib):
+    x = lib.tensor(X, requires_grad=True)
+    y, z = call(lib, x), call(lib, x)
+    y.sum().backward()
+    once = x.grad.clone()
+    z.sum().backward()
+    call(lib, x).sum().backward()
+    assert lib.allclose(x.grad, 3 * once)
+    for used in (y, z):
+        with pytest.raises(RuntimeError, match=TWICE):
+            used.sum().backward()
+
+
+@pytest.mark.parametrize("lib", [torch, ours], ids=["torch", "ours"])
+def test_a_part_that_two_results_share_is_freed_for_both(lib):
+    x = lib.tensor(X, requires_grad=True)
+    shared = lib.addmm(x, x, x)
+    y, z = shared * 2, shared * shared
+    y.sum().backward()
+    with pytest.raises(RuntimeError, match=TWICE):
+        z.sum().backward()
+
+
+def outlives_a_step(lib, w):
+    """A history that an optimizer step of other parameters finds still alive."""
+    u = lib.nn.Parameter(lib.ones(1))
+    y = w.tanh()
+    (u * 2).sum().backward()
+    lib.optim.SGD([u], lr=0.1).step()
+    return y
+
+
+@pytest.mark.parametrize("lib", [torch, ours], ids=["torch", "ours"])
+def test_a_history_that_outlived_its_iteration_is_not_what_is_recorded_anew(lib):
+    w = lib.nn.Parameter(lib.tensor([0.5, 1.0]))
+    for _ in range(3):
+        w.grad = None
+        y = outlives_a_step(lib, w)
+        y.sum().backward()
+        once = w.grad.clone()
+        w.tanh().sum().backward()
+        assert lib.allclose(w.grad, 2 * once)
+        with pytest.raises(RuntimeError, match=TWICE):
+            y.sum().backward()
+
+
+@pytest.mark.parametrize("lib", [torch, ours], ids=["torch", "ours"])
+def test_a_write_to_what_is_recorded_anew_spares_the_older_history(lib):
+    w = lib.nn.Parameter(lib.tensor([0.5, 1.0]))
+    y = outlives_a_step(lib, w) * 1
+    z = w.tanh()
+    z.mul_(2)
+    y.sum().backward()
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        z.sum().backward()
