@@ -88,3 +88,15 @@ def test_a_write_to_what_is_recorded_anew_spares_the_older_history(lib):
     y.sum().backward()
     with pytest.raises(RuntimeError, match="modified by an inplace operation"):
         z.sum().backward()
+
+
+@pytest.mark.parametrize("lib", [torch, ours], ids=["torch", "ours"])
+def test_what_one_iteration_freed_stays_freed_in_the_next(lib):
+    w = lib.nn.Parameter(lib.tensor([0.5, 1.0]))
+    y = w.tanh()
+    z = y * 3
+    outlives_a_step(lib, w)
+    y.sum().backward()
+    outlives_a_step(lib, w)
+    with pytest.raises(RuntimeError, match=TWICE):
+        z.sum().backward()

@@ -6,6 +6,7 @@ import torch
 import torchlike_asg as ours
 
 from ..parity.scripts import same
+from .compare import same_error
 
 
 def test_shapes_and_shared_memory():
@@ -47,3 +48,17 @@ def test_a_leaf_is_refused():
             T.ones(2, 2, requires_grad=True).t_()
         with pytest.raises(IndexError, match="Dimension out of range"):
             T.arange(3.0).transpose_(0, 2)
+
+
+@pytest.mark.parametrize("read", [False, True])
+def test_one_of_several_views_is_of_no_use_after_a_write(read):
+    def run(T):
+        x = T.arange(6.0).view(2, 3)
+        x.add_(T.ones(3, requires_grad=True))
+        if read:
+            x.detach().numpy()
+        first, second = x.split(1)
+        x[0].fill_(0.5)
+        return second.as_strided((2,), (2,), 3)
+
+    same_error(run)

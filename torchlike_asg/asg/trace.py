@@ -39,6 +39,7 @@ class Trace:
     ``twinned``   node -> how many of its twins are in use
     ``updates``   (storages, their leaves, their new nodes, pairs of these) of an optimizer step, taken over by the flush that ends it
     ``alive``     weak references to the results whose history kept the trace open at its last read
+    ``replays``   the histories of earlier traces (see the facade) that were recorded again in this one
     ``plan``      the plan run last in this open trace: plans form a chain, so what is known needs no key of its own
     """
 
@@ -66,6 +67,7 @@ class Trace:
         "orphans",
         "plan",
         "ran",
+        "replays",
         "retained",
         "silent",
         "slots",
@@ -100,6 +102,7 @@ class Trace:
         self.ran: list[Any] = []
         self.updates: list[Any] = []
         self.alive: list[Any] = []
+        self.replays: list[Any] = []
         _traces[self.index] = self
 
     def reset(self) -> None:
@@ -112,6 +115,7 @@ class Trace:
             self.silent,
             self.freed,
             self.swept,
+            self.replays,
             self.hooks,
             self.retained,
             self.leaf_owner,

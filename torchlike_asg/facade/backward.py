@@ -67,6 +67,8 @@ def run(outputs: Sequence[Tensor], grads: Sequence[Any], retain: bool, create: b
     if not retain:
         tr.freed.update(result.savers)
         tr.swept.append(result.roots)
+        for snapshot in tr.replays:
+            snapshot.give_up(set(result.savers))
     return result
 
 

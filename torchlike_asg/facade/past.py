@@ -42,6 +42,7 @@ class Snapshot:
 
     __slots__ = (
         "contexts",
+        "freed",
         "hooks",
         "index",
         "inputs",
@@ -64,11 +65,16 @@ class Snapshot:
         self.contexts: dict[Node, Any] = {}
         self.hooks: dict[Node, Any] = {}
         self.silent: set[Node] = set()
+        self.freed: set[Node] = set()  # given up by a backward pass of a later trace
         self.saved: set[Node] = set()  # values that the gradients of these histories read
         self.watched: dict[Node, tuple[Any, int, int]] = {}  # of those, the ones a storage holds: its counter, and where it stood
         self.retained: dict[Node, Any] = {}
         self.versions: dict[Node, tuple[Any, int]] = {}  # permanent leaf -> its buffer and version then
         self.replayed: tuple[Any, dict[Node, Node]] = (None, {})
+
+    def give_up(self, savers: set[Node]) -> None:
+        """Note what a backward pass of the current trace freed: another tensor of this history may be revived in a later one."""
+        self.freed.update(old for old, new in self.replayed[1].items() if new in savers)
 
     def watch(self, n: Node, counter: Any) -> None:
         """Note that a storage with that counter holds the value of `n`, so that a later write to it is noticed."""
@@ -119,6 +125,7 @@ class Past:
         snap = self.snapshot
         if snap.replayed[0] != (tr.index, tr.generation):
             snap.replayed = ((tr.index, tr.generation), {})
+            tr.replays.append(snap)
         n = replay(self.node, snap, snap.replayed[1], tr)
         cell = f.cell
         f.h = n
@@ -139,6 +146,8 @@ def replay(root: Node, snap: Snapshot, done: dict[Node, Node], tr: Trace) -> Nod
         _replay(n, snap, done, tr)
         if n in snap.silent:
             tr.silent.add(done[n])
+        if n in snap.freed:
+            tr.freed.add(done[n])
         if n in snap.watched:
             counter, version, silent = snap.watched[n]
             if counter.version != version:

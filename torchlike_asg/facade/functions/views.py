@@ -8,7 +8,7 @@ from typing import Any
 from ... import dtypes
 from ...asg.geometry import infer_size, view_strides
 from ...ops import movement
-from ..core import RESTRIDE, Tensor, _inherit, alias, face, family_of, node_of, unary, view
+from ..core import RESTRIDE, Tensor, _inherit, alias, face, family_of, node_of, refuse_stale, unary, view
 from ..exposure import sync
 from ..register import function, method
 from .creation import sizes
@@ -239,6 +239,8 @@ def unfold(self: Tensor, dimension: int, size: int, step: int) -> Tensor:
 @function()
 def as_strided(input: Tensor, size: Any, stride: Any, storage_offset: int | None = None) -> Tensor:
     """A view of the underlying storage with any sizes, strides and offset."""
+    if input._n is None and input.requires_grad:
+        refuse_stale(input)
     shape, strides = sizes((size,)), sizes((stride,))
     if len(shape) != len(strides):
         raise RuntimeError("mismatch in length of strides and shape")
