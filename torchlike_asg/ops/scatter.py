@@ -128,7 +128,8 @@ def _extreme(d: np.dtype[Any], largest: bool) -> Any:
     return np.iinfo(d).max if largest else np.iinfo(d).min
 
 
-_STARTS: dict[str, Callable[[np.dtype[Any]], Any]] = {
+#: reduction -> what it starts from, by element type
+STARTS: dict[str, Callable[[np.dtype[Any]], Any]] = {
     "sum": lambda d: 0,
     "mean": lambda d: 0,
     "prod": lambda d: 1,
@@ -142,8 +143,9 @@ def _ref_scatter_reduce(x: Array, index: Array, v: Array, d: int, reduce: str, i
     out = np.array(x, order="C")
     flat, at = out.reshape(-1), _positions(index, x.shape, d)
     if not include_self:
-        flat[at] = _STARTS[reduce](x.dtype)
-    _ACTIONS[reduce].at(flat, at, _corner(v, index.shape).reshape(-1))
+        flat[at] = STARTS[reduce](x.dtype)
+    with np.errstate(all="ignore"):
+        _ACTIONS[reduce].at(flat, at, _corner(v, index.shape).reshape(-1))
     if reduce == "mean":
         counts = np.zeros(flat.size, np.int64)
         np.add.at(counts, at, 1)

@@ -4,6 +4,7 @@ What a copy costs depends on how its fastest dimensions lie, and that picks the 
 
 - *run*: consecutive elements stay consecutive: blocks of bytes;
 - *splat*: one element repeated;
+- *back*: consecutive elements in reverse;
 - *turn*: the elements are consecutive along different dimensions on the two sides: small blocks transposed in registers;
 - *step*: anything else, element by element.
 """
@@ -78,7 +79,7 @@ def copy_call(isa: Isa, src: View, dst: View) -> Call | None:
     else:
         words, units = row_words(dims, size)
     source = _source(isa, kind, 1 if kind == "run" else size)
-    cost = 20 + nbytes * (0.1 if kind in ("run", "splat") else 0.15) + (nbytes // size * 0.4 if kind == "step" else 0)
+    cost = copying_cost(nbytes) + (nbytes // size * 0.3 if kind == "step" else 0)
     return Call(source, places, words, (src.slot,), (dst.slot,), units=units, cost=cost, label=f"copy {kind}", bytes=nbytes)
 
 
@@ -100,7 +101,12 @@ def fill_call(isa: Isa, dst: View, value: Any) -> Call | None:
     bits = struct.unpack("<qq", (pattern * 16)[:16])
     nbytes = size * int(np.prod(dst.shape))
     source = _source(isa, kind, size)
-    return Call(source, (dst.place,), (*bits, *words), (), (dst.slot,), units=units, cost=20 + nbytes * 0.1, label="fill", bytes=nbytes)
+    return Call(source, (dst.place,), (*bits, *words), (), (dst.slot,), units=units, cost=copying_cost(nbytes), label="fill", bytes=nbytes)
+
+
+def copying_cost(nbytes: int) -> float:
+    """Estimated nanoseconds of reading and writing so many bytes in all: within the cache, or from memory."""
+    return 20 + nbytes * (0.03 if nbytes < 4 << 20 else 0.08)
 
 
 # ---------------------------------------------------------------- choice of the loop
@@ -116,6 +122,8 @@ def _kind(isa: Isa, dims: list[tuple[int, ...]], size: int) -> tuple[str, list[t
         return "run", dims
     if d == size and s == 0:
         return "splat", dims
+    if d == size and s == -size:
+        return "back", dims
     for k in range(len(dims) - 2, -1, -1) if d == size else ():
         if dims[k][2] == size:
             block = _block(isa, size)
@@ -170,7 +178,7 @@ def write_rows(module: Module, name: str, operands: int, at: int, row: Callable[
     n, last, d, s, rows, row_d, row_s, per_piece, pieces = (k.word(at + i) for i in range(9))
     dst = k.operand(operands - 1)
     src = k.operand(0) if operands == 2 else None
-    walk = Walk(k, at + 9, 2)
+    walk = Walk(f, k.word_address(at + 9), 2)
     walk.start(lo // pieces)
     piece = f.variable(lo % pieces)
     with f.loop(lo, hi):
@@ -259,16 +267,33 @@ def _write_step(module: Module, name: str, isa: Isa, size: int) -> None:
     def row(k: Kernel, dst: Value, src: Value, count: Value, d: Value, s: Value) -> None:
         f = k.f
         type_, whole = MOVED[size], count - count % 4
+        come, to = f.variable(src), f.variable(dst)
+        for lo, hi, n in ((0, whole, 4), (whole, count, 1)):
+            with f.loop(lo, hi, n):
+                ends, sources = [to.get()], [come.get()]
+                for _ in range(n):
+                    ends.append(f.gep(ends[-1], d, "i8"))
+                    sources.append(f.gep(sources[-1], s, "i8"))
+                loaded = [f.load(type_, p, align) for p in sources[:n]]
+                for p, x in zip(ends, loaded, strict=False):
+                    f.store(x, p, align)
+                to.set(ends[n])
+                come.set(sources[n])
 
-        def one(i: Value) -> None:
-            f.store(f.load(type_, f.gep(src, i * s, "i8"), align), f.gep(dst, i * d, "i8"), align)
+    write_rows(module, name, 2, 0, row)
 
-        with f.loop(0, whole, 4) as i:
-            loaded = [f.load(type_, f.gep(src, (i + j) * s, "i8"), align) for j in range(4)]
-            for j, x in enumerate(loaded):
-                f.store(x, f.gep(dst, (i + j) * d, "i8"), align)
+
+def _write_back(module: Module, name: str, isa: Isa, size: int) -> None:
+    def row(k: Kernel, dst: Value, src: Value, count: Value, d: Value, s: Value) -> None:
+        f = k.f
+        type_, align = MOVED[size], min(size, 8)
+        n = isa.lanes(size) if size < 16 else 1
+        whole = count - count % n
+        with f.loop(0, whole, n) as i:
+            x = f.load(vector(type_, n) if n > 1 else type_, f.gep(src, (i + (n - 1)) * -size, "i8"), align)
+            f.store(f.shuffle(x, x, range(n - 1, -1, -1)) if n > 1 else x, f.gep(dst, i * size, "i8"), align)
         with f.loop(whole, count) as i:
-            one(i)
+            f.store(f.load(type_, f.gep(src, i * -size, "i8"), align), f.gep(dst, i * size, "i8"), align)
 
     write_rows(module, name, 2, 0, row)
 
@@ -301,7 +326,7 @@ def _write_turn(module: Module, name: str, isa: Isa, size: int) -> None:
     src, dst = k.operand(0), k.operand(1)
     block = _block(isa, size)
     align = min(size, 8)
-    walk = Walk(k, 6, 2)
+    walk = Walk(f, k.word_address(6), 2)
     walk.start(lo // pieces)
     piece = f.variable(lo % pieces)
 
@@ -360,6 +385,7 @@ def transposed(f: Function, rows: list[Value], size: int) -> list[Value]:
 _WRITERS: dict[str, Callable[[Module, str, Isa, int], None]] = {
     "run": _write_run,
     "splat": _write_splat,
+    "back": _write_back,
     "step": _write_step,
     "fill": _write_fill,
     "clear": _write_clear,

@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from .calls import Call, Kernel, LibraryNode, Lowering, Source, library
-from .copies import copy, move_bytes
+from .copies import copy, copying_cost, move_bytes
 from .emit import Module, Value
 from .isa import Isa
 from .views import row_major
@@ -41,7 +41,7 @@ def _triangle(lowering: Lowering, node: LibraryNode) -> bool:
             (x.slot,),
             (out.slot,),
             units=math.prod(out.shape[:-1]),
-            cost=20 + nbytes * 0.1,
+            cost=copying_cost(nbytes),
             label=node.op,
             bytes=nbytes,
         )
@@ -59,7 +59,7 @@ class _Writer:
         lo, hi, _ = k.rest
         columns, rows, shift, size, out_row, x_row = (k.word(i) for i in range(6))
         x, out = k.operand(0), k.operand(1)
-        walk = Walk(k, 6, 2)
+        walk = Walk(f, k.word_address(6), 2)
         walk.start(lo // rows)
         row = f.variable(lo % rows)
         with f.loop(lo, hi):

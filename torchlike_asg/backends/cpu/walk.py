@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from .calls import Kernel
-from .emit import Value
+from .emit import Function, Value
 
 #: more dimensions than this are left to the reference
 MAX_RANK = 16
@@ -19,19 +18,18 @@ def walk_words(dims: Sequence[tuple[int, ...]]) -> tuple[int, ...]:
 class Walk:
     """A point that moves through a space in row-major order, and how far it is from the origin along `streams` arrays.
 
-    The words of the space (`walk_words`) start at word `at` of the kernel. Moving on costs a few instructions; only `start` divides.
+    `words` is where the description of the space lies (`walk_words`). Moving on costs a few instructions; only `start` divides.
     """
 
-    def __init__(self, kernel: Kernel, at: int, streams: int) -> None:
-        f = self.f = kernel.f
-        self._k, self._at, self._width = kernel, at, streams + 1
-        self.rank = kernel.word(at)
+    def __init__(self, f: Function, words: Value, streams: int) -> None:
+        self.f, self._words, self._width = f, words, streams + 1
+        self.rank = f.load("i64", words)
         self._counts = f.alloca("i64", MAX_RANK)
         self._offsets = [f.variable(0, "i64") for _ in range(streams)]
         self._dim, self._rest, self._going = f.variable(0, "i64"), f.variable(0, "i64"), f.variable(False, "i1")
 
     def _word(self, dim: Value, k: int) -> Value:
-        return self.f.load("i64", self.f.gep(self._k.word_address(self._at + 1 + k), dim * self._width, "i64"))
+        return self.f.load("i64", self.f.gep(self._words, dim * self._width + (1 + k), "i64"))
 
     def offset(self, stream: int) -> Value:
         """The distance of the point from the origin, in the units that the steps have."""
