@@ -158,3 +158,32 @@ def test_weights_by_name_and_copies():
     assert layer._flat_weights[0] is layer.weight_ih_l0
     assert not np.array_equal(clone(x)[0].detach().numpy(), layer(x)[0].detach().numpy())
     assert layer.double()(x.double())[0].dtype == ours.float64
+
+
+@pytest.mark.parametrize(("name", "options"), [("RNN", {}), ("RNN", {"nonlinearity": "relu"}), ("LSTM", {}), ("GRU", {})], ids=str)
+@pytest.mark.parametrize("reverse", [False, True])
+def test_gradients_of_gradients(parity, torch, name, options, reverse):
+    """Of output and final states, with respect to input and initial states, where a penalty on a gradient is part of the loss."""
+    theirs, mine = parity.make(name, 3, 4, bidirectional=reverse, **options)
+    x = np.random.default_rng(1).standard_normal((5, 2, 3)).astype(np.float32)
+    start = state(name, {"bidirectional": reverse}, 2)
+    found = []
+    for package, layer in ((torch, theirs), (ours, mine)):
+        parts = [package.tensor(a, requires_grad=True) for a in (x, *(start if name == "LSTM" else (start,)))]
+        hidden = tuple(parts[1:]) if name == "LSTM" else parts[1]
+        output, final = layer(parts[0], hidden)
+        loss = output.sin().sum() + sum((f * f).sum() for f in (final if name == "LSTM" else (final,)))
+        first = package.autograd.grad(loss, parts, create_graph=True)
+        sum((g * g).sum() for g in first).backward()
+        found.append([p.grad.numpy() for p in [*parts, *layer.parameters()]])
+    for theirs_, mine_ in zip(*found, strict=True):
+        np.testing.assert_allclose(mine_, theirs_, 1e-4, 1e-5)
+
+
+def test_a_layer_is_one_operation_for_any_number_of_steps():
+    from torchlike_asg.facade.core import node_of
+
+    layer = ours.nn.LSTM(3, 4)
+    assert node_of(layer(ours.zeros(50, 2, 3))[0]).op.name == "lstm"
+    with pytest.raises(RuntimeError):
+        layer(ours.zeros(0, 2, 3))

@@ -1,7 +1,8 @@
-"""The computation of recurrent layers, unrolled over time.
+"""The computation of recurrent layers. Formulas and gate order are PyTorch's.
 
-The products of the inputs with the weights do not depend on the state, so they are one matrix product per layer and direction over all
-time steps; what is left in the loop is the product with the state and the gates. Formulas and gate order are PyTorch's.
+A layer is one operation per direction over all time steps, see ops/recurrent.py; with packed sequences, whose batch shrinks on the way, and
+with projected states it is unrolled. The products of the inputs with the weights do not depend on the state, so they are one matrix product
+over all time steps either way; what is left in the loop is the product with the state and the gates.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import Any
 
 import torchlike_asg as torch
 
+from ...facade.functions.recurrent import sequence
 from .. import functional as F
 
 __all__ = ["CELLS", "run"]
@@ -65,23 +67,32 @@ def run(
     `weights` per layer and direction (w_ih, w_hh, b_ih, b_hh, w_hr), of which the last three may be None. Returns the output and the
     final state.
     """
-    cell = CELLS[mode]
     finals: list[State] = []
     for first in range(0, len(weights), directions):
         outputs = []
         for index in range(first, first + directions):
-            w_ih, w_hh, b_ih, b_hh, w_hr = weights[index]
-            gates = F.linear(input, w_ih, b_ih)
-            steps = gates.unbind(0) if batch_sizes is None else gates.split(list(batch_sizes), 0)
-
-            walk = _backwards if index > first else _forwards
-            hidden, final = walk(partial(cell, w_hh=w_hh, b_hh=b_hh, w_hr=w_hr), steps, tuple(part[index] for part in state))
-            outputs.append(torch.stack(hidden) if batch_sizes is None else torch.cat(hidden))
+            initial = tuple(part[index] for part in state)
+            if batch_sizes is None and weights[index][4] is None and input.shape[0]:
+                hidden, final = sequence(mode, input, initial, *weights[index][:4], reverse=index > first)
+            else:
+                hidden, final = _unrolled(mode, input, initial, weights[index], batch_sizes, index > first)
+            outputs.append(hidden)
             finals.append(final)
         input = outputs[0] if directions == 1 else torch.cat(outputs, -1)
         if dropout and first + directions < len(weights):
             input = F.dropout(input, dropout, True)
     return input, tuple(torch.stack(parts) for parts in zip(*finals, strict=True))
+
+
+def _unrolled(
+    mode: str, input: Any, initial: State, weights: Sequence[Any], batch_sizes: Sequence[int] | None, reverse: bool
+) -> tuple[Any, State]:
+    w_ih, w_hh, b_ih, b_hh, w_hr = weights
+    gates = F.linear(input, w_ih, b_ih)
+    steps = gates.unbind(0) if batch_sizes is None else gates.split(list(batch_sizes), 0)
+    walk = _backwards if reverse else _forwards
+    hidden, final = walk(partial(CELLS[mode], w_hh=w_hh, b_hh=b_hh, w_hr=w_hr), steps, initial)
+    return (torch.stack(hidden) if batch_sizes is None else torch.cat(hidden)), final
 
 
 def _forwards(advance: Callable[[Any, State], State], steps: Sequence[Any], state: State) -> tuple[list[Any], State]:
