@@ -1,5 +1,7 @@
 """Writes of data into data happen at once, and nobody notices."""
 
+import copy
+
 import numpy as np
 import pytest
 
@@ -167,3 +169,84 @@ def test_values_without_an_integer():
         with pytest.raises((RuntimeError, ValueError, OverflowError)):
             x[0] = value
             x.tolist()
+
+
+def address(x):
+    return x._f.cell.buf.__array_interface__["data"][0]
+
+
+def test_memory_that_nobody_else_refers_to_is_written_in_place():
+    x = data(ours, 100)
+    x[0] = 1.0
+    before = address(x)
+    for i in range(100):
+        x[i] = 2.0
+    assert address(x) == before and x.tolist() == [2.0] * 100
+
+
+def computed_clone(x):
+    clone = x.clone()
+    ours.sync()
+    return clone
+
+
+HOLDERS = {
+    "an array": lambda x: x._f.cell.buf,
+    "a view of it": lambda x: x._f.cell.buf[1:],
+    "a recorded operation": lambda x: x * 1,
+    "an operation on a view": lambda x: x[1:] * 1,
+    "a computed clone": computed_clone,
+    "a module's copy": lambda x: ours.nn.Parameter(x.clone()),
+    "a history": lambda x: x * ours.ones(4, requires_grad=True),
+    "what a history keeps": lambda x: ours.autograd.grad((x * (w := ours.ones(4, requires_grad=True))).sum(), w)[0],
+    "a deep copy": lambda x: copy.deepcopy(x),
+    "a state": lambda x: ours.optim.Optimizer([ours.ones(1, requires_grad=True)], {"at": x.clone()}).defaults["at"],
+}
+
+
+@pytest.mark.parametrize("hold", HOLDERS.values(), ids=HOLDERS)
+def test_whoever_captured_the_values_keeps_them(hold):
+    x = data(ours, 4)
+    x[0] = 5.0
+    held = hold(x)
+    for i in range(4):
+        x[i] = -1.0
+    expected = [5.0, 1.0, 2.0, 3.0]
+    got = held.tolist()
+    assert got == expected[4 - len(got) :] and x.tolist() == [-1.0] * 4
+
+
+def test_random_writes_and_captures():
+    """Direct and recorded writes, captures and reads in random order."""
+
+    def run(T):
+        random = np.random.default_rng(5)
+        x, kept, w = data(T, 6, 4), [], T.ones(4, requires_grad=True)
+        for _ in range(300):
+            i, j = (int(v) for v in random.integers(0, (6, 4)))
+            match int(random.integers(9)):
+                case 0:
+                    x[i, j] = float(random.integers(9))
+                case 1:
+                    x[i] += 1
+                case 2:
+                    x[:, j] = x[:, (j + 1) % 4]
+                case 3:
+                    x.mul_(0.5)
+                case 4:
+                    kept.append(x * 2)
+                case 5:
+                    kept.append(x[i].clone())
+                case 6:
+                    kept.append((x[i] * w).sum())
+                case 7:
+                    kept.append(x.sum().item())
+                case 8:
+                    x[i].copy_(T.full((4,), float(j)))
+        kept[-1] = x.sum().item()
+        loss = sum(k for k in kept if not isinstance(k, float) and k.requires_grad and not k.shape)
+        with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+            loss.backward()
+        return x, x._version, kept
+
+    same(run)

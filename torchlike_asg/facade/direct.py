@@ -3,8 +3,10 @@
 A loop that fills a table element by element (counting pairs, copying rows into a replay buffer) has nothing to record: nobody
 differentiates it, and both sides are known. Recording would give every element a node of its own and every write a copy of the table.
 
-Only tensors that are plain data are written this way: no history, nothing pending, no NumPy array sharing the memory. What recorded
-operations captured earlier stays as it was, because a buffer that anybody else refers to is copied before it is written.
+Only tensors that are plain data are written this way (`target`): no history, nothing pending, no other autograd identity of the storage and
+no NumPy array sharing the memory. Then there is nothing that `write.commit` would have to move; what is left of it, the version and the
+names that must be looked up again, is `write.commit_data`. What recorded operations captured earlier stays as it was, because a buffer
+that anybody else refers to is copied before it is written.
 """
 
 from __future__ import annotations
@@ -19,19 +21,19 @@ from .. import dtypes
 from ..asg.declare import Op, get
 from ..asg.geometry import gather
 from ..asg.trace import current
+from ..devices import cpu
 from ..dtypes import dtype, store
 from ..ops.indexing import fits
 from .core import Tensor
 from .flush import flush
 from .hosted import known
-from .storage import Family
-from .write import _check_overlap
+from .storage import Cell, Family
+from .write import _check_overlap, commit_data
 
 #: elements up to which arithmetic in place is done here; beyond, a compiled program is worth its overhead
 SMALL = 4096
 #: recorded writes of data into one pending storage after which it is computed, so that the next ones are direct
 PILE = 64
-_ONLY_OURS = 3  # references to a buffer: its cell's, ours, and the argument of getrefcount
 _piles: WeakKeyDictionary[Family, int] = WeakKeyDictionary()
 
 
@@ -47,21 +49,23 @@ def target(t: Tensor) -> Family | None:
     return None if any([s == 0 and n > 1 for n, s in zip(shape, strides, strict=True)]) else f
 
 
+def _references(cell: Cell) -> int:
+    buf = cell.buf
+    return sys.getrefcount(buf)
+
+
+#: what `_references` counts for a buffer that only its storage refers to (interpreters differ in what they count for the asking)
+_ALONE = _references(Cell((1,), (1,), dtypes.float32, cpu, np.zeros(1, np.float32)))
+
+
 def _region(t: Tensor, f: Family) -> np.ndarray[Any, Any]:
     """The memory of a tensor, as an array that nobody else sees."""
     cell = f.cell
+    shared = _references(cell) > _ALONE
     buf = cell.buf
-    if buf.base is not None or not buf.flags.writeable or sys.getrefcount(buf) > _ONLY_OURS:  # type: ignore[union-attr]
+    if shared or buf.base is not None or not buf.flags.writeable:  # type: ignore[union-attr]
         buf = cell.buf = buf.copy()  # type: ignore[union-attr]
     return gather(buf, t.geometry)  # type: ignore[arg-type]
-
-
-def _written(f: Family) -> None:
-    """The bookkeeping of a counted write."""
-    current().stale.update(f.counter.roots)
-    f.counter.version += 1
-    f.counter.roots = []
-    f.invalidate(bumped=True)
 
 
 def _number(value: Any, d: dtype) -> Any:
@@ -104,13 +108,13 @@ def assign(t: Tensor, value: Any, key: Any = None) -> bool:
             and value.geometry[2] == t.geometry[2]
             and key is None
         ):
-            _written(f)  # x[i] += v ends in the assignment of a region to itself
+            commit_data(f)  # x[i] += v ends in the assignment of a region to itself
             return True
         _check_overlap(t, t.geometry, f.cell, (value,))
         if value._f is f:
             v = v.copy()
     _region(t, f)[... if key is None else key] = v
-    _written(f)
+    commit_data(f)
     return True
 
 
@@ -131,7 +135,7 @@ def update(t: Tensor, op: Op, other: Any) -> bool:
     region = _region(t, f)
     with np.errstate(all="ignore"):
         region[...] = store(op.ref(dtypes.load(region, t.dtype).astype(t.dtype.compute, copy=False), b), t.dtype)  # type: ignore[misc]
-    _written(f)
+    commit_data(f)
     return True
 
 

@@ -1,4 +1,5 @@
-"""The one path of every mutation: in-place operations, slice and mask assignment, optimizer steps, `.data` writes.
+"""The one path of every mutation: in-place operations, slice and mask assignment, `.data` writes. It ends in `commit`, or for plain data,
+where nothing is recorded, in `commit_data`. (An optimizer step hands its values over in the closing flush.)
 
 Values are pure: a write computes the new whole-storage node and moves the storage to it. Readers recorded earlier keep the old value.
 """
@@ -162,6 +163,14 @@ def commit(f: Family, h: Node, value: Node, extra: Node) -> None:
 
         np.copyto(cell.buf, store(flat(evaluate(f.h), cell.strides), cell.dtype))  # type: ignore[arg-type]
         cell.shadow = cell.buf.copy()  # type: ignore[union-attr]
+
+
+def commit_data(f: Family) -> None:
+    """`commit` for a storage whose memory was just written: plain data, without history, pending value or another family (direct.py)."""
+    current().stale.update(f.counter.roots)
+    f.counter.version += 1
+    f.counter.roots = []
+    f.invalidate(bumped=True)
 
 
 def _settled_root(g: Family, old: Node | None) -> Node | None:
