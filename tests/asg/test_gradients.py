@@ -78,23 +78,33 @@ def test_gradients_are_summed_over_broadcasting_at_every_node():
         np.testing.assert_allclose(p, q, rtol=1e-12)
 
 
-def test_a_composite_never_walks_past_its_operands():
-    """A chain of expanded operations costs time linear in its length, not more."""
-    import time
+def test_a_composite_never_walks_past_its_operands(monkeypatch):
+    """A chain of expanded operations costs steps linear in its length, not more: each pulls and walks only what is its own."""
+    steps, pull, topo = [0], gradients._pull, gradients.topo
 
-    def seconds(layers):
-        x = ours.randn(4, 8, requires_grad=True)
-        w = ours.ones(8)
-        h = x
+    def counted_topo(roots, stop=()):
+        order = topo(roots, stop)
+        steps[0] += len(order)
+        return order
+
+    def counted_pull(*args):
+        steps[0] += 1
+        return pull(*args)
+
+    monkeypatch.setattr(gradients, "topo", counted_topo)
+    monkeypatch.setattr(gradients, "_pull", counted_pull)
+
+    def count(layers):
+        steps[0] = 0
+        h = x = ours.randn(4, 8, requires_grad=True)
         for _ in range(layers):
-            h = ours.nn.functional.rms_norm(h, (8,), w) + h
-        start = time.perf_counter()
-        (g,) = ours.autograd.grad(h.sum(), x, create_graph=True)
-        ours.asg.node_of(g)
-        return time.perf_counter() - start
+            h = ours.nn.functional.rms_norm(h, (8,), ours.ones(8)) + h
+        ours.autograd.grad(h.sum(), x, create_graph=True)
+        return steps[0]
 
-    seconds(6)
-    assert seconds(48) < 60 * max(seconds(6), 1e-4)
+    short, longer, longest = count(6), count(12), count(24)
+    assert short > 6
+    assert longest - longer == 2 * (longer - short)
 
 
 def test_backward_through_part_of_the_graph_only():
