@@ -157,7 +157,7 @@ class Function:
         inline: bool = False,
     ) -> None:
         self.module, self.name, self.ret, self.internal, self.inline = module, name, ret, internal, inline
-        self.params = [Value(self, f"%{n}", t.split(" ")[0]) for t, n in params]
+        self.params = [Value(self, f"%{n}", t if t[0] == "<" else t.split(" ")[0]) for t, n in params]
         self._signature = ", ".join(f"{t} %{n}" for t, n in params)
         self._entry: list[str] = []
         self._body: list[str] = []
@@ -364,6 +364,17 @@ class Function:
     def masked_store(self, a: Value, p: Value, mask: Value) -> None:
         size = SIZES[element(a.type)]
         self.call("void", f"llvm.masked.store.{mangle(a.type)}.p0", a, p, self.value(size, "i32"), mask)
+
+    def gather(self, type_: str, addresses: Value, mask: Value) -> Value:
+        """A vector from one address per lane; lanes that are not set are 0, and their memory is not touched."""
+        size, pointers = SIZES[element(type_)], mangle(addresses.type)
+        f = self.value(0, type_)
+        return self.call(type_, f"llvm.masked.gather.{mangle(type_)}.{pointers}", addresses, self.value(size, "i32"), mask, f)  # type: ignore[no-any-return]
+
+    def scatter(self, a: Value, addresses: Value, mask: Value) -> None:
+        """Store one lane per address, those that are set, in order."""
+        size = SIZES[element(a.type)]
+        self.call("void", f"llvm.masked.scatter.{mangle(a.type)}.{mangle(addresses.type)}", a, addresses, self.value(size, "i32"), mask)
 
     def copy(self, dst: Value, src: Value, nbytes: Any) -> None:
         """memcpy of memory that does not overlap."""

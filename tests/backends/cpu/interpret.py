@@ -1,0 +1,65 @@
+"""A NumPy interpreter of the kernel IR: the oracle for its renderers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from torchlike_asg.asg.reference import rounded
+from torchlike_asg.compiler.kernel import Apply, Const, Convert, Index, Load, LoopKernel, Operand, Reduce
+from torchlike_asg.ops.scalar import NumpyHandler
+
+REDUCTIONS = {"sum": np.add, "prod": np.multiply, "max": np.maximum, "min": np.minimum, "any": np.logical_or, "all": np.logical_and}
+
+
+def walk(memory: np.ndarray, o: Operand, sizes: Sequence[int], offset: int = 0) -> np.ndarray:
+    """The elements of an operand over the whole index space, as a view of its memory (a flat array of its type)."""
+    base = memory[offset + o.offset :]
+    return np.lib.stride_tricks.as_strided(base, tuple(sizes), [s * memory.itemsize for s in o.strides], writeable=True)
+
+
+def interpret(k: LoopKernel, memories: Sequence[np.ndarray], offsets: Sequence[int] | None = None) -> None:
+    """Compute a kernel on flat arrays, one per operand. Every load sees what was there before the first store."""
+    offsets = offsets or [0] * len(memories)
+    inner = tuple(range(k.outer, len(k.sizes)))
+    values: list[np.ndarray] = []
+    #: row values have size 1 along the reduced dimensions, so that they exist even if the rows are empty
+    row_sizes = (*k.sizes[: k.outer], *[1] * len(inner))
+    with np.errstate(all="ignore"):
+        for i, row in zip(k.body, k.rows(), strict=True):
+            values.append(_value(k, i, values, memories, offsets, row_sizes if row else k.sizes))
+        for operand, n in k.stores:
+            o = k.operands[operand]
+            sizes = k.sizes if any(o.strides[k.outer :]) or not inner else row_sizes
+            walk(memories[operand], o, sizes, offsets[operand])[...] = np.broadcast_to(values[n], sizes)
+
+
+def _value(k, i, values, memories, offsets, sizes):
+    if isinstance(i, Load):
+        return walk(memories[i.operand], k.operands[i.operand], sizes, offsets[i.operand]).copy()
+    if isinstance(i, Const):
+        return np.asarray(i.value).astype(i.dtype.compute)
+    if isinstance(i, Index):
+        out = np.full(sizes, i.offset, np.int64)
+        for d, s in enumerate(i.strides):
+            out += s * np.arange(sizes[d]).reshape([-1 if e == d else 1 for e in range(len(sizes))])
+        return out
+    if isinstance(i, Apply):
+        args = [values[a] for a in i.args]
+        return rounded(i.formula(NumpyHandler(i.compute.compute), *args, *i.attrs), i.dtype)
+    if isinstance(i, Convert):
+        return rounded(values[i.arg], i.dtype)
+    assert isinstance(i, Reduce)
+    full, inner = np.broadcast_to(values[i.arg], k.sizes), tuple(range(k.outer, len(k.sizes)))
+    fn, initial = REDUCTIONS[i.kind], None
+    if full.size == 0 and i.kind in ("max", "min"):
+        kind = i.dtype.compute.kind
+        lowest = -np.inf if kind == "f" else False if kind == "b" else np.iinfo(i.dtype.compute).min
+        highest = np.inf if kind == "f" else True if kind == "b" else np.iinfo(i.dtype.compute).max
+        initial = lowest if i.kind == "max" else highest
+    wide = full.astype(np.float64) if full.dtype.kind == "f" else full
+    kw = {} if initial is None else {"initial": initial}
+    if i.kind in ("sum", "prod"):
+        kw["dtype"] = wide.dtype
+    return rounded(fn.reduce(wide, axis=inner, keepdims=True, **kw) if inner else wide, i.dtype)

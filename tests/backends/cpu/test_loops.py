@@ -1,0 +1,170 @@
+"""Generated loop nests against the NumPy interpreter of the kernel IR."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.backends.cpu.random_kernels import Draw, assert_close, compute, expected, lowered, tolerance
+from torchlike_asg import dtypes
+from torchlike_asg.compiler.kernel import Apply, Const, Index, Load, LoopKernel, Operand, Reduce
+
+F = dtypes.float32
+ADD = lambda e, a, b: e.add(a, b)  # noqa: E731
+
+
+@pytest.mark.parametrize("level", ["", "avx2", "sse2"])
+@settings(max_examples=40, deadline=None, derandomize=True)
+@given(seed=st.integers(0, 2**32 - 1))
+def test_random_kernels(seed, level):
+    d = Draw(seed)
+    got, _, failed = compute(d.kernel, d.memories, level=level)
+    assert not failed
+    assert_close(got, expected(d.kernel, d.memories), tolerance(d.kernel), d.kernel)
+
+
+@settings(max_examples=25, deadline=None, derandomize=True)
+@given(seed=st.integers(0, 2**32 - 1), threads=st.integers(2, 5))
+def test_results_do_not_depend_on_how_units_are_split(seed, threads):
+    d = Draw(seed)
+    once, many = compute(d.kernel, d.memories)[0], compute(d.kernel, d.memories, threads)[0]
+    assert all(np.array_equal(a.view(np.uint8), b.view(np.uint8)) for a, b in zip(once, many, strict=True))
+
+
+def softmax(rows, columns, strides=None, inplace=False):
+    strides = strides or (columns, 1)
+    body = (
+        Load(0, F),
+        Reduce("max", 0, F),
+        Apply("sub", (0, 1), (), F, F, lambda e, a, b: e.sub(a, b)),
+        Apply("exp", (2,), (), F, F, lambda e, a: e.exp(a)),
+        Reduce("sum", 3, F),
+        Apply("div", (3, 4), (), F, F, lambda e, a, b: e.div(a, b)),
+    )
+    return LoopKernel((rows, columns), 1, (Operand(F, strides), Operand(F, strides)), body, ((1, 5),))
+
+
+@pytest.mark.parametrize("rows,columns", [(1, 1), (3, 17), (2, 64), (40, 5), (1, 200_000), (9, 70_001)])
+@pytest.mark.parametrize("down", [False, True])
+@pytest.mark.parametrize("inplace", [False, True])
+def test_softmax(rows, columns, down, inplace):
+    k = softmax(rows, columns, (1, rows) if down else (columns, 1))
+    x = np.random.default_rng(0).standard_normal(rows * columns).astype(np.float32) * 5
+    want = expected(k, [x, np.zeros_like(x)])[1]
+    got = compute(k, [x, x], threads=2, slots=[0, 0] if inplace else [0, 1])[0][1]
+    np.testing.assert_allclose(got, want, rtol=2e-5, atol=1e-9)
+
+
+@pytest.mark.parametrize("n", [0, 1, 63, 64, 65, 4096, 300_000])
+def test_nan_passes_through_extrema(n):
+    for kind in ("max", "min"):
+        k = LoopKernel((n,), 0, (Operand(F, (1,)), Operand(F, (0,))), (Load(0, F), Reduce(kind, 0, F)), ((1, 1),))
+        x = np.random.default_rng(1).standard_normal(n).astype(np.float32)
+        for place in [None, *range(0, n, max(1, n // 7))]:
+            y = x.copy()
+            if place is not None:
+                y[place] = np.nan
+            assert_close(compute(k, [y, np.zeros(1, np.float32)])[0], expected(k, [y, np.zeros(1, np.float32)]), 0)
+
+
+def test_long_sums_are_accurate_and_in_parts():
+    n = 3_000_001
+    x = np.random.default_rng(2).random(n).astype(np.float32)
+    k = LoopKernel((n,), 0, (Operand(F, (1,)), Operand(F, (0,))), (Load(0, F), Reduce("sum", 0, F)), ((1, 1),))
+    (_, got), lowering, _ = compute(k, [x, np.zeros(1, np.float32)], threads=3)
+    assert lowering.calls[0].units > 16
+    assert abs(got[0] / x.sum(dtype=np.float64) - 1) < 3e-7
+    rows = LoopKernel((3, n // 3), 1, (Operand(F, (n // 3, 1)), Operand(F, (1, 0))), (Load(0, F), Reduce("sum", 0, F)), ((1, 1),))
+    got = compute(rows, [x, np.zeros(3, np.float32)])[0][1]
+    np.testing.assert_allclose(got, x[: n // 3 * 3].reshape(3, -1).sum(1, dtype=np.float64), rtol=3e-7)
+
+
+def test_column_sums_of_many_rows():
+    rows, columns = 100_003, 19
+    x = np.random.default_rng(3).random(rows * columns).astype(np.float32)
+    k = LoopKernel((columns, rows), 1, (Operand(F, (1, columns)), Operand(F, (1, 0))), (Load(0, F), Reduce("sum", 0, F)), ((1, 1),))
+    (_, got), lowering, _ = compute(k, [x, np.zeros(columns, np.float32)])
+    assert len(lowering.calls) > 1
+    np.testing.assert_allclose(got, x.reshape(rows, columns).sum(0, dtype=np.float64), rtol=1e-6)
+
+
+@pytest.mark.parametrize("inplace", [False, True])
+def test_long_statistics_with_stores_between(inplace):
+    """Mean, then variance about it, then the normalised row, with the doubled input stored on the way: few rows, so in parts."""
+    n = 400_000
+    number = Const(1 / n, F)
+    body = (
+        Load(0, F),
+        Reduce("sum", 0, F),
+        number,
+        Apply("mul", (1, 2), (), F, F, lambda e, a, b: e.mul(a, b)),
+        Apply("sub", (0, 3), (), F, F, lambda e, a, b: e.sub(a, b)),
+        Apply("mul", (4, 4), (), F, F, lambda e, a, b: e.mul(a, b)),
+        Reduce("sum", 5, F),
+        Apply("mul", (6, 2), (), F, F, lambda e, a, b: e.mul(a, b)),
+        Apply("rsqrt", (7,), (), F, F, lambda e, a: e.rsqrt(a)),
+        Apply("mul", (4, 8), (), F, F, lambda e, a, b: e.mul(a, b)),
+        Apply("add", (0, 0), (), F, F, ADD),
+    )
+    full, row = Operand(F, (n, 1)), Operand(F, (1, 0))
+    k = LoopKernel((2, n), 1, (full, full, full, row), body, ((1, 9), (2, 10), (3, 7)))
+    x = np.random.default_rng(4).standard_normal(2 * n).astype(np.float32) + 3
+    memories = [x, x.copy(), np.zeros_like(x), np.zeros(2, np.float32)]
+    want = expected(k, memories)
+    got, lowering, _ = compute(k, memories, threads=3, slots=[0, 0, 2, 3] if inplace else None)
+    assert len(lowering.calls) >= 4
+    assert_close(got[1:], want[1:], 1e-5)
+
+
+def test_kernels_that_differ_in_sizes_and_literals_share_code():
+    def kernel(n, factor):
+        body = (
+            Load(0, F),
+            Load(1, F),
+            Const(factor, F),
+            Apply("mul", (1, 2), (), F, F, lambda e, a, b: e.mul(a, b)),
+            Apply("add", (0, 3), (), F, F, ADD),
+        )
+        return LoopKernel((n,), 1, (Operand(F, (1,)), Operand(F, (1,))), body, ((0, 4),))
+
+    def source(k):
+        return lowered(k).calls[0].source
+
+    assert source(kernel(1000, 0.1)) == source(kernel(77, 0.3))
+    assert source(softmax(4, 100)) == source(softmax(31, 5000))
+
+
+def test_a_target_is_compared_with_the_index():
+    rows, columns = 5, 37
+    body = (
+        Load(0, F),
+        Load(1, dtypes.int64),
+        Index((0, 1)),
+        Apply("eq", (2, 1), (), dtypes.bool_, dtypes.int64, lambda e, a, b: e.eq(a, b)),
+        Const(0.0, F),
+        Apply("where", (3, 0, 4), (), F, F, lambda e, c, a, b: e.where(c, a, b)),
+        Reduce("sum", 5, F),
+    )
+    k = LoopKernel((rows, columns), 1, (Operand(F, (columns, 1)), Operand(dtypes.int64, (1, 0)), Operand(F, (1, 0))), body, ((2, 6),))
+    x, target = np.arange(rows * columns, dtype=np.float32), np.array([3, 36, 0, 17, 5])
+    got = compute(k, [x, target, np.zeros(rows, np.float32)])[0][2]
+    np.testing.assert_array_equal(got, x.reshape(rows, columns)[np.arange(rows), target])
+
+
+def test_division_by_zero_is_reported_only_where_there_is_an_element():
+    d = dtypes.int32
+    k = LoopKernel(
+        (21,),
+        1,
+        (Operand(d, (1,)), Operand(d, (1,)), Operand(d, (1,))),
+        (Load(0, d), Load(1, d), Apply("floor_divide", (0, 1), (), d, d, lambda e, a, b: e.floor_div(a, b))),
+        ((2, 2),),
+    )
+    a, b = np.arange(-10, 11, dtype=np.int32), np.full(21, -3, np.int32)
+    got, _, failed = compute(k, [a, b, np.zeros_like(a)])
+    assert not failed
+    np.testing.assert_array_equal(got[2], a // b)
+    b[20] = 0
+    assert compute(k, [a, b, np.zeros_like(a)])[2]

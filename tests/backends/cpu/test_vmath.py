@@ -1,0 +1,81 @@
+"""Elementary functions in native code against the true values: units in the last place over their whole range, and special values."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tests.backends.cpu.test_handler import word
+from torchlike_asg import dtypes
+from torchlike_asg.ops import special
+
+#: function, truth in higher precision, arguments, largest error in units in the last place (float32, float64)
+WIDE = np.concatenate([np.geomspace(1e-44, 3e38, 40_001), -np.geomspace(1e-44, 3e38, 40_001)])
+POSITIVE = np.geomspace(1e-44, 3e38, 60_001)
+CASES = {
+    "exp": (np.exp, np.concatenate([np.linspace(-103.9, 88.7, 60_001), WIDE]), 1, 1.5),
+    "expm1": (np.expm1, np.concatenate([np.linspace(-20, 88.7, 60_001), np.linspace(-1, 1, 20_001), WIDE]), 2, 2.5),
+    "exp2": (np.exp2, np.linspace(-149, 127.9, 60_001), 1, 1.5),
+    "log": (np.log, POSITIVE, 1, 1),
+    "log2": (np.log2, POSITIVE, 1.5, 1.5),
+    "log10": (np.log10, POSITIVE, 2, 3),
+    "log1p": (np.log1p, np.concatenate([np.linspace(-0.9999, 2, 60_001), POSITIVE]), 2.5, 3),
+    "tanh": (np.tanh, np.concatenate([np.linspace(-10, 10, 60_001), WIDE]), 2.5, 3),
+    "sin": (np.sin, np.concatenate([np.linspace(-20, 20, 60_001), np.linspace(0, 1e6, 60_001)]), 1.6, 1.6),
+    "cos": (np.cos, np.concatenate([np.linspace(-20, 20, 60_001), np.linspace(0, 1e6, 60_001)]), 1.6, 1.6),
+    "tan": (np.tan, np.linspace(-20, 20, 60_001), 3, 4),
+    "sigmoid": (lambda x: 1 / (1 + np.exp(-x)), np.linspace(-80, 80, 60_001), 3, 5),
+}
+
+
+def ulps(got, truth):
+    """Errors in units in the last place of the rounded truth."""
+    return np.abs(got.astype(np.longdouble) - truth) / np.spacing(np.abs(truth.astype(got.dtype)))
+
+
+@pytest.mark.parametrize("level", ["", "avx2"])
+@pytest.mark.parametrize("d", [dtypes.float32, dtypes.float64])
+@pytest.mark.parametrize("name", CASES)
+def test_errors(name, d, level):
+    fn, x, single, double = CASES[name]
+    x = x.astype(d.compute)
+    with np.errstate(all="ignore"):
+        got, _ = word(name, d, x, level=level)
+        truth = fn(x.astype(np.longdouble))
+        rounded = truth.astype(d.compute)
+    finite = np.isfinite(rounded)
+    np.testing.assert_array_equal(got[~finite], rounded[~finite])
+    assert ulps(got[finite], truth[finite]).max() <= (single if d is dtypes.float32 else double)
+
+
+def test_erf():
+    x = np.concatenate([np.linspace(-5, 5, 60_001), WIDE]).astype(np.float32)
+    got, _ = word("erf", dtypes.float32, x)
+    assert ulps(got, special.erf(x.astype(np.float64)).astype(np.longdouble)).max() <= 1.5
+
+
+@pytest.mark.parametrize("level", ["", "avx2"])
+def test_pow(level):
+    rng = np.random.default_rng(0)
+    special_values = np.array([0.0, -0.0, np.inf, -np.inf, np.nan, 1, -1, 2, -2, 3, -3, 0.5, -0.5, 1e-45, 3e38, 1e10, 16777217.0])
+    x = np.concatenate([rng.lognormal(0, 3, 50_000), -rng.integers(1, 50, 999), special_values.repeat(special_values.size)])
+    y = np.concatenate([rng.standard_normal(50_000) * 5, rng.integers(-9, 9, 999), np.tile(special_values, special_values.size)])
+    x, y = x.astype(np.float32), y.astype(np.float32)
+    with np.errstate(all="ignore"):
+        got, _ = word("pow", dtypes.float32, x, y, level=level)
+        truth = np.power(x.astype(np.longdouble), y.astype(np.longdouble))
+        rounded = truth.astype(np.float32)
+    finite = np.isfinite(rounded)
+    np.testing.assert_array_equal(got[~finite], rounded[~finite])
+    np.testing.assert_array_equal(np.signbit(got[finite]), np.signbit(rounded[finite]))
+    assert ulps(got[finite], truth[finite]).max() <= 1
+
+
+@pytest.mark.parametrize("d", [dtypes.float32, dtypes.float64])
+@pytest.mark.parametrize("name", ["sin", "cos", "tan", "exp", "log", "tanh", "erf", "log1p", "expm1"])
+def test_infinities_and_nan(name, d):
+    x = np.array([np.inf, -np.inf, np.nan, 0.0, -0.0, 1e30], d.compute)
+    got, want = word(name, d, x)
+    np.testing.assert_allclose(got, want, rtol=1e-6)
+    zero = want == 0
+    np.testing.assert_array_equal(np.signbit(got[zero]), np.signbit(want[zero]))

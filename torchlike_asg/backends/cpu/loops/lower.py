@@ -1,0 +1,220 @@
+"""From a `LoopKernel` to calls: where each operand lies, units of work, reductions in parts, costs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from .... import dtypes
+from ....compiler.kernel import Apply, Const, Index, Load, LoopKernel, Reduce
+from ..calls import Call, Lowering, Source, View
+from ..emit import Module
+from ..isa import Isa
+from . import parts
+from .nest import Nest
+from .normal import length, orient, points, simplify
+from .render import Renderer, largest_item
+from .weigh import supported
+
+#: elements of a unit of a kernel without reductions
+BLOCK = 4096
+#: elements of a row, and rows of a column, that are added up in one go; more are added in parts, so that errors do not grow with the length
+LONGEST_ROW, LONGEST_COLUMN = 1 << 17, 2048
+#: the sizes of those parts, and the number of units under which a costly reduction is done in parts for the sake of threads
+ROW_PART, COLUMN_PART, FEW_UNITS = 1 << 15, 512, 8
+#: bytes of expensive values that are kept between two passes of a unit; of longer rows they are computed again
+KEPT = 1 << 19
+
+
+@dataclass(frozen=True)
+class Job:
+    """A kernel and the (slot, byte offset) of each operand; the operands' own offsets are in there already."""
+
+    k: LoopKernel
+    places: tuple[tuple[int, int], ...]
+    label: str = ""
+
+
+def renderable(k: LoopKernel) -> bool:
+    """Whether `lower` takes the kernel: real numbers, formulas of known words."""
+    return all(not i.dtype.is_complex and (not isinstance(i, Apply) or supported(i)) for i in k.body)
+
+
+def lower(lowering: Lowering, k: LoopKernel, views: Sequence[View], label: str = "") -> None:
+    """Add the calls that compute the kernel.
+
+    ``views[n]`` says where operand n lies: its element of index i is ``views[n].offset + operand.offset + sum(operand.strides * i)``
+    elements after the start of slot ``views[n].slot`` (the view's own shape and strides are not looked at).
+
+    An operand that is stored may lie in memory that is loaded through the same slot, if both move over it in the same way (every
+    element is read before it is written). Operands in different slots must not overlap.
+    """
+    _lower(lowering, Job(k, tuple(map(_place, views, k.operands)), label))
+
+
+def _place(view: View, operand: Any) -> tuple[int, int]:
+    slot, offset = view.place
+    return slot, offset + operand.offset * operand.dtype.compute.itemsize
+
+
+def _lower(lowering: Lowering, job: Job) -> None:
+    k, kept = parts.prune(job.k)
+    k = simplify(k)
+    if 0 in k.sizes[: k.outer]:
+        return
+    k, column = orient(k)
+    job = Job(k, tuple(job.places[n] for n in kept), job.label)
+    lanes = vector_lanes(k, lowering.isa)
+    if k.outer < len(k.sizes) and any(isinstance(i, Reduce) for i in k.body):
+        split = _parts(k, column, lanes)
+        if split is not None:
+            _in_parts(lowering, job, column, lanes, *split)
+            return
+    nest = Nest(k, column, lanes, blocked=_blocked(k, column), inplace=_inplace(job))
+    if nest.kept and length(k) * (lanes * nest.copies if column else 1) * len(nest.kept) * largest_item(nest) > KEPT:
+        nest = Nest(k, column, lanes, blocked=nest.blocked, inplace=nest.inplace, keep=False)
+    lowering.add(_call(nest, job, lowering.isa))
+
+
+def vector_lanes(k: LoopKernel, isa: Isa) -> int:
+    """Lanes of every vector of the kernel: whole registers of its main type."""
+    sizes = {i.dtype.compute.itemsize for i in k.body if i.dtype is not dtypes.bool_ and not isinstance(i, Index)}
+    return isa.lanes(4 if 4 in sizes or not sizes else max(sizes)) if sizes or any(isinstance(i, Index) for i in k.body) else isa.lanes(1)
+
+
+def _inplace(job: Job) -> bool:
+    stored = {job.places[o][0] for o, _ in job.k.stores}
+    return any(isinstance(i, Load) and job.places[i.operand][0] in stored for i in job.k.body)
+
+
+def _blocked(k: LoopKernel, column: bool) -> bool:
+    """Columns and elementwise kernels: a unit is a block of the vectors' dimension."""
+    return bool(k.sizes) and (column or not any(isinstance(i, Reduce) for i in k.body))
+
+
+# ---------------------------------------------------------------- parts
+def _parts(k: LoopKernel, column: bool, lanes: int) -> tuple[int, int] | None:
+    """(inner dimension to split, length of a part), if the reduction should be done in parts: a matter of sizes alone."""
+    n, inner = points(k), range(k.outer, len(k.sizes))
+    whole = length(k)
+    if column:
+        units, most, part = -(-n // (4 * lanes)), LONGEST_COLUMN, COLUMN_PART
+    else:
+        units, most, part = n, LONGEST_ROW, ROW_PART
+    if whole <= most and (units >= FEW_UNITS or n * whole < (1 << 17) or whole <= 2 * part):
+        return None
+    d = max(inner, key=lambda d: k.sizes[d])
+    size = max(1, part // (whole // k.sizes[d]))
+    return (d, size) if size < k.sizes[d] else None
+
+
+def _in_parts(lowering: Lowering, job: Job, column: bool, lanes: int, d: int, size: int) -> None:
+    """The first stage's reductions in parts of `size` along inner dimension `d`, then what is left of the kernel, with their totals."""
+    k, places = job.k, job.places
+    reduces, stage, row = parts.first_reductions(k), parts.stages(k), k.rows()
+    full = [s for s in k.stores if any(k.operands[s[0]].strides[k.outer :])]
+    # a kernel that goes on reading must find what it reads unchanged
+    only = max(stage) == 1 and all(stage[v] == 0 for _, v in full)
+    now = [s for s in full if stage[s[1]] == 0] if only or not _inplace(job) else []
+    later = [s for s in k.stores if s not in now]
+    count = -(-k.sizes[d] // size)
+
+    def temporary(n: int, copies: int) -> tuple[int, int]:
+        return lowering.temporary(copies * points(k) * parts.accumulator(k.body[n].dtype).compute.itemsize), 0
+
+    sums = [temporary(n, count) for n in reduces]
+    first, kept = parts.prune(parts.partial_results(k, reduces, count, now))
+    made = [*places, *sums]
+    here = Job(first, tuple(made[n] for n in kept), job.label)
+    lowering.add(_call(Nest(first, column, lanes, split=d + 1, blocked=column, inplace=_inplace(here)), here, lowering.isa, size))
+    if all(row[v] and s not in full for s in later for v in s[1:]) and max(stage) == 1:
+        _lower(lowering, Job(parts.totals(k, reduces, count, results=False, stores=later), (*places, *sums), job.label))
+        return
+    results = [temporary(n, 1) for n in reduces]
+    _lower(lowering, Job(parts.totals(k, reduces, count, results=True), (*places, *sums, *results), job.label))
+    _lower(lowering, Job(parts.rest(k, reduces, later), (*places, *results), job.label))
+
+
+# ---------------------------------------------------------------- calls
+def _call(nest: Nest, job: Job, isa: Isa, part: int = 0) -> Call:
+    """The launch of one nest."""
+    k = nest.k
+    units, block, blocks = math.prod(k.sizes[d] for d in nest.outer_dims), 0, 1
+    if nest.blocked:
+        block = nest.lanes * nest.copies if nest.column else BLOCK
+        blocks = -(-k.sizes[nest.lane] // block)
+        units *= blocks
+    scratch, at = _scratch(nest)
+    values: dict[Any, Any] = {("block",): block, ("blocks",): blocks, ("part",): part} | at
+    stored = {o for o, _ in k.stores}
+    loaded = {i.operand for i in k.body if isinstance(i, Load)}
+    nbytes = sum(_extent(k, n) for n in stored | loaded)
+    return Call(
+        source(nest, isa, job.label),
+        job.places,
+        _words(nest, values),
+        reads=tuple(sorted({job.places[n][0] for n in loaded})),
+        writes=tuple(sorted({job.places[n][0] for n in stored})),
+        units=units,
+        cost=_cost(nest, units, nbytes),
+        scratch=scratch,
+        label=job.label,
+        bytes=nbytes,
+    )
+
+
+def source(nest: Nest, isa: Isa, label: str) -> Source:
+    """The code of a nest."""
+    return Source((_name(label), isa.name, *nest.key()), partial(_write, nest, isa))
+
+
+def _write(nest: Nest, isa: Isa, module: Module, name: str) -> None:
+    Renderer(nest, isa, module, name).render()
+
+
+def _name(label: str) -> str:
+    return "loops"
+
+
+def _words(nest: Nest, values: dict[Any, Any]) -> tuple[Any, ...]:
+    k = nest.k
+    out: list[Any] = []
+    for name in nest.words:
+        if name in values:
+            out.append(values[name])
+        elif name[0] == "size":
+            out.append(k.sizes[name[1]])
+        elif name[0] == "stride":
+            out.append(k.operands[name[1]].strides[name[2]])
+        else:
+            i = k.body[name[1]]
+            if isinstance(i, Const):
+                out.append(float(i.value))
+            else:
+                assert isinstance(i, Index)
+                out.append(i.strides[name[2]] if len(name) == 3 else i.offset)
+    return tuple(out)
+
+
+def _scratch(nest: Nest) -> tuple[int, dict[Any, int]]:
+    """Bytes of scratch memory, and where each kept value's row begins."""
+    elements = length(nest.k) * (nest.lanes * nest.copies if nest.column else 1)
+    size = -(-elements * largest_item(nest) // 64) * 64
+    return size * len(nest.kept), {("scratch", n): m * size for m, n in enumerate(nest.kept)}
+
+
+def _extent(k: LoopKernel, operand: int) -> int:
+    """Bytes of an operand that are touched."""
+    o = k.operands[operand]
+    return math.prod(n for n, s in zip(k.sizes, o.strides, strict=True) if s) * o.dtype.compute.itemsize
+
+
+def _cost(nest: Nest, units: int, nbytes: int) -> float:
+    """Nanoseconds on one core: memory at 10 bytes each, 0.3 per instruction of a vector, 10 per unit."""
+    vectors = math.prod(nest.k.sizes) / nest.lanes
+    instructions = sum(nest.weights[n] for p in nest.passes for n in p.values)
+    rows = sum(nest.weights[n] for stage in nest.row_values for n in stage)
+    return 100 + nbytes / 10 + 0.3 * (vectors * instructions + points(nest.k) * rows) + 10 * units
