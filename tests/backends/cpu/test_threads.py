@@ -95,13 +95,13 @@ def test_sleeping_workers_are_woken(anyhow):
 def test_jobs_that_come_just_when_workers_go_to_sleep(anyhow):
     chain = Chain(length=3)
     chain.check()
-    pauses = int(anyhow._words[native.PAUSES])
-    anyhow._words[native.PAUSES] = 1  # they go to sleep all the time
+    patience = [int(anyhow._words[k]) for k in (native.PAUSES, native.YIELDS)]
+    anyhow._words[native.PAUSES] = anyhow._words[native.YIELDS] = 1  # they go to sleep all the time
     try:
         for _ in range(3000):
             assert chain.program.run()
     finally:
-        anyhow._words[native.PAUSES] = pauses
+        anyhow._words[native.PAUSES], anyhow._words[native.YIELDS] = patience
     chain.check()
 
 

@@ -20,10 +20,12 @@ from .emit import Function, Module, Value
 #: words of the control block; those that several threads write have a cache line (and its neighbour) to themselves
 LINE = 16
 LOCK, ARRIVED, FAILED = 0, LINE, 2 * LINE
-#: address of the program being run; arrivals before it began; workers there are; pauses before a waiting worker sleeps; whether to end
-JOB, BASE, WORKERS, PAUSES, STOP = range(3 * LINE, 3 * LINE + 5)
+#: address of the program being run; arrivals before it began; workers there are; whether they are to end; whether somebody waits in `hold`
+JOB, BASE, WORKERS, STOP, HELD = range(3 * LINE, 3 * LINE + 5)
 #: address of libc's `syscall` and the number of the futex call, or 0: then workers sleep in Python, and WAKE(worker) posts their semaphore
 SYSCALL, FUTEX, WAKE, YIELD = range(3 * LINE + 5, 3 * LINE + 9)
+#: how long a worker without a job waits before it sleeps: so many pauses, then so many times offering the processor to others
+PAUSES, YIELDS = range(3 * LINE + 9, 3 * LINE + 11)
 MOST_THREADS = 256
 #: address of each thread's scratch memory, after its header
 SCRATCH = 4 * LINE
@@ -34,8 +36,10 @@ CONTROL_WORDS = MAIL + LINE * MOST_THREADS
 
 #: results of `run`: done; a kernel failed; another thread runs; there are too few workers
 DONE, FAILURE, BUSY, UNDERSTAFFED = range(4)
-#: pauses at a barrier before the processor is offered to others
-PATIENCE = 4000
+#: pauses at a barrier (10 microseconds or so) before the processor is offered to others: more, and threads that have to share a
+#: processor, because others are busy, wait for each other in vain; where all have their own, an offer that nobody takes costs half a
+#: microsecond
+PATIENCE = 400
 _FUTEX_WAIT, _FUTEX_WAKE = 128, 129  # of this process only
 
 
@@ -169,7 +173,7 @@ def _write_run(module: Module, name: str) -> None:
         # the last barrier is common to all lists: when all have arrived there, everything is done and nobody looks at the job any more
         status.set(f.atomic_load("i64", w.at(FAILED)))
 
-    with f.when(w.lock()):
+    with f.when(f.compare("eq", w.get(HELD), 0)), f.when(w.lock()):
         f.branch(
             w.get(WORKERS) + 1 < threads,
             lambda: status.set(UNDERSTAFFED),
@@ -223,7 +227,7 @@ def _write_work(module: Module, name: str) -> None:
         w.pause()
         pauses.set(pauses.get() + 1)
         with f.when(pauses.get() > w.get(PAUSES)):
-            sleep()
+            f.branch(pauses.get() > w.get(PAUSES) + w.get(YIELDS), sleep, w.give_way)
 
     def take() -> None:
         pauses.set(0)
@@ -257,15 +261,19 @@ def _write_stop(module: Module, name: str) -> None:
         w.send(worker + 1)
 
 
-def _write_pause(module: Module, name: str) -> None:
-    """``pause(n)``: what a waiting worker does, `n` times over, to measure how long it takes."""
-    f = module.function(name, [("i64", "n")])
-    w = _Writer(f, f.params[0])
-    with f.loop(0, f.params[0]):
+def _write_idle(module: Module, name: str) -> None:
+    """``idle(control, pauses, yields)``: what a waiting worker does, to measure how long it takes."""
+    f = module.function(name, [("ptr", "control"), ("i64", "pauses"), ("i64", "yields")])
+    control, pauses, yields = f.params
+    w = _Writer(f, control)
+    with f.loop(0, pauses):
         w.pause()
+    with f.loop(0, yields):
+        w.pause()
+        w.give_way()
 
 
-RUN, RUN_ALONE, WORK, HOLD, STOP_ALL, PAUSE = (
+RUN, RUN_ALONE, WORK, HOLD, STOP_ALL, IDLE = (
     Source((f"runtime_{name}", platform.machine()), write)
     for name, write in (
         ("run", _write_run),
@@ -273,6 +281,6 @@ RUN, RUN_ALONE, WORK, HOLD, STOP_ALL, PAUSE = (
         ("work", _write_work),
         ("hold", _write_hold),
         ("stop", _write_stop),
-        ("pause", _write_pause),
+        ("idle", _write_idle),
     )
 )

@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from ...compiler.memory import Planner
 from .calls import Call
 
-#: nanoseconds of work that are worth a thread of their own: less is done whole by one of them
-GRAIN = 10_000
-#: a plan of less work than that is done by the calling thread: waking others takes longer
+#: nanoseconds of work that are worth a thread of their own: less is done whole by one of them (a barrier takes 300, estimates are rough)
+GRAIN = 6_000
+#: a plan of less work than that is done by the calling thread: others need 1 microsecond to begin if they are ready, 20 to 150 if they
+#: sleep
 ALONE = 60_000
 
 

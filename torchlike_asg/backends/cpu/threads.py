@@ -16,6 +16,7 @@ import platform
 import sys
 import threading
 import time
+from collections.abc import Callable
 from typing import Any
 
 from . import native
@@ -24,8 +25,9 @@ from .cache import compile_sources
 from .calls import SCRATCH_HEADER
 from .jit import immortal
 
-#: how long a worker that waits for a job keeps spinning
-SPIN_NANOSECONDS = 60_000
+#: how long a worker that waits for a job spins, and how long it then stays ready while it lets others run. Waking it takes 20 to 150
+#: microseconds; a training loop comes back within some hundred
+SPIN, STAY = 10_000, 500_000
 #: number of the futex call, where Linux is known to have it
 _FUTEX = {"x86_64": 202, "aarch64": 98, "riscv64": 98, "ppc64le": 221, "s390x": 238}
 
@@ -36,7 +38,7 @@ _PROTOTYPES: dict[str, tuple[Any, ...]] = {
     "work": (ctypes.c_int64, _ADDRESS, ctypes.c_int64),
     "hold": (None, _ADDRESS),
     "stop": (None, _ADDRESS),
-    "pause": (None, ctypes.c_int64),
+    "idle": (None, _ADDRESS, ctypes.c_int64, ctypes.c_int64),
 }
 
 
@@ -44,15 +46,15 @@ class Pool:
     """The process's workers, and the scratch memory of all threads that run programs together. There is one: `pool()`."""
 
     def __init__(self, futex: bool = True) -> None:
-        functions = (native.RUN, native.RUN_ALONE, native.WORK, native.HOLD, native.STOP_ALL, native.PAUSE)
+        functions = (native.RUN, native.RUN_ALONE, native.WORK, native.HOLD, native.STOP_ALL, native.IDLE)
         sources = dict(zip(_PROTOTYPES, functions, strict=True))
         addresses = compile_sources(sources.values())
         entry = {name: addresses[s.symbol] for name, s in sources.items()}
         #: ``run(program) -> native.DONE ...``; `run_holding` keeps Python's lock: cheaper, for programs of a few microseconds on one thread
         self.run = ctypes.CFUNCTYPE(*_PROTOTYPES["run"])(entry["run"])
         self.run_holding = ctypes.PYFUNCTYPE(*_PROTOTYPES["run"])(entry["run"])
-        self._run_alone, self._work, self._hold, self._stop, self._pause = (
-            ctypes.CFUNCTYPE(*_PROTOTYPES[name])(entry[name]) for name in ("run_alone", "work", "hold", "stop", "pause")
+        self._run_alone, self._work, self._hold, self._stop, idle = (
+            ctypes.CFUNCTYPE(*_PROTOTYPES[name])(entry[name]) for name in ("run_alone", "work", "hold", "stop", "idle")
         )
         self._words = immortal(aligned(8 * native.CONTROL_WORDS).view("int64"))  # workers look at it until the process is gone
         self._words.fill(0)
@@ -66,7 +68,8 @@ class Pool:
         self._callback = ctypes.CFUNCTYPE(None, ctypes.c_int64)(self._wake)
         self._words[native.WAKE] = ctypes.cast(self._callback, _ADDRESS).value
         self._find_system_calls(futex)
-        self._words[native.PAUSES] = self._pauses(SPIN_NANOSECONDS)
+        self._words[native.PAUSES] = _repetitions(SPIN, lambda n: idle(self.address, n, 0))
+        self._words[native.YIELDS] = _repetitions(STAY, lambda n: idle(self.address, 0, n))
         self.reserve(1, 0)
 
     def _find_system_calls(self, futex: bool) -> None:
@@ -80,15 +83,6 @@ class Pool:
                 self._words[native.SYSCALL] = ctypes.cast(libc.syscall, _ADDRESS).value
                 self._words[native.FUTEX] = number
         self._words[native.YIELD] = ctypes.cast(give_way, _ADDRESS).value
-
-    def _pauses(self, nanoseconds: int) -> int:
-        """How many pauses take that long: between 2 and 60 ns each, depending on the processor."""
-        n, best = 1000, 1 << 60
-        for _ in range(3):
-            start = time.perf_counter_ns()
-            self._pause(n)
-            best = min(best, time.perf_counter_ns() - start)
-        return max(1, nanoseconds * n // max(1, best))
 
     # ------------------------------------------------------------------ running
     def reserve(self, threads: int, scratch: int) -> None:
@@ -147,6 +141,7 @@ class Pool:
     def hold(self) -> None:
         """End all workers and let nobody run until `release`."""
         self._lock.acquire()
+        self._words[native.HELD] = 1
         self._hold(self.address)
         self._stop(self.address)
         for thread in self._workers:
@@ -157,8 +152,18 @@ class Pool:
         self._words[native.MAIL :] = 0
 
     def release(self) -> None:
-        self._words[native.LOCK] = 0
+        self._words[native.LOCK] = self._words[native.HELD] = 0
         self._lock.release()
+
+
+def _repetitions(nanoseconds: int, fn: Callable[[int], None]) -> int:
+    """How many repetitions of something take that long, where ``fn(n)`` does `n`."""
+    n, best = 200, 1 << 60
+    for _ in range(3):
+        start = time.perf_counter_ns()
+        fn(n)
+        best = min(best, time.perf_counter_ns() - start)
+    return max(1, nanoseconds * n // max(1, best))
 
 
 @functools.cache
