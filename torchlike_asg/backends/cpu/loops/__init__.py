@@ -4,6 +4,6 @@
 ``lower`` calls and their costs;  ``weigh`` weights of formulas
 """
 
-from .lower import lower, renderable
+from .lower import epilogue, lower, renderable
 
-__all__ = ["lower", "renderable"]
+__all__ = ["epilogue", "lower", "renderable"]

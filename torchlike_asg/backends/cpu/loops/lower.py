@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
 from .... import dtypes
 from ....compiler.kernel import Apply, Const, Index, Load, LoopKernel, Reduce
-from ..calls import Call, Lowering, Source, View
+from ..calls import Block, Call, Lowering, Source, View
 from ..emit import Module
-from ..isa import Isa
+from ..isa import Isa, host
 from . import parts
 from .nest import Nest
-from .normal import length, orient, points, simplify
+from .normal import length, merge, orient, points, reorder, simplify
 from .render import Renderer, largest_item
-from .weigh import supported
+from .weigh import fallible, supported
 
 #: elements of a unit of a kernel without reductions
 BLOCK = 4096
@@ -95,6 +95,32 @@ def _blocked(k: LoopKernel, column: bool) -> bool:
     return bool(k.sizes) and (column or not any(isinstance(i, Reduce) for i in k.body))
 
 
+def epilogue(
+    k: LoopKernel, views: Sequence[View], result: int, isa: Isa | None = None
+) -> tuple[Source, Block, tuple[int, ...], tuple[int, ...]] | None:
+    """A kernel without reductions as the epilogue of a library node: (source, its argument block, slots it reads, slots it writes).
+
+    The kernel's dimensions are the result's; operand `result` is the result as the node computes it, in memory. The function has the
+    signature `EPILOGUE` and takes the result as a matrix of (all dimensions but the last, the last). Other operands may be broadcast or
+    strided in any way; stores may go to the result's own memory. The result's slot is in neither list. None if the kernel is no such
+    epilogue: it reduces, has no dimension, does not read the result, or could report an error.
+    """
+    rank = len(k.sizes)
+    pruned, kept = parts.prune(k)
+    if not rank or result not in kept or fallible(pruned) or any(isinstance(i, Reduce) for i in pruned.body):
+        return None
+    order = [d for d in range(rank - 1) if k.sizes[d] != 1]
+    matrix = merge(replace(reorder(pruned, [*order, rank - 1]), outer=len(order)))
+    isa = isa or host()
+    nest = Nest(matrix, False, vector_lanes(matrix, isa), keep=False, matrix=True)
+    places = [_place(views[n], k.operands[n]) for n in kept]
+    slots = [slot for slot, _ in places]
+    own, stored = views[result].slot, {o for o, _ in matrix.stores}
+    reads = {slots[i.operand] for i in matrix.body if isinstance(i, Load)} - {own}
+    writes = {slots[o] for o in stored} - {own}
+    return source(nest, isa), Block(tuple(places), _words(nest, {})), tuple(sorted(reads)), tuple(sorted(writes))
+
+
 # ---------------------------------------------------------------- parts
 def _parts(k: LoopKernel, column: bool, lanes: int) -> tuple[int, int] | None:
     """(inner dimension to split, length of a part), if the reduction should be done in parts: a matter of sizes alone."""
@@ -153,7 +179,7 @@ def _call(nest: Nest, job: Job, isa: Isa, part: int = 0) -> Call:
     loaded = {i.operand for i in k.body if isinstance(i, Load)}
     nbytes = sum(_extent(k, n) for n in stored | loaded)
     return Call(
-        source(nest, isa, job.label),
+        source(nest, isa),
         job.places,
         _words(nest, values),
         reads=tuple(sorted({job.places[n][0] for n in loaded})),
@@ -166,17 +192,13 @@ def _call(nest: Nest, job: Job, isa: Isa, part: int = 0) -> Call:
     )
 
 
-def source(nest: Nest, isa: Isa, label: str) -> Source:
+def source(nest: Nest, isa: Isa) -> Source:
     """The code of a nest."""
-    return Source((_name(label), isa.name, *nest.key()), partial(_write, nest, isa))
+    return Source(("epilogue" if nest.matrix else "loops", isa.name, *nest.key()), partial(_write, nest, isa))
 
 
 def _write(nest: Nest, isa: Isa, module: Module, name: str) -> None:
     Renderer(nest, isa, module, name).render()
-
-
-def _name(label: str) -> str:
-    return "loops"
 
 
 def _words(nest: Nest, values: dict[Any, Any]) -> tuple[Any, ...]:

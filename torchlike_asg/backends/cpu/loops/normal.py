@@ -65,15 +65,14 @@ def alone(k: LoopKernel) -> LoopKernel:
     return replace(k, body=tuple(body), stores=tuple((o, to[v]) for o, v in k.stores))
 
 
-def merge(k: LoopKernel, until: int | None = None) -> LoopKernel:
-    """Neighbours over which every walk goes on evenly become one dimension; only dimensions before `until`, if given."""
+def merge(k: LoopKernel) -> LoopKernel:
+    """Neighbours of one kind over which every walk goes on evenly become one dimension."""
     d = 0
-    while d + 1 < (len(k.sizes) if until is None else until):
-        same = (d + 1 < k.outer) or d >= k.outer
+    while d + 1 < len(k.sizes):
+        same = d + 1 < k.outer or d >= k.outer
         if same and all(s[d] == s[d + 1] * k.sizes[d + 1] for s in walks(k)):
             sizes = (*k.sizes[:d], k.sizes[d] * k.sizes[d + 1], *k.sizes[d + 2 :])
             k = remap(k, sizes, k.outer - (d + 1 < k.outer), lambda s, d=d: (*s[:d], *s[d + 1 :]))  # type: ignore[misc]
-            until = None if until is None else until - 1
         else:
             d += 1
     return k
