@@ -21,10 +21,16 @@ def test_defaults() -> None:
     check(args)
 
 
-@pytest.mark.parametrize("value", ["ru", "RU", "russian", "Russian", "RUSSIAN"])
-def test_language_aliases(value: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert parse(["--lang", value]).lang == "ru"
-    assert parse([f"--lang={value}"]).lang == "ru"
+@pytest.mark.parametrize(
+    ("value", "code"),
+    [
+        *((v, "ru") for v in ("ru", "RU", "russian", "Russian", "RUSSIAN")),
+        *((v, "en") for v in ("en", "EN", "english", "English", "ENGLISH")),
+    ],
+)
+def test_language_aliases(value: str, code: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert parse(["--lang", value]).lang == code
+    assert parse([f"--lang={value}"]).lang == code
     assert capsys.readouterr().err == ""
 
 
@@ -63,7 +69,9 @@ def test_what_is_not_built_yet(argv: list[str], sentence: str, capsys: pytest.Ca
         (["--temperature", "inf"], "argument --temperature: expected a number above 0, got 'inf'"),
         (["--lang"], "argument --lang: expected one argument"),
         (["--quick"], "unrecognized arguments: --quick"),
-        (["--lang", "ru", "--steps", "x"], "ошибка: argument --steps: нужно целое число не меньше 0, получено 'x'"),
+        (["--lang", "ru", "--steps", "x"], "ошибка: аргумент --steps: нужно целое число не меньше 0, получено 'x'"),
+        (["--lang", "ru", "--quick", "-q"], "ошибка: неизвестные аргументы: --quick -q"),
+        (["--lang", "ru", "--save"], "ошибка: аргумент --save: нужно значение"),
     ],
 )
 def test_malformed_command_lines(argv: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -83,6 +91,8 @@ def test_paths_are_checked_before_training(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
     with pytest.raises(Problem, match="no_parent_folder"):
         check(parse(["--json", str(tmp_path / "nowhere" / "report.json")]))
+    with pytest.raises(Problem, match="is_folder"):
+        check(parse(["--json", str(tmp_path)]))
     with pytest.raises(Problem, match="not_writable"):
         check(parse(["--save", str(tmp_path / "file")]))
     check(parse(["--save", str(tmp_path / "a" / "b")]))

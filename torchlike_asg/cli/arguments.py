@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import math
+import re
 import sys
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -15,6 +16,11 @@ from ..version import __version__
 from .problem import Problem
 
 PROGRAM = "torchlike-asg"
+#: argparse's own messages, which are English, and the keys of ours
+_ARGPARSE = (
+    ("bad_argument", r"argument (?P<argument>[^:]*): (?P<reason>.*)"),
+    ("unknown_arguments", r"unrecognized arguments: (?P<arguments>.*)"),
+)
 
 
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -40,6 +46,8 @@ def check(args: argparse.Namespace) -> None:
         raise Problem("heads_do_not_divide", width=args.width, heads=args.heads)
     if args.json is not None and not args.json.absolute().parent.is_dir():
         raise Problem("no_parent_folder", path=args.json)
+    if args.json is not None and args.json.is_dir():
+        raise Problem("is_folder", path=args.json)
     if args.save is not None:
         try:
             args.save.mkdir(parents=True, exist_ok=True)
@@ -78,6 +86,13 @@ class _Parser(argparse.ArgumentParser):
         return f"{self.format_usage()}\n{rest}" if usage else rest
 
     def error(self, message: str) -> NoReturn:
+        for key, pattern in _ARGPARSE:
+            if found := re.match(pattern, message, re.DOTALL):
+                inner = found.groupdict()
+                if inner.get("reason") == "expected one argument":
+                    inner["reason"] = self.say("expects_value")
+                message = self.say(key, **inner)
+                break
         self.print_usage(sys.stderr)
         self.exit(2, f"{self.prog}: {self.say('error', message=message)}\n")
 
