@@ -100,3 +100,17 @@ def test_what_one_iteration_freed_stays_freed_in_the_next(lib):
     outlives_a_step(lib, w)
     with pytest.raises(RuntimeError, match=TWICE):
         z.sum().backward()
+
+
+@pytest.mark.parametrize("lib", [torch, ours], ids=["torch", "ours"])
+def test_a_write_is_noticed_two_iterations_later(lib):
+    """A history is kept, recorded again, kept again; what it saved is held by a tensor that took no part in between."""
+    w = lib.nn.Parameter(lib.tensor([0.5, 1.0]))
+    y = w.tanh()
+    z = y * 3
+    outlives_a_step(lib, w)
+    z = z * 2
+    outlives_a_step(lib, w)
+    y[0] = 7.0
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        z.sum().backward()

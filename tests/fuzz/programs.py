@@ -109,8 +109,8 @@ class Program:
                 results.append(None)
                 errors.append(kind_of(error))
         if "backward" in text:
-            if errors[1] == "version" and errors[0] in ("multi view", "no_grad view"):
-                errors[1] = errors[0]  # PyTorch names the view, we the version
+            if errors[1] in ("version", "twice") and errors[0] in ("multi view", "no_grad view"):
+                errors[1] = errors[0]  # PyTorch names the view, we what became of its values
             if errors[1] in possible and errors[0] in possible:
                 errors[1] = errors[0]  # several are due: PyTorch meets first what was recorded last, a graph knows no such order
             if errors[0] == "overlap with itself":

@@ -43,6 +43,7 @@ class Snapshot:
     __slots__ = (
         "contexts",
         "freed",
+        "holders",
         "hooks",
         "index",
         "inputs",
@@ -71,6 +72,13 @@ class Snapshot:
         self.retained: dict[Node, Any] = {}
         self.versions: dict[Node, tuple[Any, int]] = {}  # permanent leaf -> its buffer and version then
         self.replayed: tuple[Any, dict[Node, Node]] = (None, {})
+        #: values of replayed histories -> their counters: what holds them need not have taken part in this trace
+        self.holders: dict[Node, Any] = {
+            older.replayed[1][old]: counter
+            for older in tr.replays
+            for old, (counter, _, _) in older.watched.items()
+            if old in older.replayed[1]
+        }
 
     def give_up(self, savers: set[Node]) -> None:
         """Note what a backward pass of the current trace freed: another tensor of this history may be revived in a later one."""
@@ -113,7 +121,10 @@ class Past:
     def __init__(self, node: Node, snapshot: Snapshot, tr: Trace) -> None:
         self.node, self.snapshot = node, snapshot
         snapshot.keep(topo([node]), tr)
-        snapshot.saved.update(version_root(s) for m in savers_of(node) for s in m.saved or ())
+        saved = {version_root(s) for m in savers_of(node) for s in m.saved or ()}
+        snapshot.saved |= saved
+        for n in saved & snapshot.holders.keys():
+            snapshot.watch(n, snapshot.holders[n])
 
     @property
     def name(self) -> str:
