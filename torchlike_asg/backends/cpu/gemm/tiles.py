@@ -9,8 +9,6 @@ from ..isa import Isa
 
 #: bytes of one block of packed B, of the block of A that is used with it (both lie in the second-level cache), and elements of one k block
 B_BLOCK, A_BLOCK, K_BLOCK = 256 << 10, 128 << 10, 256
-#: elements of k that `dot` goes along before it takes other rows: those of one operand stay in the first-level cache
-DOT_K = 1024
 #: elements between the rows of packed A beyond their length, so that the rows' addresses are not equal modulo a page
 A_PAD = 16
 
