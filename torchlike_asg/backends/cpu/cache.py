@@ -114,7 +114,9 @@ def _fingerprint() -> str:
 
     host = isa.host()
     h = hashlib.blake2b(digest_size=12)
-    h.update(repr((FORMAT, llvmlite.__version__, llvm.llvm_version_info, sys.platform, host.cpu, host.features, jit.PASSES)).encode())
+    h.update(
+        repr((FORMAT, llvmlite.__version__, llvm.llvm_version_info, sys.platform, host.cpu, host.features, jit.PASSES, jit.EFFORT)).encode()
+    )
     package = Path(__file__).parents[2]
     generators = [
         *package.glob("backends/cpu/**/*.py"),

@@ -154,9 +154,13 @@ class Function:
         ret: str = "void",
         *,
         internal: bool = False,
+        shared: bool = False,
         inline: bool = False,
     ) -> None:
-        self.module, self.name, self.ret, self.internal, self.inline = module, name, ret, internal, inline
+        """``internal``: seen by this module only; ``shared``: modules that are compiled together have it once, so it must be the same in
+        all."""
+        self.module, self.name, self.ret, self.inline = module, name, ret, inline
+        self._linkage = "internal " if internal else "linkonce_odr " if shared else ""
         self.params = [Value(self, f"%{n}", t if t[0] == "<" else t.split(" ")[0]) for t, n in params]
         self._signature = ", ".join(f"{t} %{n}" for t, n in params)
         self._entry: list[str] = []
@@ -183,10 +187,9 @@ class Function:
 
     def text(self) -> str:
         tail = [] if self._returned else ["  ret void"]
-        linkage = "internal " if self.internal else ""
         attributes = "nounwind alwaysinline" if self.inline else "nounwind"
         lines = [
-            f"define {linkage}{self.ret} @{self.name}({self._signature}) {attributes} {{",
+            f"define {self._linkage}{self.ret} @{self.name}({self._signature}) {attributes} {{",
             "entry:",
             *self._entry,
             *self._body,

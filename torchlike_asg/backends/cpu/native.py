@@ -114,7 +114,7 @@ def _execute(module: Module) -> None:
     """``execute(control, tasks, count, scratch, threads, base)``: do a list; whether a kernel failed, here or, before a barrier,
     elsewhere."""
     params = [("ptr", "control"), ("ptr", "tasks"), ("i64", "count"), ("ptr", "scratch"), ("i64", "threads"), ("i64", "base")]
-    f = module.function("execute", params, "i64", internal=True)
+    f = module.function("runtime_execute", params, "i64", shared=True)
     control, tasks, count, scratch, threads, base = f.params
     w = _Writer(f, control)
     failed, arrivals = f.variable(0, "i64"), f.variable(base)
@@ -146,21 +146,22 @@ def _execute(module: Module) -> None:
 def _call_execute(w: _Writer, program: Value, list_: Value, scratch: Value, threads: Value, base: Value) -> Value:
     tasks = w.f.load("ptr", w.f.gep(program, list_, "i64"))
     count = w.f.load("i64", w.f.gep(program, list_ + 1, "i64"))
-    return w.f.call("i64", "execute", w.control, tasks, count, scratch, threads, base)  # type: ignore[no-any-return]
+    return w.f.call("i64", "runtime_execute", w.control, tasks, count, scratch, threads, base)  # type: ignore[no-any-return]
 
 
 def _write_run(module: Module, name: str) -> None:
-    """``run(program) -> status``"""
+    """``run(program, scratch) -> status``. `scratch` is null, or memory with which the caller, who found the pool busy, does all by
+    itself."""
     _execute(module)
-    f = module.function(name, [("ptr", "program")], "i64")
-    program = f.params[0]
+    f = module.function(name, [("ptr", "program"), ("ptr", "scratch")], "i64")
+    program, own = f.params
     w = _Writer(f, f.load("ptr", program))
     threads = w.get(1, base=program)
     status = f.variable(BUSY, "i64")
-    scratch = f.gep(w.control, SCRATCH, "i64")
+    scratch = f.variable(own)
 
     def alone() -> None:
-        status.set(_call_execute(w, program, w.number(2), f.load("ptr", scratch), w.number(1), w.number(0)))
+        status.set(_call_execute(w, program, w.number(2), scratch.get(), w.number(1), w.number(0)))
 
     def together() -> None:
         base = w.get(ARRIVED)
@@ -169,27 +170,19 @@ def _write_run(module: Module, name: str) -> None:
         f.store(program, w.at(JOB))
         with f.loop(1, threads) as worker:
             w.send(worker)
-        _call_execute(w, program, w.number(4), f.load("ptr", scratch), threads, base)
+        _call_execute(w, program, w.number(4), scratch.get(), threads, base)
         # the last barrier is common to all lists: when all have arrived there, everything is done and nobody looks at the job any more
         status.set(f.atomic_load("i64", w.at(FAILED)))
 
-    with f.when(f.compare("eq", w.get(HELD), 0)), f.when(w.lock()):
-        f.branch(
-            w.get(WORKERS) + 1 < threads,
-            lambda: status.set(UNDERSTAFFED),
-            lambda: f.branch(threads > 1, together, alone),
-        )
-        w.unlock()
+    def locked() -> None:
+        with f.when(f.compare("eq", w.get(HELD), 0)), f.when(w.lock()):
+            scratch.set(w.get(SCRATCH, "ptr"))
+            few = w.get(WORKERS) + 1 < threads
+            f.branch(few, lambda: status.set(UNDERSTAFFED), lambda: f.branch(threads > 1, together, alone))
+            w.unlock()
+
+    f.branch(f.compare("eq", own, Value(f, "null", "ptr")), locked, alone)
     f.ret_value(status.get())
-
-
-def _write_run_alone(module: Module, name: str) -> None:
-    """``run_alone(program, scratch) -> status``: without the pool, for a caller that found it busy."""
-    _execute(module)
-    f = module.function(name, [("ptr", "program"), ("ptr", "scratch")], "i64")
-    program, scratch = f.params
-    w = _Writer(f, f.load("ptr", program))
-    f.ret_value(_call_execute(w, program, w.number(2), scratch, w.number(1), w.number(0)))
 
 
 def _write_work(module: Module, name: str) -> None:
@@ -246,16 +239,11 @@ def _write_work(module: Module, name: str) -> None:
 
 
 def _write_hold(module: Module, name: str) -> None:
-    """``hold(control)``: wait until nobody runs, and keep others from beginning."""
+    """``hold(control)``: wait until nobody runs, keep others from beginning, and tell all workers to end."""
     f = module.function(name, [("ptr", "control")])
     w = _Writer(f, f.params[0])
+    f.atomic_store(w.number(1), w.at(HELD))
     w.spin(lambda: w.lock() ^ w.number(1, "i1"))
-
-
-def _write_stop(module: Module, name: str) -> None:
-    """``stop(control)``: tell all workers to end; the caller holds the control block."""
-    f = module.function(name, [("ptr", "control")])
-    w = _Writer(f, f.params[0])
     f.atomic_store(w.number(1), w.at(STOP))
     with f.loop(0, w.get(WORKERS)) as worker:
         w.send(worker + 1)
@@ -273,14 +261,7 @@ def _write_idle(module: Module, name: str) -> None:
         w.give_way()
 
 
-RUN, RUN_ALONE, WORK, HOLD, STOP_ALL, IDLE = (
+RUN, WORK, HOLD, IDLE = (
     Source((f"runtime_{name}", platform.machine()), write)
-    for name, write in (
-        ("run", _write_run),
-        ("run_alone", _write_run_alone),
-        ("work", _write_work),
-        ("hold", _write_hold),
-        ("stop", _write_stop),
-        ("idle", _write_idle),
-    )
+    for name, write in (("run", _write_run), ("work", _write_work), ("hold", _write_hold), ("idle", _write_idle))
 )

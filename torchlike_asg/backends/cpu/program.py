@@ -69,7 +69,7 @@ class Program:
         """Run all calls; False if a kernel reported an error: then some later calls did not run. Uses up to `config.threads` threads."""
         if config.threads != self._configured:
             self._link(config.threads)
-        status = self._run(self._address)
+        status = self._run(self._address, None)
         if status > native.FAILURE:
             status = self._pool.resume(self._address, status, self.threads, self._scratch)
         return bool(status == native.DONE)

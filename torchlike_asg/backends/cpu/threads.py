@@ -32,13 +32,11 @@ SPIN, STAY = 10_000, 500_000
 _FUTEX = {"x86_64": 202, "aarch64": 98, "riscv64": 98, "ppc64le": 221, "s390x": 238}
 
 _ADDRESS = ctypes.c_void_p
-_PROTOTYPES: dict[str, tuple[Any, ...]] = {
-    "run": (ctypes.c_int64, _ADDRESS),
-    "run_alone": (ctypes.c_int64, _ADDRESS, _ADDRESS),
-    "work": (ctypes.c_int64, _ADDRESS, ctypes.c_int64),
-    "hold": (None, _ADDRESS),
-    "stop": (None, _ADDRESS),
-    "idle": (None, _ADDRESS, ctypes.c_int64, ctypes.c_int64),
+_PROTOTYPES = {
+    native.RUN: (ctypes.c_int64, _ADDRESS, _ADDRESS),
+    native.WORK: (ctypes.c_int64, _ADDRESS, ctypes.c_int64),
+    native.HOLD: (None, _ADDRESS),
+    native.IDLE: (None, _ADDRESS, ctypes.c_int64, ctypes.c_int64),
 }
 
 
@@ -46,16 +44,11 @@ class Pool:
     """The process's workers, and the scratch memory of all threads that run programs together. There is one: `pool()`."""
 
     def __init__(self, futex: bool = True) -> None:
-        functions = (native.RUN, native.RUN_ALONE, native.WORK, native.HOLD, native.STOP_ALL, native.IDLE)
-        sources = dict(zip(_PROTOTYPES, functions, strict=True))
-        addresses = compile_sources(sources.values())
-        entry = {name: addresses[s.symbol] for name, s in sources.items()}
-        #: ``run(program) -> native.DONE ...``; `run_holding` keeps Python's lock: cheaper, for programs of a few microseconds on one thread
-        self.run = ctypes.CFUNCTYPE(*_PROTOTYPES["run"])(entry["run"])
-        self.run_holding = ctypes.PYFUNCTYPE(*_PROTOTYPES["run"])(entry["run"])
-        self._run_alone, self._work, self._hold, self._stop, idle = (
-            ctypes.CFUNCTYPE(*_PROTOTYPES[name])(entry[name]) for name in ("run_alone", "work", "hold", "stop", "idle")
-        )
+        addresses = compile_sources(_PROTOTYPES)
+        #: ``run(program, None) -> native.DONE ...``; `run_holding` keeps Python's lock: cheaper, for programs of a few microseconds on
+        #: one thread
+        self.run, self._work, self._hold, idle = (ctypes.CFUNCTYPE(*p)(addresses[s.symbol]) for s, p in _PROTOTYPES.items())
+        self.run_holding = ctypes.PYFUNCTYPE(*_PROTOTYPES[native.RUN])(addresses[native.RUN.symbol])
         self._words = immortal(aligned(8 * native.CONTROL_WORDS).view("int64"))  # workers look at it until the process is gone
         self._words.fill(0)
         self.address: int = self._words.ctypes.data
@@ -100,12 +93,12 @@ class Pool:
         """Run a program for which `run` gave `BUSY` or `UNDERSTAFFED`; the final status. It runs on this thread alone if another thread of
         Python runs something, or the system gives us no more threads."""
         while status == native.UNDERSTAFFED and self.staff(threads):
-            status = self.run(program)
+            status = self.run(program, None)
         if status in (native.BUSY, native.UNDERSTAFFED):
             own = getattr(self._local, "scratch", None)
             if own is None or len(own) < SCRATCH_HEADER + scratch:
                 own = self._local.scratch = aligned(SCRATCH_HEADER + scratch)
-            status = self._run_alone(program, own.ctypes.data + SCRATCH_HEADER)
+            status = self.run(program, own.ctypes.data + SCRATCH_HEADER)
         return int(status)
 
     # ------------------------------------------------------------------ workers
@@ -141,9 +134,7 @@ class Pool:
     def hold(self) -> None:
         """End all workers and let nobody run until `release`."""
         self._lock.acquire()
-        self._words[native.HELD] = 1
         self._hold(self.address)
-        self._stop(self.address)
         for thread in self._workers:
             thread.join()
         self._workers.clear()
