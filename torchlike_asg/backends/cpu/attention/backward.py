@@ -209,8 +209,10 @@ def _panel(x: Writer, at: dict[str, Value], i0: Value, sums: dict[str, tuple[Val
     _load(x, at, i0, nq)
     across_q, across_g, result = x.piece("across_q"), x.piece("across_g"), x.piece("result")
     scores, slopes = [x.at(x.piece(n), shape.rows * shape.width) for n in ("scores", "slopes")]
-    x.products(at["k"], w["k_row"], w["k_column"], across_q, w["width"], scores, f.value(0, "i64"), limit)
-    x.products(at["v"], w["v_row"], w["v_column"], across_g, w["width_v"], slopes, f.value(0, "i64"), limit)
+    x.products(at["k"], w["k_row"], w["k_column"], across_q, w["width"], scores, f.value(0, "i64"), limit, i0)
+    x.products(at["v"], w["v_row"], w["v_column"], across_g, w["width_v"], slopes, f.value(0, "i64"), limit, i0)
+    with f.loop(x.both(f.value(0, "i64"), limit, i0), limit) as j:  # what was not computed
+        f.store(f.value(0.0, v), x.at(slopes, j * shape.width))
     top, total, dot = [[f.variable(start, v) for _ in range(2)] for start in (-math.inf, 0.0, 0.0)]
     with f.loop(0, limit, BLOCK) as j0:
         nk = f.minimum(limit - j0, BLOCK)
@@ -242,13 +244,21 @@ def _panel(x: Writer, at: dict[str, Value], i0: Value, sums: dict[str, tuple[Val
                 p = f.load(v, x.at(block, i)) * inverse[n]
                 f.store(p, x.at(block, i))
                 f.store(p * (f.load(v, x.at(slope, i)) - mean[n]), x.at(slope, i))
+        both = x.both(j0, rows, i0)
         for o, a, b in (("dv", block, "along_g"), ("dk", slope, "along_q")):
             if o in sums:
                 start, padded = sums[o]
-                with f.loop(0, padded, shape.width) as c:
-                    x.rows(a, width, 1, x.at(x.piece(b), c), padded, x.at(start, j0 * padded + c), padded, rows, nq, True)
+                # keys that the first half of the queries does not see sum over the second half only
+                later = f.maximum(nq - lanes, 0)
+                for lo, hi, skip, count in ((f.value(0, "i64"), both, 0, nq), (both, rows, lanes, later)):
+                    with f.loop(0, padded, shape.width) as c:
+                        factor, to = x.at(x.piece(b), skip * padded + c), x.at(start, (j0 + lo) * padded + c)
+                        x.rows(x.at(a, lo * width + skip), width, 1, factor, padded, to, padded, hi - lo, count)
         if "dq" in at:
-            x.rows(x.at(at["k"], j0 * w["k_row"]), w["k_column"], w["k_row"], slope, width, result, width, w["width"], nk, True)
+            seen = f.minimum(both, nk)
+            for lo, count, half in ((f.value(0, "i64"), seen, False), (seen, nk - seen, True)):
+                keys = x.at(at["k"], (j0 + lo) * w["k_row"])
+                x.rows(keys, w["k_column"], w["k_row"], x.at(slope, lo * width), width, result, width, w["width"], count, half)
         if "dm" in at:
             out = x.at(at["dm"], i0 * w["dm_row"] + j0 * w["dm_column"])
             x.call("turn_out", slope, width, 1, nk, nq, out, w["dm_row"], w["dm_column"], x.piece("ones"), 0)

@@ -17,8 +17,8 @@ BLOCK = 64
 #: batch dimensions in the code if there are no more after merging: most programs have batch and heads, grouped queries one more
 RANK = 3
 LOG2E = math.log2(math.e)
-#: inner functions: tiles of a product; transposition and copies inside, to results (rounded), and of the mask
-FUNCTIONS = ("many", "one", "turn", "turn_out", "move", "move_out", "turn_mask")
+#: inner functions: tiles of a product, and of its second vector alone; transposition and copies inside and to results; the mask's
+FUNCTIONS = ("many", "one", "many_half", "one_half", "turn", "turn_out", "move", "move_out", "turn_mask")
 Strides = dict[str, tuple[int, ...]]
 
 
@@ -119,8 +119,7 @@ def functions(form: Form, mask: str = "") -> dict[str, Source]:
     """The inner functions by the names in `FUNCTIONS`, as argument words."""
     read = "" if mask == form.element else mask
     found = (
-        tile(form, form.rows),
-        tile(form, 1),
+        *[tile(form, rows, vectors) for vectors in (2, 1) for rows in (form.rows, 1)],
         transpose(form),
         transpose(form, True),
         copy(form),
@@ -194,33 +193,47 @@ class Writer:
         """One vector with a scalar in every lane."""
         self.f.store(self.f.splat(value, self.form.vector) if value.__class__ is Value else self.f.value(value, self.form.vector), at)
 
-    def rows(self, a: Value, a_row: Any, a_k: Any, b: Value, b_k: Any, c: Value, c_row: Any, rows: Value, k: Value, add: bool) -> None:
-        """``c (+)= a @ b`` for any number of rows and one panel width of columns."""
-        f, tile_rows = self.f, self.form.rows
-        whole = rows - rows % tile_rows
-        flag = f.value(add, "i1")
-        for name, lo, hi, step in (("many", f.value(0, "i64"), whole, tile_rows), ("one", whole, rows, 1)):
-            with f.loop(lo, hi, step) as r:
-                self.call(name, self.at(a, r * a_row), a_row, a_k, b, b_k, self.at(c, r * c_row), c_row, k, flag)
+    def rows(
+        self, a: Value, a_row: Any, a_k: Any, b: Value, b_k: Any, c: Value, c_row: Any, rows: Value, k: Value, half: bool = False
+    ) -> None:
+        """``c += a @ b`` for any number of rows and one panel width of columns, or with `half` only for its second vector."""
+        size, suffix, yes = self.form.rows, "_half" if half else "", self.f.value(True, "i1")
+        if half:
+            b, c = self.at(b, self.form.lanes), self.at(c, self.form.lanes)
+        whole = rows - rows % size
+        self.call("many" + suffix, a, a_row, a_k, b, b_k, c, c_row, k, yes, whole // size)
+        self.call("one" + suffix, self.at(a, whole * a_row), a_row, a_k, b, b_k, self.at(c, whole * c_row), c_row, k, yes, rows - whole)
 
-    def products(self, a: Value, a_row: Value, a_k: Value, b: Value, k: Value, dst: Value, first: Value, count: Value) -> None:
-        """``dst[j - first] = a[j] @ b`` for `count` keys j from `first` on, in rows of panel width.
+    def products(self, a: Value, a_row: Value, a_k: Value, b: Value, k: Value, dst: Value, first: Value, count: Value, i0: Value) -> None:
+        """``dst[j - first] = a[j] @ b`` for `count` keys j from `first` on, in rows of panel width; the queries begin at `i0`.
 
         The last tile moves back where it would reach beyond the last key, so `dst` needs a tile's rows of room before and after.
         """
-        f, form = self.f, self.form
-        width, keys, no = form.width, self.w["keys"], f.value(False, "i1")
+        f, size, width = self.f, self.form.rows, self.form.width
+        keys, no, both = self.w["keys"], f.value(False, "i1"), self.both(first, count, i0)
 
         def tiles() -> None:
-            with f.loop(0, count, form.rows) as j:
-                at = f.minimum(first + j, keys - form.rows)
-                self.call("many", self.at(a, at * a_row), a_row, a_k, b, width, self.at(dst, (at - first) * width), width, k, no)
+            for name, lo, hi, column in (("many", f.value(0, "i64"), both, 0), ("many_half", both, count, self.form.lanes)):
+
+                def some(j: Value, number: Value | int, name: str = name, column: int = column) -> None:
+                    to = self.at(dst, (j - first) * width + column)
+                    self.call(name, self.at(a, j * a_row), a_row, a_k, self.at(b, column), width, to, width, k, no, number)
+
+                whole = (hi - lo) // size
+                some(first + lo, whole)
+                with f.when(lo + whole * size < hi):
+                    some(f.minimum(first + lo + whole * size, keys - size), 1)
 
         def single() -> None:
-            with f.loop(0, count) as j:
-                self.call("one", self.at(a, (first + j) * a_row), a_row, a_k, b, width, self.at(dst, j * width), width, k, no)
+            self.call("one", self.at(a, first * a_row), a_row, a_k, b, width, dst, width, k, no, count)
 
-        f.branch(keys < form.rows, single, tiles)
+        f.branch(keys < size, single, tiles)
+
+    def both(self, first: Value, count: Value, i0: Value) -> Value:
+        """How many of `count` keys from `first` on both halves of a panel see, whole tiles; the others are hidden from the first half."""
+        f, size = self.f, self.form.rows
+        seen = (f.maximum(i0 + self.form.lanes - first, 0) + (size - 1)) // size * size
+        return f.select(f.compare("ne", self.w["causal"], 0), f.minimum(seen, count), count)
 
     def hide(self, scores: Value, i0: Value, nq: Value, j0: Value, nk: Value, mask: Value | None) -> None:
         """Apply the mask and causality to the scores of `nk` keys from `j0` on with a panel of `nq` queries from `i0` on."""

@@ -81,11 +81,13 @@ def _write(x: Writer) -> None:
         limit = x.limit(i0)
         with f.loop(0, limit, BLOCK) as j0:
             nk = f.minimum(limit - j0, BLOCK)
-            x.products(at["k"], w["k_row"], w["k_column"], queries, w["width"], scores, j0, nk)
+            x.products(at["k"], w["k_row"], w["k_column"], queries, w["width"], scores, j0, nk, i0)
             x.hide(scores, i0, nq, j0, nk, at.get("m"))
             _softmax(x, scores, nk, top, total, result)
-            values = x.at(at["v"], j0 * w["v_row"])
-            x.rows(values, w["v_column"], w["v_row"], scores, width, result, width, w["width_v"], nk, True)
+            both = x.both(j0, nk, i0)
+            for lo, count, half in ((f.value(0, "i64"), both, False), (both, nk - both, True)):
+                values, weights = x.at(at["v"], (j0 + lo) * w["v_row"]), x.at(scores, lo * width)
+                x.rows(values, w["v_column"], w["v_row"], weights, width, result, width, w["width_v"], count, half)
         for n in range(2):
             t = total[n].get()
             f.store(f.select(f.compare("eq", t, 0.0), 0.0, 1.0 / t), x.at(inverse, n * shape.lanes))

@@ -80,12 +80,13 @@ def rounded(f: Function, x: Value, form: Form) -> Value:
 
 
 # ---------------------------------------------------------------- functions of their own, shared by the kernels
-def tile(form: Form, rows: int) -> Source:
-    """``c = (c if add else 0) + a @ b`` for `rows` rows and one panel width of columns.
+def tile(form: Form, rows: int, vectors: int) -> Source:
+    """``c = (c if add else 0) + a @ b`` for `rows` rows and `vectors` vectors of columns, `count` times one below the other.
 
-    ``tile(a, a_row, a_k, b, b_k, c, c_row, k, add)``: steps between rows and along the contracted dimension of k, in elements.
+    ``tile(a, a_row, a_k, b, b_k, c, c_row, k, add, count)``: steps between rows and along the contracted dimension of k, in elements.
     """
-    return Source(("attention_tile", form.element, form.lanes, rows), lambda module, name: _write_tile(module, name, form, rows))
+    key = ("attention_tile", form.element, form.lanes, rows, vectors)
+    return Source(key, lambda module, name: _write_tile(module, name, form, rows, vectors))
 
 
 def transpose(form: Form, rounding: bool = False, source: str = "") -> Source:
@@ -106,41 +107,31 @@ def copy(form: Form, rounding: bool = False) -> Source:
     return Source(key, lambda module, name: _write_copy(module, name, form, rounding))
 
 
-def _write_tile(module: Module, name: str, form: Form, rows: int) -> None:
-    f = module.function(
-        name,
-        [
-            ("ptr", "a"),
-            ("i64", "a_row"),
-            ("i64", "a_k"),
-            ("ptr", "b"),
-            ("i64", "b_k"),
-            ("ptr", "c"),
-            ("i64", "c_row"),
-            ("i64", "k"),
-            ("i1", "add"),
-        ],
-    )
-    a, a_row, a_k, b, b_k, c, c_row, k, add = f.params
-    e, v = form.element, form.vector
-    a_rows = [f.gep(a, a_row * r, e) for r in range(rows)]
-    places = [[f.gep(f.gep(c, c_row * r, e), n * form.lanes, e) for n in range(2)] for r in range(rows)]
-    sums = [[f.variable(0.0, v) for _ in range(2)] for _ in range(rows)]
-    with f.when(add):
+def _write_tile(module: Module, name: str, form: Form, rows: int, vectors: int) -> None:
+    params = [("ptr", "a"), ("i64", "a_row"), ("i64", "a_k"), ("ptr", "b"), ("i64", "b_k"), ("ptr", "c"), ("i64", "c_row"), ("i64", "k")]
+    f = module.function(name, [*params, ("i1", "add"), ("i64", "count")])
+    a, a_row, a_k, b, b_k, c, c_row, k, add, count = f.params
+    e, v, across = form.element, form.vector, range(vectors)
+    with f.loop(0, count) as number:
+        first, to = f.gep(a, number * rows * a_row, e), f.gep(c, number * rows * c_row, e)
+        a_rows = [f.gep(first, a_row * r, e) for r in range(rows)]
+        places = [[f.gep(f.gep(to, c_row * r, e), n * form.lanes, e) for n in across] for r in range(rows)]
+        sums = [[f.variable(0.0, v) for _ in across] for _ in range(rows)]
+        with f.when(add):
+            for r in range(rows):
+                for n in across:
+                    sums[r][n].set(f.load(v, places[r][n]))
+        with f.loop(0, k) as i:
+            at = f.gep(b, i * b_k, e)
+            columns = [f.load(v, f.gep(at, n * form.lanes, e)) for n in across]
+            step = i * a_k
+            for r in range(rows):
+                factor = f.splat(f.load(e, f.gep(a_rows[r], step, e)), v)
+                for n in across:
+                    sums[r][n].set(f.fma(factor, columns[n], sums[r][n].get()))
         for r in range(rows):
-            for n in range(2):
-                sums[r][n].set(f.load(v, places[r][n]))
-    with f.loop(0, k) as i:
-        at = f.gep(b, i * b_k, e)
-        columns = [f.load(v, f.gep(at, n * form.lanes, e)) for n in range(2)]
-        step = i * a_k
-        for r in range(rows):
-            factor = f.splat(f.load(e, f.gep(a_rows[r], step, e)), v)
-            for n in range(2):
-                sums[r][n].set(f.fma(factor, columns[n], sums[r][n].get()))
-    for r in range(rows):
-        for n in range(2):
-            f.store(sums[r][n].get(), places[r][n])
+            for n in across:
+                f.store(sums[r][n].get(), places[r][n])
 
 
 def _transposed(f: Function, rows: list[Value]) -> list[Value]:
