@@ -67,12 +67,42 @@ def test_several_blocks(of_a, of_b, dtype):
     check(compute("matmul", laid_out(a, of_a), laid_out(b, of_b), shape=(301, 333)), a.astype("float64") @ b, 530)
 
 
-@pytest.mark.parametrize("stride", [256, 512, 1024])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("m,n", [(1, 1), (1, 40), (2, 19), (3, 33), (4, 4), (7, 21), (40, 1), (300, 2), (37, 3), (1, 600)])
+@pytest.mark.parametrize("k", [1, 7, 64, 130, 1030, 2100])
+def test_few_rows_or_columns(m, n, k, dtype):
+    rng = np.random.default_rng(10)
+    a, b = normal(rng, m, k, dtype=dtype), normal(rng, k, n, dtype=dtype)
+    exact = a.astype("float64") @ b
+    for of_a, of_b, of_c in (
+        ("rows", "columns", "rows"),
+        ("rows", "rows", "columns"),
+        ("columns", "columns", "rows"),
+        ("rows", "columns", "strided"),
+    ):
+        result = laid_out(np.zeros((m, n), dtype), of_c)
+        check(compute("matmul", laid_out(a, of_a), laid_out(b, of_b), result=result, pieces=2, threads=2), exact, k)
+
+
+@pytest.mark.parametrize("of_bias", [(1,), (37,), (21, 1), (21, 37)])
+@pytest.mark.parametrize("k", [60, 1500])
+def test_bias_of_dot_products(k, of_bias):
+    rng = np.random.default_rng(11)
+    x, w, bias = normal(rng, 21, k), normal(rng, 37, k), normal(rng, *of_bias)
+    for rows in (1, 3, 21):
+        b = bias if len(of_bias) == 1 else bias[:rows]
+        exact = x[:rows].astype("float64") @ w.T.astype("float64") + b
+        for of_c in LAYOUTS:
+            check(compute("linear", x[:rows], w, b, result=laid_out(np.zeros((rows, 37), "float32"), of_c)), exact, k)
+
+
+@pytest.mark.parametrize("stride", [512, 1024, 2048])
 def test_operands_copied_because_of_their_stride(stride):
     rng = np.random.default_rng(1)
-    a, b = normal(rng, 70, stride), normal(rng, stride, 256)
-    check(compute("matmul", a[:, :200], b[:200], shape=(70, 256)), a[:, :200].astype("float64") @ b[:200], 200)
-    check(compute("matmul", b[:70].T, a[:, :200], shape=(256, 200)), b[:70].T.astype("float64") @ a[:, :200], 70)
+    a, b = normal(rng, 600, stride), normal(rng, stride, 256)
+    check(compute("matmul", a[:, :200], b[:200], shape=(600, 256)), a[:, :200].astype("float64") @ b[:200], 200)
+    check(compute("matmul", a.T, a[:, :300], shape=(stride, 300)), a.T.astype("float64") @ a[:, :300], 600)
+    check(compute("matmul", b[:70].T, a[:70, :200], shape=(256, 200)), b[:70].T.astype("float64") @ a[:70, :200], 70)
 
 
 BATCHES = [

@@ -7,7 +7,7 @@ from ..emit import Function, Module, Value, Variable
 from .finish import emit_finish
 from .micro import PANEL, panel_source
 from .packing import PACK, pack_source
-from .tiles import A_PAD, K_BLOCK, Tiles
+from .tiles import A_PAD, Tiles
 
 #: the parameters of a blocked product; see `call_block`
 BLOCK = [
@@ -83,7 +83,7 @@ class _Writer:
         self.init_column = f.convert("zext", f.compare("eq", none, False), "i64")
         self.pack_a = f.compare("ne", packing & PACK_A, 0)
         self.pack_b = f.compare("ne", (packing & PACK_B) | f.convert("zext", f.compare("ne", self.b_column, 1), "i64"), 0)
-        self.packed_a = f.gep(self.scratch, K_BLOCK * (t.block_columns + t.columns), t.element)
+        self.packed_a = f.gep(self.scratch, t.k_block * (t.block_columns + t.columns), t.element)
 
     def at(self, p: Value, *offsets: Value) -> Value:
         """The address that many elements after `p`."""
@@ -93,7 +93,7 @@ class _Writer:
 
     def write(self) -> None:
         f, t = self.f, self.t
-        count = f.maximum((self.k + (K_BLOCK - 1)) // K_BLOCK, 1)
+        count = f.maximum((self.k + (t.k_block - 1)) // t.k_block, 1)
         length = ((self.k + count - 1) // count + 15) & -16
         with f.loop(0, self.n, t.block_columns) as j, f.loop(0, count) as block:
             at = block * length

@@ -2,8 +2,7 @@
 
 For each k, a row of B is loaded as vectors and each element of A's column is broadcast and multiplied with them. A is addressed by a row
 stride and a k stride, B by a k stride, all run-time numbers, so that one kernel serves operands that were packed and operands used where
-they lie. The accumulators begin with what lies at ``init``: zeros, a bias (row stride 0) or the result itself, which makes the kernel
-accumulate; so every element is one chain of fused multiply-adds in the order of k, however k is cut into blocks.
+they lie. In the end what lies at ``init`` is added: zeros, a bias (row stride 0) or the result itself, which makes the kernel accumulate.
 """
 
 from __future__ import annotations
@@ -69,38 +68,57 @@ def _rows(f: Function, t: Tiles, kind: str, j: Value | int, more: list[Value]) -
 
 
 def _micro(module: Module, name: str, t: Tiles, height: int, vectors: int, masked: bool) -> None:
-    """One tile; ``masked`` adds a parameter, the number of columns."""
+    """One tile; ``masked`` adds a parameter, the number of columns.
+
+    The tallest tile, of which large products consist, asks early for the lines of c that it will write and, while it goes along k, for the
+    rows of a that the next tile reads.
+    """
     params = [*PANEL[:10], ("i64", "n")] if masked else PANEL[:10]
     f = module.function(name, params, internal=True)
     a, a_row, a_k, b, b_k, k, init, init_row, c, c_row = f.params[:10]
     mask = f.first_lanes(f.params[10], t.lanes) if masked else None
-    accumulators = []
-    p = init
-    for _ in range(height):
-        starts = [f.gep(p, v * t.lanes, t.element) for v in range(vectors)]
-        accumulators.append([f.variable(f.masked_load(t.vector, q, mask) if mask else f.load(t.vector, q)) for q in starts])
-        p = f.gep(p, init_row, t.element)
+    sums = [[f.variable(0, t.vector) for _ in range(vectors)] for _ in range(height)]
     bases = [f.variable(f.gep(a, a_row * i, t.element)) for i in range(0, height, _GROUP)]
     steps = [a_row * i for i in range(_GROUP)]
     row = f.variable(b)
-    with f.loop(0, k):
-        at = row.get()
-        b_values = [f.load(t.vector, f.gep(at, v * t.lanes, t.element)) for v in range(vectors)]
-        for i in range(height):
-            base = bases[i // _GROUP].get()
-            q = base if i % _GROUP == 0 else f.gep(base, steps[i % _GROUP], t.element)
-            value = f.splat(f.load(t.element, q), t.vector)
-            for v in range(vectors):
-                accumulators[i][v].set(f.fma(value, b_values[v], accumulators[i][v].get()))
-        for base_slot in bases:
-            base_slot.set(f.gep(base_slot.get(), a_k, t.element))
-        row.set(f.gep(at, b_k, t.element))
-    p = c
-    for values in accumulators:
-        for v, value in enumerate(values):
-            q = f.gep(p, v * t.lanes, t.element)
+
+    def multiply(lo: Value | int, hi: Value) -> None:
+        with f.loop(lo, hi):
+            at = row.get()
+            b_values = [f.load(t.vector, f.gep(at, v * t.lanes, t.element)) for v in range(vectors)]
+            for i in range(height):
+                q = f.gep(bases[i // _GROUP].get(), steps[i % _GROUP], t.element) if i % _GROUP else bases[i // _GROUP].get()
+                value = f.splat(f.load(t.element, q), t.vector)
+                for v in range(vectors):
+                    sums[i][v].set(f.fma(value, b_values[v], sums[i][v].get()))
+            for base in bases:
+                base.set(f.gep(base.get(), a_k, t.element))
+            row.set(f.gep(at, b_k, t.element))
+
+    if height == t.rows and not masked:
+        line = 64 // t.itemsize
+        p = c
+        for _ in range(height):
+            for column in (*range(0, t.columns, line), t.columns - 1):
+                _prefetch(f, f.gep(p, column, t.element), write=True)
+            p = f.gep(p, c_row, t.element)
+        with f.loop(0, k, line) as start:
+            q = f.gep(bases[0].get(), a_row * height, t.element)
+            for _ in range(height):
+                _prefetch(f, q, write=False)
+                q = f.gep(q, a_row, t.element)
+            multiply(start, f.minimum(start + line, k))
+    else:
+        multiply(0, k)
+    for row_sums in sums:
+        for v, total in enumerate(row_sums):
+            of, to = f.gep(init, v * t.lanes, t.element), f.gep(c, v * t.lanes, t.element)
             if mask:
-                f.masked_store(value.get(), q, mask)
+                f.masked_store(total.get() + f.masked_load(t.vector, of, mask), to, mask)
             else:
-                f.store(value.get(), q)
-        p = f.gep(p, c_row, t.element)
+                f.store(total.get() + f.load(t.vector, of), to)
+        init, c = f.gep(init, init_row, t.element), f.gep(c, c_row, t.element)
+
+
+def _prefetch(f: Function, p: Value, write: bool) -> None:
+    f.call("void", "llvm.prefetch.p0", p, f.value(int(write), "i32"), f.value(3, "i32"), f.value(1, "i32"))

@@ -23,18 +23,18 @@ PACK = [
 def pack_source(t: Tiles) -> Source:
     """The function of signature `PACK`. Strides in elements.
 
-    If ``of_k`` is 1 and ``of_column`` is not, whole vectors are written: `width` must then reach to the next multiple of the vector's
-    lanes, and the elements between hold copies of the last column.
+    If ``of_k`` is 1 and ``of_column`` is not, whole vectors may be written: `width` must then reach to the next multiple of the vector's
+    lanes, and the elements between hold anything.
     """
     return Source(("gemm_pack", *t.key), lambda module, name: _write(module, name, t))
 
 
 def _write(module: Module, name: str, t: Tiles) -> None:
     f = module.function(name, PACK)
-    _, _, _, of_k, of_column, _, _ = f.params
+    _, _, _, of_k, of_column, rows, _ = f.params
 
     def strided() -> None:
-        f.branch(f.compare("eq", of_k, 1), lambda: _transpose(f, t), lambda: _scalars(f, t))
+        f.branch(f.compare("eq", of_k, 1) & (rows >= 16 // t.itemsize), lambda: _transpose(f, t), lambda: _scalars(f, t))
 
     f.branch(f.compare("eq", of_column, 1), lambda: _copy(f, t), strided)
 
@@ -67,26 +67,11 @@ def _transpose(f: Function, t: Tiles) -> None:
     with f.loop(0, columns, t.lanes) as j:
         starts = [f.gep(of, f.minimum(j + i, columns - 1) * of_column, t.element) for i in range(t.lanes)]
         target = f.gep(to, j, t.element)
-
-        def step(k: Value, starts: list[Value] = starts, target: Value = target) -> None:
-            p = f.gep(target, k * width, t.element)
-            for i, v in enumerate(transposed(f, t, [f.gep(q, k, t.element) for q in starts])):
+        with f.loop(0, rows, few) as k:
+            first = f.minimum(k, rows - few)  # the last step may do rows again
+            p = f.gep(target, first * width, t.element)
+            for i, v in enumerate(transposed(f, t, [f.gep(q, first, t.element) for q in starts])):
                 f.store(v, f.gep(p, width * i, t.element))
-
-        with f.loop(0, rows - (few - 1), few) as k:
-            step(k)
-        with f.when(rows % few > 0):
-
-            def overlapping() -> None:  # the last few rows again
-                step(rows - few)
-
-            def scalars(starts: list[Value] = starts, target: Value = target) -> None:
-                with f.loop(0, rows) as k:
-                    p = f.gep(target, k * width, t.element)
-                    for i, q in enumerate(starts):
-                        f.store(f.load(t.element, f.gep(q, k, t.element)), f.gep(p, i, t.element))
-
-            f.branch(rows >= few, overlapping, scalars)
 
 
 def transposed(f: Function, t: Tiles, rows: Sequence[Value]) -> list[Value]:

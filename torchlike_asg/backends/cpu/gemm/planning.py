@@ -6,23 +6,31 @@ from dataclasses import dataclass
 
 from .block import PACK_A, PACK_B
 from .geometry import Product
-from .tiles import Tiles
+from .tiles import DOT_K, Tiles
 
 #: a matrix with fewer multiply-adds is one unit
 _SMALL = 64 * 1024
-#: nanoseconds per multiply-add of one lane's worth, at the speed that blocked products reach, and of a call
-_NS_PER_VECTOR, _NS_PER_CALL = 0.32, 60.0
+#: elements of b in a block of `dot`, multiply-adds of a unit
+_DOT_BLOCK, _DOT_WORK = 64 << 10, 256 << 10
+#: nanoseconds of a multiply-add of 64-byte vectors (of smaller ones two are done at a time), of reading a byte, of a call
+_VECTOR_NS, _BYTE_NS, _CALL_NS = 0.3, 0.02, 30.0
+#: costs in multiply-adds of a vector, measured: packing a vector (copied, transposed), a tile's beginning and end per vector of
+#: accumulators, a call of the blocked product, adding up a vector's lanes at the end of a dot product
+_COPY, _TRANSPOSE, _TILE, _BLOCK, _TOTAL = 2.0, 5.0, 1.2, 200.0, 1.8
 
 
 @dataclass(frozen=True)
 class Blocks:
-    """``block_rows``, ``block_columns`` of a unit, how many of each there are; ``cost`` of all in nanoseconds."""
+    """``block_rows``, ``block_columns`` of a unit, how many of each there are."""
 
     block_rows: int
     block_columns: int
     row_blocks: int
     column_blocks: int
-    cost: float
+
+    @property
+    def count(self) -> int:
+        return self.row_blocks * self.column_blocks
 
 
 def blocks(p: Product, t: Tiles, threads: int) -> Blocks:
@@ -38,9 +46,48 @@ def blocks(p: Product, t: Tiles, threads: int) -> Blocks:
                 rows = _ceil(-(-rows // 2), t.rows)
             else:
                 columns = _ceil(-(-columns // 2), t.columns)
-    row_blocks, column_blocks = -(-p.m // rows), -(-p.n // columns)
-    vectors = p.count * p.m * -(-p.n // t.lanes) * p.k
-    return Blocks(rows, columns, row_blocks, column_blocks, vectors * _NS_PER_VECTOR + p.count * row_blocks * column_blocks * _NS_PER_CALL)
+    return Blocks(rows, columns, -(-p.m // rows), -(-p.n // columns))
+
+
+def dot_blocks(p: Product, group: int, t: Tiles) -> Blocks:
+    """Blocks of rows and columns for `dot`, whose b stays in the cache while a's rows go by."""
+    others = t.lanes // group
+    columns = min(_ceil(p.n, others), max(1, _DOT_BLOCK // max(1, min(p.k, DOT_K)) // others) * others)
+    rows = min(_ceil(p.m, group), max(1, _DOT_WORK // max(1, p.k * columns) // group) * group)
+    return Blocks(rows, columns, -(-p.m // rows), -(-p.n // columns))
+
+
+def dot_group(p: Product, t: Tiles) -> int:
+    """Rows of a in a tile of `dot`."""
+    return int(min(1 << (p.m - 1).bit_length(), 4, t.lanes // 2))
+
+
+def dot_cost(p: Product, t: Tiles) -> float:
+    """Nanoseconds of the product by dot products."""
+    group = dot_group(p, t)
+    count = -(-p.m // group) * -(-p.n // (t.lanes // group))
+    return _time(p, t, count * t.lanes * (-(-p.k // t.lanes) + -(-p.k // DOT_K) * _TOTAL), 0)
+
+
+def row_cost(p: Product, t: Tiles) -> float:
+    """Nanoseconds of a row times a matrix."""
+    return _time(p, t, -(-p.n // t.lanes) * p.k, 0)
+
+
+def blocked_cost(p: Product, t: Tiles) -> float:
+    """Nanoseconds of the blocked product. Tiles of one row wait for their own results, so they count twice."""
+    panels, rest = divmod(p.n, t.columns)
+    edges = -(-rest // t.lanes)
+    pack = _TRANSPOSE if p.b_k == 1 and p.b_column != 1 else _COPY if packing(p, t) & PACK_B else 0.0
+    single = p.m % t.rows % 2
+    per_k = panels * (t.vectors * (p.m + single + pack)) + edges * (p.m + 2 * single + max(pack, _COPY))
+    return _time(p, t, per_k * p.k + _TILE * p.m * (panels * t.vectors + edges) * -(-p.k // t.k_block), _BLOCK)
+
+
+def _time(p: Product, t: Tiles, vectors: float, more: float) -> float:
+    ns = _VECTOR_NS * max(0.5, t.lanes * t.itemsize / 64)
+    read = (p.m + p.n) * p.k * t.itemsize * _BYTE_NS
+    return _CALL_NS + p.count * max((vectors + more) * ns, read)
 
 
 def _ceil(x: int, to: int) -> int:
@@ -48,11 +95,12 @@ def _ceil(x: int, to: int) -> int:
 
 
 def packing(p: Product, t: Tiles) -> int:
-    """Which operands are copied although they could be read in place: where their rows fall on equal cache sets."""
+    """Which operands are copied although they could be read in place: A if its elements lie far apart or its rows fall on equal cache
+    sets, B if there are enough rows to pay for it."""
     flags = 0
     stride = (p.a_row if p.a_k == 1 else p.a_k) * t.itemsize
-    if (p.a_k != 1 and p.a_row != 1) or (p.m > 4 * t.rows and stride % 1024 == 0):
+    if (p.a_k != 1 and p.a_row != 1 and p.n > t.columns) or (p.m >= 8 and p.n >= t.columns and stride % 4096 == 0):
         flags |= PACK_A
-    if p.b_column == 1 and p.m > 4 * t.rows and p.b_k * t.itemsize % 1024 == 0:
+    if p.m >= 512 and p.k >= 192:
         flags |= PACK_B
     return flags

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 
 from ..emit import SIZES, vector
 from ..isa import Isa
 
-#: bytes of one block of packed B, of the block of A that is used with it (both lie in the second-level cache), and elements of one k block
-B_BLOCK, A_BLOCK, K_BLOCK = 256 << 10, 128 << 10, 256
+#: elements of k that `dot` goes along before it takes other rows: those of one operand stay in the first-level cache
+DOT_K = 1024
 #: elements between the rows of packed A beyond their length, so that the rows' addresses are not equal modulo a page
 A_PAD = 16
 
@@ -20,6 +20,8 @@ class Tiles:
     ``element``  LLVM type, float or double
     ``lanes``    elements of one vector
     ``rows``     of the largest tile;  ``vectors`` of columns
+    ``k_block``  elements of one block of k
+    ``b_bytes``  of one block of B, ``a_bytes`` of the block of A that is used with it: both lie in the second-level cache
     """
 
     isa: str
@@ -27,10 +29,13 @@ class Tiles:
     lanes: int
     rows: int
     vectors: int
+    k_block: int = 384
+    b_bytes: int = 384 << 10
+    a_bytes: int = 128 << 10
 
     @property
     def key(self) -> tuple[object, ...]:
-        return self.element, self.isa, self.lanes, self.rows, self.vectors
+        return astuple(self)
 
     @property
     def itemsize(self) -> int:
@@ -53,18 +58,18 @@ class Tiles:
     @property
     def block_columns(self) -> int:
         """Columns of a packed block of B."""
-        return max(self.columns, B_BLOCK // (K_BLOCK * self.itemsize) // self.columns * self.columns)
+        return max(self.columns, self.b_bytes // (self.k_block * self.itemsize) // self.columns * self.columns)
 
     @property
     def block_rows(self) -> int:
         """Rows of a block of A, a multiple of the tile's."""
-        return max(1, A_BLOCK // (K_BLOCK * self.itemsize) // self.rows) * self.rows
+        return max(1, self.a_bytes // (self.k_block * self.itemsize) // self.rows) * self.rows
 
     @property
     def scratch(self) -> int:
         """Bytes of scratch memory that a blocked product of any size needs."""
-        b = K_BLOCK * (self.block_columns + self.columns)
-        a = max(self.block_rows * (K_BLOCK + A_PAD), K_BLOCK * (self.block_rows + A_PAD))
+        b = self.k_block * (self.block_columns + self.columns)
+        a = max(self.block_rows * (self.k_block + A_PAD), self.k_block * (self.block_rows + A_PAD))
         return (a + b) * self.itemsize
 
 
