@@ -15,8 +15,9 @@ __all__ = ["blocks", "normal", "uniform", "words"]
 Array = np.ndarray[Any, Any]
 
 ROUNDS = 10
-_MULTIPLY = (np.uint64(0xD2511F53), np.uint64(0xCD9E8D57))
-_WEYL = (0x9E3779B9, 0xBB67AE85)
+MULTIPLIERS = (0xD2511F53, 0xCD9E8D57)
+WEYL = (0x9E3779B9, 0xBB67AE85)
+_MULTIPLY = (np.uint64(MULTIPLIERS[0]), np.uint64(MULTIPLIERS[1]))
 _LOW = np.uint64(0xFFFFFFFF)
 _HALF = np.uint64(32)
 _PIECE = 1 << 13  # blocks at a time: four arrays and a temporary stay in cache
@@ -46,7 +47,7 @@ def _rounds(block: list[Array], key: tuple[int, int]) -> list[Array]:
         x2 &= _LOW
         x0 &= _LOW
         x0, x1, x2, x3 = x1, x2, x3, x0
-        k0, k1 = (k0 + _WEYL[0]) & 0xFFFFFFFF, (k1 + _WEYL[1]) & 0xFFFFFFFF
+        k0, k1 = (k0 + WEYL[0]) & 0xFFFFFFFF, (k1 + WEYL[1]) & 0xFFFFFFFF
     return [x0, x1, x2, x3]
 
 
