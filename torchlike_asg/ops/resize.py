@@ -95,7 +95,8 @@ def taps(mode: str, n: int, out: int, align: bool, scale: float | None, antialia
 
 
 # ---------------------------------------------------------------- all dimensions
-def _maps(sizes: Any, outs: Any, mode: str, align: bool, scales: Any, antialias: bool, d: Any) -> Any:
+def maps(sizes: Any, outs: Any, mode: str, align: bool, scales: Any, antialias: bool, d: Any) -> Any:
+    """For each dimension the positions and weights of `taps`."""
     return [taps(mode, n, o, align, s, antialias, d == np.float64) for n, o, s in zip(sizes, outs, scales, strict=True)]
 
 
@@ -105,7 +106,7 @@ def _along(weights: Array, rank: int, axis: int) -> Array:
 
 def _ref(x: Array, outs: Any, mode: str, align: bool, scales: Any, antialias: bool) -> Array:
     kind = x.dtype
-    for axis, (at, w) in enumerate(_maps(x.shape[2:], outs, mode, align, scales, antialias, kind), 2):
+    for axis, (at, w) in enumerate(maps(x.shape[2:], outs, mode, align, scales, antialias, kind), 2):
         if mode.startswith("nearest"):
             x = np.take(x, at[:, 0], axis)
             continue
@@ -120,7 +121,7 @@ def _ref(x: Array, outs: Any, mode: str, align: bool, scales: Any, antialias: bo
 
 def _ref_grad(g: Array, sizes: Any, mode: str, align: bool, scales: Any, antialias: bool) -> Array:
     kind = g.dtype
-    for axis, (at, w) in enumerate(_maps(sizes, g.shape[2:], mode, align, scales, antialias, kind), 2):
+    for axis, (at, w) in enumerate(maps(sizes, g.shape[2:], mode, align, scales, antialias, kind), 2):
         moved = np.moveaxis(g, axis, 0)
         rows = moved.reshape(len(moved), -1)
         out = np.zeros((sizes[axis - 2], rows.shape[1]), kind)
