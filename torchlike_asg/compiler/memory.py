@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
+
 ALIGNMENT = 64
 
 
@@ -9,22 +11,33 @@ class Planner:
     """First fit over the gaps between live blocks; `size` is the page needed so far."""
 
     def __init__(self) -> None:
-        self._blocks: list[tuple[int, int]] = []  # (offset, bytes) of live blocks, by offset
+        self._live: dict[int, int] = {}  # offset -> bytes
+        self._gaps: list[tuple[int, int]] = []  # (offset, bytes) below `size`, by offset; no two adjoin
         self.size = 0
 
     def allocate(self, nbytes: int) -> int:
         """The offset of a free block of that many bytes."""
         nbytes = -(-nbytes // ALIGNMENT) * ALIGNMENT
-        at = 0
-        for i, (offset, length) in enumerate(self._blocks):
-            if offset - at >= nbytes:
-                self._blocks.insert(i, (at, nbytes))
-                return at
-            at = offset + length
-        self._blocks.append((at, nbytes))
-        self.size = max(self.size, at + nbytes)
+        for i, (at, length) in enumerate(self._gaps):
+            if length >= nbytes:
+                self._gaps[i : i + 1] = [(at + nbytes, length - nbytes)] if length > nbytes else []
+                break
+        else:
+            at = self.size
+            if self._gaps and sum(self._gaps[-1]) == at:  # the last gap reaches the end: let the block grow out of it
+                at = self._gaps.pop()[0]
+            self.size = at + nbytes
+        self._live[at] = nbytes
         return at
 
     def free(self, offset: int) -> None:
         """Give a block back."""
-        self._blocks = [b for b in self._blocks if b[0] != offset]
+        lo, hi = offset, offset + self._live.pop(offset)
+        i = bisect_left(self._gaps, (lo, 0))
+        first = i - 1 if i > 0 and sum(self._gaps[i - 1]) == lo else i
+        last = i + 1 if i < len(self._gaps) and self._gaps[i][0] == hi else i
+        if first < i:
+            lo = self._gaps[first][0]
+        if last > i:
+            hi = sum(self._gaps[i])
+        self._gaps[first:last] = [(lo, hi - lo)]

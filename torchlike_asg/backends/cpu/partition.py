@@ -7,6 +7,7 @@ and as the results of calls do not depend on how their units are split, neither 
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -98,14 +99,12 @@ def place(calls: Sequence[Call], order: Sequence[int], temporaries: Mapping[int,
                 last[s] = max(last.get(s, time), time)
     planner = Planner()
     offsets: dict[int, int] = {}
-    live: list[tuple[int, int]] = []  # (last, slot)
+    live: list[tuple[int, int]] = []  # a heap of (last, slot)
     for s in sorted(first, key=lambda s: (first[s], -temporaries[s], s)):
-        for end, other in live:
-            if end < first[s]:
-                planner.free(offsets[other])
-        live = [(end, other) for end, other in live if end >= first[s]]
+        while live and live[0][0] < first[s]:
+            planner.free(offsets[heapq.heappop(live)[1]])
         offsets[s] = planner.allocate(max(1, temporaries[s]))
-        live.append((last[s], s))
+        heapq.heappush(live, (last[s], s))
     return offsets, planner.size
 
 
