@@ -14,17 +14,19 @@ from ..calls import Block, Call, Lowering, Source, View
 from ..emit import Module
 from ..isa import Isa, host
 from . import parts
-from .nest import Nest
+from .nest import TILE, Nest
 from .normal import length, merge, orient, points, reorder, simplify
-from .render import Renderer, largest_item
+from .render import Renderer
 from .weigh import fallible, supported
 
 #: elements of a unit of a kernel without reductions
 BLOCK = 4096
+#: the same of a kernel whose operands lie across each other, and columns of a unit of a wide column kernel
+TILED_BLOCK, WIDE = 256, 512
 #: elements of a row, and rows of a column, that are added up in one go; more are added in parts, so that errors do not grow with the length
 LONGEST_ROW, LONGEST_COLUMN = 1 << 17, 2048
 #: the sizes of those parts, and the number of units under which a costly reduction is done in parts for the sake of threads
-ROW_PART, COLUMN_PART, FEW_UNITS = 1 << 15, 512, 8
+ROW_PART, COLUMN_PART, FEW_UNITS = 1 << 15, 256, 8
 #: bytes of expensive values that are kept between two passes of a unit; of longer rows they are computed again
 KEPT = 1 << 19
 
@@ -73,9 +75,12 @@ def _lower(lowering: Lowering, job: Job) -> None:
         if split is not None:
             _in_parts(lowering, job, column, lanes, *split)
             return
-    nest = Nest(k, column, lanes, blocked=_blocked(k, column), inplace=_inplace(job))
+    inplace, blocked = _inplace(job), _blocked(k, column)
+    nest = Nest(
+        k, column, lanes, blocked=blocked, inplace=inplace, wide=_wide(k, column, lanes), tiled=blocked and not column and _tiled(k)
+    )
     if nest.kept and length(k) * (lanes * nest.copies if column else 1) * len(nest.kept) * largest_item(nest) > KEPT:
-        nest = Nest(k, column, lanes, blocked=nest.blocked, inplace=nest.inplace, keep=False)
+        nest = Nest(k, column, lanes, blocked=blocked, inplace=inplace, keep=False)
     lowering.add(_call(nest, job, lowering.isa))
 
 
@@ -121,6 +126,20 @@ def epilogue(
     return source(nest, isa), Block(tuple(places), _words(nest, {})), tuple(sorted(reads)), tuple(sorted(writes))
 
 
+def _wide(k: LoopKernel, column: bool, lanes: int) -> bool:
+    """Whether the totals of columns are kept in memory: if one pass is enough, over enough rows, which are longer than a few vectors."""
+    if not column or length(k) < 16 or k.sizes[k.outer - 1] <= 4 * lanes:
+        return False
+    stage, row = parts.stages(k), k.rows()
+    return max(stage) == 1 and all(row[n] or not stage[n] for n in range(len(k.body)))
+
+
+def _tiled(k: LoopKernel) -> bool:
+    """Whether an operand's neighbours in memory are along the last outer dimension, and its vectors are not neighbours."""
+    moving = [o.strides for o in k.operands if k.outer and o.strides[-1] not in (0, 1)]
+    return any(s[k.outer - 1] == 1 for s in moving)
+
+
 # ---------------------------------------------------------------- parts
 def _parts(k: LoopKernel, column: bool, lanes: int) -> tuple[int, int] | None:
     """(inner dimension to split, length of a part), if the reduction should be done in parts: a matter of sizes alone."""
@@ -155,7 +174,8 @@ def _in_parts(lowering: Lowering, job: Job, column: bool, lanes: int, d: int, si
     first, kept = parts.prune(parts.partial_results(k, reduces, count, now))
     made = [*places, *sums]
     here = Job(first, tuple(made[n] for n in kept), job.label)
-    lowering.add(_call(Nest(first, column, lanes, split=d + 1, blocked=column, inplace=_inplace(here)), here, lowering.isa, size))
+    nest = Nest(first, column, lanes, split=d + 1, blocked=column, inplace=_inplace(here), wide=_wide(first, column, lanes))
+    lowering.add(_call(nest, here, lowering.isa, size))
     if all(row[v] and s not in full for s in later for v in s[1:]) and max(stage) == 1:
         _lower(lowering, Job(parts.totals(k, reduces, count, results=False, stores=later), (*places, *sums), job.label))
         return
@@ -170,11 +190,16 @@ def _call(nest: Nest, job: Job, isa: Isa, part: int = 0) -> Call:
     k = nest.k
     units, block, blocks = math.prod(k.sizes[d] for d in nest.outer_dims), 0, 1
     if nest.blocked:
-        block = nest.lanes * nest.copies if nest.column else BLOCK
+        block = _block(nest)
         blocks = -(-k.sizes[nest.lane] // block)
         units *= blocks
+    tiles = 0
+    if nest.tiled:
+        size = k.sizes[nest.outer_dims[-1]]
+        tiles = -(-size // TILE)
+        units = units // size * tiles
     scratch, at = _scratch(nest)
-    values: dict[Any, Any] = {("block",): block, ("blocks",): blocks, ("part",): part} | at
+    values: dict[Any, Any] = {("block",): block, ("blocks",): blocks, ("part",): part, ("tiles",): tiles} | at
     stored = {o for o, _ in k.stores}
     loaded = {i.operand for i in k.body if isinstance(i, Load)}
     nbytes = sum(_extent(k, n) for n in stored | loaded)
@@ -190,6 +215,16 @@ def _call(nest: Nest, job: Job, isa: Isa, part: int = 0) -> Call:
         label=job.label,
         bytes=nbytes,
     )
+
+
+def _block(nest: Nest) -> int:
+    """Places of the vectors' dimension that a unit takes."""
+    if nest.wide:
+        n = nest.k.sizes[nest.lane]
+        return -(-n // (-(-n // WIDE) * nest.lanes)) * nest.lanes
+    if nest.column:
+        return nest.lanes * nest.copies
+    return TILED_BLOCK if nest.tiled else BLOCK
 
 
 def source(nest: Nest, isa: Isa) -> Source:
@@ -222,10 +257,13 @@ def _words(nest: Nest, values: dict[Any, Any]) -> tuple[Any, ...]:
 
 
 def _scratch(nest: Nest) -> tuple[int, dict[Any, int]]:
-    """Bytes of scratch memory, and where each kept value's row begins."""
-    elements = length(nest.k) * (nest.lanes * nest.copies if nest.column else 1)
+    """Bytes of scratch memory, and where each value's part of it begins."""
+    if nest.wide:
+        elements = _block(nest)
+    else:
+        elements = length(nest.k) * (nest.lanes * nest.copies if nest.column else 1)
     size = -(-elements * largest_item(nest) // 64) * 64
-    return size * len(nest.kept), {("scratch", n): m * size for m, n in enumerate(nest.kept)}
+    return size * len(nest.scratch), {("scratch", n): m * size for m, n in enumerate(nest.scratch)}
 
 
 def _extent(k: LoopKernel, operand: int) -> int:
@@ -235,8 +273,13 @@ def _extent(k: LoopKernel, operand: int) -> int:
 
 
 def _cost(nest: Nest, units: int, nbytes: int) -> float:
-    """Nanoseconds on one core: memory at 10 bytes each, 0.3 per instruction of a vector, 10 per unit."""
-    vectors = math.prod(nest.k.sizes) / nest.lanes
+    """Nanoseconds on one core: memory at 25 bytes each, 0.2 per instruction of a vector, 3 per unit."""
+    count = math.prod(nest.k.sizes) // (nest.k.sizes[0] if nest.split >= 0 else 1)
     instructions = sum(nest.weights[n] for p in nest.passes for n in p.values)
     rows = sum(nest.weights[n] for stage in nest.row_values for n in stage)
-    return 100 + nbytes / 10 + 0.3 * (vectors * instructions + points(nest.k) * rows) + 10 * units
+    return 50 + nbytes / 25 + 0.2 * (count / nest.lanes * instructions + points(nest.k) * rows) + 3 * units
+
+
+def largest_item(nest: Nest) -> int:
+    """Bytes of the widest element in scratch memory."""
+    return max((nest.k.body[n].dtype.compute.itemsize for n in nest.scratch), default=0)

@@ -21,6 +21,10 @@ from .weigh import EXPENSIVE, weights
 _LITERALS = frozenset((0.0, 1.0, -1.0, 2.0, -2.0, 0.5))
 
 
+#: places of the last outer dimension that a unit of a tiled nest takes: lines of memory that a strided operand touches are used whole
+TILE = 16
+
+
 @dataclass
 class Pass:
     """One walk along the row: values to compute there (all of them full), which are read from scratch instead, which are saved there."""
@@ -40,6 +44,8 @@ class Nest:
     ``blocked``   a unit of work is a block of the vectors' dimension (else all of it)
     ``keep``      expensive values may be kept in scratch memory between passes
     ``inplace``   stores go to memory that is loaded, too
+    ``wide``      the totals of a column kernel lie in scratch memory (see columns.py)
+    ``tiled``     a unit of an elementwise kernel takes `TILE` places of the last outer dimension
     ``matrix``    an epilogue: units are rows, the vectors' range is given by the caller
     """
 
@@ -52,10 +58,13 @@ class Nest:
         blocked: bool = False,
         keep: bool = True,
         inplace: bool = False,
+        wide: bool = False,
+        tiled: bool = False,
         matrix: bool = False,
     ) -> None:
         self.k, self.column, self.lanes = k, column, lanes
-        self.split, self.blocked, self.keep, self.inplace, self.matrix = split, blocked, keep, inplace, matrix
+        self.split, self.blocked, self.keep, self.inplace = split, blocked, keep, inplace
+        self.wide, self.tiled, self.matrix = wide, tiled, matrix
         self.rank = len(k.sizes)
         #: the vectors' dimension
         self.lane = (k.outer if column else self.rank) - 1
@@ -67,8 +76,12 @@ class Nest:
         self.used = used_values(k)
         self.passes = self._plan()
         self.kept = sorted({n for p in self.passes for n in p.kept})
+        #: values that have a row (wide nests: a block of totals) in scratch memory
+        self.scratch = [n for p in self.passes for n in p.reduces] if wide else self.kept
+        self.uniform = self._uniform()
         self.row_values = self._row_values()
-        self.copies = self._copies()
+        #: vectors side by side in a block of columns
+        self.copies = self._column_copies() if column else 1
         self.words = self._words()
 
     # ---------------------------------------------------------------- operands
@@ -131,6 +144,21 @@ class Nest:
             p.saves.sort()
         return passes
 
+    def _uniform(self) -> list[bool]:
+        """For each value that is not a row value whether it is the same along the vectors' dimension."""
+        uniform: list[bool] = []
+        for n, i in enumerate(self.k.body):
+            if isinstance(i, Load):
+                uniform.append(self.step(self.k.operands[i.operand].strides) == "0" and not self.row[n])
+            elif isinstance(i, Index):
+                uniform.append(self.step(i.strides) == "0" and not self.row[n])
+            elif isinstance(i, (Apply, Convert)):
+                known = [uniform[a] or isinstance(self.k.body[a], Const) for a in operands_of(i)]
+                uniform.append(all(known) and not self.row[n])
+            else:
+                uniform.append(False)
+        return uniform
+
     def _row_values(self) -> list[list[int]]:
         """For each stage the row values that become known there (reductions are known when their pass ends)."""
         out: list[list[int]] = [[] for _ in range(max(len(self.passes), *self.stage, 0) + 1)]
@@ -139,12 +167,19 @@ class Nest:
                 out[self.stage[n]].append(n)
         return out
 
-    def _copies(self) -> int:
-        """How many vectors the main loop takes at a time: more hide the latency of sums and the loop's own work, but are more code."""
-        weight = max((sum(self.weights[n] for n in p.values) for p in self.passes), default=0)
-        if self.column:
-            wide = self.k.sizes[self.lane] > 2 * self.lanes
-            return (4 if weight <= 8 and not self.kept else 2 if weight <= 24 else 1) if wide else 1
+    def _column_copies(self) -> int:
+        """How many vectors a block of columns has side by side."""
+        weight = max((self._weight(p) for p in self.passes), default=0)
+        if self.k.sizes[self.lane] <= 2 * self.lanes or self.wide:
+            return 1
+        return 4 if weight <= 8 and not self.kept else 2 if weight <= 24 else 1
+
+    def _weight(self, p: Pass) -> int:
+        return sum(self.weights[n] for n in p.values)
+
+    def copies_along(self, p: Pass) -> int:
+        """How many vectors the main loop of a pass along rows takes at a time: more hide the latency of sums, but are more code."""
+        weight = self._weight(p)
         return 4 if weight <= 6 else 2 if weight <= 14 else 1
 
     # ---------------------------------------------------------------- run-time words
@@ -162,7 +197,8 @@ class Nest:
                 names.append(("const", n))
         names += [("block",), ("blocks",)] if self.blocked else []
         names += [("part",)] if self.split >= 0 else []
-        names += [("scratch", n) for n in self.kept]
+        names += [("tiles",)] if self.tiled else []
+        names += [("scratch", n) for n in self.scratch]
         return {name: n for n, name in enumerate(names)}
 
     # ---------------------------------------------------------------- identity
@@ -172,8 +208,8 @@ class Nest:
         kinds = ["fixed" if self.fixed(n) else "full" if self.full(n) else "row" for n in range(len(k.operands))]
         operands = tuple((o.dtype.name, self.step(o.strides), kind) for o, kind in zip(k.operands, kinds, strict=True))
         body = tuple(self._describe(n) for n in range(len(k.body)))
-        flags = (self.column, self.lanes, self.split, self.blocked, self.keep, self.inplace, self.matrix, self.copies)
-        return (k.outer, self.rank, operands, body, k.stores, flags)
+        loops = (self.column, self.lanes, self.copies, self.split, self.blocked, self.wide, self.tiled, self.matrix)
+        return (k.outer, self.rank, operands, body, k.stores, loops, (self.keep, self.inplace))
 
     def _describe(self, n: int) -> tuple[Hashable, ...]:
         i = self.k.body[n]

@@ -89,7 +89,10 @@ def orient(k: LoopKernel) -> tuple[LoopKernel, bool]:
         return k, False
     if k.outer == rank:
         best = _best(k, range(rank), range(len(k.operands)))
-        k = reorder(k, [*[d for d in range(rank) if d != best], best])
+        others = [d for d in range(rank) if d != best]
+        # where vectors step over memory, the dimension whose neighbours they step over comes next
+        near = [d for d in others if any(o.strides[d] == 1 and o.strides[best] not in (0, 1) for o in k.operands)]
+        k = reorder(k, [*[d for d in others if d not in near], *near, best])
         return replace(k, outer=rank - 1), False
     full = [n for n, o in enumerate(k.operands) if any(o.strides[k.outer :])]
     row = _best(k, range(k.outer, rank), full)
