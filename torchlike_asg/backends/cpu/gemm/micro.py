@@ -42,23 +42,24 @@ def panel_source(t: Tiles) -> Source:
 def _write(module: Module, name: str, t: Tiles) -> None:
     for height in t.heights:
         _micro(module, f"tile_{height}", t, height, t.vectors, masked=False)
+    for height in t.edge_heights:
         _micro(module, f"edge_{height}", t, height, 1, masked=True)
     f = module.function(name, PANEL)
     n = f.params[-1]
 
     def edges() -> None:
         with f.loop(0, n, t.lanes) as j:
-            _rows(f, t, "edge", j, [n - j])
+            _rows(f, t, "edge", t.edge_heights, j, [n - j])
 
-    f.branch(f.compare("eq", n, t.columns), lambda: _rows(f, t, "tile", 0, []), edges)
+    f.branch(f.compare("eq", n, t.columns), lambda: _rows(f, t, "tile", t.heights, 0, []), edges)
 
 
-def _rows(f: Function, t: Tiles, kind: str, j: Value | int, more: list[Value]) -> None:
+def _rows(f: Function, t: Tiles, kind: str, heights: tuple[int, ...], j: Value | int, more: list[Value]) -> None:
     """All rows of a panel by the tallest tiles that fit; `j` the first column."""
     a, a_row, a_k, b, b_k, k, init, init_row, c, c_row, m, _ = f.params
     b, init, c = (f.gep(p, j, t.element) for p in (b, init, c))
     left = f.variable(m, "i64")
-    for height in t.heights:
+    for height in heights:
         with f.loop_while(lambda height=height: left.get() >= height):  # type: ignore[misc]
             i = m - left.get()
             row = f.gep(a, a_row * i, t.element)

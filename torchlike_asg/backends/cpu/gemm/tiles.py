@@ -56,6 +56,11 @@ class Tiles:
         return (self.rows, *(1 << p for p in reversed(range((self.rows - 1).bit_length())) if 1 << p < self.rows))
 
     @property
+    def edge_heights(self) -> tuple[int, ...]:
+        """Of tiles of one vector, at the right edge: fewer, since there is less to gain."""
+        return tuple(h for h in (8, 4, 1) if h < self.rows)
+
+    @property
     def block_columns(self) -> int:
         """Columns of a packed block of B."""
         return max(self.columns, self.b_bytes // (self.k_block * self.itemsize) // self.columns * self.columns)
