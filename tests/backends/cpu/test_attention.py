@@ -159,6 +159,16 @@ def test_mask_with_causality():
         _check([*_qkv((2,), 70, 70, 8, 8), m], (True, 0.5))
 
 
+@pytest.mark.parametrize("kind", ["bool", "float"])
+@pytest.mark.parametrize("keys", [64, 130, 195])
+def test_blocks_that_a_mask_hides(kind, keys):
+    """Triangles either way, and a band: blocks of keys hidden from whole panels of queries, with a few keys in the last block."""
+    below, above = np.tri(130, keys, dtype=bool), ~np.tri(130, keys, 3, dtype=bool)
+    for visible in (below, above, below & ~np.tri(130, keys, -20, dtype=bool)):
+        mask = visible if kind == "bool" else np.where(visible, np.float32(0.25), np.float32(-np.inf))
+        _check([*_qkv((2,), 130, keys, 8, 8), mask], (False, 0.5))
+
+
 def test_float32_mask_for_float64():
     mask = np.random.default_rng(3).standard_normal((20, 30)).astype(np.float32)
     q, k, v = _qkv((2,), 20, 30, 8, 8, np.float64)

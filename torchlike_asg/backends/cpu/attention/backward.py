@@ -6,7 +6,9 @@ One panel of queries at a time, all keys: the panel's scores and D take keys tim
 
 from __future__ import annotations
 
+import contextlib
 import math
+from dataclasses import dataclass
 from typing import Any
 
 from ....dtypes import float32, float64
@@ -68,6 +70,7 @@ def _add(lowering: Lowering, node: LibraryNode, p: Problem, shape: Form, parts: 
         along_g=(width_v * shape.width, size),
         result=(p.width * shape.width, size),
         mask=(BLOCK * shape.width if p.mask else 0, size),
+        seen=(-(-p.keys // BLOCK) if p.mask else 0, 8),
         scores=(keys * shape.width, size),
         slopes=(keys * shape.width, size),
         sum_k=(keys * width if "dk" in names else 0, size),
@@ -207,16 +210,16 @@ def _panel(x: Writer, at: dict[str, Value], i0: Value, sums: dict[str, tuple[Val
     width = shape.width
     nq, limit = f.minimum(w["queries"] - i0, shape.width), x.limit(i0)
     _load(x, at, i0, nq)
-    across_q, across_g, result = x.piece("across_q"), x.piece("across_g"), x.piece("result")
+    result = x.piece("result")
     scores, slopes = [x.at(x.piece(n), shape.rows * shape.width) for n in ("scores", "slopes")]
-    x.products(at["k"], w["k_row"], w["k_column"], across_q, w["width"], scores, f.value(0, "i64"), limit, i0)
-    x.products(at["v"], w["v_row"], w["v_column"], across_g, w["width_v"], slopes, f.value(0, "i64"), limit, i0)
+    if x.mask:
+        _masked(x, at, i0, nq, limit, scores, slopes)
+    else:
+        _scores(x, at, i0, f.value(0, "i64"), limit, scores, slopes)
+        x.hide(scores, i0, f.value(0, "i64"), limit)
     with f.loop(x.both(f.value(0, "i64"), limit, i0), limit) as j:  # what was not computed
         f.store(f.value(0.0, v), x.at(slopes, j * shape.width))
     top, total, dot = [[f.variable(start, v) for _ in range(2)] for start in (-math.inf, 0.0, 0.0)]
-    with f.loop(0, limit, BLOCK) as j0:
-        nk = f.minimum(limit - j0, BLOCK)
-        x.hide(x.at(scores, j0 * shape.width), i0, nq, j0, nk, at.get("m"))
     with f.loop(0, limit) as j:
         for n in range(2):
             s, highest = f.load(v, x.at(scores, j * shape.width + n * lanes)), top[n].get()
@@ -230,44 +233,100 @@ def _panel(x: Writer, at: dict[str, Value], i0: Value, sums: dict[str, tuple[Val
             total[n].set(total[n].get() + p)
             dot[n].set(f.fma(p, f.load(v, x.at(slopes, i)), dot[n].get()))
     inverse = [f.select(f.compare("eq", t.get(), 0.0), 0.0, 1.0 / t.get()) for t in total]
-    mean = [d.get() * inverse[n] for n, d in enumerate(dot)]
+    panel = _Panel(at, i0, nq, scores, slopes, inverse, [d.get() * inverse[n] for n, d in enumerate(dot)], sums)
     filled = (limit + (shape.rows - 1)) // shape.rows * shape.rows
     for p in (scores, slopes):
         zero(f, x.at(p, limit * shape.width), (filled - limit) * shape.width, shape)
     zero(f, result, w["width"] * shape.width, shape)
     with f.loop(0, limit, BLOCK) as j0:
         nk, rows = f.minimum(limit - j0, BLOCK), f.minimum(filled - j0, BLOCK)
-        block, slope = x.at(scores, j0 * shape.width), x.at(slopes, j0 * shape.width)
-        with f.loop(0, nk) as j:
-            for n in range(2):
-                i = j * shape.width + n * lanes
-                p = f.load(v, x.at(block, i)) * inverse[n]
-                f.store(p, x.at(block, i))
-                f.store(p * (f.load(v, x.at(slope, i)) - mean[n]), x.at(slope, i))
-        both = x.both(j0, rows, i0)
-        for o, a, b in (("dv", block, "along_g"), ("dk", slope, "along_q")):
-            if o in sums:
-                start, padded = sums[o]
-                # keys that the first half of the queries does not see sum over the second half only
-                later = f.maximum(nq - lanes, 0)
-                for lo, hi, skip, count in ((f.value(0, "i64"), both, 0, nq), (both, rows, lanes, later)):
-                    with f.loop(0, padded, shape.width) as c:
-                        factor, to = x.at(x.piece(b), skip * padded + c), x.at(start, (j0 + lo) * padded + c)
-                        x.rows(x.at(a, lo * width + skip), width, 1, factor, padded, to, padded, hi - lo, count)
-        if "dq" in at:
-            seen = f.minimum(both, nk)
-            for lo, count, half in ((f.value(0, "i64"), seen, False), (seen, nk - seen, True)):
-                keys = x.at(at["k"], (j0 + lo) * w["k_row"])
-                x.rows(keys, w["k_column"], w["k_row"], x.at(slope, lo * width), width, result, width, w["width"], count, half)
+        with f.when(f.compare("ne", f.load("i64", _flag(x, j0)), 0)) if x.mask else contextlib.nullcontext():
+            _block(x, panel, j0, nk, rows)
         if "dm" in at:
             out = x.at(at["dm"], i0 * w["dm_row"] + j0 * w["dm_column"])
-            x.call("turn_out", slope, width, 1, nk, nq, out, w["dm_row"], w["dm_column"], x.piece("ones"), 0)
+            x.call("turn_out", x.at(slopes, j0 * width), width, 1, nk, nq, out, w["dm_row"], w["dm_column"], x.piece("ones"), 0)
     if "dq" in at:
         out = x.at(at["dq"], i0 * w["dq_row"])
         x.call("turn_out", result, width, 1, w["width"], nq, out, w["dq_row"], w["dq_column"], x.piece("scaled"), 0)
     if "dm" in at:
         with f.loop(0, nq) as i, f.loop(limit, w["keys"]) as j:
             f.store(f.value(0.0, shape.element), x.at(at["dm"], (i0 + i) * w["dm_row"] + j * w["dm_column"]))
+
+
+@dataclass(frozen=True)
+class _Panel:
+    """A panel of `nq` queries from `i0` on: its operands' addresses, scores (then probabilities) and D (then S) by key, the factors that
+    make probabilities of the scores' powers and the means of D; the sums over queries for keys and values."""
+
+    at: dict[str, Value]
+    i0: Value
+    nq: Value
+    scores: Value
+    slopes: Value
+    inverse: list[Value]
+    mean: list[Value]
+    sums: dict[str, tuple[Value, Value]]
+
+
+def _block(x: Writer, panel: _Panel, j0: Value, nk: Value, rows: Value) -> None:
+    """What a block of `nk` keys from `j0` on gives and gets; `rows` with the zeros that fill the last tile."""
+    f, w, shape = x.f, x.w, x.form
+    v, lanes, width, result, nq = shape.vector, shape.lanes, shape.width, x.piece("result"), panel.nq
+    block, slope = x.at(panel.scores, j0 * width), x.at(panel.slopes, j0 * width)
+    with f.loop(0, nk) as j:
+        for n in range(2):
+            i = j * shape.width + n * lanes
+            p = f.load(v, x.at(block, i)) * panel.inverse[n]
+            f.store(p, x.at(block, i))
+            f.store(p * (f.load(v, x.at(slope, i)) - panel.mean[n]), x.at(slope, i))
+    both = x.both(j0, rows, panel.i0)
+    for o, a, b in (("dv", block, "along_g"), ("dk", slope, "along_q")):
+        if o in panel.sums:
+            start, padded = panel.sums[o]
+            # keys that the first half of the queries does not see sum over the second half only
+            later = f.maximum(nq - lanes, 0)
+            for lo, hi, skip, count in ((f.value(0, "i64"), both, 0, nq), (both, rows, lanes, later)):
+                with f.loop(0, padded, shape.width) as c:
+                    factor, to = x.at(x.piece(b), skip * padded + c), x.at(start, (j0 + lo) * padded + c)
+                    x.rows(x.at(a, lo * width + skip), width, 1, factor, padded, to, padded, hi - lo, count)
+    if "dq" in panel.at:
+        seen = f.minimum(both, nk)
+        for lo, count, half in ((f.value(0, "i64"), seen, False), (seen, nk - seen, True)):
+            keys = x.at(panel.at["k"], (j0 + lo) * w["k_row"])
+            x.rows(keys, w["k_column"], w["k_row"], x.at(slope, lo * width), width, result, width, w["width"], count, half)
+
+
+def _scores(x: Writer, at: dict[str, Value], i0: Value, first: Value, count: Value, scores: Value, slopes: Value) -> None:
+    """Scores and D of `count` keys from `first` on with the panel from `i0` on."""
+    w = x.w
+    x.products(at["k"], w["k_row"], w["k_column"], x.piece("across_q"), w["width"], scores, first, count, i0)
+    x.products(at["v"], w["v_row"], w["v_column"], x.piece("across_g"), w["width_v"], slopes, first, count, i0)
+
+
+def _flag(x: Writer, j0: Value) -> Value:
+    """Where it stands whether a block of keys is seen by any query of the panel."""
+    return x.f.gep(x.piece("seen"), j0 // BLOCK, "i64")
+
+
+def _masked(x: Writer, at: dict[str, Value], i0: Value, nq: Value, limit: Value, scores: Value, slopes: Value) -> None:
+    """Scores and D under a mask, block by block, from the last one on: a last tile that moves back writes over the block before it."""
+    f, width, v = x.f, x.form.width, x.form.vector
+    with f.loop(0, (limit + (BLOCK - 1)) // BLOCK) as done:
+        j0 = ((limit + (BLOCK - 1)) // BLOCK - 1 - done) * BLOCK
+        nk, block, slope = f.minimum(limit - j0, BLOCK), x.at(scores, j0 * width), x.at(slopes, j0 * width)
+        seen = x.load_mask(at["m"], i0, nq, j0, nk)
+        f.store(f.convert("zext", seen, "i64"), _flag(x, j0))
+
+        def compute(j0: Value = j0, nk: Value = nk, block: Value = block, slope: Value = slope) -> None:
+            _scores(x, at, i0, j0, nk, block, slope)
+            x.hide(block, i0, j0, nk)
+
+        def skip(nk: Value = nk, block: Value = block, slope: Value = slope) -> None:
+            with f.loop(0, nk * width, x.form.lanes) as i:
+                f.store(f.value(-math.inf, v), x.at(block, i))
+                f.store(f.value(0.0, v), x.at(slope, i))
+
+        f.branch(seen, compute, skip)
 
 
 def _load(x: Writer, at: dict[str, Value], i0: Value, nq: Value) -> None:

@@ -235,14 +235,23 @@ class Writer:
         seen = (f.maximum(i0 + self.form.lanes - first, 0) + (size - 1)) // size * size
         return f.select(f.compare("ne", self.w["causal"], 0), f.minimum(seen, count), count)
 
-    def hide(self, scores: Value, i0: Value, nq: Value, j0: Value, nk: Value, mask: Value | None) -> None:
-        """Apply the mask and causality to the scores of `nk` keys from `j0` on with a panel of `nq` queries from `i0` on."""
+    def load_mask(self, mask: Value, i0: Value, nq: Value, j0: Value, nk: Value) -> Value:
+        """Bring the mask of a block of keys and a panel of queries into place; whether any of the pairs is not hidden."""
+        f, form, w, panel = self.f, self.form, self.w, self.piece("mask")
+        at = f.gep(mask, i0 * w["m_row"] + j0 * w["m_column"], self.mask)
+        self.call("turn_mask", at, w["m_row"], w["m_column"], nq, nk, panel, form.width, 1, self.piece("mask_factor"), 0)
+        seen = f.variable(0.0, form.vector)
+        with f.loop(0, nk * form.width, form.lanes) as x:
+            seen.set(f.select(f.compare("ne", f.load(form.vector, self.at(panel, x)), -math.inf), 1.0, seen.get()))
+        found = f.compare("ne", seen.get(), 0.0)
+        return f.call("i1", f"llvm.vector.reduce.or.v{form.lanes}i1", found)  # type: ignore[no-any-return]
+
+    def hide(self, scores: Value, i0: Value, j0: Value, nk: Value) -> None:
+        """Apply the mask in place and causality to the scores of `nk` keys from `j0` on with the panel of queries from `i0` on."""
         f, form, w = self.f, self.form, self.w
         v = form.vector
-        if mask is not None:
+        if self.mask:
             panel = self.piece("mask")
-            at = f.gep(mask, i0 * w["m_row"] + j0 * w["m_column"], self.mask)
-            self.call("turn_mask", at, w["m_row"], w["m_column"], nq, nk, panel, form.width, 1, self.piece("mask_factor"), 0)
             with f.loop(0, nk * form.width, form.lanes) as x:
                 place = self.at(scores, x)
                 s, m = f.load(v, place), f.load(v, self.at(panel, x))

@@ -1,7 +1,11 @@
-"""``scaled_dot_product_attention``: blocks of keys with running maxima and sums (Milakov & Gimelshein, 2018; Dao et al., 2022)."""
+"""``scaled_dot_product_attention``: blocks of keys with running maxima and sums (Milakov & Gimelshein, 2018; Dao et al., 2022).
+
+Blocks that causality or the mask hides from a whole panel of queries are not computed.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import math
 
 from ..calls import Call, LibraryNode, Lowering, Source, library
@@ -81,13 +85,14 @@ def _write(x: Writer) -> None:
         limit = x.limit(i0)
         with f.loop(0, limit, BLOCK) as j0:
             nk = f.minimum(limit - j0, BLOCK)
-            x.products(at["k"], w["k_row"], w["k_column"], queries, w["width"], scores, j0, nk, i0)
-            x.hide(scores, i0, nq, j0, nk, at.get("m"))
-            _softmax(x, scores, nk, top, total, result)
-            both = x.both(j0, nk, i0)
-            for lo, count, half in ((f.value(0, "i64"), both, False), (both, nk - both, True)):
-                values, weights = x.at(at["v"], (j0 + lo) * w["v_row"]), x.at(scores, lo * width)
-                x.rows(values, w["v_column"], w["v_row"], weights, width, result, width, w["width_v"], count, half)
+            with f.when(x.load_mask(at["m"], i0, nq, j0, nk)) if x.mask else contextlib.nullcontext():
+                x.products(at["k"], w["k_row"], w["k_column"], queries, w["width"], scores, j0, nk, i0)
+                x.hide(scores, i0, j0, nk)
+                _softmax(x, scores, nk, top, total, result)
+                both = x.both(j0, nk, i0)
+                for lo, count, half in ((f.value(0, "i64"), both, False), (both, nk - both, True)):
+                    values, weights = x.at(at["v"], (j0 + lo) * w["v_row"]), x.at(scores, lo * width)
+                    x.rows(values, w["v_column"], w["v_row"], weights, width, result, width, w["width_v"], count, half)
         for n in range(2):
             t = total[n].get()
             f.store(f.select(f.compare("eq", t, 0.0), 0.0, 1.0 / t), x.at(inverse, n * shape.lanes))
