@@ -64,7 +64,7 @@ def local(tmp_path, monkeypatch):
     monkeypatch.setenv("TORCHLIKE_ASG_CACHE", str(tmp_path))
     monkeypatch.setattr(cache, "_loaded", {})
     monkeypatch.setattr(cache, "_known", {})
-    monkeypatch.setattr(cache, "_written", cache.CHECK_EVERY)
+    monkeypatch.setattr(cache, "_written", 0)
     return tmp_path
 
 
@@ -95,6 +95,38 @@ def test_other_combinations_are_found_too(local):
     restarted([1, 2, 3], [4])
     assert restarted([2, 4, 5]) == 1
     assert restarted([5], [3, 1]) == 0
+
+
+def test_a_damaged_index_costs_only_the_search(local):
+    restarted([1, 2], [3])
+    index = entries(local)[0].parent / cache.INDEX
+    lines = index.read_bytes().split(b"\n")
+    index.write_bytes(lines[0][:-5] + b"\n" + b"\xff{[\n3\n" + lines[1] + b"\n" + lines[1][:4])
+    assert restarted([3, 4]) == 1
+    assert restarted([1], [4]) == 1
+    index.unlink()
+    assert restarted([1, 2], [2], [5]) == 1
+
+
+def test_entries_written_meanwhile_are_found(local):
+    restarted([1], [2, 3])
+    cache._loaded.clear()
+    assert len(cache._holders(cache.entries_folder())) == 3
+    cache._write(cache.entries_folder(), ["other"], b"")
+    assert len(cache._holders(cache.entries_folder())) == 4
+
+
+def test_the_size_is_looked_at_once_a_day(local, monkeypatch):
+    looks = []
+    monkeypatch.setattr(cache, "shrink", looks.append)
+    restarted([1], [2])
+    assert looks == [local]
+    os.utime(local / "checked", (1e9, 1e9))
+    restarted([3], [4])
+    assert looks == [local] * 2
+    monkeypatch.setattr(cache, "CHECK_EVERY", 1)
+    restarted([5])
+    assert looks == [local] * 3
 
 
 @pytest.mark.parametrize("damage", [lambda b: b[:-7], lambda b: b[:10], lambda b: b"", lambda b: b[:-9] + bytes([b[-9] ^ 1]) + b[-8:]])

@@ -1,8 +1,8 @@
 """Compiled code by source: in memory for this process, on disk for the next.
 
 On disk an *entry* is one object file with the functions that were compiled together. Its name is a digest of their symbols, so that a
-script that ran before finds all it needs for a plan in one file; other combinations find the entries that hold their symbols by the
-entries' headers. Entries lie in a folder named by a digest of everything else that determines the code: the generators' own source, the
+script that ran before finds all it needs for a plan in one file; other combinations find the entries that hold their symbols in the
+folder's index. Entries lie in a folder named by a digest of everything else that determines the code: the generators' own source, the
 version of LLVM, the processor. The folder is the platform's place for caches; ``TORCHLIKE_ASG_CACHE=path`` moves it and
 ``TORCHLIKE_ASG_CACHE=off`` (or 0) does without. Whatever goes wrong with files costs only the time to compile.
 """
@@ -19,6 +19,7 @@ import threading
 import time
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from ... import events
 from . import isa, jit
@@ -28,15 +29,16 @@ from .emit import Module
 FORMAT = b"torchlike_asg object 1\n"
 #: bytes that the cache may take on disk; entries used longest ago go first
 LIMIT = 512 << 20
-#: bytes written by this process between two looks at the size of the cache
+#: the size of the cache is looked at once a day, and by a process that has written so many bytes
 CHECK_EVERY = 32 << 20
+INDEX = "index"  # a line of JSON per entry: its symbols, and its file's name
 _DIGEST = 16
 
 #: symbol -> address of every function compiled or loaded by this process
 _loaded: dict[str, int] = {}
-#: folder -> names of entries read so far, and symbol -> path of the entry that holds it
-_known: dict[Path, tuple[set[str], dict[str, Path]]] = {}
-_written = CHECK_EVERY  # so that a process's first entry looks at the size
+#: folder -> bytes of the index read so far, and symbol -> path of the entry that holds it
+_known: dict[Path, tuple[int, dict[str, Path]]] = {}
+_written = 0
 _lock = threading.RLock()
 if hasattr(os, "register_at_fork"):  # a forked child must not inherit the lock from a thread it does not have
     os.register_at_fork(before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_lock.release)
@@ -173,20 +175,19 @@ def _load(path: Path) -> tuple[list[str], bytes] | None:
 
 
 def _holders(folder: Path) -> dict[str, Path]:
-    """Symbol -> the entry that holds it, by the headers of all entries; their content is checked when they are loaded."""
-    seen, holders = _known.setdefault(folder, (set(), {}))
+    """Symbol -> the entry that holds it, by the folder's index. The entry itself is checked when it is loaded."""
+    at, holders = _known.get(folder, (0, {}))
     try:
-        names = [n for n in os.listdir(folder) if n.endswith(".o") and n not in seen]
+        with open(folder / INDEX, "rb") as f:
+            at = f.seek(at if at <= os.fstat(f.fileno()).st_size else 0)
+            lines = f.read().split(b"\n")
     except OSError:
         return holders
-    for name in names:
-        seen.add(name)
-        try:
-            with open(folder / name, "rb") as f:
-                f.seek(len(FORMAT) + _DIGEST)
-                holders.update(dict.fromkeys(json.loads(f.readline()), folder / name))
-        except (OSError, ValueError, TypeError):
-            continue
+    for line in lines[:-1]:
+        with contextlib.suppress(ValueError, TypeError):  # a writer was cut short
+            symbols, name = json.loads(line)
+            holders.update(dict.fromkeys(symbols, folder / name))
+    _known[folder] = at + sum(len(line) + 1 for line in lines[:-1]), holders
     return holders
 
 
@@ -199,13 +200,14 @@ def _write(folder: Path, symbols: list[str], code: bytes) -> None:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         temporary.write_bytes(FORMAT + _checksum(path, payload) + payload)
         os.replace(temporary, path)
+        with open(folder / INDEX, "ab", buffering=0) as f:  # one write, so that lines of several processes do not mix
+            f.write(json.dumps([symbols, path.name]).encode() + b"\n")
+        _written += len(payload)
+        if _written >= CHECK_EVERY or _due(folder.parent / "checked"):
+            _written = 0
+            shrink(folder.parent)
     except OSError:
         _remove(temporary)
-        return
-    _written += len(payload)
-    if _written >= CHECK_EVERY:
-        _written = 0
-        shrink(folder.parent)
 
 
 def _remove(path: Path) -> None:
@@ -213,25 +215,49 @@ def _remove(path: Path) -> None:
         path.unlink()
 
 
+def _due(stamp: Path) -> bool:
+    """Whether a file was not touched for a day; it is now."""
+    try:
+        due = time.time() - stamp.stat().st_mtime > 86400
+    except FileNotFoundError:
+        due = True
+    if due:
+        stamp.touch()
+    return due
+
+
 def shrink(root: Path) -> None:
     """If the cache takes more than `LIMIT`, remove the entries used longest ago, of whatever version, until it takes three quarters of it.
     Also remove what writers that died left behind."""
-    files = []
-    for path in root.glob("*/*"):
-        with contextlib.suppress(OSError):
-            at = path.stat()
-            if path.suffix == ".tmp" and time.time() - at.st_mtime > 3600:
-                _remove(path)
-            elif path.suffix == ".o":
-                files.append((at.st_mtime, at.st_size, path))
-    total = sum(size for _, size, _ in files)
+    found = []
+    for folder in _scan(root):
+        for file in _scan(folder.path) if folder.is_dir() else ():
+            with contextlib.suppress(OSError):
+                at = file.stat()
+                if file.name.endswith(".o"):
+                    found.append((at.st_mtime, at.st_size, Path(file.path)))
+                elif file.name.endswith(".tmp") and time.time() - at.st_mtime > 3600:
+                    _remove(Path(file.path))
+    total = sum(size for _, size, _ in found)
     if total <= LIMIT:
         return
-    for _, size, path in sorted(files):
+    gone = set()
+    for _, size, path in sorted(found):
         _remove(path)
+        gone.add(path)
         total -= size
         if total <= LIMIT * 3 // 4:
             break
-    for folder in root.glob("*/"):
-        with contextlib.suppress(OSError):
-            folder.rmdir()  # only what is empty
+    for folder in {path.parent for path in gone}:
+        if gone.issuperset(path for _, _, path in found if path.parent == folder):
+            _remove(folder / INDEX)
+            with contextlib.suppress(OSError):
+                folder.rmdir()  # a folder of an earlier version; one in use may have got new entries meanwhile
+
+
+def _scan(folder: Any) -> list[os.DirEntry[str]]:
+    try:
+        with os.scandir(folder) as entries:
+            return list(entries)
+    except OSError:
+        return []
