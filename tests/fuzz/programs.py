@@ -482,7 +482,9 @@ class Program:
                 i, c = r.randrange(len(a)), r.choice([-1.0, 0.5, 3.0])
                 if a.shape != b.shape or not np.allclose(a, b, rtol=1e-3, atol=1e-4):
                     raise Mismatch(f"array {k}: torch {a.tolist()}, ours {b.tolist()}")
-                if a.flags.writeable and b.flags.writeable:
+                # without a tensor over it the array cannot be looked at any more, but PyTorch's gradients may still read it
+                watched = any(np.shares_memory(a, t.detach().numpy()) for t in self.t.values())
+                if watched and a.flags.writeable and b.flags.writeable:
                     Ours.about_to_write_arrays(self.o.values())
                     self.do(f"{k}[{i}] = {c}", lambda L, v, z: z[k].__setitem__(i, c))
                     Ours.about_to_write_arrays(self.o.values())
