@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from .processors import default_threads
 
 #: Run every operation as soon as it is recorded, one at a time, through the NumPy references (for hunting a NaN).
@@ -18,5 +20,9 @@ lint = False
 detect_anomaly = False
 #: Print a warning when one program of a script was compiled for more than this many different shapes.
 recompile_warning = 8
+#: What computes tensors on the CPU: "cpu" (compiled kernels) or "reference" (NumPy, one operation at a time).
+backend = os.environ.get("TORCHLIKE_ASG_BACKEND", "cpu")
+#: Compute convolutions directly, never by Winograd's algorithm, which is faster and rounds a little more.
+exact_conv = False
 #: Threads one operation may use on the CPU (`set_num_threads`).
 threads = default_threads()

@@ -28,6 +28,7 @@ def offers(monkeypatch):
                     values[slot] = inputs[argument]
             seen.append((len(donated), len(free)))
 
+    monkeypatch.setattr(ours.config, "backend", "reference")
     monkeypatch.setattr(executable.ReferenceExecutable, "run", run)
     monkeypatch.setattr(executable.ReferenceExecutable, "donates", True, raising=False)
     plan.clear()

@@ -5,12 +5,14 @@ The compiler knows only these protocols. A backend sees kernels and formulas, ne
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
+import importlib
+from collections.abc import Callable, Container, Hashable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
 
+from ..asg.node import Node
 from ..dtypes import dtype
 
 
@@ -92,6 +94,9 @@ class Executable(Protocol):
     object in every run. An input that owns its memory and belongs to a storage alone has two references, the storage's and the list's.
     """
 
+    #: how many steps it has
+    size: int
+
     def run(self, inputs: Sequence[Any]) -> None: ...
 
     def outputs(self) -> list[Any]: ...
@@ -112,14 +117,25 @@ class Backend(Protocol):
     def download(self, src: Any) -> np.ndarray[Any, Any]:
         """A page's content as an array."""
 
-    def compile(self, kernel: Kernel) -> Program:
-        """The program of a kernel; equal kernels give the same program."""
+    def program(
+        self,
+        roots: Sequence[Node],
+        known: Container[Node],
+        order: Sequence[Node],
+        arguments: Sequence[Node],
+        strides: Sequence[tuple[int, ...]],
+        donated: Sequence[tuple[int, int]],
+    ) -> Executable:
+        """Compile and link: an executable that computes `roots`, with everything bound that does not change from run to run.
 
-    def link(self, schedule: Schedule, pages: Sequence[Any]) -> Executable:
-        """Everything bound that does not change from run to run."""
+        `order` is a topological order of what is computed, nodes in `known` left out; `arguments` are those and the leaves, whose arrays
+        come with the given strides (in elements). `donated`: (place of a root, number of the argument whose storage takes its value).
+        """
 
 
 _backends: dict[str, Backend] = {}
+#: subpackages that register a backend of their name
+OWN = ("reference", "cpu")
 
 
 def register(backend: Backend) -> Backend:
@@ -129,7 +145,11 @@ def register(backend: Backend) -> Backend:
 
 
 def get(name: str) -> Backend:
-    """The backend of that name."""
-    if name not in _backends:
-        raise RuntimeError(f"no backend named {name!r}; there is: {', '.join(sorted(_backends))}")
-    return _backends[name]
+    """The backend of that name; one of the package's own is imported when it is first asked for."""
+    found = _backends.get(name)
+    if found is None and name in OWN:
+        importlib.import_module(f"{__package__}.{name}")
+        found = _backends.get(name)
+    if found is None:
+        raise RuntimeError(f"no backend named {name!r}; there is: {', '.join(sorted({*OWN, *_backends}))}")
+    return found

@@ -14,16 +14,18 @@ import time
 from collections import OrderedDict
 from typing import Any
 
+import numpy as np
+
 from .. import config, events
 from ..asg import arena, trace
 from ..asg.declare import INPUT, LEAVES, VAR
 from ..asg.digest import digest
+from ..asg.geometry import contiguous
 from ..asg.node import COUNTS, Node
 from ..asg.rewrite import topo
 from ..asg.trace import Trace
 from ..backends import base
 from .pipeline import optimise
-from .schedule import schedule
 
 _LEAVES = LEAVES
 _lock = threading.RLock()
@@ -153,7 +155,7 @@ def build(tr: Trace, key: Any, outputs: tuple[Node, ...], donated: Donated = ())
         events.publish(events.CacheMiss(_difference(outputs)))
     recorded = topo(wanted, tr.known)
     with _lock:
-        plan = _compile(wanted, recorded, tr.known, donated)
+        plan = _compile(wanted, recorded, tr, donated)
     _promote(tr, plan)
     COUNTS["plans"] += 1
     with _lock:
@@ -164,7 +166,7 @@ def build(tr: Trace, key: Any, outputs: tuple[Node, ...], donated: Donated = ())
             _retire(old)
             PROMOTED.pop(old, None)
     if events.wanted(events.PlanBuilt):
-        events.publish(events.PlanBuilt(len(recorded), len(plan.executable.schedule.steps), time.perf_counter() - start, plan))
+        events.publish(events.PlanBuilt(len(recorded), plan.executable.size, time.perf_counter() - start, plan))
     return plan
 
 
@@ -175,24 +177,36 @@ def _retire(key: Any) -> None:
         plan.retired = True
 
 
-def _compile(wanted: tuple[Node, ...], recorded: list[Node], known: dict[Node, Any], donated: Donated = ()) -> Plan:
+def _compile(wanted: tuple[Node, ...], recorded: list[Node], tr: Trace, donated: Donated = ()) -> Plan:
+    known = tr.known
     roots = optimise(wanted, known)
     order = topo(roots, known)
     cuts = tuple(dict.fromkeys([s for n in order for s in n.srcs if s in known] + [r for r in roots if r in known]))
     arguments = (*cuts, *[n for n in order if n.op is INPUT], *[n for n in order if n.op is VAR])
     places = {n: i for i, n in enumerate(dict.fromkeys(roots))}
-    name = digest(tuple(places), order, arguments)
+    pairs = _pairs(dict(zip(wanted, roots, strict=True)), places, arguments, donated)
+    backend = base.get(config.backend)
+    strides = tuple([_strides(n, known[n] if n in known else leaf_value(n, tr)) for n in arguments])
+    name = (digest(tuple(places), order, arguments), strides, pairs, config.backend, config.threads, config.exact_conv)
     executable = EXECUTABLES.get(name)
     if executable is None:
         COUNTS["compiles"] += 1
-        backend = base.get("reference")
-        program = schedule(tuple(places), order, arguments)
-        pages = [backend.allocate(program.page_size)] if program.page_size else []
-        executable = EXECUTABLES[name] = backend.link(program, pages)
+        executable = EXECUTABLES[name] = backend.program(tuple(places), known, order, arguments, strides, pairs)
         while len(EXECUTABLES) > config.max_plans:
             EXECUTABLES.popitem(last=False)
-    pairs = _pairs(dict(zip(wanted, roots, strict=True)), places, arguments, donated)
     return Plan(wanted, recorded, arguments, cuts, executable, tuple(places[r] for r in roots), pairs, donated)
+
+
+def _strides(n: Node, value: Any) -> tuple[int, ...]:
+    """How an argument lies in memory, in elements; row-major where it comes in another type or in no simple layout and has to be copied."""
+    shape = tuple(n.shape)
+    plain = contiguous(shape)
+    if value.__class__ is not np.ndarray or value.dtype != n.dtype.compute or tuple(value.shape) != shape or 0 in shape:
+        return plain
+    size = value.itemsize
+    if any(s < 0 or s % size for s in value.strides):
+        return plain
+    return tuple([p if d == 1 else s // size for d, s, p in zip(shape, value.strides, plain, strict=True)])
 
 
 def _pairs(root: dict[Node, Node], places: dict[Node, int], arguments: tuple[Node, ...], donated: Donated) -> tuple[tuple[int, int], ...]:

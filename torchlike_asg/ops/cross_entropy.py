@@ -16,6 +16,7 @@ from ..asg.declare import Array, Grads, Meta, Op, Sample
 from ..asg.node import Node
 from .formula import refuse, sum_over, title
 from .movement import reshape
+from .pointwise import pointwise
 from .promotion import promoting
 from .softmax import _ref_log_softmax, _ref_log_softmax_grad, log_softmax, log_softmax_grad
 
@@ -226,6 +227,31 @@ cross_entropy = Op(
     saves=lambda n: n.srcs[1:],
     params=PARAMS,
     samples=_samples,
+)
+
+
+# ---------------------------------------------------------------- class indices by themselves
+def _class_index(e: Any, t: Any, classes: int, ignore: int) -> Any:
+    inside = e.logical_and(e.ge(t, e.const(0)), e.lt(t, e.const(classes)))
+    return e.require(e.logical_or(inside, e.eq(t, e.const(ignore))), t)
+
+
+def _ref_class_index(t: Array, classes: int, ignore: int) -> Array:
+    _plan(t, None, classes, ignore, np.float32)
+    return t
+
+
+#: class indices, checked: what `nll_loss` is made of where it is compiled
+class_index = pointwise(
+    "class_index",
+    "loss",
+    1,
+    _class_index,
+    ref=_ref_class_index,
+    prepare=None,
+    params=("classes", "ignore_index"),
+    samples=lambda: [Sample((_T,), (4, -100), False), Sample((np.array([[1, -100], [0, 2]]),), (3, -100), False)],
+    differentiable=False,
 )
 
 

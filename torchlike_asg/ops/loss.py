@@ -111,6 +111,7 @@ def _log(e: Any, x: Any) -> Any:
 
 def _binary(e: Any, x: Any, y: Any) -> Any:
     """-(y log x + (1 - y) log(1 - x))"""
+    x = e.require(e.logical_not(e.logical_or(e.lt(x, e.const(0)), e.gt(x, e.const(1)))), x)
     rest = e.maximum(e.log1p(e.neg(x)), e.const(-100))
     return e.sub(e.mul(e.sub(y, e.const(1)), rest), e.mul(y, _log(e, x)))
 

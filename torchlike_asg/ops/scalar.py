@@ -11,6 +11,7 @@ rounding    floor ceil round trunc
 tests       eq ne lt le gt ge isnan isinf (give booleans), where(c, a, b), logical_and logical_or logical_not logical_xor
 bits        bit_and bit_or bit_xor bit_not shift_left shift_right
 other       const(value): a literal of the formula's type;  cast(x, dtype);  is_float: whether the type is floating
+            require(c, x): x, where c holds everywhere; else the data are refused (kernels report it, and the reference raises the error)
 """
 
 from __future__ import annotations
@@ -53,6 +54,11 @@ class NumpyHandler:
     erf, erfc, erfinv, lgamma, digamma, sigmoid = map(
         staticmethod, (special.erf, special.erfc, special.erfinv, special.lgamma, special.digamma, special.sigmoid)
     )
+
+    def require(self, c: Any, x: Any) -> Any:
+        if not np.all(c):
+            raise ValueError("a value is out of range")
+        return x
 
     def reciprocal(self, x: Any) -> Any:
         return self.type.type(1) / x

@@ -194,6 +194,10 @@ EPILOGUES: set[str] = set()
 #: name -> position of the attribute that selects the part. Their generators honour `LibraryNode.siblings`
 SELECTORS: dict[str, int] = {}
 
+#: op name -> function(attrs, operand shapes) -> the order of the result's dimensions in memory, outermost first, that its generator writes
+#: fastest; the planner stores the result so, and elementwise values after it
+LAYOUTS: dict[str, Callable[[tuple[Any, ...], tuple[Shape, ...]], tuple[int, ...] | None]] = {}
+
 
 def library(*names: str, epilogue: bool = False, selector: int | None = None) -> Callable[[Any], Any]:
     """Register a generator for operations."""

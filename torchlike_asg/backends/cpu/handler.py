@@ -301,6 +301,12 @@ class Handler:
     def trunc(self, a: Value) -> Value:
         return self._rounding("trunc", a)
 
+    def require(self, c: Value, x: Value) -> Value:
+        """`x`; where `c` does not hold, the data are an error."""
+        if self._fail is not None:
+            self._fail(c ^ 1)
+        return x
+
     def __getattr__(self, word: str) -> Callable[..., Value]:
         if word in FUNCTIONS:
             return getattr(self.math, word)  # type: ignore[no-any-return]

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from typing import Any
 
 import numpy as np
 
 from ... import dtypes, events
+from ...asg.node import Node
 from ..base import Caps, Kernel, Schedule, register
 from .executable import ReferenceExecutable, ReferenceProgram
 
@@ -47,6 +48,21 @@ class ReferenceBackend:
             if events.wanted(events.KernelCompiled):
                 events.publish(events.KernelCompiled(kernel.op, time.perf_counter() - start))
         return program
+
+    def program(
+        self,
+        roots: Sequence[Node],
+        known: Container[Node],
+        order: Sequence[Node],
+        arguments: Sequence[Node],
+        strides: Sequence[tuple[int, ...]] = (),
+        donated: Sequence[tuple[int, int]] = (),
+    ) -> ReferenceExecutable:
+        """A schedule of references; the layout of arguments does not matter to NumPy, and nothing is written in place."""
+        from ...compiler.schedule import schedule
+
+        steps = schedule(roots, order, arguments)
+        return self.link(steps, [self.allocate(steps.page_size)] if steps.page_size else [])
 
     def link(self, schedule: Schedule, pages: Sequence[np.ndarray[Any, Any]]) -> ReferenceExecutable:
         return ReferenceExecutable(schedule, [self.compile(step.kernel) for step in schedule.steps], pages)

@@ -49,7 +49,7 @@ class ReferenceExecutable:
     """
 
     def __init__(self, schedule: Schedule, programs: Sequence[ReferenceProgram], pages: Sequence[Array]) -> None:
-        self.schedule = schedule
+        self.schedule, self.size = schedule, len(schedule.steps)
         self._values: list[Any] = [None] * schedule.slots
         for slot, value in schedule.constants.items():
             self._values[slot] = value

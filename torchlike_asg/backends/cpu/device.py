@@ -1,0 +1,66 @@
+"""The CPU backend as the compiler sees it."""
+
+from __future__ import annotations
+
+from collections.abc import Container, Sequence
+from typing import Any
+
+import numpy as np
+
+from ... import config, dtypes
+from ...asg.node import Node
+from ...asg.rewrite import topo
+from ...compiler.passes.decompose import decompose
+from ...compiler.passes.fold import fold
+from ...compiler.passes.join import join_pieces
+from ...compiler.passes.simplify import simplify
+from .. import base
+from ..base import Caps
+from . import blocks, generators
+from .assemble import Assembly
+from .build import Build, native
+from .executable import CpuExecutable
+
+
+class CpuBackend:
+    """Native kernels, generated and compiled for this processor."""
+
+    name = "cpu"
+    generators = generators
+    caps = Caps(frozenset(dtypes.ALL))
+
+    def allocate(self, nbytes: int) -> np.ndarray[Any, Any]:
+        """An uninitialised page, aligned to 64 bytes."""
+        return blocks.aligned(nbytes)
+
+    def upload(self, dst: np.ndarray[Any, Any], src: np.ndarray[Any, Any]) -> None:
+        data = np.ascontiguousarray(src).view(np.uint8).reshape(-1)
+        if data.nbytes > dst.nbytes:
+            raise ValueError(f"upload of {data.nbytes} bytes into a page of {dst.nbytes}")
+        dst[: data.nbytes] = data
+
+    def download(self, src: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        return src.copy()
+
+    def lower(self, roots: Sequence[Node], stop: Container[Node]) -> list[Node]:
+        """The graph as kernels are made from it."""
+        current = decompose(join_pieces(roots, stop), stop, native)
+        return fold(simplify(current, stop), stop)
+
+    def program(
+        self,
+        roots: Sequence[Node],
+        known: Container[Node],
+        order: Sequence[Node],
+        arguments: Sequence[Node],
+        strides: Sequence[tuple[int, ...]],
+        donated: Sequence[tuple[int, int]],
+    ) -> CpuExecutable:
+        """See `Backend.program`."""
+        lowered = self.lower(roots, known)
+        pairs = [(lowered[place], arguments[i]) for place, i in donated]
+        b = Build(lowered, topo(lowered, known), arguments, strides, pairs, config.threads)
+        return CpuExecutable(Assembly(b), lambda: base.get("reference").program(roots, known, order, arguments, strides, donated))
+
+
+backend = base.register(CpuBackend())

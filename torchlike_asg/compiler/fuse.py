@@ -1,0 +1,565 @@
+"""Grouping: which nodes are computed together in one loop nest.
+
+A group is an index space, made of *atoms* (loop axes), and nodes with the atoms of each of their dimensions. A node is *full* if it has all
+atoms, and a *row* if it has those that the group does not reduce over. Reshapes between members split atoms, permutations reorder them, so
+neither costs anything inside a group. Groups grow forwards: an elementwise node joins its producers' groups, a reduction the group of its
+operand, whenever the atoms agree and no path leads out of the group and back in.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable, Container, Iterable, Sequence
+from typing import Any
+
+from ..asg.declare import CONST, LEAVES
+from ..asg.node import Node
+from ..asg.rewrite import users as readers
+from .views import is_view, reduced_dims
+
+#: reduction operations -> how a kernel combines
+REDUCTIONS = {"sum": "sum", "amax": "max", "max": "max", "amin": "min", "min": "min", "prod": "prod", "any": "any", "all": "all"}
+#: rows longer than this are not read a second time for what follows their reduction: they would have left the cache
+MAX_ROW = 1 << 16
+#: the same for reductions whose elements do not lie one after another
+MAX_COLUMN = 1 << 10
+MAX_NODES = 200
+MAX_OPERANDS = 28
+#: elementwise operations that are computed again in another group rather than stored and loaded, if that takes one load
+CHEAP = frozenset(("add", "sub", "mul", "neg", "cast", "where", "maximum", "minimum", "abs", "relu", "eq", "ne", "lt", "le", "gt", "ge"))
+
+Axes = tuple[tuple[int, ...] | None, ...]
+
+
+class Group:
+    """Nodes computed in one loop nest.
+
+    ``sizes`` of the atoms;  ``axes`` node -> for each dimension the atoms it runs over;  ``inner`` the atoms reduced over, in order
+    ``reads``   at least what its members read of others
+    ``outputs`` members that others read;  ``clones`` members that belong to another group and are computed here again
+    ``mask``    bit set of the members;  ``above`` of everything they depend on, through whole groups
+    """
+
+    def __init__(self) -> None:
+        self.nodes: list[Node] = []
+        self.axes: dict[Node, tuple[tuple[int, ...], ...]] = {}
+        self.sizes: dict[int, int] = {}
+        self.inner: tuple[int, ...] = ()
+        self.reads: set[Node] = set()
+        self.outputs: list[Node] = []
+        self.clones: set[Node] = set()
+        self.mask = self.above = 0
+
+    def split(self, atom: int, outer: int, fresh: Iterable[int]) -> tuple[int, int]:
+        """Replace an atom by two, the first of size `outer`."""
+        a, b = next(iter(fresh)), next(iter(fresh))
+        self.sizes[a], self.sizes[b] = outer, self.sizes.pop(atom) // outer
+
+        def replaced(atoms: tuple[int, ...]) -> tuple[int, ...]:
+            return tuple(itertools.chain.from_iterable((a, b) if x == atom else (x,) for x in atoms))
+
+        self.axes = {n: tuple(map(replaced, axes)) for n, axes in self.axes.items()}
+        self.inner = replaced(self.inner)
+        return a, b
+
+    def count(self, atoms: Iterable[int]) -> int:
+        return math.prod([self.sizes[a] for a in atoms])
+
+    def full(self, n: Node) -> bool:
+        return sum(map(len, self.axes[n])) == len(self.sizes)
+
+
+class Fuser:
+    """Groups the elementwise and reducing nodes of a topological order.
+
+    ``kind(node)`` says what a node is: "leaf" (data), "literal", "view", "point", "reduce", or anything else for nodes computed by
+    themselves; those with an equal ``together(node)`` that is not None are computed at once. Nodes in `apart` are grouped only among
+    themselves.
+    """
+
+    def __init__(
+        self,
+        order: Sequence[Node],
+        roots: Sequence[Node],
+        kind: Callable[[Node], str],
+        together: Callable[[Node], Any] | None = None,
+        apart: Container[Node] = (),
+    ) -> None:
+        self.kind = {n: kind(n) for n in order}
+        self.order, self.roots, self._apart = order, set(roots), apart
+        self.users = readers(order)
+        self.number = {n: i for i, n in enumerate(order)}
+        self.group: dict[Node, Group] = {}
+        self._fresh = itertools.count()
+        #: every group, and for each node that is computed by itself one of its own
+        self.units: dict[Group, None] = {}
+        self.unit: dict[Node, Group] = {}
+        parts: dict[Any, Group] = {}
+        for n in order:
+            k = self.kind[n]
+            if k == "point":
+                self._point(n)
+            elif k == "reduce":
+                self._reduce(n)
+            elif k not in ("view", "leaf", "literal"):
+                key = together(n) if together is not None else None
+                g = parts.setdefault(key, Group()) if key is not None else Group()
+                self._enter(g, n)
+        self.groups = list(dict.fromkeys(self.group[n] for n in order if n in self.group))
+        self._outputs()
+        self._clone()
+
+    # ---------------------------------------------------------------- what depends on what
+    def _needs(self, n: Node) -> dict[Group, None]:
+        """The units whose values a node reads."""
+        found = [self.unit.get(self.root(s)[0]) for s in n.srcs]
+        return dict.fromkeys(u for u in found if u is not None)
+
+    def _enter(self, g: Group, n: Node) -> None:
+        """Make a node a part of a unit, and have all that depends on the unit depend on what the node needs."""
+        g.mask |= 1 << self.number[n]
+        self.units[g] = None
+        needed = 0
+        for u in self._needs(n):
+            if u is not g:
+                needed |= u.above | u.mask
+        self.unit[n] = g
+        if needed & ~g.above:
+            self._raise(g, needed)
+
+    def _raise(self, g: Group, needed: int) -> None:
+        g.above |= needed
+        for u in self.units:
+            if u.above & g.mask:
+                u.above |= g.above
+
+    def _returns(self, n: Node, g: Group) -> bool:
+        """Whether `n` depends on `g` through some other unit: then it cannot be a part of it."""
+        return any(u is not g and u.above & g.mask for u in self._needs(n))
+
+    def _between(self, a: Group, b: Group) -> bool:
+        """Whether a path between two units leads through another one."""
+        return any(
+            u is not a and u is not b and ((u.above & a.mask and b.above & u.mask) or (u.above & b.mask and a.above & u.mask))
+            for u in self.units
+        )
+
+    def absorb(self, a: Group, b: Group) -> bool:
+        """Make two units one, unless a path between them leads through another."""
+        if self._between(a, b):
+            return False
+        del self.units[b]
+        a.mask |= b.mask
+        for n in [n for n, u in self.unit.items() if u is b]:
+            self.unit[n] = a
+        self._raise(a, (a.above | b.above) & ~a.mask)
+        a.above &= ~a.mask
+        return True
+
+    # ---------------------------------------------------------------- axes through views
+    def root(self, s: Node) -> tuple[Node, list[Node]]:
+        """The node whose value `s` shows, and the views from there up to `s`."""
+        chain = []
+        while self.kind.get(s) == "view":
+            chain.append(s)
+            s = s.srcs[0]
+        return s, chain[::-1]
+
+    def _through(self, g: Group, axes: Axes, chain: Sequence[Node]) -> Axes | None:
+        """The atoms of each dimension after a chain of views (None in one that was expanded); None at all where a view is too much."""
+        for v in chain:
+            name = v.op.name
+            if name == "permute":
+                axes = tuple([axes[i] for i in v.attrs])
+            elif name == "unsqueeze":
+                axes = (*axes[: v.attrs[0]], (), *axes[v.attrs[0] :])
+            elif name == "squeeze":
+                axes = (*axes[: v.attrs[0]], *axes[v.attrs[0] + 1 :])
+            elif name in ("reshape", "view"):
+                found = self._regroup(g, axes, tuple(v.shape), tuple(v.srcs[0].shape))
+                if found is None:
+                    return None
+                axes = found
+            elif name == "expand":
+                shape, lead = tuple(v.shape), len(v.shape) - len(axes)
+                old = tuple(v.srcs[0].shape)
+                axes = (*[None if n != 1 else () for n in shape[:lead]],
+                        *[a if o == n else None for a, o, n in zip(axes, old, shape[lead:], strict=True)])  # fmt: skip
+            else:
+                return None
+        return axes
+
+    def _regroup(self, g: Group, axes: Axes, shape: tuple[int, ...], old: tuple[int, ...]) -> Axes | None:
+        """Distribute atoms, in their order, over the dimensions of another shape."""
+        if None in axes:
+            kept = [a for a, n in zip(axes, old, strict=True) if n != 1]
+            if [n for n in old if n != 1] != [n for n in shape if n != 1]:
+                return None
+            it = iter(kept)
+            return tuple([() if n == 1 else next(it) for n in shape])
+        atoms = [a for dim in axes for a in dim]  # type: ignore[union-attr]
+        out: list[tuple[int, ...]] = []
+        at = 0
+        for n in shape:
+            mine: list[int] = []
+            while n > 1:
+                if at >= len(atoms):
+                    return None
+                size = g.sizes[atoms[at]]
+                if size > n:
+                    if size % n:
+                        return None
+                    atoms[at : at + 1] = g.split(atoms[at], n, self._fresh)
+                    out = [tuple(a for a in dim) for dim in out]
+                    size = n
+                elif n % size:
+                    return None
+                mine.append(atoms[at])
+                at += 1
+                n //= size
+            out.append(tuple(mine))
+        return tuple(out) if at == len(atoms) else None
+
+    # ---------------------------------------------------------------- membership
+    def _candidates(self, n: Node) -> list[Group]:
+        found = dict.fromkeys(self.group[r] for s in n.srcs for r in [self.root(s)[0]] if r in self.group)
+        late = n in self._apart
+        return sorted((g for g in found if (g.nodes[0] in self._apart) == late), key=lambda g: (not g.inner, -len(g.nodes)))
+
+    def _axes_in(self, g: Group, n: Node) -> tuple[tuple[int, ...], ...] | None:
+        """The atoms of elementwise node `n` as a member of a group that computes some of its operands; None if it does not fit."""
+        for _ in range(8):
+            before = len(g.sizes)
+            found = self._try_axes(g, n)
+            if len(g.sizes) == before:
+                return found
+        return None  # each attempt split atoms, which gives others new names
+
+    def _try_axes(self, g: Group, n: Node) -> tuple[tuple[int, ...], ...] | None:
+        shape = tuple(n.shape)
+        found: list[tuple[int, ...] | None] = [() if d == 1 else None for d in shape]
+        for s in n.srcs:
+            r, chain = self.root(s)
+            if self.group.get(r) is not g:
+                continue
+            axes = self._through(g, g.axes[r], chain)
+            if axes is None:
+                return None
+            lead = len(shape) - len(axes)
+            for i, a in enumerate(axes, lead):
+                if a is None or (s.shape[i - lead] == 1 and shape[i] != 1):
+                    continue
+                if found[i] is None:
+                    found[i] = a
+                elif found[i] != a:
+                    return None
+        unknown = [i for i, a in enumerate(found) if a is None]
+        if unknown:
+            spread = self._spread(g, [shape[i] for i in unknown])
+            if spread is None:
+                return None
+            for i, a in zip(unknown, spread, strict=True):
+                found[i] = a
+        used = [a for dim in found for a in dim]  # type: ignore[union-attr]
+        if len(set(used)) != len(used) or set(used) not in (set(g.sizes), set(g.sizes) - set(g.inner)):
+            return None
+        return tuple(found)  # type: ignore[arg-type]
+
+    def _spread(self, g: Group, sizes: list[int]) -> list[tuple[int, ...]] | None:
+        """The reduced atoms over dimensions along which a row value is broadcast again."""
+        if not g.inner or g.count(g.inner) != math.prod(sizes) or not self._again(g):
+            return None
+        found = self._regroup(g, (g.inner,), tuple(sizes), (math.prod(sizes),))
+        return None if found is None else [a for a in found if a is not None]
+
+    def _again(self, g: Group) -> bool:
+        """Whether the rows of a group are short enough to be gone through once more."""
+        return g.count(g.inner) <= (MAX_ROW if self._contiguous(g) else MAX_COLUMN)
+
+    def _contiguous(self, g: Group) -> bool:
+        """Whether the reduced atoms are the last ones of the full members."""
+        for n in g.nodes:
+            if g.full(n):
+                atoms = [a for dim in g.axes[n] for a in dim]
+                return tuple(atoms[len(atoms) - len(g.inner) :]) == g.inner
+        return True
+
+    def _add(self, g: Group, n: Node, axes: tuple[tuple[int, ...], ...]) -> None:
+        g.nodes.append(n)
+        g.axes[n] = axes
+        self.group[n] = g
+        g.reads |= self._read_by(n, g)
+        self._enter(g, n)
+
+    def _new(self, n: Node, shape: tuple[int, ...]) -> tuple[Group, tuple[tuple[int, ...], ...]]:
+        g = Group()
+        axes: list[tuple[int, ...]] = []
+        for d in shape:
+            if d == 1:
+                axes.append(())
+            else:
+                a = next(self._fresh)
+                g.sizes[a] = d
+                axes.append((a,))
+        return g, tuple(axes)
+
+    def _point(self, n: Node) -> None:
+        home: Group | None = None
+        for g in self._candidates(n):
+            axes = self._axes_in(g, n) if len(g.nodes) < MAX_NODES else None
+            if axes is None:
+                continue
+            if home is None:
+                if len(g.reads | self._read_by(n, g)) <= MAX_OPERANDS and not self._returns(n, g):
+                    self._add(g, n, axes)
+                    home = g
+            else:
+                self._merge(home, g, n, axes)
+        if home is None:
+            g, axes = self._new(n, tuple(n.shape))
+            self._add(g, n, axes)
+
+    def _read_by(self, n: Node, g: Group) -> set[Node]:
+        """What a member reads that the group does not compute."""
+        return {s for s in n.srcs if self.group.get(self.root(s)[0]) is not g and self.kind.get(s) != "literal"}
+
+    def _reduce(self, n: Node) -> None:
+        x = n.srcs[0]
+        dims = reduced_dims(n)
+        keepdim = n.ndim == x.ndim
+        r, chain = self.root(x)
+        g = self.group.get(r)
+        if g is not None and len(g.nodes) < MAX_NODES and (g.nodes[0] in self._apart) == (n in self._apart):
+            axes = self._through(g, g.axes[r], chain)
+            if axes is not None and None not in axes and self._reducible(g, axes, dims):  # type: ignore[arg-type]
+                self._add(g, n, self._kept(axes, dims, keepdim))  # type: ignore[arg-type]
+                return
+        g, full = self._new(n, tuple(x.shape))
+        g.inner = tuple([a for d in dims for a in full[d]])
+        self._add(g, n, self._kept(full, dims, keepdim))
+        g.axes[x] = full  # how the operand is read
+
+    @staticmethod
+    def _kept(axes: tuple[tuple[int, ...], ...], dims: tuple[int, ...], keepdim: bool) -> tuple[tuple[int, ...], ...]:
+        return tuple([() if d in dims else a for d, a in enumerate(axes) if keepdim or d not in dims])
+
+    def _reducible(self, g: Group, axes: tuple[tuple[int, ...], ...], dims: tuple[int, ...]) -> bool:
+        atoms = [a for dim in axes for a in dim]
+        if set(atoms) != set(g.sizes):
+            return False
+        inner = tuple([a for d in dims for a in axes[d]])
+        if g.inner:
+            return inner == g.inner and self._again(g)
+        columns = tuple(atoms[len(atoms) - len(inner) :]) != inner
+        if columns and any(self._read_elsewhere(m, g) for m in g.nodes):
+            return False  # a value that is stored anyway: its rows are better written in order, and the columns read from there
+        g.inner = inner
+        return True
+
+    def _read_elsewhere(self, m: Node, g: Group) -> bool:
+        return m in self.roots or any(self.group.get(u) is not g and self.kind[u] != "reduce" for u in self.users[m])
+
+    def _merge(self, home: Group, g: Group, n: Node, axes: tuple[tuple[int, ...], ...]) -> bool:
+        """Move the members of `g` to `home`, where `n` is already; `axes` are those of `n` in `g`."""
+        if g is home or len(home.nodes) + len(g.nodes) > MAX_NODES:
+            return False
+        if len(home.reads | g.reads) > MAX_OPERANDS:
+            return False
+        names = self._match(home, g, n, axes)
+        if names is None or not self.absorb(home, g):
+            return False
+        for m, a in g.axes.items():
+            home.axes.setdefault(m, tuple([tuple([names[x] for x in dim]) for dim in a]))
+        for m in g.nodes:
+            self.group[m] = home
+        home.nodes = sorted(home.nodes + g.nodes, key=self.number.__getitem__)
+        home.reads = {s for s in home.reads | g.reads if self.group.get(self.root(s)[0]) is not home}
+        if g.inner and not home.inner:
+            home.inner = tuple([names[a] for a in g.inner])
+        return True
+
+    def _match(self, home: Group, g: Group, n: Node, axes: tuple[tuple[int, ...], ...]) -> dict[int, int] | None:
+        """The atoms of `g` by their names in `home`, given that both have `n`; None if the index spaces differ."""
+        for _ in range(16):
+            axes = axes if n not in g.axes else g.axes[n]
+            g.axes[n] = axes
+            names: dict[int, int] = {}
+            again = False
+            for mine, theirs in zip(home.axes[n], g.axes[n], strict=True):
+                here, there = list(mine), list(theirs)
+                while here and there:
+                    p, q = home.sizes[here[0]], g.sizes[there[0]]
+                    if p == q:
+                        names[there.pop(0)] = here.pop(0)
+                        continue
+                    if p > q and p % q == 0:
+                        home.split(here[0], q, self._fresh)
+                    elif q > p and q % p == 0:
+                        g.split(there[0], p, self._fresh)
+                    else:
+                        del g.axes[n]
+                        return None
+                    again = True
+                    break
+                if again:
+                    break
+                if here or there:
+                    del g.axes[n]
+                    return None
+            if not again:
+                break
+        else:
+            del g.axes[n]
+            return None
+        del g.axes[n]
+        rest = [a for a in g.inner if a not in names]
+        if rest:  # `n` is a row in `g`
+            if rest != list(g.inner) or not home.inner:
+                if home.inner or set(names.values()) != set(home.sizes) or rest != list(g.inner):
+                    return None
+                for a in rest:  # and all of `home` is rows of the larger space
+                    names[a] = next(self._fresh)
+                    home.sizes[names[a]] = g.sizes[a]
+            else:
+                if [g.sizes[a] for a in rest] != [home.sizes[a] for a in home.inner] or any(v in home.inner for v in names.values()):
+                    return None
+                names.update(zip(rest, home.inner, strict=True))
+        if set(names) != set(g.sizes):
+            return None
+        image = set(names.values())
+        if g.inner and home.inner and tuple([names[a] for a in g.inner]) != home.inner:
+            return None
+        if g.inner and not home.inner and image != set(home.sizes):
+            return None
+        if not g.inner and image not in (set(home.sizes), set(home.sizes) - set(home.inner)):
+            return None
+        return names
+
+    # ---------------------------------------------------------------- what is stored
+    def _outputs(self) -> None:
+        for g in self.groups:
+            members = set(g.nodes)
+            g.outputs = [n for n in g.nodes if n in self.roots or any(not self._inside(u, members) for u in self.users[n])]
+
+    def _inside(self, u: Node, members: set[Node]) -> bool:
+        """Whether a reader is a member, or a view that only members read."""
+        if u in members:
+            return True
+        if self.kind[u] != "view":
+            return False
+        return u not in self.roots and all(self._inside(v, members) for v in self.users[u])
+
+    def _clone(self) -> None:
+        """Have cheap values computed again where they are read, instead of stored."""
+        self._extra: dict[Node, list[tuple[Group, tuple[tuple[int, ...], ...]] | None]] = {}
+        for n in reversed(self.order):
+            g = self.group.get(n)
+            if g is None or n not in g.outputs or n in self.roots:
+                continue
+            takers = self._takers(n, g)
+            if takers is None:
+                continue
+            needed = self._closure(n, g)
+            if needed is None or not all(self._agrees(h, at, needed) for h, at in takers):
+                continue
+            for h, at in takers:
+                self._note_readers(h, at, needed)
+                for m in needed:
+                    if m not in h.axes:
+                        h.axes[m] = at
+                        h.clones.add(m)
+                h.nodes = sorted({*h.nodes, *needed}, key=self.number.__getitem__)
+            g.outputs.remove(n)
+            for m in needed:
+                for s in m.srcs:
+                    r = self.root(s)[0]
+                    if self.group.get(r) is g and r not in needed and r not in g.outputs:
+                        g.outputs.append(r)
+
+    def _agrees(self, h: Group, at: tuple[tuple[int, ...], ...], needed: list[Node]) -> bool:
+        """Whether what the clones read of group `h` itself is there at the same point of the index space."""
+        for m in needed:
+            for s in m.srcs:
+                r, chain = self.root(s)
+                if r not in h.axes or r in needed:
+                    if r in needed and chain:
+                        return False
+                    continue
+                axes = self._through(h, h.axes[r], chain)
+                if axes is None or any(a not in ((), None) and a != b for a, b in zip(axes[::-1], at[::-1], strict=False)):
+                    return False
+        return True
+
+    def _note_readers(self, h: Group, at: tuple[tuple[int, ...], ...], needed: list[Node]) -> None:
+        for m in needed:
+            for s in m.srcs:
+                r, chain = self.root(s)
+                if r not in needed:
+                    self._extra.setdefault(r, []).append(None if chain or tuple(r.shape) != tuple(m.shape) else (h, at))
+
+    def _takers(self, n: Node, g: Group) -> list[tuple[Group, tuple[tuple[int, ...], ...]]] | None:
+        """The groups that read a value, if each reads it as it is, with the atoms it has there."""
+        found = []
+        for u in self.users[n]:
+            h = self.group.get(u)
+            if h is g:
+                continue
+            if h is None or not g.full(n):
+                return None
+            if self.kind[u] == "reduce":
+                if u.srcs[0] is not n or n not in h.axes:
+                    return None
+                found.append((h, h.axes[n]))
+            elif tuple(u.shape) == tuple(n.shape):
+                found.append((h, h.axes[u]))
+            else:
+                return None
+        for reader in self._extra.get(n, ()):
+            if reader is None:
+                return None
+            found.append(reader)
+        return found
+
+    def _closure(self, n: Node, g: Group) -> list[Node] | None:
+        """The members to compute `n` from stored values, if that takes only cheap operations and one value of its size."""
+        needed: dict[Node, None] = {}
+        loads: set[Node] = set()
+        stack = [n]
+        while stack:
+            m = stack.pop()
+            if m in needed:
+                continue
+            if m.op.name not in CHEAP or tuple(m.shape) != tuple(n.shape) or len(needed) > 6:
+                return None
+            needed[m] = None
+            for s in m.srcs:
+                r, chain = self.root(s)
+                if self.kind.get(r) == "literal" or r.op is CONST:
+                    continue
+                if self.group.get(r) is g and g.full(r) and r not in g.outputs:
+                    if chain:
+                        return None
+                    stack.append(r)
+                elif s.numel == n.numel:
+                    loads.add(s)
+        return sorted(needed, key=self.number.__getitem__) if len(loads) <= 1 else None
+
+
+def kind_of(n: Node, stop: set[Node], own: Callable[[Node], bool]) -> str:
+    """The usual classification: `own` nodes are computed by kernels of their own."""
+    if n in stop or (n.op in LEAVES and n.op is not CONST):
+        return "leaf"
+    if n.op is CONST:
+        return "literal"
+    if n.dtype.is_complex or any(s.dtype.is_complex for s in n.srcs) or n.op.multi:
+        return "own"
+    if own(n):
+        return "own"
+    if is_view(n):
+        return "view"
+    if n.op.scalar is not None or n.op.name == "cast":
+        return "point"
+    if n.op.name in REDUCTIONS and n.attrs[0] and n.srcs[0].numel:
+        return "reduce"
+    return "own"
