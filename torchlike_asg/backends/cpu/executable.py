@@ -148,7 +148,8 @@ class CpuExecutable:
         while at != FITS:
             a = self._arguments[at]
             inputs[at] = _laid_out(np.asarray(inputs[at]), a.shape, a.strides, a.dtype)
-            at = self._binder.bind(inputs)
+            last, at = at, self._binder.bind(inputs)
+            assert at == FITS or at > last, f"argument {last} does not fit as {a}"
 
     def _copy_shared(self, inputs: list[Any], given: set[int]) -> None:
         """Copy the arguments that will be overwritten and that others may look at. (Copies keep the order of dimensions.)"""
@@ -240,7 +241,8 @@ def _laid_out(a: Array, shape: tuple[int, ...], strides: tuple[int, ...], d: Any
         return np.empty(shape, d)
     order = sorted(range(len(shape)), key=lambda i: (-strides[i], i))
     inverse = sorted(range(len(order)), key=order.__getitem__)
-    packed = np.array(np.broadcast_to(a, shape).transpose(order), d, order="C")
+    packed = np.empty([shape[i] for i in order], d)  # of this very dtype object: an equal one (from a pickle) is not recognised
+    np.copyto(packed, np.broadcast_to(a, shape).transpose(order), casting="unsafe")
     return packed.transpose(inverse)
 
 
