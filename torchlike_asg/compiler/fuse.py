@@ -554,10 +554,10 @@ def kind_of(n: Node, stop: set[Node], own: Callable[[Node], bool]) -> str:
         return "literal"
     if n.dtype.is_complex or any(s.dtype.is_complex for s in n.srcs) or n.op.multi:
         return "own"
-    if own(n):
-        return "own"
     if is_view(n):
         return "view"
+    if own(n):
+        return "own"
     if n.op.scalar is not None or n.op.name == "cast":
         return "point"
     if n.op.name in REDUCTIONS and n.attrs[0] and n.srcs[0].numel:
