@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 
 from .block import PACK_A, PACK_B
 from .geometry import Product
 from .tiles import DOT_K, Tiles
 
-#: a matrix with fewer multiply-adds is one unit
-_SMALL = 64 * 1024
+#: a matrix with fewer multiply-adds is not divided
+_SMALL = 64 << 10
 #: elements of b in a block of `dot`, multiply-adds of a unit
 _DOT_BLOCK, _DOT_WORK = 64 << 10, 256 << 10
 #: nanoseconds of a multiply-add of 64-byte vectors (of smaller ones two are done at a time), of reading a byte, of a call
 _VECTOR_NS, _BYTE_NS, _CALL_NS = 0.3, 0.02, 30.0
-#: costs in multiply-adds of a vector, measured: packing a vector (copied, transposed), a tile's beginning and end per vector of
-#: accumulators, a call of the blocked product, adding up a vector's lanes at the end of a dot product
-_COPY, _TRANSPOSE, _TILE, _BLOCK, _TOTAL = 2.0, 5.0, 1.2, 200.0, 1.8
+#: costs in multiply-adds of a vector, measured: packing a vector of b (copied, transposed), packing an element of a, a tile's beginning
+#: and end per vector of accumulators, a call of the blocked product, adding up a vector's lanes at the end of a dot product
+_COPY, _TRANSPOSE, _COPY_A, _TILE, _BLOCK, _TOTAL = 2.0, 5.0, 0.3, 1.2, 200.0, 1.8
 
 
 @dataclass(frozen=True)
@@ -34,26 +35,48 @@ class Blocks:
 
 
 def blocks(p: Product, t: Tiles, threads: int) -> Blocks:
-    """Blocks large enough that packing stays cheap, small enough that there are several for each thread."""
-    rows, columns = p.m, min(p.n, t.block_columns)
-    if p.c_column != 1:
-        rows = min(rows, t.block_rows)
-    if threads > 1:
-        while p.count * -(-p.m // rows) * -(-p.n // columns) < 4 * threads and rows * columns * p.k > _SMALL:
-            if rows >= 2 * columns or columns < 2 * t.columns:
-                if rows < 2 * t.rows:
-                    break
-                rows = _ceil(-(-rows // 2), t.rows)
-            else:
-                columns = _ceil(-(-columns // 2), t.columns)
-    return Blocks(rows, columns, -(-p.m // rows), -(-p.n // columns))
+    """Blocks for which the busiest thread has the least to do, packing included, if each takes as many neighbouring units as the others."""
+    rows = p.m if p.c_column == 1 else t.block_rows
+    copied = 1 + (_COPY_A / t.vectors if packing(p, t) & PACK_A else 0)
+    return _best_blocks(p.count, p.m, p.n, min(p.m, rows), _packing_cost(p, t), copied, t, threads if p.m * p.n * p.k > _SMALL else 1)
+
+
+@functools.lru_cache(4096)
+def _best_blocks(count: int, m: int, n: int, rows: int, pack: float, row: float, t: Tiles, threads: int) -> Blocks:
+    """The largest blocks that are hardly worse than the best; costs are counted per k: `pack` of a vector of b, `row` of a row of a."""
+    panels = -(-n // t.columns)
+    fewest = -(-n // t.block_columns)
+    best = Blocks(rows, -(-panels // fewest) * t.columns, -(-m // rows), -(-panels // -(-panels // fewest)))
+    least = float("inf")
+    more = () if threads == 1 else (fewest, fewest + 1, fewest + 2, fewest + 3, 2 * fewest, 4 * fewest, 8 * fewest, panels)
+    for width in sorted({-(-panels // b) for b in more}, reverse=True):
+        column_blocks = -(-panels // width)
+        for height in (32, 16, 8, 4, 2, 1):
+            block_rows = min(height * t.rows, rows)
+            row_blocks = -(-m // block_rows)
+            units = -(-count * row_blocks * column_blocks // threads)
+            runs = min(units, (units - 1) // row_blocks + 2)
+            cost = width * (units * block_rows * row + runs * pack) + runs
+            if cost < 0.97 * least:
+                best, least = Blocks(block_rows, width * t.columns, row_blocks, column_blocks), cost
+    return best
+
+
+def _packing_cost(p: Product, t: Tiles) -> float:
+    """Of a vector of b, in multiply-adds."""
+    return _TRANSPOSE if p.b_k == 1 and p.b_column != 1 else _COPY if packing(p, t) & PACK_B else 0.0
 
 
 def dot_blocks(p: Product, group: int, t: Tiles) -> Blocks:
     """Blocks of rows and columns for `dot`, whose b stays in the cache while a's rows go by."""
     others = t.lanes // group
-    columns = min(_ceil(p.n, others), max(1, _DOT_BLOCK // max(1, min(p.k, DOT_K)) // others) * others)
-    rows = min(_ceil(p.m, group), max(1, _DOT_WORK // max(1, p.k * columns) // group) * group)
+    column_blocks = -(-p.n * min(p.k, DOT_K) // _DOT_BLOCK) or 1
+    columns = _ceil(-(-p.n // column_blocks), others)
+    row_blocks = -(-p.m * p.k * columns // _DOT_WORK) or 1
+    return _blocks(p, _ceil(-(-p.m // row_blocks), group), columns)
+
+
+def _blocks(p: Product, rows: int, columns: int) -> Blocks:
     return Blocks(rows, columns, -(-p.m // rows), -(-p.n // columns))
 
 
@@ -78,7 +101,7 @@ def blocked_cost(p: Product, t: Tiles) -> float:
     """Nanoseconds of the blocked product. Tiles of one row wait for their own results, so they count twice."""
     panels, rest = divmod(p.n, t.columns)
     edges = -(-rest // t.lanes)
-    pack = _TRANSPOSE if p.b_k == 1 and p.b_column != 1 else _COPY if packing(p, t) & PACK_B else 0.0
+    pack = _packing_cost(p, t)
     single = p.m % t.rows % 2
     per_k = panels * (t.vectors * (p.m + single + pack)) + edges * (p.m + 2 * single + max(pack, _COPY))
     return _time(p, t, per_k * p.k + _TILE * p.m * (panels * t.vectors + edges) * -(-p.k // t.k_block), _BLOCK)
