@@ -291,7 +291,8 @@ class Assembly:
         raw = self._shared_result(n, g)
         k, operands = self._kernel(g)
         at = next(i for i, (m, _) in k.loads.items() if m is n)
-        made = loops.epilogue(k.kernel, operands, at) if hasattr(loops, "epilogue") else None
+        follows = hasattr(loops, "epilogue") and _follows(k.kernel, operands, at, self.view(n))
+        made = loops.epilogue(k.kernel, operands, at) if follows else None
         if made is None:
             self._slot.pop(n, None) if raw else None
             return None
@@ -329,6 +330,21 @@ class Assembly:
         if self.b.kind[base] == "literal" or base in self.b._constant or base.op is CONST:
             return r
         return self.view(r)
+
+
+def _follows(k: LoopKernel, views: Sequence[View], at: int, result: View) -> bool:
+    """Whether a kernel goes over an operation's result, its operand `at`, in the result's own dimensions, and what it stores into the
+    result's memory takes the place of the very elements it read: else it is no epilogue."""
+
+    def equal(strides: tuple[int, ...]) -> bool:
+        return all(n == 1 or a == b for n, a, b in zip(result.shape, strides, result.strides, strict=True))
+
+    slot = views[at].slot
+    return (
+        k.sizes == result.shape
+        and equal(k.operands[at].strides)
+        and all(views[o].slot != slot or equal(k.operands[o].strides) for o, _ in k.stores)
+    )
 
 
 def _label(nodes: Sequence[Node]) -> str:
