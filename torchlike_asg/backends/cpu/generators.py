@@ -2,6 +2,20 @@
 
 from __future__ import annotations
 
-from . import attention, gemm, indexing, movement, triangle
+from . import attention, distance, extrema, gemm, indexing, movement, order, philox, recurrent, resize, scan, search, triangle
 
-__all__ = ["attention", "gemm", "indexing", "movement", "triangle"]
+__all__ = [
+    "attention",
+    "distance",
+    "extrema",
+    "gemm",
+    "indexing",
+    "movement",
+    "order",
+    "philox",
+    "recurrent",
+    "resize",
+    "scan",
+    "search",
+    "triangle",
+]
