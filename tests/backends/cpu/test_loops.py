@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -57,6 +59,16 @@ def test_softmax(rows, columns, down, inplace):
     np.testing.assert_allclose(got, want, rtol=2e-5, atol=1e-9)
 
 
+def test_a_row_too_long_to_keep_its_exponentials_computes_them_twice():
+    d, rows, columns = dtypes.float64, 8, 100_000
+    body = tuple(replace(i, dtype=d, **({"compute": d} if isinstance(i, Apply) else {})) for i in softmax(rows, columns).body)
+    k = LoopKernel((rows, columns), 1, (Operand(d, (columns, 1)),) * 2, body, ((1, 5),))
+    x = np.random.default_rng(0).standard_normal(rows * columns)
+    (_, got), lowering, _ = compute(k, [x, np.zeros_like(x)])
+    assert lowering.calls[0].scratch == 0
+    np.testing.assert_allclose(got, expected(k, [x, np.zeros_like(x)])[1], rtol=1e-12)
+
+
 @pytest.mark.parametrize("n", [0, 1, 63, 64, 65, 4096, 300_000])
 def test_nan_passes_through_extrema(n):
     for kind in ("max", "min"):
@@ -67,6 +79,15 @@ def test_nan_passes_through_extrema(n):
             if place is not None:
                 y[place] = np.nan
             assert_close(compute(k, [y, np.zeros(1, np.float32)])[0], expected(k, [y, np.zeros(1, np.float32)]), 0)
+
+
+@pytest.mark.parametrize("rows,columns", [(3, 5), (40, 33), (40, 100), (700, 70)])
+def test_nan_passes_through_extrema_of_columns(rows, columns):
+    x = np.random.default_rng(1).standard_normal((rows, columns)).astype(np.float32)
+    x[rows // 2, 1] = x[0, 2] = x[rows - 1, columns - 1] = np.nan
+    for kind, fn in (("max", np.max), ("min", np.min)):
+        k = LoopKernel((columns, rows), 1, (Operand(F, (1, columns)), Operand(F, (1, 0))), (Load(0, F), Reduce(kind, 0, F)), ((1, 1),))
+        np.testing.assert_array_equal(compute(k, [x.ravel(), np.zeros(columns, np.float32)])[0][1], fn(x, 0))
 
 
 def test_long_sums_are_accurate_and_in_parts():

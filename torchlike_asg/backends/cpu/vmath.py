@@ -211,6 +211,32 @@ _ERF32_TABLE = (
 _ERF32_SCALE, _ERF32_END = 3.94, 3.93  # beyond, the result is 1
 # (e^r - 1) / r to 1e-7, for arguments whose exponential is a small part of the result
 _EXP32_SHORT = (0.9999997019767761, 0.49999117851257324, 0.16667649149894714, 0.041902314871549606, 0.008290750905871391)
+# log2(1 + f) = f Q(f) for the same f as above, to 3e-11;  2^r for |r| <= 1/2, to 4e-11: for powers of floats, in double
+_LOG2_SHORT = (
+    1.4426950408708794,
+    -0.7213475209631551,
+    0.4808983601762459,
+    -0.3606736553159396,
+    0.28853739437873954,
+    -0.24045433696411997,
+    0.20617283226751987,
+    -0.1802710257711494,
+    0.15878356832510718,
+    -0.14349039375280995,
+    0.14495052999815844,
+    -0.1414478821058739,
+    0.07553790398013412,
+)
+_EXP2_SHORT = (
+    0.9999999999595618,
+    0.6931471805568324,
+    0.24022651213498092,
+    0.055504109063258665,
+    0.009618025613318034,
+    0.0013333478473685416,
+    0.00015469729214118296,
+    1.5303700711365693e-05,
+)
 _LN2 = {"float": (0.693145751953125, 1.4286068203094173e-06), "double": (0.6931471803691238, 1.9082149292705877e-10)}
 _LOG10_2 = {"float": (0.301025390625, 4.605038981195214e-06), "double": (0.3010299955494702, 1.1451100898021838e-10)}
 _PI_2 = (1.5707963267341256, 6.077100506303966e-11, 2.0222662487959506e-21)  # two parts of 33 bits and the rest
@@ -531,7 +557,14 @@ class VectorMath:
             return self.library("pow", x, y)
         f = self.f
         a = self.abs(x)
-        size = self.narrow(self.exp(self.widen(y) * self.log(self.widen(a), False)))
+        exponent, m = self._split(a, True)
+        exponent = f.select((a > 0.0) & (a < math.inf), exponent, f.select(f.compare("eq", a, 0.0), f.value(-math.inf, a.type), a))
+        g = self.widen(m - 1.0)
+        power = self.widen(y) * self.mad(g, self.poly(g, _LOG2_SHORT), self.widen(exponent))
+        power = self.at_most(self.at_least(power, -160.0), 160.0)
+        shifted = power + _MAGIC["double"]
+        r = power - (shifted - _MAGIC["double"])
+        size = self.narrow(self.poly(r, _EXP2_SHORT) * self.power_of_two(shifted))
         size = f.select(f.compare("eq", y, 0.0) | f.compare("eq", a, 1.0), 1.0, size)
         whole = f.compare("eq", f.intrinsic("floor", y.type, y), y)
         half = y * 0.5

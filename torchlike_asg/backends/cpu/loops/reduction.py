@@ -18,7 +18,7 @@ class Reduction:
     """One `Reduce` on registers: `any` and `all` on booleans, the others on the type of the result (halves: float)."""
 
     def __init__(self, f: Function, i: Reduce, handler: Callable[[dtype, int], Handler]) -> None:
-        self.f, self.i, self._handler = f, i, handler
+        self.f, self.i, self.handler = f, i, handler
         self.logical = i.kind in ("any", "all")
         self.dtype = dtypes.bool_ if self.logical else i.dtype
 
@@ -44,7 +44,7 @@ class Reduction:
     def combine(self, a: Value, b: Value) -> Value:
         if self.logical:
             return a | b if self.i.kind == "any" else a & b
-        h = self._handler(self.i.dtype, lanes(a.type))
+        h = self.handler(self.i.dtype, lanes(a.type))
         return {"sum": h.add, "prod": h.mul, "max": h.maximum, "min": h.minimum}[self.i.kind](a, b)
 
     def leave(self, v: Value) -> Value:
@@ -53,29 +53,60 @@ class Reduction:
 
 
 class Accumulator:
-    """A reduction in variables: one per vector side by side, and one for single elements after the last vector."""
+    """A reduction in variables: one per vector side by side, and one for single elements after the last vector.
+
+    Largest and smallest floats are found without regard to NaNs, which is one instruction; whether there was one is kept beside.
+    """
 
     def __init__(self, reduction: Reduction, width: int, copies: int, tail: bool) -> None:
         self.reduction = reduction
         f, type_, start = reduction.f, register_type(reduction.dtype), reduction.identity()
+        self.extremum = reduction.i.kind in ("max", "min") and reduction.dtype.category == dtypes.FLOAT
         self.vectors = [f.variable(start, vector(type_, width)) for _ in range(copies)]
+        self.nans = [f.variable(0, vector("i1", width)) for _ in range(copies)] if self.extremum else []
         self.tail = f.variable(start, type_) if tail else None
+        self.tail_nan = f.variable(0, "i1") if tail and self.extremum else None
+
+    def _combine(self, a: Value, b: Value) -> Value:
+        if not self.extremum:
+            return self.reduction.combine(a, b)
+        f = self.reduction.f
+        return f.select(f.compare("lt" if self.reduction.i.kind == "max" else "gt", a, b), b, a)
 
     def add(self, values: Sequence[Value], at: At) -> None:
         """Take in one value per vector."""
         r = self.reduction
+        single = self.tail is not None and at.lanes == 1
         for n, v in enumerate(values):
-            variable: Variable = self.tail if self.tail is not None and at.lanes == 1 else self.vectors[n]
+            variable: Variable = self.tail if single else self.vectors[n]  # type: ignore[assignment]
             old = variable.get()
-            new = r.combine(old, r.enter(v))
+            new = self._combine(old, r.enter(v))
             variable.set(new if at.mask is None else r.f.select(at.mask, new, old))
+            if self.extremum:
+                found: Variable = self.tail_nan if single else self.nans[n]  # type: ignore[assignment]
+                nan = _is_nan(v)
+                found.set(found.get() | (nan if at.mask is None else nan & at.mask))
 
     def result(self, fold: bool) -> list[Value]:
         """The reduced values: of all lanes, or (columns) each lane's own."""
-        r, out = self.reduction, [v.get() for v in self.vectors]
+        r, out, nans = self.reduction, [v.get() for v in self.vectors], [v.get() for v in self.nans]
         if fold:
-            while len(out) > 1:
-                out = [r.combine(out[n], out[n + 1]) for n in range(0, len(out), 2)]
-            total = r.f.fold(r.combine, out[0])
-            out = [total if self.tail is None else r.combine(total, self.tail.get())]
+            out = [_tree(self._combine, out)]
+            total = r.f.fold(self._combine, out[0])
+            out = [total if self.tail is None else self._combine(total, self.tail.get())]
+            if nans:
+                nan = r.handler(dtypes.bool_, 1).math.any(_tree(lambda a, b: a | b, nans))
+                nans = [nan if self.tail_nan is None else nan | self.tail_nan.get()]
+        if nans:
+            out = [r.f.select(nan, math.nan, v) for nan, v in zip(nans, out, strict=True)]
         return [r.leave(v) for v in out]
+
+
+def _tree(combine: Callable[[Value, Value], Value], values: list[Value]) -> Value:
+    while len(values) > 1:
+        values = [combine(values[n], values[n + 1]) for n in range(0, len(values), 2)]
+    return values[0]
+
+
+def _is_nan(v: Value) -> Value:
+    return v.f.op(vector("i1", lanes(v.type)), f"fcmp uno {v.type} {v.ref}, {v.ref}")
