@@ -291,8 +291,8 @@ class Assembly:
         raw = self._shared_result(n, g)
         k, operands = self._kernel(g)
         at = next(i for i, (m, _) in k.loads.items() if m is n)
-        follows = hasattr(loops, "epilogue") and _follows(k.kernel, operands, at, self.view(n))
-        made = loops.epilogue(k.kernel, operands, at) if follows else None
+        follows = _follows(k.kernel, operands, at, self.view(n))
+        made = loops.epilogue(k.kernel, operands, at, n.shape[-1] if n.ndim else 1) if follows else None
         if made is None:
             self._slot.pop(n, None) if raw else None
             return None

@@ -9,13 +9,13 @@ from functools import partial
 from typing import Any
 
 from .... import dtypes
-from ....compiler.kernel import Apply, Const, Index, Load, LoopKernel, Reduce
+from ....compiler.kernel import Apply, Const, Index, Load, LoopKernel, Operand, Reduce
 from ..calls import Block, Call, Lowering, Source, View
 from ..emit import Module
 from ..isa import Isa, host
 from . import parts
 from .nest import TILE, Nest
-from .normal import length, merge, orient, points, reorder, simplify
+from .normal import length, merge, orient, points, remap, reorder, simplify
 from .render import Renderer
 from .weigh import fallible, supported
 
@@ -57,7 +57,7 @@ def lower(lowering: Lowering, k: LoopKernel, views: Sequence[View], label: str =
     _lower(lowering, Job(k, tuple(map(_place, views, k.operands)), label))
 
 
-def _place(view: View, operand: Any) -> tuple[int, int]:
+def _place(view: View, operand: Operand) -> tuple[int, int]:
     slot, offset = view.place
     return slot, offset + operand.offset * operand.dtype.compute.itemsize
 
@@ -101,29 +101,53 @@ def _blocked(k: LoopKernel, column: bool) -> bool:
 
 
 def epilogue(
-    k: LoopKernel, views: Sequence[View], result: int, isa: Isa | None = None
+    k: LoopKernel, views: Sequence[View], result: int, columns: int | None = None, isa: Isa | None = None
 ) -> tuple[Source, Block, tuple[int, ...], tuple[int, ...]] | None:
     """A kernel without reductions as the epilogue of a library node: (source, its argument block, slots it reads, slots it writes).
 
-    The kernel's dimensions are the result's; operand `result` is the result as the node computes it, in memory. The function has the
-    signature `EPILOGUE` and takes the result as a matrix of (all dimensions but the last, the last). Other operands may be broadcast or
-    strided in any way; stores may go to the result's own memory. The result's slot is in neither list. None if the kernel is no such
-    epilogue: it reduces, has no dimension, does not read the result, or could report an error.
+    Operand `result` is the result as the node computes it, in memory without gaps. The function has the signature `EPILOGUE` and takes
+    the result as a matrix in the order of that memory, of `columns` columns (by default the kernel's last dimension there). Other operands
+    may be broadcast or strided in any way; stores may go to the result's own memory. The result's slot is in neither list.
+
+    None if the kernel is no such epilogue: it reduces, does not read all of the result, overwrites other elements of the result than it
+    has read, or could report an error.
     """
-    rank = len(k.sizes)
     pruned, kept = parts.prune(k)
-    if not rank or result not in kept or fallible(pruned) or any(isinstance(i, Reduce) for i in pruned.body):
+    if result not in kept or fallible(pruned) or any(isinstance(i, Reduce) for i in pruned.body):
         return None
-    order = [d for d in range(rank - 1) if k.sizes[d] != 1]
-    matrix = merge(replace(reorder(pruned, [*order, rank - 1]), outer=len(order)))
+    whole, own = k.operands[result], views[result].slot
+    place = _place(views[result], whole)
+    for o, _ in k.stores:
+        if views[o].slot == own and (_place(views[o], k.operands[o]) != place or k.operands[o].strides != whole.strides):
+            return None
+    matrix = _matrix(pruned, whole, columns)
+    if matrix is None:
+        return None
     isa = isa or host()
     nest = Nest(matrix, False, vector_lanes(matrix, isa), keep=False, matrix=True)
     places = [_place(views[n], k.operands[n]) for n in kept]
     slots = [slot for slot, _ in places]
-    own, stored = views[result].slot, {o for o, _ in matrix.stores}
     reads = {slots[i.operand] for i in matrix.body if isinstance(i, Load)} - {own}
-    writes = {slots[o] for o in stored} - {own}
+    writes = {slots[o] for o, _ in matrix.stores} - {own}
     return source(nest, isa), Block(tuple(places), _words(nest, {})), tuple(sorted(reads)), tuple(sorted(writes))
+
+
+def _matrix(k: LoopKernel, whole: Operand, columns: int | None) -> LoopKernel | None:
+    """The kernel over (rows, columns) of an operand's memory, whatever the order of its own dimensions; rows may be several dimensions."""
+    order = sorted((d for d, n in enumerate(k.sizes) if n != 1), key=lambda d: -whole.strides[d])
+    sizes = [k.sizes[d] for d in order]
+    if [whole.strides[d] for d in order] != list(parts.contiguous(sizes)):
+        return None
+    if columns is None:
+        if len(sizes) < len(k.sizes) and len(sizes) <= 1:
+            return None  # one row, or one column?
+        columns = sizes[-1] if sizes else 1
+    if columns == 1:
+        k = remap(k, (*k.sizes, 1), len(k.sizes), lambda s: (*s, 0))
+        order.append(len(k.sizes) - 1)
+    elif not sizes or sizes[-1] != columns:
+        return None
+    return merge(replace(reorder(k, order), outer=len(order) - 1))
 
 
 def _wide(k: LoopKernel, column: bool, lanes: int) -> bool:

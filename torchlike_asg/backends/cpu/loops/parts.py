@@ -76,7 +76,8 @@ def accumulator(d: dtypes.dtype) -> dtypes.dtype:
     return dtypes.float32 if d in HALVES else d
 
 
-def _contiguous(sizes: Sequence[int]) -> Shape:
+def contiguous(sizes: Sequence[int]) -> Shape:
+    """Row-major strides."""
     out: list[int] = []
     step = 1
     for n in reversed(sizes):
@@ -95,7 +96,7 @@ def partial_results(k: LoopKernel, reduces: Sequence[int], count: int, stores: S
 
     body, to = rewritten(k, lambda s: (0, *s), {n: begin for n in reduces})
     inner = (0,) * (len(k.sizes) - k.outer)
-    place = _contiguous((count, *k.sizes[: k.outer]))
+    place = contiguous((count, *k.sizes[: k.outer]))
     operands = [Operand(o.dtype, (0, *o.strides)) for o in k.operands]
     made = [(len(operands) + m, to[n]) for m, n in enumerate(reduces)]
     operands += [Operand(accumulator(k.body[n].dtype), (*place, *inner)) for n in reduces]
@@ -108,7 +109,7 @@ def totals(k: LoopKernel, reduces: Sequence[int], count: int, results: bool, sto
     With `results`, the totals are stored in further new operands [outer...]; else `stores` are done, of row values.
     """
     outer = k.sizes[: k.outer]
-    place = _contiguous((count, *outer))
+    place = contiguous((count, *outer))
     first = len(k.operands)
 
     def combine(operand: int) -> Callable[[list[Instr], Instr], None]:
@@ -130,7 +131,7 @@ def totals(k: LoopKernel, reduces: Sequence[int], count: int, results: bool, sto
     done = [(o, to[v]) for o, v in stores]
     if results:
         done = [(len(operands) + m, to[n]) for m, n in enumerate(reduces)]
-        operands += [Operand(k.body[n].dtype, (*_contiguous(outer), 0)) for n in reduces]
+        operands += [Operand(k.body[n].dtype, (*contiguous(outer), 0)) for n in reduces]
     return LoopKernel((*outer, count), k.outer, tuple(operands), tuple(body), tuple(done))
 
 
@@ -143,5 +144,5 @@ def rest(k: LoopKernel, reduces: Sequence[int], stores: Sequence[tuple[int, int]
     first = len(k.operands)
     body, to = rewritten(k, lambda s: s, {n: read(first + m) for m, n in enumerate(reduces)})
     inner = (0,) * (len(k.sizes) - k.outer)
-    operands = [*k.operands, *[Operand(k.body[n].dtype, (*_contiguous(k.sizes[: k.outer]), *inner)) for n in reduces]]
+    operands = [*k.operands, *[Operand(k.body[n].dtype, (*contiguous(k.sizes[: k.outer]), *inner)) for n in reduces]]
     return LoopKernel(k.sizes, k.outer, tuple(operands), tuple(body), tuple((o, to[v]) for o, v in stores))
