@@ -110,6 +110,16 @@ def test_random_slopes_follow_pytorch(inplace):
     same(run)
 
 
+@pytest.mark.parametrize("name", ["float32", "float64"])
+@pytest.mark.parametrize("bounds", [(1 / 8, 1 / 3), (0.1, 0.5), (0.2, 0.9)])
+def test_random_slopes_are_pytorchs_bit_for_bit(name, bounds):
+    drawn = []
+    for lib in (torch, ours):
+        lib.manual_seed(0)
+        drawn.append(lib.nn.functional.rrelu(-lib.ones(1000, dtype=getattr(lib, name)), *bounds, training=True).numpy())
+    np.testing.assert_array_equal(*drawn)
+
+
 INPLACE = [
     lambda F, z: F.relu(z, inplace=True),
     lambda F, z: F.relu_(z),

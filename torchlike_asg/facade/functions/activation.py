@@ -240,7 +240,8 @@ def _drawn_slopes(input: Tensor, lower: float, upper: float, generator: Any) -> 
     values = value_of(input)
     slopes = np.ones(values.shape, np.float64)
     falls = values <= 0
-    slopes[falls] = uniform64(engine_of(generator), int(falls.sum()), lower, upper)
+    low, high = (float(input.dtype.compute.type(bound)) for bound in (lower, upper))  # PyTorch rounds the bounds, draws, and rounds
+    slopes[falls] = uniform64(engine_of(generator), int(falls.sum())) * (high - low) + low
     return from_array(slopes.astype(input.dtype.compute), input.dtype)
 
 
