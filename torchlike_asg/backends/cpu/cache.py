@@ -120,12 +120,8 @@ def _fingerprint() -> str:
         repr((FORMAT, llvmlite.__version__, llvm.llvm_version_info, sys.platform, host.cpu, host.features, jit.PASSES, jit.EFFORT)).encode()
     )
     package = Path(__file__).parents[2]
-    generators = [
-        *package.glob("backends/cpu/**/*.py"),
-        *package.glob("ops/*.py"),
-        package / "compiler" / "kernel.py",
-        package / "dtypes.py",
-    ]
+    layers = ("asg", "backends/cpu", "compiler", "ops", "rng")  # all that generators use
+    generators = [package / "dtypes.py", *[path for layer in layers for path in (package / layer).glob("**/*.py")]]
     for path in sorted(generators):
         h.update(path.name.encode() + path.read_bytes())
     return h.hexdigest()
