@@ -84,6 +84,32 @@ def test_few_rows_or_columns(m, n, k, dtype):
         check(compute("matmul", laid_out(a, of_a), laid_out(b, of_b), result=result, pieces=2, threads=2), exact, k)
 
 
+@pytest.mark.parametrize("m,n,k", [(32, 32, 10007), (3, 50, 50000), (1, 1, 300001), (2, 1, 262144), (60, 40, 4096)])
+@pytest.mark.parametrize("of_a", LAYOUTS[:2])
+@pytest.mark.parametrize("of_c", LAYOUTS)
+def test_long_k_is_cut_into_parts(m, n, k, of_a, of_c):
+    rng = np.random.default_rng(12)
+    x, w, bias = normal(rng, m, k), normal(rng, n, k), normal(rng, n)
+    exact = x.astype("float64") @ w.T.astype("float64") + bias
+    results = [
+        compute("linear", laid_out(x, of_a), w, bias, result=laid_out(np.zeros((m, n), "float32"), of_c), threads=threads, pieces=threads)
+        for threads in (1, 3)
+    ]
+    check(results[0], exact, k)
+    np.testing.assert_array_equal(*results)
+
+
+@pytest.mark.parametrize("d", [dtypes.float16, dtypes.bfloat16])
+@pytest.mark.parametrize("of_c", ["rows", "columns", "strided"])
+def test_narrow_sums_of_parts_are_rounded_once(d, of_c):
+    rng = np.random.default_rng(13)
+    a, b = rounded(normal(rng, 20, 20000), d), rounded(normal(rng, 30, 20000), d)
+    result = laid_out(np.zeros((20, 30), "float32"), of_c)
+    compute("linear", a, b, result=result, d=d)
+    np.testing.assert_array_equal(result, rounded(result, d))
+    np.testing.assert_allclose(result, a.astype("float64") @ b.T, rtol=2.0**-10 if d is dtypes.float16 else 2.0**-7, atol=1e-3)
+
+
 @pytest.mark.parametrize("of_bias", [(1,), (37,), (21, 1), (21, 37)])
 @pytest.mark.parametrize("k", [60, 1500])
 def test_bias_of_dot_products(k, of_bias):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
+
 from ....dtypes import bfloat16, float16
-from ..calls import Call, LibraryNode, Lowering, library
+from ..calls import Block, Call, LibraryNode, Lowering, Source, View, library
 from .block import kit
 from .direct import WORDS as DIRECT_WORDS
 from .direct import direct_source
@@ -12,16 +14,56 @@ from .dot import dot_source
 from .finish import finish_block
 from .geometry import Product, product
 from .multiply import INIT_COPIED, INIT_DIRECT, INIT_NONE, WORDS, multiply_source
-from .planning import blocked_cost, blocks, dot_blocks, dot_cost, dot_group, packing, row_cost
+from .planning import blocked_cost, blocks, dot_blocks, dot_cost, dot_group, packing, parts, row_cost
 from .rowwise import VECTORS, rowwise_source
 from .rowwise import WORDS as ROW_WORDS
+from .sums import WORDS as SUM_WORDS
+from .sums import sum_source
 from .tiles import Tiles, tiles
 
 #: multiply-adds of a matrix below which no blocks are made, and nanoseconds that one costs then
 _TINY, _TINY_NS = 192, 0.4
 #: elements of b that a unit of a row times a matrix reads
 _ROW_UNIT = 64 << 10
+#: nanoseconds to add an element of a part
+_SUM_NS = 0.1
 _ELEMENTS = {"float32": "float", "float64": "double", "uint8": "i8", "int8": "i8", "int16": "i16", "int32": "i32", "int64": "i64"}
+
+
+@dataclass(frozen=True)
+class _Job:
+    """A product to be lowered, and what comes after each piece of its result."""
+
+    lowering: Lowering
+    element: str
+    label: str
+    finish: Block | int = 0
+    narrow: bool = False
+    reads: tuple[int, ...] = ()
+    writes: tuple[int, ...] = ()
+
+    @property
+    def tiles(self) -> Tiles:
+        return tiles(self.lowering.isa, self.element)
+
+    def add(self, p: Product, source: Source, words: tuple[object, ...], units: int, cost: float, scratch: int = 0) -> None:
+        """A call with the operands a, b, c and init of a product."""
+        inputs = [p.a, p.b, *([p.init] if p.init else [])]
+        self.lowering.add(
+            Call(
+                source,
+                (p.a.place, p.b.place, p.c.place, (p.init or p.c).place),
+                words,
+                reads=tuple(dict.fromkeys((*(v.slot for v in inputs), *self.reads))),
+                writes=tuple(dict.fromkeys((p.c.slot, *self.writes))),
+                units=units,
+                cost=cost,
+                scratch=scratch,
+                label=f"{self.label} {p.count}x{p.m}x{p.n}x{p.k}",
+                flops=p.flops,
+                bytes=p.count * (p.m * p.n + p.m * p.k + p.k * p.n) * p.c.itemsize,
+            )
+        )
 
 
 @library("matmul", "linear", epilogue=True)
@@ -33,33 +75,55 @@ def lower(lowering: Lowering, node: LibraryNode) -> bool:
     p = product(node)
     if p.c_column != 1 and p.c_row == 1 and node.epilogue is None:
         p = p.swapped()
-    if not p.count * p.m * p.n:
-        return True
-    narrow = node.result.dtype in (float16, bfloat16)
-    if element not in ("float", "double") or (p.m * p.n * p.k <= _TINY and not (narrow and p.c_column != 1)):
-        _direct(lowering, node, p, element)
-        return True
-    t = tiles(lowering.isa, element)
-    if p.n <= 2 < p.m:
-        p = p.swapped()
-    if p.a_k == 1 and p.b_k == 1 and (1 in (p.c_column, p.c_row) or not narrow) and dot_cost(p, t) < blocked_cost(p, t):
-        _dots(lowering, node, p, t)
-    elif p.m == 1 and p.b_column == 1 and p.c_column == 1 and (p.init is None or p.init_column == 1):
-        _rowwise(lowering, node, p, t)
-    else:
-        _blocked(lowering, node, p, t)
+    if p.count * p.m * p.n:
+        narrow = node.result.dtype in (float16, bfloat16)
+        _lower(_Job(lowering, element, node.op, finish_block(node), narrow, node.epilogue_reads, node.epilogue_writes), p)
     return True
 
 
-def _call(node: LibraryNode, p: Product, **kw: object) -> Call:
-    """The parts of a call that all products share."""
-    inputs = [p.a, p.b, *([p.init] if p.init else [])]
-    operands = (p.a.place, p.b.place, p.c.place, (p.init or p.c).place)
-    reads = tuple(dict.fromkeys((*(v.slot for v in inputs), *node.epilogue_reads)))
-    writes = tuple(dict.fromkeys((p.c.slot, *node.epilogue_writes)))
-    size = p.count * (p.m * p.n + p.m * p.k + p.k * p.n) * p.c.itemsize
-    label = f"{node.op} {p.count}x{p.m}x{p.n}x{p.k}"
-    return Call(operands=operands, reads=reads, writes=writes, label=label, flops=p.flops, bytes=size, **kw)  # type: ignore[arg-type]
+def _lower(job: _Job, p: Product) -> None:
+    if job.element not in ("float", "double") or (p.m * p.n * p.k <= _TINY and not (job.narrow and p.c_column != 1)):
+        _direct(job, p)
+        return
+    count = 1 if p.transposed and job.finish else parts(p, job.tiles)
+    if count > 1:
+        _in_parts(job, p, count)
+        return
+    for q in (p.swapped(), p) if p.n <= 2 < p.m else (p,):
+        if (
+            q.a_k == 1
+            and q.b_k == 1
+            and (1 in (q.c_column, q.c_row) or not job.narrow)
+            and dot_cost(q, job.tiles) < blocked_cost(p, job.tiles)
+        ):
+            _dots(job, q)
+            return
+        if q.m == 1 and q.b_column == 1 and q.c_column == 1 and (q.init is None or q.init_column == 1):
+            _rowwise(job, q)
+            return
+    _blocked(job, p)
+
+
+def _in_parts(job: _Job, p: Product, count: int) -> None:
+    """A long k in parts that other threads can take: their products in a temporary, then the sum."""
+    length = p.k // count
+    rest = p.k - count * length
+    slot = job.lowering.temporary((count + (rest > 0)) * p.m * p.n * p.c.itemsize)
+    single = _Job(job.lowering, job.element, job.label)
+
+    def part(first: int, number: int, k: int) -> None:
+        a, b = (replace(v, offset=v.offset + first * length * step) for v, step in ((p.a, p.a_k), (p.b, p.b_k)))
+        c = View(slot, (p.m, p.n), (p.n, 1), first * p.m * p.n, p.c.dtype)
+        batch = ((number, length * p.a_k, length * p.b_k, p.m * p.n, 0),) if number > 1 else ()
+        _lower(single, Product(a, b, c, None, p.m, p.n, k, p.a_row, p.a_k, p.b_k, p.b_column, p.n, 1, 0, 0, batch))
+
+    part(0, count, length)
+    if rest:
+        part(count, 1, rest)
+        count += 1
+    words = _words(SUM_WORDS, p, finish=job.finish, parts=count, with_init=int(p.init is not None))
+    total = View(slot, (count, p.m, p.n), (p.m * p.n, p.n, 1), 0, p.c.dtype)
+    job.add(replace(p, a=total, b=total, k=0), sum_source(job.tiles), words, p.m, count * p.m * p.n * _SUM_NS)
 
 
 def _batch(p: Product) -> tuple[int, ...]:
@@ -68,17 +132,19 @@ def _batch(p: Product) -> tuple[int, ...]:
 
 
 def _words(names: list[str], p: Product, **more: object) -> tuple[object, ...]:
-    return (*(more[n] if n in more else getattr(p, n) for n in names[:-1]), *_batch(p))
+    values = tuple(more[n] if n in more else getattr(p, n) for n in names if n != "dimensions")
+    return (*values, *_batch(p)) if names[-1] == "dimensions" else values
 
 
-def _blocked(lowering: Lowering, node: LibraryNode, p: Product, t: Tiles) -> None:
-    plan = blocks(p, t, lowering.threads)
+def _blocked(job: _Job, p: Product) -> None:
+    t = job.tiles
+    plan = blocks(p, t, job.lowering.threads)
     mode = INIT_NONE if p.init is None else INIT_DIRECT if p.init_column == 1 else INIT_COPIED
     words = _words(
         WORDS,
         p,
         kit=kit(t),
-        finish=finish_block(node),
+        finish=job.finish,
         block_rows=plan.block_rows,
         block_columns=plan.block_columns,
         row_blocks=plan.row_blocks,
@@ -87,32 +153,32 @@ def _blocked(lowering: Lowering, node: LibraryNode, p: Product, t: Tiles) -> Non
         init_mode=mode,
     )
     scratch = t.scratch + (0 if p.c_column == 1 else plan.block_rows * plan.block_columns * t.itemsize)
-    source, cost = multiply_source(t), blocked_cost(p, t)
-    lowering.add(_call(node, p, source=source, words=words, units=p.count * plan.count, cost=cost, scratch=scratch))
+    job.add(p, multiply_source(t), words, p.count * plan.count, blocked_cost(p, t), scratch)
 
 
-def _direct(lowering: Lowering, node: LibraryNode, p: Product, element: str) -> None:
+def _direct(job: _Job, p: Product) -> None:
     rows = max(1, min(p.m, 4096 // max(1, p.n * p.k)))
     row_blocks = -(-p.m // rows)
     words = _words(
         DIRECT_WORDS,
         p,
-        finish=finish_block(node),
+        finish=job.finish,
         block_rows=rows,
         row_blocks=row_blocks,
         with_init=int(p.init is not None),
     )
     cost = 20 + p.count * p.m * p.n * (2 + p.k) * _TINY_NS
-    lowering.add(_call(node, p, source=direct_source(element), words=words, units=p.count * row_blocks, cost=cost))
+    job.add(p, direct_source(job.element), words, p.count * row_blocks, cost)
 
 
-def _dots(lowering: Lowering, node: LibraryNode, p: Product, t: Tiles) -> None:
+def _dots(job: _Job, p: Product) -> None:
+    t = job.tiles
     group = dot_group(p, t)
     plan = dot_blocks(p, group, t)
     words = _words(
         DOT_WORDS,
         p,
-        finish=finish_block(node),
+        finish=job.finish,
         block_rows=plan.block_rows,
         block_columns=plan.block_columns,
         row_blocks=plan.row_blocks,
@@ -120,21 +186,21 @@ def _dots(lowering: Lowering, node: LibraryNode, p: Product, t: Tiles) -> None:
         with_init=int(p.init is not None),
         transposed=int(p.transposed),
     )
-    lowering.add(_call(node, p, source=dot_source(t, group), words=words, units=p.count * plan.count, cost=dot_cost(p, t)))
+    job.add(p, dot_source(t, group), words, p.count * plan.count, dot_cost(p, t))
 
 
-def _rowwise(lowering: Lowering, node: LibraryNode, p: Product, t: Tiles) -> None:
+def _rowwise(job: _Job, p: Product) -> None:
+    t = job.tiles
     wide = VECTORS * t.lanes
     columns = max(1, _ROW_UNIT // max(1, p.k) // wide) * wide
     column_blocks = -(-p.n // columns)
     words = _words(
         ROW_WORDS,
         p,
-        finish=finish_block(node),
+        finish=job.finish,
         block_columns=columns,
         column_blocks=column_blocks,
         with_init=int(p.init is not None),
         transposed=int(p.transposed),
     )
-    cost = row_cost(p, t)
-    lowering.add(_call(node, p, source=rowwise_source(t), words=words, units=p.count * column_blocks, cost=cost))
+    job.add(p, rowwise_source(t), words, p.count * column_blocks, row_cost(p, t))

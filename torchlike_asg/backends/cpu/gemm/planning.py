@@ -11,6 +11,8 @@ from .tiles import DOT_K, Tiles
 
 #: a matrix with fewer multiply-adds is not divided
 _SMALL = 64 << 10
+#: a product of fewer tiles and more multiply-adds is cut along k, into so many parts at most, which are at least so long
+_FEW_TILES, _LONG, _PARTS, _PART = 8, 4 << 20, 16, 2048
 #: elements of b in a block of `dot`, multiply-adds of a unit
 _DOT_BLOCK, _DOT_WORK = 64 << 10, 256 << 10
 #: nanoseconds of a multiply-add of 64-byte vectors (of smaller ones two are done at a time), of reading a byte, of a call
@@ -65,6 +67,14 @@ def _best_blocks(count: int, m: int, n: int, rows: int, pack: float, row: float,
 def _packing_cost(p: Product, t: Tiles) -> float:
     """Of a vector of b, in multiply-adds."""
     return _TRANSPOSE if p.b_k == 1 and p.b_column != 1 else _COPY if packing(p, t) & PACK_B else 0.0
+
+
+def parts(p: Product, t: Tiles) -> int:
+    """Into how many parts k is cut: several if the result is too small to be divided and k long. Depends on nothing but the sizes."""
+    small = -(-p.m // t.rows) * -(-p.n // t.columns) <= _FEW_TILES
+    if p.count > 1 or not small or p.k < 2 * _PART or max(p.m * p.n, 16) * p.k < _LONG:
+        return 1
+    return min(p.k // _PART, _PARTS)
 
 
 def dot_blocks(p: Product, group: int, t: Tiles) -> Blocks:
