@@ -14,7 +14,7 @@ from ..vmath import VectorMath
 from .cells import BACKWARD, FORWARD, GATES, Lanes
 
 #: rows of the batch that make one unit of work
-ROWS = 4
+ROWS = 2
 #: row blocks are at most this many tiles high: their sums stay in the second-level cache beside the weights
 TILES = 4
 _INITIAL = {"before_h": ("h", "hidden"), "before_c": ("c", "cell")}
