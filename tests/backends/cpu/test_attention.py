@@ -189,6 +189,44 @@ def test_queries_that_see_nothing_get_zeros():
         assert not out[:, 3].any() and not out[:, 35:].any() and out[:, 4].all()
 
 
+# ---------------------------------------------------------------- few queries
+FEW = [(1, 2, 4, 4), (1, 64, 32, 32), (2, 65, 16, 64), (3, 70, 17, 37), (8, 129, 64, 80), (8, 9, 3, 130), (1, 300, 100, 5)]
+
+
+@pytest.mark.parametrize("level", ["avx512", "avx2", "sse2"])
+@pytest.mark.parametrize("sizes", FEW, ids=str)
+def test_few_queries(sizes, level):
+    queries, keys = sizes[:2]
+    operands = _qkv((2, 2), *sizes)
+    (mask,) = _draw((2, 1, queries, keys), seed=4)
+    for causal, masks in ((False, []), (True, []), (False, [mask]), (False, [mask > -0.5]), (True, [mask > 0])):
+        lowering = _check([*operands, *masks], (causal, 0.3), level=level)
+        assert lowering.isa.name == level
+        forward, _ = _lower(
+            FORWARD, [*operands, *masks], (causal, 0.3), {None: np.empty((2, 2, queries, sizes[3]), np.float32)}, level=level
+        )
+        assert forward.calls[0].source.key[0] == "attention_few"
+
+
+def test_few_queries_of_other_types():
+    sizes = (3, 70, 17, 37)
+    (mask,) = _draw((3, 70), seed=4)
+    _check([*_qkv((2,), *sizes, np.float64), mask.astype(np.float64)], (False, 0.3))
+    d = dtypes.bfloat16
+    _check([*[reference.rounded(a, d) for a in _qkv((2,), *sizes)], mask > 0], (False, 0.3), d)
+
+
+def test_few_queries_that_see_nothing():
+    q, k, v = _qkv((2,), 3, 150, 8, 8)
+    hidden = np.zeros((3, 150), bool)
+    hidden[0, 140:] = hidden[2, :3] = True
+    for mask in (hidden, np.where(hidden, np.float32(0), np.float32(-np.inf))):
+        out = np.full((2, 3, 8), 7, np.float32)
+        run(*_lower(FORWARD, [q, k, v, mask], (False, 0.5), {None: out}))
+        np.testing.assert_allclose(out, get(FORWARD).ref(q, k, v, mask, False, 0.5), 1e-5, 1e-6)
+        assert not out[:, 1].any()
+
+
 # ---------------------------------------------------------------- values
 @pytest.mark.parametrize("name", ["float16", "bfloat16"])
 def test_half_types_round_results(name):

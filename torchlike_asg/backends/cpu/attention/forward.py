@@ -10,13 +10,14 @@ import math
 
 from ..calls import Call, LibraryNode, Lowering, Source, library
 from ..emit import Module, Value
-from .common import BLOCK, LOG2E, Layout, Writer, functions, problem
-from .parts import exp2, form, zero
+from . import few
+from .common import BLOCK, LOG2E, Layout, Problem, Writer, functions, problem
+from .parts import Form, exp2, form, zero
 
 
 @library("scaled_dot_product_attention")
 def lower(lowering: Lowering, node: LibraryNode) -> bool:
-    """A unit is one panel of queries of one attention."""
+    """A unit is one panel of queries of one attention, or one attention of few queries."""
     shape = form(node.result.dtype, lowering.isa)
     if shape is None or any(v.dtype is not node.result.dtype for v in node.operands[:3]):
         return False
@@ -24,29 +25,22 @@ def lower(lowering: Lowering, node: LibraryNode) -> bool:
     p = problem(node, views)
     if p.mask == "double" and shape.element == "float":
         return False
-    names = tuple(views)
-    scratch = Layout(
-        factor=(shape.lanes, shape.itemsize),
-        mask_factor=(shape.lanes, shape.itemsize),
-        inverse=(shape.width, shape.itemsize),
-        queries=(p.width * shape.width, shape.itemsize),
-        result=(p.width_v * shape.width, shape.itemsize),
-        scores=((BLOCK + 2 * shape.rows) * shape.width, shape.itemsize),
-        mask=(BLOCK * shape.width if p.mask else 0, shape.itemsize),
-    )
+    names, few_queries = tuple(views), few.suits(p)
+    scratch = few.layout(p, shape) if few_queries else _layout(p, shape)
     words = p.words() | scratch.words() | functions(shape, p.mask)
     order, rank, mask = tuple(words), len(p.sizes), p.mask
 
     def write(module: Module, name: str) -> None:
-        _write(Writer(module, name, shape, names, order, rank, mask))
+        (few.write if few_queries else _write)(Writer(module, name, shape, names, order, rank, mask))
 
-    units = p.count * -(-p.queries // shape.width)
+    units = p.count * (1 if few_queries else -(-p.queries // shape.width))
     if not units or not p.width_v:
         return True
+    kind = "attention_few" if few_queries else "attention"
     flops = 2 * p.pairs * (p.width + p.width_v)
     lowering.add(
         Call(
-            Source(("attention", shape.element, shape.rounding, shape.lanes, shape.rows, mask, rank), write),
+            Source((kind, shape.element, shape.rounding, shape.lanes, shape.rows, mask, rank), write),
             tuple(v.place for v in views.values()),
             tuple(words.values()),
             tuple(v.slot for v in node.operands),
@@ -60,6 +54,18 @@ def lower(lowering: Lowering, node: LibraryNode) -> bool:
         )
     )
     return True
+
+
+def _layout(p: Problem, shape: Form) -> Layout:
+    return Layout(
+        factor=(shape.lanes, shape.itemsize),
+        mask_factor=(shape.lanes, shape.itemsize),
+        inverse=(shape.width, shape.itemsize),
+        queries=(p.width * shape.width, shape.itemsize),
+        result=(p.width_v * shape.width, shape.itemsize),
+        scores=((BLOCK + 2 * shape.rows) * shape.width, shape.itemsize),
+        mask=(BLOCK * shape.width if p.mask else 0, shape.itemsize),
+    )
 
 
 def _write(x: Writer) -> None:

@@ -83,6 +83,18 @@ def exp2(f: Function, x: Value) -> Value:
     return p * f.convert("bitcast", f.binary("shl", n + bias, shift), x.type)
 
 
+def fold_each(f: Function, vectors: list[Value]) -> Value:
+    """The sums of as many vectors as they have lanes, one in each lane: lanes of pairs are interleaved and added, halving the number."""
+    n = len(vectors)
+    h = 1
+    while h < n:
+        low = [i if not i // h % 2 else n + i - h for i in range(n)]
+        high = [i + h if not i // h % 2 else n + i for i in range(n)]
+        vectors = [f.shuffle(a, b, low) + f.shuffle(a, b, high) for a, b in zip(vectors[::2], vectors[1::2], strict=True)]
+        h *= 2
+    return vectors[0]
+
+
 def rounded(f: Function, x: Value, form: Form) -> Value:
     """A value as the result's element type holds it."""
     if not form.rounding:
