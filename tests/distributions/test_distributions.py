@@ -2,11 +2,12 @@
 
 import numpy as np
 import pytest
-import torch
 
-import torchlike_asg as ours
+torch = pytest.importorskip("torch")
 
-from ..parity.scripts import same, steady
+import torchlike_asg as ours  # noqa: E402
+
+from ..parity.scripts import same, steady  # noqa: E402
 
 SHIFTS = [0.3, -1.2, 2.0, 0.0]
 SCALES = [0.5, 1.5, 1.0, 2.0]

@@ -2,12 +2,13 @@
 
 import numpy as np
 import pytest
-import torch
 
-import torchlike_asg as ours
+torch = pytest.importorskip("torch")
 
-from .compare import same, same_error
-from .parity import agree, agree_twice, normal, refuses
+import torchlike_asg as ours  # noqa: E402
+
+from .compare import same, same_error  # noqa: E402
+from .parity import agree, agree_twice, normal, refuses  # noqa: E402
 
 NAMES = """relu gelu silu mish elu selu celu leaky_relu softplus softsign softshrink hardshrink tanhshrink hardtanh hardsigmoid hardswish
 relu6 glu logsigmoid sigmoid tanh""".split()

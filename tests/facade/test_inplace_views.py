@@ -1,11 +1,12 @@
 """Tensors that take the shape of one of their views."""
 
 import pytest
-import torch
 
-import torchlike_asg as ours
+torch = pytest.importorskip("torch")
 
-from ..parity.scripts import same
+import torchlike_asg as ours  # noqa: E402
+
+from ..parity.scripts import same  # noqa: E402
 
 
 def test_shapes_and_shared_memory():

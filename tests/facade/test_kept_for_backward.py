@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
-import torch
 
-import torchlike_asg as ours
+torch = pytest.importorskip("torch")
+
+import torchlike_asg as ours  # noqa: E402
 
 ROWS, IMAGE = (
     np.sin(1.7 * np.arange(48.0, dtype=np.float32)).reshape(8, 6),

@@ -2,12 +2,13 @@
 
 import numpy as np
 import pytest
-import torch
 
-import torchlike_asg as ours
+torch = pytest.importorskip("torch")
 
-from .compare import same
-from .parity import agree, agree_twice, normal, refuses
+import torchlike_asg as ours  # noqa: E402
+
+from .compare import same  # noqa: E402
+from .parity import agree, agree_twice, normal, refuses  # noqa: E402
 
 X = normal(2, 3, 7, 8)
 WINDOWS = [

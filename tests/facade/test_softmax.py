@@ -2,14 +2,15 @@
 
 import numpy as np
 import pytest
-import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import torchlike_asg as ours
+torch = pytest.importorskip("torch")
 
-from .compare import same, same_error
-from .parity import agree, agree_twice, normal, refuses
+import torchlike_asg as ours  # noqa: E402
+
+from .compare import same, same_error  # noqa: E402
+from .parity import agree, agree_twice, normal, refuses  # noqa: E402
 
 NAMES = ("softmax", "log_softmax", "softmin")
 

@@ -1,12 +1,14 @@
 """The two libraries under one interface, and what counts as the same error."""
 
 import numpy as np
-import torch
+import pytest
 
-import torchlike_asg as ours
-from torchlike_asg.facade.core import family_of
-from torchlike_asg.facade.exposure import sync
-from torchlike_asg.facade.flush import value_of
+torch = pytest.importorskip("torch")
+
+import torchlike_asg as ours  # noqa: E402
+from torchlike_asg.facade.core import family_of  # noqa: E402
+from torchlike_asg.facade.exposure import sync  # noqa: E402
+from torchlike_asg.facade.flush import value_of  # noqa: E402
 
 #: (kind, text) in order; an error is of the first kind whose text it contains
 KINDS = [

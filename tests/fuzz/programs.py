@@ -14,15 +14,17 @@ import sys
 import warnings
 
 import numpy as np
-import torch
+import pytest
 
-import torchlike_asg as ours
-from torchlike_asg.asg.geometry import partial_overlap
-from torchlike_asg.asg.trace import current
-from torchlike_asg.facade import backward as ours_backward
-from torchlike_asg.facade.past import Ended, blame, version_root
+torch = pytest.importorskip("torch")
 
-from .libraries import Ours, Torch, kind_of, leafness, touched
+import torchlike_asg as ours  # noqa: E402
+from torchlike_asg.asg.geometry import partial_overlap  # noqa: E402
+from torchlike_asg.asg.trace import current  # noqa: E402
+from torchlike_asg.facade import backward as ours_backward  # noqa: E402
+from torchlike_asg.facade.past import Ended, blame, version_root  # noqa: E402
+
+from .libraries import Ours, Torch, kind_of, leafness, touched  # noqa: E402
 
 SHAPES = [(4,), (6,), (2, 3), (3, 3), (2, 2, 3), (1, 3), (3, 1), (4, 2)]
 WEIGHTS = {

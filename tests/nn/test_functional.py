@@ -4,10 +4,11 @@ import inspect
 import types
 
 import pytest
-import torch
 
-import torchlike_asg.nn.functional as F
-from torchlike_asg.errors import Unsupported
+torch = pytest.importorskip("torch")
+
+import torchlike_asg.nn.functional as F  # noqa: E402
+from torchlike_asg.errors import Unsupported  # noqa: E402
 
 INTERNAL = set(
     """BroadcastingList1 BroadcastingList2 BroadcastingList3 Callable DType Optional Tensor TYPE_CHECKING assert_int_or_pair

@@ -7,11 +7,12 @@ import warnings
 
 import numpy as np
 import pytest
-import torch
 
-import torchlike_asg as ours
+torch = pytest.importorskip("torch")
 
-from .scripts import same, steady
+import torchlike_asg as ours  # noqa: E402
+
+from .scripts import same, steady  # noqa: E402
 
 
 def regression(T, n=64, inputs=4):

@@ -8,11 +8,12 @@ import importlib
 
 import numpy as np
 import pytest
-import torch
 
-import torchlike_asg as ours
+torch = pytest.importorskip("torch")
 
-from .scripts import same
+import torchlike_asg as ours  # noqa: E402
+
+from .scripts import same  # noqa: E402
 
 torch.set_num_threads(1)
 

@@ -5,13 +5,14 @@ The second half runs each of its known wrong results beside PyTorch, gradients i
 
 import numpy as np
 import pytest
-import torch
 
-import torchlike_asg as ours
-from torchlike_asg import checkpoint, metrics, transforms
-from torchlike_asg.nn import positional
+torch = pytest.importorskip("torch")
 
-from .scripts import same
+import torchlike_asg as ours  # noqa: E402
+from torchlike_asg import checkpoint, metrics, transforms  # noqa: E402
+from torchlike_asg.nn import positional  # noqa: E402
+
+from .scripts import same  # noqa: E402
 
 F32 = np.float32
 rng = np.random.default_rng(11)
