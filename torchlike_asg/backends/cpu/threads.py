@@ -47,7 +47,7 @@ class Pool:
         addresses = compile_sources(_PROTOTYPES)
         #: ``run(program, None) -> native.DONE ...``; `run_holding` keeps Python's lock: cheaper, for programs of a few microseconds on
         #: one thread
-        self.run, self._work, self._hold, idle = (ctypes.CFUNCTYPE(*p)(addresses[s.symbol]) for s, p in _PROTOTYPES.items())
+        self.run, self._work, self._hold, self._idle = (ctypes.CFUNCTYPE(*p)(addresses[s.symbol]) for s, p in _PROTOTYPES.items())
         self.run_holding = ctypes.PYFUNCTYPE(*_PROTOTYPES[native.RUN])(addresses[native.RUN.symbol])
         self._words = immortal(aligned(8 * native.CONTROL_WORDS).view("int64"))  # workers look at it until the process is gone
         self._words.fill(0)
@@ -61,8 +61,6 @@ class Pool:
         self._callback = ctypes.CFUNCTYPE(None, ctypes.c_int64)(self._wake)
         self._words[native.WAKE] = ctypes.cast(self._callback, _ADDRESS).value
         self._find_system_calls(futex)
-        self._words[native.PAUSES] = _repetitions(SPIN, lambda n: idle(self.address, n, 0))
-        self._words[native.YIELDS] = _repetitions(STAY, lambda n: idle(self.address, 0, n))
         self.reserve(1, 0)
 
     def _find_system_calls(self, futex: bool) -> None:
@@ -105,6 +103,9 @@ class Pool:
     def staff(self, threads: int) -> bool:
         """Start workers until `threads` threads, the caller's included, can run a program together; whether that succeeded."""
         with self._lock:
+            if not self._words[native.PAUSES]:
+                self._words[native.PAUSES] = _repetitions(SPIN, 400, lambda n: self._idle(self.address, n, 0))
+                self._words[native.YIELDS] = _repetitions(STAY, 40, lambda n: self._idle(self.address, 0, n))
             while len(self._workers) < threads - 1:
                 worker, sleep = len(self._workers) + 1, threading.Semaphore(0)
                 thread = threading.Thread(target=self._serve, args=(worker, sleep), name=f"torchlike_asg-cpu-{worker}", daemon=True)
@@ -147,9 +148,9 @@ class Pool:
         self._lock.release()
 
 
-def _repetitions(nanoseconds: int, fn: Callable[[int], None]) -> int:
-    """How many repetitions of something take that long, where ``fn(n)`` does `n`."""
-    n, best = 200, 1 << 60
+def _repetitions(nanoseconds: int, n: int, fn: Callable[[int], None]) -> int:
+    """How many repetitions of something take that long, as a trial of `n` by ``fn(n)`` tells."""
+    best = 1 << 60
     for _ in range(3):
         start = time.perf_counter_ns()
         fn(n)
