@@ -36,15 +36,31 @@ def shown(v, memory):
     return np.lib.stride_tricks.as_strided(memory[v.offset :], v.shape, [s * v.itemsize for s in v.strides])
 
 
-def node_of(op, sample, single):
-    """The node of a sample and its operands' values, floats in single precision or as they are."""
+def graph_of(op, sample, single):
+    """The node of a sample, and the values of the leaves it is computed from, floats in single precision or as they are."""
     arrays = [np.asarray(a) for a in sample.operands]
     if single:
         arrays = [a.astype(np.float32) if a.dtype == np.float64 else a for a in arrays]
     nodes = [Node(INPUT, (), (0, next(_slots), ""), a.shape, dtypes.from_numpy(a.dtype)) for a in arrays]
-    n = op(*nodes, *sample.attrs)
-    leaves = dict(zip(nodes, arrays, strict=True))
+    return op(*nodes, *sample.attrs), dict(zip(nodes, arrays, strict=True))
+
+
+def node_of(op, sample, single):
+    """The node of a sample and its operands' values."""
+    n, leaves = graph_of(op, sample, single)
     return n, [np.asarray(reference.evaluate([s], lambda leaf: leaves[leaf])[0]) for s in n.srcs]
+
+
+def compare(got, expected):
+    """Equal; floats but for some units in the last place of the largest."""
+    expected = np.asarray(expected)
+    assert got.shape == expected.shape and got.dtype == expected.dtype
+    if expected.dtype.kind in "fc":
+        eps = np.finfo(expected.dtype).eps
+        scale = np.abs(expected[np.isfinite(expected)]).max(initial=1.0)
+        np.testing.assert_allclose(got, expected, rtol=300 * eps, atol=100 * eps * scale)
+    else:
+        np.testing.assert_array_equal(got, expected)
 
 
 def check(n, operands, layout, result_layout, threads):
@@ -62,12 +78,7 @@ def check(n, operands, layout, result_layout, threads):
     assert not run(low, arrays, threads)
     expected = np.asarray(reference.apply(n, operands))
     got = shown(result, arrays[out])
-    if expected.dtype.kind in "fc":
-        eps = np.finfo(expected.dtype).eps
-        scale = np.abs(expected[np.isfinite(expected)]).max(initial=1.0)
-        np.testing.assert_allclose(got, expected, rtol=300 * eps, atol=100 * eps * scale)
-    else:
-        np.testing.assert_array_equal(got, expected)
+    compare(got, expected)
     shown(result, before[out])[...] = got
     for i, a in before.items():
         np.testing.assert_array_equal(arrays[i], a)
