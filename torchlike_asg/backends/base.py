@@ -101,6 +101,8 @@ class Executable(Protocol):
 
     def outputs(self) -> list[Any]: ...
 
+    def describe(self, llvm: bool = False) -> str: ...
+
 
 class Backend(Protocol):
     """A place to compute."""

@@ -12,6 +12,7 @@ import os
 import threading
 import time
 from collections import OrderedDict
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -180,9 +181,7 @@ def _retire(key: Any) -> None:
 def _compile(wanted: tuple[Node, ...], recorded: list[Node], tr: Trace, donated: Donated = ()) -> Plan:
     known = tr.known
     roots = optimise(wanted, known)
-    order = topo(roots, known)
-    cuts = tuple(dict.fromkeys([s for n in order for s in n.srcs if s in known] + [r for r in roots if r in known]))
-    arguments = (*cuts, *[n for n in order if n.op is INPUT], *[n for n in order if n.op is VAR])
+    order, arguments, cuts = _arguments(roots, known)
     places = {n: i for i, n in enumerate(dict.fromkeys(roots))}
     pairs = _pairs(dict(zip(wanted, roots, strict=True)), places, arguments, donated)
     backend = base.get(config.backend)
@@ -195,6 +194,22 @@ def _compile(wanted: tuple[Node, ...], recorded: list[Node], tr: Trace, donated:
         while len(EXECUTABLES) > config.max_plans:
             EXECUTABLES.popitem(last=False)
     return Plan(wanted, recorded, arguments, cuts, executable, tuple(places[r] for r in roots), pairs, donated)
+
+
+def describe(roots: Sequence[Node], tr: Trace, llvm: bool = False) -> str:
+    """In words, the program that would compute these nodes, which have been through the passes."""
+    known = tr.known
+    order, arguments, _ = _arguments(roots, known)
+    strides = [_strides(n, known[n] if n in known else leaf_value(n, tr)) for n in arguments]
+    executable = base.get(config.backend).program(tuple(dict.fromkeys(roots)), known, order, arguments, strides, ())
+    return executable.describe(llvm)
+
+
+def _arguments(roots: Sequence[Node], known: dict[Node, Any]) -> tuple[list[Node], tuple[Node, ...], tuple[Node, ...]]:
+    """(what is computed, in order; what it is computed from; those of it that are known already)"""
+    order = topo(roots, known)
+    cuts = tuple(dict.fromkeys([s for n in order for s in n.srcs if s in known] + [r for r in roots if r in known]))
+    return order, (*cuts, *[n for n in order if n.op is INPUT], *[n for n in order if n.op is VAR]), cuts
 
 
 def _strides(n: Node, value: Any) -> tuple[int, ...]:

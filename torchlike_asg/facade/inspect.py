@@ -30,12 +30,20 @@ def nodes_of(tensors: Any) -> list[Node]:
     return []
 
 
-def explain(fn: Callable[..., Any], *args: Any, show: Callable[[str], None] | None = print, **kwargs: Any) -> str:
+def explain(
+    fn: Callable[..., Any],
+    *args: Any,
+    show: Callable[[str], None] | None = print,
+    kernels: bool = False,
+    llvm: bool = False,
+    **kwargs: Any,
+) -> str:
     """Record ``fn(*args)`` and show its graph as recorded and after each pass of the compiler. Returns the text; `show` prints it.
 
-    Nothing is executed but what `fn` itself reads.
+    With `kernels` also what it is compiled to: the steps with the operations fused into each, their loop kernels, the bytes they move, and
+    what no kernel computes; with `llvm` the LLVM IR of every kernel, too. Nothing is executed but what `fn` itself reads.
     """
-    from ..compiler import pipeline
+    from ..compiler import pipeline, plan
 
     flush()
     out = fn(*args, **kwargs)
@@ -49,7 +57,9 @@ def explain(fn: Callable[..., Any], *args: Any, show: Callable[[str], None] | No
         parts.append(_section(f"after {name} ({before[0]} -> {count} nodes)", after, known))
         before[0] = count
 
-    pipeline.optimise(roots, known, watch)
+    after = pipeline.optimise(roots, known, watch)
+    if kernels or llvm:
+        parts.append(f"=== compiled\n{plan.describe(after, current(), llvm)}")
     text = "\n\n".join(parts)
     if show is not None:
         show(text)

@@ -16,6 +16,7 @@ from . import blocks
 from .assemble import Assembly, Fallback, array_of
 from .binder import FITS, Argument, Binder
 from .calls import Call, View
+from .describe import describe
 from .program import PointerTable, Program
 
 Array = np.ndarray[Any, Any]
@@ -215,6 +216,15 @@ class CpuExecutable:
         self._inputs = []
         self._objects.clear()
         return out
+
+    @property
+    def programs(self) -> list[Program]:
+        """The native parts."""
+        return [part for part in self._parts if isinstance(part, Program)]
+
+    def describe(self, llvm: bool = False) -> str:
+        """See `describe.describe`."""
+        return describe(self.assembly, self.page_bytes, llvm)
 
 
 def _ours(a: Array) -> bool:

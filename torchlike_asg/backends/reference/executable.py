@@ -86,3 +86,7 @@ class ReferenceExecutable:
                 values[i] = None
         values[: self.schedule.inputs] = [None] * self.schedule.inputs
         return out
+
+    def describe(self, llvm: bool = False) -> str:
+        """The steps, a line each; there is no code to show."""
+        return "\n".join(f"{i:4} numpy {s.kernel.op} -> {list(s.kernel.result.shape)}" for i, s in enumerate(self.schedule.steps))

@@ -17,16 +17,18 @@ from ...asg.rewrite import rewrite
 
 def join_pieces(roots: Sequence[Node], stop: Container[Node]) -> list[Node]:
     def apply(n: Node) -> Node | None:
-        return _joined(n) if n.op.name == "add" and n not in stop else None
+        return _joined(n, stop) if n.op.name == "add" and n not in stop else None
 
     return rewrite(roots, apply, stop)
 
 
-def _joined(n: Node) -> Node | None:
+def _joined(n: Node, stop: Container[Node]) -> Node | None:
     pieces: list[Node] = []
     stack = [n]
     while stack:
         s = stack.pop()
+        if s in stop:
+            return None
         if s.op.name == "add" and len(pieces) < 64 and tuple(s.shape) == tuple(n.shape):
             stack += s.srcs
         elif s.op.name == "unview" and s.attrs[0] == "slice":

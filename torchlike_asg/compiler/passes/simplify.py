@@ -29,11 +29,28 @@ def simplify(roots: Sequence[Node], stop: Container[Node]) -> list[Node]:
             return None
         for r in _RULES.get(n.op.name, ()):
             better = r(n)
-            if better is not None:
+            if better is not None and not _looks_behind(better, n, stop):
                 return better
         return None
 
     return rewrite(roots, apply, stop)
+
+
+def _looks_behind(better: Node, n: Node, stop: Container[Node]) -> bool:
+    """Whether a replacement reads what an operand was computed from, though that operand is data: its own operands may be gone."""
+    hidden = {t for s in n.srcs if s in stop for t in s.srcs if t.op is not CONST}
+    if not hidden:
+        return False
+    shown = {*n.srcs, *[t for s in n.srcs if s not in stop for t in s.srcs]}
+    stack = [better]
+    while stack:
+        m = stack.pop()
+        if m in shown:
+            continue
+        if m in hidden:
+            return True
+        stack += m.srcs
+    return False
 
 
 def literal(n: Node) -> Any:

@@ -1,0 +1,346 @@
+"""Whole plans against the reference: random graphs, and the structures that fusion is for."""
+
+from __future__ import annotations
+
+import math
+import sys
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import torchlike_asg as ours
+from torchlike_asg.asg.node import const
+from torchlike_asg.backends.cpu.executable import CpuExecutable
+from torchlike_asg.compiler import plan
+
+from .graphs import Graph, calls, op
+
+SIZES = (1, 2, 3, 5, 16, 17, 33)
+UNARY = ("neg", "exp", "tanh", "relu", "sigmoid", "abs", "gelu", "sqrt_abs")
+BINARY = ("add", "sub", "mul", "maximum", "minimum", "div_safe", "where")
+
+
+def random(*shape: int, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).standard_normal(shape).astype(np.float32)
+
+
+class Maker:
+    """Draws a random graph of float32 nodes."""
+
+    def __init__(self, data: Any) -> None:
+        self.draw, self.graph = data.draw, Graph()
+        self.nodes: list[Any] = []
+
+    def pick(self, values: Any) -> Any:
+        return self.draw(st.sampled_from(list(values)))
+
+    def fresh(self) -> Any:
+        shape = tuple(self.pick(SIZES) for _ in range(self.pick((1, 2, 2, 3, 4))))
+        if math.prod(shape) > 4000:
+            shape = shape[:2]
+        a = random(*shape, seed=self.pick(range(50)))
+        if len(shape) > 1 and self.pick((False, False, True)):
+            a = np.ascontiguousarray(a.T).T  # the same numbers, laid out the other way round
+        return self.graph.input(a)
+
+    def partner(self, n: Any) -> Any:
+        """Something that broadcasts against `n`."""
+        same = [m for m in self.nodes if tuple(m.shape) == tuple(n.shape) or m.ndim == 0]
+        if same and self.pick((True, True, False)):
+            return self.pick(same)
+        shape = tuple(d if self.pick((True, False)) else 1 for d in n.shape)
+        return self.graph.input(random(*shape[self.pick(range(len(shape) + 1)) :], seed=self.pick(range(50))))
+
+    def step(self) -> Any:
+        n = self.pick(self.nodes)
+        kind = self.pick(("unary", "binary", "binary", "reduce", "view", "view", "row", "matmul", "cat"))
+        return getattr(self, kind)(n)
+
+    def unary(self, n: Any) -> Any:
+        name = self.pick(UNARY)
+        if name == "exp":
+            return op("exp", op("minimum", n, const(3.0, n.dtype)))
+        return op("sqrt", op("abs", n)) if name == "sqrt_abs" else op(name, n)
+
+    def binary(self, n: Any) -> Any:
+        m, name = self.partner(n), self.pick(BINARY)
+        if name == "div_safe":
+            return op("div", n, op("add", op("abs", m), const(1.0, n.dtype)))
+        return op("where", op("gt", n, m), n, m) if name == "where" else op(name, n, m)
+
+    def reduce(self, n: Any) -> Any:
+        if not n.ndim:
+            return op("neg", n)
+        dims = tuple(sorted(self.draw(st.sets(st.integers(0, n.ndim - 1), min_size=1))))
+        return op(self.pick(("sum", "mean", "amax", "amin", "sum")), n, dims, self.pick((True, False)))
+
+    def view(self, n: Any) -> Any:
+        if not n.ndim:
+            return op("reshape", n, (1, 1))
+        kind = self.pick(("flat", "permute", "split", "unsqueeze", "slice", "expand", "select"))
+        if kind == "flat":
+            return op("reshape", n, (n.numel,))
+        if kind == "permute":
+            return op("permute", n, *self.draw(st.permutations(range(n.ndim))))
+        d = self.pick(range(n.ndim))
+        size = n.shape[d]
+        if kind == "split":
+            f = next((f for f in (2, 3, 11, 16) if size % f == 0), size)
+            return op("reshape", n, (*n.shape[:d], f, size // f, *n.shape[d + 1 :]))
+        if kind == "unsqueeze":
+            return op("unsqueeze", n, d)
+        if kind == "slice" and size > 1:
+            lo = self.pick(range(size - 1))
+            return op("slice", n, d, lo, size, self.pick((1, 1, 2)))
+        if kind == "select":
+            return op("select", n, d, self.pick(range(size)))
+        return op("expand", op("unsqueeze", n, 0), 3, *n.shape) if n.numel < 2000 else n
+
+    def row(self, n: Any) -> Any:
+        if not n.ndim:
+            return n
+        d = self.pick(range(n.ndim))
+        name = self.pick(("softmax", "log_softmax", "layer_norm", "cumsum"))
+        return op(name, n, (d,), 1e-3) if name == "layer_norm" else op(name, n, d)
+
+    def matmul(self, n: Any) -> Any:
+        if n.ndim < 2:
+            return op("relu", n)
+        return op("matmul", n, self.graph.input(random(n.shape[-1], self.pick(SIZES), seed=3)))
+
+    def cat(self, n: Any) -> Any:
+        if not n.ndim:
+            return n
+        d = self.pick(range(n.ndim))
+        return op("cat", n, self.pick((n, op("relu", n), op("neg", n))), d)
+
+
+@given(st.data())
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+def test_random_graphs_compute_what_the_reference_does(data: Any) -> None:
+    m = Maker(data)
+    m.nodes = [m.fresh() for _ in range(data.draw(st.integers(1, 3)))]
+    first = len(m.nodes)
+    for _ in range(data.draw(st.integers(1, 14))):
+        m.nodes.append(m.step())
+    made = [n for n in m.nodes[first:] if n.numel]
+    roots = list(dict.fromkeys(data.draw(st.lists(st.sampled_from(made), min_size=1, max_size=4)) if made else m.nodes[:1]))
+    scale = max(float(np.abs(v).max(initial=1.0)) for v in m.graph.run(roots, "reference"))
+    if scale < 1e6:
+        m.graph.same(roots, 1e-4, 1e-5 * scale)
+
+
+# ---------------------------------------------------------------- what belongs together is one kernel
+def test_a_chain_and_a_softmax_are_one_kernel() -> None:
+    g = Graph()
+    x = g.input(random(7, 33))
+    y = op("softmax", op("add", op("mul", op("tanh", x), const(1.5, x.dtype)), const(0.1, x.dtype)), 1)
+    assert len(calls(g.same([y]))) == 1
+
+
+@pytest.mark.parametrize("shape", [(6, 40), (3, 5, 16)])
+def test_layer_norm_shares_its_statistics_with_its_gradient(shape: tuple[int, ...]) -> None:
+    g = Graph()
+    x, dy = g.input(random(*shape)), g.input(random(*shape, seed=1))
+    w, b = g.input(random(shape[-1], seed=2)), g.input(random(shape[-1], seed=3))
+    attrs = ((len(shape) - 1,), 1e-5)
+    roots = [
+        op("layer_norm", x, w, b, *attrs),
+        op("norm_grad_input", dy, x, w, *attrs),
+        op("norm_grad_weight", dy, x, (shape[-1],), *attrs),
+    ]
+    executable = g.same(roots, 1e-4, 1e-4)
+    assert len(calls(executable)) <= 4  # forward with statistics, by input, by weight (perhaps in parts)
+    rows = math.prod(shape[:-1]) * 4
+    assert executable.page_bytes <= 4 * max(rows, 64) + 4096, "no value of the size of x is kept beside the results"
+
+
+def test_an_elementwise_tail_is_the_epilogue_of_its_product() -> None:
+    g = Graph()
+    x, w, b = g.input(random(20, 30)), g.input(random(40, 30, seed=1)), g.input(random(40, seed=2))
+    pre = op("linear", x, w, b)
+    assert len(calls(g.same([op("gelu", pre)]))) == 1
+    assert len(calls(g.same([op("gelu", pre), pre]))) == 1
+
+
+def test_pieces_of_a_gradient_are_written_where_they_belong() -> None:
+    g = Graph()
+    pieces = [g.input(random(4, 6, seed=i)) for i in range(3)]
+    whole = ((4, 18), (18, 1), 0)
+    parts = [op("unview", op("relu", p), "slice", (1, 6 * i, 6 * i + 6, 1), whole) for i, p in enumerate(pieces)]
+    executable = g.same([op("add", op("add", parts[0], parts[1]), parts[2])])
+    assert len(calls(executable)) == 3 and all(label == "relu" for label in calls(executable))
+
+
+def test_equal_structures_of_other_sizes_and_numbers_share_their_code() -> None:
+    g = Graph()
+    symbols = []
+    for size, factor in ((5, 1.5), (300, 2.5)):
+        x = g.input(random(size, seed=size))
+        executable = g.same([op("add", op("mul", x, const(factor, x.dtype)), op("exp", x))])
+        symbols.append([c.source.symbol for part in executable.programs for c in part.calls])
+    assert symbols[0] == symbols[1]
+
+
+def test_groups_never_wait_for_each_other_in_a_circle() -> None:
+    """a -> product -> d and a -> c -> product -> d again: no group may contain both ends of a path through others."""
+    g = Graph()
+    x, w = g.input(random(8, 8)), g.input(random(8, 8, seed=1))
+    a, b = op("relu", x), op("tanh", op("matmul", x, w))
+    c = op("mul", op("matmul", a, w), b)
+    d = op("add", op("matmul", b, w), a)
+    g.same([op("add", c, d), op("sub", op("matmul", d, w), c), b])
+
+
+# ---------------------------------------------------------------- memory
+def update(g: Graph, *shape: int) -> tuple[Any, Any]:
+    p, grad = g.input(random(*shape)), g.input(random(*shape, seed=1))
+    return p, op("sub", p, op("mul", grad, const(0.1, p.dtype)))
+
+
+def test_new_values_are_written_over_old_ones_if_nobody_else_looks() -> None:
+    g = Graph()
+    p, new = update(g, 30, 5)
+    executable, arrays = g.program([new], donated=[(0, p)])
+    expected = g.run([new], "reference")[0]
+    mine = g.values.pop(p).copy()
+    arrays = [mine if a is not mine and a.shape == mine.shape and np.array_equal(a, mine) else a for a in arrays]
+    address = mine.ctypes.data
+    storage = [mine]
+    del mine
+    executable.run(arrays, [(0, 0)])
+    (out,) = executable.outputs()
+    assert out.ctypes.data == address and storage[0] is out
+    np.testing.assert_allclose(out, expected, 1e-6)
+
+
+def test_old_values_that_somebody_holds_stay() -> None:
+    g = Graph()
+    p, new = update(g, 9)
+    executable, arrays = g.program([new], donated=[(0, p)])
+    held = [a.copy() for a in arrays]
+    expected = g.run([new], "reference")[0]
+    executable.run(list(arrays), [(0, 0)])
+    (out,) = executable.outputs()
+    assert all(np.array_equal(a, b) for a, b in zip(arrays, held, strict=True)) and out is not arrays[0]
+    np.testing.assert_allclose(out, expected, 1e-6)
+
+
+def test_other_readers_of_an_old_value_come_first() -> None:
+    g = Graph()
+    p, new = update(g, 12, 12)
+    product = op("matmul", p, p)
+    g.same([new, product])
+    executable, arrays = g.program([new, product], donated=[(0, p)])
+    expected = g.run([new, product], "reference")
+    own = [a.copy() for a in arrays]
+    g.values.clear()
+    executable.run(own, [(0, 0)])
+    for got, want in zip(executable.outputs(), expected, strict=True):
+        np.testing.assert_allclose(got, want, 1e-5, 1e-5)
+
+
+def test_results_are_reused_only_when_nobody_holds_them() -> None:
+    g = Graph()
+    x = g.input(random(50))
+    executable, arrays = g.program([op("exp", x)])
+    executable.run(list(arrays))
+    kept = executable.outputs()[0]
+    content = kept.copy()
+    arrays[0] = arrays[0] + 1
+    executable.run(list(arrays))
+    other = executable.outputs()[0]
+    assert other is not kept and np.array_equal(kept, content)
+    address = other.ctypes.data
+    del other
+    executable.run(list(arrays))
+    assert executable.outputs()[0].ctypes.data == address
+
+
+def test_a_steady_training_step_allocates_nothing_and_copies_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    ours.manual_seed(0)
+    model = ours.nn.Sequential(ours.nn.Linear(30, 20), ours.nn.Tanh(), ours.nn.Linear(20, 4))
+    optimizer = ours.optim.AdamW(model.parameters(), lr=1e-4)
+    x = ours.randn(8, 30)
+
+    def step() -> float:
+        optimizer.zero_grad()
+        loss = (model(x) ** 2).mean()
+        loss.backward()
+        optimizer.step()
+        return loss.item()
+
+    losses = [step() for _ in range(4)]
+    for name in ("_renew", "_copy_shared", "_fit"):
+        monkeypatch.setattr(CpuExecutable, name, None)
+    losses += [step() for _ in range(3)]
+    assert losses == sorted(losses, reverse=True)
+
+
+def test_two_results_of_equal_value_are_two_arrays() -> None:
+    g = Graph()
+    x = g.input(random(6))
+    a, b, c = g.run([op("relu", x), op("clone", op("relu", x)), x])
+    assert not np.shares_memory(a, b) and not np.shares_memory(c, g.values[x])
+
+
+def test_arguments_that_come_otherwise_than_the_first_time_are_laid_out() -> None:
+    g = Graph()
+    x = g.input(random(6, 5))
+    executable, arrays = g.program([op("exp", x)])
+    for a in (arrays[0], np.asfortranarray(arrays[0]), arrays[0].astype(np.float64), np.pad(arrays[0], 1)[1:-1, 1:-1]):
+        executable.run([a])
+        np.testing.assert_allclose(executable.outputs()[0], np.exp(arrays[0]), 1e-6)
+    assert sys.getrefcount(executable._inputs) >= 1 and executable._inputs == [], "arguments are not kept"
+
+
+# ---------------------------------------------------------------- data that kernels refuse, operations without kernels
+def test_a_refused_label_is_the_references_error_and_harms_nothing() -> None:
+    x = ours.randn(4, 5, requires_grad=True)
+    w = ours.nn.Parameter(ours.ones(5))
+    optimizer = ours.optim.SGD([w], lr=0.1)
+    with pytest.raises(IndexError, match="Target 7 is out of bounds"):
+        ours.nn.functional.cross_entropy(x * w, ours.tensor([0, 1, 7, 2])).item()
+    ours.nn.functional.cross_entropy(x * w, ours.tensor([0, 1, 4, 2])).backward()
+    optimizer.step()
+    assert w.tolist() != [1.0] * 5
+
+
+def test_operations_without_a_kernel_run_between_native_calls() -> None:
+    def run() -> Any:
+        a = ours.randn(5, 5, generator=ours.Generator().manual_seed(1)) + 5 * ours.eye(5)
+        return (ours.linalg.inv(ours.exp(a * 0.1)) @ a).relu().sum()
+
+    mine = run().item()
+    executable = next(reversed(plan.PLANS.values())).executable
+    assert [n.op.name for n in executable.uncovered] == ["inverse"]
+    ours.config.backend = "reference"
+    try:
+        assert mine == pytest.approx(run().item(), rel=1e-5)
+    finally:
+        ours.config.backend = "cpu"
+
+
+def test_the_number_of_threads_does_not_change_a_bit() -> None:
+    g = Graph()
+    x, w = g.input(random(300, 200)), g.input(random(500, 200, seed=1))
+    y = op("softmax", op("gelu", op("linear", x, w)), 1)
+    roots = [y, op("sum", y, (0,), False), op("sum", op("mul", y, y), (0, 1), False)]
+    before = ours.config.threads
+    try:
+        results = []
+        for threads in (1, 2, 3):
+            ours.config.threads = threads
+            results.append(g.run(roots))
+    finally:
+        ours.config.threads = before
+    for other in results[1:]:
+        assert all(np.array_equal(a, b) for a, b in zip(results[0], other, strict=True))
+
+
+def test_explain_shows_kernels_and_their_code() -> None:
+    text = ours.asg.explain(lambda a: ours.softmax(a * 2, -1), ours.randn(4, 6), show=None, llvm=True)
+    assert "=== compiled" in text and "max over row" in text and "define void @loops_" in text
