@@ -111,6 +111,23 @@ def test_column_sums_of_many_rows():
     np.testing.assert_allclose(got, x.reshape(rows, columns).sum(0, dtype=np.float64), rtol=1e-6)
 
 
+def test_few_units_of_much_work_are_done_in_parts():
+    """A loss of 100 000 elements, whose gradient is stored on the way, and the column sums of a wide matrix."""
+    n = 100_000
+    steps = [Apply("log1p", (m,), (), F, F, lambda e, x: e.log1p(e.exp(e.sin(x)))) for m in range(3)]
+    k = LoopKernel(
+        (n,), 0, (Operand(F, (1,)), Operand(F, (1,)), Operand(F, (0,))), (Load(0, F), *steps, Reduce("sum", 3, F)), ((1, 2), (2, 4))
+    )
+    x = np.random.default_rng(0).standard_normal(n).astype(np.float32)
+    memories = [x, np.zeros_like(x), np.zeros(1, np.float32)]
+    got, lowering, _ = compute(k, memories, threads=3)
+    assert lowering.calls[0].units > 4
+    assert_close(got, expected(k, memories), 1e-6)
+    rows, columns = 2048, 1024
+    k = LoopKernel((columns, rows), 1, (Operand(F, (1, columns)), Operand(F, (1, 0))), (Load(0, F), Reduce("sum", 0, F)), ((1, 1),))
+    assert lowered(k).calls[0].units >= 16
+
+
 @pytest.mark.parametrize("inplace", [False, True])
 def test_long_statistics_with_stores_between(inplace):
     """Mean, then variance about it, then the normalised row, with the doubled input stored on the way: few rows, so in parts."""

@@ -25,8 +25,8 @@ BLOCK = 4096
 TILED_BLOCK, WIDE = 256, 512
 #: elements of a row, and rows of a column, that are added up in one go; more are added in parts, so that errors do not grow with the length
 LONGEST_ROW, LONGEST_COLUMN = 1 << 17, 2048
-#: the sizes of those parts, and the number of units under which a costly reduction is done in parts for the sake of threads
-ROW_PART, COLUMN_PART, FEW_UNITS = 1 << 15, 256, 8
+#: the sizes of those parts; under that many units a reduction of more than so many nanoseconds is done in parts for the sake of threads
+ROW_PART, COLUMN_PART, FEW_UNITS, COSTLY = 1 << 13, 256, 8, 40_000
 #: bytes of expensive values that are kept between two passes of a unit; of longer rows they are computed again
 KEPT = 1 << 19
 
@@ -70,18 +70,18 @@ def _lower(lowering: Lowering, job: Job) -> None:
     k, column = orient(k)
     job = Job(k, tuple(job.places[n] for n in kept), job.label)
     lanes = vector_lanes(k, lowering.isa)
-    if k.outer < len(k.sizes) and any(isinstance(i, Reduce) for i in k.body):
-        split = _parts(k, column, lanes)
-        if split is not None:
-            _in_parts(lowering, job, column, lanes, *split)
-            return
-    inplace, blocked = _inplace(job), _blocked(k, column)
-    nest = Nest(
-        k, column, lanes, blocked=blocked, inplace=inplace, wide=_wide(k, column, lanes), tiled=blocked and not column and _tiled(k)
-    )
+    reduces = any(isinstance(i, Reduce) for i in k.body)
+    inplace, blocked = _inplace(job), bool(k.sizes) and (column or not reduces)
+    tiled, wide = blocked and not column and _tiled(k), _wide(k, column, lanes)
+    nest = Nest(k, column, lanes, blocked=blocked, inplace=inplace, wide=wide, tiled=tiled)
     if nest.kept and length(k) * (lanes * nest.copies if column else 1) * len(nest.kept) * largest_item(nest) > KEPT:
         nest = Nest(k, column, lanes, blocked=blocked, inplace=inplace, keep=False)
-    lowering.add(_call(nest, job, lowering.isa))
+    call = _call(nest, job, lowering.isa)
+    split = _parts(nest, call) if reduces else None
+    if split is None:
+        lowering.add(call)
+    else:
+        _in_parts(lowering, job, column, lanes, *split)
 
 
 def vector_lanes(k: LoopKernel, isa: Isa) -> int:
@@ -93,11 +93,6 @@ def vector_lanes(k: LoopKernel, isa: Isa) -> int:
 def _inplace(job: Job) -> bool:
     stored = {job.places[o][0] for o, _ in job.k.stores}
     return any(isinstance(i, Load) and job.places[i.operand][0] in stored for i in job.k.body)
-
-
-def _blocked(k: LoopKernel, column: bool) -> bool:
-    """Columns and elementwise kernels: a unit is a block of the vectors' dimension."""
-    return bool(k.sizes) and (column or not any(isinstance(i, Reduce) for i in k.body))
 
 
 def epilogue(
@@ -165,15 +160,13 @@ def _tiled(k: LoopKernel) -> bool:
 
 
 # ---------------------------------------------------------------- parts
-def _parts(k: LoopKernel, column: bool, lanes: int) -> tuple[int, int] | None:
+def _parts(nest: Nest, call: Call) -> tuple[int, int] | None:
     """(inner dimension to split, length of a part), if the reduction should be done in parts: a matter of sizes alone."""
-    n, inner = points(k), range(k.outer, len(k.sizes))
-    whole = length(k)
-    if column:
-        units, most, part = -(-n // (4 * lanes)), LONGEST_COLUMN, COLUMN_PART
-    else:
-        units, most, part = n, LONGEST_ROW, ROW_PART
-    if whole <= most and (units >= FEW_UNITS or n * whole < (1 << 17) or whole <= 2 * part):
+    k = nest.k
+    whole, inner = length(k), range(k.outer, len(k.sizes))
+    most, part = (LONGEST_COLUMN, COLUMN_PART) if nest.column else (LONGEST_ROW, ROW_PART)
+    few = FEW_UNITS if len(nest.passes) == 1 else FEW_UNITS // 2  # values of several passes are computed again by several calls
+    if whole <= most and (call.units >= few or call.cost < COSTLY or whole <= 2 * part):
         return None
     d = max(inner, key=lambda d: k.sizes[d])
     size = max(1, part // (whole // k.sizes[d]))
@@ -297,11 +290,11 @@ def _extent(k: LoopKernel, operand: int) -> int:
 
 
 def _cost(nest: Nest, units: int, nbytes: int) -> float:
-    """Nanoseconds on one core: memory at 25 bytes each, 0.2 per instruction of a vector, 3 per unit."""
+    """Nanoseconds on one core: memory at 50 bytes each, half as many beyond the caches, 0.1 per instruction of a vector, 3 per unit."""
     count = math.prod(nest.k.sizes) // (nest.k.sizes[0] if nest.split >= 0 else 1)
     instructions = sum(nest.weights[n] for p in nest.passes for n in p.values)
     rows = sum(nest.weights[n] for stage in nest.row_values for n in stage)
-    return 50 + nbytes / 25 + 0.2 * (count / nest.lanes * instructions + points(nest.k) * rows) + 3 * units
+    return 50 + nbytes / (50 if nbytes < 4 << 20 else 25) + 0.1 * (count / nest.lanes * instructions + points(nest.k) * rows) + 3 * units
 
 
 def largest_item(nest: Nest) -> int:
