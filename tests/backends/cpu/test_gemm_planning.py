@@ -5,7 +5,7 @@ import pytest
 
 from torchlike_asg.backends.cpu import isa
 from torchlike_asg.backends.cpu.gemm.geometry import product
-from torchlike_asg.backends.cpu.gemm.planning import blocks, dot_blocks, dot_group
+from torchlike_asg.backends.cpu.gemm.planning import blocks, dot_blocks
 from torchlike_asg.backends.cpu.gemm.tiles import tiles
 
 from .gemm_cases import lowered, node
@@ -32,7 +32,7 @@ def nodes(batch, m, n, k, op="matmul"):
 def test_blocks_cover_the_result_and_none_is_empty(shape, threads, level):
     t = tiles(isa.describe(level), "float")
     p = product(nodes(*shape))
-    for plan in (blocks(p, t, threads), dot_blocks(p, dot_group(p, t), t)):
+    for plan in (blocks(p, t, threads), dot_blocks(p, t)):
         for size, block, count in ((p.m, plan.block_rows, plan.row_blocks), (p.n, plan.block_columns, plan.column_blocks)):
             assert (count - 1) * block < size <= count * block
     assert blocks(p, t, threads).block_columns % t.columns == 0

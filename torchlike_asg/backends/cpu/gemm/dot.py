@@ -1,7 +1,8 @@
 """Products whose operands both have adjacent k: rows of one operand times rows of the other. Nothing is packed.
 
-A tile is as many sums as a vector has lanes: ``group`` rows of a and the more rows of b. Each sum has a vector of partial sums along k;
-in the end all vectors of a tile are added up into one vector of results by a tree of shuffles and additions.
+A tile has as many vectors of partial sums as a vector has lanes: one for each pair of ``group`` rows of a and ``others`` rows of b, or
+several along k if these are fewer. In the end all vectors of a tile are added up into one vector of results by a tree of shuffles and
+additions.
 """
 
 from __future__ import annotations
@@ -21,14 +22,15 @@ WORDS = (
 ).split()
 
 
-def dot_source(t: Tiles, group: int) -> Source:
+def dot_source(t: Tiles, group: int, others: int) -> Source:
     """Operands a, b, c, init; `a_k` and `b_k` are 1. Units count the row blocks fastest, then the column blocks, then the batch."""
-    return Source(("gemm_dot", *t.key, group), lambda module, name: _Writer(module, name, t, group).write())
+    return Source(("gemm_dot", *t.key, group, others), lambda module, name: _Writer(module, name, t, group, others).write())
 
 
 class _Writer:
-    def __init__(self, module: Module, name: str, t: Tiles, group: int) -> None:
-        self.t, self.group, self.others = t, group, t.lanes // group
+    def __init__(self, module: Module, name: str, t: Tiles, group: int, others: int) -> None:
+        self.t, self.group, self.others = t, group, others
+        self.unroll = t.lanes // (group * others)
         self.kernel = Kernel(module, name, 4)
         self.f = self.kernel.f
         self.w = {word: self.kernel.word(i, "ptr" if word == "finish" else "i64") for i, word in enumerate(WORDS)}
@@ -70,21 +72,32 @@ class _Writer:
         a_rows = [f.gep(a, f.minimum(i + n, w["m"] - 1) * w["a_row"], e) for n in range(self.group)]
         b_rows = [f.gep(b, f.minimum(j + n, end - 1) * w["b_column"], e) for n in range(self.others)]
         sums = [f.variable(0, t.vector) for _ in range(t.lanes)]
+        pairs = self.group * self.others
 
         def load(p: Value, k: Value, mask: Value | None) -> Value:
             q = f.gep(p, k, e)
             return f.masked_load(t.vector, q, mask) if mask else f.load(t.vector, q)
 
-        def step(k: Value, mask: Value | None) -> None:
+        def step(k: Value, at: int, mask: Value | None) -> None:
             x, y = ([load(p, k, mask) for p in rows] for rows in (a_rows, b_rows))
-            for n, s in enumerate(sums):
+            for n in range(pairs):
+                s = sums[at * pairs + n]
                 s.set(f.fma(x[n // self.others], y[n % self.others], s.get()))
 
-        with f.loop(0, self.whole, t.lanes) as k:
-            step(k, None)
+        long = self.whole - self.whole % (self.unroll * t.lanes)
+        with f.loop(0, long, self.unroll * t.lanes) as k:
+            for at in range(self.unroll):
+                step(k + at * t.lanes, at, None)
+        if self.unroll > 1:
+            with f.loop(long, self.whole, t.lanes) as k:
+                step(k, 0, None)
         with f.when(self.whole < self.k):
-            step(self.whole, self.mask)
-        result = totals(f, t, [s.get() for s in sums])
+            step(self.whole, 0, self.mask)
+        vectors = [s.get() for s in sums]
+        while len(vectors) > pairs:
+            half = len(vectors) // 2
+            vectors = [x + y for x, y in zip(vectors[:half], vectors[half:], strict=True)]
+        result = totals(f, t, vectors + [Value(f, "poison", t.vector)] * (t.lanes - pairs))
         f.branch(self.plain, lambda: self._store(result, c, i, j, end), lambda: self._scatter(result, c, i, j, end))
 
     def _store(self, result: Value, c: Value, i: Value, j: Value, end: Value) -> None:
@@ -93,7 +106,7 @@ class _Writer:
         mask = f.first_lanes(end - j, self.others)
         for n in range(self.group):
             with f.when(i + n < w["m"]):
-                part = f.shuffle(result, result, range(n * self.others, (n + 1) * self.others)) if self.group > 1 else result
+                part = f.shuffle(result, result, range(n * self.others, (n + 1) * self.others)) if self.others < self.t.lanes else result
                 value = f.variable(part)
                 with f.when(self.with_init):
                     value.set(part + f.masked_load(type_, f.gep(self.init, (i + n) * self.init_row + j, e), mask))
@@ -126,7 +139,7 @@ class _Writer:
 
 
 def totals(f: Function, t: Tiles, vectors: Sequence[Value]) -> Value:
-    """As many vectors as lanes; the sum of each vector's lanes, as one vector in their order.
+    """As many vectors as lanes; the sum of each vector's lanes, as one vector in their order. Vectors that are poison cost nothing.
 
     Halves the number of vectors until one is left: the even elements of a pair plus the odd ones; first elements within 16 bytes, whose
     shuffles are the cheapest, then pieces of 16 bytes.

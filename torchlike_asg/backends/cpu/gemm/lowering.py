@@ -14,7 +14,7 @@ from .dot import dot_source
 from .finish import finish_block
 from .geometry import Product, product
 from .multiply import INIT_COPIED, INIT_DIRECT, INIT_NONE, WORDS, multiply_source
-from .planning import blocked_cost, blocks, dot_blocks, dot_cost, dot_group, packing, parts, row_cost
+from .planning import blocked_cost, blocks, dot_blocks, dot_cost, dot_group, dot_rows, packing, parts, row_cost
 from .rowwise import VECTORS, rowwise_source
 from .rowwise import WORDS as ROW_WORDS
 from .sums import WORDS as SUM_WORDS
@@ -173,8 +173,7 @@ def _direct(job: _Job, p: Product) -> None:
 
 def _dots(job: _Job, p: Product) -> None:
     t = job.tiles
-    group = dot_group(p, t)
-    plan = dot_blocks(p, group, t)
+    plan = dot_blocks(p, t)
     words = _words(
         DOT_WORDS,
         p,
@@ -186,7 +185,7 @@ def _dots(job: _Job, p: Product) -> None:
         with_init=int(p.init is not None),
         transposed=int(p.transposed),
     )
-    job.add(p, dot_source(t, group), words, p.count * plan.count, dot_cost(p, t))
+    job.add(p, dot_source(t, dot_group(p, t), dot_rows(p, t)), words, p.count * plan.count, dot_cost(p, t))
 
 
 def _rowwise(job: _Job, p: Product) -> None:

@@ -77,13 +77,13 @@ def parts(p: Product, t: Tiles) -> int:
     return min(p.k // _PART, _PARTS)
 
 
-def dot_blocks(p: Product, group: int, t: Tiles) -> Blocks:
+def dot_blocks(p: Product, t: Tiles) -> Blocks:
     """Blocks of rows and columns for `dot`, whose b stays in the cache while a's rows go by."""
-    others = t.lanes // group
+    others = dot_rows(p, t)
     column_blocks = -(-p.n * min(p.k, DOT_K) // _DOT_BLOCK) or 1
     columns = _ceil(-(-p.n // column_blocks), others)
     row_blocks = -(-p.m * p.k * columns // _DOT_WORK) or 1
-    return _blocks(p, _ceil(-(-p.m // row_blocks), group), columns)
+    return _blocks(p, _ceil(-(-p.m // row_blocks), dot_group(p, t)), columns)
 
 
 def _blocks(p: Product, rows: int, columns: int) -> Blocks:
@@ -93,6 +93,12 @@ def _blocks(p: Product, rows: int, columns: int) -> Blocks:
 def dot_group(p: Product, t: Tiles) -> int:
     """Rows of a in a tile of `dot`."""
     return int(min(1 << (p.m - 1).bit_length(), 4, t.lanes // 2))
+
+
+def dot_rows(p: Product, t: Tiles) -> int:
+    """Rows of b in a tile of `dot`: fewer if many would fall on equal cache sets."""
+    others = t.lanes // dot_group(p, t)
+    return min(others, 4) if p.b_column * t.itemsize % 4096 == 0 else others
 
 
 def dot_cost(p: Product, t: Tiles) -> float:

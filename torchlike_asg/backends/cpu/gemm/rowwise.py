@@ -28,25 +28,40 @@ def _write(module: Module, name: str, t: Tiles) -> None:
     one = f.value(1, "i64")
 
     def columns(a: Value, b: Value, c: Value, init: Value, count: int, mask: Value | None) -> None:
+        """Some vectors of columns; if they are few, several k at a time, since each sum waits for itself."""
+        at_once = max(1, min(VECTORS // count, 4))
+
         def load(p: Value, n: int) -> Value:
             q = f.gep(p, n * t.lanes, e)
             return f.masked_load(t.vector, q, mask) if mask else f.load(t.vector, q)
 
-        sums = [f.variable(0, t.vector) for _ in range(count)]
+        sums = [[f.variable(0, t.vector) for _ in range(count)] for _ in range(at_once)]
         with f.when(with_init):
-            for n, s in enumerate(sums):
+            for n, s in enumerate(sums[0]):
                 s.set(load(init, n))
-        with f.loop(0, w["k"]) as k:
+
+        def step(k: Value, chain: int) -> None:
             x = f.splat(f.load(e, f.gep(a, k * w["a_k"], e)), t.vector)
             row = f.gep(b, k * w["b_k"], e)
-            for n, s in enumerate(sums):
+            for n, s in enumerate(sums[chain]):
                 s.set(f.fma(x, load(row, n), s.get()))
-        for n, s in enumerate(sums):
+
+        whole = w["k"] - w["k"] % at_once
+        with f.loop(0, whole, at_once) as k:
+            for chain in range(at_once):
+                step(k + chain, chain)
+        if at_once > 1:
+            with f.loop(whole, w["k"]) as k:
+                step(k, 0)
+        for n in range(count):
+            total = sums[0][n].get()
+            for chain in sums[1:]:
+                total = total + chain[n].get()
             q = f.gep(c, n * t.lanes, e)
             if mask:
-                f.masked_store(s.get(), q, mask)
+                f.masked_store(total, q, mask)
             else:
-                f.store(s.get(), q)
+                f.store(total, q)
 
     with f.loop(lo, hi) as unit:
         matrix = unit // w["column_blocks"]
@@ -55,10 +70,13 @@ def _write(module: Module, name: str, t: Tiles) -> None:
         steps = batch_steps(kernel, w["dimensions"], matrix, len(WORDS))
         a, b, c, init = (f.gep(p, s, e) for p, s in zip(operands, steps, strict=True))
         b, c, init = (f.gep(p, first, e) for p in (b, c, init))
-        wide = n - n % (VECTORS * t.lanes)
-        with f.loop(0, wide, VECTORS * t.lanes) as j:
-            columns(a, *(f.gep(p, j, e) for p in (b, c, init)), VECTORS, None)
-        with f.loop(wide, n, t.lanes) as j:
+        done: Value | int = 0
+        for vectors in (VECTORS, VECTORS // 2):
+            wide = n - n % (vectors * t.lanes)
+            with f.loop(done, wide, vectors * t.lanes) as j:
+                columns(a, *(f.gep(p, j, e) for p in (b, c, init)), vectors, None)
+            done = wide
+        with f.loop(done, n, t.lanes) as j:
             columns(a, *(f.gep(p, j, e) for p in (b, c, init)), 1, f.first_lanes(f.minimum(n - j, t.lanes), t.lanes))
         emit_round(f, w["finish"], c, n, one, n)
         straight = f.compare("eq", w["transposed"], 0)
