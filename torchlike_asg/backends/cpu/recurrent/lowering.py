@@ -83,7 +83,7 @@ def _lower(
             (*[v.slot for v in inside.values()], packed.slot, *written),
             written,
             -(-batch // ROWS),
-            flops / (50 if element == "float" else 25) + steps * batch * w.shape[0] * 2.0,
+            flops / (50 if element == "float" else 25) + steps * batch * w.shape[0] * 0.5,
             form.scratch(width) * t.itemsize,
             node.op,
             flops,
