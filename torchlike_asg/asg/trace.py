@@ -30,7 +30,8 @@ class Trace:
     ``known``     node -> computed array, while the trace stays open after a read
     ``families``  weak references to the storages that take part
     ``stale``     nodes overwritten by a counted write;  ``silent`` overwritten behind the version counter's back
-    ``freed``     nodes whose saved operands a backward pass gave up;  ``swept`` the roots of those passes
+    ``freed``     nodes whose saved operands a backward pass gave up;  ``swept`` the roots of those passes, ``passed`` what they went
+                  through (filled from ``swept`` when somebody asks)
     ``held``      positive while a backward pass runs: a hook that reads a value must not end the trace under it
     ``hooks``     node -> gradient hooks;  ``retained`` node -> weak reference to the computed tensor that wants its gradient kept
     ``leaf_owner``  leaf of this trace -> the family its gradient accumulates in
@@ -65,6 +66,7 @@ class Trace:
         "leaves",
         "moved",
         "orphans",
+        "passed",
         "plan",
         "ran",
         "replays",
@@ -90,6 +92,7 @@ class Trace:
         self.silent: set[Node] = set()
         self.freed: set[Node] = set()
         self.swept: list[tuple[Node, ...]] = []
+        self.passed: set[Node] = set()
         self.hooks: dict[Node, list[Any]] = {}
         self.retained: dict[Node, Any] = {}
         self.leaf_owner: dict[Node, Any] = {}
@@ -115,6 +118,7 @@ class Trace:
             self.silent,
             self.freed,
             self.swept,
+            self.passed,
             self.replays,
             self.hooks,
             self.retained,

@@ -285,7 +285,9 @@ def _gave_up(m: Node, roots: tuple[Node, ...], tr: Trace) -> bool:
             elif u not in seen:
                 seen.add(u)
                 stack.append(u)
-    return any(not callers.isdisjoint(history(swept)) for swept in tr.swept)
+    while tr.swept:
+        tr.passed.update(history(tr.swept.pop()))
+    return not callers.isdisjoint(tr.passed)
 
 
 _savers: dict[Node, tuple[Node, ...]] = {}
