@@ -17,7 +17,7 @@ def fresh_trace():
     from torchlike_asg.facade.flush import flush
 
     try:
-        flush(close=True)
+        flush(closing=True)
     except Exception:  # left by a test about failing computations
-        flush(close=True)
+        flush(closing=True)
     yield

@@ -22,12 +22,13 @@ Hook = Callable[[Node, Node], Node]
 class Sweep:
     """The result of one reverse sweep: gradients by node, the leaves reached, and the nodes whose saved operands were read."""
 
-    __slots__ = ("gradients", "leaves", "roots", "savers")
+    __slots__ = ("gradients", "leaves", "memoised", "roots", "savers")
 
     def __init__(
         self, roots: tuple[Node, ...], gradients: dict[Node, Node], leaves: tuple[tuple[Node, Node], ...], savers: tuple[Node, ...]
     ) -> None:
         self.roots, self.gradients, self.leaves, self.savers = roots, gradients, leaves, savers
+        self.memoised = False  # whether an equal call gives this very sweep
 
 
 MEMO: dict[Any, Sweep] = {}
@@ -64,6 +65,7 @@ def sweep(roots: tuple[Node, ...], seeds: tuple[Node, ...], hooks: dict[Node, Ho
     result = Sweep(roots, acc, tuple(leaves), tuple([n for n in order if n.saved is not None]))
     if hooks or not all(n.op.pure for n in order):
         return result
+    result.memoised = True
     return MEMO.setdefault(key, result)
 
 

@@ -28,7 +28,8 @@ class Trace:
     ``claims``    node -> weak reference to the tensor or family whose value it is; doubles as the list of pending results
     ``bound``     Input node -> the array it stands for
     ``known``     node -> computed array, while the trace stays open after a read
-    ``families``  weak references to the storages that take part
+    ``families``  weak references to the storages that take part;  ``data`` to those that were read as data
+    ``grads``     (weak references to leaves' families, gradients that these were given by a backward pass) for each pass
     ``stale``     nodes overwritten by a counted write;  ``silent`` overwritten behind the version counter's back
     ``freed``     nodes whose saved operands a backward pass gave up;  ``swept`` the roots of those passes, ``passed`` what they went
                   through (filled from ``swept`` when somebody asks)
@@ -50,6 +51,7 @@ class Trace:
         "bound",
         "claims",
         "contexts",
+        "data",
         "eager",
         "entered",
         "families",
@@ -57,6 +59,7 @@ class Trace:
         "freed",
         "generation",
         "grad",
+        "grads",
         "held",
         "hooks",
         "index",
@@ -87,6 +90,8 @@ class Trace:
         self.bound: dict[Node, np.ndarray[Any, Any]] = {}
         self.known: dict[Node, Any] = {}
         self.families: list[Any] = []
+        self.data: list[Any] = []
+        self.grads: list[Any] = []
         self.moved: list[Any] = []  # weak references to storages that have views at a place that is data of this trace
         self.stale: set[Node] = set()
         self.silent: set[Node] = set()
@@ -132,6 +137,7 @@ class Trace:
         self.slots = self.leaves = self.flushes = 0
         self.plan = None
         self.ran, self.families, self.moved, self.updates, self.alive = [], [], [], [], []
+        self.data, self.grads = [], []
         self.generation += 1
 
     def input(self, value: np.ndarray[Any, Any], shape: Any, strides: Any, dtype: Any, device: Any, flag: str = "") -> Node:

@@ -1,4 +1,7 @@
-"""backward() and grad(): gradients are recorded, not computed; they run with the rest of the step."""
+"""backward() and grad(): gradients are recorded, not computed; they run with the rest of the step.
+
+The gradient of a leaf stays a node of its family until somebody looks at it (`shown`): an optimizer does not.
+"""
 
 from __future__ import annotations
 
@@ -7,11 +10,12 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 from weakref import ref
 
-from ..asg import gradients
+from ..asg import arena, gradients
+from ..asg.declare import STOP, VAR
 from ..asg.node import Node
-from ..asg.trace import Trace, current
+from ..asg.trace import Trace, by_index, current
 from . import texts
-from .core import Tensor, family_of, node_of, wrap
+from .core import Tensor, family_of, node_of, twin, wrap
 from .past import blame
 from .storage import Family, leaf_family
 
@@ -100,10 +104,13 @@ def backward(
 ) -> None:
     """Accumulate gradients of `outputs` into the leaves (or only into `inputs`)."""
     wanted: dict[Node, Any] | None = None
+    tr = current()
+    simple = inputs is None and not create and len(outputs) == 1 and grads[0] is None and not (tr.hooks or tr.retained)
     if inputs is not None:
         wanted = {node_of(t): family_of(t) for t in inputs}
     result = run(outputs, grads, create if retain is None else retain, create)
-    tr = current()
+    if simple:
+        _prepare(result)
     with grad_mode(create), _held(tr):
         if wanted is not None:
             for n, f in wanted.items():
@@ -128,6 +135,9 @@ def accumulate(f: Family | Tensor, g: Node) -> None:
 
     `f` keeps the gradient: the leaf's family, or a view that retains its own.
     """
+    if f.__class__ is Family and f.held is None and f.hooks is None and not current().grad:
+        _hold(f, STOP(g) if g.rg else g, current())
+        return
     t = wrap(g)
     if isinstance(f, Tensor):
         f.grad = t if f.grad is None else f.grad + t  # type: ignore[attr-defined]
@@ -137,8 +147,8 @@ def accumulate(f: Family | Tensor, g: Node) -> None:
             out = fn(t)
             if out is not None:
                 t = out
-    if f.grad is None:
-        f.grad = t
+    if f.held is None:
+        f.held = t
     elif current().grad:
         f.grad = f.grad + t
     else:
@@ -146,3 +156,83 @@ def accumulate(f: Family | Tensor, g: Node) -> None:
     if f.hooks is not None:
         for fn in list(f.hooks.post.values()):
             fn()
+
+
+def _hold(f: Family, g: Node, tr: Trace) -> None:
+    f.held, f.home = g, tr.index
+    tr.grads.append(((ref(f),), (g,)))
+
+
+def shown(f: Family, held: Any) -> Tensor:
+    """The gradient that `f` holds as a node, pending or computed, as a tensor from now on."""
+    t: Tensor = object.__new__(Tensor)
+    t._f = None
+    if held.__class__ is tuple:
+        from .closing import make_concrete
+
+        t._n, value = held
+        make_concrete(t, value, None, ref(t))
+    else:
+        t._n, r = held, ref(t)
+        tr = by_index(f.home) or current()
+        if tr.claims.setdefault(held, r) is not r:
+            t._n = twin(tr, held, r)
+    f.held = t
+    return t
+
+
+# ---------------------------------------------------------------- the same sweep again
+class _Prepared:
+    """A sweep from a loss that ends in permanent leaves: what their families hold afterwards."""
+
+    __slots__ = ("grads", "owners", "result")
+
+    def __init__(self, result: gradients.Sweep) -> None:
+        self.result = result
+        self.owners = tuple([leaf.owner for leaf, _ in result.leaves])
+        self.grads = tuple([STOP(g) if g.rg else g for _, g in result.leaves])
+
+
+_prepared: dict[Node, _Prepared] = {}
+
+
+def _prepare(result: gradients.Sweep) -> None:
+    root = result.roots[0]
+    if root not in _prepared and result.memoised and all(leaf.op is VAR and leaf.owner is not None for leaf, _ in result.leaves):
+        _prepared[root] = _Prepared(result)
+
+
+def again(n: Node | None, retain: bool | None) -> bool:
+    """``backward()`` from a loss whose sweep is known, in a trace without hooks on the way. False if it has to be done step by step."""
+    prepared = _prepared.get(n)  # type: ignore[arg-type]
+    if prepared is None:
+        return False
+    tr = current()
+    if tr.hooks or tr.retained:
+        return False
+    result = prepared.result
+    if tr.freed or tr.stale:
+        check(result, tr)
+    if not retain:
+        tr.freed.update(result.savers)
+    index = tr.index
+    rest = []
+    for owner, g in zip(prepared.owners, prepared.grads, strict=True):
+        f = owner()
+        if f is not None:
+            if f.held is None and f.hooks is None:
+                f.held, f.home = g, index
+            else:
+                rest.append((f, g))
+    tr.grads.append((prepared.owners, prepared.grads))
+    if rest:
+        with grad_mode(False), _held(tr):
+            for f, g in rest:
+                accumulate(f, g)
+    return True
+
+
+@arena.register
+def _prune(dead: Any) -> None:
+    for root in [n for n, p in list(_prepared.items()) if dead(n) or any(dead(g) for g in p.grads)]:
+        _prepared.pop(root, None)

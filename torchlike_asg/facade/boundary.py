@@ -22,5 +22,5 @@ def enter(module: Any) -> None:
     tr = current()
     key = id(module)
     if (key in tr.entered and (tr.flushes or not tr.grad)) or len(tr.claims) > MAX_PENDING:
-        flush(close=True)
+        flush(closing=True)
     tr.entered[key] = 1

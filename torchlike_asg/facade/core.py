@@ -35,7 +35,7 @@ class Tensor(metaclass=_TensorMeta):
     """A multi-dimensional array of one dtype, recorded into the graph. See `torch.tensor`, `torch.zeros`, ... for making one."""
 
     # _n node or None; _f family or None. The rest means something only with a family: _d storage offset of the node's offset 0;
-    # _geo absolute geometry while _n is None; _kind None = base, else "view" | "multi" | "nograd" (+ " stale" after a counted write)
+    # _geo absolute geometry, None = that of the node; _kind None = base, or "view" | "multi" | "nograd" (+ " stale" after a counted write)
     __slots__ = ("__dict__", "__weakref__", "_d", "_f", "_geo", "_kind", "_n")
 
     _n: Node | None
@@ -233,7 +233,7 @@ def begin(tensors: Any) -> None:
             if leaf is not None and leaf.rg and leaf.op is not LEAF_OF and f.h is not leaf and f.h is not None and f.leaf_history:
                 from .flush import flush
 
-                flush(close=True)
+                flush(closing=True)
                 return
 
 
@@ -325,7 +325,7 @@ def family_of(t: Tensor) -> Family:
     if f is None:
         f = t._f = _new(Family)
         n = f.h = t._n
-        f.leaf = f.grad = f.past = f.hooks = f.first = f.value = t._geo = t._kind = None  # type: ignore[assignment]
+        f.leaf = f.held = f.past = f.hooks = f.first = f.value = t._geo = t._kind = None  # type: ignore[assignment]
         f.limit, f.wants, t._d = 64, False, 0
         f.faces = [ref(t)]
         current().claims[n] = ref(f)  # type: ignore[index]
@@ -412,7 +412,7 @@ def bind(f: Family, geometry: Geometry, tr: Trace | None = None, buf: Any = None
     values = cell.values(geometry) if buf is None else dtypes.load(gather(buf, geometry), cell.dtype)
     n = tr.input(values.copy() if cell.exposed else values, tuple(geometry[0]), geometry[1], cell.dtype, cell.device)
     f.counter.roots.append(n)
-    f.take_part()
+    tr.data.append(ref(f))
     return n
 
 

@@ -75,7 +75,7 @@ def _view_leaf(t: Tensor) -> Tensor:
 
 def _drop_leaf(t: Tensor, f: Any) -> None:
     if f.h is not None and f.leaf is not None:
-        flush(close=True)
+        flush(closing=True)
     f.wants, f.leaf, f.h, f.first = False, None, None, None
     f.counter.roots = []
     f.invalidate()

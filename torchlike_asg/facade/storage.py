@@ -135,16 +135,20 @@ class Family:
     ``leaf``   the node at which gradients end, if this is a leaf that was used in the trace (a VAR is kept for good)
     ``wants``  a leaf that requires a gradient;  ``past`` history from an earlier trace, see `past.py`
     ``faces``  weak references to the tensors of this family
+    ``held``   the gradient: a tensor, or what one is made of when somebody asks for it (`grad`), which nearly always nobody does: its node
+               while it is pending in the trace numbered ``home``, then its node and value
 
     ``cell`` and ``counter`` are made when first asked for, so that a view of a computed value costs one small object, and so does
     a result that is computed and then dropped: ``value`` holds its node and array until then.
     """
 
-    __slots__ = ("__weakref__", "cell", "counter", "faces", "first", "grad", "h", "hooks", "leaf", "limit", "past", "value", "wants")
+    __slots__ = (
+        "__weakref__", "cell", "counter", "faces", "first", "h", "held", "home", "hooks", "leaf", "limit", "past", "value", "wants",
+    )  # fmt: skip
 
     def __init__(self, cell: Cell, h: Node | None = None, counter: Counter | None = None) -> None:
         self.cell, self.h, self.counter = cell, h, Counter() if counter is None else counter
-        self.leaf = self.grad = self.past = self.hooks = self.first = None
+        self.leaf = self.held = self.past = self.hooks = self.first = None
         self.faces: list[Any] = []
         self.limit, self.wants = 64, False
         cell.families.append(ref(self))
@@ -166,6 +170,20 @@ class Family:
         self.cell.families.append(ref(self))
         return getattr(self, name)
 
+    @property
+    def grad(self) -> Any:
+        """The accumulated gradient of a leaf, or None."""
+        held = self.held
+        if held.__class__ is Node or held.__class__ is tuple:
+            from .backward import shown
+
+            held = shown(self, held)
+        return held
+
+    @grad.setter
+    def grad(self, value: Any) -> None:
+        self.held = value
+
     def add(self, face: Any) -> None:
         self.faces.append(ref(face))
         if len(self.faces) > self.limit:  # amortised: drop dead faces of long-lived storages
@@ -180,7 +198,8 @@ class Family:
             if t is not None:
                 out.append(r)
                 if t._n is not None:
-                    t._geo = t.geometry
+                    if t._geo is None:
+                        t._geo = t.geometry
                     t._n = None
                 if bumped and t._kind in ("multi", "nograd"):
                     t._kind += " stale"

@@ -128,7 +128,7 @@ class Optimizer:
                 if set_to_none:
                     f = p._f
                     if f is not None:
-                        f.grad = None
+                        f.held = None
                 elif p.grad is not None:
                     if p.grad.requires_grad:
                         p.grad = p.grad.detach()
@@ -340,8 +340,8 @@ def _finish(optimizer: Optimizer) -> None:
 def _close() -> None:
     """Run the iteration that a step ends, and start a new trace."""
     tr = current()
-    if tr.families or tr.updates:
-        flush(close=True)
+    if tr.families or tr.data or tr.updates:
+        flush(closing=True)
 
 
 Optimizer.step = _hooked(Optimizer.step)  # type: ignore[method-assign]

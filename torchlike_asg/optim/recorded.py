@@ -49,16 +49,21 @@ class _Numbers:
 
     def __init__(self) -> None:
         self._tensors: dict[str, Tensor] = {}
+        self._last: dict[str, float] = {}
         self.nodes: dict[str, Node] = {}
 
     def set(self, numbers: dict[str, float], dtype: Any, device: Any) -> None:
-        tensors = self._tensors
+        if numbers == self._last:
+            return
+        tensors, last = self._tensors, self._last
         for name, value in numbers.items():
             t = tensors.get(name)
             if t is None:
                 t = tensors[name] = _persistent(concrete(np.zeros(1, dtype.storage), (), dtype, device))
                 self.nodes[name] = t._f.leaf  # type: ignore[union-attr, assignment]
-            t._f.cell.buf = np.array((value,), dtype.storage)  # type: ignore[union-attr]
+            if value != last.get(name):
+                t._f.cell.take(np.array(value, dtype.storage))  # type: ignore[union-attr]
+        self._last = numbers
 
 
 class _Batch:
@@ -171,7 +176,7 @@ class Recorded:
         """Record one step."""
         tr = current()
         for number, group in enumerate(optimizer.param_groups):
-            with_grad = [p for p in group["params"] if (f := p._f) is not None and f.grad is not None]
+            with_grad = [p for p in group["params"] if (f := p._f) is not None and f.held is not None]
             if with_grad:
                 self._run_group(optimizer, number, group, with_grad, tr)
 
@@ -186,7 +191,7 @@ class Recorded:
         if len(roster.rounds) > 1:
             for part in roster.rounds:
                 self._run_group(optimizer, number, group, part, tr)
-                flush(close=True)  # the next round starts from what this one has made
+                flush(closing=True)  # the next round starts from what this one has made
             return
         if not roster.batches or not all(batch.current(optimizer.state) for batch in roster.batches):
             roster.batches = [
@@ -227,9 +232,9 @@ def _advance(optimizer: Optimizer, group: Group, form: Any, batch: _Batch, tr: T
     numbers = optimizer.scalars(group, ahead, first.dtype)
     batch.numbers.set(numbers, _computed(first.dtype), first.device)
     reads: list[Any] = [t._n for t in batch.tensors]
-    grads: list[Any] = [p._f.grad._n for p in batch.params]  # type: ignore[union-attr]
-    if grads != batch.grads:
-        grads = [_entered(p._f.grad, tr) for p in batch.params]  # type: ignore[union-attr]
+    grads: list[Any] = [p._f.held for p in batch.params]  # type: ignore[union-attr]
+    if len(batch.grads) != len(grads) or not all(map(is_, grads, batch.grads)):
+        grads = [_entered(g, tr) for g in grads]
     if reads == batch.leaves and grads == batch.grads:
         _move_all(batch, tr)
     else:
@@ -242,13 +247,18 @@ def _advance(optimizer: Optimizer, group: Group, form: Any, batch: _Batch, tr: T
     batch.clock.update(ahead)
 
 
-def _entered(g: Tensor, tr: Trace) -> Node:
-    """The node of a gradient. One from an earlier trace (a read between backward pass and step ends the trace) comes in as data,
-    without the storage that `node_of` would make for it.
+def _entered(g: Any, tr: Trace) -> Node:
+    """The node of a gradient, given as `Family.held`. One from an earlier trace (a read between backward pass and step ends the trace)
+    comes in as data, without the storage that `node_of` would make for it.
     """
+    if g.__class__ is Node:
+        return g  # type: ignore[no-any-return]
+    if g.__class__ is tuple:
+        n, array = g
+        return tr.input(array, n.shape, n.strides, n.dtype, n.device)
     n = g._n
     if n is not None:
-        return n
+        return n  # type: ignore[no-any-return]
     f = g._f
     assert f is not None
     computed = getattr(f, "value", None) if f.h is None and f.past is None and not f.wants else None

@@ -6,6 +6,7 @@ from typing import Any
 from weakref import ref
 
 from ...asg.trace import current
+from ..backward import again as backward_again
 from ..backward import backward as _backward
 from ..core import Tensor, alias, face, family_of, node_of
 from ..hooks import add_hook, add_post_hook
@@ -17,6 +18,8 @@ from ..resize import set_data
 @method()
 def backward(self: Tensor, gradient: Any = None, retain_graph: bool | None = None, create_graph: bool = False, inputs: Any = None) -> None:
     """Accumulate the gradient of this tensor into its leaves' `.grad`."""
+    if gradient is None and inputs is None and not create_graph and backward_again(self._n, retain_graph):
+        return
     _backward([self], [gradient], retain_graph, create_graph, [inputs] if isinstance(inputs, Tensor) else inputs)
 
 

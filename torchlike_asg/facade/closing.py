@@ -1,0 +1,157 @@
+"""The end of a trace: storages take their values, results become storages of their own, and the next iteration starts from the leaves."""
+
+from __future__ import annotations
+
+from typing import Any
+from weakref import ref
+
+from ..asg import arena
+from ..asg.declare import INPUT, VAR
+from ..asg.node import Node
+from ..asg.trace import Trace
+from .core import Tensor
+from .exposure import release
+from .leaf_data import value_at
+from .past import Ended, Past, Snapshot
+from .storage import Cell, Family
+
+_new = object.__new__
+
+
+class Live:
+    """What of a trace is still reachable, in order of recording.
+
+    ``tensors``   plain results
+    ``gradients`` (family, node) of gradients that nobody has looked at
+    ``leaves``    permanent leaves that were overwritten: a common case, kept apart because it is quick to finish
+    ``data``      storages that were only read
+    ``families``  all other storages that take part
+    ``errors``    tensor or family -> for those with a history: why a backward pass through it would be refused, or None
+    """
+
+    __slots__ = ("data", "errors", "families", "gradients", "leaves", "tensors")
+
+    def __init__(self) -> None:
+        self.tensors: list[Tensor] = []
+        self.gradients: list[tuple[Family, Node]] = []
+        self.leaves: list[Family] = []
+        self.data: list[Family] = []
+        self.families: list[Family] = []
+        self.errors: dict[Any, str | None] = {}
+
+
+def close(tr: Trace, live: Live) -> None:
+    """End a trace whose live results are known."""
+    known = tr.known
+    pasts: dict[Any, Any] = {}
+    snapshot = _keep_histories(tr, live, pasts) if live.errors else None
+    for storages, _, new, _ in tr.updates:  # their tensors go on naming the same leaves
+        for f, n in zip(storages, new, strict=True):
+            cell, value = f.cell, known[n]
+            if cell.plain and value.dtype is cell.dtype.storage and value.flags.c_contiguous:  # Cell.take, at hand
+                cell.array, cell._flat = value, None
+            else:
+                cell.take(value)
+            f.counter.version += 1
+    _overwrite(tr, live, pasts)
+    for f in live.data:
+        faces = f.faces
+        if len(faces) == 1 and (t := faces[0]()) is not None and t._geo is not None:  # Family.invalidate, in the common case
+            t._n = None
+        else:
+            f.invalidate()
+        f.counter.roots = []
+    for f, g in live.gradients:
+        f.held = (g, known[g])
+    for t in live.tensors:
+        n = t._n
+        make_concrete(t, known[n], pasts.get(t) if pasts else None, ref(t))
+        if snapshot is not None and n in snapshot.saved:
+            snapshot.watch(n, t._f.counter)
+    for f in (*live.families, *live.leaves, *live.data):
+        if f.cell.exposed:
+            release(f.cell)
+    if tr.moved:  # their views name a place of this trace
+        for f in [f for r in tr.moved if (f := r()) is not None and f.h is not None and f.h.op is VAR]:
+            f.invalidate()
+            to_leaf(f)
+    tr.reset()
+    for f in live.families:  # a leaf over part of a storage is made again at its next use
+        if f.h is not None and f.h.op is VAR and f.h not in f.counter.roots:
+            f.counter.roots.append(f.h)
+    if arena.due():
+        arena.compact()
+
+
+def _keep_histories(tr: Trace, live: Live, pasts: dict[Any, Any]) -> Snapshot | None:
+    """Fill `pasts`: what tensors and families whose history outlives the trace keep of it."""
+    snapshot: Snapshot | None = None
+    for o, error in live.errors.items():
+        n = o.h if o.__class__ is Family else o._n
+        if error is not None:
+            pasts[o] = Ended(error, n.op.name)
+        else:
+            if snapshot is None:
+                snapshot = Snapshot(tr)
+            pasts[o] = Past(n, snapshot, tr)
+    if snapshot is not None:
+        for f in (*live.families, *live.leaves, *live.data):
+            for n in f.counter.roots:
+                snapshot.watch(n, f.counter)
+    return snapshot
+
+
+def _overwrite(tr: Trace, live: Live, pasts: dict[Any, Any]) -> None:
+    """Have every storage that was written take its value."""
+    written: dict[Cell, None] = {}
+    for f in live.leaves:
+        cell = f.cell
+        if cell not in written:
+            written[cell] = None
+            if not cell.exposed:
+                cell.take(tr.known[f.h])  # type: ignore[index]
+        if len(f.faces) > 1:
+            f.invalidate()
+        to_leaf(f)
+    for f in live.families:
+        n = f.h
+        if n is not None and n.op is VAR:
+            continue
+        if n is not None and n.op is not INPUT and f.cell not in written:
+            written[f.cell] = None
+            if not f.cell.exposed:
+                f.cell.take(value_at(n, tr))
+        f.invalidate()
+        f.counter.roots = []
+        if n is not None:
+            f.past = pasts.get(f)
+            to_leaf(f)
+
+
+def to_leaf(f: Family) -> None:
+    """After a closing flush a storage's root is its permanent leaf again, or nothing."""
+    leaf = f.leaf
+    if leaf is None or leaf.op is not VAR:
+        f.h = f.leaf = None
+        return
+    f.h = leaf
+    f.counter.roots = [leaf]
+    cell = f.cell
+    if cell.exposed:
+        return
+    for r in f.faces:
+        t = r()
+        if t is not None and t._kind is None:
+            geometry = t._geo
+            if geometry[1] == cell.strides and geometry[2] == 0 and geometry[0] == cell.shape:
+                t._n, t._d = leaf, 0
+
+
+def make_concrete(t: Tensor, value: Any, past: Any, r: Any) -> None:
+    """A computed result becomes a storage of its own (made when somebody asks for it); `r` is a weak reference to it."""
+    n = t._n
+    assert n is not None
+    f = t._f = _new(Family)
+    f.h = f.leaf = f.held = f.hooks = f.first = t._kind = t._n = None
+    f.past, f.wants, f.limit, f.value, f.faces = past, False, 64, (n, value), [r]
+    t._d, t._geo = 0, (n.shape, n.strides, n.offset)

@@ -1,0 +1,59 @@
+"""The data that leaves of the graph stand for in a trace."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..asg import trace
+from ..asg.declare import CONST, INPUT, VAR
+from ..asg.node import Node
+from ..asg.trace import Trace
+from . import texts
+
+Array = np.ndarray[Any, Any]
+
+
+def leaf_value(n: Node, tr: Trace) -> Array | None:
+    """The data a leaf stands for in this trace; None for other nodes."""
+    if n.op is INPUT:
+        found = tr.bound.get(n)
+        if found is None:
+            other = trace.by_index(n.attrs[0])
+            found = other.bound.get(n) if other is not None else None
+            if found is None:
+                raise RuntimeError(texts.OTHER_THREAD)
+        return found
+    if n.op is VAR:
+        f = n.owner() if n.owner is not None else None
+        if f is not None:
+            return f.cell.shaped()  # type: ignore[no-any-return]
+        if n not in tr.orphans:
+            raise RuntimeError(texts.OTHER_THREAD)
+        return tr.orphans[n].whole()  # type: ignore[no-any-return]
+    if n.op is CONST:
+        return np.asarray(n.attrs[0], n.dtype.compute)
+    return None
+
+
+def leaf_arrays(owners: Any) -> list[Array]:
+    """What the storages of permanent leaves hold, where that takes no more than looking."""
+    return [o().cell.array for o in owners]
+
+
+def value_at(n: Node, tr: Trace) -> Any:
+    """The value of a node that is known or a leaf."""
+    found = tr.known.get(n)
+    return leaf_value(n, tr) if found is None else found
+
+
+def _install() -> None:
+    from ..backends import reference
+    from ..compiler import plan
+
+    assert reference
+    plan.leaf_value, plan.leaf_arrays = leaf_value, leaf_arrays
+
+
+_install()
