@@ -99,6 +99,7 @@ def _compact(roots: Iterable[Node], everything: bool) -> int:
             table.pop(key, None)
     for op in REGISTRY.values():
         op.sites.clear()
+    trace.forget_inputs()
 
     def gone(n: Node) -> bool:
         return n in dead or _is_dead_var(n)

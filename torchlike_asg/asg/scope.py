@@ -25,6 +25,9 @@ def stack() -> list[Any]:
     return s
 
 
+_get = _stack.get
+
+
 def path(modules: list[Any] | None = None) -> str:
     """``GPT.h.3.fc1 (Linear)`` for the innermost module of the stack; empty outside any module."""
     modules = stack() if modules is None else modules

@@ -64,6 +64,7 @@ class Trace:
         "hooks",
         "index",
         "inference",
+        "inputs",
         "known",
         "leaf_owner",
         "leaves",
@@ -92,6 +93,7 @@ class Trace:
         self.families: list[Any] = []
         self.data: list[Any] = []
         self.grads: list[Any] = []
+        self.inputs: dict[int, Node] = {}  # the node each slot stood for last
         self.moved: list[Any] = []  # weak references to storages that have views at a place that is data of this trace
         self.stale: set[Node] = set()
         self.silent: set[Node] = set()
@@ -115,10 +117,11 @@ class Trace:
 
     def reset(self) -> None:
         """Forget this iteration's data; the grad mode and the graph stay."""
+        self.claims.clear()
+        self.bound.clear()
+        self.known.clear()
+        self.entered.clear()
         for table in (
-            self.claims,
-            self.bound,
-            self.known,
             self.stale,
             self.silent,
             self.freed,
@@ -131,9 +134,9 @@ class Trace:
             self.contexts,
             self.orphans,
             self.twinned,
-            self.entered,
         ):
-            table.clear()
+            if table:
+                table.clear()
         self.slots = self.leaves = self.flushes = 0
         self.plan = None
         self.ran, self.families, self.moved, self.updates, self.alive = [], [], [], [], []
@@ -144,6 +147,17 @@ class Trace:
         """The next Input slot, bound to `value`. ``flag``: "" data, "leaf" a leaf that wants a gradient, "ended" a value whose history was freed."""  # noqa: E501
         slot = self.slots
         self.slots = slot + 1
+        last = self.inputs.get(slot)
+        if (
+            last is not None
+            and last.shape == shape
+            and last.strides == strides
+            and last.dtype is dtype
+            and last.device is device
+            and last.attrs[2] == flag
+        ):
+            self.bound[last] = value
+            return last
         key = (self.index, slot, flag, shape, strides, dtype, device)
         n = INPUT.table.get(key)
         if n is None:
@@ -151,6 +165,7 @@ class Trace:
             if flag == "ended":
                 made.saved = ()
             n = INPUT.table.setdefault(key, made)
+        self.inputs[slot] = n
         self.bound[n] = value
         return n
 
@@ -166,6 +181,12 @@ def current() -> Trace:
         t = Trace()
         _current.set(t)
     return t
+
+
+def forget_inputs() -> None:
+    """Have every trace look its Inputs up again: some were dropped from the graph."""
+    for t in list(_traces.values()):
+        t.inputs = {}
 
 
 def by_index(index: int) -> Trace | None:

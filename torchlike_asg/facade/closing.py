@@ -21,7 +21,7 @@ _new = object.__new__
 class Live:
     """What of a trace is still reachable, in order of recording.
 
-    ``tensors``   plain results
+    ``tensors``   plain results;  ``tracked`` those of them with a history
     ``gradients`` (family, node) of gradients that nobody has looked at
     ``leaves``    permanent leaves that were overwritten: a common case, kept apart because it is quick to finish
     ``data``      storages that were only read
@@ -29,10 +29,11 @@ class Live:
     ``errors``    tensor or family -> for those with a history: why a backward pass through it would be refused, or None
     """
 
-    __slots__ = ("data", "errors", "families", "gradients", "leaves", "tensors")
+    __slots__ = ("data", "errors", "families", "gradients", "leaves", "tensors", "tracked")
 
     def __init__(self) -> None:
         self.tensors: list[Tensor] = []
+        self.tracked: list[Tensor] = []
         self.gradients: list[tuple[Family, Node]] = []
         self.leaves: list[Family] = []
         self.data: list[Family] = []
@@ -46,14 +47,15 @@ def close(tr: Trace, live: Live) -> None:
     pasts: dict[Any, Any] = {}
     snapshot = _keep_histories(tr, live, pasts) if live.errors else None
     for storages, _, new, _ in tr.updates:  # their tensors go on naming the same leaves
-        for f, n in zip(storages, new, strict=True):
-            cell, value = f.cell, known[n]
+        for f, value in zip(storages, map(known.__getitem__, new)):  # noqa: B905
+            cell = f.cell
             if cell.plain and value.dtype is cell.dtype.storage and value.flags.c_contiguous:  # Cell.take, at hand
                 cell.array, cell._flat = value, None
             else:
                 cell.take(value)
             f.counter.version += 1
-    _overwrite(tr, live, pasts)
+    if live.leaves or live.families:
+        _overwrite(tr, live, pasts)
     for f in live.data:
         faces = f.faces
         if len(faces) == 1 and (t := faces[0]()) is not None and t._geo is not None:  # Family.invalidate, in the common case

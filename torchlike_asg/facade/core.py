@@ -12,9 +12,10 @@ from weakref import ref
 
 from .. import dtypes
 from ..asg.declare import DETACH, LEAF_OF, REBIND, STOP, Op
-from ..asg.geometry import Geometry, contiguous
+from ..asg.geometry import Geometry, contiguous, gather
 from ..asg.node import WEAK, Node, weak
 from ..asg.trace import Trace, current
+from ..asg.trace import _get as _current
 from ..ops.movement import restride as RESTRIDE
 from ..ops.movement import restride_scatter as RESTRIDE_SCATTER
 from ..size import Size
@@ -22,6 +23,7 @@ from . import texts
 from .storage import Cell, Counter, Family
 
 _new = object.__new__
+_stopped = STOP.table
 _SCALARS = frozenset((int, float, bool, complex))
 
 __all__ = ["Tensor", "binary", "make_parameter", "node_of", "unary", "view", "wrap"]
@@ -55,7 +57,10 @@ class Tensor(metaclass=_TensorMeta):
     @property
     def shape(self) -> Size:
         n = self._n
-        return n.shape if n is not None else Size(self._geo[0])
+        if n is not None:
+            return n.shape
+        shape: Any = self._geo[0]
+        return shape if shape.__class__ is Size else Size(shape)
 
     @property
     def dtype(self) -> dtypes.dtype:
@@ -101,9 +106,9 @@ class Tensor(metaclass=_TensorMeta):
 # ---------------------------------------------------------------- making tensors
 def wrap(n: Node) -> Tensor:
     """The ONE constructor of operation results."""
-    tr = current()
+    tr = _current() or current()
     if n.rg and not tr.grad:
-        n = STOP(n)
+        n = _stopped.get((n,)) or STOP(n)
     t = _new(Tensor)
     t._n = n
     t._f = None
@@ -173,9 +178,9 @@ def binary(op: Op, a: Any, b: Any) -> Tensor:
     n = op.table.get((a._n, bn))
     if n is None:
         n = _miss(op, a, b, False)
-    tr = current()
+    tr = _current() or current()
     if n.rg and not tr.grad:
-        n = STOP(n)
+        n = _stopped.get((n,)) or STOP(n)
     t = _new(Tensor)
     t._n = n
     t._f = None
@@ -197,16 +202,16 @@ def unary(op: Op, a: Any, *attrs: Any) -> Tensor:
     if n is None:
         begin((a,))
         n = op(node_of(a), *attrs)
-    tr = current()
-    if n.rg and not tr.grad:
-        n = STOP(n)
-    t = _new(Tensor)
-    t._n = n
-    t._f = None
-    r = ref(t)
-    if tr.claims.setdefault(n, r) is not r:
-        t._n = twin(tr, n, r)
-    return t
+    return wrap(n)
+
+
+def plain(op: Op, a: Any) -> Tensor:
+    """``op(a)``: `unary` of an operation without attributes."""
+    n = op.table.get((a._n,))
+    if n is None:
+        begin((a,))
+        n = op(node_of(a))
+    return wrap(n)
 
 
 def nary(op: Op, tensors: Any, *attrs: Any) -> Tensor:
@@ -222,19 +227,19 @@ def begin(tensors: Any) -> None:
     """Called before the operands of an operation are read: if one is a parameter that was overwritten since the trace began, an iteration
     has ended, and the next one starts from the parameters' own nodes. (Skipping this is correct, but meets new nodes.)
     """
-    tr = current()
+    tr = _current() or current()
     if not tr.grad:
         return
     for t in tensors:
         if isinstance(t, Tensor) and t._n is None:
-            f = t._f
-            assert f is not None
-            leaf = f.leaf
-            if leaf is not None and leaf.rg and leaf.op is not LEAF_OF and f.h is not leaf and f.h is not None and f.leaf_history:
-                from .flush import flush
+            leaf = t._f.leaf  # type: ignore[union-attr]
+            if leaf is not None and leaf.rg and leaf.op is not LEAF_OF:
+                f = t._f
+                if f.h is not leaf and f.h is not None and f.leaf_history:  # type: ignore[union-attr]
+                    from .flush import flush
 
-                flush(closing=True)
-                return
+                    flush(closing=True)
+                    return
 
 
 def _miss(op: Op, a: Tensor, b: Any, swapped: bool) -> Node:
@@ -362,7 +367,7 @@ def node_of(t: Any) -> Node:
     if n is not None:
         return n  # type: ignore[no-any-return]
     f: Family = t._f
-    tr = current()
+    tr = _current() or current()
     if f.h is None and f.past is not None:
         f.past.revive(f)
     cell = f.cell
@@ -405,8 +410,6 @@ def enter(t: Any, f: Family, cell: Cell, tr: Trace) -> Node:
 
 def bind(f: Family, geometry: Geometry, tr: Trace | None = None, buf: Any = None) -> Node:
     """An Input standing for a region of a concrete storage."""
-    from ..asg.geometry import gather
-
     tr = current() if tr is None else tr
     cell = f.cell
     values = cell.values(geometry) if buf is None else dtypes.load(gather(buf, geometry), cell.dtype)

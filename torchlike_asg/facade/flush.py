@@ -43,7 +43,7 @@ def flush(closing: bool | None = None) -> None:
         closing = True
         outputs += new
         tr.stale.update(old)
-    histories = _histories(tr, live)
+    histories = _histories(tr, live) if live.tracked or live.families else []
     for _, n in histories:  # what a later backward pass will read is kept, as PyTorch keeps saved tensors
         outputs += saved_values(n)
     donated = _donated(tr, live.leaves) if (closing or not tr.held) and not histories else ()
@@ -62,7 +62,7 @@ def flush(closing: bool | None = None) -> None:
 def _live(tr: Trace) -> Live:
     """What is still reachable."""
     live = Live()
-    tensors = live.tensors
+    tensors, tracked = live.tensors, live.tracked
     found: dict[Family, None] = {}
     for r in tuple(tr.claims.values()):
         o = r()
@@ -72,6 +72,8 @@ def _live(tr: Trace) -> Live:
             found[o] = None
         elif o._f is None:
             tensors.append(o)
+            if o._n.rg:
+                tracked.append(o)
         else:
             found[o._f] = None
     for r in tr.families:
@@ -98,23 +100,24 @@ def _live(tr: Trace) -> Live:
             live.leaves.append(f)
         else:
             live.families.append(f)
-    gradients = live.gradients
     for owners, grads in tr.grads:
-        for owner, g in zip(owners, grads, strict=True):
+        for i, owner in enumerate(owners):
             f = owner()
-            if f is not None and f.held is g:
-                gradients.append((f, g))
+            if f is not None and f.held is grads[i]:
+                live.gradients.append((f, grads[i]))
     return live
 
 
 def _histories(tr: Trace, live: Live) -> list[tuple[Any, Node]]:
     """The live results that could still be differentiated, with their nodes."""
-    found: list[tuple[Any, Any]] = [(t, t._n) for t in live.tensors if t._n.rg]  # type: ignore[union-attr]
+    found: list[tuple[Any, Any]] = [(t, t._n) for t in live.tracked]
     found += [(f, f.h) for f in live.families if f.h is not None and f.h.rg and not (f.wants and f.leaf_history)]
-    if not found:
-        return found
-    errors = live.errors = {o: verdict(n, tr) for o, n in found}
-    return [(o, n) for o, n in found if errors[o] is None]
+    open_ = []
+    for o, n in found:
+        error = live.errors[o] = verdict(n, tr)
+        if error is None:
+            open_.append((o, n))
+    return open_
 
 
 def _donated(tr: Trace, leaves: list[Family]) -> Any:
@@ -202,13 +205,27 @@ def settle(t: Tensor) -> None:
     cell.take(evaluate(n))
 
 
+def _untouched(t: Tensor) -> np.ndarray[Any, Any] | None:
+    """The value of a result whose trace has closed and that nothing was done with since."""
+    f = t._f
+    if t._n is None and f.value is not None and t._kind is None:  # type: ignore[union-attr]
+        value = f.value[1]  # type: ignore[union-attr]
+        if value.__class__ is np.ndarray and f.h is None:  # type: ignore[union-attr]
+            return value  # type: ignore[no-any-return]
+    return None
+
+
 def value_of(t: Tensor) -> np.ndarray[Any, Any]:
     """What a tensor holds now, as an array of its shape; read-only by convention. bfloat16 comes as float32."""
     tr = current()
-    f = t._f
-    if f is not None and f.cell.exposed:
-        sync(f.cell)
-    n = t._n
+    n, f = t._n, t._f
+    if f is not None:
+        found = _untouched(t)
+        if found is not None:
+            return found
+        if f.cell.exposed:
+            sync(f.cell)
+            n = t._n
     if n is None:
         assert f is not None
         if f.h is None or (f.h.op is VAR and f.h is f.leaf):
@@ -226,4 +243,5 @@ def value_of(t: Tensor) -> np.ndarray[Any, Any]:
     flush()
     if t._n is not None:
         return evaluate(t._n)
-    return t._f.cell.values(t._geo)  # type: ignore[union-attr, no-any-return]
+    found = _untouched(t)
+    return t._f.cell.values(t._geo) if found is None else found  # type: ignore[union-attr]

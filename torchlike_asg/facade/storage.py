@@ -56,13 +56,11 @@ class Cell:
     @property
     def buf(self) -> np.ndarray[Any, Any] | None:
         """The content as a flat buffer; None while nothing was computed."""
-        if self._flat is None:
-            try:
-                self._flat = self.array.reshape(-1)
-                del self.array
-            except AttributeError:  # nothing there, or another thread was quicker
-                pass
-        return self._flat
+        buf = self._flat
+        if buf is None and hasattr(self, "array"):
+            buf = self._flat = self.array.reshape(-1)
+            del self.array
+        return buf
 
     @buf.setter
     def buf(self, value: np.ndarray[Any, Any] | None) -> None:
@@ -97,10 +95,12 @@ class Cell:
 
     def whole(self) -> np.ndarray[Any, Any]:
         """What the storage holds, as something to compute with (its memory, except for bfloat16)."""
-        try:
+        buf = self._flat
+        if buf is None:
             return self.array
-        except AttributeError:
-            return load(gather(self._flat, self.geometry), self.dtype)  # type: ignore[arg-type]
+        if self.plain and self.dtype is not bfloat16:
+            return buf.reshape(self.shape)
+        return load(gather(buf, self.geometry), self.dtype)
 
     def shaped(self) -> np.ndarray[Any, Any]:
         """`whole`, kept at hand from now on: what a permanent leaf's storage holds is asked for in every run."""
@@ -148,7 +148,7 @@ class Family:
 
     def __init__(self, cell: Cell, h: Node | None = None, counter: Counter | None = None) -> None:
         self.cell, self.h, self.counter = cell, h, Counter() if counter is None else counter
-        self.leaf = self.held = self.past = self.hooks = self.first = None
+        self.leaf = self.held = self.past = self.hooks = self.first = self.value = None
         self.faces: list[Any] = []
         self.limit, self.wants = 64, False
         cell.families.append(ref(self))

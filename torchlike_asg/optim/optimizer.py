@@ -143,8 +143,12 @@ class Optimizer:
         if closure is not None:
             with grad_mode(True):
                 loss = closure()
-        with grad_mode(False):
+        tr = current()
+        mode, tr.grad = tr.grad, False
+        try:
             self._recorded.run(self)
+        finally:
+            tr.grad = mode
         _close()
         return loss
 

@@ -77,8 +77,7 @@ class _Batch:
         fresh = bool(states) and _fresh(states[0], self.names)
         self.clock = Clock({"step": 0.0 if fresh else 1.0})  # for those that keep no count: whether there was a step before
         self.clock.update({name: states[0].number(name, default) for name, default in clock.items()})
-        self.clocked = tuple(clock)
-        for name in self.clocked:
+        for name in clock:
             for state in states:
                 dict.__setitem__(state, name, self.clock)
         columns = []
@@ -87,7 +86,12 @@ class _Batch:
                 if dict.get(state, name) is None:
                     state[name] = optimizer.initial(group, p, name)
             columns.append([_persistent(state[name]) for state in states])
-        self.columns = list(zip(self.names, columns, strict=True))
+        # every entry of every state, as three lists: the states, the keys, and the entries
+        entries: list[tuple[Any, str, Any]] = [
+            entry for name, column in zip(self.names, columns, strict=True) for entry in zip(states, repeat(name), column)
+        ]
+        entries += [(state, name, self.clock) for name in clock for state in states]
+        self.entries = [list(part) for part in zip(*entries, strict=True)] if entries else [[], [], []]
         self.tensors = [*params, *[t for column in columns for t in column]]
         self.leaves: list[Node] = []
         self.grads: list[Node] = []
@@ -95,12 +99,8 @@ class _Batch:
 
     def current(self, state: Any) -> bool:
         """Whether the optimizer still holds these very states."""
-        get, dicts = dict.get, self.dicts
-        return (
-            all(map(is_, map(state.get, self.params), dicts))
-            and all(all(map(is_, map(get, dicts, repeat(name)), column)) for name, column in self.columns)
-            and all(all(map(is_, map(get, dicts, repeat(name)), repeat(self.clock))) for name in self.clocked)
-        )
+        states, names, values = self.entries
+        return all(map(is_, map(state.get, self.params), self.dicts)) and all(map(is_, map(dict.get, states, names), values))
 
     def remember(self, reads: list[Node], grads: list[Node], update: _Update) -> None:
         """Note the update of a step that began with every storage at its permanent leaf, for the short way of the next step."""
@@ -153,6 +153,13 @@ class _Roster:
     def matches(self, params: list[Tensor], form: Any) -> bool:
         return len(params) == len(self.params) and all(map(is_, params, self.params)) and form == self.form
 
+    def current(self, state: Any) -> bool:
+        """Whether the batches were made from these very states."""
+        for batch in self.batches:
+            if not batch.current(state):
+                return False
+        return bool(self.batches)
+
 
 def _rounds(params: list[Tensor]) -> list[list[Tensor]]:
     """Lists without repetitions whose concatenation holds every parameter as often as `params`."""
@@ -183,8 +190,10 @@ class Recorded:
     def _run_group(self, optimizer: Optimizer, number: int, group: Group, params: list[Tensor], tr: Trace) -> None:
         form = optimizer.form(group)
         rosters = self._rosters.setdefault(number, [])
-        roster = next((r for r in rosters if r.matches(params, form)), None)
-        if roster is None:
+        for roster in rosters:
+            if roster.matches(params, form):
+                break
+        else:
             roster = _Roster(params, form)
             rosters.insert(0, roster)
             del rosters[_ROSTERS:]
@@ -193,7 +202,7 @@ class Recorded:
                 self._run_group(optimizer, number, group, part, tr)
                 flush(closing=True)  # the next round starts from what this one has made
             return
-        if not roster.batches or not all(batch.current(optimizer.state) for batch in roster.batches):
+        if not roster.current(optimizer.state):
             roster.batches = [
                 _Batch(optimizer, group, part, self._numbers_of(number, i, part[0]))
                 for i, part in enumerate(_alike(optimizer, group, params))

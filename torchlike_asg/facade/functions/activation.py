@@ -13,7 +13,7 @@ from ... import dtypes
 from ...ops import activation as ops
 from ...ops.formula import refuse, title
 from ...rng.uniform import uniform64
-from ..core import Tensor, binary, nary, unary
+from ..core import Tensor, binary, nary, plain, unary
 from ..flush import value_of
 from ..register import apply_inplace, function
 from .creation import from_array
@@ -42,13 +42,13 @@ def _also(name: str, method: bool = False, inplace: bool = True) -> Any:
 # ---------------------------------------------------------------- piecewise linear
 def relu(input: Tensor, inplace: bool = False) -> Tensor:
     """max(input, 0)."""
-    return apply_inplace(input, lambda x: unary(ops.relu, x)) if inplace else unary(ops.relu, input)
+    return apply_inplace(input, lambda x: unary(ops.relu, x)) if inplace else plain(ops.relu, input)
 
 
 @_also("relu", method=True)
 def _relu(input: Tensor) -> Tensor:
     """max(input, 0)."""
-    return unary(ops.relu, input)
+    return plain(ops.relu, input)
 
 
 def relu6(input: Tensor, inplace: bool = False) -> Tensor:
@@ -110,7 +110,7 @@ def gelu(input: Tensor, approximate: str = "none") -> Tensor:
     """``input * Phi(input)`` with the normal distribution function, or its "tanh" approximation."""
     if approximate not in ("none", "tanh"):
         raise RuntimeError("approximate argument must be either none or tanh.")
-    return unary(ops.gelu if approximate == "none" else ops.gelu_tanh, input)
+    return plain(ops.gelu if approximate == "none" else ops.gelu_tanh, input)
 
 
 def silu(input: Tensor, inplace: bool = False) -> Tensor:

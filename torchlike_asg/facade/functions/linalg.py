@@ -73,11 +73,14 @@ def dot(input: Tensor, tensor: Tensor, *, out: Tensor | None = None) -> Tensor:
     return binary(ops.matmul, input, tensor)
 
 
+_linear = ops.linear.table
+
+
 def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """``input @ weight.T + bias``: input (..., in), weight (out, in) or (in), bias (out); result (..., out)."""
     if bias is None:
         return binary(ops.linear, input, weight)
-    n = ops.linear.table.get((input._n, weight._n, bias._n))
+    n = _linear.get((input._n, weight._n, bias._n))
     return wrap(n if n is not None else ops.linear(node_of(input), node_of(weight), node_of(bias)))
 
 

@@ -22,9 +22,10 @@ from ..storage import Cell, Counter, Family
 @method()
 def item(self: Tensor) -> Any:
     """The value of a one-element tensor as a Python number."""
-    if self.shape.numel() != 1:
-        raise RuntimeError(f"a Tensor with {self.shape.numel()} elements cannot be converted to Scalar")
-    return value_of(self).reshape(-1)[0].item()
+    shape = self.shape
+    if shape and shape.numel() != 1:
+        raise RuntimeError(f"a Tensor with {shape.numel()} elements cannot be converted to Scalar")
+    return value_of(self).item()
 
 
 @method()

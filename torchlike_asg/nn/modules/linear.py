@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from ...facade.functions.linalg import linear
 from .. import functional as F
 from .. import init
 from ..parameter import Parameter, UninitializedParameter, empty_parameter
@@ -51,7 +52,7 @@ class Linear(Module):
         draw_weight_and_bias(self.weight, self.bias)
 
     def forward(self, input: Any) -> Any:
-        return F.linear(input, self.weight, self.bias)
+        return linear(input, self.weight, self.bias)
 
     def extra_repr(self) -> str:
         return f"in_features={self.in_features}, out_features={self.out_features}, bias={self.bias is not None}"

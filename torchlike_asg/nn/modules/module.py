@@ -6,6 +6,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any, Self
 
+from ...asg.scope import _get as _stack
 from ...asg.scope import note, stack
 from ...facade.boundary import enter
 from ...facade.core import Tensor
@@ -41,6 +42,7 @@ __all__ = [
     "register_module_parameter_registration_hook",
 ]
 
+_ABSENT = object()
 _REGISTRIES = ("_parameters", "_buffers", "_modules")
 _HOOK_DICTS = (
     "_backward_pre_hooks",
@@ -59,6 +61,14 @@ _HOOK_DICTS = (
 
 def _forward_unimplemented(self: Any, *input: Any) -> None:
     raise NotImplementedError(f'Module [{type(self).__name__}] is missing the required "forward" function')
+
+
+def _outermost(module: Any) -> list[Any]:
+    """The stack of modules being called, for a module that is called by none."""
+    modules = stack()
+    if not modules:
+        enter(module)
+    return modules
 
 
 class Module(TreeMixin, ConversionMixin, StateMixin, HookMixin):
@@ -95,20 +105,22 @@ class Module(TreeMixin, ConversionMixin, StateMixin, HookMixin):
 
     # --- calling
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+    def __call__(self, input: Any = _ABSENT, /, *args: Any, **kwargs: Any) -> Any:
         if self._hooked:
-            return self._call_impl(*args, **kwargs)
-        modules = stack()
-        if not modules:
-            enter(self)
+            return self._call_impl(*args, **kwargs) if input is _ABSENT else self._call_impl(input, *args, **kwargs)
+        modules = _stack() or _outermost(self)
         modules.append(self)
         try:
-            return self.forward(*args, **kwargs)
+            if args or kwargs or input is _ABSENT:
+                out = self.forward(*args, **kwargs) if input is _ABSENT else self.forward(input, *args, **kwargs)
+            else:  # nearly always; calls without * are quicker
+                out = self.forward(input)
         except BaseException as error:
             note(error, modules)
-            raise
-        finally:
             modules.pop()
+            raise
+        modules.pop()
+        return out
 
     def compile(self, *args: Any, **kwargs: Any) -> None:
         """Does nothing: every module is compiled at its first calls anyway. Takes PyTorch's arguments."""
