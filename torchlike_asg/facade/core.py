@@ -242,6 +242,15 @@ def begin(tensors: Any) -> None:
                     return
 
 
+def bound(a: Tensor, b: Tensor) -> tuple[Node, Node]:
+    """The nodes of two operands."""
+    x, y = a._n, b._n
+    if x is None or y is None:
+        begin((a, b))
+        x, y = node_of(a), node_of(b)
+    return x, y
+
+
 def _miss(op: Op, a: Tensor, b: Any, swapped: bool) -> Node:
     begin((a, b))
     x = node_of(a)
@@ -293,7 +302,7 @@ def scalar_input(value: Any, beside: Node) -> Node:
 
 # ---------------------------------------------------------------- views
 def _inherit(a: Tensor, kind: str) -> str:
-    if not current().grad:
+    if not (_current() or current()).grad:
         return "nograd"
     return a._kind.removesuffix(" stale") if kind == "view" and a._kind is not None else kind
 
@@ -313,9 +322,17 @@ def view(op: Op, a: Tensor, attrs: tuple[Any, ...], kind: str = "view") -> Tenso
         if f.cell.exposed:
             t._geo, t._n = t.geometry, None
         return t  # type: ignore[no-any-return]
+    return seen_view(a, f, n, kind)
+
+
+def seen_view(a: Tensor, f: Family, n: Node, kind: str = "view") -> Tensor:
+    """The view of `a`, of family `f`, whose node is `n`."""
     t = _new(Tensor)
-    t._n, t._f, t._d, t._geo = n, f, a._d, None
-    t._kind = kind if a._kind is None and current().grad else _inherit(a, kind)
+    t._n = n
+    t._f = f
+    t._d = a._d
+    t._geo = None
+    t._kind = _inherit(a, kind)
     faces = f.faces
     faces.append(ref(t))
     if len(faces) > f.limit:
@@ -333,7 +350,7 @@ def family_of(t: Tensor) -> Family:
         f.leaf = f.held = f.past = f.hooks = f.first = f.value = t._geo = t._kind = None  # type: ignore[assignment]
         f.limit, f.wants, t._d = 64, False, 0
         f.faces = [ref(t)]
-        current().claims[n] = ref(f)  # type: ignore[index]
+        (_current() or current()).claims[n] = ref(f)  # type: ignore[index]
     return f
 
 

@@ -34,6 +34,8 @@ from .write import _check_overlap, commit_data
 SMALL = 4096
 #: recorded writes of data into one pending storage after which it is computed, so that the next ones are direct
 PILE = 64
+_ADD = get("add")
+_BIG = 1 << 62
 _piles: WeakKeyDictionary[Family, int] = WeakKeyDictionary()
 
 
@@ -123,6 +125,11 @@ def update(t: Tensor, op: Op, other: Any) -> bool:
     f = target(t)
     if f is None or t.shape.numel() > SMALL or t.dtype is dtypes.bool_ or t.dtype.is_complex:
         return False
+    if other.__class__ is int and op is _ADD and t.dtype is dtypes.int64 and -_BIG < other < _BIG:  # a count
+        region = _region(t, f)
+        region += other
+        commit_data(f)
+        return True
     if isinstance(other, Tensor):
         if other.dtype is not t.dtype or other.requires_grad or other._f is f:
             return False

@@ -64,7 +64,9 @@ def method(*names: str) -> Callable[[Function], Function]:
 def _with_out(fn: Function) -> Function:
     @functools.wraps(fn)
     def offered(*args: Any, **kwargs: Any) -> Any:
-        out = kwargs.pop("out", None)
+        if "out" not in kwargs:
+            return fn(*args, **kwargs)
+        out = kwargs.pop("out")
         result = fn(*args, **kwargs)
         return result if out is None else deliver(result, out)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from typing import Any
+from weakref import ref
 
 import numpy as np
 
@@ -77,6 +78,45 @@ def write(
     new = owned(new, f)
     commit(f, new if tr.grad else history_of(root_of(f), new), new, v)
     return t
+
+
+def assign(t: Tensor, n: Node) -> None:
+    """Have `t` hold the value of `n`, which has its shape and type and no history: ``copy_`` under no_grad, with a short way where no other
+    tensor shares the storage.
+    """
+    tr = current()
+    f = family_of(t)
+    h = f.h
+    if (
+        h is None
+        or h is not t._n
+        or h.rg
+        or t._kind is not None
+        or (n.shape, n.dtype, n.strides, n.offset) != (h.shape, h.dtype, h.strides, 0)
+        or not alone(f)
+    ):
+        mode, tr.grad = tr.grad, False
+        try:
+            write(t, lambda _: n)
+        finally:
+            tr.grad = mode
+        return
+    n = owned(n, f)
+    counter = f.counter
+    tr.stale.update(counter.roots)
+    counter.version += 1
+    counter.roots = [n]
+    f.h = n
+    t._geo, t._n = (h.shape, h.strides, 0), None
+    tr.families.append(ref(f))
+
+
+def alone(f: Family) -> bool:
+    """Whether a storage is shown by one tensor only, and not shared with NumPy."""
+    cell = f.cell
+    if len(f.faces) > 1:
+        f.faces = [r for r in f.faces if r() is not None]
+    return len(f.faces) == 1 and (len(cell.families) == 1 or len(cell.live()) == 1) and not cell.exposed
 
 
 def _own_copy(v: Node) -> Node:

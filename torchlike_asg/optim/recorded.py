@@ -22,7 +22,7 @@ from ..dtypes import float32
 from ..errors import Unsupported
 from ..facade.core import Tensor, concrete, family_of, node_of
 from ..facade.flush import flush, settle
-from ..facade.write import write
+from ..facade.write import alone, write
 from ..ops.promotion import to
 from .rules import Group, Nodes
 from .state import Clock, ParamState
@@ -351,7 +351,7 @@ def _move(t: Tensor, value: Node, root: Node, tr: Trace) -> None:
     f = t._f
     assert f is not None
     n = t._n
-    if n is None or n is not f.leaf or n.op is not VAR or f.h is not n or t._kind is not None or not _alone(f):
+    if n is None or n is not f.leaf or n.op is not VAR or f.h is not n or t._kind is not None or not alone(f):
         write(t, lambda _: value)
         return
     counter = f.counter
@@ -362,12 +362,6 @@ def _move(t: Tensor, value: Node, root: Node, tr: Trace) -> None:
     t._geo = (n.shape, n.strides, n.offset)
     t._n = None
     tr.families.append(ref(f))
-
-
-def _alone(f: Any) -> bool:
-    """Whether the storage has one tensor only (references to dead ones are dropped here)."""
-    f.faces = [r for r in f.faces if r() is not None]
-    return len(f.faces) == 1 and len(f.cell.live()) == 1 and not f.cell.exposed
 
 
 @arena.register

@@ -6,9 +6,11 @@ import math
 from typing import Any
 
 from ... import dtypes
+from ...asg.trace import current
 from ...errors import Unsupported
 from ...ops import attention as ops
-from ..core import Tensor, nary
+from ..core import Tensor, nary, wrap
+from ..remembered import recall, remember
 
 
 def scaled_dot_product_attention(
@@ -29,17 +31,27 @@ def scaled_dot_product_attention(
     (dimension -3) serves
     several query heads. A query that sees nothing gets zeros.
     """
+    tr = current()
+    seen = None
+    if attn_mask is None and dropout_p == 0.0 and not enable_gqa:  # seen before: no checks
+        seen = ("sdpa", query._n, key._n, value._n, is_causal, scale, tr.grad)
+        found = recall(seen)
+        if found is not None:
+            return wrap(found[0])
     _check(query, key, value, attn_mask, is_causal)
     scale = (1.0 / math.sqrt(query.shape[-1]) if query.shape[-1] else 1.0) if scale is None else float(scale)
     heads = 0
     if enable_gqa:
         query, key, value, attn_mask, heads = _grouped(query, key, value, attn_mask)
     operands: Any = (query, key, value) if attn_mask is None else (query, key, value, attn_mask)
+    slots = tr.slots
     out = (
         nary(ops.sdpa, operands, is_causal, scale)
         if dropout_p == 0.0
         else _with_dropout(query, key, value, attn_mask, dropout_p, is_causal, scale)
     )
+    if seen is not None and None not in seen[1:4]:
+        remember(seen, (out._n,), tr, slots)  # type: ignore[arg-type]
     return out.flatten(-4, -3) if heads else out  # type: ignore[attr-defined, no-any-return]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ...ops import cross_entropy as ops
-from ..core import Tensor, nary
+from ..core import Tensor, bound, nary, wrap
 from .linalg import linear
 from .reduction import reduction_of
 
@@ -30,6 +30,9 @@ def nll_loss(
     return nary(ops.nll_loss, operands, ignore_index, reduction, 0.0)
 
 
+_hard = ops.cross_entropy.table
+
+
 def cross_entropy(
     input: Tensor,
     target: Tensor,
@@ -46,6 +49,10 @@ def cross_entropy(
     probabilities (the shape of
     `input`, floating). `label_smoothing` mixes in the uniform distribution; Szegedy et al. (2015).
     """
+    if weight is None and size_average is None and reduce is None and isinstance(input, Tensor) and isinstance(target, Tensor):
+        n = _hard.get((*bound(input, target), ignore_index, reduction, label_smoothing))
+        if n is not None:
+            return wrap(n)
     reduction = reduction_of(reduction, size_average, reduce)
     if tuple(input.shape) == tuple(target.shape):
         return _soft(input, target, weight, ignore_index, reduction, label_smoothing)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ...ops import embedding as ops
-from ..core import Tensor, nary
+from ..core import Tensor, bound, nary, wrap
 from ..register import function
 
 
@@ -32,6 +32,10 @@ def embedding(
     The row `padding_idx` gets no gradient. With `max_norm`, rows in use whose `norm_type`-norm is larger are rescaled in place first.
     `sparse` is accepted; gradients are dense here.
     """
+    if padding_idx is None and max_norm is None and isinstance(input, Tensor):
+        n = ops.embedding.table.get((*bound(weight, input), -1, scale_grad_by_freq))
+        if n is not None:
+            return wrap(n)
     padding = _padding_row(padding_idx, weight)
     if max_norm is not None:
         _renormalize(weight, input, max_norm, norm_type)

@@ -6,10 +6,12 @@ import math
 import warnings
 from typing import Any
 
+from ...asg.trace import current
 from ...ops import loss as ops
 from ...ops.promotion import title
-from ..core import Tensor, binary
+from ..core import Tensor, binary, bound, node_of, wrap
 from ..register import function
+from ..remembered import recall, remember
 from .activation import logsigmoid
 from .reduction import numbered, reduced, reduction_of
 
@@ -44,6 +46,17 @@ def mse_loss(
     weight: Tensor | None = None,
 ) -> Tensor:
     """``(input - target)^2``."""
+    if weight is None and size_average is None and reduce is None:
+        tr = current()
+        nodes = bound(input, target)
+        found = recall(("mse_loss", *nodes, reduction, tr.grad))
+        if found is not None:
+            return wrap(found[0])
+        if nodes[0].shape == nodes[1].shape:
+            slots = tr.slots
+            out = reduced(binary(ops.squared_error, input, target), reduction_of(reduction))
+            remember(("mse_loss", *nodes, reduction, tr.grad), (node_of(out),), tr, slots)
+            return out
     _warn_sizes(input, target)
     return _weighted(binary(ops.squared_error, input, target), weight, input, reduction_of(reduction, size_average, reduce))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from typing import Any
 
@@ -10,11 +11,14 @@ from ...asg.declare import STOP
 from ...asg.node import Node
 from ...asg.trace import current
 from ...ops import norm as ops
+from ...ops import pointwise
 from ...ops.formula import mean_over, refuse
-from ...ops.movement import cast, reshape
+from ...ops.movement import reshape
 from ...ops.promotion import to
-from ..core import Tensor, node_of, wrap
-from ..register import bare, function
+from ..core import Tensor, node_of, operand, wrap
+from ..register import function
+from ..remembered import recall, remember
+from ..write import assign
 
 
 def _affine(x: Node, weight: Tensor | None, bias: Tensor | None, shape: tuple[int, ...]) -> tuple[list[Node], Node | None]:
@@ -73,7 +77,7 @@ def layer_norm(input: Tensor, normalized_shape: Any, weight: Tensor | None = Non
     """``(x - mean) / sqrt(var + eps) * weight + bias`` over the last dimensions, of size `normalized_shape`. Ba et al. (2016)."""
     x = input._n
     if x is not None and weight is not None and bias is not None:  # seen before: no checks
-        n = ops.layer_norm.table.get((x, weight._n, bias._n, _trailing(len(x.shape), len(weight.shape)), eps))
+        n = _layer_norms.get((x, weight._n, bias._n, _trailing(len(x.shape), len(weight.shape)), eps))
         if n is not None:
             return wrap(n)
     shape, dims = _normalized_shape(input, normalized_shape, weight, bias)
@@ -82,6 +86,10 @@ def layer_norm(input: Tensor, normalized_shape: Any, weight: Tensor | None = Non
     return _finish(ops.layer_norm(x, *affine, dims, eps), extra)
 
 
+_layer_norms = ops.layer_norm.table
+
+
+@functools.cache
 def _trailing(rank: int, count: int) -> tuple[int, ...]:
     return tuple(range(rank - count, rank))
 
@@ -120,17 +128,24 @@ def _check_channel_sizes(channels: int, **named: Tensor | None) -> None:
             raise RuntimeError(f"{name} should contain {channels} elements not {value.shape.numel()}")
 
 
-def _update(running: Tensor, observed: Node, momentum: float) -> None:
-    """``running = (1 - momentum) * running + momentum * observed``, outside of any history."""
-    fresh = STOP(observed) if observed.rg else observed
+def _lasting(running: Tensor | None) -> None:
+    """Give a running statistic that is plain data a node for good, so that the same one is met in every iteration."""
+    if running is None or running._n is not None or running._kind is not None:
+        return
+    f = running._f
+    assert f is not None
+    if f.leaf is None and f.h is None and f.past is None and not f.wants and not f.cell.exposed and running._geo == f.cell.geometry:
+        f.permanent(False)
+
+
+def _updated(running: Tensor, observed: Node, momentum: float) -> Node:
+    """``(1 - momentum) * running + momentum * observed``, outside of any history."""
+    old = node_of(running)
+    old, fresh = (STOP(n) if n.rg else n for n in (old, observed))
     fresh = reshape(fresh, tuple(running.shape))
-    fresh = fresh if fresh.dtype is running.dtype else cast(fresh, running.dtype)
-    tr = current()
-    grad, tr.grad = tr.grad, False
-    try:
-        running.copy_(running * (1 - momentum) + bare(fresh) * momentum)  # type: ignore[attr-defined, operator]
-    finally:
-        tr.grad = grad
+    fresh = to(fresh, running.dtype)
+    kept = pointwise.mul(old, operand(pointwise.mul, 1 - momentum, old))
+    return to(pointwise.add(kept, pointwise.mul(fresh, operand(pointwise.mul, momentum, fresh))), running.dtype)
 
 
 def batch_norm(
@@ -148,6 +163,18 @@ def batch_norm(
 
     While training, running statistics (if given) move towards the batch's mean and unbiased variance in place.
     """
+    _lasting(running_mean)
+    _lasting(running_var)
+    tr = current()
+    nodes = [None if t is None else t._n or node_of(t) for t in (input, running_mean, running_var, weight, bias)]
+    key = ("batch_norm", *nodes, training, momentum, eps, tr.grad)
+    found = recall(key)
+    if found is not None:
+        if len(found) > 1:
+            assign(running_mean, found[1])  # type: ignore[arg-type]
+            assign(running_var, found[2])  # type: ignore[arg-type]
+        return wrap(found[0])
+    slots = tr.slots
     shape = tuple(input.shape)
     if training and len(shape) > 1 and math.prod(shape) == shape[1]:
         raise ValueError(f"Expected more than 1 value per channel when training, got input size {input.shape}")
@@ -165,16 +192,22 @@ def batch_norm(
     if not training:
         assert running_mean is not None and running_var is not None
         mean, var = (reshape(n, broadcast) if tuple(n.shape) != broadcast else n for n in (node_of(running_mean), node_of(running_var)))
-        return _finish(ops.batch_norm_eval(x, mean, var, *affine, eps), extra)
+        y = _finish(ops.batch_norm_eval(x, mean, var, *affine, eps), extra)
+        remember(key, (y._n,), tr, slots)  # type: ignore[arg-type]
+        return y
     dims = (0, *range(2, len(shape)))
     y = _finish(ops.batch_norm(x, *affine, dims, eps), extra)
+    news: list[Node] = []
     if running_mean is not None or running_var is not None:
         mean, var = ops.moments(x, dims)
-        if running_mean is not None:
-            _update(running_mean, mean, momentum)
-        if running_var is not None:
-            count = math.prod(shape) // max(channels, 1)
-            _update(running_var, var * (count / (count - 1)) if count > 1 else var * math.nan, momentum)  # type: ignore[operator]
+        count = math.prod(shape) // max(channels, 1)
+        unbiased = var * (count / (count - 1)) if count > 1 else var * math.nan  # type: ignore[operator]
+        for running, observed in ((running_mean, mean), (running_var, unbiased)):
+            if running is not None:
+                news.append(_updated(running, observed, momentum))
+                assign(running, news[-1])
+    if (running_mean is None) == (running_var is None):
+        remember(key, (y._n, *news), tr, slots)  # type: ignore[arg-type]
     return y
 
 
@@ -258,6 +291,8 @@ def instance_norm(
     for name, value in (("running_mean", running_mean), ("running_var", running_var), ("weight", weight), ("bias", bias)):
         if value is not None and value.shape.numel() != channels:
             raise RuntimeError(f"{name} should contain {n * channels} elements not {n * value.shape.numel()}")
+    _lasting(running_mean)
+    _lasting(running_var)
     x = node_of(input)
     broadcast = (channels,) + (1,) * (len(shape) - 2)
     affine, extra = _affine(x, weight, bias, broadcast)
@@ -271,8 +306,8 @@ def instance_norm(
     if running_mean is not None and running_var is not None:
         mean, var = ops.moments(x, dims)
         count = math.prod(shape[2:])
-        _update(running_mean, mean_over(mean, (0,)), momentum)
-        _update(running_var, mean_over(var, (0,)) * (count / (count - 1)), momentum)  # type: ignore[operator]
+        assign(running_mean, _updated(running_mean, mean_over(mean, (0,)), momentum))
+        assign(running_var, _updated(running_var, mean_over(var, (0,)) * (count / (count - 1)), momentum))  # type: ignore[operator]
     return y
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import warnings
 from typing import Any
 
-from ..core import Tensor
+from ...ops import reduce as ops
+from ..core import Tensor, unary
 
 
 def reduction_of(reduction: str, size_average: bool | None = None, reduce: bool | None = None) -> str:
@@ -23,9 +24,9 @@ def reduction_of(reduction: str, size_average: bool | None = None, reduce: bool 
 
 def reduced(loss: Any, reduction: str) -> Tensor:
     """A loss per element, reduced."""
-    if reduction == "mean":
-        return loss.mean()  # type: ignore[no-any-return]
-    return loss.sum() if reduction == "sum" else loss  # type: ignore[no-any-return]
+    if reduction == "none":
+        return loss  # type: ignore[no-any-return]
+    return unary(ops.mean if reduction == "mean" else ops.sum_, loss, tuple(range(len(loss.shape))), False)
 
 
 _BY_NUMBER = ("none", "mean", "sum")

@@ -9,10 +9,12 @@ import numpy as np
 
 from ... import dtypes
 from ...asg.node import const
+from ...asg.trace import current
 from ...dtypes import dtype
 from ...ops import movement
 from ..core import Tensor, wrap
 from ..register import function
+from ..remembered import recall, remember
 from .creation import device_of, finish, from_array
 
 
@@ -34,6 +36,12 @@ def arange(
     step: Any = None,
 ) -> Tensor:
     """Values from `start` (default 0) up to but not including `end`, `step` apart: ``arange(end)``, ``arange(start, end[, step])``."""
+    key = None
+    if end is None and step is None and all(a.__class__ is int for a in args):
+        key = ("arange", *args, dtypes.int64 if dtype is None else dtype)
+        found = recall(key)
+        if found is not None:
+            return finish(wrap(found[0]), requires_grad)  # type: ignore[no-any-return]
     if end is not None:
         args = ((start if start is not None else args[0]) if args or start is not None else 0, end, *((step,) if step is not None else ()))
     elif step is not None:
@@ -50,7 +58,11 @@ def arange(
         first, last, by = (int(v) if d is not dtypes.bool_ else v for v in (first, last, by))
     count = -(-(last - first) // by) if integral or d.category < dtypes.FLOAT else math.ceil((last - first) / by)
     work = dtypes.int64 if d.category == dtypes.INTEGER else dtypes.float64 if d.is_floating_point else d
-    return finish(wrap(movement.arange(const(first, work), const(by, work), int(count), d)), requires_grad)  # type: ignore[no-any-return]
+    n = movement.arange(const(first, work), const(by, work), int(count), d)
+    if key is not None:
+        tr = current()
+        remember(key, (n,), tr, tr.slots)
+    return finish(wrap(n), requires_grad)  # type: ignore[no-any-return]
 
 
 @function(method=False)

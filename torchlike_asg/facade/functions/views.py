@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from typing import Any
 
 from ... import dtypes
 from ...asg.geometry import infer_size, view_strides
 from ...ops import movement
-from ..core import RESTRIDE, Tensor, _inherit, alias, face, family_of, node_of, refuse_stale, unary, view
+from ..core import RESTRIDE, Tensor, _inherit, alias, face, family_of, node_of, refuse_stale, seen_view, unary, view
 from ..exposure import sync
 from ..register import function, method
 from .creation import sizes
@@ -38,19 +39,29 @@ def dims_of(dim: Any, rank: int) -> tuple[int, ...]:
 @method("view")
 def view_(self: Tensor, *shape: Any, size: Any = None, dtype: Any = None) -> Tensor:
     """The same elements with another shape, sharing memory; raises where only a copy could have that shape."""
+    n = _views.get((self._n, *shape))
+    if n is not None and size is None and dtype is None and _integers(shape):  # seen before
+        f = self._f or family_of(self)
+        if f.h is not None:
+            return seen_view(self, f, n)
     if size is not None:
         shape = (size,)
     if len(shape) == 1 and isinstance(shape[0], dtypes.dtype):
         dtype = shape[0]
     if dtype is not None:
         return _view_dtype(self, dtype)
-    s = sizes(shape, "size")
-    return view(movement.view, self, s if -1 not in s and _known(self, s) else infer_size(s, self.shape.numel()))
+    return view(movement.view, self, infer_size(sizes(shape, "size"), self.shape.numel()))
 
 
-def _known(t: Tensor, shape: tuple[int, ...]) -> bool:
-    """Whether this exact view was recorded before, so that its size needs no check."""
-    return t._n is not None and (t._n, *shape) in movement.view.table
+_views = movement.view.table
+
+
+def _integers(shape: tuple[Any, ...]) -> bool:
+    """Whether these are sizes that need no conversion: a number that equals an integer is found in a table, too."""
+    for d in shape:
+        if d.__class__ is not int:
+            return False
+    return True
 
 
 def _view_dtype(t: Tensor, d: dtypes.dtype) -> Tensor:
@@ -108,12 +119,23 @@ def permute(input: Tensor, *dims: Any) -> Tensor:
 def transpose(input: Tensor, dim0: int, dim1: int) -> Tensor:
     """A view with two dimensions exchanged."""
     rank = len(input.shape)
-    a, b = wrap_dim(dim0, rank), wrap_dim(dim1, rank)
     if rank == 0:
+        wrap_dim(dim0, rank), wrap_dim(dim1, rank)
         return view(movement.view, input, ())
+    return view(
+        movement.permute, input, _exchanged(rank, dim0, dim1) if dim0.__class__ is dim1.__class__ is int else _pair(rank, dim0, dim1)
+    )
+
+
+def _pair(rank: int, dim0: int, dim1: int) -> tuple[int, ...]:
+    """The order of the dimensions with two of them exchanged."""
+    a, b = wrap_dim(dim0, rank), wrap_dim(dim1, rank)
     p = list(range(rank))
     p[a], p[b] = p[b], p[a]
-    return view(movement.permute, input, tuple(p))
+    return tuple(p)
+
+
+_exchanged = functools.cache(_pair)
 
 
 @function()
