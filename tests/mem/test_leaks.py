@@ -104,3 +104,13 @@ def test_a_plan_cache_is_bounded():
         assert len(plan.PLANS) <= 20 and len(plan.EXECUTABLES) <= 20
     finally:
         ours.config.max_plans = old
+
+
+def test_a_state_dict_outlives_its_model():
+    model = ours.nn.Sequential(ours.nn.Linear(2, 3), ours.nn.BatchNorm1d(3))
+    model(ours.ones(4, 2)).sum().item()
+    ours.sync()
+    want = {k: v.tolist() for k, v in model.state_dict().items()}
+    state = model.state_dict()
+    del model
+    assert {k: v.tolist() for k, v in state.items()} == want

@@ -48,7 +48,7 @@ def track(leaf: Node, owner: Any, storage: Any) -> None:
         _counts["dead"] += 1
         kept = _storages.pop(leaf, None)
         tr = trace.current()
-        if tr.claims and kept is not None:
+        if kept is not None and (tr.claims or tr.grads or any([r() is not None for r in tr.families])):
             tr.orphans[leaf] = kept
 
     leaf.owner = weakref.ref(owner, died)
