@@ -69,11 +69,15 @@ def run(outputs: Sequence[Tensor], grads: Sequence[Any], retain: bool, create: b
             result = gradients.sweep(roots, seeds)
     check(result, tr)
     if not retain:
-        tr.freed.update(result.savers)
-        tr.swept.append(result.roots)
-        for snapshot in tr.replays:
-            snapshot.give_up(set(result.savers))
+        _free(result, tr)
     return result
+
+
+def _free(result: gradients.Sweep, tr: Trace) -> None:
+    tr.freed.update(result.savers)
+    tr.swept.append(result.roots)
+    for snapshot in tr.replays:
+        snapshot.give_up(set(result.savers))
 
 
 def check(result: gradients.Sweep, tr: Trace) -> None:
@@ -214,7 +218,7 @@ def again(n: Node | None, retain: bool | None) -> bool:
     if tr.freed or tr.stale:
         check(result, tr)
     if not retain:
-        tr.freed.update(result.savers)
+        _free(result, tr)
     index = tr.index
     rest = []
     for owner, g in zip(prepared.owners, prepared.grads, strict=True):

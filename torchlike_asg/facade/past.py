@@ -275,6 +275,8 @@ def _gave_up(m: Node, roots: tuple[Node, ...], tr: Trace) -> bool:
     A function of several operations names only its results. What it recorded inside is shared with every call on the same operands, so a
     backward pass through one of them frees it for that call alone: the one whose result the pass went through.
     """
+    if roots in tr.swept:
+        return True
     found, callers = users(history(roots)), set()
     seen, stack = {m}, [m]
     while stack:
