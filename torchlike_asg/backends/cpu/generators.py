@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from . import attention, distance, extrema, gemm, indexing, movement, order, philox, recurrent, resize, scan, search, triangle
+from . import attention, conv, distance, extrema, gemm, indexing, movement, order, philox, recurrent, resize, scan, search, triangle
 
 __all__ = [
     "attention",
+    "conv",
     "distance",
     "extrema",
     "gemm",
