@@ -7,11 +7,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from torchlike_asg.asg.declare import REGISTRY
+from torchlike_asg import config, dtypes
+from torchlike_asg.asg.declare import REGISTRY, Sample
 from torchlike_asg.backends.cpu import conv  # noqa: F401 (registers the generators)
+from torchlike_asg.backends.cpu.calls import LIBRARY, LibraryNode, Lowering
 from torchlike_asg.ops.conv import output_sizes
 
-from .nodes import LAYOUTS, check, check_all, node_of
+from .harness import run
+from .nodes import LAYOUTS, check, check_all, laid_out, node_of, shown
 
 OPS = ("conv", "conv_transpose", "conv_grad_weight")
 
@@ -73,9 +76,56 @@ def test_networks(x, w, attrs):
 
 
 def test_integers_are_left_to_the_reference():
-    n, operands = node_of(
-        REGISTRY["conv"],
-        type(REGISTRY["conv"].samples()[0])((np.ones((1, 1, 3), int), np.ones((1, 1, 2), int)), ((1,), (0,), (1,), 1)),
-        False,
-    )
+    sample = Sample((np.ones((1, 1, 3), int), np.ones((1, 1, 2), int)), ((1,), (0,), (1,), 1))
+    n, operands = node_of(REGISTRY["conv"], sample, False)
     assert not check(n, operands, "contiguous", "contiguous", 1)
+
+
+_WINOGRAD = [((3, 32, 33, 30), 48, (1, 1)), ((4, 16, 41, 37), 16, (0, 2)), ((8, 64, 8, 8), 80, (1, 1)), ((1, 96, 29, 30), 32, (2, 3))]
+
+
+@pytest.mark.parametrize(("x", "outputs", "padding"), _WINOGRAD)
+def test_winograd(x, outputs, padding):
+    """Within 1e-5 of the largest result, from single precision, in every layout and however it is divided."""
+    attrs = ((1, 1), padding, (1, 1), 1)
+    rng = np.random.default_rng(1)
+    for name, (operands, numbers) in _arrays(rng, x, (outputs, x[1], 3, 3), attrs, np.float32).items():
+        if name == "conv":
+            operands = (*operands, rng.standard_normal(outputs).astype(np.float32))
+        views, memory = zip(*[laid_out(i, a.shape, dtypes.float32, "contiguous", a) for i, a in enumerate(operands)], strict=True)
+        exact = REGISTRY[name].ref(*[a.astype(np.float64) for a in operands], *numbers)
+        results = []
+        for layout, threads in (("contiguous", 1), ("reversed", 3)):
+            result, arrays = laid_out(9, exact.shape, dtypes.float32, layout)
+            low = Lowering(10, threads)
+            assert LIBRARY[name](low, LibraryNode(name, numbers, views, result))
+            assert any(c.source.key[0].startswith("winograd") for c in low.calls) == (name != "conv_grad_weight")
+            assert not run(low, {**dict(enumerate(memory)), 9: arrays}, threads)
+            results.append(shown(result, arrays).copy())
+        np.testing.assert_array_equal(results[0], results[1])
+        assert np.abs(results[0] - exact).max() < 1e-5 * np.abs(exact).max()
+
+
+def test_exact_convolutions(monkeypatch):
+    monkeypatch.setattr(config, "exact_conv", True)
+    views = [laid_out(i, s, dtypes.float32, "contiguous")[0] for i, s in enumerate([(4, 32, 32, 32), (32, 32, 3, 3), (4, 32, 32, 32)])]
+    low = Lowering(3)
+    assert LIBRARY["conv"](low, LibraryNode("conv", ((1, 1), (1, 1), (1, 1), 1), tuple(views[:2]), views[2]))
+    assert {c.source.key[0] for c in low.calls} >= {"conv_direct"}
+
+
+def test_results_do_not_depend_on_the_partition():
+    """Bit for bit, for one thread and for many."""
+    rng = np.random.default_rng(2)
+    for name, (operands, numbers) in _arrays(rng, (3, 5, 20, 20), (37, 5, 3, 3), ((2, 1), (1, 1), (1, 1), 1), np.float32).items():
+        found = []
+        for threads in (1, 2, 7):
+            views, memory = zip(*[laid_out(i, a.shape, dtypes.float32, "contiguous", a) for i, a in enumerate(operands)], strict=True)
+            shape = REGISTRY[name].ref(*operands, *numbers).shape
+            result, arrays = laid_out(9, shape, dtypes.float32, "contiguous")
+            low = Lowering(10, threads)
+            assert LIBRARY[name](low, LibraryNode(name, numbers, views, result))
+            assert not run(low, {**dict(enumerate(memory)), 9: arrays}, threads)
+            found.append(shown(result, arrays).copy())
+        np.testing.assert_array_equal(found[0], found[1])
+        np.testing.assert_array_equal(found[0], found[2])

@@ -14,6 +14,7 @@ from ..gemm import Tiles, tiles
 from .direct import Taps, channel_bias, direct, packed_weight, windows
 from .geometry import Three, adjacent, dense, filters, framed, image, part, temporary, three
 from .weights import weight_gradient
+from .winograd import suits, winograd
 
 
 def _order(attrs: tuple[Any, ...], shapes: tuple[tuple[int, ...], ...]) -> tuple[int, ...]:
@@ -87,12 +88,15 @@ def _forward(
         _constant(lowering, y, bias)
         return
     groups, c, kernel = w.shape[0], w.shape[2], w.shape[3:]
-    size = tuple([(n - 1) * s + d * (k - 1) + 1 for n, s, k, d in zip(y.shape[1:4], stride, kernel, dilation, strict=True)])
-    xf = framed(lowering, x, before, size)  # type: ignore[arg-type]
     to = y if adjacent(y) else temporary(lowering, y.shape, y)
-    taps = windows(xf, kernel, stride, dilation, c)  # type: ignore[arg-type]
     label = f"{node.op} {y.shape[0]}x{y.shape[-1]}x{'x'.join(map(str, y.shape[1:4]))} of {x.shape[-1]}, {'x'.join(map(str, kernel))}"
-    direct(lowering, xf, packed_weight(lowering, w, t), to, bias, taps, t, groups, c * math.prod(kernel), label)
+    if suits(x, w, y, stride, dilation, t):
+        winograd(lowering, x, w, to, bias, before, t, label)
+    else:
+        size = tuple([(n - 1) * s + d * (k - 1) + 1 for n, s, k, d in zip(y.shape[1:4], stride, kernel, dilation, strict=True)])
+        xf = framed(lowering, x, before, size)  # type: ignore[arg-type]
+        taps = windows(xf, kernel, stride, dilation, c)  # type: ignore[arg-type]
+        direct(lowering, xf, packed_weight(lowering, w, t), to, bias, taps, t, groups, c * math.prod(kernel), label)
     if to is not y:
         copy(lowering, to, y)
 

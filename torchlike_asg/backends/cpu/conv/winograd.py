@@ -1,0 +1,247 @@
+"""Convolution with 3 x 3 filters by Winograd's algorithm F(4 x 4, 3 x 3): 36 products of matrices in place of 144.
+
+Lavin & Gray (2016), "Fast algorithms for convolutional neural networks". Tiles of 6 x 6 pixels and filters are transformed at the points
+0, 1, -1, 2, -2 and infinity, multiplied for each of the 36 places (a matrix of tiles and channels each), and transformed back to 4 x 4
+pixels. All of this happens for a block of tiles at a time, so that it stays in the cache; only the filters are transformed beforehand.
+Rounding errors are some five times those of a direct sum.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from .... import config, dtypes
+from ..calls import Call, Kernel, Lowering, Source, View
+from ..emit import Function, Module, Value, vector
+from ..gemm import Tiles, call_panel, kit
+from .geometry import Three, adjacent, dense, temporary, up
+
+#: pixels of a tile before and after
+_IN, _OUT = 6, 4
+_PLACES = _IN * _IN
+#: floats of a block of transformed tiles; bytes between the matrices of two places, lest they fall on the same cache sets
+_BLOCK, _APART = 160 << 10, 16
+#: multiply-adds below which the transformations do not pay
+_LEAST = 1 << 20
+WORDS = "kit c o block tiles across plane height width top left x_n x_h x_w y_n y_h y_w y_height y_width with_bias".split()
+
+
+def suits(x: View, w: View, y: View, stride: Three, dilation: Three, t: Tiles) -> bool:
+    """Whether the algorithm is applicable and the faster one."""
+    groups, o, c, *kernel = w.shape
+    return (
+        not config.exact_conv
+        and x.dtype is dtypes.float32
+        and (groups, tuple(kernel), stride, dilation) == (1, (1, 3, 3), (1, 1, 1), (1, 1, 1))
+        and y.shape[1] == 1
+        and c % t.lanes == 0
+        and o % t.lanes == 0
+        and min(c, o) >= 16
+        and math.prod(y.shape) * c * 9 >= _LEAST
+    )
+
+
+def winograd(lowering: Lowering, x: View, w: View, y: View, bias: View | None, before: Three, t: Tiles, label: str) -> None:
+    """Add the convolution of an image that begins `before` pixels before `x`; weight (1, O, C, 1, 3, 3); channels of `y` side by side."""
+    x = x if adjacent(x) else dense(lowering, x)
+    n, _, height, width, o = y.shape
+    c = x.shape[4]
+    filters = temporary(lowering, (_PLACES, o * c), w)
+    lowering.add(
+        Call(
+            Source(("winograd_filters", *t.key), lambda module, name: _write_filters(module, name, t)),
+            (w.place, filters.place),
+            (c, o, *w.strides[1:3], *w.strides[4:]),
+            (w.slot,),
+            (filters.slot,),
+            units=c,
+            cost=c * o * 5.0,
+            label="winograd filters",
+            bytes=c * o * (9 + _PLACES) * t.itemsize,
+        )
+    )
+    across, down = -(-width // _OUT), -(-height // _OUT)
+    tiles = n * down * across
+    block = max(1, min(_BLOCK // (_PLACES * (c + o)), tiles) // t.rows) * t.rows
+    while lowering.threads > 1 and block > t.rows and tiles < 4 * lowering.threads * block:
+        block = up(block // 2, t.rows)
+    macs = tiles * _PLACES * c * o
+    lowering.add(
+        Call(
+            Source(("winograd", *t.key), lambda module, name: _Writer(module, name, t).write()),
+            (x.place, filters.place, y.place, (bias or filters).place),
+            (
+                *(kit(t), c, o, block, tiles, across, across * down, *x.shape[2:4], *before[1:]),
+                *(x.strides[0], *x.strides[2:4], y.strides[0], *y.strides[2:4], height, width, int(bias is not None)),
+            ),
+            tuple(dict.fromkeys(v.slot for v in (x, filters, *([bias] if bias else [])))),
+            (y.slot,),
+            units=-(-tiles // block),
+            cost=50 + macs * 0.02 + tiles * (c + o) * 6,
+            scratch=t.itemsize * (_PLACES * (block * (c + o) + 2 * _APART) + c + o),
+            label=label,
+            flops=2 * macs,
+            bytes=(math.prod(x.shape) + math.prod(y.shape)) * t.itemsize,
+        )
+    )
+
+
+# ---------------------------------------------------------------- transformations of a line
+def _filter_line(g: Sequence[Value]) -> list[Value]:
+    f = g[0].f
+    middle = g[1] * (1 / 6)
+    outer = (g[0] + g[2]) * (-1 / 6)
+    low = f.fma(g[0], 1 / 24, g[2] * (1 / 6))
+    half = g[1] * (1 / 12)
+    return [g[0] * 0.25, outer - middle, outer + middle, low + half, low - half, g[2]]
+
+
+def _input_line(d: Sequence[Value]) -> list[Value]:
+    f = d[0].f
+    a, b = f.fma(d[2], -4.0, d[4]), f.fma(d[1], -4.0, d[3])
+    c, e = d[4] - d[2], d[3] - d[1]
+    first = f.fma(d[0], 4.0, f.fma(d[2], -5.0, d[4]))
+    last = f.fma(d[1], 4.0, f.fma(d[3], -5.0, d[5]))
+    return [first, a + b, a - b, f.fma(e, 2.0, c), f.fma(e, -2.0, c), last]
+
+
+def _output_line(m: Sequence[Value]) -> list[Value]:
+    f = m[0].f
+    s, d, p, q = m[1] + m[2], m[1] - m[2], m[3] + m[4], m[3] - m[4]
+    return [m[0] + s + p, f.fma(q, 2.0, d), f.fma(p, 4.0, s), f.fma(q, 8.0, d) + m[5]]
+
+
+def _square(line: object, values: list[list[Value]]) -> list[list[Value]]:
+    """A transformation of columns, then of rows: ``values[row][column]``."""
+    columns = [line([row[j] for row in values]) for j in range(len(values[0]))]  # type: ignore[operator]
+    return [line([column[i] for column in columns]) for i in range(len(columns[0]))]  # type: ignore[operator]
+
+
+# ---------------------------------------------------------------- code
+def _write_filters(module: Module, name: str, t: Tiles) -> None:
+    """Filters as (place, panel, c, columns of a panel). Units are input channels."""
+    kernel = Kernel(module, name, 2)
+    f, (lo, hi, _), e = kernel.f, kernel.rest, t.element
+    w, out = kernel.operand(0), kernel.operand(1)
+    c, o, w_o, w_c, w_h, w_w = (kernel.word(i) for i in range(6))
+    wide = vector("i64", t.lanes)
+    steps = f.lane_numbers(wide) * f.splat(w_o, wide)
+    every = f.first_lanes(t.lanes, t.lanes)
+    with f.loop(lo, hi) as i, f.loop(0, o, t.lanes) as j:
+        start = f.gep(w, i * w_c + j * w_o, e)
+
+        def taps(h: int, v: int, start: Value = start) -> Value:
+            p = f.gep(start, w_h * h + w_w * v, e)
+            addresses = f.op(vector("ptr", t.lanes), f"getelementptr {e}, ptr {p.ref}, {steps!r}")
+            return f.gather(t.vector, addresses, every)
+
+        u = _square(_filter_line, [[taps(h, v) for v in range(3)] for h in range(3)])
+        first = j - j % t.columns
+        whole = (first + t.columns) <= o
+        first = f.select(whole, first, j)
+        to = f.gep(out, first * c + i * f.select(whole, f.value(t.columns, "i64"), t.lanes) + (j - first), e)
+        for place, value in enumerate(v for row in u for v in row):
+            f.store(value, f.gep(to, c * o * place, e))
+
+
+class _Writer:
+    """The kernel: units are blocks of tiles, which are counted along rows, columns and images."""
+
+    def __init__(self, module: Module, name: str, t: Tiles) -> None:
+        self.t = t
+        self.kernel = Kernel(module, name, 4)
+        self.f: Function = self.kernel.f
+        self.x, self.filters, self.y, self.bias = (self.kernel.operand(i) for i in range(4))
+        w = {word: self.kernel.word(i, "ptr" if word == "kit" else "i64") for i, word in enumerate(WORDS)}
+        self.w = w
+        f = self.f
+        self.zeros = f.op("ptr", f"getelementptr i8, ptr {module.constants('zeros', t.element, [0.0] * t.columns)}, i64 0")
+        self.v_place, self.m_place = w["block"] * w["c"] + _APART, w["block"] * w["o"] + _APART
+        self.v = self.kernel.rest[2]
+        self.m = f.gep(self.v, self.v_place * _PLACES, t.element)
+        self.nothing = f.gep(self.m, self.m_place * _PLACES, t.element)  # zeros around the image
+        self.nowhere = f.gep(self.nothing, w["c"], t.element)  # results outside of it
+        self.sources, self.targets = f.alloca("ptr", _PLACES), f.alloca("ptr", _OUT * _OUT)
+
+    def write(self) -> None:
+        f, t, w = self.f, self.t, self.w
+        lo, hi, _ = self.kernel.rest
+        with f.loop(0, w["c"], t.lanes) as i:
+            f.store(f.value(0.0, t.vector), f.gep(self.nothing, i, t.element))
+        with f.loop(lo, hi) as unit:
+            first = unit * w["block"]
+            m = f.minimum(w["block"], w["tiles"] - first)
+            with f.loop(0, m) as i:
+                self._forward(first + i, i)
+            with f.loop(0, _PLACES) as place:
+                self._multiply(place, m)
+            with f.loop(0, m) as i:
+                self._back(first + i, i)
+
+    def _where(self, tile: Value) -> tuple[Value, Value, Value]:
+        """Image, first row and column of a tile's results."""
+        w = self.w
+        n = tile // w["plane"]
+        rest = tile - n * w["plane"]
+        down = rest // w["across"]
+        return n, down * _OUT, (rest - down * w["across"]) * _OUT
+
+    def _addresses(
+        self, base: Value, steps: tuple[Value, Value], at: tuple[Value, Value], sizes: tuple[Value, Value], n: int, els: Value, to: Value
+    ) -> None:
+        """Store the addresses of n x n pixels, `els` for those outside the image."""
+        f = self.f
+        inside, offset = [], []
+        for step, start, size in zip(steps, at, sizes, strict=True):
+            inside.append([f.compare("lt", start + i, size, unsigned=True) for i in range(n)])
+            offset.append([(start + i) * step for i in range(n)])
+        for i in range(n):
+            for j in range(n):
+                p = f.gep(base, offset[0][i] + offset[1][j], self.t.element)
+                f.store(f.select(inside[0][i] & inside[1][j], p, els), f.gep(to, i * n + j, "i64"))
+
+    def _forward(self, tile: Value, i: Value) -> None:
+        f, t, w = self.f, self.t, self.w
+        n, row, column = self._where(tile)
+        base = f.gep(self.x, n * w["x_n"], t.element)
+        at = row - w["top"], column - w["left"]
+        self._addresses(base, (w["x_h"], w["x_w"]), at, (w["height"], w["width"]), _IN, self.nothing, self.sources)
+        to = f.gep(self.v, i * w["c"], t.element)
+        with f.loop(0, w["c"], t.lanes) as c:
+            d = [f.load(t.vector, f.gep(f.load("ptr", f.gep(self.sources, p, "i64")), c, t.element)) for p in range(_PLACES)]
+            p = f.gep(to, c, t.element)
+            for row_values in _square(_input_line, [d[i : i + _IN] for i in range(0, _PLACES, _IN)]):
+                for value in row_values:
+                    f.store(value, p)
+                    p = f.gep(p, self.v_place, t.element)
+
+    def _multiply(self, place: Value, m: Value) -> None:
+        f, t, w = self.f, self.t, self.w
+        v, c = f.gep(self.v, place * self.v_place, t.element), f.gep(self.m, place * self.m_place, t.element)
+        u = f.gep(self.filters, place * w["c"] * w["o"], t.element)
+        one, zero = f.value(1, "i64"), f.value(0, "i64")
+        whole = w["o"] - w["o"] % t.columns
+        for lo, hi, width in ((zero, whole, t.columns), (whole, w["o"], t.lanes)):
+            with f.loop(lo, hi, width) as j:
+                n = f.value(width, "i64")
+                b, to = f.gep(u, j * w["c"], t.element), f.gep(c, j, t.element)
+                call_panel(f, w["kit"], v, w["c"], one, b, n, w["c"], self.zeros, zero, to, w["o"], m, n)
+
+    def _back(self, tile: Value, i: Value) -> None:
+        f, t, w = self.f, self.t, self.w
+        n, row, column = self._where(tile)
+        base = f.gep(self.y, n * w["y_n"], t.element)
+        self._addresses(base, (w["y_h"], w["y_w"]), (row, column), (w["y_height"], w["y_width"]), _OUT, self.nowhere, self.targets)
+        of = f.gep(self.m, i * w["o"], t.element)
+        given = f.compare("ne", w["with_bias"], 0)
+        with f.loop(0, w["o"], t.lanes) as o:
+            start = f.load(t.vector, f.select(given, f.gep(self.bias, o, t.element), self.zeros))
+            p = f.gep(of, o, t.element)
+            values = []
+            for _ in range(_PLACES):
+                values.append(f.load(t.vector, p))
+                p = f.gep(p, self.m_place, t.element)
+            y = _square(_output_line, [values[i : i + _IN] for i in range(0, _PLACES, _IN)])
+            for k, value in enumerate(v for row_values in y for v in row_values):
+                f.store(value + start, f.gep(f.load("ptr", f.gep(self.targets, k, "i64")), o, t.element))
