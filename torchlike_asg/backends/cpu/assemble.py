@@ -12,12 +12,14 @@ from ...asg.declare import CONST
 from ...asg.geometry import Geometry, contiguous
 from ...asg.node import Node
 from ...compiler.fuse import Group
-from ...compiler.kernel import Load, LoopKernel, Operand
+from ...compiler.kernel import LoopKernel
 from ...compiler.lower import GroupKernel
 from ...compiler.views import unviewed, viewed
 from . import loops
 from .build import Build, Unit
 from .calls import LIBRARY, SELECTORS, Call, LibraryNode, Lowering, View
+from .copies import copy_call
+from .together import together
 
 
 @dataclass
@@ -234,13 +236,14 @@ class Assembly:
         """Operands that were not stored in place are copied there."""
         out = self.view(n)
         d, at = n.attrs[0], 0
+        pairs = []
         for s in n.srcs:
             if s.ndim != n.ndim:
                 continue
             if self.b.base[s] not in self._place or self._slot[self.b.base[s]] != out.slot:
-                target = View(out.slot, tuple(s.shape), out.strides, out.offset + at * out.strides[d], n.dtype)
-                self._move(self.view(s), target)
+                pairs.append((self.view(s), View(out.slot, tuple(s.shape), out.strides, out.offset + at * out.strides[d], n.dtype)))
             at += s.shape[d]
+        self._move(pairs, "cat")
         self._take_calls((n,))
 
     def _copy(self, n: Node) -> None:
@@ -248,18 +251,16 @@ class Assembly:
         source, slot = self.view(n.srcs[0]), self._buffer(n)
         target = unviewed(self._geometry(n), n)
         assert target is not None, "a copy is row-major, or lies where a view of it can be taken"
-        self._move(source, View(slot, *target, n.dtype))
+        self._move([(source, View(slot, *target, n.dtype))], "reshape")
         self._take_calls((n,))
 
-    def _move(self, source: View, target: View) -> None:
-        kernel = LoopKernel(
-            source.shape,
-            len(source.shape),
-            (Operand(source.dtype, source.strides), Operand(target.dtype, target.strides)),
-            (Load(0, source.dtype),),
-            ((1, 0),),
-        )
-        loops.lower(self.lowering, kernel, [source, target], "copy")
+    def _move(self, pairs: Sequence[tuple[View, View]], label: str) -> None:
+        """Copies of (source, target) that do not overlap, in one launch."""
+        calls = [copy_call(self.lowering.isa, source, target) for source, target in pairs if 0 not in target.shape]
+        made = [c for c in calls if c is not None]
+        assert len(made) == len(calls), "values have fewer dimensions than copies can take"
+        if made:
+            self.lowering.add(together(made, label))
 
     def _own(self, n: Node, g: Group | None, siblings: Sequence[Node]) -> None:
         lower: Callable[[Lowering, LibraryNode], bool] | None = LIBRARY.get(n.op.name)

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from .emit import Function, Value
 
-#: more dimensions than this are left to the reference
-MAX_RANK = 16
+#: as many dimensions as NumPy has
+MAX_RANK = 64
 
 
 def walk_words(dims: Sequence[tuple[int, ...]]) -> tuple[int, ...]:
