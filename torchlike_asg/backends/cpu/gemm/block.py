@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 from ..calls import Block, Source
 from ..emit import Function, Module, Value, Variable
 from .finish import emit_finish
@@ -35,6 +37,7 @@ BLOCK = [
 PACK_A, PACK_B = 1, 2
 
 
+@functools.cache
 def kit(t: Tiles) -> Block:
     """The functions of the blocked product as one word of a call: what `call_block`, `call_panel` and `call_pack` take."""
     return Block((), (panel_source(t), pack_source(t), _block_source(t)))

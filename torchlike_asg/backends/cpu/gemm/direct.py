@@ -5,6 +5,8 @@ Every element is one sum in the order of k; four columns are computed side by si
 
 from __future__ import annotations
 
+import functools
+
 from ..calls import Kernel, Source
 from ..emit import FLOATS, Module, Value
 from .finish import emit_epilogue, emit_round
@@ -15,6 +17,7 @@ WORDS = "finish m n k a_row a_k b_k b_column init_row init_column c_row c_column
 _COLUMNS = 4
 
 
+@functools.cache
 def direct_source(element: str) -> Source:
     """Operands a, b, c, init of any strides; units are blocks of rows, then the batch. Rounding needs adjacent columns."""
     return Source(("gemm_direct", element), lambda module, name: _write(module, name, element))

@@ -7,6 +7,7 @@ additions.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 
 from ..calls import Kernel, Source
@@ -22,6 +23,7 @@ WORDS = (
 ).split()
 
 
+@functools.cache
 def dot_source(t: Tiles, group: int, others: int) -> Source:
     """Operands a, b, c, init; `a_k` and `b_k` are 1. Units count the row blocks fastest, then the column blocks, then the batch."""
     return Source(("gemm_dot", *t.key, group, others), lambda module, name: _Writer(module, name, t, group, others).write())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 from ....dtypes import bfloat16, dtype, float16
 from ..calls import Block, LibraryNode, Source
 from ..emit import Function, Module, Value, vector
@@ -44,6 +46,7 @@ def _given(p: Value) -> Value:
     return p.f.compare("ne", p, Value(p.f, "null", "ptr"))
 
 
+@functools.cache
 def round_source(d: dtype) -> Source:
     """``c[:m, :n]``, float32 numbers, rounded to float16 or bfloat16 (nearest, ties to even)."""
     return Source(("gemm_round", d.name), lambda module, name: _write_round(module, name, d))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 from ..calls import Kernel, Source
 from ..emit import Module, Value
 from .block import call_block
@@ -18,6 +20,7 @@ INIT_NONE, INIT_DIRECT, INIT_COPIED = 0, 1, 2
 A, B, C, INIT = range(4)
 
 
+@functools.cache
 def multiply_source(t: Tiles) -> Source:
     """Operands a, b, c, init; units count the row blocks fastest, then the column blocks, then the batch.
 

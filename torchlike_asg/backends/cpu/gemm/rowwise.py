@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 from ..calls import Kernel, Source
 from ..emit import Module, Value
 from .finish import emit_epilogue, emit_round
@@ -14,6 +16,7 @@ WORDS = "finish n k a_k b_k block_columns column_blocks with_init transposed dim
 VECTORS = 8
 
 
+@functools.cache
 def rowwise_source(t: Tiles) -> Source:
     """Operands a, b, c, init, of which b, c and init have adjacent columns; units are blocks of columns, then the batch."""
     return Source(("gemm_row", *t.key), lambda module, name: _write(module, name, t))

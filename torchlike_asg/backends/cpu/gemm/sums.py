@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 from ..calls import Kernel, Source
 from ..emit import Module, Value
 from .finish import emit_epilogue, emit_round
@@ -12,6 +14,7 @@ WORDS = "finish m n parts init_row init_column c_row c_column with_init".split()
 _PARTS, _, _C, _INIT = range(4)
 
 
+@functools.cache
 def sum_source(t: Tiles) -> Source:
     """Operands parts, (unused), c, init: ``c = init + parts[0] + parts[1] + ...``, the parts contiguous (parts, m, n); units are rows."""
     return Source(("gemm_sum", *t.key), lambda module, name: _write(module, name, t))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import astuple, dataclass
+import functools
+from dataclasses import dataclass
 
 from ..emit import SIZES, vector
 from ..isa import Isa
@@ -35,7 +36,7 @@ class Tiles:
 
     @property
     def key(self) -> tuple[object, ...]:
-        return astuple(self)
+        return self.element, self.isa, self.lanes, self.rows, self.vectors, self.k_block, self.b_bytes, self.a_bytes
 
     @property
     def itemsize(self) -> int:
@@ -78,6 +79,7 @@ class Tiles:
         return (a + b) * self.itemsize
 
 
+@functools.cache
 def tiles(isa: Isa, element: str) -> Tiles:
     """The tiles of an element type, float or double."""
     rows, vectors = isa.tile
