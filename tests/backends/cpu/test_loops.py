@@ -111,6 +111,25 @@ def test_column_sums_of_many_rows():
     np.testing.assert_allclose(got, x.reshape(rows, columns).sum(0, dtype=np.float64), rtol=1e-6)
 
 
+@pytest.mark.parametrize("reduces", [False, True])
+def test_an_operand_that_lies_across_the_others_is_turned_first(reduces):
+    rows, columns = 130, 70
+    full, across = Operand(F, (columns, 1), 3), Operand(F, (1, rows), 5)
+    body = (
+        Load(0, F),
+        Load(1, F),
+        Apply("sub", (0, 1), (), F, F, lambda e, a, b: e.sub(a, b)),
+        *([Reduce("sum", 2, F)] if reduces else []),
+    )
+    outer, out = (1, Operand(F, (1, 0))) if reduces else (2, Operand(F, (columns, 1)))
+    k = LoopKernel((rows, columns), outer, (full, across, out), body, ((2, len(body) - 1),))
+    rng = np.random.default_rng(0)
+    memories = [rng.standard_normal(rows * columns + 8).astype(np.float32) for _ in range(3)]
+    got, lowering, _ = compute(k, memories, threads=2)
+    assert len(lowering.calls) == 2
+    assert_close(got, expected(k, memories), 1e-6)
+
+
 def test_few_units_of_much_work_are_done_in_parts():
     """A loss of 100 000 elements, whose gradient is stored on the way, and the column sums of a wide matrix."""
     n = 100_000

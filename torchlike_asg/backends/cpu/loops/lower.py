@@ -11,18 +11,21 @@ from typing import Any
 from .... import dtypes
 from ....compiler.kernel import Apply, Const, Index, Load, LoopKernel, Operand, Reduce
 from ..calls import Block, Call, Lowering, Source, View
+from ..copies import copy
 from ..emit import Module
 from ..isa import Isa, host
 from . import parts
-from .nest import TILE, Nest
-from .normal import length, merge, orient, points, remap, reorder, simplify
+from .nest import Nest
+from .normal import length, merge, orient, points, remap, reorder, simplify, without_rows
 from .render import Renderer
 from .weigh import fallible, supported
 
 #: elements of a unit of a kernel without reductions
 BLOCK = 4096
-#: the same of a kernel whose operands lie across each other, and columns of a unit of a wide column kernel
-TILED_BLOCK, WIDE = 256, 512
+#: columns of a unit of a wide column kernel
+WIDE = 512
+#: an operand of that many elements that lies across the vectors is copied first
+ACROSS = 4096
 #: elements of a row, and rows of a column, that are added up in one go; more are added in parts, so that errors do not grow with the length
 LONGEST_ROW, LONGEST_COLUMN = 1 << 17, 2048
 #: the sizes of those parts; under that many units a reduction of more than so many nanoseconds is done in parts for the sake of threads
@@ -63,17 +66,21 @@ def _place(view: View, operand: Operand) -> tuple[int, int]:
 
 
 def _lower(lowering: Lowering, job: Job) -> None:
-    k, kept = parts.prune(job.k)
+    k, kept = parts.prune(without_rows(job.k))
     k = simplify(k)
     if 0 in k.sizes[: k.outer]:
         return
-    k, column = orient(k)
     job = Job(k, tuple(job.places[n] for n in kept), job.label)
+    if _copied(lowering, job):
+        return
+    k, column = orient(k)
+    job = _turned(lowering, replace(job, k=k), column)
+    k = job.k
     lanes = vector_lanes(k, lowering.isa)
     reduces = any(isinstance(i, Reduce) for i in k.body)
     inplace, blocked = _inplace(job), bool(k.sizes) and (column or not reduces)
-    tiled, wide = blocked and not column and _tiled(k), _wide(k, column, lanes)
-    nest = Nest(k, column, lanes, blocked=blocked, inplace=inplace, wide=wide, tiled=tiled)
+    wide = _wide(k, column, lanes)
+    nest = Nest(k, column, lanes, blocked=blocked, inplace=inplace, wide=wide)
     if nest.kept and length(k) * (lanes * nest.copies if column else 1) * len(nest.kept) * largest_item(nest) > KEPT:
         nest = Nest(k, column, lanes, blocked=blocked, inplace=inplace, keep=False)
     call = _call(nest, job, lowering.isa)
@@ -82,6 +89,19 @@ def _lower(lowering: Lowering, job: Job) -> None:
         lowering.add(call)
     else:
         _in_parts(lowering, job, column, lanes, *split)
+
+
+def _copied(lowering: Lowering, job: Job) -> bool:
+    """Whether the kernel only copies one memory to another, and was lowered as such."""
+    k, (store, *others) = job.k, job.k.stores
+    if others or not isinstance(i := k.body[store[1]], Load) or job.places[0][0] == job.places[-1][0]:
+        return False
+
+    def view(n: int) -> View:
+        o, (slot, offset) = k.operands[n], job.places[n]
+        return View(slot, k.sizes, o.strides, offset // o.dtype.compute.itemsize, o.dtype)
+
+    return copy(lowering, view(i.operand), view(store[0]))
 
 
 def vector_lanes(k: LoopKernel, isa: Isa) -> int:
@@ -153,10 +173,27 @@ def _wide(k: LoopKernel, column: bool, lanes: int) -> bool:
     return max(stage) == 1 and all(row[n] or not stage[n] for n in range(len(k.body)))
 
 
-def _tiled(k: LoopKernel) -> bool:
-    """Whether an operand's neighbours in memory are along the last outer dimension, and its vectors are not neighbours."""
-    moving = [o.strides for o in k.operands if k.outer and o.strides[-1] not in (0, 1)]
-    return any(s[k.outer - 1] == 1 for s in moving)
+def _turned(lowering: Lowering, job: Job, column: bool) -> Job:
+    """The kernel with large operands that lie across its vectors read from copies that lie along them."""
+    k, places = job.k, list(job.places)
+    lane = (k.outer if column else len(k.sizes)) - 1
+    order = [*[d for d in range(len(k.sizes)) if d != lane], lane] if k.sizes else []
+    operands = list(k.operands)
+    for n in sorted({i.operand for i in k.body if isinstance(i, Load)} - {o for o, _ in k.stores}):
+        o = operands[n]
+        across = 1 in o.strides and o.strides[lane] not in (0, 1)
+        moving = [d for d in order if o.strides[d]]
+        sizes = tuple(k.sizes[d] for d in moving)
+        if not across or math.prod(sizes) < ACROSS:
+            continue
+        itemsize = o.dtype.compute.itemsize
+        slot, place = lowering.temporary(math.prod(sizes) * itemsize), parts.contiguous(sizes)
+        source = View(places[n][0], sizes, tuple(o.strides[d] for d in moving), places[n][1] // itemsize, o.dtype)
+        if not copy(lowering, source, View(slot, sizes, place, 0, o.dtype)):
+            continue
+        at = dict(zip(moving, place, strict=True))
+        operands[n], places[n] = Operand(o.dtype, tuple(at.get(d, 0) for d in range(len(k.sizes)))), (slot, 0)
+    return Job(replace(k, operands=tuple(operands)), tuple(places), job.label)
 
 
 # ---------------------------------------------------------------- parts
@@ -210,13 +247,8 @@ def _call(nest: Nest, job: Job, isa: Isa, part: int = 0) -> Call:
         block = _block(nest)
         blocks = -(-k.sizes[nest.lane] // block)
         units *= blocks
-    tiles = 0
-    if nest.tiled:
-        size = k.sizes[nest.outer_dims[-1]]
-        tiles = -(-size // TILE)
-        units = units // size * tiles
     scratch, at = _scratch(nest)
-    values: dict[Any, Any] = {("block",): block, ("blocks",): blocks, ("part",): part, ("tiles",): tiles} | at
+    values: dict[Any, Any] = {("block",): block, ("blocks",): blocks, ("part",): part} | at
     stored = {o for o, _ in k.stores}
     loaded = {i.operand for i in k.body if isinstance(i, Load)}
     nbytes = sum(_extent(k, n) for n in stored | loaded)
@@ -241,7 +273,7 @@ def _block(nest: Nest) -> int:
         return -(-n // (-(-n // WIDE) * nest.lanes)) * nest.lanes
     if nest.column:
         return nest.lanes * nest.copies
-    return TILED_BLOCK if nest.tiled else BLOCK
+    return BLOCK
 
 
 def source(nest: Nest, isa: Isa) -> Source:

@@ -21,10 +21,6 @@ from .weigh import EXPENSIVE, weights
 _LITERALS = frozenset((0.0, 1.0, -1.0, 2.0, -2.0, 0.5))
 
 
-#: places of the last outer dimension that a unit of a tiled nest takes: lines of memory that a strided operand touches are used whole
-TILE = 16
-
-
 @dataclass
 class Pass:
     """One walk along the row: values to compute there (all of them full), which are read from scratch instead, which are saved there."""
@@ -45,7 +41,6 @@ class Nest:
     ``keep``      expensive values may be kept in scratch memory between passes
     ``inplace``   stores go to memory that is loaded, too
     ``wide``      the totals of a column kernel lie in scratch memory (see columns.py)
-    ``tiled``     a unit of an elementwise kernel takes `TILE` places of the last outer dimension
     ``matrix``    an epilogue: units are rows, the vectors' range is given by the caller
     """
 
@@ -59,12 +54,11 @@ class Nest:
         keep: bool = True,
         inplace: bool = False,
         wide: bool = False,
-        tiled: bool = False,
         matrix: bool = False,
     ) -> None:
         self.k, self.column, self.lanes = k, column, lanes
         self.split, self.blocked, self.keep, self.inplace = split, blocked, keep, inplace
-        self.wide, self.tiled, self.matrix = wide, tiled, matrix
+        self.wide, self.matrix = wide, matrix
         self.rank = len(k.sizes)
         #: the vectors' dimension
         self.lane = (k.outer if column else self.rank) - 1
@@ -197,7 +191,6 @@ class Nest:
                 names.append(("const", n))
         names += [("block",), ("blocks",)] if self.blocked else []
         names += [("part",)] if self.split >= 0 else []
-        names += [("tiles",)] if self.tiled else []
         names += [("scratch", n) for n in self.scratch]
         return {name: n for n, name in enumerate(names)}
 
@@ -208,7 +201,7 @@ class Nest:
         kinds = ["fixed" if self.fixed(n) else "full" if self.full(n) else "row" for n in range(len(k.operands))]
         operands = tuple((o.dtype.name, self.step(o.strides), kind) for o, kind in zip(k.operands, kinds, strict=True))
         body = tuple(self._describe(n) for n in range(len(k.body)))
-        loops = (self.column, self.lanes, self.copies, self.split, self.blocked, self.wide, self.tiled, self.matrix)
+        loops = (self.column, self.lanes, self.copies, self.split, self.blocked, self.wide, self.matrix)
         return (k.outer, self.rank, operands, body, k.stores, loops, (self.keep, self.inplace))
 
     def _describe(self, n: int) -> tuple[Hashable, ...]:

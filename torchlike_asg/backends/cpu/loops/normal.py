@@ -52,6 +52,16 @@ def simplify(k: LoopKernel) -> LoopKernel:
     return alone(k) if k.outer == len(k.sizes) else k
 
 
+def without_rows(k: LoopKernel) -> LoopKernel:
+    """The kernel over the outer dimensions alone, if it reduces nothing and has only row values to store (all that there is if rows are
+    empty)."""
+    empty = 0 in k.sizes[k.outer :]
+    rows = tuple([s for s in k.stores if not any(k.operands[s[0]].strides[k.outer :])])
+    if any(isinstance(i, Reduce) for i in k.body) or not rows or not (empty or len(rows) == len(k.stores)):
+        return k
+    return reorder(replace(k, stores=rows), range(k.outer))
+
+
 def alone(k: LoopKernel) -> LoopKernel:
     """The kernel whose rows have one element, without reductions."""
 
@@ -89,10 +99,7 @@ def orient(k: LoopKernel) -> tuple[LoopKernel, bool]:
         return k, False
     if k.outer == rank:
         best = _best(k, range(rank), range(len(k.operands)))
-        others = [d for d in range(rank) if d != best]
-        # where vectors step over memory, the dimension whose neighbours they step over comes next
-        near = [d for d in others if any(o.strides[d] == 1 and o.strides[best] not in (0, 1) for o in k.operands)]
-        k = reorder(k, [*[d for d in others if d not in near], *near, best])
+        k = reorder(k, [*[d for d in range(rank) if d != best], best])
         return replace(k, outer=rank - 1), False
     full = [n for n, o in enumerate(k.operands) if any(o.strides[k.outer :])]
     row = _best(k, range(k.outer, rank), full)

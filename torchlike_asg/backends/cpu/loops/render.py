@@ -17,7 +17,7 @@ from ..handler import Handler, convert, from_memory, memory_type, register_type,
 from ..isa import Isa
 from .columns import write_columns
 from .memory import At, Memory, Place
-from .nest import TILE, Nest, Pass
+from .nest import Nest, Pass
 from .reduction import Accumulator, Reduction
 
 
@@ -61,15 +61,10 @@ class Renderer(Memory):
         low, high = self.kernel.rest[:2]
         with f.loop(low, high) as unit:
             index, low, high = self._unit(unit)
-            if nest.tiled:
-                d, first = nest.outer_dims[-1], index[nest.outer_dims[-1]] * TILE
-                with f.loop(first, f.minimum(first + TILE, self.word("size", d))) as row:
-                    self._block({**index, d: row}, low, high)
-            else:
-                self._block(index, low, high)
+            self._block(index, low, high)
 
     def _unit(self, unit: Value) -> tuple[Place, Value, Value]:
-        """The unit's place in the outer dimensions (in the last one of a tiled nest a tile's number), and its range of lanes."""
+        """The unit's place in the outer dimensions, and its range of the vectors' dimension."""
         f, nest = self.f, self.nest
         low, high = f.value(0, "i64"), self.word("size", nest.lane) if nest.lane >= 0 else f.value(1, "i64")
         if nest.matrix:
@@ -81,7 +76,7 @@ class Renderer(Memory):
             unit = unit // blocks
         index: Place = {}
         for d in reversed(nest.outer_dims[1:]):
-            size = self.word("tiles") if nest.tiled and d == nest.outer_dims[-1] else self.word("size", d)
+            size = self.word("size", d)
             index[d] = unit % size
             unit = unit // size
         if nest.outer_dims:
