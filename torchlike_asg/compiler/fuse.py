@@ -367,7 +367,7 @@ class Fuser:
         if len(home.reads | g.reads) > MAX_OPERANDS:
             return False
         names = self._match(home, g, n, axes)
-        if names is None or not self.absorb(home, g):
+        if names is None or not self._meet(home, g, n, names) or not self.absorb(home, g):
             return False
         for m, a in g.axes.items():
             home.axes.setdefault(m, tuple([tuple([names[x] for x in dim]) for dim in a]))
@@ -377,6 +377,38 @@ class Fuser:
         home.reads = {s for s in home.reads | g.reads if self.group.get(self.root(s)[0]) is not home}
         if g.inner and not home.inner:
             home.inner = tuple([names[a] for a in g.inner])
+        return True
+
+    def _meet(self, home: Group, g: Group, n: Node, names: dict[int, int]) -> bool:
+        """Whether the members that read values of the other group read them at their own point of the common index space. (A part of a value
+        read everywhere, say, must be stored by one kernel before another reads it.)
+        """
+        inner = home.inner or tuple([names[a] for a in g.inner])
+
+        def renamed(m: Node) -> tuple[tuple[int, ...], ...]:
+            return home.axes[m] if m in home.axes else tuple([tuple([names[a] for a in dim]) for dim in g.axes[m]])
+
+        before = len(home.sizes)
+        for m in (*home.nodes, *g.nodes):
+            for s in m.srcs if m is not n else ():
+                r, chain = self.root(s)
+                other = self.group.get(r)
+                if other is self.group[m] or other not in (home, g):
+                    continue
+                axes = self._through(home, renamed(r), chain)
+                if axes is None or len(home.sizes) != before:
+                    return False
+                mine = renamed(m)
+                if self.kind[m] == "reduce":
+                    dims = reduced_dims(m)
+                    if None in axes or tuple([a for d in dims for a in axes[d]]) != inner:  # type: ignore[union-attr]
+                        return False
+                    if self._kept(axes, dims, m.ndim == s.ndim) != mine:  # type: ignore[arg-type]
+                        return False
+                    continue
+                lead = len(mine) - len(axes)
+                if any(a is not None and s.shape[i] != 1 and a != mine[lead + i] for i, a in enumerate(axes)):
+                    return False
         return True
 
     def _match(self, home: Group, g: Group, n: Node, axes: tuple[tuple[int, ...], ...]) -> dict[int, int] | None:

@@ -195,6 +195,14 @@ def test_groups_never_wait_for_each_other_in_a_circle() -> None:
     g.same([op("add", c, d), op("sub", op("matmul", d, w), c), b])
 
 
+def test_a_part_of_a_value_is_read_after_all_of_it_was_stored() -> None:
+    """Two groups that meet in a sum, one of which reads a row of the other's value at every point."""
+    g = Graph()
+    x = op("relu", g.input(random(4, 2)))
+    y = op("mul", x, op("select", x, 0, 2))
+    g.same([op("add", y, x), y])
+
+
 # ---------------------------------------------------------------- memory
 def update(g: Graph, *shape: int) -> tuple[Any, Any]:
     p, grad = g.input(random(*shape)), g.input(random(*shape, seed=1))
