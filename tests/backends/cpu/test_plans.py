@@ -104,7 +104,8 @@ class Maker:
             return n
         d = self.pick(range(n.ndim))
         name = self.pick(("softmax", "log_softmax", "layer_norm", "cumsum"))
-        return op(name, n, (d,), 1e-3) if name == "layer_norm" else op(name, n, d)
+        attrs = {"layer_norm": ((d,), 1e-3), "cumsum": (d, False)}.get(name, (d,))
+        return op(name, n, *attrs)
 
     def matmul(self, n: Any) -> Any:
         if n.ndim < 2:
@@ -315,6 +316,25 @@ def test_a_refused_label_is_the_references_error_and_harms_nothing() -> None:
     ours.nn.functional.cross_entropy(x * w, ours.tensor([0, 1, 4, 2])).backward()
     optimizer.step()
     assert w.tolist() != [1.0] * 5
+
+
+def test_a_refusal_comes_before_any_storage_is_overwritten() -> None:
+    g = Graph()
+    p, new = update(g, 200_000)
+    scores, labels = g.input(random(4, 5)), g.input(np.array([0, 1, 2, 3]))
+    loss = op("cross_entropy", scores, labels, -100, "mean", 0.0)
+    executable, arrays = g.program([new, loss], donated=[(0, p)])
+    own = [a.copy() for a in arrays]
+    g.values.clear()
+    del arrays
+    next(a for a in own if a.dtype == np.int64)[1] = 9
+    held = next(a for a in own if a.size == 200_000)
+    before, at = held.copy(), held.ctypes.data
+    del held
+    with pytest.raises(IndexError, match="Target 9"):
+        executable.run(own, [(0, next(i for i, a in enumerate(own) if a.size == 200_000))])
+    after = next(a for a in own if a.size == 200_000)
+    assert after.ctypes.data == at and np.array_equal(after, before)
 
 
 def test_operations_without_a_kernel_run_between_native_calls() -> None:

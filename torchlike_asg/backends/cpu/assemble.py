@@ -16,7 +16,7 @@ from ...compiler.kernel import LoopKernel
 from ...compiler.lower import GroupKernel
 from ...compiler.views import unviewed, viewed
 from . import loops
-from .build import Build, Unit
+from .build import Build, Unit, may_refuse
 from .calls import LIBRARY, SELECTORS, Call, LibraryNode, Lowering, View
 from .copies import copy_call
 from .together import together
@@ -68,7 +68,9 @@ class Assembly:
         self.origins: list[Origin] = []
         for i, n in enumerate(b.arguments):
             self._slot[n] = i
-        self.lowering._next = len(b.arguments)
+        #: a slot without memory, which stands for the refusals of calls: it is written by those that may refuse their data
+        self._refusals = len(b.arguments)
+        self.lowering._next = len(b.arguments) + 1
         self._leaving = {b.base[r] for r in b.roots if r in b.base}
         self._join()
         for unit in b.units:
@@ -192,7 +194,15 @@ class Assembly:
             self._own(n, g, unit.siblings)
 
     def _take_calls(self, nodes: Sequence[Node], kernel: LoopKernel | None = None) -> None:
-        """The calls just lowered compute these nodes."""
+        """The calls just lowered compute these nodes. What is written over a storage's old value waits for all calls that may refuse their
+        data: after a refusal, everything must still be as it was.
+        """
+        if any(map(may_refuse, nodes)):
+            for call in self.lowering.calls:
+                call.writes = (*call.writes, self._refusals)
+        for call in self.lowering.calls:
+            if not self.overwritten.isdisjoint(call.writes):
+                call.reads = (*call.reads, self._refusals)
         origin = Origin(tuple(nodes), kernel)
         self.steps += self.lowering.calls
         self.origins += [origin] * len(self.lowering.calls)

@@ -31,6 +31,19 @@ def native(n: Node) -> bool:
     return n.op.name not in _NORMS or (0 in n.attrs[-2] and len(n.attrs[-2]) > 1)
 
 
+#: categories and names of operations whose kernels may refuse an index or another value, and those that refuse integers
+_REFUSING = frozenset(
+    ("index", "embedding", "embedding_grad", "embedding_grad_grad", "unindex", "pick", "class_index", "binary_cross_entropy")
+)
+_REFUSING_INTEGERS = frozenset(("div", "fmod", "remainder", "floor_divide", "trunc_divide", "pow", "reciprocal"))
+
+
+def may_refuse(n: Node) -> bool:
+    """Whether the kernel of an operation may find that its data are not acceptable."""
+    name = n.op.name
+    return n.op.category in _REFUSING or name in _REFUSING or (name in _REFUSING_INTEGERS and not n.srcs[0].dtype.is_floating_point)
+
+
 @dataclass(eq=False)
 class Unit:
     """What is lowered at once: a group, or an operation by itself with the group that is its epilogue and the parts computed with it."""
@@ -250,8 +263,8 @@ class Build:
         return out
 
     def _finish_reading(self, needs: dict[Unit, set[Unit]]) -> None:
-        """Before a storage's new value is written over the old one, all others must have read that. Where they wait for the new value
-        themselves, it cannot go there.
+        """Before a storage's new value is written over the old one, all others must have read that, and all that may refuse their data must
+        have accepted them: then a refusal finds everything as it was. Where they wait for the new value themselves, it cannot go there.
         """
         below: dict[Unit, set[Unit]] = {}  # units that depend on a unit, for the few that other than updates depend on
 
@@ -273,8 +286,11 @@ class Build:
             for v in wanted:
                 followers.setdefault(v, []).append(u)
         reading: dict[Node, set[Unit]] = {}
+        refusing = set()
         for u in needs:
             for n in ([u.node, *u.siblings] if u.node is not None else []) + (u.group.nodes if u.group is not None else []):
+                if may_refuse(n):
+                    refusing.add(u)
                 for s in n.srcs:
                     b = self.base.get(s)
                     if b is not None and self.kind[b] == "leaf":
@@ -284,7 +300,7 @@ class Build:
             if u is None:
                 del self.donors[new]
                 continue
-            others = reading.get(old, set()) - {u}
+            others = (reading.get(old, set()) | refusing) - {u}
             if others & dependent(u):
                 del self.donors[new]
                 continue

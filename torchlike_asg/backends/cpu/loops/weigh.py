@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterable
 from typing import Any
 
 from ....compiler.kernel import Apply, Const, Convert, Load, LoopKernel, Reduce
@@ -65,8 +65,12 @@ def supported(i: Apply) -> bool:
 
 
 def fallible(k: LoopKernel) -> bool:
-    """Whether the kernel may report an error (integer division by zero)."""
-    return any(isinstance(i, Apply) and i.compute.category != FLOAT and not _FALLIBLE.isdisjoint(words(i) or ()) for i in k.body)
+    """Whether the kernel may report an error (integer division by zero, a value that is refused)."""
+    return any(isinstance(i, Apply) and _may_fail(i, words(i) or ()) for i in k.body)
+
+
+def _may_fail(i: Apply, used: Iterable[str]) -> bool:
+    return "require" in used or (i.compute.category != FLOAT and not _FALLIBLE.isdisjoint(used))
 
 
 def weights(k: LoopKernel) -> list[int]:
