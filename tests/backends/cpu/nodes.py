@@ -17,9 +17,14 @@ LAYOUTS = ("contiguous", "gaps", "reversed")
 
 
 def laid_out(slot, shape, d, layout, values=None):
-    """A view of that shape and layout, and the memory it lies in, of which every other element is -1 (or True)."""
+    """A view of that shape and layout, and the memory it lies in, of which every other element is -1 (or True).
+
+    Layouts: contiguous, gaps (between elements and rows), reversed (the first dimension the fastest), channels_last (the second).
+    """
     shape = tuple(shape)
-    order = range(len(shape)) if layout == "reversed" else reversed(range(len(shape)))
+    order = list(range(len(shape)))[:: 1 if layout == "reversed" else -1]
+    if layout == "channels_last" and len(shape) > 1:
+        order = [1, *[d for d in order if d != 1]]
     strides, step = [0] * len(shape), 2 if layout == "gaps" else 1
     for i in order:
         strides[i] = step

@@ -14,8 +14,9 @@ from torchlike_asg.backends.cpu.calls import LIBRARY, LibraryNode, Lowering
 from torchlike_asg.ops.conv import output_sizes
 
 from .harness import run
-from .nodes import LAYOUTS, check, check_all, laid_out, node_of, shown
+from .nodes import check, check_all, laid_out, node_of, shown
 
+LAYOUTS = ("contiguous", "gaps", "reversed", "channels_last")
 OPS = ("conv", "conv_transpose", "conv_grad_weight")
 
 
@@ -24,7 +25,7 @@ OPS = ("conv", "conv_transpose", "conv_grad_weight")
 def test_samples(name, single):
     for sample in REGISTRY[name].samples():
         n, operands = node_of(REGISTRY[name], sample, single)
-        for layout, result in itertools.product(LAYOUTS, ("contiguous", "gaps")):
+        for layout, result in itertools.product(LAYOUTS, ("contiguous", "gaps", "channels_last")):
             for threads in (1, 3):
                 assert check(n, operands, layout, result, threads), (sample, layout)
 
@@ -52,7 +53,7 @@ def _geometries(draw):
     return (draw(st.integers(1, 3)), groups * each, *sizes), (groups * outs, each, *kernel), (stride, padding, dilation, groups)
 
 
-@given(_geometries(), st.sampled_from(LAYOUTS), st.sampled_from(["contiguous", "gaps", "reversed"]))
+@given(_geometries(), st.sampled_from(LAYOUTS), st.sampled_from(LAYOUTS))
 @settings(max_examples=40, deadline=None)
 def test_any_geometry(geometry, layout, result):
     x, w, attrs = geometry
@@ -72,7 +73,13 @@ def test_any_geometry(geometry, layout, result):
 )
 def test_networks(x, w, attrs):
     for name, (operands, numbers) in _arrays(np.random.default_rng(0), x, w, attrs, np.float32).items():
-        check_all(name, operands, *numbers, layouts=[("contiguous", "contiguous"), ("reversed", "gaps")], threads=(1, 3))
+        check_all(
+            name,
+            operands,
+            *numbers,
+            layouts=[("contiguous", "contiguous"), ("channels_last", "channels_last"), ("reversed", "gaps")],
+            threads=(1, 3),
+        )
 
 
 def test_integers_are_left_to_the_reference():
@@ -95,7 +102,7 @@ def test_winograd(x, outputs, padding):
         views, memory = zip(*[laid_out(i, a.shape, dtypes.float32, "contiguous", a) for i, a in enumerate(operands)], strict=True)
         exact = REGISTRY[name].ref(*[a.astype(np.float64) for a in operands], *numbers)
         results = []
-        for layout, threads in (("contiguous", 1), ("reversed", 3)):
+        for layout, threads in (("contiguous", 1), ("channels_last", 3)):
             result, arrays = laid_out(9, exact.shape, dtypes.float32, layout)
             low = Lowering(10, threads)
             assert LIBRARY[name](low, LibraryNode(name, numbers, views, result))

@@ -128,7 +128,7 @@ class Build:
             return contiguous(shape)
         preferred = calls.LAYOUTS.get(n.op.name)
         order = preferred(n.attrs, tuple([tuple(s.shape) for s in n.srcs])) if preferred is not None else None
-        if order is None and self.kind.get(n) is None and n.op.scalar is not None:
+        if order is None and n.op.scalar is not None:
             order = next((o for s in n.srcs if tuple(s.shape) == shape and (o := self._order(s)) is not None), None)
         if order is None:
             order = permuted_order(self.users.get(n, ()), shape)

@@ -2,7 +2,23 @@
 
 from __future__ import annotations
 
-from . import attention, conv, distance, extrema, gemm, indexing, movement, order, philox, recurrent, resize, scan, search, triangle
+from . import (
+    attention,
+    conv,
+    distance,
+    extrema,
+    gemm,
+    indexing,
+    movement,
+    order,
+    philox,
+    pooling,
+    recurrent,
+    resize,
+    scan,
+    search,
+    triangle,
+)
 
 __all__ = [
     "attention",
@@ -14,6 +30,7 @@ __all__ = [
     "movement",
     "order",
     "philox",
+    "pooling",
     "recurrent",
     "resize",
     "scan",
