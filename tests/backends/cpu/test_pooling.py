@@ -14,7 +14,7 @@ from torchlike_asg.backends.cpu.calls import LIBRARY, LibraryNode, Lowering
 from torchlike_asg.ops.pooling import pooled_sizes
 
 from .harness import run
-from .nodes import check, check_all, laid_out, node_of
+from .nodes import check, check_all, laid_out, node_of, shown
 
 OPS = (
     *("max_pool", "max_pool_index", "adaptive_max_pool", "adaptive_max_pool_index", "plane_gather", "plane_scatter"),
@@ -122,3 +122,18 @@ def test_places_outside_are_reported(name, place, channels_last):
     low = Lowering(3)
     assert LIBRARY[name](low, LibraryNode(name, () if name == "plane_gather" else ((5, 6),), (x, i), result))
     assert run(low, {0: memory, 1: places, 2: out})
+
+
+def test_planes_in_different_layouts():
+    rng = np.random.default_rng(5)
+    g, index = rng.standard_normal((3, 37, 4, 7)), rng.integers(0, 30, (3, 37, 4, 7))
+    for layouts in itertools.product(LAYOUTS, repeat=3):
+        (x, memory), (i, places) = (
+            laid_out(k, a.shape, d, how, a)
+            for k, (a, d, how) in enumerate(((g, dtypes.float64, layouts[0]), (index, dtypes.int64, layouts[1])))
+        )
+        result, out = laid_out(2, (3, 37, 5, 6), dtypes.float64, layouts[2])
+        low = Lowering(3)
+        assert LIBRARY["plane_scatter"](low, LibraryNode("plane_scatter", ((5, 6),), (x, i), result))
+        assert not run(low, {0: memory, 1: places, 2: out}, 2)
+        np.testing.assert_allclose(shown(result, out), REGISTRY["plane_scatter"].ref(g, index, (5, 6)), rtol=1e-13, atol=1e-13)

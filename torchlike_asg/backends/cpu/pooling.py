@@ -266,10 +266,10 @@ def _planes(v: View) -> View | None:
     return replace(v, shape=(*v.shape[:2], math.prod(v.shape[2:])), strides=(*v.strides[:2], step))
 
 
-def _even(lowering: Lowering, v: View) -> View:
-    """A view's planes, copied if they do not lie at even distances."""
+def _even(lowering: Lowering, v: View, last: bool = False) -> View:
+    """A view's planes, copied if they do not lie at even distances, or if channels must lie side by side (`last`) and do not."""
     found = _planes(v)
-    if found is not None:
+    if found is not None and (not last or found.strides[1] == 1):
         return found
     flat = image(v)
     made = channels_last(lowering.temporary(math.prod(flat.shape) * v.itemsize), flat.shape, v)
@@ -293,7 +293,9 @@ def _by_place(lowering: Lowering, node: LibraryNode) -> bool:
         return True
     if not _floats(source) or any(len(v.shape) > 5 or len(v.shape) < 3 for v in (source, index, result)) or 0 in index.shape:
         return False
-    x, i = _even(lowering, source), _even(lowering, index)
+    others = (index, result)
+    last = source.shape[1] > 1 and all(image(v).strides[4] == 1 for v in others)  # then it pays to have all channels side by side
+    x, i = _even(lowering, source, last), _even(lowering, index)
     whole = image(result)
     lies = _planes(result)
     to = whole if lies is not None else channels_last(lowering.temporary(math.prod(whole.shape) * result.itemsize), whole.shape, result)

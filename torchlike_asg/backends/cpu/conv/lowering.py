@@ -15,6 +15,7 @@ from .direct import Taps, channel_bias, direct, packed_weight, windows
 from .geometry import Three, adjacent, dense, filters, framed, image, part, temporary, three
 from .weights import weight_gradient
 from .winograd import suits, winograd
+from .winograd_weight import winograd_weight
 
 
 def _order(attrs: tuple[Any, ...], shapes: tuple[tuple[int, ...], ...]) -> tuple[int, ...]:
@@ -162,8 +163,11 @@ def _conv_grad_weight(lowering: Lowering, node: LibraryNode) -> bool:
         fill(lowering, out, 0)
         return True
     kernel = out.shape[2:]
+    label = f"conv_grad_weight {'x'.join(map(str, out.shape))} over {'x'.join(map(str, g.shape[:4]))}"
+    if suits(x, _grouped(out, groups, False), g, stride, dilation, t):
+        winograd_weight(lowering, x, g, out, padding, t, label)
+        return True
     size = tuple([(n - 1) * s + d * (k - 1) + 1 for n, s, k, d in zip(g.shape[1:4], stride, kernel, dilation, strict=True)])
     xf = framed(lowering, x, padding, size)  # type: ignore[arg-type]
-    label = f"conv_grad_weight {'x'.join(map(str, out.shape))} over {'x'.join(map(str, g.shape[:4]))}"
     weight_gradient(lowering, xf, dense(lowering, g), out, kernel, stride, dilation, t, groups, label)  # type: ignore[arg-type]
     return True

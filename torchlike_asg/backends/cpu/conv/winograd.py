@@ -9,19 +9,16 @@ Rounding errors are some five times those of a direct sum.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 
 from .... import config, dtypes
 from ..calls import Call, Kernel, Lowering, Source, View
 from ..emit import Function, Module, Value, vector
 from ..gemm import Tiles, call_panel, kit
 from .geometry import Three, adjacent, dense, temporary, up
+from .transforms import IN, OUT, PLACES, filter_line, input_line, output_line, square, store_addresses, transform_tile
 
-#: pixels of a tile before and after
-_IN, _OUT = 6, 4
-_PLACES = _IN * _IN
 #: floats of a block of transformed tiles; bytes between the matrices of two places, lest they fall on the same cache sets
-_BLOCK, _APART = 160 << 10, 16
+BLOCK, APART = 160 << 10, 16
 #: multiply-adds below which the transformations do not pay
 _LEAST = 1 << 20
 WORDS = "kit c o block tiles across plane height width top left x_n x_h x_w y_n y_h y_w y_height y_width with_bias".split()
@@ -47,7 +44,7 @@ def winograd(lowering: Lowering, x: View, w: View, y: View, bias: View | None, b
     x = x if adjacent(x) else dense(lowering, x)
     n, _, height, width, o = y.shape
     c = x.shape[4]
-    filters = temporary(lowering, (_PLACES, o * c), w)
+    filters = temporary(lowering, (PLACES, o * c), w)
     lowering.add(
         Call(
             Source(("winograd_filters", *t.key), lambda module, name: _write_filters(module, name, t)),
@@ -58,15 +55,15 @@ def winograd(lowering: Lowering, x: View, w: View, y: View, bias: View | None, b
             units=c,
             cost=c * o * 5.0,
             label="winograd filters",
-            bytes=c * o * (9 + _PLACES) * t.itemsize,
+            bytes=c * o * (9 + PLACES) * t.itemsize,
         )
     )
-    across, down = -(-width // _OUT), -(-height // _OUT)
+    across, down = -(-width // OUT), -(-height // OUT)
     tiles = n * down * across
-    block = max(1, min(_BLOCK // (_PLACES * (c + o)), tiles) // t.rows) * t.rows
+    block = max(1, min(BLOCK // (PLACES * (c + o)), tiles) // t.rows) * t.rows
     while lowering.threads > 1 and block > t.rows and tiles < 4 * lowering.threads * block:
         block = up(block // 2, t.rows)
-    macs = tiles * _PLACES * c * o
+    macs = tiles * PLACES * c * o
     lowering.add(
         Call(
             Source(("winograd", *t.key), lambda module, name: _Writer(module, name, t).write()),
@@ -79,43 +76,12 @@ def winograd(lowering: Lowering, x: View, w: View, y: View, bias: View | None, b
             (y.slot,),
             units=-(-tiles // block),
             cost=50 + macs * 0.02 + tiles * (c + o) * 6,
-            scratch=t.itemsize * (_PLACES * (block * (c + o) + 2 * _APART) + c + o),
+            scratch=t.itemsize * (PLACES * (block * (c + o) + 2 * APART) + c + o),
             label=label,
             flops=2 * macs,
             bytes=(math.prod(x.shape) + math.prod(y.shape)) * t.itemsize,
         )
     )
-
-
-# ---------------------------------------------------------------- transformations of a line
-def _filter_line(g: Sequence[Value]) -> list[Value]:
-    f = g[0].f
-    middle = g[1] * (1 / 6)
-    outer = (g[0] + g[2]) * (-1 / 6)
-    low = f.fma(g[0], 1 / 24, g[2] * (1 / 6))
-    half = g[1] * (1 / 12)
-    return [g[0] * 0.25, outer - middle, outer + middle, low + half, low - half, g[2]]
-
-
-def _input_line(d: Sequence[Value]) -> list[Value]:
-    f = d[0].f
-    a, b = f.fma(d[2], -4.0, d[4]), f.fma(d[1], -4.0, d[3])
-    c, e = d[4] - d[2], d[3] - d[1]
-    first = f.fma(d[0], 4.0, f.fma(d[2], -5.0, d[4]))
-    last = f.fma(d[1], 4.0, f.fma(d[3], -5.0, d[5]))
-    return [first, a + b, a - b, f.fma(e, 2.0, c), f.fma(e, -2.0, c), last]
-
-
-def _output_line(m: Sequence[Value]) -> list[Value]:
-    f = m[0].f
-    s, d, p, q = m[1] + m[2], m[1] - m[2], m[3] + m[4], m[3] - m[4]
-    return [m[0] + s + p, f.fma(q, 2.0, d), f.fma(p, 4.0, s), f.fma(q, 8.0, d) + m[5]]
-
-
-def _square(line: object, values: list[list[Value]]) -> list[list[Value]]:
-    """A transformation of columns, then of rows: ``values[row][column]``."""
-    columns = [line([row[j] for row in values]) for j in range(len(values[0]))]  # type: ignore[operator]
-    return [line([column[i] for column in columns]) for i in range(len(columns[0]))]  # type: ignore[operator]
 
 
 # ---------------------------------------------------------------- code
@@ -136,7 +102,7 @@ def _write_filters(module: Module, name: str, t: Tiles) -> None:
             addresses = f.op(vector("ptr", t.lanes), f"getelementptr {e}, ptr {p.ref}, {steps!r}")
             return f.gather(t.vector, addresses, every)
 
-        u = _square(_filter_line, [[taps(h, v) for v in range(3)] for h in range(3)])
+        u = square(filter_line, [[taps(h, v) for v in range(3)] for h in range(3)])
         first = j - j % t.columns
         whole = (first + t.columns) <= o
         first = f.select(whole, first, j)
@@ -157,12 +123,12 @@ class _Writer:
         self.w = w
         f = self.f
         self.zeros = f.op("ptr", f"getelementptr i8, ptr {module.constants('zeros', t.element, [0.0] * t.columns)}, i64 0")
-        self.v_place, self.m_place = w["block"] * w["c"] + _APART, w["block"] * w["o"] + _APART
+        self.v_place, self.m_place = w["block"] * w["c"] + APART, w["block"] * w["o"] + APART
         self.v = self.kernel.rest[2]
-        self.m = f.gep(self.v, self.v_place * _PLACES, t.element)
-        self.nothing = f.gep(self.m, self.m_place * _PLACES, t.element)  # zeros around the image
+        self.m = f.gep(self.v, self.v_place * PLACES, t.element)
+        self.nothing = f.gep(self.m, self.m_place * PLACES, t.element)  # zeros around the image
         self.nowhere = f.gep(self.nothing, w["c"], t.element)  # results outside of it
-        self.sources, self.targets = f.alloca("ptr", _PLACES), f.alloca("ptr", _OUT * _OUT)
+        self.sources, self.targets = f.alloca("ptr", PLACES), f.alloca("ptr", OUT * OUT)
 
     def write(self) -> None:
         f, t, w = self.f, self.t, self.w
@@ -174,7 +140,7 @@ class _Writer:
             m = f.minimum(w["block"], w["tiles"] - first)
             with f.loop(0, m) as i:
                 self._forward(first + i, i)
-            with f.loop(0, _PLACES) as place:
+            with f.loop(0, PLACES) as place:
                 self._multiply(place, m)
             with f.loop(0, m) as i:
                 self._back(first + i, i)
@@ -185,36 +151,16 @@ class _Writer:
         n = tile // w["plane"]
         rest = tile - n * w["plane"]
         down = rest // w["across"]
-        return n, down * _OUT, (rest - down * w["across"]) * _OUT
-
-    def _addresses(
-        self, base: Value, steps: tuple[Value, Value], at: tuple[Value, Value], sizes: tuple[Value, Value], n: int, els: Value, to: Value
-    ) -> None:
-        """Store the addresses of n x n pixels, `els` for those outside the image."""
-        f = self.f
-        inside, offset = [], []
-        for step, start, size in zip(steps, at, sizes, strict=True):
-            inside.append([f.compare("lt", start + i, size, unsigned=True) for i in range(n)])
-            offset.append([(start + i) * step for i in range(n)])
-        for i in range(n):
-            for j in range(n):
-                p = f.gep(base, offset[0][i] + offset[1][j], self.t.element)
-                f.store(f.select(inside[0][i] & inside[1][j], p, els), f.gep(to, i * n + j, "i64"))
+        return n, down * OUT, (rest - down * w["across"]) * OUT
 
     def _forward(self, tile: Value, i: Value) -> None:
         f, t, w = self.f, self.t, self.w
         n, row, column = self._where(tile)
         base = f.gep(self.x, n * w["x_n"], t.element)
         at = row - w["top"], column - w["left"]
-        self._addresses(base, (w["x_h"], w["x_w"]), at, (w["height"], w["width"]), _IN, self.nothing, self.sources)
+        store_addresses(f, t.element, base, (w["x_h"], w["x_w"]), at, (w["height"], w["width"]), IN, self.nothing, self.sources)
         to = f.gep(self.v, i * w["c"], t.element)
-        with f.loop(0, w["c"], t.lanes) as c:
-            d = [f.load(t.vector, f.gep(f.load("ptr", f.gep(self.sources, p, "i64")), c, t.element)) for p in range(_PLACES)]
-            p = f.gep(to, c, t.element)
-            for row_values in _square(_input_line, [d[i : i + _IN] for i in range(0, _PLACES, _IN)]):
-                for value in row_values:
-                    f.store(value, p)
-                    p = f.gep(p, self.v_place, t.element)
+        transform_tile(f, t.vector, input_line, self.sources, IN, w["c"], to, self.v_place, t.lanes)
 
     def _multiply(self, place: Value, m: Value) -> None:
         f, t, w = self.f, self.t, self.w
@@ -232,16 +178,17 @@ class _Writer:
         f, t, w = self.f, self.t, self.w
         n, row, column = self._where(tile)
         base = f.gep(self.y, n * w["y_n"], t.element)
-        self._addresses(base, (w["y_h"], w["y_w"]), (row, column), (w["y_height"], w["y_width"]), _OUT, self.nowhere, self.targets)
+        steps, sizes = (w["y_h"], w["y_w"]), (w["y_height"], w["y_width"])
+        store_addresses(f, t.element, base, steps, (row, column), sizes, OUT, self.nowhere, self.targets)
         of = f.gep(self.m, i * w["o"], t.element)
         given = f.compare("ne", w["with_bias"], 0)
         with f.loop(0, w["o"], t.lanes) as o:
             start = f.load(t.vector, f.select(given, f.gep(self.bias, o, t.element), self.zeros))
             p = f.gep(of, o, t.element)
             values = []
-            for _ in range(_PLACES):
+            for _ in range(PLACES):
                 values.append(f.load(t.vector, p))
                 p = f.gep(p, self.m_place, t.element)
-            y = _square(_output_line, [values[i : i + _IN] for i in range(0, _PLACES, _IN)])
+            y = square(output_line, [values[i : i + IN] for i in range(0, PLACES, IN)])
             for k, value in enumerate(v for row_values in y for v in row_values):
                 f.store(value + start, f.gep(f.load("ptr", f.gep(self.targets, k, "i64")), o, t.element))
