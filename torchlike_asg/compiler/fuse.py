@@ -380,8 +380,8 @@ class Fuser:
         return True
 
     def _meet(self, home: Group, g: Group, n: Node, names: dict[int, int]) -> bool:
-        """Whether the members that read values of the other group read them at their own point of the common index space. (A part of a value
-        read everywhere, say, must be stored by one kernel before another reads it.)
+        """Whether the members that read values of the other group read them at their own point of the common index space. (A part of a
+        value read everywhere, say, must be stored by one kernel before another reads it.)
         """
         inner = home.inner or tuple([names[a] for a in g.inner])
 
