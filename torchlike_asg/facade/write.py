@@ -81,10 +81,20 @@ def write(
 
 
 def assign(t: Tensor, n: Node) -> None:
-    """Have `t` hold the value of `n`, which has its shape and type and no history: ``copy_`` under no_grad, with a short way where no other
-    tensor shares the storage.
+    """Have `t` hold the value of `n`, which has its shape and type and no history: ``copy_`` under no_grad."""
+    if not replace(t, n):
+        tr = current()
+        mode, tr.grad = tr.grad, False
+        try:
+            write(t, lambda _: n)
+        finally:
+            tr.grad = mode
+
+
+def replace(t: Tensor, n: Node) -> bool:
+    """`write` the value of `n` into a tensor without history whose storage no other tensor shares: then only its family moves. False if
+    anything is unusual.
     """
-    tr = current()
     f = family_of(t)
     h = f.h
     if (
@@ -95,20 +105,17 @@ def assign(t: Tensor, n: Node) -> None:
         or (n.shape, n.dtype, n.strides, n.offset) != (h.shape, h.dtype, h.strides, 0)
         or not alone(f)
     ):
-        mode, tr.grad = tr.grad, False
-        try:
-            write(t, lambda _: n)
-        finally:
-            tr.grad = mode
-        return
+        return False
     n = owned(n, f)
-    counter = f.counter
+    tr, counter = current(), f.counter
     tr.stale.update(counter.roots)
+    tr.stale.add(h)
     counter.version += 1
     counter.roots = [n]
     f.h = n
     t._geo, t._n = (h.shape, h.strides, 0), None
     tr.families.append(ref(f))
+    return True
 
 
 def alone(f: Family) -> bool:

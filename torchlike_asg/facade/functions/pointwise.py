@@ -12,7 +12,7 @@ from ...ops import pointwise as ops
 from .. import direct
 from ..core import Tensor, binary, nary, node_of, operand, rbinary, unary, wrap
 from ..register import function
-from ..write import write
+from ..write import replace, write
 
 _NUMBERS = (int, float, bool, complex)
 
@@ -219,6 +219,11 @@ def clamp_max(input: Tensor, max: Any, *, out: Tensor | None = None) -> Tensor:
 
 # ---------------------------------------------------------------- writes that need no function object
 def _write_binary(op: Any, t: Tensor, other: Any) -> Tensor:
+    cur = t._n
+    if cur is not None and not cur.rg and isinstance(other, Tensor) and other._n is not None and other._f is None:
+        n = op.table.get((cur, other._n))  # seen before, and `other` is a result that shares no memory
+        if n is not None and not n.rg and replace(t, n):
+            return t
     if direct.update(t, op, other):
         return t
     return write(t, lambda cur: op(cur, node_of(other) if isinstance(other, Tensor) else operand(op, other, cur)), (other,), bounded=True)
