@@ -25,6 +25,18 @@ def tiny_mlp():
     return _training(model, F.mse_loss, torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9), [(torch.randn(4, 2), torch.randn(4, 1))])
 
 
+def tiny_inference():
+    """One row through 64-128-128-10 without gradients: what looking at a prediction costs."""
+    model = nn.Sequential(nn.Linear(64, 128), nn.ReLU(), nn.Linear(128, 128), nn.ReLU(), nn.Linear(128, 10)).eval()
+    x = torch.randn(1, 64)
+
+    def step():
+        with torch.no_grad():
+            return model(x).argmax(1)
+
+    return step
+
+
 def digits_mlp():
     """784-128-64-10, batch 64, Adam."""
     model = nn.Sequential(nn.Linear(784, 128), nn.ReLU(), nn.Linear(128, 64), nn.ReLU(), nn.Linear(64, 10))
@@ -127,4 +139,4 @@ def recording_gpt():
     return gpt(layers=12, heads=2, width=8, length=4, vocabulary=16, batch=2)
 
 
-WORKLOADS = {f.__name__: f for f in (tiny_mlp, digits_mlp, small_cnn, small_lstm, gpt)}
+WORKLOADS = {f.__name__: f for f in (tiny_mlp, tiny_inference, digits_mlp, small_cnn, small_lstm, gpt)}
