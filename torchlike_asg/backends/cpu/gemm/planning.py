@@ -135,11 +135,11 @@ def _ceil(x: int, to: int) -> int:
 
 def packing(p: Product, t: Tiles) -> int:
     """Which operands are copied although they could be read in place: A if its elements lie far apart or its rows fall on equal cache
-    sets, B if there are enough rows to pay for it."""
+    sets, B if its rows are far apart and there are enough of a's to pay for it."""
     flags = 0
     stride = (p.a_row if p.a_k == 1 else p.a_k) * t.itemsize
     if (p.a_k != 1 and p.a_row != 1 and p.n > t.columns) or (p.m >= 8 and p.n >= t.columns and stride % 4096 == 0):
         flags |= PACK_A
-    if p.m >= 512 and p.k >= 192:
+    if p.m >= 256 and p.k >= 256 and p.b_k * t.itemsize >= 512:
         flags |= PACK_B
     return flags
