@@ -114,3 +114,14 @@ def test_a_write_is_noticed_two_iterations_later(lib):
     y[0] = 7.0
     with pytest.raises(RuntimeError, match="modified by an inplace operation"):
         z.sum().backward()
+
+
+@pytest.mark.parametrize("lib", [torch, ours], ids=["torch", "ours"])
+def test_a_write_to_data_is_noticed_after_the_iteration(lib):
+    """What a kept history saved may be plain data, which took part without a result of its own."""
+    w, x = lib.nn.Parameter(lib.tensor([0.5, 1.0])), lib.tensor([2.0, 3.0])
+    y = x * w
+    outlives_a_step(lib, w)
+    x.add_(1.0)
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        y.sum().backward()
