@@ -5,6 +5,8 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
+from . import forks  # noqa: F401  (before the compiler is loaded, see there)
+
 _SWITCHES = frozenset(("cuda", "cudnn", "mkl", "mkldnn", "mps", "openmp"))
 
 

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from ... import events
+from .. import forks
 from . import isa, jit
 from .calls import Source
 from .emit import Module
@@ -40,8 +41,7 @@ _loaded: dict[str, int] = {}
 _known: dict[Path, tuple[int, dict[str, Path]]] = {}
 _written = 0
 _lock = threading.RLock()
-if hasattr(os, "register_at_fork"):  # a forked child must not inherit the lock from a thread it does not have
-    os.register_at_fork(before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_lock.release)
+forks.guard(_lock.acquire, _lock.release)
 
 
 def compile_sources(sources: Iterable[Source]) -> dict[str, int]:

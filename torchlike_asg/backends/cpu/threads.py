@@ -11,7 +11,6 @@ from __future__ import annotations
 import atexit
 import ctypes
 import functools
-import os
 import platform
 import sys
 import threading
@@ -19,6 +18,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from .. import forks
 from . import native
 from .blocks import aligned
 from .cache import compile_sources
@@ -162,7 +162,6 @@ def _repetitions(nanoseconds: int, n: int, fn: Callable[[int], None]) -> int:
 def pool() -> Pool:
     """The process's thread pool."""
     found = Pool()
-    if hasattr(os, "register_at_fork"):
-        os.register_at_fork(before=found.hold, after_in_parent=found.release, after_in_child=found.release)
+    forks.guard(found.hold, found.release)
     atexit.register(found.dismiss)
     return found
