@@ -33,6 +33,7 @@ LAYERS = [
         "multiprocessing",
         "hub",
         "onnx",
+        "profiler",
         "mps",
         "namespace",
     ),

@@ -73,6 +73,7 @@ _SUBMODULES = frozenset(
         "nn",
         "onnx",
         "optim",
+        "profiler",
         "rng",
         "serialization",
         "special",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
+import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -12,7 +13,7 @@ import numpy as np
 from ...asg import reference
 from ...asg.geometry import contiguous
 from ...asg.node import Node
-from . import blocks
+from . import blocks, timing
 from .assemble import Assembly, Fallback, array_of
 from .binder import FITS, Argument, Binder
 from .calls import Call, View
@@ -183,11 +184,14 @@ class CpuExecutable:
         objects = self._objects
         views = iter(part.operands)
         operands = [self._array(next(views)) if s is None else objects[s] for s in part.objects]
+        watcher, start = timing.watcher, time.perf_counter_ns()
         value = reference.apply(part.node, operands)
         if part.result is None:
             objects[part.node] = value
         else:
             self._array(part.result)[...] = value
+        if watcher is not None:
+            watcher.other(f"numpy {part.node.op.name}", start, time.perf_counter_ns())
 
     def _rerun(self, inputs: Sequence[Any]) -> list[Any]:
         """What the reference makes of data that a kernel refused: mostly the right error."""

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from ... import config
-from . import blocks, native, partition, threads
+from . import blocks, native, partition, threads, timing
 from .cache import compile_sources
 from .calls import Call
 
@@ -69,10 +69,20 @@ class Program:
         """Run all calls; False if a kernel reported an error: then some later calls did not run. Uses up to `config.threads` threads."""
         if config.threads != self._configured:
             self._link(config.threads)
-        status = self._run(self._address, None)
+        watcher = timing.watcher
+        address = self._address if watcher is None else self._begin_timing()
+        status = self._run(address, None)
         if status > native.FAILURE:
-            status = self._pool.resume(self._address, status, self.threads, self._scratch)
+            status = self._pool.resume(address, status, self.threads, self._scratch)
+        if watcher is not None and self._timed is not None:
+            self._timed.end(watcher)
         return bool(status == native.DONE)
+
+    def _begin_timing(self) -> int:
+        if self._timed is None:
+            self._timed = timing.TimedProgram(self)
+        self._timed.begin()
+        return self._timed.address
 
     def _link(self, wanted: int) -> None:
         self._configured = wanted
@@ -87,21 +97,24 @@ class Program:
         self.threads = len(lists)
         self.barriers = sum(task is None for task in lists[0])
         self._pool.reserve(self.threads, self._scratch)
-        self._words = self._program(alone, lists if self.threads > 1 else [])
+        #: who does what: lists of tasks, each with the number of its thread; the first is for doing all on one
+        self.tasks = [(0, alone), *(enumerate(lists) if self.threads > 1 else ())]
+        self._timed: timing.TimedProgram | None = None
+        self._words = self.write(lambda *record: record)
         self._address = int(self._words.ctypes.data)
         self._run: Any = self._pool.run_holding if self.cost < KEEP_LOCK else self._pool.run
 
-    def _program(self, alone: partition.Tasks, lists: list[partition.Tasks]) -> np.ndarray[Any, Any]:
-        """The words that `native.RUN` reads."""
-        every = [alone, *[[*tasks, None] for tasks in lists]]
+    def write(self, record: Callable[[int, int, int, int], tuple[int, int, int, int]]) -> np.ndarray[Any, Any]:
+        """The words that `native.RUN` reads; `record` may replace a task's (function, argument block, first unit, end of units)."""
+        every = [self.tasks[0][1], *[[*tasks, None] for _, tasks in self.tasks[1:]]]
         header = 2 + 2 * len(every)
         words = blocks.aligned(8 * (header + 4 * sum(map(len, every)))).view(np.int64)
-        words[0], words[1] = self._pool.address, max(1, len(lists))
+        words[0], words[1] = self._pool.address, max(1, len(every) - 1)
         at, base = header, int(words.ctypes.data)
         for n, tasks in enumerate(every):
             words[2 + 2 * n], words[3 + 2 * n] = base + 8 * at, len(tasks)
             for task in tasks:
-                words[at : at + 4] = (0, 0, 0, 0) if task is None else self._record(task)
+                words[at : at + 4] = (0, 0, 0, 0) if task is None else record(*self._record(task))
                 at += 4
         return words
 

@@ -1,0 +1,270 @@
+"""``torch.profiler``: where the time of a program goes, kernel by kernel.
+
+    with torch.profiler.profile() as p:
+        train_step()
+    print(p.key_averages().table(sort_by="self_cpu_time_total"))
+    p.export_chrome_trace("trace.json")
+
+Operations are recorded first and run later, several in one kernel: the rows of the table are kernels, named after the operations they
+compute, and NumPy's share of operations without one. While a profiler is active every kernel reads the processor's counter before and
+after it; otherwise nothing is measured and nothing is slower.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import enum
+import json
+import os
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from . import events
+from .backends.cpu import timing
+from .errors import Unsupported
+from .facade.flush import flush
+
+__all__ = ["EventList", "FunctionEvent", "FunctionEventAvg", "ProfilerActivity", "profile", "record_function"]
+
+_active: profile | None = None
+
+
+class ProfilerActivity(enum.Enum):
+    """What is measured. There is only the CPU; others are accepted and have no events."""
+
+    CPU = 0
+    XPU = 1
+    CUDA = 2
+
+
+@dataclass(frozen=True)
+class FunctionEvent:
+    """One kernel run (all its parts, if threads shared it), one operation of NumPy, or one labelled stretch of the program.
+
+    ``start``, ``end``  nanoseconds of `time.perf_counter_ns`;  ``busy`` nanoseconds of processor time, of all threads together
+    ``bytes``, ``flops``  what it moves and computes, as far as that is known
+    ``parts``   (thread, start, end)
+    """
+
+    name: str
+    kind: str
+    start: float
+    end: float
+    busy: float
+    bytes: int = 0
+    flops: int = 0
+    parts: tuple[tuple[int, float, float], ...] = ()
+
+
+class FunctionEventAvg:
+    """Events of one name. Times are microseconds, as PyTorch's are."""
+
+    def __init__(self, key: str) -> None:
+        self.key, self.count, self.bytes, self.flops = key, 0, 0, 0
+        self.self_cpu_time_total = self.cpu_time_total = 0.0
+
+    def add(self, e: FunctionEvent) -> None:
+        self.count += 1
+        self.bytes += e.bytes
+        self.flops += e.flops
+        self.cpu_time_total += (e.end - e.start) / 1000
+        self.self_cpu_time_total += e.busy / 1000
+
+    @property
+    def cpu_time(self) -> float:
+        """Of one event, on average."""
+        return self.cpu_time_total / max(self.count, 1)
+
+    @property
+    def gigabytes_per_second(self) -> float:
+        return self.bytes / 1000 / self.cpu_time_total if self.cpu_time_total else 0.0
+
+    @property
+    def gigaflops(self) -> float:
+        """Billions of operations a second."""
+        return self.flops / 1000 / self.cpu_time_total if self.cpu_time_total else 0.0
+
+    def __repr__(self) -> str:
+        return f"<FunctionEventAvg key={self.key} count={self.count} cpu_time={self.cpu_time:.3f}us>"
+
+
+_COLUMNS: list[tuple[str, Callable[[FunctionEventAvg, float], str]]] = [
+    ("Self CPU %", lambda a, total: f"{100 * a.self_cpu_time_total / total:.2f}%"),
+    ("Self CPU", lambda a, _: _time(a.self_cpu_time_total)),
+    ("CPU total", lambda a, _: _time(a.cpu_time_total)),
+    ("CPU time avg", lambda a, _: _time(a.cpu_time)),
+    ("# of Calls", lambda a, _: str(a.count)),
+    ("GB/s", lambda a, _: f"{a.gigabytes_per_second:.1f}" if a.bytes else "--"),
+    ("GFLOP/s", lambda a, _: f"{a.gigaflops:.1f}" if a.flops else "--"),
+]
+
+
+class EventList(list[Any]):
+    """Averages, with a table."""
+
+    def table(self, sort_by: str | None = None, row_limit: int = 100, max_name_column_width: int = 55, header: str | None = None) -> str:
+        """The rows as text, largest first by an attribute such as ``self_cpu_time_total``, ``cpu_time_total``, ``count``, ``flops``."""
+        rows = list(self)
+        if sort_by is not None:
+            if not hasattr(FunctionEventAvg(""), sort_by):
+                raise AttributeError(f"events have no {sort_by!r}")
+            rows.sort(key=lambda a: -getattr(a, sort_by))
+        total = self.self_cpu_time_total
+        cells = [["Name", *[title for title, _ in _COLUMNS]]]
+        for a in rows[: row_limit if row_limit >= 0 else None]:
+            name = a.key if len(a.key) <= max_name_column_width else a.key[: max_name_column_width - 3] + "..."
+            cells.append([name, *[show(a, total or 1.0) for _, show in _COLUMNS]])
+        widths = [max(len(row[i]) for row in cells) for i in range(len(cells[0]))]
+        rule = "  ".join("-" * w for w in widths)
+        lines = ["  ".join(c.ljust(w) if i == 0 else c.rjust(w) for i, (c, w) in enumerate(zip(row, widths, strict=True))) for row in cells]
+        text = [header] if header else []
+        return "\n".join([*text, rule, lines[0], rule, *lines[1:], rule, f"Self CPU time total: {_time(total)}"]) + "\n"
+
+    @property
+    def self_cpu_time_total(self) -> float:
+        """Microseconds of processor time in kernels."""
+        return sum(a.self_cpu_time_total for a in self)
+
+
+def _time(us: float) -> str:
+    return f"{us / 1e6:.3f}s" if us >= 1e6 else f"{us / 1e3:.3f}ms" if us >= 1e3 else f"{us:.3f}us"
+
+
+class profile:
+    """Measures what runs inside a ``with`` block (or between `start` and `stop`).
+
+    Work that is pending at the start is done before, and what is pending at the end is done before the measurement ends. One profiler is
+    active at a time. `on_trace_ready` is called with the profiler at the end. `record_shapes`, `with_stack`, `with_flops`,
+    `with_modules` and `profile_memory` are accepted: what is known is always recorded.
+    """
+
+    def __init__(
+        self,
+        *,
+        activities: Iterable[Any] | None = None,
+        schedule: Any = None,
+        on_trace_ready: Callable[[profile], Any] | None = None,
+        record_shapes: bool = False,
+        profile_memory: bool = False,
+        with_stack: bool = False,
+        with_flops: bool = False,
+        with_modules: bool = False,
+    ) -> None:
+        if schedule is not None:
+            raise Unsupported("torch.profiler.profile: schedules are not supported; call start() and stop() around the steps to measure")
+        self._ready = on_trace_ready
+        self._runs: list[tuple[Any, ...]] = []
+        self._others: list[FunctionEvent] = []
+        self._events: list[FunctionEvent] | None = None
+        self._steps = 0
+
+    # ---------------------------------------------------------------- measuring
+    def __enter__(self) -> profile:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        """Begin to measure."""
+        global _active
+        if _active is not None:
+            raise RuntimeError("Profiler is already enabled on this thread")
+        flush()
+        _active = self
+        self._clock = timing.Clock()
+        self._began = self._step = time.perf_counter_ns()
+        events.subscribe("plan_built", self._plan_built)
+        timing.watcher = self
+
+    def stop(self) -> None:
+        """End it."""
+        global _active
+        if _active is not self:
+            raise RuntimeError("the profiler is not active")
+        try:
+            flush()
+        finally:
+            timing.watcher = _active = None
+            events.unsubscribe("plan_built", self._plan_built)
+        self._ended = time.perf_counter_ns()
+        self._clock.stop()
+        kernels = [e for run in self._runs for e in self._kernels(*run)]
+        self._events = [*self._others, *kernels]
+        self._events.sort(key=lambda e: e.start)
+        self._runs.clear()
+        if self._ready is not None:
+            self._ready(self)
+
+    def step(self) -> None:
+        """Mark the end of a step of training."""
+        now = time.perf_counter_ns()
+        self._others.append(FunctionEvent(f"ProfilerStep#{self._steps}", "step", self._step, now, 0.0))
+        self._step, self._steps = now, self._steps + 1
+
+    # what `timing.watcher` is for
+    def calls(self, program: Any, threads: Any, calls: Any, ticks: Any) -> None:
+        self._runs.append((program.calls, threads, calls, ticks))
+
+    def other(self, name: str, start: int, end: int) -> None:
+        self._others.append(FunctionEvent(name, "numpy", start, end, end - start))
+
+    def _plan_built(self, e: Any) -> None:
+        end = time.perf_counter_ns()
+        self._others.append(FunctionEvent("compile", "compile", end - e.seconds * 1e9, end, e.seconds * 1e9))
+
+    def _kernels(self, calls: Any, threads: Any, numbers: Any, ticks: Any) -> Iterator[FunctionEvent]:
+        times = self._clock.nanoseconds(ticks)
+        parts: dict[int, list[tuple[int, float, float]]] = {}
+        for thread, number, (start, end) in zip(threads.tolist(), numbers.tolist(), times.tolist(), strict=True):
+            parts.setdefault(number, []).append((thread, start, end))
+        for number, some in parts.items():
+            c = calls[number]
+            busy = sum(end - start for _, start, end in some)
+            first, last = min(p[1] for p in some), max(p[2] for p in some)
+            yield FunctionEvent(timing.name_of(c), "kernel", first, last, busy, c.bytes, c.flops, tuple(some))
+
+    # ---------------------------------------------------------------- results
+    def events(self) -> list[FunctionEvent]:
+        """All events, in order of their start."""
+        if self._events is None:
+            raise RuntimeError("the profiler has not finished")
+        return self._events
+
+    def key_averages(self, group_by_input_shape: bool = False, group_by_stack_n: int = 0) -> EventList:
+        """Events of equal names together."""
+        found: dict[str, FunctionEventAvg] = {}
+        for e in self.events():
+            found.setdefault(e.name, FunctionEventAvg(e.name)).add(e)
+        return EventList(found.values())
+
+    def export_chrome_trace(self, path: str | os.PathLike[str]) -> None:
+        """Write a file that ``chrome://tracing`` and Perfetto show: a row for the program and one for each thread of kernels."""
+        rows: list[dict[str, Any]] = []
+        for e in self.events():
+            detail = {"bytes": e.bytes, "flops": e.flops} if e.bytes or e.flops else {}
+            for thread, start, end in e.parts or ((-1, e.start, e.end),):
+                at, took = (start - self._began) / 1000, (end - start) / 1000
+                rows.append(
+                    {"ph": "X", "name": e.name, "cat": e.kind, "pid": os.getpid(), "tid": thread + 1, "ts": at, "dur": took, "args": detail}
+                )
+        for tid in sorted({row["tid"] for row in rows}):
+            name = "program" if tid == 0 else f"thread {tid - 1}"
+            rows.append({"ph": "M", "name": "thread_name", "pid": os.getpid(), "tid": tid, "args": {"name": name}})
+        with open(path, "w", encoding="utf-8") as file:
+            json.dump({"traceEvents": rows, "displayTimeUnit": "ms"}, file)
+
+
+@contextlib.contextmanager
+def record_function(name: str, args: str | None = None) -> Iterator[None]:
+    """Label a stretch of the program. What it records may run later: ``torch.sync()`` at its end keeps the work inside."""
+    start = time.perf_counter_ns()
+    try:
+        yield
+    finally:
+        p = _active
+        if p is not None:
+            p._others.append(FunctionEvent(name, "user_annotation", start, time.perf_counter_ns(), 0.0))
