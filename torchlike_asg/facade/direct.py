@@ -48,7 +48,7 @@ def target(t: Tensor) -> Family | None:
     if cell.exposed or cell.empty or (len(cell.families) > 1 and any(g is not f for g in cell.live())):
         return None
     shape, strides, _ = t.geometry
-    return None if any([s == 0 and n > 1 for n, s in zip(shape, strides, strict=True)]) else f
+    return None if 0 in strides and any([s == 0 and n > 1 for n, s in zip(shape, strides, strict=True)]) else f
 
 
 def _references(cell: Cell) -> int:

@@ -19,7 +19,7 @@ from ..asg.trace import current
 from ..dtypes import promote_types, store
 from ..ops.promotion import to
 from . import texts
-from .core import RESTRIDE_SCATTER, Tensor, family_of, history_of, node_of, owned, root_of
+from .core import RESTRIDE_SCATTER, Tensor, family_of, history_of, node_of, owned, root_of, twin
 from .exposure import sync
 from .storage import Family
 
@@ -95,26 +95,30 @@ def replace(t: Tensor, n: Node) -> bool:
     """`write` the value of `n` into a tensor without history whose storage no other tensor shares: then only its family moves. False if
     anything is unusual.
     """
-    f = family_of(t)
+    f = t._f or family_of(t)
     h = f.h
     if (
         h is None
         or h is not t._n
         or h.rg
         or t._kind is not None
-        or (n.shape, n.dtype, n.strides, n.offset) != (h.shape, h.dtype, h.strides, 0)
+        or n.dtype is not h.dtype
+        or n.shape != h.shape
+        or n.strides != h.strides
+        or n.offset
         or not alone(f)
     ):
         return False
-    n = owned(n, f)
-    tr, counter = current(), f.counter
+    tr, r, counter = current(), ref(f), f.counter
+    if tr.claims.setdefault(n, r) is not r:
+        n = twin(tr, n, r)
     tr.stale.update(counter.roots)
     tr.stale.add(h)
     counter.version += 1
     counter.roots = [n]
     f.h = n
     t._geo, t._n = (h.shape, h.strides, 0), None
-    tr.families.append(ref(f))
+    tr.families.append(r)
     return True
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 from ...asg.geometry import is_contiguous
 from ...ops import movement
-from ..core import Tensor, unary
+from ..core import Tensor, plain, unary
 from ..register import function, method
 from ..resize import resize
 from .creation import sizes
@@ -25,7 +26,12 @@ Tensor.clone = clone  # type: ignore[attr-defined]
 @method()
 def contiguous(self: Tensor, memory_format: Any = None) -> Tensor:
     """This tensor if its elements lie in row-major order, else a copy that does."""
-    return self if is_contiguous(*self.geometry[:2]) else unary(movement.contiguous, self)
+    n = self._n
+    shape, strides = (n.shape, n.strides) if n is not None else self._geo[:2]
+    return self if _row_major(shape, strides) else plain(movement.contiguous, self)
+
+
+_row_major = functools.lru_cache(4096)(is_contiguous)
 
 
 @function()

@@ -166,8 +166,18 @@ def batch_norm(
     _lasting(running_mean)
     _lasting(running_var)
     tr = current()
-    nodes = [None if t is None else t._n or node_of(t) for t in (input, running_mean, running_var, weight, bias)]
-    key = ("batch_norm", *nodes, training, momentum, eps, tr.grad)
+    key = (
+        "batch_norm",
+        input._n or node_of(input),
+        None if running_mean is None else running_mean._n or node_of(running_mean),
+        None if running_var is None else running_var._n or node_of(running_var),
+        None if weight is None else weight._n or node_of(weight),
+        None if bias is None else bias._n or node_of(bias),
+        training,
+        momentum,
+        eps,
+        tr.grad,
+    )
     found = recall(key)
     if found is not None:
         if len(found) > 1:
