@@ -64,6 +64,16 @@ def test_medians_with_missing_numbers(d):
     check_all("mode_index", (a,), 1)
 
 
+@pytest.mark.parametrize("d", TYPES)
+def test_the_median_of_everything(d):
+    for shape in ((7,), (3, 30), (2, 3, 50)):
+        a = numbers(shape, d)
+        for name in ("median", "nanmedian"):
+            check_all(name, (a,), tuple(range(a.ndim)), False, layouts=[("contiguous", "contiguous"), ("gaps", "contiguous")])
+            if np.dtype(d).kind == "f":
+                check_all(name, (np.nan_to_num(a, nan=1.5),), tuple(range(a.ndim)), False, layouts=[("reversed", "contiguous")])
+
+
 @pytest.mark.parametrize("d", [np.int16, np.int32, np.float32])
 @pytest.mark.parametrize("largest", [True, False])
 def test_the_first_few(d, largest):

@@ -8,15 +8,19 @@ keys in order.
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import Any
 
+from ... import dtypes
 from .calls import Call, Kernel, LibraryNode, Lowering, Source, View, library
-from .copies import fill
+from .copies import copy, fill
 from .elements import MACHINE, code
 from .emit import Function, Module, Value
+from .indexed import Index, indexed
 from .isa import Isa
 from .lines import lines
+from .views import row_major
 from .walk import Walk, walk_words
 
 #: up to so many elements are sorted by insertion
@@ -55,6 +59,24 @@ def _median(lowering: Lowering, node: LibraryNode) -> bool:
 @library("mode_index")
 def _mode(lowering: Lowering, node: LibraryNode) -> bool:
     return _order(lowering, node.operands[0], node.result, *node.attrs, False, "mode", 0, 1)
+
+
+@library("median", "nanmedian")
+def _median_of_all(lowering: Lowering, node: LibraryNode) -> bool:
+    """The median's position in the elements as one line, and what lies there."""
+    x, count = node.operands[0], math.prod(node.operands[0].shape)
+    if not count:
+        return False
+    if not x.contiguous:
+        dense = row_major(lowering.temporary(count * x.itemsize), x.shape, x)
+        if not copy(lowering, x, dense):
+            return False
+        x = dense
+    x = replace(x, shape=(count,), strides=(1,))
+    at = View(lowering.temporary(8), (1,), (1,), 0, dtypes.int64)
+    if not _order(lowering, x, at, 0, False, node.op, 0, 1):
+        return False
+    return indexed(lowering, (1,), node.result, (0,), x, (0,), [Index(at, (0,), count, 1, False)], write=False)
 
 
 def _order(lowering: Lowering, x: View, out: View, dim: int, descending: bool, emit: str, first: int, count: int) -> bool:
