@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import torchlike_asg as ours
+from torchlike_asg import config
 from torchlike_asg.backends.reference import executable
 from torchlike_asg.compiler import plan
 
@@ -61,6 +62,16 @@ def test_an_optimizer_step_gives_up_parameters_and_states(offers):
     for _ in range(4):
         step()
     assert offers[-1] == (8, 8), "four parameters and four momenta, referenced by their storage and the run alone"
+
+
+def test_running_statistics_are_given_up_with_the_parameters(offers):
+    model = ours.nn.Sequential(ours.nn.Linear(3, 4), ours.nn.BatchNorm1d(4), ours.nn.Linear(4, 1))
+    optimizer = ours.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
+    for _ in range(5):
+        optimizer.zero_grad()
+        model(ours.randn(5, 3)).square().mean().backward()
+        optimizer.step()
+    assert offers[-1] == (14, 14)
 
 
 def test_steps_in_donated_memory_compute_the_same(offers):
@@ -147,3 +158,21 @@ def test_a_plan_of_the_same_outputs_that_writes_nothing_is_given_nothing(offers)
         want = [v * 0.5 for v in before]
         assert new.tolist() == want
         assert p.tolist() == (want if write else before)
+
+
+@pytest.mark.skipif(config.backend != "cpu", reason="the reference backend makes new arrays")
+@pytest.mark.parametrize("name", ("SGD", "Adam", "RMSprop"))
+def test_compiled_steps_leave_parameters_where_they_are(name):
+    model = ours.nn.Sequential(ours.nn.Linear(3, 4), ours.nn.BatchNorm1d(4), ours.nn.Tanh(), ours.nn.Linear(4, 1))
+    optimizer = getattr(ours.optim, name)(model.parameters(), lr=0.1)
+    places = []
+    for _ in range(6):
+        optimizer.zero_grad()
+        loss = model(ours.randn(5, 3)).square().mean()
+        loss.backward()
+        optimizer.step()
+        loss.item()
+        storages = [t._f.cell for t in (*model.parameters(), model[1].running_mean, model[1].running_var)]
+        places.append([cell.array.__array_interface__["data"][0] for cell in storages if hasattr(cell, "array")])
+    assert len(places[-1]) == 8
+    assert places[-3] == places[-2] == places[-1]

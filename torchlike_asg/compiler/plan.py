@@ -89,6 +89,14 @@ class Plan:
                 pass  # a leaf of another thread, a storage that died, or one that keeps its content in another form
         return [known[n] if n in known else leaf_value(n, tr) for n in self.arguments]
 
+    def _given(self, donated: Donated) -> bool:
+        """Whether everything that this plan was built to overwrite is given up now."""
+        if donated is not self.offered:
+            if not set(self.offered) <= set(donated):
+                return False
+            self.offered = donated  # the next time it is this very object again
+        return True
+
     def run(self, tr: Trace, donated: Donated = ()) -> None:
         """Compute, and put the values into ``tr.known``. `donated`: leaves whose memory may be given up, see the class.
 
@@ -97,7 +105,7 @@ class Plan:
         """
         start = time.perf_counter() if events.listeners else 0.0
         with _lock:
-            if donated and (donated is self.offered or donated == self.offered):
+            if donated and self._given(donated):
                 self.executable.run(self.bind(tr), self.donated)
             else:
                 self.executable.run(self.bind(tr))

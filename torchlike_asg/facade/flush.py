@@ -123,7 +123,7 @@ def _histories(tr: Trace, live: Live) -> list[tuple[Any, Node]]:
 def _donated(tr: Trace, leaves: list[Family]) -> Any:
     """Pairs (new value, leaf) of the storages that a closing flush overwrites. A history that is kept aside would miss the old values."""
     found = tr.updates[0][3] if len(tr.updates) == 1 else tuple([pair for update in tr.updates for pair in update[3]])
-    return found + tuple([(f.h, f.leaf) for f in leaves if not f.cell.exposed]) if leaves else found
+    return tuple([(f.h, f.leaf) for f in leaves if not f.cell.exposed]) + found if leaves else found  # in the order of the outputs
 
 
 def _give_up(tr: Trace, live: Live, error: Exception) -> None:
