@@ -501,3 +501,18 @@ def test_a_computation_that_fails_spoils_nothing_else():
         target.tolist()
     (w * 2).sum().backward()
     assert w.grad.tolist() == [2.0, 2.0, 2.0] and (fine + 1).tolist() == [4.0, 4.0, 4.0]
+
+
+@pytest.mark.parametrize("name", ["torch", "ours"])
+def test_a_numpy_write_never_reaches_what_a_kept_history_recorded(name):
+    """The array's tensor has a history that outlived its iteration; what is recorded on it afterwards reads the values of that moment."""
+    lib = ours if name == "ours" else pytest.importorskip("torch")
+    array = np.array([[2.0, -1.0], [2.0, 0.5]], np.float32)
+    x = lib.from_numpy(array)
+    x.mul_(lib.tensor([[1.0, -0.5], [-1.0, 1.5]], requires_grad=True))
+    column = x.select(1, 0)
+    x.select(1, 1).mul_(column)
+    assert x.detach().tolist() == [[2.0, 1.0], [-2.0, -1.5]]
+    positive = column.relu()
+    array[1] = 3.0
+    assert positive.tolist() == [2.0, 0.0] and column.tolist() == [2.0, 3.0]

@@ -29,7 +29,7 @@ class Ended:
     def revive(self, f: Family) -> None:
         tr = current()
         cell = f.cell
-        n = tr.input(cell.whole(), cell.shape, cell.strides, cell.dtype, cell.device, "ended")
+        n = tr.input(cell.captured(), cell.shape, cell.strides, cell.dtype, cell.device, "ended")
         tr.retained[n] = self  # type: ignore[assignment]
         f.h = n
         f.counter.roots.append(n)
@@ -140,7 +140,7 @@ class Past:
         n = replay(self.node, snap, snap.replayed[1], tr)
         cell = f.cell
         f.h = n
-        tr.known.setdefault(n, cell.whole())
+        tr.known.setdefault(n, cell.captured())
         f.counter.roots.append(n)
         f.take_part()
         f.invalidate()
