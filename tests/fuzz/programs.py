@@ -496,6 +496,8 @@ class Program:
 
     def delete(self):
         v = self.pick()
+        if self.t[v].grad is not None and Torch.storage(self.t[v].grad) in self.pooled:
+            return  # PyTorch's graph keeps a dropped leaf alive, and adds to the gradient that is a variable here
         self.log.append(f"del {v}")
         del self.t[v], self.o[v]
 
