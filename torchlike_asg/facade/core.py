@@ -332,7 +332,7 @@ def seen_view(a: Tensor, f: Family, n: Node, kind: str = "view") -> Tensor:
     t._f = f
     t._d = a._d
     t._geo = None
-    t._kind = _inherit(a, kind)
+    t._kind = kind if a._kind is None and (_current() or current()).grad else _inherit(a, kind)
     faces = f.faces
     faces.append(ref(t))
     if len(faces) > f.limit:

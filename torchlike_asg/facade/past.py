@@ -252,6 +252,8 @@ def verdict(n: Node, tr: Trace) -> str | None:
     savers = savers_of(n)
     if not (tr.freed or tr.stale or tr.retained):
         return None
+    if savers and (n,) in tr.swept:  # blame() would find the first of them freed
+        return texts.TWICE
     return blame((n,), savers, tr)
 
 
