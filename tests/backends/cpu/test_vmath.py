@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 
@@ -56,6 +58,28 @@ def test_erf(level):
     normal = np.abs(truth) > 1e-37
     assert np.abs(got[normal] / truth[normal] - 1).max() < 2e-7
     assert ulps(got, truth.astype(np.longdouble)).max() <= 3
+
+
+def test_erf_of_doubles():
+    x = np.concatenate([np.linspace(-6.5, 6.5, 3001), np.geomspace(1e-300, 0.6, 301), [0.5, -0.5, 1e300, 5e-324]])
+    got, _ = word("erf", dtypes.float64, x)
+    truth = np.array([math.erf(v) for v in x])
+    assert ulps(got, truth.astype(np.longdouble)).max() <= 4
+
+
+def test_pow_of_doubles():
+    rng = np.random.default_rng(0)
+    x = [rng.lognormal(0, 20, 20_000), rng.lognormal(0, 0.01, 20_000), -rng.integers(1, 50, 999), [5e-324, 1e308, 1.0]]
+    y = [rng.standard_normal(20_000) * 20, rng.standard_normal(20_000) * 5e4, rng.integers(-9, 9, 999), [-1.0, 1.001, np.nan]]
+    x, y = np.concatenate(x), np.concatenate(y)
+    with np.errstate(all="ignore"):
+        got, _ = word("pow", dtypes.float64, x, y)
+        truth = np.power(x.astype(np.longdouble), y.astype(np.longdouble))
+        rounded = truth.astype(np.float64)
+    normal = np.isfinite(rounded) & (np.abs(rounded) > 1e-307)
+    np.testing.assert_array_equal(got[~np.isfinite(rounded)], rounded[~np.isfinite(rounded)])
+    np.testing.assert_allclose(got, rounded, rtol=2e-15, atol=1e-322)
+    assert ulps(got[normal], truth[normal]).max() <= 1.5
 
 
 @pytest.mark.parametrize("level", ["", "avx2"])

@@ -1,12 +1,12 @@
 """Elementary functions as LLVM IR, on float or double vectors of any number of lanes (one lane is a scalar).
 
-Every function reduces its argument to a short interval and evaluates a polynomial there. The coefficients are minimax fits (weighted for
-the relative error of the result). NaN passes through: bounds are applied by selects whose false side is the argument, and exponents are
-taken from the bits of a sum with a large constant instead of converting floats to integers, which is undefined for NaN. Functions that
-programs rarely use call the C library once per lane, in double precision.
+Every function reduces its argument to a short interval and evaluates a polynomial there (see coefficients.py). NaN passes through: bounds
+are applied by selects whose false side is the argument, and exponents are taken from the bits of a sum with a large constant instead of
+converting floats to integers, which is undefined for NaN. Functions that programs rarely use call the C library once per lane, in double
+precision.
 
 Errors against the true value, measured: float32 exp, log, sin, cos, pow, expm1, log1p 1 to 2 units in the last place, tanh and erf 1.7e-7
-relative; float64 exp, log, expm1, log1p, tanh, sin, cos 1 to 3 units in the last place.
+relative; float64 exp, log, expm1, log1p, tanh, sin, cos, erf, pow 1 to 3 units in the last place.
 """
 
 from __future__ import annotations
@@ -15,229 +15,32 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+from .coefficients import (
+    COS32,
+    COS64,
+    ERF32_END,
+    ERF32_FAR,
+    ERF32_NEAR,
+    ERF32_SCALE,
+    ERF32_TABLE,
+    ERF64_FAR,
+    ERF64_NEAR,
+    EXP2_SHORT,
+    EXP32,
+    EXP32_SHORT,
+    EXP64,
+    EXPM1_32,
+    LOG2_SHORT,
+    LOG32,
+    LOG64,
+    SIN32,
+    SIN64,
+)
 from .emit import Function, Value, element, lanes, literal, vector
 from .isa import Isa
 
-# e^r = 1 + r + r^2 p(r) for |r| <= log(2)/2
-_EXP32 = (0.4999999403953552, 0.16666516661643982, 0.041668280959129333, 0.008369249291718006, 0.001382077462039888)
-_EXP64 = (
-    0.5,
-    0.1666666666666667,
-    0.04166666666666667,
-    0.008333333333326084,
-    0.0013888888888883711,
-    0.0001984126987500228,
-    2.480158732567746e-05,
-    2.755725517000089e-06,
-    2.755727347871858e-07,
-    2.5105312729622103e-08,
-    2.09147553258932e-09,
-)
-_EXPM1_32 = (0.5, 0.1666666567325592, 0.041666485369205475, 0.008333541452884674, 0.0013933228328824043, 0.00019766994228120893)
-# log(1 + f) = f - f^2/2 + f^3 q(f) for sqrt(1/2) <= 1 + f < sqrt(2)
-_LOG32 = (
-    0.3333331346511841,
-    -0.25000008940696716,
-    0.2000207155942917,
-    -0.16667990386486053,
-    0.14220362901687622,
-    -0.12406208366155624,
-    0.1188347116112709,
-    -0.11670182645320892,
-    0.06749539077281952,
-)
-# log((1 + s)/(1 - s)) = 2 s + s z R(z), z = s^2, s = f / (2 + f)
-_LOG64 = (
-    0.6666666666666666,
-    0.40000000000000885,
-    0.28571428570799784,
-    0.22222222392581045,
-    0.18181795547521137,
-    0.15386244737621665,
-    0.13268638369266825,
-    0.13088034850927555,
-)
-# sin r = r + r z S(z), cos r = 1 - z/2 + z^2 C(z), z = r^2, |r| <= pi/4
-_SIN32 = (-0.16666653752326965, 0.008332101628184319, -0.00019506842363625765)
-_COS32 = (0.04166664555668831, -0.0013887297827750444, 2.443008816044312e-05)
-_SIN64 = (
-    -0.16666666666666666,
-    0.008333333333333331,
-    -0.00019841269841265017,
-    2.755731921930192e-06,
-    -2.5052106219521895e-08,
-    1.6058529572267877e-10,
-    -7.586576588171073e-13,
-)
-_COS64 = (
-    0.041666666666666664,
-    -0.0013888888888888887,
-    2.4801587301584618e-05,
-    -2.7557319221382114e-07,
-    2.087675578389404e-09,
-    -1.1470459749675607e-11,
-    4.745804889760674e-14,
-)
-# erf x = x + x P(x^2) for |x| <= 1;  1 - exp(-Q(|x|)) beyond
-_ERF32_NEAR = (
-    0.12837916612625122,
-    -0.3761262595653534,
-    0.11283578723669052,
-    -0.026853347197175026,
-    0.005187162198126316,
-    -0.0007997853099368513,
-    7.806903886375949e-05,
-)
-_ERF32_FAR = (
-    0.0003494384291116148,
-    1.1270568370819092,
-    0.638198733329773,
-    0.10305994749069214,
-    -0.02181573584675789,
-    0.002942114369943738,
-    -0.00018581970653031021,
-)
-# erf x = x P(t), by 16 intervals: the n-th is around n / 3.94, t is the distance from there; one row per power of t
-_ERF32_TABLE = (
-    (
-        1.128379225730896,
-        1.1046110391616821,
-        1.0385161638259888,
-        0.9435458183288574,
-        0.8361925482749939,
-        0.7307096123695374,
-        0.6361329555511475,
-        0.5561108589172363,
-        0.4904880225658417,
-        0.4372366964817047,
-        0.39386940002441406,
-        0.35815364122390747,
-        0.3283279240131378,
-        0.30307599902153015,
-        0.28142842650413513,
-        0.26266664266586304,
-    ),
-    (
-        -2.272704841743689e-05,
-        -0.1837145835161209,
-        -0.3279064893722534,
-        -0.4092583656311035,
-        -0.4271262288093567,
-        -0.39814671874046326,
-        -0.344840407371521,
-        -0.2859708070755005,
-        -0.23256267607212067,
-        -0.188735693693161,
-        -0.1544760912656784,
-        -0.1281176209449768,
-        -0.10776631534099579,
-        -0.0918489471077919,
-        -0.07920096069574356,
-        -0.06899362057447433,
-    ),
-    (
-        -0.3746981918811798,
-        -0.3341688811779022,
-        -0.22607606649398804,
-        -0.09443570673465729,
-        0.018166877329349518,
-        0.08829835802316666,
-        0.11545763164758682,
-        0.11292488873004913,
-        0.09625193476676941,
-        0.07650922983884811,
-        0.059072304517030716,
-        0.04542415589094162,
-        0.03527449071407318,
-        0.02781849354505539,
-        0.022292159497737885,
-        0.018128639087080956,
-    ),
-    (
-        -0.031487759202718735,
-        0.10607399791479111,
-        0.16785302758216858,
-        0.16815529763698578,
-        0.12239568680524826,
-        0.06193898990750313,
-        0.012575613334774971,
-        -0.015670206397771835,
-        -0.025662116706371307,
-        -0.025073939934372902,
-        -0.020469022914767265,
-        -0.015461531467735767,
-        -0.011379424482584,
-        -0.008386865258216858,
-        -0.006264980882406235,
-        -0.004760935436934233,
-    ),
-    (
-        0.3966875970363617,
-        0.08938182145357132,
-        0.029575873166322708,
-        -0.026729265227913857,
-        -0.05790013074874878,
-        -0.05733185634016991,
-        -0.039028067141771317,
-        -0.018082281574606895,
-        -0.0030582279432564974,
-        0.003387568984180689,
-        0.004661239217966795,
-        0.004583391360938549,
-        0.0036580958403646946,
-        0.002335292287170887,
-        0.0013514944585040212,
-        0.0008226505015045404,
-    ),
-    (
-        -0.8996217846870422,
-        -0.036327529698610306,
-        -0.04961005970835686,
-        -0.0366513691842556,
-        -0.010597643442451954,
-        0.009865055792033672,
-        0.017371131107211113,
-        0.014491569250822067,
-        0.007979200221598148,
-        0.002878983039408922,
-        0.00036862323759123683,
-        -0.000745287979952991,
-        -0.0009022016893140972,
-        -0.0006322955014184117,
-        -0.00037281611002981663,
-        -0.00018996951985172927,
-    ),
-)
-_ERF32_SCALE, _ERF32_END = 3.94, 3.93  # beyond, the result is 1
-# (e^r - 1) / r to 1e-7, for arguments whose exponential is a small part of the result
-_EXP32_SHORT = (0.9999997019767761, 0.49999117851257324, 0.16667649149894714, 0.041902314871549606, 0.008290750905871391)
-# log2(1 + f) = f Q(f) for the same f as above, to 3e-11;  2^r for |r| <= 1/2, to 4e-11: for powers of floats, in double
-_LOG2_SHORT = (
-    1.4426950408708794,
-    -0.7213475209631551,
-    0.4808983601762459,
-    -0.3606736553159396,
-    0.28853739437873954,
-    -0.24045433696411997,
-    0.20617283226751987,
-    -0.1802710257711494,
-    0.15878356832510718,
-    -0.14349039375280995,
-    0.14495052999815844,
-    -0.1414478821058739,
-    0.07553790398013412,
-)
-_EXP2_SHORT = (
-    0.9999999999595618,
-    0.6931471805568324,
-    0.24022651213498092,
-    0.055504109063258665,
-    0.009618025613318034,
-    0.0013333478473685416,
-    0.00015469729214118296,
-    1.5303700711365693e-05,
-)
 _LN2 = {"float": (0.693145751953125, 1.4286068203094173e-06), "double": (0.6931471803691238, 1.9082149292705877e-10)}
+_LOG2_E = (1.4426950408889634, 2.0355273740931033e-17)
 _LOG10_2 = {"float": (0.301025390625, 4.605038981195214e-06), "double": (0.3010299955494702, 1.1451100898021838e-10)}
 _PI_2 = (1.5707963267341256, 6.077100506303966e-11, 2.0222662487959506e-21)  # two parts of 33 bits and the rest
 _PI_2_WHOLE = (1.5707963267948966, 6.123233995736766e-17)
@@ -352,7 +155,7 @@ class VectorMath:
         single = element(x.type) == "float"
         x = self.at_most(self.at_least(x, -104.0 if single else -746.0), 89.0 if single else 710.0)
         r, shifted = self._reduced(x)
-        p = self.mad(self.poly(r, _EXP32 if single else _EXP64), r * r, r) + 1.0
+        p = self.mad(self.poly(r, EXP32 if single else EXP64), r * r, r) + 1.0
         return self.scale(p, shifted)
 
     def exp2(self, x: Value) -> Value:
@@ -361,13 +164,13 @@ class VectorMath:
         x = self.at_most(self.at_least(x, -151.0 if single else -1076.0), 129.0 if single else 1025.0)
         shifted = x + _MAGIC[e]
         r = (x - (shifted - _MAGIC[e])) * math.log(2)
-        p = self.mad(self.poly(r, _EXP32 if single else _EXP64), r * r, r) + 1.0
+        p = self.mad(self.poly(r, EXP32 if single else EXP64), r * r, r) + 1.0
         return self.scale(p, shifted)
 
     def _expm1_parts(self, x: Value) -> tuple[Value, Value]:
         """(s, p): e^x - 1 = s p + (s - 1), with s a power of two."""
         r, shifted = self._reduced(x)
-        c = _EXPM1_32 if element(x.type) == "float" else _EXP64
+        c = EXPM1_32 if element(x.type) == "float" else EXP64
         return self.power_of_two(shifted), self.mad(self.poly(r, c), r * r, r)
 
     def expm1(self, x: Value) -> Value:
@@ -375,7 +178,7 @@ class VectorMath:
         bounded = self.at_most(self.at_least(x, -30.0 if single else -60.0), 89.0 if single else 710.0)
         # at the upper end the power of two itself is too large: use half of it and double the result
         r, shifted = self._reduced(bounded)
-        p = self.mad(self.poly(r, _EXPM1_32 if single else _EXP64), r * r, r)
+        p = self.mad(self.poly(r, EXPM1_32 if single else EXP64), r * r, r)
         s = self.power_of_two(shifted - 1.0)
         y = self.mad(s, p, s - 0.5) * 2.0
         return self.f.select(self.f.compare("eq", x, 0.0), x, y)
@@ -411,11 +214,11 @@ class VectorMath:
         """log(1 + g) as (g, a correction)."""
         if element(g.type) == "float":
             square = g * g
-            return g, self.mad(square * g, self.poly(g, _LOG32), square * -0.5)
+            return g, self.mad(square * g, self.poly(g, LOG32), square * -0.5)
         s = g / (g + 2.0)
         z = s * s
         half_square = g * g * 0.5
-        return g, s * (half_square + z * self.poly(z, _LOG64)) - half_square
+        return g, s * (half_square + z * self.poly(z, LOG64)) - half_square
 
     def _log_special(self, x: Value, y: Value) -> Value:
         """A logarithm's results at 0, infinity, NaN and below 0."""
@@ -462,7 +265,7 @@ class VectorMath:
     def _sin_cos(self, r: Value) -> tuple[Value, Value]:
         """Of |r| <= pi/4."""
         z = r * r
-        sine, cosine = (_SIN32, _COS32) if element(r.type) == "float" else (_SIN64, _COS64)
+        sine, cosine = (SIN32, COS32) if element(r.type) == "float" else (SIN64, COS64)
         half = z * 0.5
         whole = 1.0 - half
         # what rounding 1 - z/2 lost is added to the small terms
@@ -521,17 +324,20 @@ class VectorMath:
     # ---------------------------------------------------------------- error function, powers
     def erf(self, x: Value) -> Value:
         if element(x.type) == "double":
-            return self.library("erf", x)
+            near = self.mad(x, self.poly(x * x, ERF64_NEAR), x)
+            a = self.at_most(self.abs(x), 6.0)
+            tail = self.exp(-(a * a)) * self.poly((a - 2.0) / (a + 2.0), ERF64_FAR)
+            return self.f.select(a < 0.5, near, self.copysign(1.0 - tail, x))
         if self._lookups(x):
             return self._erf_by_table(x)
         f = self.f
-        near = self.mad(x, self.poly(x * x, _ERF32_NEAR), x)
+        near = self.mad(x, self.poly(x * x, ERF32_NEAR), x)
         a = self.at_most(self.abs(x), 4.0)
-        t = -self.poly(a, _ERF32_FAR)
+        t = -self.poly(a, ERF32_FAR)
         shifted = self.mad(t, 1 / math.log(2), _MAGIC["float"])
         n = shifted - _MAGIC["float"]
         r = self.mad(n, -math.log(2), t)
-        tail = self.power_of_two(shifted) * self.mad(self.poly(r, _EXP32_SHORT), r, 1.0)
+        tail = self.power_of_two(shifted) * self.mad(self.poly(r, EXP32_SHORT), r, 1.0)
         return f.select(a < 1.0, near, self.copysign(1.0 - tail, x))
 
     def _lookups(self, x: Value) -> bool:
@@ -540,31 +346,62 @@ class VectorMath:
 
     def _erf_by_table(self, x: Value) -> Value:
         f = self.f
-        a = self.at_most(self.abs(x), _ERF32_END)
-        shifted = self.mad(a, _ERF32_SCALE, _MAGIC["float"])
-        t = self.mad(shifted - _MAGIC["float"], -1 / _ERF32_SCALE, a)
+        a = self.at_most(self.abs(x), ERF32_END)
+        shifted = self.mad(a, ERF32_SCALE, _MAGIC["float"])
+        t = self.mad(shifted - _MAGIC["float"], -1 / ERF32_SCALE, a)
         number = self.bits(shifted)
         out: Any = None
-        for row in reversed(_ERF32_TABLE):
+        for row in reversed(ERF32_TABLE):
             lanes_ = ", ".join(f"float {literal(c, 'float')}" for c in row)
             c = f.call(x.type, "llvm.x86.avx512.permvar.sf.512", Value(f, f"<{lanes_}>", x.type), number)
             out = c if out is None else self.mad(out, t, c)
         return self.copysign(a * out, x)
 
+    def _short_power(self, exponent: Value, m: Value, y: Value) -> Value:
+        """(2^exponent m)^y of floats, by way of doubles."""
+        g = self.widen(m - 1.0)
+        power = self.widen(y) * self.mad(g, self.poly(g, LOG2_SHORT), self.widen(exponent))
+        power = self.at_most(self.at_least(power, -160.0), 160.0)
+        shifted = power + _MAGIC["double"]
+        r = power - (shifted - _MAGIC["double"])
+        return self.narrow(self.poly(r, EXP2_SHORT) * self.power_of_two(shifted))
+
+    def _exact_product(self, a: Any, b: Any) -> tuple[Value, Value]:
+        """a * b as a rounded product and what rounding took away."""
+        type_ = a.type
+        a, b = self.f.value(a, type_), self.f.value(b, type_)
+        product = self.f.op(type_, f"fmul {type_} {a.ref}, {b.ref}")  # without leave to fuse: the rounded product is what is meant
+        return product, self.f.fma(a, b, -product)
+
+    def _power(self, exponent: Value, m: Value, y: Value) -> Value:
+        """(2^exponent m)^y of doubles: the logarithm to base 2 in two parts, since an error in it is multiplied by up to 1074."""
+        f = self.f
+        g, d = m - 1.0, m + 1.0
+        s = g / d
+        s_low = (f.fma(-s, d, g) - s * (m - (d - 1.0))) / d
+        z = s * s
+        # log m = 2 s + 2 s_low + s z R(z)
+        small = self.mad(s * z, self.poly(z, LOG64), s_low * 2.0)
+        high, low = self._exact_product(s * 2.0, _LOG2_E[0])
+        low = self.mad(small, _LOG2_E[0], self.mad(s, 2.0 * _LOG2_E[1], low))
+        whole = exponent + high
+        rest = f.select(self.abs(whole) < math.inf, (exponent - whole) + high + low, 0.0)
+        total = whole + rest
+        rest = (whole - total) + rest
+        power, lost = self._exact_product(y, total)
+        lost = f.select(self.abs(power) < 1100.0, self.mad(y, rest, lost), 0.0)
+        power = self.at_most(self.at_least(power, -1100.0), 1100.0)
+        shifted = power + _MAGIC["double"]
+        r = ((power - (shifted - _MAGIC["double"])) + lost) * math.log(2)
+        return self.scale(self.mad(self.poly(r, EXP64), r * r, r) + 1.0, shifted)
+
     def pow(self, x: Value, y: Value) -> Value:
         """The C library's rules for the signs, zeros, infinities and NaNs."""
-        if element(x.type) == "double":
-            return self.library("pow", x, y)
         f = self.f
         a = self.abs(x)
         exponent, m = self._split(a, True)
         exponent = f.select((a > 0.0) & (a < math.inf), exponent, f.select(f.compare("eq", a, 0.0), f.value(-math.inf, a.type), a))
-        g = self.widen(m - 1.0)
-        power = self.widen(y) * self.mad(g, self.poly(g, _LOG2_SHORT), self.widen(exponent))
-        power = self.at_most(self.at_least(power, -160.0), 160.0)
-        shifted = power + _MAGIC["double"]
-        r = power - (shifted - _MAGIC["double"])
-        size = self.narrow(self.poly(r, _EXP2_SHORT) * self.power_of_two(shifted))
+        size = self._power(exponent, m, y) if element(x.type) == "double" else self._short_power(exponent, m, y)
         size = f.select(f.compare("eq", y, 0.0) | f.compare("eq", a, 1.0), 1.0, size)
         whole = f.compare("eq", f.intrinsic("floor", y.type, y), y)
         half = y * 0.5
