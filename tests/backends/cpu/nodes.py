@@ -8,6 +8,7 @@ from torchlike_asg import dtypes
 from torchlike_asg.asg import reference
 from torchlike_asg.asg.declare import INPUT, REGISTRY, Sample
 from torchlike_asg.asg.node import Node
+from torchlike_asg.backends.cpu import isa
 from torchlike_asg.backends.cpu.calls import LIBRARY, LibraryNode, Lowering, View
 
 from .harness import run
@@ -68,7 +69,7 @@ def compare(got, expected):
         np.testing.assert_array_equal(got, expected)
 
 
-def check(n, operands, layout, result_layout, threads):
+def check(n, operands, layout, result_layout, threads, level=None):
     """Whether the node was lowered; if so, its result is the reference's and nothing around it was written."""
     views, arrays = [], {}
     for i, (s, a) in enumerate(zip(n.srcs, operands, strict=True)):
@@ -78,6 +79,8 @@ def check(n, operands, layout, result_layout, threads):
     result, arrays[out] = laid_out(out, n.shape, n.dtype, result_layout)
     before = {i: a.copy() for i, a in arrays.items()}
     low = Lowering(out + 1, threads)
+    if level is not None:
+        low.isa = isa.describe(level)
     if not LIBRARY[n.op.name](low, LibraryNode(n.op.name, n.attrs, tuple(views), result)):
         return False
     assert not run(low, arrays, threads)

@@ -31,6 +31,15 @@ def test_samples(name, single):
     assert lowered or not single, "no sample was lowered"
 
 
+@pytest.mark.parametrize("name", sorted(LIBRARY))
+@pytest.mark.parametrize("level", ["avx2", "sse2"])
+def test_samples_with_other_vectors(name, level):
+    for sample in REGISTRY[name].samples():
+        n, operands = node_of(REGISTRY[name], sample, True)
+        if n.op.name in LIBRARY:
+            check(n, operands, "contiguous", "contiguous", 2, level)
+
+
 def planned(n, leaves):
     """A node's value through the passes of the compiler and a plan of its own."""
     leaves = {leaf: np.array(a, order="C") for leaf, a in leaves.items()}
