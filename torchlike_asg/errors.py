@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeVar
 
-__all__ = ["GraphError", "MissingGradientError", "Unsupported", "refuses"]
+__all__ = ["GraphError", "MissingGradientError", "ReferenceWarning", "Unsupported", "refuses"]
 
 F = TypeVar("F", bound=Callable[..., object])
 
@@ -16,6 +16,10 @@ class GraphError(RuntimeError):
 
 class MissingGradientError(RuntimeError):
     """An operation on the path of a backward pass declares no gradient."""
+
+
+class ReferenceWarning(UserWarning):
+    """An operation without a native kernel runs through its NumPy reference: right, but slow."""
 
 
 class Unsupported(NotImplementedError, AttributeError):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
+import warnings
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 
 import torchlike_asg as ours
 from torchlike_asg.asg.node import const
+from torchlike_asg.backends.cpu.device import backend
 from torchlike_asg.backends.cpu.executable import CpuExecutable
 from torchlike_asg.compiler import plan
 
@@ -350,6 +352,19 @@ def test_operations_without_a_kernel_run_between_native_calls() -> None:
         assert mine == pytest.approx(run().item(), rel=1e-5)
     finally:
         ours.config.backend = "cpu"
+
+
+def test_an_operation_without_a_kernel_is_named_once() -> None:
+    from torchlike_asg.errors import ReferenceWarning
+
+    backend._told.clear()
+    x = ours.rand(3)
+    with pytest.warns(ReferenceWarning, match=r"no kernel for i0e of float32\[3\], recorded at .*test_plans.py:\d+: NumPy computes it"):
+        ours.special.i0e(x).tolist()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        ours.special.i0e(x * 2 + 1).tolist()
+        ours.linalg.inv(ours.eye(3)).tolist()
 
 
 def test_the_number_of_threads_does_not_change_a_bit() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Container, Sequence
 from typing import Any
 
@@ -14,6 +15,7 @@ from ...compiler.passes.decompose import decompose
 from ...compiler.passes.fold import fold
 from ...compiler.passes.join import join_pieces
 from ...compiler.passes.simplify import simplify
+from ...errors import ReferenceWarning
 from .. import base
 from ..base import Caps
 from . import blocks, generators
@@ -27,6 +29,10 @@ class CpuBackend:
 
     name = "cpu"
     generators = generators
+
+    def __init__(self) -> None:
+        self._told: set[str] = set()
+
     caps = Caps(frozenset(dtypes.ALL))
 
     def allocate(self, nbytes: int) -> np.ndarray[Any, Any]:
@@ -60,7 +66,19 @@ class CpuBackend:
         lowered = self.lower(roots, known)
         pairs = [(lowered[place], arguments[i]) for place, i in donated]
         b = Build(lowered, topo(lowered, known), arguments, strides, pairs, config.threads)
-        return CpuExecutable(Assembly(b), lambda: base.get("reference").program(roots, known, order, arguments, strides, donated))
+        assembly = Assembly(b)
+        self._tell(assembly.uncovered)
+        return CpuExecutable(assembly, lambda: base.get("reference").program(roots, known, order, arguments, strides, donated))
+
+    def _tell(self, uncovered: Sequence[Node]) -> None:
+        """Warn, once for each operation, that NumPy computes it. Matrix decompositions are meant to be LAPACK's."""
+        for n in uncovered:
+            name = n.op.name
+            if name in self._told or n.op.category == "linalg" or not n.numel:
+                continue
+            self._told.add(name)
+            text = f"no kernel for {name} of {n.dtype.name}{list(n.shape)}, recorded at {n.site[1]}:{n.site[2]}: NumPy computes it"
+            warnings.warn(text, ReferenceWarning, stacklevel=2)
 
 
 backend = base.register(CpuBackend())
