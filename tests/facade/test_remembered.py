@@ -136,6 +136,8 @@ def test_a_factor_that_changes_is_not_remembered():
 
 
 def test_what_a_dropped_model_left_is_forgotten():
+    gc.collect()
+    arena.collect()  # what earlier tests dropped must not go in between
     before = len(remembered._seen)
     for _ in range(3):
         model = ours.nn.Sequential(ours.nn.Conv1d(2, 3, 3), ours.nn.BatchNorm1d(3))

@@ -38,7 +38,8 @@ class Group:
     ``sizes`` of the atoms;  ``axes`` node -> for each dimension the atoms it runs over;  ``inner`` the atoms reduced over, in order
     ``reads``   at least what its members read of others
     ``outputs`` members that others read;  ``clones`` members that belong to another group and are computed here again
-    ``mask``    bit set of the members;  ``above`` of everything they depend on, through whole groups
+    ``parts``   all nodes computed here but the clones;  ``mask`` their bit set;  ``above`` that of everything they depend on, through whole
+                groups;  ``needs`` and ``readers`` the groups whose values are read here, and those that read values of this one
     """
 
     def __init__(self) -> None:
@@ -49,7 +50,10 @@ class Group:
         self.reads: set[Node] = set()
         self.outputs: list[Node] = []
         self.clones: set[Node] = set()
+        self.parts: list[Node] = []
         self.mask = self.above = 0
+        self.needs: set[Group] = set()
+        self.readers: set[Group] = set()
 
     def split(self, atom: int, outer: int, fresh: Iterable[int]) -> tuple[int, int]:
         """Replace an atom by two, the first of size `outer`."""
@@ -92,8 +96,7 @@ class Fuser:
         self.number = {n: i for i, n in enumerate(order)}
         self.group: dict[Node, Group] = {}
         self._fresh = itertools.count()
-        #: every group, and for each node that is computed by itself one of its own
-        self.units: dict[Group, None] = {}
+        #: the group of each node; a node that is computed by itself has one of its own
         self.unit: dict[Node, Group] = {}
         parts: dict[Any, Group] = {}
         for n in order:
@@ -119,20 +122,28 @@ class Fuser:
     def _enter(self, g: Group, n: Node) -> None:
         """Make a node a part of a unit, and have all that depends on the unit depend on what the node needs."""
         g.mask |= 1 << self.number[n]
-        self.units[g] = None
+        g.parts.append(n)
+        self.unit[n] = g
         needed = 0
         for u in self._needs(n):
             if u is not g:
                 needed |= u.above | u.mask
-        self.unit[n] = g
+                g.needs.add(u)
+                u.readers.add(g)
         if needed & ~g.above:
-            self._raise(g, needed)
+            g.above |= needed
+            self._raise(g)
 
-    def _raise(self, g: Group, needed: int) -> None:
-        g.above |= needed
-        for u in self.units:
-            if u.above & g.mask:
-                u.above |= g.above
+    def _raise(self, g: Group) -> None:
+        """Have the units that depend on one depend on all that it depends on."""
+        stack = [g]
+        while stack:
+            u = stack.pop()
+            found = u.above | u.mask
+            for v in u.readers:
+                if found & ~v.above:
+                    v.above |= found
+                    stack.append(v)
 
     def _returns(self, n: Node, g: Group) -> bool:
         """Whether `n` depends on `g` through some other unit: then it cannot be a part of it."""
@@ -140,21 +151,26 @@ class Fuser:
 
     def _between(self, a: Group, b: Group) -> bool:
         """Whether a path between two units leads through another one."""
-        return any(
-            u is not a and u is not b and ((u.above & a.mask and b.above & u.mask) or (u.above & b.mask and a.above & u.mask))
-            for u in self.units
-        )
+        return any(u is not a and u.above & a.mask for u in b.needs) or any(u is not b and u.above & b.mask for u in a.needs)
 
     def absorb(self, a: Group, b: Group) -> bool:
         """Make two units one, unless a path between them leads through another."""
         if self._between(a, b):
             return False
-        del self.units[b]
-        a.mask |= b.mask
-        for n in [n for n, u in self.unit.items() if u is b]:
+        for u in b.needs:
+            u.readers.discard(b)
+            u.readers.add(a)
+        for u in b.readers:
+            u.needs.discard(b)
+            u.needs.add(a)
+        a.needs = (a.needs | b.needs) - {a, b}
+        a.readers = (a.readers | b.readers) - {a, b}
+        a.parts += b.parts
+        for n in b.parts:
             self.unit[n] = a
-        self._raise(a, (a.above | b.above) & ~a.mask)
-        a.above &= ~a.mask
+        a.mask |= b.mask
+        a.above = (a.above | b.above) & ~a.mask
+        self._raise(a)
         return True
 
     # ---------------------------------------------------------------- axes through views

@@ -7,12 +7,14 @@ shared between plans of equal structure.
 
 from __future__ import annotations
 
+import contextlib
+import gc
 import itertools
 import os
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -163,7 +165,7 @@ def build(tr: Trace, key: Any, outputs: tuple[Node, ...], donated: Donated = ())
     if events.wanted(events.CacheMiss):
         events.publish(events.CacheMiss(_difference(outputs)))
     recorded = topo(wanted, tr.known)
-    with _lock:
+    with _lock, _uncollected():
         plan = _compile(wanted, recorded, tr, donated)
     _promote(tr, plan)
     COUNTS["plans"] += 1
@@ -177,6 +179,19 @@ def build(tr: Trace, key: Any, outputs: tuple[Node, ...], donated: Donated = ())
     if events.wanted(events.PlanBuilt):
         events.publish(events.PlanBuilt(len(recorded), plan.executable.size, time.perf_counter() - start, plan))
     return plan
+
+
+@contextlib.contextmanager
+def _uncollected() -> Iterator[None]:
+    """No cyclic garbage collection meanwhile: building makes many objects that stay, and none in cycles worth looking for."""
+    if not gc.isenabled():
+        yield
+        return
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
 
 
 def _retire(key: Any) -> None:

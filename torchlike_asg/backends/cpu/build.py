@@ -72,7 +72,8 @@ class Build:
     ) -> None:
         self.roots, self.order, self.arguments = list(roots), list(order), list(arguments)
         self.threads = threads
-        self.users = readers([*[a for a in arguments if a not in set(order)], *order])
+        computed = set(order)
+        self.users = readers([*[a for a in arguments if a not in computed], *order])
         self._strides = dict(zip(arguments, strides, strict=True))
         self.argument_strides = list(strides)
         #: new value of a storage -> the argument that is its old one, over which it may be written

@@ -9,6 +9,7 @@ source's key.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
@@ -67,7 +68,7 @@ class Source:
     key: tuple[Hashable, ...]
     write: Callable[[Module, str], None] = field(compare=False, repr=False)
 
-    @property
+    @functools.cached_property
     def symbol(self) -> str:
         """The entry point's name: readable, and different for different keys."""
         return f"{self.key[0]}_{hashlib.blake2b(repr(self.key).encode(), digest_size=8).hexdigest()}"
