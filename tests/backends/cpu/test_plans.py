@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import sys
 import warnings
+import weakref
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ import torchlike_asg as ours
 from torchlike_asg.asg.node import const
 from torchlike_asg.backends.cpu.device import backend
 from torchlike_asg.backends.cpu.executable import CpuExecutable
+from torchlike_asg.backends.cpu.workspace import workspace
 from torchlike_asg.compiler import plan
 
 from .graphs import Graph, calls, op
@@ -289,6 +291,30 @@ def test_a_steady_training_step_allocates_nothing_and_copies_nothing(monkeypatch
         monkeypatch.setattr(CpuExecutable, name, None)
     losses += [step() for _ in range(3)]
     assert losses == sorted(losses, reverse=True)
+
+
+def test_plans_share_their_working_memory_and_give_it_back() -> None:
+    g = Graph()
+    x = g.input(random(64, 64))
+    small = op("matmul", op("softmax", x, 1), x)
+    y = g.input(random(600, 600))
+    large = op("matmul", op("softmax", op("matmul", op("softmax", y, 1), y), 1), y)
+    first, few = g.program([small])
+    second, many = g.program([large])
+    first.run(list(few))
+    expected = first.outputs()[0]
+    second.run(list(many))
+    second.outputs()
+    assert second.page_bytes > first.page_bytes > 0 and workspace.nbytes >= second.page_bytes
+    first.run(list(few))  # the page has moved
+    assert np.array_equal(first.outputs()[0], expected)
+    with pytest.MonkeyPatch.context() as m:
+        m.setattr(workspace, "_users", weakref.WeakSet([first]))
+        other, _ = g.program([op("exp", small)])
+        other.run(list(few))
+        assert workspace.nbytes < second.page_bytes
+    second.run(list(many))
+    np.testing.assert_allclose(second.outputs()[0], g.run([large], "reference")[0], 1e-4, 1e-4)
 
 
 def test_two_results_of_equal_value_are_two_arrays() -> None:

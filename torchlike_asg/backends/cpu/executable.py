@@ -19,6 +19,7 @@ from .binder import FITS, Argument, Binder
 from .calls import Call, View
 from .describe import describe
 from .program import PointerTable, Program
+from .workspace import workspace
 
 Array = np.ndarray[Any, Any]
 
@@ -27,8 +28,8 @@ class CpuExecutable:
     """The program of a graph, bound to its memory.
 
     Results are arrays of their own, which the executable uses again for the next run if nobody holds them any more. The new value of a
-    storage is written over the old one, or over a copy of it where somebody else may look at the old one. Everything else lies in
-    pages that the native programs plan.
+    storage is written over the old one, or over a copy of it where somebody else may look at the old one. Everything else lies in the
+    workspace that all plans share, so one runs at a time (the compiler sees to that).
     """
 
     donates = True
@@ -39,7 +40,7 @@ class CpuExecutable:
         self._slow, self._results, self._refused = slow, a.results, None
         self.uncovered, self.size = a.uncovered, len(a.steps)
         self._memory: dict[int, Array] = {}
-        self._pages: list[Array] = []
+        self._placed = 0  # where the temporaries of the programs lie: in the workspace, once there was a run
         self._inputs: list[Any] = []
         self._objects: dict[Node, Any] = {}
         self._arguments = [
@@ -83,7 +84,7 @@ class CpuExecutable:
                 continue
             own = {slot: nbytes for slot, nbytes in a.sizes.items() if where.get(slot) == {i}}
             program = Program(part, self.table, own)
-            self._page(program.page_bytes, program)
+            self.page_bytes = max(self.page_bytes, program.page_bytes)
             self._parts.append(program)
         for slot, nbytes in a.sizes.items():  # what passes from one part to another
             if slot in where and (len(where[slot]) > 1 or isinstance(parts[next(iter(where[slot]))], Fallback)):
@@ -91,11 +92,12 @@ class CpuExecutable:
         for slot, memory in self._memory.items():
             self.table.words[slot] = memory.ctypes.data
 
-    def _page(self, nbytes: int, program: Program) -> None:
-        page = blocks.aligned(max(nbytes, 64))
-        self._pages.append(page)
-        self.page_bytes += nbytes
-        program.place(page.ctypes.data)
+    def _place(self) -> None:
+        """Put the temporaries of all parts into the workspace; they are dead when their part ends."""
+        workspace.enter(self)
+        self._placed = workspace.address
+        for program in self.programs:
+            program.place(self._placed)
 
     def _link_results(self, outputs: dict[int, int]) -> None:
         """How each root's value is made: the whole of an output, an overwritten argument, or something else."""
@@ -130,6 +132,8 @@ class CpuExecutable:
     # ---------------------------------------------------------------- running
     def run(self, inputs: list[Any], donated: Sequence[tuple[int, int]] = ()) -> None:
         """Compute. `donated`: (place of a result, number of the argument whose memory it may take)."""
+        if self._placed != workspace.address:
+            self._place()
         at = self._binder.bind(inputs)
         if at != FITS:
             self._fit(inputs, at)

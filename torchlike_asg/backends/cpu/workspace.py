@@ -1,0 +1,48 @@
+"""The working memory of plans: one page for all of them.
+
+What a plan computes for itself alone is dead when its run ends, and runs follow one another (the compiler holds a lock meanwhile), so the
+plans of a process need no more memory than the largest. A plan asks for the page when it runs; the page has moved if a larger plan came.
+"""
+
+from __future__ import annotations
+
+import weakref
+from typing import Any, Protocol
+
+import numpy as np
+
+from .blocks import aligned
+
+
+class User(Protocol):
+    """A plan: how many bytes it works in."""
+
+    page_bytes: int
+
+
+class Workspace:
+    """A page that is as large as its largest living user needs.
+
+    ``address``  where it begins, a multiple of 64; users compare it with the address they were last placed at
+    """
+
+    def __init__(self) -> None:
+        self._page: np.ndarray[Any, Any] = aligned(64)
+        self._users: weakref.WeakSet[Any] = weakref.WeakSet()
+        self.address: int = self._page.ctypes.data
+
+    @property
+    def nbytes(self) -> int:
+        return self._page.nbytes
+
+    def enter(self, user: User) -> None:
+        """Make room for a plan about to run. A page more than twice as large as the living plans need is given back."""
+        self._users.add(user)
+        needed = max(64, *[u.page_bytes for u in self._users])
+        if not needed <= self.nbytes <= 2 * needed:
+            self._page = aligned(64)  # before the new one is taken: never both
+            self._page = aligned(needed)
+            self.address = self._page.ctypes.data
+
+
+workspace = Workspace()
