@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import torchlike_asg as ours
+from torchlike_asg import events
 from torchlike_asg.asg.node import const
 from torchlike_asg.backends.cpu.device import backend
 from torchlike_asg.backends.cpu.executable import CpuExecutable
@@ -188,6 +189,27 @@ def test_equal_structures_of_other_sizes_and_numbers_share_their_code() -> None:
         executable = g.same([op("add", op("mul", x, const(factor, x.dtype)), op("exp", x))])
         symbols.append([c.source.symbol for part in executable.programs for c in part.calls])
     assert symbols[0] == symbols[1]
+
+
+def test_another_length_compiles_nothing() -> None:
+    ours.manual_seed(0)
+    layer = ours.nn.TransformerEncoderLayer(32, 4, 64, dropout=0.0, batch_first=True).eval()
+    table = ours.nn.Embedding(20, 32)
+
+    def run(length: int) -> float:
+        with ours.no_grad():
+            return layer(table(ours.arange(length).remainder(20).reshape(1, length))).sum().item()
+
+    for length in (19, 33, 40):  # sizes of different kinds: fewer and more rows than a tile, and a second block of queries
+        run(length)
+    compiled: list[Any] = []
+    stop = events.subscribe("kernel_compiled", compiled.append)
+    try:
+        for length in (20, 35, 47):
+            assert math.isfinite(run(length))
+    finally:
+        stop()
+    assert not compiled
 
 
 def test_groups_never_wait_for_each_other_in_a_circle() -> None:
