@@ -1,6 +1,8 @@
 """What is dropped is freed: storages, nodes, plans."""
 
 import gc
+import os
+import sys
 import weakref
 
 import pytest
@@ -9,6 +11,14 @@ import torchlike_asg as ours
 from torchlike_asg import nn, optim
 from torchlike_asg.asg import arena
 from torchlike_asg.compiler import plan
+
+
+def resident():
+    """Mebibytes of memory that the process has."""
+    if sys.platform != "linux":
+        pytest.skip("reads resident memory from /proc")
+    with open("/proc/self/statm") as f:
+        return int(f.read().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
 
 
 def train(steps=3, width=16):
@@ -47,16 +57,6 @@ def test_nodes_and_plans_of_dropped_models_go():
 
 @pytest.mark.slow
 def test_building_training_and_dropping_models_does_not_grow_the_process():
-    import resource
-    import sys
-
-    if sys.platform != "linux":
-        pytest.skip("reads resident memory from /proc")
-
-    def resident():
-        with open("/proc/self/statm") as f:
-            return int(f.read().split()[1]) * resource.getpagesize() / 2**20
-
     for _ in range(10):
         train(width=128)
     gc.collect()
@@ -114,3 +114,30 @@ def test_a_state_dict_outlives_its_model():
     state = model.state_dict()
     del model
     assert {k: v.tolist() for k, v in state.items()} == want
+
+
+@pytest.mark.slow
+def test_ten_thousand_shapes_stay_within_bounded_memory(monkeypatch):
+    """Each shape is a plan of its own; plans, executables and nodes are bounded, and no shape compiles anything."""
+    from torchlike_asg import events
+
+    monkeypatch.setattr(ours.config, "max_nodes", 30_000)
+    x = ours.randn(100, 100)
+
+    def run(rows, columns):
+        return ours.softmax(x[:rows, :columns] * 2 + 1, -1).sum().item()
+
+    for rows in range(1, 41):
+        for columns in range(1, 101):
+            run(rows, columns)
+    compiled = []
+    stop = events.subscribe("kernel_compiled", compiled.append)
+    before = resident()
+    try:
+        for rows in range(41, 101):
+            for columns in range(1, 101):
+                assert abs(run(rows, columns) - rows) < 1e-2
+    finally:
+        stop()
+    assert len(plan.PLANS) <= ours.config.max_plans and len(plan.EXECUTABLES) <= ours.config.max_plans
+    assert len(compiled) == 0 and resident() - before < 40

@@ -7,7 +7,7 @@ import textwrap
 
 import pytest
 
-from torchlike_asg import events
+from torchlike_asg import config, events
 from torchlike_asg.backends.cpu import cache
 from torchlike_asg.backends.cpu.calls import Kernel, Source
 from torchlike_asg.backends.cpu.emit import Value
@@ -195,6 +195,15 @@ def test_the_cache_can_be_switched_off(tmp_path, switch, monkeypatch):
     assert compiled(switch, "1") == 1
     assert compiled(switch, "1") == 1
     assert not list(tmp_path.iterdir())
+
+
+def test_the_switch_in_the_configuration_comes_first(tmp_path, monkeypatch):
+    monkeypatch.setenv("TORCHLIKE_ASG_CACHE", str(tmp_path / "variable"))
+    assert cache.root_folder() == tmp_path / "variable"
+    monkeypatch.setattr(config, "cache", str(tmp_path / "attribute"))
+    assert cache.root_folder() == tmp_path / "attribute"
+    monkeypatch.setattr(config, "cache", "off")
+    assert cache.root_folder() is None
 
 
 def test_a_folder_that_cannot_be_written_only_disables_it(tmp_path):

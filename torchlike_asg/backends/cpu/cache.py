@@ -4,7 +4,8 @@ On disk an *entry* is one object file with the functions that were compiled toge
 script that ran before finds all it needs for a plan in one file; other combinations find the entries that hold their symbols in the
 folder's index. Entries lie in a folder named by a digest of everything else that determines the code: the generators' own source, the
 version of LLVM, the processor. The folder is the platform's place for caches; ``TORCHLIKE_ASG_CACHE=path`` moves it and
-``TORCHLIKE_ASG_CACHE=off`` (or 0) does without. Whatever goes wrong with files costs only the time to compile.
+``TORCHLIKE_ASG_CACHE=off`` (or 0) does without; ``config.cache`` says the same from within. Whatever goes wrong with files costs only the
+time to compile.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from ... import events
+from ... import config, events
 from .. import forks
 from . import isa, jit
 from .calls import Source
@@ -85,7 +86,7 @@ def _text(name: str, source: Source) -> str:
 # -------------------------------------------------------------------- the folder
 def root_folder() -> Path | None:
     """Where the cache lies; None if it is switched off."""
-    chosen = os.environ.get("TORCHLIKE_ASG_CACHE", "")
+    chosen = config.cache if config.cache is not None else os.environ.get("TORCHLIKE_ASG_CACHE", "")
     if chosen.lower() in ("0", "off"):
         return None
     if chosen:
