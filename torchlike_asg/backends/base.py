@@ -135,6 +135,27 @@ class Backend(Protocol):
         """
 
 
+class HostMemory:
+    """Pages in the computer's own memory: NumPy byte arrays that begin at a multiple of 64."""
+
+    def allocate(self, nbytes: int) -> np.ndarray[Any, Any]:
+        """An uninitialised page."""
+        raw = np.empty(nbytes + 63, np.uint8)
+        start = -raw.ctypes.data % 64
+        return raw[start : start + nbytes]
+
+    def upload(self, dst: np.ndarray[Any, Any], src: np.ndarray[Any, Any]) -> None:
+        """Copy an array into a page; ValueError if it is too large."""
+        data = np.ascontiguousarray(src).view(np.uint8).reshape(-1)
+        if data.nbytes > dst.nbytes:
+            raise ValueError(f"upload of {data.nbytes} bytes into a page of {dst.nbytes}")
+        dst[: data.nbytes] = data
+
+    def download(self, src: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        """A page's content as an array of its own."""
+        return src.copy()
+
+
 _backends: dict[str, Backend] = {}
 #: subpackages that register a backend of their name
 OWN = ("reference", "cpu")

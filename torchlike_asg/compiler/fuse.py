@@ -10,12 +10,14 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Container, Iterable, Sequence
+from collections.abc import Callable, Container, Sequence
 from typing import Any
 
 from ..asg.declare import CONST, LEAVES
 from ..asg.node import Node
 from ..asg.rewrite import users as readers
+from .clones import Cloner
+from .groups import Dependence, Group
 from .views import is_view, reduced_dims
 
 #: reduction operations -> how a kernel combines
@@ -26,55 +28,11 @@ MAX_ROW = 1 << 16
 MAX_COLUMN = 1 << 10
 MAX_NODES = 200
 MAX_OPERANDS = 28
-#: elementwise operations that are computed again in another group rather than stored and loaded, if that takes one load
-CHEAP = frozenset(("add", "sub", "mul", "neg", "cast", "where", "maximum", "minimum", "abs", "relu", "eq", "ne", "lt", "le", "gt", "ge"))
 
 Axes = tuple[tuple[int, ...] | None, ...]
 
 
-class Group:
-    """Nodes computed in one loop nest.
-
-    ``sizes`` of the atoms;  ``axes`` node -> for each dimension the atoms it runs over;  ``inner`` the atoms reduced over, in order
-    ``reads``   at least what its members read of others
-    ``outputs`` members that others read;  ``clones`` members that belong to another group and are computed here again
-    ``parts``   all nodes computed here but the clones;  ``mask`` their bit set;  ``above`` that of everything they depend on, through whole
-                groups;  ``needs`` and ``readers`` the groups whose values are read here, and those that read values of this one
-    """
-
-    def __init__(self) -> None:
-        self.nodes: list[Node] = []
-        self.axes: dict[Node, tuple[tuple[int, ...], ...]] = {}
-        self.sizes: dict[int, int] = {}
-        self.inner: tuple[int, ...] = ()
-        self.reads: set[Node] = set()
-        self.outputs: list[Node] = []
-        self.clones: set[Node] = set()
-        self.parts: list[Node] = []
-        self.mask = self.above = 0
-        self.needs: set[Group] = set()
-        self.readers: set[Group] = set()
-
-    def split(self, atom: int, outer: int, fresh: Iterable[int]) -> tuple[int, int]:
-        """Replace an atom by two, the first of size `outer`."""
-        a, b = next(iter(fresh)), next(iter(fresh))
-        self.sizes[a], self.sizes[b] = outer, self.sizes.pop(atom) // outer
-
-        def replaced(atoms: tuple[int, ...]) -> tuple[int, ...]:
-            return tuple(itertools.chain.from_iterable((a, b) if x == atom else (x,) for x in atoms))
-
-        self.axes = {n: tuple(map(replaced, axes)) for n, axes in self.axes.items()}
-        self.inner = replaced(self.inner)
-        return a, b
-
-    def count(self, atoms: Iterable[int]) -> int:
-        return math.prod([self.sizes[a] for a in atoms])
-
-    def full(self, n: Node) -> bool:
-        return sum(map(len, self.axes[n])) == len(self.sizes)
-
-
-class Fuser:
+class Fuser(Dependence):
     """Groups the elementwise and reducing nodes of a topological order.
 
     ``kind(node)`` says what a node is: "leaf" (data), "literal", "view", "point", "reduce", or anything else for nodes computed by
@@ -96,8 +54,7 @@ class Fuser:
         self.number = {n: i for i, n in enumerate(order)}
         self.group: dict[Node, Group] = {}
         self._fresh = itertools.count()
-        #: the group of each node; a node that is computed by itself has one of its own
-        self.unit: dict[Node, Group] = {}
+        self.unit = {}
         parts: dict[Any, Group] = {}
         for n in order:
             k = self.kind[n]
@@ -111,67 +68,7 @@ class Fuser:
                 self._enter(g, n)
         self.groups = list(dict.fromkeys(self.group[n] for n in order if n in self.group))
         self._outputs()
-        self._clone()
-
-    # ---------------------------------------------------------------- what depends on what
-    def _needs(self, n: Node) -> dict[Group, None]:
-        """The units whose values a node reads."""
-        found = [self.unit.get(self.root(s)[0]) for s in n.srcs]
-        return dict.fromkeys(u for u in found if u is not None)
-
-    def _enter(self, g: Group, n: Node) -> None:
-        """Make a node a part of a unit, and have all that depends on the unit depend on what the node needs."""
-        g.mask |= 1 << self.number[n]
-        g.parts.append(n)
-        self.unit[n] = g
-        needed = 0
-        for u in self._needs(n):
-            if u is not g:
-                needed |= u.above | u.mask
-                g.needs.add(u)
-                u.readers.add(g)
-        if needed & ~g.above:
-            g.above |= needed
-            self._raise(g)
-
-    def _raise(self, g: Group) -> None:
-        """Have the units that depend on one depend on all that it depends on."""
-        stack = [g]
-        while stack:
-            u = stack.pop()
-            found = u.above | u.mask
-            for v in u.readers:
-                if found & ~v.above:
-                    v.above |= found
-                    stack.append(v)
-
-    def _returns(self, n: Node, g: Group) -> bool:
-        """Whether `n` depends on `g` through some other unit: then it cannot be a part of it."""
-        return any(u is not g and u.above & g.mask for u in self._needs(n))
-
-    def _between(self, a: Group, b: Group) -> bool:
-        """Whether a path between two units leads through another one."""
-        return any(u is not a and u.above & a.mask for u in b.needs) or any(u is not b and u.above & b.mask for u in a.needs)
-
-    def absorb(self, a: Group, b: Group) -> bool:
-        """Make two units one, unless a path between them leads through another."""
-        if self._between(a, b):
-            return False
-        for u in b.needs:
-            u.readers.discard(b)
-            u.readers.add(a)
-        for u in b.readers:
-            u.needs.discard(b)
-            u.needs.add(a)
-        a.needs = (a.needs | b.needs) - {a, b}
-        a.readers = (a.readers | b.readers) - {a, b}
-        a.parts += b.parts
-        for n in b.parts:
-            self.unit[n] = a
-        a.mask |= b.mask
-        a.above = (a.above | b.above) & ~a.mask
-        self._raise(a)
-        return True
+        Cloner(self).run()
 
     # ---------------------------------------------------------------- axes through views
     def root(self, s: Node) -> tuple[Node, list[Node]]:
@@ -182,7 +79,7 @@ class Fuser:
             s = s.srcs[0]
         return s, chain[::-1]
 
-    def _through(self, g: Group, axes: Axes, chain: Sequence[Node]) -> Axes | None:
+    def through(self, g: Group, axes: Axes, chain: Sequence[Node]) -> Axes | None:
         """The atoms of each dimension after a chain of views (None in one that was expanded); None at all where a view is too much."""
         for v in chain:
             name = v.op.name
@@ -259,7 +156,7 @@ class Fuser:
             r, chain = self.root(s)
             if self.group.get(r) is not g:
                 continue
-            axes = self._through(g, g.axes[r], chain)
+            axes = self.through(g, g.axes[r], chain)
             if axes is None:
                 return None
             lead = len(shape) - len(axes)
@@ -347,7 +244,7 @@ class Fuser:
         r, chain = self.root(x)
         g = self.group.get(r)
         if g is not None and len(g.nodes) < MAX_NODES and (g.nodes[0] in self._apart) == (n in self._apart):
-            axes = self._through(g, g.axes[r], chain)
+            axes = self.through(g, g.axes[r], chain)
             if axes is not None and None not in axes and self._reducible(g, axes, dims):  # type: ignore[arg-type]
                 self._add(g, n, self._kept(axes, dims, keepdim))  # type: ignore[arg-type]
                 return
@@ -411,7 +308,7 @@ class Fuser:
                 other = self.group.get(r)
                 if other is self.group[m] or other not in (home, g):
                     continue
-                axes = self._through(home, renamed(r), chain)
+                axes = self.through(home, renamed(r), chain)
                 if axes is None or len(home.sizes) != before:
                     return False
                 mine = renamed(m)
@@ -497,101 +394,6 @@ class Fuser:
         if self.kind[u] != "view":
             return False
         return u not in self.roots and all(self._inside(v, members) for v in self.users[u])
-
-    def _clone(self) -> None:
-        """Have cheap values computed again where they are read, instead of stored."""
-        self._extra: dict[Node, list[tuple[Group, tuple[tuple[int, ...], ...]] | None]] = {}
-        for n in reversed(self.order):
-            g = self.group.get(n)
-            if g is None or n not in g.outputs or n in self.roots:
-                continue
-            takers = self._takers(n, g)
-            if takers is None:
-                continue
-            needed = self._closure(n, g)
-            if needed is None or not all(self._agrees(h, at, needed) for h, at in takers):
-                continue
-            for h, at in takers:
-                self._note_readers(h, at, needed)
-                for m in needed:
-                    if m not in h.axes:
-                        h.axes[m] = at
-                        h.clones.add(m)
-                h.nodes = sorted({*h.nodes, *needed}, key=self.number.__getitem__)
-            g.outputs.remove(n)
-            for m in needed:
-                for s in m.srcs:
-                    r = self.root(s)[0]
-                    if self.group.get(r) is g and r not in needed and r not in g.outputs:
-                        g.outputs.append(r)
-
-    def _agrees(self, h: Group, at: tuple[tuple[int, ...], ...], needed: list[Node]) -> bool:
-        """Whether what the clones read of group `h` itself is there at the same point of the index space."""
-        for m in needed:
-            for s in m.srcs:
-                r, chain = self.root(s)
-                if r not in h.axes or r in needed:
-                    if r in needed and chain:
-                        return False
-                    continue
-                axes = self._through(h, h.axes[r], chain)
-                if axes is None or any(a not in ((), None) and a != b for a, b in zip(axes[::-1], at[::-1], strict=False)):
-                    return False
-        return True
-
-    def _note_readers(self, h: Group, at: tuple[tuple[int, ...], ...], needed: list[Node]) -> None:
-        for m in needed:
-            for s in m.srcs:
-                r, chain = self.root(s)
-                if r not in needed:
-                    self._extra.setdefault(r, []).append(None if chain or tuple(r.shape) != tuple(m.shape) else (h, at))
-
-    def _takers(self, n: Node, g: Group) -> list[tuple[Group, tuple[tuple[int, ...], ...]]] | None:
-        """The groups that read a value, if each reads it as it is, with the atoms it has there."""
-        found = []
-        for u in self.users[n]:
-            h = self.group.get(u)
-            if h is g:
-                continue
-            if h is None or not g.full(n):
-                return None
-            if self.kind[u] == "reduce":
-                if u.srcs[0] is not n or n not in h.axes:
-                    return None
-                found.append((h, h.axes[n]))
-            elif tuple(u.shape) == tuple(n.shape):
-                found.append((h, h.axes[u]))
-            else:
-                return None
-        for reader in self._extra.get(n, ()):
-            if reader is None:
-                return None
-            found.append(reader)
-        return found
-
-    def _closure(self, n: Node, g: Group) -> list[Node] | None:
-        """The members to compute `n` from stored values, if that takes only cheap operations and one value of its size."""
-        needed: dict[Node, None] = {}
-        loads: set[Node] = set()
-        stack = [n]
-        while stack:
-            m = stack.pop()
-            if m in needed:
-                continue
-            if m.op.name not in CHEAP or tuple(m.shape) != tuple(n.shape) or len(needed) > 6:
-                return None
-            needed[m] = None
-            for s in m.srcs:
-                r, chain = self.root(s)
-                if self.kind.get(r) == "literal" or r.op is CONST:
-                    continue
-                if self.group.get(r) is g and g.full(r) and r not in g.outputs:
-                    if chain:
-                        return None
-                    stack.append(r)
-                elif s.numel == n.numel:
-                    loads.add(s)
-        return sorted(needed, key=self.number.__getitem__) if len(loads) <= 1 else None
 
 
 def kind_of(n: Node, stop: set[Node], own: Callable[[Node], bool]) -> str:

@@ -8,7 +8,8 @@ from typing import Any
 from .. import dtypes
 from ..asg.geometry import Geometry
 from ..asg.node import Node
-from .fuse import REDUCTIONS, Fuser, Group
+from .fuse import REDUCTIONS, Fuser
+from .groups import Group
 from .kernel import Apply, Const, Convert, Index, Instr, Load, LoopKernel, Operand, Reduce
 
 #: how a kernel's operand is found in memory: the node whose buffer it is, and the geometry there; a number stands for itself

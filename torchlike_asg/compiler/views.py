@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 from ..asg.declare import ViewRule
-from ..asg.geometry import Geometry, Shape, contiguous, view_strides
+from ..asg.geometry import Geometry, Shape, view_strides
 from ..asg.node import Node
 
 
@@ -74,16 +73,6 @@ def permuted_order(users: Sequence[Node], shape: Shape) -> tuple[int, ...] | Non
             return None
         found = u.attrs
     return found
-
-
-def span_bytes(shape: Shape, itemsize: int) -> int:
-    """The bytes of a dense buffer."""
-    return math.prod(shape) * itemsize
-
-
-def row_major(n: Node) -> Geometry:
-    """The geometry of a value in a buffer of its own."""
-    return tuple(n.shape), contiguous(n.shape), 0
 
 
 def reduced_dims(n: Node) -> tuple[int, ...]:

@@ -11,7 +11,7 @@ import numpy as np
 from ...asg.declare import CONST
 from ...asg.geometry import Geometry, contiguous
 from ...asg.node import Node
-from ...compiler.fuse import Group
+from ...compiler.groups import Group
 from ...compiler.kernel import LoopKernel
 from ...compiler.lower import GroupKernel
 from ...compiler.views import unviewed, viewed

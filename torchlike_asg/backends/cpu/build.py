@@ -10,7 +10,8 @@ from ...asg.declare import CONST, INPUT, VAR
 from ...asg.geometry import Geometry, contiguous, is_dense
 from ...asg.node import Node
 from ...asg.rewrite import users as readers
-from ...compiler.fuse import Fuser, Group, kind_of
+from ...compiler.fuse import Fuser, kind_of
+from ...compiler.groups import Group
 from ...compiler.passes.fold import constant_nodes
 from ...compiler.views import is_view, ordered_strides, permuted_order, viewed
 from . import calls

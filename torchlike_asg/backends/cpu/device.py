@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Container, Sequence
-from typing import Any
-
-import numpy as np
 
 from ... import config, dtypes
 from ...asg.node import Node
@@ -17,14 +14,14 @@ from ...compiler.passes.join import join_pieces
 from ...compiler.passes.simplify import simplify
 from ...errors import ReferenceWarning
 from .. import base
-from ..base import Caps
-from . import blocks, generators
+from ..base import Caps, HostMemory
+from . import generators
 from .assemble import Assembly
 from .build import Build, native
 from .executable import CpuExecutable
 
 
-class CpuBackend:
+class CpuBackend(HostMemory):
     """Native kernels, generated and compiled for this processor."""
 
     name = "cpu"
@@ -34,19 +31,6 @@ class CpuBackend:
         self._told: set[str] = set()
 
     caps = Caps(frozenset(dtypes.ALL))
-
-    def allocate(self, nbytes: int) -> np.ndarray[Any, Any]:
-        """An uninitialised page, aligned to 64 bytes."""
-        return blocks.aligned(nbytes)
-
-    def upload(self, dst: np.ndarray[Any, Any], src: np.ndarray[Any, Any]) -> None:
-        data = np.ascontiguousarray(src).view(np.uint8).reshape(-1)
-        if data.nbytes > dst.nbytes:
-            raise ValueError(f"upload of {data.nbytes} bytes into a page of {dst.nbytes}")
-        dst[: data.nbytes] = data
-
-    def download(self, src: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-        return src.copy()
 
     def lower(self, roots: Sequence[Node], stop: Container[Node]) -> list[Node]:
         """The graph as kernels are made from it."""

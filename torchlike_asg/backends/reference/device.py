@@ -10,11 +10,11 @@ import numpy as np
 
 from ... import dtypes, events
 from ...asg.node import Node
-from ..base import Caps, Kernel, Schedule, register
+from ..base import Caps, HostMemory, Kernel, Schedule, register
 from .executable import ReferenceExecutable, ReferenceProgram
 
 
-class ReferenceBackend:
+class ReferenceBackend(HostMemory):
     """Pages are NumPy byte arrays; a program calls an operation's reference."""
 
     name = "reference"
@@ -22,21 +22,6 @@ class ReferenceBackend:
 
     def __init__(self) -> None:
         self._programs: dict[Kernel, ReferenceProgram] = {}
-
-    def allocate(self, nbytes: int) -> np.ndarray[Any, Any]:
-        """An uninitialised page, aligned to 64 bytes."""
-        raw = np.empty(nbytes + 63, np.uint8)
-        start = -raw.ctypes.data % 64
-        return raw[start : start + nbytes]
-
-    def upload(self, dst: np.ndarray[Any, Any], src: np.ndarray[Any, Any]) -> None:
-        data = np.ascontiguousarray(src).view(np.uint8).reshape(-1)
-        if data.nbytes > dst.nbytes:
-            raise ValueError(f"upload of {data.nbytes} bytes into a page of {dst.nbytes}")
-        dst[: data.nbytes] = data
-
-    def download(self, src: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-        return src.copy()
 
     def compile(self, kernel: Kernel) -> ReferenceProgram:
         program = self._programs.get(kernel)

@@ -1,0 +1,124 @@
+"""Groups of nodes that are computed together, and which of them depend on which."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterable
+
+from ..asg.node import Node
+
+
+class Group:
+    """Nodes computed in one loop nest.
+
+    ``sizes`` of the atoms;  ``axes`` node -> for each dimension the atoms it runs over;  ``inner`` the atoms reduced over, in order
+    ``reads``   at least what its members read of others
+    ``outputs`` members that others read;  ``clones`` members that belong to another group and are computed here again
+    ``parts``   all nodes computed here but the clones;  ``mask`` their bit set;  ``above`` that of everything they depend on, through whole
+                groups;  ``needs`` and ``readers`` the groups whose values are read here, and those that read values of this one
+    """
+
+    def __init__(self) -> None:
+        self.nodes: list[Node] = []
+        self.axes: dict[Node, tuple[tuple[int, ...], ...]] = {}
+        self.sizes: dict[int, int] = {}
+        self.inner: tuple[int, ...] = ()
+        self.reads: set[Node] = set()
+        self.outputs: list[Node] = []
+        self.clones: set[Node] = set()
+        self.parts: list[Node] = []
+        self.mask = self.above = 0
+        self.needs: set[Group] = set()
+        self.readers: set[Group] = set()
+
+    def split(self, atom: int, outer: int, fresh: Iterable[int]) -> tuple[int, int]:
+        """Replace an atom by two, the first of size `outer`."""
+        a, b = next(iter(fresh)), next(iter(fresh))
+        self.sizes[a], self.sizes[b] = outer, self.sizes.pop(atom) // outer
+
+        def replaced(atoms: tuple[int, ...]) -> tuple[int, ...]:
+            return tuple(itertools.chain.from_iterable((a, b) if x == atom else (x,) for x in atoms))
+
+        self.axes = {n: tuple(map(replaced, axes)) for n, axes in self.axes.items()}
+        self.inner = replaced(self.inner)
+        return a, b
+
+    def count(self, atoms: Iterable[int]) -> int:
+        return math.prod([self.sizes[a] for a in atoms])
+
+    def full(self, n: Node) -> bool:
+        return sum(map(len, self.axes[n])) == len(self.sizes)
+
+
+class Dependence:
+    """Units of computation (groups, and single nodes as groups of their own) with everything each depends on, kept up to date while they
+    grow and merge. A subclass gives ``number`` (node -> its place in the order) and `root`.
+    """
+
+    number: dict[Node, int]
+    #: the group of each node; a node that is computed by itself has one of its own
+    unit: dict[Node, Group]
+
+    def root(self, s: Node) -> tuple[Node, list[Node]]:
+        """The node whose value `s` shows, and the views from there up to `s`."""
+        raise NotImplementedError
+
+    def _needs(self, n: Node) -> dict[Group, None]:
+        """The units whose values a node reads."""
+        found = [self.unit.get(self.root(s)[0]) for s in n.srcs]
+        return dict.fromkeys(u for u in found if u is not None)
+
+    def _enter(self, g: Group, n: Node) -> None:
+        """Make a node a part of a unit, and have all that depends on the unit depend on what the node needs."""
+        g.mask |= 1 << self.number[n]
+        g.parts.append(n)
+        self.unit[n] = g
+        needed = 0
+        for u in self._needs(n):
+            if u is not g:
+                needed |= u.above | u.mask
+                g.needs.add(u)
+                u.readers.add(g)
+        if needed & ~g.above:
+            g.above |= needed
+            self._raise(g)
+
+    def _raise(self, g: Group) -> None:
+        """Have the units that depend on one depend on all that it depends on."""
+        stack = [g]
+        while stack:
+            u = stack.pop()
+            found = u.above | u.mask
+            for v in u.readers:
+                if found & ~v.above:
+                    v.above |= found
+                    stack.append(v)
+
+    def _returns(self, n: Node, g: Group) -> bool:
+        """Whether `n` depends on `g` through some other unit: then it cannot be a part of it."""
+        return any(u is not g and u.above & g.mask for u in self._needs(n))
+
+    def _between(self, a: Group, b: Group) -> bool:
+        """Whether a path between two units leads through another one."""
+        return any(u is not a and u.above & a.mask for u in b.needs) or any(u is not b and u.above & b.mask for u in a.needs)
+
+    def absorb(self, a: Group, b: Group) -> bool:
+        """Make two units one, unless a path between them leads through another."""
+        if self._between(a, b):
+            return False
+        for u in b.needs:
+            u.readers.discard(b)
+            u.readers.add(a)
+        for u in b.readers:
+            u.needs.discard(b)
+            u.needs.add(a)
+        a.needs = (a.needs | b.needs) - {a, b}
+        a.readers = (a.readers | b.readers) - {a, b}
+        a.parts += b.parts
+        for n in b.parts:
+            self.unit[n] = a
+        a.mask |= b.mask
+        a.above = (a.above | b.above) & ~a.mask
+        self._raise(a)
+        return True
