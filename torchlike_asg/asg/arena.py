@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import threading
 import weakref
 from collections.abc import Callable, Iterable
@@ -117,6 +118,15 @@ def _compact(roots: Iterable[Node], everything: bool) -> int:
 
 def _is_dead_var(n: Node) -> bool:
     return n.op is VAR and (n.owner is None or n.owner() is None)
+
+
+def rest_while_forking() -> None:
+    """Have forks wait for a compaction in another thread: a child would inherit the lock, without the thread that releases it, and stop at
+    its own next compaction. A compaction takes the compiler's lock after this one, so this is to be called when the compiler has been
+    loaded: what was registered last is taken first.
+    """
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_lock.release)
 
 
 def collect() -> int:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ..asg import trace
+from ..asg import arena, trace
 from ..asg.declare import CONST, INPUT, VAR
 from ..asg.node import Node
 from ..asg.trace import Trace
@@ -54,6 +54,7 @@ def _install() -> None:
 
     assert reference
     plan.leaf_value, plan.leaf_arrays = leaf_value, leaf_arrays
+    arena.rest_while_forking()
 
 
 _install()
