@@ -1,5 +1,7 @@
 """Plans, schedules and memory."""
 
+import threading
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -7,6 +9,7 @@ from hypothesis import strategies as st
 
 import torchlike_asg as ours
 from torchlike_asg import events
+from torchlike_asg.asg import arena
 from torchlike_asg.backends import base
 from torchlike_asg.backends.reference import ReferenceBackend
 from torchlike_asg.compiler import plan
@@ -99,6 +102,29 @@ def test_events_tell_of_plans_and_cost_nothing_unheard():
     assert not events.listeners
     with pytest.raises(ValueError, match="unknown topic"):
         events.subscribe("nothing", seen.append)
+
+
+def test_threads_may_build_and_retire_plans_at_once(monkeypatch):
+    """A full table, from which every new plan takes the one used least, while others take those of dropped models."""
+    monkeypatch.setattr(ours.config, "max_plans", 16)
+    failures = []
+
+    def work(first):
+        try:
+            for k in range(150):
+                w = ours.nn.Parameter(ours.ones(3))
+                ((ours.ones(first + k % 50) + 1).sum() * w.sum()).item()
+                if k % 5 == 0:
+                    arena.compact()
+        except Exception as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=work, args=(first,)) for first in (1, 60, 120)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not failures
 
 
 def test_a_listener_that_raises_is_dropped():

@@ -10,7 +10,7 @@ import zipfile
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 import torchlike_asg as ours
@@ -321,6 +321,7 @@ def archive_content(whole, name):
     changes=st.lists(st.tuples(st.integers(0, 2**20), st.integers(0, 255)), min_size=1, max_size=6),
     cut=st.integers(0, 30),
 )
+@example(zipped=True, mapped=False, changes=[(4618, 7)], cut=0)  # a record that would begin before the file
 def test_fuzzed_files_fail_cleanly_or_load(zipped, mapped, changes, cut, tmp_path):
     data = bytearray(sample(zipped))
     for position, value in changes:

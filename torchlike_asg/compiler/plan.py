@@ -173,7 +173,7 @@ def build(tr: Trace, key: Any, outputs: tuple[Node, ...], donated: Donated = ())
         _retire(key)
         PLANS[key] = plan
         while len(PLANS) > config.max_plans:
-            old = min(PLANS, key=lambda k: PLANS[k].used)
+            old, _ = min(list(PLANS.items()), key=lambda item: item[1].used)  # a copy: other threads retire plans, too
             _retire(old)
             PROMOTED.pop(old, None)
     if events.wanted(events.PlanBuilt):
@@ -294,11 +294,12 @@ def _difference(outputs: tuple[Node, ...]) -> str:
 @arena.register
 def prune(dead: Any) -> None:
     """Forget the plans of dropped models."""
-    for key in [k for k, p in list(PLANS.items()) if any(dead(n) for n in p.arguments) or any(dead(n) for n in k[1])]:
-        _retire(key)
-        PROMOTED.pop(key, None)
-    for key in [k for k in list(PROMOTED) if any(dead(n) for n in k[1])]:
-        PROMOTED.pop(key, None)
+    with _lock:  # another thread may be looking for the plan used least
+        for key in [k for k, p in list(PLANS.items()) if any(dead(n) for n in p.arguments) or any(dead(n) for n in k[1])]:
+            _retire(key)
+            PROMOTED.pop(key, None)
+        for key in [k for k in list(PROMOTED) if any(dead(n) for n in k[1])]:
+            PROMOTED.pop(key, None)
 
 
 def clear() -> None:

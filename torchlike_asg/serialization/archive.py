@@ -114,7 +114,7 @@ class Archive:
         """Where the content of a stored record begins; checks that all of it is inside the file."""
         self.stream.seek(max(entry.header_offset, 0))
         header = self.stream.read(_LOCAL_HEADER)
-        if len(header) != _LOCAL_HEADER or header[:4] != b"PK\x03\x04":
+        if entry.header_offset < 0 or len(header) != _LOCAL_HEADER or header[:4] != b"PK\x03\x04":
             raise CorruptFileError(f"{self.where} is truncated or damaged: record {entry.filename} does not begin where it should")
         name_length, extra_length = struct.unpack("<HH", header[26:30])
         start: int = entry.header_offset + _LOCAL_HEADER + name_length + extra_length
