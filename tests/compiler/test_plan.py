@@ -1,5 +1,6 @@
 """Plans, schedules and memory."""
 
+import sys
 import threading
 
 import numpy as np
@@ -106,24 +107,27 @@ def test_events_tell_of_plans_and_cost_nothing_unheard():
 
 def test_threads_may_build_and_retire_plans_at_once(monkeypatch):
     """A full table, from which every new plan takes the one used least, while others take those of dropped models."""
-    monkeypatch.setattr(ours.config, "max_plans", 16)
+    monkeypatch.setattr(ours.config, "max_plans", 300)
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
     failures = []
 
     def work(first):
         try:
-            for k in range(150):
+            for k in range(300):
                 w = ours.nn.Parameter(ours.ones(3))
-                ((ours.ones(first + k % 50) + 1).sum() * w.sum()).item()
+                ((ours.ones(first + k) + 1).sum() * w.sum()).item()
                 if k % 5 == 0:
                     arena.compact()
         except Exception as error:
             failures.append(error)
 
-    threads = [threading.Thread(target=work, args=(first,)) for first in (1, 60, 120)]
+    threads = [threading.Thread(target=work, args=(first,)) for first in (1, 400, 800)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
+    sys.setswitchinterval(interval)
     assert not failures
 
 
