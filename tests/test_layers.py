@@ -37,6 +37,7 @@ LAYERS = [
         "mps",
         "namespace",
     ),
+    ("viewer",),
     ("cli", "__main__"),
 ]
 RANK = {name: i for i, names in enumerate(LAYERS) for name in names}
