@@ -15,48 +15,20 @@ from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ...dtypes import dtype
+from .. import library as library_
+from ..library import Library, Shape, View
 from . import isa
 from .emit import Function, Module, Value
 
-Shape = tuple[int, ...]
+__all__ = [
+    "CPU_LIBRARY", "EPILOGUE", "EPILOGUES", "LAYOUTS", "LIBRARY", "SCRATCH_HEADER", "SELECTORS", "SIGNATURE", "Block", "Call", "Kernel",
+    "LibraryNode", "Lowering", "Shape", "Source", "View", "library",
+]  # fmt: skip
+
 SIGNATURE = [("ptr", "args"), ("i64", "lo"), ("i64", "hi"), ("ptr", "scratch")]
 EPILOGUE = [("ptr", "args"), ("i64", "row_lo"), ("i64", "row_hi"), ("i64", "column_lo"), ("i64", "column_hi")]
 #: bytes before a thread's scratch memory that the runtime keeps for itself; the first word is the thread's error flag
 SCRATCH_HEADER = 64
-
-
-@dataclass(frozen=True)
-class View:
-    """Where a value lies: a slot of the plan's pointer table and the geometry of its elements there (strides and offset in elements).
-
-    Values of float16 and bfloat16 lie in memory as float32, rounded; booleans as bytes 0 and 1.
-    """
-
-    slot: int
-    shape: Shape
-    strides: Shape
-    offset: int
-    dtype: dtype
-
-    @property
-    def itemsize(self) -> int:
-        return self.dtype.compute.itemsize
-
-    @property
-    def contiguous(self) -> bool:
-        """Row-major without gaps."""
-        expected = 1
-        for n, s in zip(reversed(self.shape), reversed(self.strides), strict=True):
-            if n != 1 and s != expected:
-                return False
-            expected *= n
-        return True
-
-    @property
-    def place(self) -> tuple[int, int]:
-        """(slot, byte offset): the view as an operand of a call."""
-        return self.slot, self.offset * self.itemsize
 
 
 @dataclass(frozen=True)
@@ -137,32 +109,23 @@ class Kernel:
         f.store(f.value(1, "i64"), f.gep(self.rest[2], -SCRATCH_HEADER, "i8"))
 
 
-@dataclass
-class LibraryNode:
-    """An operation that a hand-written generator lowers: what it is and where its operands and its result lie.
+#: the generators of this backend (see `Library`); an epilogue is applied to each piece of the result while that is in the cache
+CPU_LIBRARY = Library()
+LIBRARY, EPILOGUES = CPU_LIBRARY.generators, CPU_LIBRARY.epilogues
+SELECTORS, LAYOUTS = CPU_LIBRARY.selectors, CPU_LIBRARY.layouts
+library = CPU_LIBRARY.register
+
+
+class LibraryNode(library_.LibraryNode):
+    """An operation for a generator of this backend.
 
     ``epilogue``  a pointwise kernel over the result, seen as a matrix of (all dimensions but the last, the last): its source, with the
                   signature `EPILOGUE`, and its argument block. It reads the result from memory, so the generator calls it on each
                   piece of the result after that piece was written, while it is in the cache
-    ``siblings``  for an operation in `SELECTORS`: the nodes with equal operands and attributes but for the selecting one, computed with
-                  this one; pairs (their selecting attribute, where their result lies). The planner may group nodes so or not; a grouped
-                  node runs where the first of them stands, and its epilogue, if any, is None
     """
 
-    op: str
-    attrs: tuple[Any, ...]
-    operands: tuple[View, ...]
-    result: View
-    epilogue: tuple[Source, Block] | None = None
-    #: slots that the epilogue reads and writes (besides the result)
-    epilogue_reads: tuple[int, ...] = ()
-    epilogue_writes: tuple[int, ...] = ()
-    siblings: tuple[tuple[Any, View], ...] = ()
-
-    @property
-    def results(self) -> dict[Any, View]:
-        """Where each part of the result of an operation in `SELECTORS` lies, by its selecting attribute."""
-        return {self.attrs[SELECTORS[self.op]]: self.result, **dict(self.siblings)}
+    library = CPU_LIBRARY
+    epilogue: tuple[Source, Block] | None
 
 
 class Lowering:
@@ -185,31 +148,3 @@ class Lowering:
     def add(self, call: Call) -> None:
         """The next call. Calls run in order where they depend on each other by the slots they read and write, else side by side."""
         self.calls.append(call)
-
-
-#: op name -> function(lowering, node) -> whether it lowered the node; if not (element type, attribute), the reference computes it
-LIBRARY: dict[str, Callable[[Lowering, LibraryNode], bool]] = {}
-#: names of the operations whose generators honour `LibraryNode.epilogue`
-EPILOGUES: set[str] = set()
-#: operations that give one part of a larger result, all parts of which cost little more than one (the gradients for each operand):
-#: name -> position of the attribute that selects the part. Their generators honour `LibraryNode.siblings`
-SELECTORS: dict[str, int] = {}
-
-#: op name -> function(attrs, operand shapes) -> the order of the result's dimensions in memory, outermost first, that its generator writes
-#: fastest; the planner stores the result so, and elementwise values after it
-LAYOUTS: dict[str, Callable[[tuple[Any, ...], tuple[Shape, ...]], tuple[int, ...] | None]] = {}
-
-
-def library(*names: str, epilogue: bool = False, selector: int | None = None) -> Callable[[Any], Any]:
-    """Register a generator for operations."""
-
-    def register(fn: Any) -> Any:
-        for name in names:
-            LIBRARY[name] = fn
-            if epilogue:
-                EPILOGUES.add(name)
-            if selector is not None:
-                SELECTORS[name] = selector
-        return fn
-
-    return register

@@ -1,0 +1,115 @@
+"""A device: its queue, what it can do, and the shaders compiled for it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from .adapters import Adapter, choose
+from .calls import Capabilities, Dispatch, Source
+
+#: features that are asked for where the adapter has them; nothing needs them
+FEATURES = ("shader-f16", "subgroup", "subgroup-barrier", "timestamp-query", "shader-float32-atomic", "shader-int64")
+LIMITS = (
+    "max-buffer-size", "max-storage-buffer-binding-size", "max-storage-buffers-per-shader-stage", "max-compute-workgroup-storage-size",
+    "max-compute-invocations-per-workgroup", "max-compute-workgroup-size-x", "max-compute-workgroup-size-y", "max-bindings-per-bind-group",
+)  # fmt: skip
+
+
+class Device:
+    """An open adapter. Made by `open_device`, one for each adapter and process."""
+
+    def __init__(self, adapter: Adapter, gpu: Any, trusted: Callable[[Any, str], Any] | None = None) -> None:
+        """`gpu` is wgpu's device; ``trusted(gpu, text)`` makes a shader module without checks of bounds, if the driver can."""
+        import wgpu
+
+        self.adapter, self.gpu, self.queue = adapter, gpu, gpu.queue
+        self._wgpu, self._trusted = wgpu, trusted
+        info = adapter.raw.info if adapter.raw is not None else {}
+        sizes = (int(info.get("stackgroup_min_size") or 1), int(info.get("stackgroup_max_size") or 1))
+        self.caps = Capabilities(adapter.name, frozenset(gpu.features), dict(gpu.limits), sizes, adapter.software)
+        self._layouts: dict[tuple[int, bool], tuple[Any, Any]] = {}
+        self._pipelines: dict[tuple[str, int, bool], Any] = {}
+        self._lock = threading.Lock()
+
+    def layout(self, operands: int, words: bool) -> tuple[Any, Any]:
+        """(bind group layout, pipeline layout) of a dispatch with that many operands, and with words or not."""
+        key = (operands, words)
+        found = self._layouts.get(key)
+        if found is None:
+            visible = self._wgpu.ShaderStage.COMPUTE
+            entries: list[dict[str, Any]] = [{"binding": k, "visibility": visible, "buffer": {"type": "storage"}} for k in range(operands)]
+            if words:
+                entries.append({"binding": operands, "visibility": visible, "buffer": {"type": "uniform"}})
+            group = self.gpu.create_bind_group_layout(entries=entries)
+            found = self._layouts[key] = group, self.gpu.create_pipeline_layout(bind_group_layouts=[group])
+        return found
+
+    def pipeline(self, source: Source, operands: int, words: bool) -> Any:
+        """The compiled shader. RuntimeError with the text if the driver does not take it."""
+        key = (source.symbol, operands, words)
+        with self._lock:
+            found = self._pipelines.get(key)
+            if found is None:
+                found = self._pipelines[key] = self._compile(source, self.layout(operands, words)[1])
+            return found
+
+    def _compile(self, source: Source, layout: Any) -> Any:
+        text = source.text
+        try:
+            module = None
+            if source.trusted and self._trusted is not None:
+                module = self._trusted(self.gpu, text)
+            if module is None:
+                module = self.gpu.create_shader_module(code=text)
+            return self.gpu.create_compute_pipeline(layout=layout, compute={"module": module, "entry_point": "main"})
+        except Exception as e:
+            raise RuntimeError(f"{self.adapter.name} does not take the shader {source.symbol}: {e}\n{_numbered(text)}") from e
+
+    def buffer(self, nbytes: int, *, uniform: bool = False, readable: bool = False) -> Any:
+        """A buffer that shaders bind (`uniform`: as words; `readable`: that the host maps for reading instead)."""
+        usage = self._wgpu.BufferUsage
+        if readable:
+            flags = usage.MAP_READ | usage.COPY_DST
+        else:
+            flags = (usage.UNIFORM if uniform else usage.STORAGE) | usage.COPY_SRC | usage.COPY_DST
+        return self.gpu.create_buffer(size=max(-(-nbytes // 16) * 16, 16), usage=flags)
+
+    def bind_group(self, call: Dispatch, buffers: list[tuple[Any, int, int]], words: tuple[Any, int, int] | None) -> Any:
+        """A dispatch's operands, as (buffer, byte offset, bytes) each, and its words."""
+        entries = [
+            {"binding": k, "resource": {"buffer": b, "offset": at, "size": size}}
+            for k, (b, at, size) in enumerate([*buffers, words] if words is not None else buffers)
+        ]
+        return self.gpu.create_bind_group(layout=self.layout(len(buffers), words is not None)[0], entries=entries)
+
+
+def _numbered(text: str) -> str:
+    return "\n".join(f"{i:4} {line}" for i, line in enumerate(text.splitlines(), 1))
+
+
+_open: dict[int, Device] = {}
+_opening = threading.Lock()
+
+
+def open_device(which: int | str | None = None) -> Device:
+    """The device of an adapter (see `adapters.choose`), opened when it is first asked for."""
+    adapter = choose(which)
+    with _opening:
+        found = _open.get(adapter.index)
+        if found is None:
+            found = _open[adapter.index] = connect(adapter)
+        return found
+
+
+def connect(adapter: Adapter) -> Device:
+    """Open an adapter with all of `FEATURES` and `LIMITS` that it has. (The default limits are those of the weakest GPU.)"""
+    from .native import trusted_module
+
+    raw = adapter.raw
+    gpu = raw.request_device_sync(
+        required_features=[f for f in FEATURES if f in raw.features],
+        required_limits={name: raw.limits[name] for name in LIMITS if name in raw.limits},
+    )
+    return Device(adapter, gpu, trusted_module)
