@@ -8,32 +8,11 @@ from hypothesis import strategies as st
 from torchlike_asg.viewer.gui.layout import Nested, Tree
 from torchlike_asg.viewer.gui.layout.nested import TITLE
 
+from ..graphs import Network
+
 
 def network(blocks: int, backward: bool = False):
-    """A residual network of equal blocks: scopes, labels, edges, weights; with mirror scopes of the backward half on demand."""
-    scopes, labels, edges, weights = [], [], [], []
-
-    def node(scope, label, *operands, weight=False):
-        scopes.append(scope)
-        labels.append(label)
-        weights.append(weight)
-        edges.extend((o, len(scopes) - 1) for o in operands)
-        return len(scopes) - 1
-
-    x = node("net", "input")
-    for k in range(blocks):
-        block = f"net.h.{k}"
-        w = node(f"{block}.fc", "w", weight=True)
-        y = node(f"{block}.fc", "matmul", x, w)
-        y = node(f"{block}.act", "gelu", y)
-        x = node(block, "add", x, y)
-    loss = node("", "loss", x)
-    if backward:
-        g = loss
-        for k in reversed(range(blocks)):
-            g = node(f"∂.net.h.{k}", "grad", g, 4 * k + 2)
-    src, dst = np.asarray(edges, np.int64).T
-    return Tree(scopes, labels, src, dst, {"net": "Net", **{f"net.h.{k}": "Block" for k in range(blocks)}}, np.asarray(weights))
+    return Network(blocks, backward).tree
 
 
 def check(tree, scene):
@@ -127,6 +106,20 @@ def test_the_backward_half_stays_closed_and_its_edges_do_not_turn():
     scene = Nested(tree).scene(opened)
     check(tree, scene)
     assert not any(e.back for e in scene.edges)
+
+
+def test_hidden_scopes_are_left_out_with_their_edges():
+    tree = network(4, backward=True)
+    opened = tree.auto_open(40, closed={"∂"})
+    whole, forward = Nested(tree).scene(opened), Nested(tree).scene(opened, hidden={tree.by_path["∂"]})
+    mirrored = tree.group_of >= tree.by_path["∂"]
+    assert (forward.box_of[mirrored] == -1).all()
+    assert (forward.box_of[~mirrored] >= 0).all()
+    assert len(forward.boxes) == len(whole.boxes) - 1
+    carried = np.unique(np.concatenate([e.carries for e in forward.edges]))
+    assert not mirrored[tree.dst[carried]].any()
+    boxes = forward.box_of[~mirrored]
+    assert boxes.max() < len(forward.boxes)
 
 
 def test_data_pass_straight_through_open_groups():

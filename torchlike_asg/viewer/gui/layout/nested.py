@@ -21,8 +21,9 @@ from .tree import Tree
 Kind = Literal["node", "module", "fold", "open"]
 #: room inside an open group: at its sides and bottom, and above its content for the title
 MARGIN = 20.0
-TITLE = 34.0
+TITLE = 32.0
 ENTRY, EXIT = -1, -2
+HIDDEN = -1
 PORT_HEIGHT = 1.0
 
 
@@ -60,7 +61,7 @@ class Edge:
 
 @dataclass
 class Scene:
-    """Everything to draw. ``box_of`` [n]: the box that shows each node. ``crossings``: edges crossing each other, over all groups."""
+    """Everything to draw. ``box_of`` [n]: the box that shows each node, -1 for a hidden one. ``crossings``: of edges, over all groups."""
 
     boxes: list[Box]
     edges: list[Edge]
@@ -80,7 +81,8 @@ def default_size(kind: Kind, item: int, members: list[int]) -> tuple[float, floa
 
 @dataclass
 class _Inside:
-    """An open group's layout: the items in it, where they stand, and its own size. Ports have the numbers ENTRY and EXIT."""
+    """An open group's layout: the items in it, where they stand, and its own size; `head` is the room above the drawing. Ports have the
+    numbers ENTRY and EXIT, after the items."""
 
     items: list[int]
     place: dict[int, int]
@@ -92,6 +94,7 @@ class _Inside:
     width: float
     height: float
     anchor: float
+    head: float
 
 
 class Nested:
@@ -107,12 +110,12 @@ class Nested:
         self._base = len(tree.groups)
 
     # Items: a group by its number, a node by its number plus the count of groups.
-    def scene(self, opened: Collection[int], fold: bool = True) -> Scene:
-        """Lay out with the given groups open (the outermost always is; one within a closed group does not show)."""
+    def scene(self, opened: Collection[int], fold: bool = True, hidden: Collection[int] = ()) -> Scene:
+        """Lay out with the given groups open (the outermost always is; one within a closed group does not show). What lies in `hidden`
+        groups is left out with its edges."""
         opened = set(opened) | {0}
-        self._opened = opened
-        self._fold(opened, fold)
-        shown = self._shown(opened)
+        self._fold(opened, fold, hidden)
+        shown = self._shown(opened, hidden)
         self._lift(shown)
         self._inside: dict[int, _Inside] = {}
         self._crossings = 0
@@ -122,17 +125,20 @@ class Nested:
         edges: list[Edge] = []
         self._box_of_item: dict[int, int] = {}
         self._emit(boxes, edges)
-        box_of = np.asarray([self._box_of_item.get(i, -1) for i in range(self._base + len(self.tree.group_of))], np.int64)[shown]
+        boxes_of_items = np.full(self._base + len(self.tree.group_of) + 1, -1, np.int64)  # the last entry is that of HIDDEN
+        boxes_of_items[list(self._box_of_item)] = list(self._box_of_item.values())
+        box_of = boxes_of_items[shown]
         outer = self._inside[0]
         return Scene(boxes, edges, outer.width, outer.height, box_of, self._crossings)
 
-    def _fold(self, opened: set[int], fold: bool) -> None:
+    def _fold(self, opened: set[int], fold: bool, hidden: Collection[int]) -> None:
         """`_members`: the groups each shown group's box stands for; `_stands_in`: the shown one for each folded group."""
         self._members: dict[int, list[int]] = {}
         self._stands_in: dict[int, int] = {}
         self._visible_groups = [0]
         for g in self._visible_groups:  # grows while it is read: a breadth-first walk of the open groups
             runs = self.tree.runs(g, opened) if fold else [[c] for c in self.tree.groups[g].children]
+            runs = [r for r in runs if r[0] not in hidden]
             self._members[g] = [r[0] for r in runs]
             for run in runs:
                 if run[0] in opened:
@@ -141,21 +147,22 @@ class Nested:
                     self._members[run[0]] = run
                     self._stands_in.update(dict.fromkeys(run[1:], run[0]))
 
-    def _shown(self, opened: set[int]) -> Ints:
-        """For each node the item that shows it."""
+    def _shown(self, opened: set[int], hidden: Collection[int]) -> Ints:
+        """For each node the item that shows it; `HIDDEN` for none."""
         groups = self.tree.groups
         standing = [0] * len(groups)  # 0: open, so its nodes show themselves; the outermost group is never closed
         for g in groups[1:]:
             above = standing[g.parent]
-            standing[g.number] = above or (0 if g.number in opened else self._stands_in.get(g.number, g.number))
+            own = HIDDEN if g.number in hidden else 0 if g.number in opened else self._stands_in.get(g.number, g.number)
+            standing[g.number] = above or own
         by_group = np.asarray(standing, np.int64)[self.tree.group_of]
-        return np.where(by_group > 0, by_group, self._base + np.arange(len(self.tree.group_of)))
+        return np.where(by_group != 0, by_group, self._base + np.arange(len(self.tree.group_of)))
 
     def _lift(self, shown: Ints) -> None:
         """`_levels`: for each open group the edges among its items and ports; each a number into `_carried`, lists of graph edges."""
         total = self._base + len(shown)
         a, b = shown[self.tree.src], shown[self.tree.dst]
-        across = np.flatnonzero(a != b)
+        across = np.flatnonzero((a != b) & (a != HIDDEN) & (b != HIDDEN))
         pairs, which = np.unique(a[across] * total + b[across], return_inverse=True)
         sequence = np.argsort(which, kind="stable")
         bounds = np.searchsorted(which[sequence], np.arange(len(pairs) + 1))
@@ -212,6 +219,10 @@ class Nested:
         side = MARGIN if g else 0.0
         anchor = drawn.x[place[ENTRY]] if ENTRY in place else drawn.x[place[EXIT]] if EXIT in place else (drawn.low + drawn.high) / 2
         wide = drawn.high - drawn.low + 2 * side
+        # a port's own layer at the top or bottom is room already
+        count = len(items)
+        head = max(0.0, TITLE + (8.0 if ENTRY in place else 0.0) - float(drawn.top[:count].min())) if g else 0.0
+        foot = max(0.0, MARGIN - drawn.height + float((drawn.top + high)[:count].max())) if g else 0.0
         return _Inside(
             items,
             place,
@@ -221,8 +232,9 @@ class Nested:
             high,
             {pair: k for k, pair in enumerate(pairs)},
             max(wide, 2 * side + 120.0),
-            drawn.height + (TITLE + MARGIN if g else 0.0),
+            drawn.height + head + foot,
             float(anchor - drawn.low + side),
+            head,
         )
 
     def _size(self, item: int) -> tuple[float, float]:
@@ -270,7 +282,7 @@ class Nested:
             inside = self._inside[g]
             drawn, place = inside.drawn, inside.place
             bx = ox + (MARGIN if g else 0.0) - drawn.low
-            by = oy + (TITLE if g else 0.0)
+            by = oy + inside.head
             for item in inside.items:
                 k = place[item]
                 members = self._members.get(item, []) if item not in self._inside else []

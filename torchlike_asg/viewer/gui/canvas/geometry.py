@@ -1,0 +1,187 @@
+"""What is where: a scene as arrays, for culling, hit tests and walking along edges. No Qt.
+
+Scene coordinates are logical pixels at zoom 1; a `Camera` maps them to the widget's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..layout import Scene
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+#: straight pieces that draw one curve between two stations
+PIECES = 14
+SMALLEST, LARGEST = 0.0005, 4.0
+
+
+@dataclass(frozen=True)
+class Camera:
+    """Screen = scene * zoom + (x, y)."""
+
+    zoom: float = 1.0
+    x: float = 0.0
+    y: float = 0.0
+
+    def to_scene(self, sx: float, sy: float) -> tuple[float, float]:
+        return (sx - self.x) / self.zoom, (sy - self.y) / self.zoom
+
+    def to_screen(self, x: float, y: float) -> tuple[float, float]:
+        return x * self.zoom + self.x, y * self.zoom + self.y
+
+    def moved(self, dx: float, dy: float) -> Camera:
+        return replace(self, x=self.x + dx, y=self.y + dy)
+
+    def zoomed(self, factor: float, sx: float, sy: float) -> Camera:
+        """Zoomed with the scene point under (sx, sy) kept where it is; within the limits."""
+        zoom = min(LARGEST, max(SMALLEST, self.zoom * factor))
+        x, y = self.to_scene(sx, sy)
+        return Camera(zoom, sx - x * zoom, sy - y * zoom)
+
+    def centred(self, x: float, y: float, width: float, height: float, zoom: float | None = None) -> Camera:
+        """With the scene point (x, y) in the middle of a widget of that size."""
+        zoom = self.zoom if zoom is None else min(LARGEST, max(SMALLEST, zoom))
+        return Camera(zoom, width / 2 - x * zoom, height / 2 - y * zoom)
+
+    def towards(self, other: Camera, t: float) -> Camera:
+        """A step of an animation: `t` from 0 (this one) to 1 (the other)."""
+        zoom = self.zoom ** (1 - t) * other.zoom**t
+        return Camera(zoom, self.x + (other.x - self.x) * t, self.y + (other.y - self.y) * t)
+
+
+def fit(width: float, height: float, scene_width: float, scene_height: float, margin: float = 24.0) -> Camera:
+    """The whole scene in view, at most at zoom 1.2; a scene far taller than wide fits its width and shows its top, as a page would."""
+    if scene_width <= 0 or scene_height <= 0:
+        return Camera(1.0, width / 2, height / 2)
+    across = max(width - 2 * margin, 1.0) / scene_width
+    down = max(height - 2 * margin, 1.0) / scene_height
+    zoom = min(across, down, 1.2)
+    if zoom < 0.45:
+        zoom = min(across, 0.8)
+        return Camera(max(zoom, SMALLEST), (width - scene_width * zoom) / 2, margin)
+    return Camera(zoom, (width - scene_width * zoom) / 2, (height - scene_height * zoom) / 2)
+
+
+def curve(stations: Floats) -> Floats:
+    """Points along an edge: cubic curves between its stations, vertical at each, so that they join without a kink."""
+    t = (1 - np.cos(np.linspace(0.0, np.pi, PIECES + 1)[1:])) / 2  # denser at the ends, where it bends
+    points = [stations[:1]]
+    for (x1, y1), (x2, y2) in pairwise(stations):
+        if abs(x1 - x2) < 0.5 or y1 == y2:
+            points.append(np.asarray([[x2, y2]]))
+            continue
+        across = t * t * (3 - 2 * t)  # Bezier with both handles half way down
+        middle = (y1 + y2) / 2
+        down = (1 - t) ** 3 * y1 + 3 * t * (1 - t) * middle + t**3 * y2
+        points.append(np.stack([x1 + (x2 - x1) * across, down], axis=1))
+    return np.concatenate(points)
+
+
+def _shares(pieces: int) -> Floats:
+    """For each piece of an edge how far along its ends are, from 0 to 1."""
+    along = np.linspace(0.0, 1.0, pieces + 1)
+    return np.stack([along[:-1], along[1:]], axis=1)
+
+
+class Geometry:
+    """A scene's boxes and edges as arrays.
+
+    ``rects``     [boxes, 4] x, y, width, height
+    ``segments``  [pieces, 4] of all edges, ends of straight pieces;  ``owner`` [pieces] the edge each belongs to
+    ``tips``      [edges, 4] the last piece of each edge, for its arrow head
+    """
+
+    def __init__(self, scene: Scene) -> None:
+        self.scene = scene
+        self.rects = np.asarray([(b.x, b.y, b.w, b.h) for b in scene.boxes], float).reshape(-1, 4)
+        self.closed = np.asarray([b.kind != "open" for b in scene.boxes], bool)
+        #: drawn first to last: groups before what lies in them
+        self.back_to_front: list[int] = np.argsort([b.depth for b in scene.boxes], kind="stable").tolist()
+        pieces, owners, tips = [], [], []
+        for k, edge in enumerate(scene.edges):
+            points = curve(edge.stations)
+            pieces.append(np.concatenate([points[:-1], points[1:]], axis=1))
+            owners.append(np.full(len(points) - 1, k, np.int64))
+            tips.append(pieces[-1][-1])
+        self.segments = np.concatenate(pieces) if pieces else np.zeros((0, 4))
+        self.owner: Ints = np.concatenate(owners) if owners else np.zeros(0, np.int64)
+        self.tips = np.asarray(tips, float).reshape(-1, 4)
+        #: edges with an arrow head: one for each value, where it is used
+        self.arrows = np.asarray([not e.leaves and scene.boxes[e.target].kind != "open" for e in scene.edges], bool)
+        self.back = np.asarray([e.back for e in scene.edges], bool)
+        self.ends = np.asarray([(e.source, e.target) for e in scene.edges], np.int64).reshape(-1, 2)
+
+    def shifted(self, by: Floats) -> Geometry:
+        """With the boxes moved by [boxes, 2] and the edges with their ends: for a frame of an animation."""
+        moved = Geometry.__new__(Geometry)
+        moved.__dict__.update(self.__dict__)
+        moved.rects = self.rects.copy()
+        moved.rects[:, :2] += by
+        nowhere = np.zeros((1, 2))
+        ends = np.concatenate([by, nowhere])[self.ends]  # of the outside (-1): no shift
+        share = (
+            np.concatenate([_shares(int(n)) for n in np.bincount(self.owner, minlength=len(self.ends))])
+            if len(self.owner)
+            else np.zeros((0, 2))
+        )
+        source, target = ends[self.owner, 0], ends[self.owner, 1]
+        moved.segments = self.segments.copy()
+        for k in (0, 1):
+            t = share[:, k : k + 1]
+            moved.segments[:, 2 * k : 2 * k + 2] += source * (1 - t) + target * t
+        moved.tips = self.tips + np.tile(ends[:, 1], 2) if len(self.tips) else self.tips
+        moved.scene = self.scene
+        return moved
+
+    def boxes_in(self, camera: Camera, width: float, height: float) -> Ints:
+        """Boxes that show in a widget of that size."""
+        (x0, y0), (x1, y1) = camera.to_scene(0, 0), camera.to_scene(width, height)
+        r = self.rects
+        return np.flatnonzero((r[:, 0] < x1) & (r[:, 0] + r[:, 2] > x0) & (r[:, 1] < y1) & (r[:, 1] + r[:, 3] > y0))
+
+    def pieces_in(self, camera: Camera, width: float, height: float) -> Ints:
+        """Pieces of edges that may show."""
+        (x0, y0), (x1, y1) = camera.to_scene(0, 0), camera.to_scene(width, height)
+        s = self.segments
+        across = (np.minimum(s[:, 0], s[:, 2]) <= x1) & (np.maximum(s[:, 0], s[:, 2]) >= x0)
+        return np.flatnonzero(across & (np.minimum(s[:, 1], s[:, 3]) <= y1) & (np.maximum(s[:, 1], s[:, 3]) >= y0))
+
+    def at(self, x: float, y: float) -> int:
+        """The innermost box there, -1 for none."""
+        r = self.rects
+        inside = np.flatnonzero((r[:, 0] <= x) & (x <= r[:, 0] + r[:, 2]) & (r[:, 1] <= y) & (y <= r[:, 1] + r[:, 3]))
+        return int(max(inside.tolist(), key=lambda i: self.scene.boxes[i].depth, default=-1))
+
+    def incident(self, box: int) -> Ints:
+        """Edges that begin or end at a box (of an open group: also those through its border)."""
+        return np.flatnonzero((self.ends == box).any(axis=1))
+
+    def carrying(self, graph_edges: Iterable[int]) -> Ints:
+        """Drawn edges that carry any of the given edges of the graph."""
+        wanted = np.asarray(list(graph_edges), np.int64)
+        return np.asarray([k for k, e in enumerate(self.scene.edges) if np.isin(e.carries, wanted).any()], np.int64)
+
+    def neighbour(self, box: int, direction: str) -> int:
+        """The box an arrow key leads to: ``up`` an operand, ``down`` a reader, ``left`` and ``right`` the nearest beside; -1 for none."""
+        r = self.rects
+        x, y = r[box, 0] + r[box, 2] / 2, r[box, 1] + r[box, 3] / 2
+        if direction in ("up", "down"):
+            here, there = (1, 0) if direction == "up" else (0, 1)
+            found = [int(e[there]) for e in self.ends if e[here] == box and e[there] >= 0 and e[there] != box]
+            if not found:
+                return -1
+            return min(found, key=lambda b: (abs(r[b, 0] + r[b, 2] / 2 - x), abs(r[b, 1] - r[box, 1]), b))
+        centre = r[:, 0] + r[:, 2] / 2
+        side = centre < x - 1 if direction == "left" else centre > x + 1
+        parents = np.asarray([b.parent for b in self.scene.boxes])
+        candidates = np.flatnonzero(side & (parents == parents[box]))
+        if not len(candidates):
+            return -1
+        away = np.abs(r[candidates, 1] + r[candidates, 3] / 2 - y) * 2 + np.abs(centre[candidates] - x)
+        return int(candidates[np.argmin(away)])
