@@ -16,13 +16,13 @@ OPS = [op for op in declared()] + [REGISTRY[n] for n in ("const", "var", "input"
 @pytest.mark.parametrize("op", OPS, ids=lambda op: op.name)
 def test_every_operation_is_explained(op, lang):
     texts = catalog.entries(lang)
-    for part in ("title", "what", "why"):
+    for part in ("title", "what", "why", "formula"):
         key = f"{op.doc}.{part}"
         assert key in texts, f"{key} is missing in {lang}"
-        assert len(texts[key].strip()) >= (2 if part == "title" else 8), key
+        assert len(texts[key].strip()) >= (2 if part in ("title", "formula") else 8), key
     if lang == "ru":
         assert re.search("[а-яё]", texts[f"{op.doc}.what"], re.IGNORECASE), f"{op.doc}.what is not in Russian"
-    assert (f"{op.doc}.formula" in texts) == (f"{op.doc}.formula" in catalog.entries("en"))
+    assert texts[f"{op.doc}.formula"] == catalog.entries("en")[f"{op.doc}.formula"], "formulas are the same in all languages"
 
 
 def test_no_text_is_about_an_operation_that_does_not_exist():
