@@ -10,7 +10,7 @@ from tests.backends.cpu.random_kernels import expected
 from torchlike_asg import dtypes
 from torchlike_asg.backends.cpu import loops
 from torchlike_asg.backends.cpu.calls import Call, Kernel, Lowering, Source, View
-from torchlike_asg.backends.cpu.loops import parts
+from torchlike_asg.compiler import parts
 from torchlike_asg.compiler.kernel import Apply, Index, Load, LoopKernel, Operand, Reduce
 
 F = dtypes.float32

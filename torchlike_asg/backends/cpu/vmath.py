@@ -15,7 +15,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from .coefficients import (
+from ..coefficients import (
     COS32,
     COS64,
     ERF32_END,

@@ -1,7 +1,6 @@
 """The renderer of loop nests: kernels of elementwise operations and reductions (compiler/kernel.py) as native code.
 
-``normal``  normal forms of the dimensions;  ``parts`` long reductions in parts;  ``nest`` the structure of the code;  ``render`` the code;
-``lower`` calls and their costs;  ``weigh`` weights of formulas
+``nest`` the structure of the code;  ``render`` the code;  ``lower`` calls and their costs;  ``weigh`` weights of formulas
 """
 
 from .lower import epilogue, lower, renderable

@@ -9,14 +9,14 @@ from functools import partial
 from typing import Any
 
 from .... import dtypes
+from ....compiler import parts
 from ....compiler.kernel import Apply, Const, Index, Load, LoopKernel, Operand, Reduce
+from ....compiler.normal import length, merge, orient, points, remap, reorder, simplify, without_rows
 from ..calls import Block, Call, Lowering, Source, View
 from ..copies import copy
 from ..emit import Module
 from ..isa import Isa, host
-from . import parts
 from .nest import Nest
-from .normal import length, merge, orient, points, remap, reorder, simplify, without_rows
 from .render import Renderer
 from .weigh import fallible, supported
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from .... import dtypes
 from ....compiler.kernel import Apply, Const, Convert, Index, Load, LoopKernel, Reduce, operands_of
-from .parts import stages, used_values
+from ....compiler.parts import stages, used_values
 from .weigh import EXPENSIVE, weights
 
 #: literals that stay in the code: formulas are simpler with them (a maximum with 0), and they rarely differ between equal kernels

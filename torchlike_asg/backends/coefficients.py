@@ -1,4 +1,4 @@
-"""Coefficients of the approximations in vmath.py: polynomials in ascending powers, minimax fits for the relative error of the result."""
+"""Coefficients of the elementary functions in generated code: polynomials in ascending powers, minimax fits of the relative error."""
 
 # e^r = 1 + r + r^2 p(r) for |r| <= log(2)/2
 EXP32 = (0.4999999403953552, 0.16666516661643982, 0.041668280959129333, 0.008369249291718006, 0.001382077462039888)

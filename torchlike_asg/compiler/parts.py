@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from .... import dtypes
-from ....compiler.kernel import Apply, Convert, Index, Instr, Load, LoopKernel, Operand, Reduce, Shape, operands_of
-from ..handler import HALVES
+from .. import dtypes
+from .kernel import Apply, Convert, Index, Instr, Load, LoopKernel, Operand, Reduce, Shape, operands_of
+
+#: types whose numbers are computed in float32 and rounded
+HALVES = (dtypes.float16, dtypes.bfloat16)
 
 
 def stages(k: LoopKernel) -> list[int]:

@@ -6,8 +6,8 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from .... import dtypes
-from ....compiler.kernel import Convert, Index, Instr, LoopKernel, Operand, Reduce, Shape
+from .. import dtypes
+from .kernel import Convert, Index, Instr, LoopKernel, Operand, Reduce, Shape
 from .parts import rewritten
 
 
