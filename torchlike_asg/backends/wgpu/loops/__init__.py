@@ -1,0 +1,9 @@
+"""The renderer of loop nests: kernels of elementwise operations and reductions (compiler/kernel.py) as compute shaders.
+
+``form`` how the index space is spread over invocations;  ``render`` the text;  ``lower`` dispatches
+"""
+
+from .lower import lower
+from .render import renderable, supported
+
+__all__ = ["lower", "renderable", "supported"]

@@ -1,0 +1,189 @@
+"""From a `LoopKernel` to dispatches: normal form, vectors, reductions in parts, operands larger than a binding."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from ....compiler import parts
+from ....compiler.kernel import Const, Index, Load, LoopKernel, Operand, Reduce
+from ....compiler.normal import length, orient, points, simplify, without_rows
+from ..calls import Dispatch, Lowering, Source, View
+from .form import BUSY, GROUP, LONG_COLUMN, LONG_ROW, VECTOR, Form
+from .render import Renderer
+
+
+@dataclass(frozen=True)
+class Job:
+    """A kernel and where each operand's element of index 0 lies: (slot, element offset); the operands' own offsets are in there."""
+
+    k: LoopKernel
+    places: tuple[tuple[int, int], ...]
+    label: str = ""
+
+    def view(self, n: int) -> View:
+        o = self.k.operands[n]
+        return View(self.places[n][0], self.k.sizes, o.strides, self.places[n][1], o.dtype)
+
+
+def lower(lowering: Lowering, k: LoopKernel, views: Sequence[View], label: str = "") -> None:
+    """Add the dispatches that compute the kernel.
+
+    ``views[n]`` says where operand n lies: its element of index i is ``views[n].offset + operand.offset + sum(operand.strides * i)``
+    elements after the start of slot ``views[n].slot`` (the view's own shape and strides are not looked at).
+
+    An operand that is stored may lie in memory that is loaded through the same slot, if both move over it in the same way (every
+    element is read before it is written). Operands in different slots must not overlap.
+    """
+    _lower(lowering, Job(k, tuple([(v.slot, v.offset + o.offset) for v, o in zip(views, k.operands, strict=True)]), label))
+
+
+def _lower(lowering: Lowering, job: Job) -> None:
+    k, kept = parts.prune(without_rows(job.k))
+    k = simplify(k)
+    if 0 in k.sizes[: k.outer]:
+        return
+    job = Job(replace(k, operands=tuple([replace(o, offset=0) for o in k.operands])), tuple([job.places[n] for n in kept]), job.label)
+    k, column = orient(job.k)
+    if not any(isinstance(i, Reduce) for i in k.body):
+        k = replace(k, outer=len(k.sizes))
+    job = replace(job, k=k)
+    halves = _halves(lowering, job)
+    if halves is not None:
+        for half in halves:
+            _lower(lowering, half)
+        return
+    form = Form(k, column, vector=_vector(job), special=not lowering.caps.software, inplace=_inplace(job))
+    count = _parts(form) if form.reduces else 1
+    if count > 1:
+        _in_parts(lowering, job, column, count)
+    else:
+        _dispatch(lowering, job, form)
+
+
+def _inplace(job: Job) -> bool:
+    stored = {job.places[o][0] for o, _ in job.k.stores}
+    return any(isinstance(i, Load) and job.places[i.operand][0] in stored for i in job.k.body)
+
+
+def _vector(job: Job) -> int:
+    """Whether four neighbours can be computed by one invocation: 4 or 1."""
+    k = job.k
+    if not k.sizes or k.outer != len(k.sizes) or k.sizes[-1] % 4 or math.prod(k.sizes) < VECTOR:
+        return 1
+    for n, o in enumerate(k.operands):
+        if o.strides[-1] == 1 and (any(s % 4 for s in o.strides[:-1]) or job.places[n][1] % 4):
+            return 1
+        if o.strides[-1] not in (0, 1):
+            return 1
+    return 4
+
+
+def _halves(lowering: Lowering, job: Job) -> tuple[Job, Job] | None:
+    """The kernel as two over halves of an outer dimension, if an operand is larger than a binding may be."""
+    k, limit = job.k, lowering.caps.max_binding
+    for n, o in enumerate(k.operands):
+        if (job.view(n).bind()[0].size or 0) <= limit:
+            continue
+        dims = [d for d in range(k.outer) if k.sizes[d] > 1]
+        if not dims or not any(o.strides[d] for d in dims):
+            raise RuntimeError(
+                f"{job.label}: an operand of {list(k.sizes)} is larger than the {limit} bytes that {lowering.caps.name} can bind"
+            )
+        d = max(dims, key=lambda d: abs(o.strides[d]) * k.sizes[d])
+        first = k.sizes[d] // 2
+        moved = tuple([(slot, at + first * o.strides[d]) for (slot, at), o in zip(job.places, k.operands, strict=True)])
+        body = tuple([replace(i, offset=i.offset + first * i.strides[d]) if isinstance(i, Index) else i for i in k.body])
+        sizes = (*k.sizes[:d], first, *k.sizes[d + 1 :]), (*k.sizes[:d], k.sizes[d] - first, *k.sizes[d + 1 :])
+        return replace(job, k=replace(k, sizes=sizes[0])), Job(replace(k, sizes=sizes[1], body=body), moved, job.label)
+    return None
+
+
+# ---------------------------------------------------------------- parts
+def _parts(form: Form) -> int:
+    """In how many parts the reductions should be done, so that there is enough to do side by side."""
+    n, invocations = length(form.k), points(form.k) * form.lanes
+    if form.column:
+        if n < LONG_COLUMN or invocations >= BUSY // 4:
+            return 1
+        return max(1, min(n // (8 * form.lanes), BUSY // invocations))
+    if n < LONG_ROW or invocations >= BUSY // 4:
+        return 1
+    return max(1, min(n // 1024, BUSY // invocations))
+
+
+def _in_parts(lowering: Lowering, job: Job, column: bool, count: int) -> None:
+    """The first stage's reductions in parts, then what is left of the kernel, with their totals."""
+    k, places = job.k, job.places
+    reduces, stage, row = parts.first_reductions(k), parts.stages(k), k.rows()
+    full = [s for s in k.stores if any(k.operands[s[0]].strides[k.outer :])]
+    # a kernel that goes on reading must find what it reads unchanged
+    only = max(stage) == 1 and all(stage[v] == 0 for _, v in full)
+    now = [s for s in full if stage[s[1]] == 0] if only or not _inplace(job) else []
+    later = [s for s in k.stores if s not in now]
+    size = -(-length(k) // count)
+    count = -(-length(k) // size)
+
+    def temporary(copies: int) -> tuple[int, int]:
+        return lowering.temporary(copies * points(k) * 4), 0
+
+    sums = [temporary(count) for _ in reduces]
+    first, kept = parts.prune(parts.partial_results(k, reduces, count, now))
+    made = [*places, *sums]
+    here = Job(first, tuple([made[n] for n in kept]), job.label)
+    form = Form(first, column, parts=True, special=not lowering.caps.software, inplace=_inplace(here))
+    _dispatch(lowering, here, form, size)
+    if all(row[v] and s not in full for s in later for v in s[1:]) and max(stage) == 1:
+        _lower(lowering, Job(parts.totals(k, reduces, count, results=False, stores=later), (*places, *sums), job.label))
+        return
+    results = [temporary(1) for _ in reduces]
+    _lower(lowering, Job(parts.totals(k, reduces, count, results=True), (*places, *sums, *results), job.label))
+    _lower(lowering, Job(parts.rest(k, reduces, later), (*places, *results), job.label))
+
+
+# ---------------------------------------------------------------- dispatches
+def _dispatch(lowering: Lowering, job: Job, form: Form, part: int = 0) -> None:
+    k = job.k
+    pairs = [job.view(n).bind() for n in range(len(k.operands))]
+    renderer = Renderer(form)
+    text = renderer.text()  # numbers the words
+    source = Source(("loops", *form.key()), lambda: text, trusted=True)
+    total = math.prod(k.sizes)
+    values: dict[tuple[Any, ...], int | float] = {
+        ("count",): total // form.vector,
+        ("rows",): points(k),
+        ("length",): length(k),
+        ("part",): part,
+    }
+    words = [values[name] if name in values else _word(form, job, [at for _, at in pairs], name) for name in form.words]
+    groups = -(-total // (GROUP * form.vector)) if not form.reduces else -(-points(k) // form.rows)
+    stored = {job.places[o][0] for o, _ in k.stores}
+    nbytes = sum(4 * math.prod([n for n, s in zip(k.sizes, o.strides, strict=True) if s]) for o in k.operands)
+    lowering.add(Dispatch(source, tuple([b for b, _ in pairs]), tuple(words), groups, tuple(sorted(stored)), job.label, bytes=nbytes))
+
+
+def _word(form: Form, job: Job, offsets: list[int], name: tuple[Any, ...]) -> int | float:
+    """The value of one of a form's words."""
+    k, kind = job.k, name[0]
+    if kind == "size":
+        return k.sizes[name[1]] // name[2]
+    if kind == "offset":
+        n = name[1]
+        return offsets[n] // form.vector if form.vector > 1 and k.operands[n].strides[-1] == 1 else offsets[n]
+    if kind == "stride":
+        return _step(k.operands[name[1]], name[2], name[3], form.vector)
+    i = k.body[name[1]]
+    if kind == "const":
+        assert isinstance(i, Const)
+        return float(i.value)
+    assert isinstance(i, Index)
+    if kind == "index":
+        return i.offset
+    d, scale = name[2:]
+    return i.strides[d] * (form.vector if d == len(k.sizes) - 1 and scale else 1)
+
+
+def _step(o: Operand, d: int, scale: int, vector: int) -> int:
+    return o.strides[d] * (vector if scale > 1 and d == len(o.strides) - 1 else 1) // scale

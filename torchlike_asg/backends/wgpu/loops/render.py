@@ -1,0 +1,320 @@
+"""The text of a loop kernel's shader."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from .... import dtypes
+from ....compiler.kernel import Apply, Const, Convert, Index, Load, LoopKernel, Reduce
+from ....dtypes import dtype
+from ..calls import declarations, element, flat_index, word
+from ..handler import WORDS, Block, Handler, Value, constant, convert, from_memory, integer, register_type, to_memory, wrapped
+from ..wgslmath import definitions, used
+from .form import GROUP, Form
+
+_LOWEST, _HIGHEST = integer(-(2**31)), integer(2**31 - 1)
+_ENTRY = """@compute @workgroup_size({size}) fn main(
+    @builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) lane: u32) {{
+"""
+
+
+class _Tally:
+    """A handler that finds out whether a formula is made of known words."""
+
+    def __init__(self, d: dtype) -> None:
+        self.type = d
+
+    @property
+    def is_float(self) -> bool:
+        return self.type.category == dtypes.FLOAT
+
+    def const(self, value: Any) -> Any:
+        return self
+
+    def __getattr__(self, name: str) -> Any:
+        if name not in WORDS and not hasattr(Handler, name):
+            raise AttributeError(name)
+        return lambda *args: self
+
+
+_known: dict[Any, bool] = {}
+
+
+def supported(op: str, formula: Any, operands: int, attrs: tuple[Any, ...], compute: dtype) -> bool:
+    """Whether a formula can be written in WGSL: real numbers of up to 32 bits, words of the vocabulary."""
+    if compute.is_complex or compute is dtypes.float64:
+        return False
+    key = (op, operands, attrs, compute)
+    if key not in _known:
+        tally = _Tally(compute)
+        try:
+            formula(tally, *[tally] * operands, *attrs)
+            _known[key] = True
+        except (AttributeError, TypeError, KeyError):
+            _known[key] = False
+    return _known[key]
+
+
+def renderable(k: LoopKernel) -> bool:
+    """Whether the kernel has only values that shaders can compute."""
+    return all(
+        not i.dtype.is_complex
+        and i.dtype is not dtypes.float64
+        and (not isinstance(i, Apply) or supported(i.op, i.formula, len(i.args), i.attrs, i.compute))
+        for i in k.body
+    )
+
+
+def text_of(form: Form) -> str:
+    return Renderer(form).text()
+
+
+class Renderer:
+    """Writes the shader of one form. The form's words are numbered as the text asks for them."""
+
+    def __init__(self, form: Form) -> None:
+        self.form, self.k = form, form.k
+        self.b = Block()
+        self.values: dict[int, Value] = {}
+
+    def text(self) -> str:
+        self._reducing() if self.form.reduces else self._plain()
+        k, form = self.k, self.form
+        body = "\n    ".join(self.b.lines)
+        types = [f"vec4<{element(o.dtype)}>" if self._vector(n) else element(o.dtype) for n, o in enumerate(k.operands)]
+        shared = "".join(f"var<workgroup> shared{n}: array<{self._shared(n)}, {GROUP}>;\n" for n in self._totals())
+        head = declarations(types, len(form.words)) + shared
+        return head + definitions(used(body)) + _ENTRY.format(size=GROUP) + "    " + body + "\n}\n"
+
+    # ---------------------------------------------------------------- numbers
+    def _number(self, name: tuple[Any, ...], value: int) -> str:
+        found = self.form.number(name, value)
+        return found if isinstance(found, str) else word(found)
+
+    def _word(self, *name: Any, type_: str = "u32") -> str:
+        return word(self.form.word(name), type_)
+
+    def _size(self, d: int, scale: int = 1) -> str:
+        return self._number(("size", d, scale), self.k.sizes[d] // scale)
+
+    def _vector(self, operand: int) -> bool:
+        """Whether an operand is read and written by four elements."""
+        o = self.k.operands[operand]
+        return self.form.vector > 1 and o.strides[-1] == 1
+
+    def _place(self, flat: str, dims: Sequence[int], prefix: str, scale: int = 1) -> dict[int, str]:
+        """The index along each dimension of a flat number, the last dimension fastest (and counted in units of `scale`)."""
+        found: dict[int, str] = {}
+        rest = flat
+        for d in reversed(dims[1:]):
+            size = self._size(d, scale if d == dims[-1] else 1)
+            self.b.add(f"let {prefix}{d} = {rest} % {size};")
+            self.b.add(f"let {prefix}rest{d} = {rest} / {size};")
+            found[d], rest = f"{prefix}{d}", f"{prefix}rest{d}"
+        if dims:
+            found[dims[0]] = rest
+        return found
+
+    def _moved(self, start: str, name: tuple[Any, ...], strides: Sequence[int], place: dict[int, str], scale: int = 1) -> str:
+        """A start plus the way along the dimensions of a place."""
+        out = start
+        for d, index in place.items():
+            step = strides[d]
+            if step == 0:
+                continue
+            if scale > 1 and d == len(strides) - 1:
+                step = step * self.form.vector  # the last dimension is counted in fours
+            step = step // scale
+            out += f" + {index}" if step == 1 else f" + {index} * {self._number((*name, d, scale), step)}"
+        return out
+
+    # ---------------------------------------------------------------- without reductions
+    def _plain(self) -> None:
+        b, k, form = self.b, self.k, self.form
+        b.add(f"let flat = {flat_index()} * {GROUP}u + lane;")
+        b.add(f"if (flat >= {self._word('count')}) {{ return; }}")
+        place = self._place("flat", range(len(k.sizes)), "i", form.vector)
+        last = len(k.sizes) - 1
+        for n, o in enumerate(k.operands):
+            scale = form.vector if self._vector(n) else 1
+            strides = o.strides if scale > 1 or form.vector == 1 else (*o.strides[:-1], o.strides[-1] * form.vector)
+            b.add(f"let a{n} = {self._moved(self._word('offset', n), ('stride', n), strides, place, scale)};")
+        loaded: dict[int, str] = {}
+        results: dict[int, list[Value]] = {s: [] for s in range(len(k.stores))}
+        for c in range(form.vector):
+            self.values = {}
+            for n in form.used:
+                i = k.body[n]
+                if isinstance(i, Load) and self._vector(i.operand):
+                    if i.operand not in loaded:
+                        b.add(f"let whole{i.operand} = m{i.operand}[a{i.operand}];")
+                        loaded[i.operand] = f"whole{i.operand}"
+                    self.values[n] = from_memory(b, f"{loaded[i.operand]}.{'xyzw'[c]}", i.dtype)
+                elif isinstance(i, Load):
+                    step = k.operands[i.operand].strides[last] if c else 0
+                    at = f"a{i.operand}" if not step else f"a{i.operand} + {c}u * {self._number(('stride', i.operand, last, 1), step)}"
+                    self.values[n] = from_memory(b, f"m{i.operand}[{at}]", i.dtype)
+                elif isinstance(i, Index):
+                    strides = (*i.strides[:-1], i.strides[-1] * form.vector) if k.sizes else i.strides
+                    start = self._moved(self._word("index", n), ("index stride", n), strides, place)
+                    if c and i.strides[last]:
+                        start += f" + {c}u * {self._number(('index stride', n, last, 0), i.strides[last])}"
+                    self.values[n] = b.let(f"bitcast<i32>({start})", i.dtype)
+                else:
+                    self.values[n] = self._compute(n, self.values)
+            for s, (_, v) in enumerate(k.stores):
+                results[s].append(self.values[v])
+        for s, (o, _) in enumerate(k.stores):
+            found = [to_memory(v) for v in results[s]]
+            if self._vector(o):
+                b.add(f"m{o}[a{o}] = vec4<{element(k.operands[o].dtype)}>({', '.join(found)});")
+                continue
+            for c, v in enumerate(found):
+                step = k.operands[o].strides[last] if c else 0
+                at = f"a{o}" if not step else f"a{o} + {c}u * {self._number(('stride', o, last, 1), step)}"
+                b.add(f"m{o}[{at}] = {v};")
+
+    # ---------------------------------------------------------------- values
+    def _compute(self, n: int, values: dict[int, Value]) -> Value:
+        b, i = self.b, self.k.body[n]
+        if isinstance(i, Const):
+            if self.form.word_constant(n):
+                return b.let(self._word("const", n, type_="f32"), i.dtype)
+            return constant(i.value, i.dtype)
+        if isinstance(i, Convert):
+            return convert(b, values[i.arg], i.dtype)
+        assert isinstance(i, Apply)
+        h = Handler(b, i.compute)
+        args = [v if v.boolean else convert(b, v, i.compute) for v in (values[a] for a in i.args)]
+        out = i.formula(h, *args, *i.attrs)
+        if out.dtype is i.dtype:
+            return out if i.dtype.is_floating_point and i.dtype is dtypes.float32 else wrapped(b, out)
+        return convert(b, out, i.dtype)
+
+    # ---------------------------------------------------------------- reductions
+    def _totals(self) -> list[int]:
+        return [n for p in self.form.passes for n in p.reduces] if self.form.lanes > 1 else []
+
+    def _shared(self, n: int) -> str:
+        d = self.k.body[n].dtype
+        return "u32" if d is dtypes.bool_ else register_type(d)
+
+    def _reducing(self) -> None:
+        b, k, form = self.b, self.k, self.form
+        lanes, rows = form.lanes, form.rows
+        if form.column:
+            row, t = ("lane", "0u") if lanes == 1 else (f"lane % {rows}u", f"lane / {rows}u")
+        else:
+            row, t = (f"lane / {lanes}u", f"lane % {lanes}u") if lanes > 1 else ("lane", "0u")
+        b.add(f"let number = {flat_index()} * {rows}u + {row};")
+        b.add(f"let inside = number < {self._word('rows')};")
+        b.add(f"let row = select({self._word('rows')} - 1u, number, inside);")
+        b.add(f"let t = {t};")
+        outer = self._place("row", range(k.outer), "o")
+        for n, o in enumerate(k.operands):
+            b.add(f"let a{n} = {self._moved(self._word('offset', n), ('stride', n), o.strides, outer)};")
+        for n in form.used:
+            i = k.body[n]
+            if isinstance(i, Index):
+                b.add(f"let n{n} = {self._moved(self._word('index', n), ('index stride', n), i.strides, outer)};")
+        if form.parts:
+            b.add(f"let first = {outer[0]} * {self._word('part')};")
+            b.add(f"let end = min({self._word('length')}, first + {self._word('part')});")
+        else:
+            b.add(f"let end = {self._word('length')};")
+        self._row_values(0)
+        for number, p in enumerate(form.passes):
+            self._pass(number, p.reduces, p.stores, p.values)
+            self._row_values(number + 1)
+        for o, v in k.stores:
+            if not form.full(o):
+                if (v not in self.values) and isinstance(k.body[v], Const):
+                    self.values[v] = self._compute(v, self.values)
+                b.add(f"if (inside && t == 0u) {{ m{o}[a{o}] = {to_memory(self.values[v])}; }}")
+
+    def _row_values(self, stage: int) -> None:
+        k, form = self.k, self.form
+        for n in form.used:
+            i = k.body[n]
+            if not form.row[n] or form.stage[n] != stage or isinstance(i, Reduce):
+                continue
+            if isinstance(i, Load):
+                self.values[n] = from_memory(self.b, f"m{i.operand}[a{i.operand}]", i.dtype)
+            elif isinstance(i, Index):
+                self.values[n] = self.b.let(f"bitcast<i32>(n{n})", i.dtype)
+            else:
+                self.values[n] = self._compute(n, self.values)
+
+    def _pass(self, number: int, reduces: list[int], stores: list[int], needed: list[int]) -> None:
+        k, form, outside = self.k, self.form, self.b
+        for n in reduces:
+            outside.add(f"var acc{n} = {self._identity(n)};")
+        begin = "first + t" if form.parts else "t"
+        outside.add(f"for (var i = {begin}; i < end; i += {form.lanes}u) {{")
+        self.b = b = Block(f"p{number}_")
+        inner = self._place("i", range(k.outer, len(k.sizes)), "j")
+        values = dict(self.values)
+        for n in needed:
+            i = k.body[n]
+            if isinstance(i, Load):
+                o = k.operands[i.operand]
+                at = self._moved(f"a{i.operand}", ("stride", i.operand), o.strides, inner)
+                values[n] = from_memory(b, f"m{i.operand}[{at}]", i.dtype)
+            elif isinstance(i, Index):
+                values[n] = b.let(f"bitcast<i32>({self._moved(f'n{n}', ('index stride', n), i.strides, inner)})", i.dtype)
+            else:
+                values[n] = self._compute(n, values)
+        for n in reduces:
+            i = k.body[n]
+            assert isinstance(i, Reduce)
+            b.add(f"acc{n} = {self._combined(i, f'acc{n}', values[i.arg].text)};")
+        for s in stores:
+            o, v = k.stores[s]
+            at = self._moved(f"a{o}", ("stride", o), k.operands[o].strides, inner)
+            b.add(f"if (inside) {{ m{o}[{at}] = {to_memory(values[v])}; }}")
+        outside.lines += ["    " + line for line in b.lines]
+        self.b = outside
+        outside.add("}")
+        for n in reduces:
+            self._total(n)
+
+    def _total(self, n: int) -> None:
+        """The lanes' results combined; every lane gets the total."""
+        b, form, i = self.b, self.form, self.k.body[n]
+        assert isinstance(i, Reduce)
+        lanes, apart = form.lanes, form.rows if form.column else 1
+        result = f"acc{n}"
+        if lanes > 1:
+            boolean = i.dtype is dtypes.bool_
+            put = (lambda v: f"select(0u, 1u, {v})") if boolean else (lambda v: v)
+            get = (lambda at: f"(shared{n}[{at}] != 0u)") if boolean else (lambda at: f"shared{n}[{at}]")
+            b.add(f"shared{n}[lane] = {put(result)};")
+            b.add("workgroupBarrier();")
+            step = lanes // 2
+            while step:
+                combined = self._combined(i, get("lane"), get(f"lane + {step * apart}u"))
+                b.add(f"if (t < {step}u) {{ shared{n}[lane] = {put(combined)}; }}")
+                b.add("workgroupBarrier();")
+                step //= 2
+            result = get(f"lane - t * {apart}u" if apart > 1 else "lane - t")
+        self.values[n] = wrapped(b, b.let(result, i.dtype))
+
+    def _identity(self, n: int) -> str:
+        i = self.k.body[n]
+        assert isinstance(i, Reduce)
+        real = i.dtype.is_floating_point
+        if i.kind in ("any", "all") or i.dtype is dtypes.bool_:
+            return "true" if i.kind in ("all", "min", "prod") else "false"
+        if i.kind in ("max", "min"):
+            low = i.kind == "max"
+            return ("-k_inf()" if low else "k_inf()") if real else (_LOWEST if low else _HIGHEST)
+        return ("1" if i.kind == "prod" else "0") + ("f" if real else "")
+
+    def _combined(self, i: Reduce, a: str, b: str) -> str:
+        real = i.dtype.is_floating_point
+        if i.dtype is dtypes.bool_:
+            return f"({a} {'&&' if i.kind in ('all', 'min', 'prod') else '||'} {b})"
+        if i.kind in ("max", "min"):
+            return f"{'k_' if real else ''}{i.kind}({a}, {b})"
+        return f"({a} {'+' if i.kind == 'sum' else '*'} {b})"
