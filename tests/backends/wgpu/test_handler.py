@@ -80,7 +80,8 @@ def test_functions_of_one_number():
             if name in ("sin", "cos", "tan"):
                 keep = ~(np.abs(x) > 1e4) | ~np.isfinite(x)
             if name in ("digamma", "lgamma"):  # next to a pole, the last place of the argument is what decides
-                keep = (x > 0) | (np.abs(x - np.round(x)) > 0.05) | (x == np.round(x))
+                with np.errstate(invalid="ignore"):
+                    keep = (x > 0) | (np.abs(x - np.round(x)) > 0.05) | (x == np.round(x))
             check(name, got[keep], want[keep], UNARY[name], [x[keep]])
 
 

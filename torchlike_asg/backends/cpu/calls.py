@@ -138,10 +138,14 @@ class Lowering:
         self.temporaries: dict[int, int] = {}  # slot -> bytes
         self._next = first_slot
 
+    def slot(self) -> int:
+        """The number of a new slot."""
+        self._next += 1
+        return self._next - 1
+
     def temporary(self, nbytes: int) -> int:
         """A slot with that many bytes of memory, 64-byte aligned, uninitialised, kept from the first to the last call that names it."""
-        slot = self._next
-        self._next += 1
+        slot = self.slot()
         self.temporaries[slot] = nbytes
         return slot
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from ...compiler.kernel import Apply, Const, Convert, Index, Load, LoopKernel, Reduce
+from ..assemble import Assembly, Fallback, Origin
 from . import blocks
-from .assemble import Assembly, Fallback, Origin
 from .calls import Call, Source
 from .emit import Module
 

@@ -15,9 +15,10 @@ from ...compiler.passes.simplify import simplify
 from ...errors import ReferenceWarning
 from .. import base
 from ..base import Caps, HostMemory
+from ..build import Build, may_refuse, native
 from . import generators
-from .assemble import Assembly
-from .build import Build, native
+from .assemble import CpuAssembly
+from .calls import CPU_LIBRARY
 from .executable import CpuExecutable
 
 
@@ -34,7 +35,7 @@ class CpuBackend(HostMemory):
 
     def lower(self, roots: Sequence[Node], stop: Container[Node]) -> list[Node]:
         """The graph as kernels are made from it."""
-        current = decompose(join_pieces(roots, stop), stop, native)
+        current = decompose(join_pieces(roots, stop), stop, lambda n: native(n, CPU_LIBRARY))
         return fold(simplify(current, stop), stop)
 
     def program(
@@ -49,8 +50,8 @@ class CpuBackend(HostMemory):
         """See `Backend.program`."""
         lowered = self.lower(roots, known)
         pairs = [(lowered[place], arguments[i]) for place, i in donated]
-        b = Build(lowered, topo(lowered, known), arguments, strides, pairs, config.threads)
-        assembly = Assembly(b)
+        b = Build(lowered, topo(lowered, known), arguments, strides, pairs, CPU_LIBRARY, refusing=may_refuse)
+        assembly = CpuAssembly(b, config.threads)
         self._tell(assembly.uncovered)
         return CpuExecutable(assembly, lambda: base.get("reference").program(roots, known, order, arguments, strides, donated))
 

@@ -13,8 +13,9 @@ import numpy as np
 from ...asg import reference
 from ...asg.geometry import contiguous
 from ...asg.node import Node
+from ..assemble import Fallback, array_of
 from . import blocks, timing
-from .assemble import Assembly, Fallback, array_of
+from .assemble import CpuAssembly
 from .binder import FITS, Argument, Binder
 from .calls import Call, View
 from .describe import describe
@@ -34,7 +35,7 @@ class CpuExecutable:
 
     donates = True
 
-    def __init__(self, a: Assembly, slow: Callable[[], Any]) -> None:
+    def __init__(self, a: CpuAssembly, slow: Callable[[], Any]) -> None:
         """`slow()`: the same graph on the reference backend, for data that a kernel refuses."""
         self.assembly = a
         self._slow, self._results, self._refused = slow, a.results, None
@@ -55,13 +56,13 @@ class CpuExecutable:
         self._link_results(a.outputs)
 
     # ---------------------------------------------------------------- memory
-    def _constants(self, a: Assembly) -> None:
+    def _constants(self, a: CpuAssembly) -> None:
         for slot, n in a.constants.items():
             value = np.ascontiguousarray(reference.evaluate([n], _no_leaf)[0])
             self._memory[slot] = value if value.size else np.zeros(1, value.dtype)
 
     # ---------------------------------------------------------------- code
-    def _segments(self, a: Assembly) -> None:
+    def _segments(self, a: CpuAssembly) -> None:
         """Native programs, with the reference's operations between them; memory for what lies inside the plan."""
         parts: list[list[Call] | Fallback] = []
         for step in a.steps:

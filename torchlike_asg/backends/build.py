@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ...asg.declare import CONST, INPUT, VAR
-from ...asg.geometry import Geometry, contiguous, is_dense
-from ...asg.node import Node
-from ...asg.rewrite import users as readers
-from ...compiler.fuse import Fuser, kind_of
-from ...compiler.groups import Group
-from ...compiler.passes.fold import constant_nodes
-from ...compiler.views import is_view, ordered_strides, permuted_order, viewed
-from . import calls
-from .calls import EPILOGUES, LIBRARY, SELECTORS
+from ..asg.declare import CONST, INPUT, VAR
+from ..asg.geometry import Geometry, contiguous, is_dense
+from ..asg.node import Node
+from ..asg.rewrite import users as readers
+from ..compiler.fuse import Fuser, kind_of
+from ..compiler.groups import Group
+from ..compiler.passes.fold import constant_nodes
+from ..compiler.views import is_view, ordered_strides, permuted_order, viewed
+from .library import Library
 
 #: creations that kernels make on the fly
 _INLINE = frozenset(("full", "arange"))
@@ -25,9 +24,9 @@ _INLINE = frozenset(("full", "arange"))
 _NORMS = frozenset(("batch_norm", "norm_grad_input", "norm_grad_weight"))
 
 
-def native(n: Node) -> bool:
+def native(n: Node, library: Library) -> bool:
     """Whether an operation has a kernel of its own and is not to be taken apart."""
-    if n.op.name not in LIBRARY:
+    if n.op.name not in library.generators:
         return False
     return n.op.name not in _NORMS or (0 in n.attrs[-2] and len(n.attrs[-2]) > 1)
 
@@ -69,10 +68,14 @@ class Build:
         arguments: Sequence[Node],
         strides: Sequence[tuple[int, ...]],
         donated: Sequence[tuple[Node, Node]],
-        threads: int,
+        library: Library,
+        *,
+        fusible: Callable[[Node], bool] = lambda n: True,
+        refusing: Callable[[Node], bool] = lambda n: False,
     ) -> None:
+        """`fusible`: whether an elementwise operation can be a part of a loop kernel; `refusing`: whether a kernel may refuse its data."""
         self.roots, self.order, self.arguments = list(roots), list(order), list(arguments)
-        self.threads = threads
+        self.library, self._fusible, self._refusing = library, fusible, refusing
         computed = set(order)
         self.users = readers([*[a for a in arguments if a not in computed], *order])
         self._strides = dict(zip(arguments, strides, strict=True))
@@ -104,7 +107,7 @@ class Build:
         for n in [*self.arguments, *self.order]:
             if n in self.kind:
                 continue
-            k = kind_of(n, stop, lambda n: n.op.name in LIBRARY and n.op.name not in _INLINE)
+            k = kind_of(n, stop, self._alone)
             if n.op.name == "arange" and all(s.op is CONST for s in n.srcs):
                 k = "leaf"
             if k == "view":
@@ -117,6 +120,12 @@ class Build:
             self.kind[n], self.base[n] = k, n
             self.geometry[n] = (tuple(n.shape), self._layout(n), 0)
 
+    def _alone(self, n: Node) -> bool:
+        """Whether an operation is computed by itself."""
+        if n.op.name in self.library.generators:
+            return n.op.name not in _INLINE
+        return n.op.scalar is not None and not self._fusible(n)
+
     def _layout(self, n: Node) -> tuple[int, ...]:
         """The strides of a stored value."""
         shape = tuple(n.shape)
@@ -128,7 +137,7 @@ class Build:
             return tuple(n.strides) if is_dense(shape, n.strides) else contiguous(shape)
         if n in self._constant or n.op in (VAR, INPUT) or n.op.name == "reshape":
             return contiguous(shape)
-        preferred = calls.LAYOUTS.get(n.op.name)
+        preferred = self.library.layouts.get(n.op.name)
         order = preferred(n.attrs, tuple([tuple(s.shape) for s in n.srcs])) if preferred is not None else None
         if order is None and n.op.scalar is not None:
             order = next((o for s in n.srcs if tuple(s.shape) == shape and (o := self._order(s)) is not None), None)
@@ -190,7 +199,7 @@ class Build:
         self.units = self._ordered()
 
     def _sibling_key(self, n: Node) -> Any:
-        position = SELECTORS.get(n.op.name)
+        position = self.library.selectors.get(n.op.name)
         if position is None:
             return None
         return (n.op, n.srcs, n.attrs[:position], n.attrs[position + 1 :])
@@ -204,7 +213,12 @@ class Build:
         for n in g.nodes:
             for s in n.srcs:
                 r, chain = fuser.root(s)
-                if r in taken or fuser.kind.get(r) != "own" or r.op.name not in EPILOGUES or r.op.name in SELECTORS:
+                if (
+                    r in taken
+                    or fuser.kind.get(r) != "own"
+                    or r.op.name not in self.library.epilogues
+                    or r.op.name in self.library.selectors
+                ):
                     continue
                 if r.numel != g.count(g.sizes) or any(v.op.name not in ("reshape", "view") for v in chain) or r.ndim < 2:
                     continue
@@ -291,7 +305,7 @@ class Build:
         refusing = set()
         for u in needs:
             for n in ([u.node, *u.siblings] if u.node is not None else []) + (u.group.nodes if u.group is not None else []):
-                if may_refuse(n):
+                if self._refusing(n):
                     refusing.add(u)
                 for s in n.srcs:
                     b = self.base.get(s)
