@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from ....dtypes import bfloat16, float16
+from ...products import Product, product
 from ..calls import Block, Call, LibraryNode, Lowering, Source, View, library
 from .block import kit
 from .direct import WORDS as DIRECT_WORDS
@@ -12,7 +13,6 @@ from .direct import direct_source
 from .dot import WORDS as DOT_WORDS
 from .dot import dot_source
 from .finish import finish_block
-from .geometry import Product, product
 from .multiply import INIT_COPIED, INIT_DIRECT, INIT_NONE, WORDS, multiply_source
 from .planning import blocked_cost, blocks, dot_blocks, dot_cost, dot_group, dot_rows, packing, parts, row_cost
 from .rowwise import VECTORS, rowwise_source

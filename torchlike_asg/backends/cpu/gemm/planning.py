@@ -5,8 +5,8 @@ from __future__ import annotations
 import functools
 from dataclasses import dataclass
 
+from ...products import Product
 from .block import PACK_A, PACK_B
-from .geometry import Product
 from .tiles import DOT_K, Tiles
 
 #: a matrix with fewer multiply-adds is not divided

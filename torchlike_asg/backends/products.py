@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from ..calls import LibraryNode, Shape, View
+from .library import LibraryNode, Shape, View
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,171 @@
+"""Matrix products of the GPU backend: TFLOP/s by shape, tile and number of parts, beside what the package's own plan reaches.
+
+    python tests/benchmarks/wgpu_matmul.py                     # the usual shapes, every tile
+    python tests/benchmarks/wgpu_matmul.py --shapes 1024x1024x1024 64x128x784 --layouts nt --parts 1 2 4 8
+    python tests/benchmarks/wgpu_matmul.py --plan              # only what the package chooses
+
+A shape is ROWSxCOLUMNSxK, with COUNTx in front for a batch. Layouts: n (row-major) or t (transposed) for each operand. Times are
+differences between submits of many executions and of one, minima over rounds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from dataclasses import replace
+
+import numpy as np
+
+from torchlike_asg import dtypes
+from torchlike_asg.backends.products import Product
+from torchlike_asg.backends.wgpu.calls import Lowering, View
+from torchlike_asg.backends.wgpu.device import Device, open_device
+from torchlike_asg.backends.wgpu.gemm import lowering as gemm
+from torchlike_asg.backends.wgpu.gemm import tiles
+from torchlike_asg.backends.wgpu.gemm.tiles import CANDIDATES, Tile
+
+SHAPES = (
+    "8192x8192x8192", "4096x4096x4096", "2048x2048x2048", "1024x1024x1024", "512x512x512", "256x256x256",
+    "4096x2304x768", "4096x768x768", "4096x3072x768", "4096x768x3072", "4096x50257x768", "768x3072x4096",
+    "1024x1152x384", "1024x384x384", "1024x1536x384", "1024x384x1536", "384x1536x1024", "1024x65x384", "700x10000x200",
+    "64x128x784", "128x784x64", "128x400x784", "784x400x128", "20x800x200", "200x10000x700", "16x64x32768", "96x512x512x64",
+)  # fmt: skip
+
+
+def product(shape: str, layout: str) -> tuple[Product, list[int]]:
+    """The product, and the number of elements of a, b and c."""
+    *count, m, n, k = map(int, shape.split("x"))
+    number = count[0] if count else 1
+    f = dtypes.float32
+    a, b, c = (View(i, (number, *s), (s[0] * s[1], s[1], 1), 0, f) for i, s in enumerate(((m, k), (k, n), (m, n))))
+    batch = ((number, m * k, k * n, m * n, 0),) if number > 1 else ()
+    steps_a, steps_b = (k, 1) if layout[0] == "n" else (1, m), (n, 1) if layout[1] == "n" else (1, k)
+    return Product(a, b, c, None, m, n, k, *steps_a, *steps_b, n, 1, 0, 0, batch), [number * m * k, number * k * n, number * m * n]
+
+
+class Bench:
+    def __init__(self, device: Device) -> None:
+        self.d = device
+        self.mark = device.buffer(16)
+
+    def sync(self) -> None:
+        self.d.queue.read_buffer(self.mark, 0, 4)
+
+    def seconds(self, low: Lowering, buffers: dict[int, tuple[object, int]], rounds: int) -> float:
+        """Of one execution of the dispatches."""
+        d = self.d
+        prepared = []
+        for call in low.calls:
+            raw = call.packed
+            words = (d.buffer(len(raw), uniform=True), 0, len(raw))
+            d.queue.write_buffer(words[0], 0, raw)
+            bound = []
+            for b in call.operands:
+                buffer, nbytes = buffers[b.slot]
+                bound.append((buffer, b.offset, b.size if b.size is not None else nbytes - b.offset))
+            prepared.append((d.pipeline(call.source, len(call.operands), True), d.bind_group(call, bound, words), call.grid))
+
+        def once(repeats: int) -> float:
+            start = time.perf_counter()
+            encoder = d.gpu.create_command_encoder()
+            compute = encoder.begin_compute_pass()
+            for _ in range(repeats):
+                for pipeline, group, grid in prepared:
+                    compute.set_pipeline(pipeline)
+                    compute.set_bind_group(0, group)
+                    compute.dispatch_workgroups(*grid)
+            compute.end()
+            d.queue.submit([encoder.finish()])
+            self.sync()
+            return time.perf_counter() - start
+
+        once(1)
+        first = once(1)
+        repeats = int(max(2, min(100, 0.02 / max(first, 1e-6))))
+        low_, high = [], []
+        for _ in range(rounds):
+            low_.append(once(1))
+            high.append(once(1 + repeats))
+        return (min(high) - min(low_)) / repeats
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--shapes", nargs="*", default=SHAPES)
+    parser.add_argument("--layouts", nargs="*", default=["nn"], choices=["nn", "nt", "tn", "tt"])
+    parser.add_argument("--parts", nargs="*", type=int, default=[1, 2, 4, 8, 16])
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--plan", action="store_true", help="only what the package chooses")
+    parser.add_argument("--check", action="store_true", help="compare a few rows with NumPy")
+    args = parser.parse_args()
+    bench = Bench(open_device())
+    print(bench.d.caps.name)
+    planned = tiles.plan
+    candidates = [replace(t, double=double) for t, _, _ in CANDIDATES for double in (False, True)]
+    for shape in args.shapes:
+        for layout in args.layouts:
+            p, sizes = product(shape, layout)
+            if max(sizes) * 4 > bench.d.caps.max_binding:
+                print(f"{shape} {layout}: over the binding limit")
+                continue
+            rng = np.random.default_rng(0)
+            arrays = [rng.standard_normal(n, dtype=np.float32) for n in sizes[:2]]
+            buffers = {i: (bench.d.buffer(4 * n), 4 * n) for i, n in enumerate(sizes)}
+            for i, a in enumerate(arrays):
+                bench.d.queue.write_buffer(buffers[i][0], 0, a)
+
+            def measure(choose, p=p, buffers=buffers) -> tuple[float, Lowering]:
+                gemm.plan = choose
+                low = Lowering(3, bench.d.caps)
+                gemm.add_product(low, "bench", p)
+                every = dict(buffers)
+                for slot, nbytes in low.temporaries.items():
+                    every[slot] = (bench.d.buffer(nbytes), nbytes)
+                return bench.seconds(low, every, args.rounds), low
+
+            flops = 2 * p.count * p.m * p.n * p.k
+            chosen = planned(bench.d.caps, p.count, p.m, p.n, p.k)
+            t, _ = measure(planned)
+            print(
+                f"{shape:>18} {layout} plan {chosen.tile.key} x{chosen.parts}: {t * 1e6:9.1f} us {flops / t / 1e12:6.2f} TFLOP/s",
+                flush=True,
+            )
+            if args.check:
+                verify(bench.d, p, arrays, buffers)
+            if args.plan:
+                continue
+            found = []
+            for tile in candidates:
+                if not tile.fits(bench.d.caps) or tile.rows > 4 * p.m or tile.columns > 4 * p.n:
+                    continue
+                for parts in args.parts:
+                    groups = p.count * -(-p.m // tile.rows) * -(-p.n // tile.columns) * parts
+                    if parts > 1 and (groups > 1056 or p.k < 2 * parts * tile.depth):
+                        continue
+                    try:
+                        t, _ = measure(lambda caps, count, m, n, k, tile=tile, parts=parts: tiles.in_parts(tile, parts, k))
+                    except Exception as e:  # a tile the driver refuses is a result too
+                        print(f"    {tile.key} x{parts}: {str(e)[:100]}")
+                        continue
+                    found.append((t, tile, parts))
+            for t, tile, parts in sorted(found, key=lambda f: f[0])[:6]:
+                print(f"{'':>21} {_name(tile):>24} x{parts:<3} {t * 1e6:9.1f} us {flops / t / 1e12:6.2f} TFLOP/s", flush=True)
+
+
+def _name(t: Tile) -> str:
+    return f"{t.rows}x{t.columns}x{t.depth} {t.thread_rows}x{t.thread_columns}{' double' if t.double else ''}"
+
+
+def verify(device: Device, p: Product, arrays: list[np.ndarray], buffers: dict) -> None:
+    """The first rows of the first matrix."""
+    a = arrays[0][: p.m * p.k].reshape((p.m, p.k) if p.a_k == 1 else (p.k, p.m))
+    b = arrays[1][: p.k * p.n].reshape((p.k, p.n) if p.b_column == 1 else (p.n, p.k))
+    a, b = a if p.a_k == 1 else a.T, b if p.b_column == 1 else b.T
+    rows = min(p.m, 8)
+    got = np.frombuffer(device.queue.read_buffer(buffers[2][0], 0, 4 * rows * p.n), np.float32).reshape(rows, p.n)
+    exact = a[:rows].astype(np.float64) @ b
+    print(f"{'':>21} error {np.abs(got - exact).max() / np.abs(exact).max():.1e} of the largest")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,7 @@
+"""The generators of operations with shaders of their own; importing this module registers them all."""
+
+from __future__ import annotations
+
+from . import gemm
+
+__all__ = ["gemm"]
