@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from torchlike_asg.backends.cpu import isa
-from torchlike_asg.backends.cpu.gemm.geometry import product
 from torchlike_asg.backends.cpu.gemm.planning import blocks, dot_blocks
 from torchlike_asg.backends.cpu.gemm.tiles import tiles
+from torchlike_asg.backends.products import product
 
 from .gemm_cases import lowered, node
 
