@@ -37,6 +37,7 @@ LAYERS = [
         "mps",
         "namespace",
     ),
+    ("vision", "alias"),
     ("viewer",),
     ("cli", "__main__"),
 ]

@@ -54,6 +54,7 @@ globals().update(_NAMES)
 _SUBMODULES = frozenset(
     (
         "accelerator",
+        "alias",
         "amp",
         "asg",
         "backends",
@@ -80,9 +81,10 @@ _SUBMODULES = frozenset(
         "testing",
         "transforms",
         "utils",
+        "vision",
     )
 )
-_ELSEWHERE = {"save": "serialization", "load": "serialization"}
+_ELSEWHERE = {"save": "serialization", "load": "serialization", "install_as_torch": "alias", "uninstall_as_torch": "alias"}
 _LATER = {"fft": "a later version", "func": "a later version", "viewer": "a later version", "sparse": "dense tensors"}
 
 __all__ = sorted(

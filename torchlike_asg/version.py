@@ -1,3 +1,5 @@
 """The version of the package; setup.cfg reads it from this file's text, without importing anything."""
 
 __version__ = "0.1.0"
+#: the PyTorch release whose API, results and random numbers are the reference
+API_VERSION = "2.13.0"

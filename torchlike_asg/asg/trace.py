@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import itertools
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
@@ -181,6 +182,16 @@ def current() -> Trace:
         t = Trace()
         _current.set(t)
     return t
+
+
+@contextmanager
+def using(tr: Trace) -> Iterator[None]:
+    """Record in `tr` instead of the thread's own trace: for host work that must not meet what is pending there."""
+    token = _current.set(tr)
+    try:
+        yield
+    finally:
+        _current.reset(token)
 
 
 def forget_inputs() -> None:

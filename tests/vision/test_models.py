@@ -1,0 +1,176 @@
+"""Models have torchvision's names, shapes and initial weights, and load its files."""
+
+import zlib
+
+import numpy as np
+import pytest
+
+import torchlike_asg as torch
+from torchlike_asg import hub
+from torchlike_asg.vision import models
+
+#: entries of the state dict, parameters, CRC-32 of the list of (name, shape, dtype): of torchvision 0.28's models
+TABLE = {
+    "alexnet": (16, 61100840, 239989052),
+    "mobilenet_v2": (314, 3504872, 1728751877),
+    "resnet101": (626, 44549160, 1233792227),
+    "resnet152": (932, 60192808, 1878075979),
+    "resnet18": (122, 11689512, 2175689777),
+    "resnet34": (218, 21797672, 1160173925),
+    "resnet50": (320, 25557032, 4078618554),
+    "resnext50_32x4d": (320, 25028904, 264102441),
+    "squeezenet1_0": (52, 1248424, 4042059708),
+    "squeezenet1_1": (52, 1235496, 3264859406),
+    "vgg11": (22, 132863336, 4078310131),
+    "vgg11_bn": (62, 132868840, 4051515619),
+    "vgg13": (26, 133047848, 1549995939),
+    "vgg13_bn": (76, 133053736, 1004043942),
+    "vgg16": (32, 138357544, 632494368),
+    "vgg16_bn": (97, 138365992, 1285392328),
+    "vgg19": (38, 143667240, 3711682591),
+    "vgg19_bn": (118, 143678248, 4070854352),
+    "vit_b_16": (152, 86567656, 2233829460),
+    "vit_b_32": (152, 88224232, 1138480699),
+    "wide_resnet50_2": (320, 68883240, 1902049384),
+}
+
+
+def layout(model):
+    return [(name, tuple(value.shape), str(value.dtype).removeprefix("torch.")) for name, value in model.state_dict().items()]
+
+
+@pytest.fixture
+def quick(monkeypatch):
+    """Layers are made without drawing their initial values."""
+    for name in ("kaiming_uniform_", "kaiming_normal_", "uniform_", "normal_", "xavier_uniform_", "trunc_normal_"):
+        monkeypatch.setattr(torch.nn.init, name, lambda tensor, *_, **__: tensor)
+
+
+def test_the_table_is_complete():
+    assert sorted(TABLE) == models.list_models()
+
+
+@pytest.mark.parametrize("name", sorted(TABLE, key=lambda n: TABLE[n][1]))
+def test_names_and_shapes_are_torchvisions(name, quick):
+    model = models.get_model(name)
+    entries = layout(model)
+    assert (len(entries), sum(p.numel() for p in model.parameters()), zlib.crc32(repr(entries).encode())) == TABLE[name]
+
+
+def squares(state, names):
+    """The sum of squares of each of these weights."""
+    return {name: float(np.square(state[name].numpy().astype(np.float64)).sum()) for name in names}
+
+
+@pytest.mark.parametrize(
+    ("name", "wanted"),
+    [
+        ("resnet18", {"conv1.weight": 5.94274807032385, "layer3.0.conv1.weight": 257.2625771387317, "fc.weight": 333.0089072547345}),
+        ("squeezenet1_1", {"features.0.weight": 126.88752368118561, "classifier.1.weight": 51.33823554756852}),
+        ("mobilenet_v2", {"features.0.0.weight": 5.4599545136286896, "features.9.conv.2.weight": 767.7244714086678}),
+    ],
+)
+def test_initial_weights_are_torchvisions(name, wanted):
+    torch.manual_seed(0)
+    state = models.get_model(name).state_dict()
+    assert squares(state, wanted) == pytest.approx(wanted, rel=1e-6)
+
+
+def test_a_transformers_initial_weights_are_torchvisions():
+    torch.manual_seed(0)
+    state = models.VisionTransformer(32, 8, 1, 2, 16, 32, num_classes=5, representation_size=7).state_dict()
+    wanted = {
+        "conv_proj.weight": 16.240515224851702,
+        "encoder.pos_embedding": 0.09661263587854227,
+        "encoder.layers.encoder_layer_0.self_attention.in_proj_weight": 23.42263081153391,
+        "encoder.layers.encoder_layer_0.mlp.3.weight": 22.697779667489712,
+    }
+    assert squares(state, wanted) == pytest.approx(wanted, rel=1e-6)
+
+
+def test_a_model_learns():
+    torch.manual_seed(0)
+    model = models.ResNet(models.resnet.BasicBlock, [1, 1, 1, 1], num_classes=2)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
+    x, y = torch.randn(4, 3, 32, 32), torch.tensor([0, 1, 0, 1])
+    losses = []
+    for _ in range(4):
+        loss = torch.nn.functional.cross_entropy(model(x), y)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    assert losses[-1] < 0.7 * losses[0]
+
+
+def test_outputs():
+    torch.manual_seed(0)
+    tiny = dict(image_size=32, patch_size=8, num_layers=1, num_heads=2, hidden_dim=16, mlp_dim=32, num_classes=5)
+    transformer = models.VisionTransformer(**tiny, representation_size=7).eval()
+    with torch.no_grad():
+        assert transformer(torch.randn(2, 3, 32, 32)).shape == (2, 5)
+        assert models.squeezenet1_1(num_classes=3).eval()(torch.randn(1, 3, 64, 64)).shape == (1, 3)
+        assert models.mobilenet_v2(num_classes=4, width_mult=0.25).eval()(torch.randn(1, 3, 64, 64)).shape == (1, 4)
+    with pytest.raises(AssertionError, match="Wrong image height"):
+        transformer(torch.randn(2, 3, 16, 16))
+    with pytest.raises(ValueError, match="3-element"):
+        models.resnet50(replace_stride_with_dilation=(True,))
+
+
+# ===== Weights
+
+
+def test_weights_from_a_file(tmp_path):
+    torch.manual_seed(1)
+    model = models.squeezenet1_1(num_classes=3)
+    path = tmp_path / "mine.pth"
+    torch.save(model.state_dict(), path)
+    for weights in (path, str(path)):
+        loaded = models.squeezenet1_1(weights=weights, num_classes=3)
+        assert all(torch.equal(a, b) for a, b in zip(model.state_dict().values(), loaded.state_dict().values(), strict=True))
+    with pytest.raises(RuntimeError, match="size mismatch"):
+        models.squeezenet1_1(weights=path)
+    with pytest.raises(FileNotFoundError, match="there is no file"):
+        models.squeezenet1_1(weights=tmp_path / "absent.pth")
+
+
+def test_named_weights_are_looked_for_in_the_hub(tmp_path, monkeypatch, quick):
+    from urllib.error import URLError
+
+    monkeypatch.setattr(hub, "_chosen", {"dir": str(tmp_path)})
+    asked = []
+
+    def refuse(request, *_, **__):
+        asked.append(request.full_url)
+        raise URLError("no network")
+
+    monkeypatch.setattr(hub, "urlopen", refuse)
+    for weights in ("DEFAULT", "IMAGENET1K_V1", models.SqueezeNet1_1_Weights.DEFAULT):
+        with pytest.raises(
+            RuntimeError, match=r"SqueezeNet1_1_Weights\.IMAGENET1K_V1 are not in .*no network.*Put the file squeezenet1_1-b8a52dc0"
+        ):
+            models.squeezenet1_1(weights=weights)
+    assert asked[0].endswith("/squeezenet1_1-b8a52dc0.pth")
+    torch.save(models.squeezenet1_1().state_dict(), tmp_path / "checkpoints" / "squeezenet1_1-b8a52dc0.pth")
+    assert isinstance(models.squeezenet1_1(weights="DEFAULT"), models.SqueezeNet)
+    with pytest.warns(UserWarning, match="deprecated"):
+        models.squeezenet1_1(pretrained=True)
+
+
+def test_weights_that_are_not_there():
+    with pytest.raises(ValueError, match="neither a file nor one of IMAGENET1K_V1"):
+        models.squeezenet1_1(weights="IMAGENET1K_V9")
+    with pytest.raises(TypeError, match="expected SqueezeNet1_1_Weights but received ResNet18_Weights"):
+        models.squeezenet1_1(weights=models.ResNet18_Weights.DEFAULT)
+    with pytest.raises(NotImplementedError, match="resnet18"):
+        _ = models.efficientnet_b0
+    with pytest.raises(ValueError, match="Unknown model"):
+        models.get_model("nothing")
+
+
+def test_what_images_go_through_first():
+    weights = models.get_model_weights("resnet50")
+    assert weights.DEFAULT is weights.IMAGENET1K_V2 and weights is models.ResNet50_Weights
+    image = torch.randint(0, 256, (3, 300, 260), dtype=torch.uint8)
+    prepared = weights.DEFAULT.transforms()(image)
+    assert prepared.shape == (3, 224, 224) and prepared.dtype is torch.float32 and -2.2 < prepared.min().item() < -1.5

@@ -1,0 +1,175 @@
+"""Transforms give torchvision's images, and draw its random numbers under the same seed. `golden.json` holds torchvision 0.28's results."""
+
+import json
+
+import numpy as np
+import pytest
+
+import torchlike_asg as torch
+from torchlike_asg.vision import transforms as T
+from torchlike_asg.vision.transforms import functional as F
+from torchlike_asg.vision.transforms import v2
+
+from .cases import CASES, GOLDEN, KINDS, run
+
+WANTED = json.loads(GOLDEN.read_text())
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("case", CASES)
+def test_the_result_is_torchvisions(case, kind):
+    if kind == "picture" or "PIL" in case:
+        pytest.importorskip("PIL")
+    found, wanted = run(case, kind, torch, T), WANTED[case][kind]
+    if isinstance(wanted, str):
+        assert found == wanted
+        return
+    assert [f[:2] for f in found] == [w[:2] for w in wanted]
+    for (dtype, _, mine), (_, _, theirs) in zip(found, wanted, strict=True):
+        # a byte may be rounded the other way where a float32 sum lies between two of them; hue and gain stretch that
+        tolerance = 3e-5 if dtype == "float32" else 2
+        assert np.abs(np.array(mine) - np.array(theirs)).max() <= tolerance
+        assert np.mean(np.array(mine) != np.array(theirs)) < (1 if dtype == "float32" else 0.3)
+
+
+def test_every_case_but_its_own_kind_of_error_has_results():
+    results = [result for case in WANTED.values() for result in case.values()]
+    assert sum(isinstance(result, list) for result in results) > 0.8 * len(results)
+
+
+def test_transforms_take_gradients():
+    image = torch.rand(3, 8, 8, requires_grad=True)
+    F.resize(F.normalize(F.hflip(image), [0.5] * 3, [0.5] * 3), [4, 4]).sum().backward()
+    assert image.grad.sum().item() == pytest.approx(4 * 4 * 3 * 2.0, rel=1e-5)
+
+
+def test_transforms_leave_what_is_pending_alone():
+    """A sample prepared in the middle of a step joins no graph: the step keeps its plan whatever the sample's geometry."""
+    model = torch.nn.Linear(4, 4)
+    optimizer = torch.optim.SGD(model.parameters(), 0.1)
+    prepare = T.Compose([T.RandomCrop(6), T.RandomHorizontalFlip(), T.Normalize((0.5,), (0.5,))])
+    image = torch.rand(1, 9, 9)
+
+    def step():
+        loss = model(torch.ones(2, 4)).square().sum()
+        samples = [prepare(image) for _ in range(6)]
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        return torch.stack(samples).mean().item()
+
+    for _ in range(4):
+        step()
+    before = torch.asg.stats()
+    for _ in range(6):
+        step()
+    after = torch.asg.stats()
+    assert (after["nodes"], after["plans"]) == (before["nodes"], before["plans"])
+
+
+def test_results_do_not_share_memory_with_the_sample():
+    image = torch.rand(3, 6, 6)
+    kept = image.clone()
+    for change in (F.hflip, lambda x: F.crop(x, 0, 0, 6, 6), lambda x: F.erase(x, 0, 0, 2, 2, 9.0)):
+        change(image).fill_(7.0)
+    assert torch.equal(image, kept)
+    F.normalize(image, [0.5], [0.5], inplace=True)
+    assert torch.allclose(image, (kept - 0.5) / 0.5)
+
+
+def test_arrays_become_tensors():
+    values = np.arange(24, dtype=np.uint8).reshape(2, 4, 3)
+    tensor = T.ToTensor()(values)
+    assert tensor.shape == (3, 2, 4) and tensor.dtype is torch.float32
+    assert tensor[1, 0, 2].item() == np.float32(7) / np.float32(255)
+    assert T.ToTensor()(values.astype(np.float64)).dtype is torch.float64
+    with pytest.raises(ValueError, match="2/3 dimensional"):
+        T.ToTensor()(np.zeros(3))
+    with pytest.raises(TypeError, match="PIL Image or ndarray"):
+        T.ToTensor()([1, 2])
+
+
+def test_what_is_no_image_is_refused():
+    with pytest.raises(TypeError, match=r"should be PIL Image or a Tensor.*ToTensor"):
+        F.hflip(np.zeros((3, 4, 4)))
+    with pytest.raises(TypeError, match="float tensor"):
+        F.normalize(torch.zeros(3, 4, 4, dtype=torch.uint8), [0.5], [0.5])
+    with pytest.raises(ValueError, match="std evaluated to zero"):
+        F.normalize(torch.zeros(3, 4, 4), [0.5], [0.0])
+    with pytest.raises(ValueError, match="larger than input image"):
+        T.RandomCrop(9)(torch.zeros(3, 4, 4))
+
+
+def test_pillow_is_asked_for_only_where_it_is_needed(monkeypatch):
+    import sys
+
+    monkeypatch.setitem(sys.modules, "PIL", None)
+    monkeypatch.setitem(sys.modules, "PIL.Image", None)
+    assert T.Resize(4)(torch.rand(3, 8, 8)).shape == (3, 4, 4)
+    with pytest.raises(ImportError, match="ToPILImage needs Pillow, which is not installed: pip install pillow"):
+        T.ToPILImage()(torch.rand(3, 8, 8))
+
+
+def test_what_is_missing_says_what_to_use():
+    with pytest.raises(NotImplementedError, match="RandomChoice"):
+        _ = T.RandAugment
+    assert not hasattr(T, "AutoAugment")
+    with pytest.raises(AttributeError):
+        _ = T.nothing_of_the_kind
+
+
+@pytest.mark.parametrize("mode", [None, "RGB", "YCbCr"])
+def test_pictures_there_and_back(mode):
+    pytest.importorskip("PIL")
+    tensor = torch.randint(0, 256, (3, 5, 7), dtype=torch.uint8)
+    picture = F.to_pil_image(tensor, mode)
+    assert picture.mode == (mode or "RGB") and picture.size == (7, 5)
+    assert torch.equal(F.pil_to_tensor(picture), tensor)
+    for dtype, kind in ((torch.int32, "I"), (torch.float32, "F")):
+        plane = torch.arange(6).reshape(1, 2, 3).to(dtype)
+        if kind == "F":
+            assert torch.equal(F.to_tensor(F.to_pil_image(plane, "F")), plane)
+        else:
+            assert torch.equal(F.to_tensor(F.to_pil_image(plane)), plane)
+    with pytest.raises(ValueError, match="Only modes"):
+        F.to_pil_image(tensor, "L")
+
+
+# ===== Version 2
+
+
+def test_version_2_takes_samples_of_any_structure():
+    prepare = v2.Compose([v2.RandomCrop(4), v2.RandomHorizontalFlip(), v2.ToDtype(torch.float32, scale=True)])
+    image = torch.randint(0, 256, (3, 6, 6), dtype=torch.uint8)
+    torch.manual_seed(0)
+    alone = prepare(image)
+    torch.manual_seed(0)
+    changed, label = prepare(image, 7)
+    assert label == 7 and torch.equal(changed, alone) and alone.dtype is torch.float32
+    torch.manual_seed(0)
+    nested = prepare({"image": image, "more": [1, "two", torch.zeros(3)]})
+    assert torch.equal(nested["image"], alone) and nested["more"][:2] == [1, "two"] and nested["more"][2].shape == (3,)
+    with pytest.raises(TypeError, match="neither"):
+        prepare("nothing")
+
+
+def test_version_2_changes_all_pictures_of_a_sample_alike():
+    pytest.importorskip("PIL")
+    picture = F.to_pil_image(torch.randint(0, 256, (3, 9, 9), dtype=torch.uint8))
+    one, other = v2.RandomResizedCrop(5)(picture, picture.copy())
+    assert np.array_equal(np.asarray(one), np.asarray(other))
+
+
+def test_version_2_choices_use_the_default_generator():
+    image = torch.rand(3, 8, 8)
+    choice = v2.RandomChoice([v2.Resize(4), v2.Resize(6)], p=[1, 3])
+    torch.manual_seed(0)
+    sizes = [choice(image).shape[-1] for _ in range(40)]
+    torch.manual_seed(0)
+    assert sizes == [choice(image).shape[-1] for _ in range(40)]
+    assert 20 < sizes.count(6) < 40 and sizes.count(4) > 2
+    both = v2.RandomOrder([v2.Resize(4), v2.Pad(1)])
+    assert {both(image).shape[-1] for _ in range(20)} == {4, 6}
+    maybe = v2.RandomApply([v2.Resize(4)], p=0.5)
+    assert {maybe(image).shape[-1] for _ in range(20)} == {4, 8}
+    assert v2.functional.horizontal_flip is F.hflip

@@ -1,0 +1,162 @@
+"""Trained weights: which files there are, and where a builder's ``weights=`` argument finds one.
+
+``weights="resnet18.pth"`` loads a file. The names that torchvision gives its files (``ResNet18_Weights.DEFAULT``, ``"IMAGENET1K_V1"``)
+stand for files in ``torch.hub``'s folder, which are downloaded into it where there is a network.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+from functools import partial
+from pathlib import Path
+from typing import Any
+from urllib.error import URLError
+
+import torchlike_asg as torch
+
+from ... import hub
+from ..transforms import functional as F
+from ..transforms.interpolation import InterpolationMode
+
+__all__ = ["FILES", "ImageClassification", "Weights", "WeightsEnum", "enumeration", "file_of", "load_into"]
+
+_SITE = "https://download.pytorch.org/models/"
+_V1, _V2 = "IMAGENET1K_V1", "IMAGENET1K_V2"
+#: builder -> (the enumeration's name, member -> file); the last V member is the default
+FILES: dict[str, tuple[str, dict[str, str]]] = {
+    "alexnet": ("AlexNet_Weights", {_V1: "alexnet-owt-7be5be79.pth"}),
+    "mobilenet_v2": ("MobileNet_V2_Weights", {_V1: "mobilenet_v2-b0353104.pth", _V2: "mobilenet_v2-7ebf99e0.pth"}),
+    "resnet18": ("ResNet18_Weights", {_V1: "resnet18-f37072fd.pth"}),
+    "resnet34": ("ResNet34_Weights", {_V1: "resnet34-b627a593.pth"}),
+    "resnet50": ("ResNet50_Weights", {_V1: "resnet50-0676ba61.pth", _V2: "resnet50-11ad3fa6.pth"}),
+    "resnet101": ("ResNet101_Weights", {_V1: "resnet101-63fe2227.pth", _V2: "resnet101-cd907fc2.pth"}),
+    "resnet152": ("ResNet152_Weights", {_V1: "resnet152-394f9c45.pth", _V2: "resnet152-f82ba261.pth"}),
+    "resnext50_32x4d": ("ResNeXt50_32X4D_Weights", {_V1: "resnext50_32x4d-7cdf4587.pth", _V2: "resnext50_32x4d-1a0047aa.pth"}),
+    "squeezenet1_0": ("SqueezeNet1_0_Weights", {_V1: "squeezenet1_0-b66bff10.pth"}),
+    "squeezenet1_1": ("SqueezeNet1_1_Weights", {_V1: "squeezenet1_1-b8a52dc0.pth"}),
+    "vgg11": ("VGG11_Weights", {_V1: "vgg11-8a719046.pth"}),
+    "vgg11_bn": ("VGG11_BN_Weights", {_V1: "vgg11_bn-6002323d.pth"}),
+    "vgg13": ("VGG13_Weights", {_V1: "vgg13-19584684.pth"}),
+    "vgg13_bn": ("VGG13_BN_Weights", {_V1: "vgg13_bn-abd245e5.pth"}),
+    "vgg16": ("VGG16_Weights", {_V1: "vgg16-397923af.pth"}),
+    "vgg16_bn": ("VGG16_BN_Weights", {_V1: "vgg16_bn-6c64b313.pth"}),
+    "vgg19": ("VGG19_Weights", {_V1: "vgg19-dcbb9e9d.pth"}),
+    "vgg19_bn": ("VGG19_BN_Weights", {_V1: "vgg19_bn-c79401a0.pth"}),
+    "vit_b_16": ("ViT_B_16_Weights", {_V1: "vit_b_16-c867db91.pth"}),
+    "vit_b_32": ("ViT_B_32_Weights", {_V1: "vit_b_32-d86f8d99.pth"}),
+    "wide_resnet50_2": ("Wide_ResNet50_2_Weights", {_V1: "wide_resnet50_2-95faca4d.pth", _V2: "wide_resnet50_2-9ba9bcbe.pth"}),
+}
+
+
+class ImageClassification:
+    """What classifiers of ImageNet expect: resized, cropped, scaled to [0, 1], normalised. Takes PIL images and tensors."""
+
+    def __init__(
+        self,
+        *,
+        crop_size: int,
+        resize_size: int = 256,
+        mean: tuple[float, ...] = (0.485, 0.456, 0.406),
+        std: tuple[float, ...] = (0.229, 0.224, 0.225),
+        interpolation: InterpolationMode = InterpolationMode.BILINEAR,
+        antialias: bool | None = True,
+    ) -> None:
+        self.crop_size, self.resize_size = [crop_size], [resize_size]
+        self.mean, self.std = list(mean), list(std)
+        self.interpolation, self.antialias = interpolation, antialias
+
+    def __call__(self, img: Any) -> torch.Tensor:
+        img = F.resize(img, self.resize_size, interpolation=self.interpolation, antialias=self.antialias)
+        img = F.center_crop(img, self.crop_size)
+        tensor = img if isinstance(img, torch.Tensor) else F.pil_to_tensor(img)
+        return F.normalize(F.convert_image_dtype(tensor, torch.float32), mean=self.mean, std=self.std)
+
+
+@dataclass(frozen=True)
+class Weights:
+    """A file of trained weights: its address, and what its images go through first (a function that makes the transform)."""
+
+    url: str
+    transforms: Callable[[], ImageClassification]
+
+
+class WeightsEnum(Enum):
+    """The files of one model. `url` is where one is published, ``transforms()`` makes what its images go through first."""
+
+    @property
+    def url(self) -> str:
+        return str(self.value.url)
+
+    @property
+    def transforms(self) -> Callable[[], ImageClassification]:
+        return self.value.transforms  # type: ignore[no-any-return]
+
+    def get_state_dict(self, progress: bool = True, check_hash: bool = False) -> dict[str, Any]:
+        """The state dict, from the hub's folder or downloaded into it.
+
+        Raises:
+            RuntimeError: it is not there, and cannot be downloaded.
+        """
+        name = self.url.rpartition("/")[2]
+        try:
+            return hub.load_state_dict_from_url(self.url, progress=progress, check_hash=check_hash)
+        except (URLError, OSError) as error:
+            folder = Path(hub.get_dir(), "checkpoints")
+            raise RuntimeError(
+                f"the weights {type(self).__name__}.{self.name} are not in {folder} and could not be downloaded from {self.url}: "
+                f"{getattr(error, 'reason', None) or error}. Put the file {name} there, or give weights='path/to/{name}'"
+            ) from error
+
+
+def enumeration(builder: str) -> Any:
+    """The enumeration of a builder's files."""
+    name, files = FILES[builder]
+    sizes = {_V2: 232}
+    members = {
+        member: Weights(_SITE + file, partial(ImageClassification, crop_size=224, resize_size=sizes.get(member, 256)))
+        for member, file in files.items()
+    }
+    return WeightsEnum(name, {**members, "DEFAULT": members[list(files)[-1]]}, module=__name__)
+
+
+def file_of(weights: str) -> Path | None:
+    """The file that a ``weights=`` argument names; None if it is a name such as "DEFAULT"."""
+    path = Path(weights).expanduser()
+    return path if path.is_file() or os.sep in weights or path.suffix in (".pth", ".pt", ".safetensors") else None
+
+
+def load_into(model: Any, weights: Any, choices: Any, progress: bool) -> Any:
+    """The model with weights loaded: None leaves it as it is; a path, a member of `choices`, or the name of one.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: no such member.
+        RuntimeError: the file is not here and cannot be downloaded, or is of another model.
+    """
+    if weights is None:
+        return model
+    if isinstance(weights, str | os.PathLike):
+        path = file_of(os.fspath(weights))
+        if path is not None:
+            if not path.is_file():
+                raise FileNotFoundError(f"weights: there is no file {path}")
+            model.load_state_dict(_read(path))
+            return model
+        if weights not in choices.__members__:
+            raise ValueError(f"weights={weights!r} is neither a file nor one of {', '.join(choices.__members__)}")
+        weights = choices[weights]
+    if not isinstance(weights, choices):
+        raise TypeError(f"Invalid Weight class provided; expected {choices.__name__} but received {type(weights).__name__}.")
+    model.load_state_dict(weights.get_state_dict(progress=progress))
+    return model
+
+
+def _read(path: Path) -> Any:
+    if path.suffix == ".safetensors":
+        from ...serialization.safetensors import load_file
+
+        return load_file(path)
+    return torch.load(path, weights_only=True)

@@ -1,0 +1,35 @@
+"""``torchvision.ops``: boxes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ...errors import Unsupported
+from . import boxes
+from .boxes import batched_nms, box_area, box_convert, box_iou, clip_boxes_to_image, generalized_box_iou, nms, remove_small_boxes
+from .focal_loss import sigmoid_focal_loss
+from .misc import MLP, Conv2dNormActivation, Permute, StochasticDepth, stochastic_depth
+
+__all__ = [
+    "Conv2dNormActivation",
+    "MLP",
+    "Permute",
+    "StochasticDepth",
+    "batched_nms",
+    "box_area",
+    "box_convert",
+    "box_iou",
+    "boxes",
+    "clip_boxes_to_image",
+    "generalized_box_iou",
+    "nms",
+    "remove_small_boxes",
+    "sigmoid_focal_loss",
+    "stochastic_depth",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name.startswith("__"):
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    raise Unsupported(f"torchvision.ops.{name} is not implemented: {', '.join(n for n in __all__ if n != 'boxes')} are")

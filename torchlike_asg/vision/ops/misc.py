@@ -1,0 +1,113 @@
+"""Building blocks of models."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torchlike_asg as torch
+
+__all__ = ["MLP", "Conv2dNormActivation", "Permute", "StochasticDepth", "stochastic_depth"]
+
+nn = torch.nn
+
+
+class Conv2dNormActivation(nn.Sequential):
+    """A convolution, a normalisation, an activation. The padding keeps the size at stride 1; a bias is there only without normalisation."""
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int = 3,
+        stride: int = 1,
+        padding: int | None = None,
+        groups: int = 1,
+        norm_layer: Callable[..., Any] | None = nn.BatchNorm2d,
+        activation_layer: Callable[..., Any] | None = nn.ReLU,
+        dilation: int = 1,
+        inplace: bool | None = True,
+        bias: bool | None = None,
+    ) -> None:
+        if padding is None:
+            padding = (kernel_size - 1) // 2 * dilation
+        if bias is None:
+            bias = norm_layer is None
+        layers = [nn.Conv2d(in_channels, out_channels, kernel_size, stride, padding, dilation=dilation, groups=groups, bias=bias)]
+        if norm_layer is not None:
+            layers.append(norm_layer(out_channels))
+        if activation_layer is not None:
+            layers.append(activation_layer(**({} if inplace is None else {"inplace": inplace})))
+        super().__init__(*layers)
+        self.out_channels = out_channels
+
+
+class MLP(nn.Sequential):
+    """Linear layers of `hidden_channels` features, with activation and dropout after each; the last has no activation."""
+
+    def __init__(
+        self,
+        in_channels: int,
+        hidden_channels: Sequence[int],
+        norm_layer: Callable[..., Any] | None = None,
+        activation_layer: Callable[..., Any] | None = nn.ReLU,
+        inplace: bool | None = None,
+        bias: bool = True,
+        dropout: float = 0.0,
+    ) -> None:
+        options = {} if inplace is None else {"inplace": inplace}
+        layers: list[Any] = []
+        for features in hidden_channels[:-1]:
+            layers.append(nn.Linear(in_channels, features, bias=bias))
+            if norm_layer is not None:
+                layers.append(norm_layer(features))
+            if activation_layer is not None:
+                layers.append(activation_layer(**options))
+            layers.append(nn.Dropout(dropout, **options))
+            in_channels = features
+        layers += [nn.Linear(in_channels, hidden_channels[-1], bias=bias), nn.Dropout(dropout, **options)]
+        super().__init__(*layers)
+
+
+class Permute(nn.Module):
+    """The dimensions in another order."""
+
+    def __init__(self, dims: Sequence[int]) -> None:
+        super().__init__()
+        self.dims = list(dims)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x.permute(self.dims)
+
+
+def stochastic_depth(input: torch.Tensor, p: float, mode: str, training: bool = True) -> torch.Tensor:
+    """Zeros instead of `input` with probability `p`, for the whole batch (mode "batch") or each sample ("row"); the rest times 1 / (1 - p).
+
+    Huang et al., "Deep Networks with Stochastic Depth", 2016.
+    """
+    if not 0.0 <= p <= 1.0:
+        raise ValueError(f"drop probability has to be between 0 and 1, but got {p}")
+    if mode not in ("batch", "row"):
+        raise ValueError(f"mode has to be either 'batch' or 'row', but got {mode}")
+    if not training or p == 0.0:
+        return input
+    survival = 1.0 - p
+    size = [input.shape[0] if mode == "row" else 1] + [1] * (input.ndim - 1)
+    noise = torch.empty(size, dtype=input.dtype, device=input.device).bernoulli_(survival)
+    if survival > 0.0:
+        noise.div_(survival)
+    return input * noise
+
+
+class StochasticDepth(nn.Module):
+    """`stochastic_depth` while training."""
+
+    def __init__(self, p: float, mode: str) -> None:
+        super().__init__()
+        self.p, self.mode = p, mode
+
+    def forward(self, input: torch.Tensor) -> torch.Tensor:
+        return stochastic_depth(input, self.p, self.mode, self.training)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(p={self.p}, mode={self.mode})"
