@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 
 from ..asg.declare import CONST
-from ..asg.geometry import Geometry, contiguous
+from ..asg.geometry import Geometry, contiguous, is_dense
 from ..asg.node import Node
 from ..compiler.groups import Group
 from ..compiler.kernel import LoopKernel
 from ..compiler.lower import GroupKernel
-from ..compiler.views import unviewed, viewed
+from ..compiler.views import ordered_strides, unviewed, viewed
 from .build import Build, Unit
 from .library import LibraryNode, View
 
@@ -222,22 +222,25 @@ class Assembly(ABC):
         base = self.b.base[s]
         return base, self._geometry(s)
 
-    def _kernel(self, g: Group) -> tuple[GroupKernel, list[View]]:
+    def _kernel(self, g: Group, follows: Node | None = None) -> tuple[GroupKernel, list[View]]:
+        """The kernel of a group, which is perhaps the epilogue of an operation."""
         k = GroupKernel(g, self.b.fuser, self._place_of, self._geometry)
-        self._overwrite(k)
+        self._overwrite(k, {self.b.base[s] for s in follows.srcs} if follows is not None else set())
         views = []
         for i, o in enumerate(k.kernel.operands):
             n, offset = k.loads[i] if i in k.loads else k.stores[i]
             views.append(self.view_type(self._buffer(n), k.kernel.sizes, o.strides, offset, o.dtype))
         return k, views
 
-    def _overwrite(self, k: GroupKernel) -> None:
-        """Have a storage's new value written over the old one, if the kernel reads each old element just before it writes that one."""
+    def _overwrite(self, k: GroupKernel, elsewhere: set[Node]) -> None:
+        """Have a storage's new value written over the old one, if the kernel reads each old element just before it writes that one, and
+        what runs at the same time reads it not (the values `elsewhere`).
+        """
         if k.kernel.outer != len(k.kernel.sizes):
             return
         for operand, (n, offset) in k.stores.items():
             old = self.b.donors.get(n)
-            if old is None or n in self._slot or n in self._place:
+            if old is None or old in elsewhere or n in self._slot or n in self._place:
                 continue
             strides = k.kernel.operands[operand].strides
             others = [i for i, (m, _) in k.loads.items() if m is old]
@@ -309,10 +312,11 @@ class Assembly(ABC):
         if g is None:
             return self.node_type(n.op.name, n.attrs, views, self.view(n), **extra), None
         raw = self._shared_result(n, g)
-        k, operands = self._kernel(g)
+        k, operands = self._kernel(g, n)
         at = next(i for i, (m, _) in k.loads.items() if m is n)
-        follows = _follows(k.kernel, operands, at, self.view(n))
-        made = self.epilogue(k.kernel, operands, at, n.shape[-1] if n.ndim else 1) if follows else None
+        columns = self.b.library.columns.get(n.op.name, -1) % n.ndim
+        follows = _is_matrix(self.view(n), columns) and _follows(k.kernel, operands, at, self.view(n))
+        made = self.epilogue(k.kernel, operands, at, n.shape[columns]) if follows else None
         if made is None:
             self._slot.pop(n, None) if raw else None
             return None
@@ -325,10 +329,13 @@ class Assembly(ABC):
         if any(not self.b.fuser._inside(u, set(g.nodes)) for u in self.b.users[n]):
             return False
         for m in g.outputs:
-            if m.dtype.compute == n.dtype.compute and m.numel == n.numel and self._geometry(m)[2] == 0:
-                if self._geometry(m)[1] == contiguous(m.shape) and self.b.geometry[n][1] == contiguous(n.shape):
-                    self._slot[n] = self._buffer(m)
-                    return True
+            if m.dtype.compute != n.dtype.compute or m.numel != n.numel or self._geometry(m)[2] != 0:
+                continue
+            mine, theirs = self.b.geometry[n][1], self._geometry(m)[1]
+            rows = mine == contiguous(n.shape) and theirs == contiguous(m.shape)
+            if rows or (mine == theirs and n.shape == m.shape and is_dense(n.shape, mine)):
+                self._slot[n] = self._buffer(m)
+                return True
         return False
 
     def _fall_back(self, n: Node) -> None:
@@ -348,6 +355,13 @@ class Assembly(ABC):
         if self.b.kind[base] == "literal" or base in self.b._constant or base.op is CONST:
             return r
         return self.view(r)
+
+
+def _is_matrix(result: View, columns: int) -> bool:
+    """Whether a result lies in memory as a matrix of (all other dimensions in their order, dimension `columns`), without gaps."""
+    order = (*[d for d in range(len(result.shape)) if d != columns], columns)
+    strides = ordered_strides(result.shape, order)
+    return all(n == 1 or a == b for n, a, b in zip(result.shape, result.strides, strides, strict=True))
 
 
 def _follows(k: LoopKernel, views: Sequence[View], at: int, result: View) -> bool:

@@ -51,7 +51,8 @@ class Library:
 
     ``generators``  op name -> function(lowering, node) -> whether it lowered the node; if not (element type, attribute), the reference
                     computes it
-    ``epilogues``   names of the operations whose generators honour `LibraryNode.epilogue`
+    ``epilogues``   names of the operations whose generators honour `LibraryNode.epilogue`;  ``columns`` which dimension of the result is
+                    the columns of the matrix that their epilogues see, if it is not the last one
     ``selectors``   operations that give one part of a larger result, all parts of which cost little more than one (the gradients for each
                     operand): name -> position of the attribute that selects the part. Their generators honour `LibraryNode.siblings`
     ``layouts``     op name -> function(attrs, operand shapes) -> the order of the result's dimensions in memory, outermost first, that
@@ -61,10 +62,11 @@ class Library:
     def __init__(self) -> None:
         self.generators: dict[str, Callable[[Any, Any], bool]] = {}
         self.epilogues: set[str] = set()
+        self.columns: dict[str, int] = {}
         self.selectors: dict[str, int] = {}
         self.layouts: dict[str, Callable[[tuple[Any, ...], tuple[Shape, ...]], tuple[int, ...] | None]] = {}
 
-    def register(self, *names: str, epilogue: bool = False, selector: int | None = None) -> Callable[[Any], Any]:
+    def register(self, *names: str, epilogue: bool = False, columns: int = -1, selector: int | None = None) -> Callable[[Any], Any]:
         """Register a generator for operations (a decorator)."""
 
         def decorate(fn: Any) -> Any:
@@ -72,6 +74,7 @@ class Library:
                 self.generators[name] = fn
                 if epilogue:
                     self.epilogues.add(name)
+                    self.columns[name] = columns
                 if selector is not None:
                     self.selectors[name] = selector
             return fn

@@ -252,6 +252,20 @@ def test_new_values_are_written_over_old_ones_if_nobody_else_looks() -> None:
     np.testing.assert_allclose(out, expected, 1e-6)
 
 
+def test_an_epilogue_does_not_write_over_what_its_product_reads() -> None:
+    g = Graph()
+    p = g.input(random(300, 300))
+    product = op("matmul", p, p)
+    new = op("mul", op("relu", product), p)
+    executable, arrays = g.program([new, product], donated=[(0, p)])
+    expected = g.run([new, product], "reference")
+    own = [a.copy() for a in arrays]
+    g.values.clear()
+    executable.run(own, [(0, 0)])
+    for got, want in zip(executable.outputs(), expected, strict=True):
+        np.testing.assert_allclose(got, want, 1e-4, 1e-3)
+
+
 def test_old_values_that_somebody_holds_stay() -> None:
     g = Graph()
     p, new = update(g, 9)

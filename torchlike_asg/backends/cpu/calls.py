@@ -119,8 +119,9 @@ library = CPU_LIBRARY.register
 class LibraryNode(library_.LibraryNode):
     """An operation for a generator of this backend.
 
-    ``epilogue``  a pointwise kernel over the result, seen as a matrix of (all dimensions but the last, the last): its source, with the
-                  signature `EPILOGUE`, and its argument block. It reads the result from memory, so the generator calls it on each
+    ``epilogue``  a pointwise kernel over the result, seen as a matrix whose columns are the last dimension, or that of `Library.columns`,
+                  and whose rows are all others in their order: its source, with the signature `EPILOGUE`, and its argument block. The
+                  result lies like that in memory, without gaps. The epilogue reads it from there, so the generator calls it on each
                   piece of the result after that piece was written, while it is in the cache
     """
 

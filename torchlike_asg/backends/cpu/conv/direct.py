@@ -10,7 +10,8 @@ from dataclasses import dataclass, replace
 from ..calls import Block, Call, Kernel, Lowering, Source, View
 from ..copies import copy
 from ..emit import Module
-from ..gemm import Tiles
+from ..gemm import Tiles, emit_finish, given
+from .finish import Finish
 from .geometry import Three, up
 from .rows import run_source
 
@@ -23,7 +24,7 @@ MAC_NS = 0.02
 
 WORDS = (
     "run segments count length groups columns with_bias depth height_x_width width block blocks b_group "
-    "a_n a_d a_h a_w a_group c_n c_d c_h c_w c_group k"
+    "a_n a_d a_h a_w a_group c_n c_d c_h c_w c_group k finish row"
 ).split()
 
 
@@ -73,8 +74,23 @@ def packed_weight(lowering: Lowering, w: View, t: Tiles) -> View:
     return out
 
 
-def direct(lowering: Lowering, x: View, b: View, y: View, bias: View | None, taps: Taps, t: Tiles, groups: int, k: int, label: str) -> None:
-    """Add the convolution of a framed image `x` with a packed weight `b` of `k` rows into `y`, channels side by side in both."""
+def direct(
+    lowering: Lowering,
+    x: View,
+    b: View,
+    y: View,
+    bias: View | None,
+    taps: Taps,
+    t: Tiles,
+    groups: int,
+    k: int,
+    finish: Finish,
+    label: str,
+    row: int = 0,
+) -> None:
+    """Add the convolution of a framed image `x` with a packed weight `b` of `k` rows into `y`, channels side by side in both. `y` may be
+    a part of the result, whose first pixel is number `row` of the whole.
+    """
     n, depth, height, width, o = y.shape
     pixels, columns = height * width, o // groups
     work = len(taps.segments) * taps.length * o
@@ -98,6 +114,8 @@ def direct(lowering: Lowering, x: View, b: View, y: View, bias: View | None, tap
         **dict(zip(("a_n", "a_d", "a_h", "a_w", "a_group"), (x.strides[0], *taps.steps, x.shape[4] // groups), strict=True)),
         **dict(zip(("c_n", "c_d", "c_h", "c_w", "c_group"), (*y.strides[:4], columns), strict=True)),
         "k": k,
+        "finish": finish.word,
+        "row": row,
     }
     macs = n * depth * pixels * work
     lowering.add(
@@ -105,8 +123,8 @@ def direct(lowering: Lowering, x: View, b: View, y: View, bias: View | None, tap
             Source(("conv_direct", *t.key), lambda module, name: _write(module, name, t)),
             (x.place, b.place, y.place, (bias or b).place),
             tuple(values[w] for w in WORDS),
-            tuple(dict.fromkeys(v.slot for v in (x, b, *([bias] if bias else [])))),
-            (y.slot,),
+            finish.reads(x, b, bias),
+            finish.writes(y),
             units=n * depth * values["blocks"],  # type: ignore[operator]
             cost=50 + macs * MAC_NS * t.itemsize / 4 + n * depth * pixels * o * 0.1,
             scratch=size * 16,
@@ -121,9 +139,9 @@ def _write(module: Module, name: str, t: Tiles) -> None:
     kernel = Kernel(module, name, 4)
     f, (lo, hi, rows), e = kernel.f, kernel.rest, t.element
     x, b, y, bias = (kernel.operand(i) for i in range(4))
-    w = {word: kernel.word(i, "ptr" if word in ("run", "segments") else "i64") for i, word in enumerate(WORDS)}
+    w = {word: kernel.word(i, "ptr" if word in ("run", "segments", "finish") else "i64") for i, word in enumerate(WORDS)}
     zeros = f.op("ptr", f"getelementptr i8, ptr {module.constants('zeros', e, [0.0] * t.columns)}, i64 0")
-    given = f.compare("ne", w["with_bias"], 0)
+    with_bias = f.compare("ne", w["with_bias"], 0)
     zero, one = f.value(0, "i64"), f.value(1, "i64")
     with f.loop(lo, hi) as unit:
         plane = unit // w["blocks"]
@@ -147,7 +165,7 @@ def _write(module: Module, name: str, t: Tiles) -> None:
             whole = w["columns"] - w["columns"] % t.columns
 
             def panel(j, width, count, a=a, c=c, g=g, panels=panels):  # type: ignore[no-untyped-def]
-                init = f.select(given, f.gep(bias, g * w["columns"] + j, e), zeros)
+                init = f.select(with_bias, f.gep(bias, g * w["columns"] + j, e), zeros)
                 start = f.gep(panels, j * w["k"], e)
                 tail = (start, f.value(width, "i64"), init, zero, f.gep(c, j, e), f.value(count, "i64"))
                 f.call_pointer("void", w["run"], a, rows, m, w["segments"], w["count"], w["length"], one, *tail)
@@ -156,6 +174,13 @@ def _write(module: Module, name: str, t: Tiles) -> None:
                 panel(j, t.columns, t.columns)
             with f.loop(whole, w["columns"], t.lanes) as j:
                 panel(j, t.lanes, f.minimum(t.lanes, w["columns"] - j))
+        with f.when(given(w["finish"])):
+            # pixels that follow each other in memory at once, others one by one
+            together = f.compare("eq", w["c_h"], w["c_w"] * w["width"])
+            count, outputs = f.select(together, m, 1), w["columns"] * w["groups"]
+            with f.loop(0, m, count) as i:
+                at = n * w["c_n"] + z * w["c_d"] + f.load("i64", f.gep(rows, i * 2 + 1, "i64"))
+                emit_finish(f, w["finish"], f.gep(y, at, e), w["c_w"], w["row"] + at // outputs, count, zero, outputs)
 
 
 def channel_bias(lowering: Lowering, v: Sequence[View]) -> View | None:

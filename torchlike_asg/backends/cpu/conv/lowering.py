@@ -12,6 +12,7 @@ from ..calls import LAYOUTS, LibraryNode, Lowering, View, library
 from ..copies import copy, fill
 from ..gemm import Tiles, tiles
 from .direct import Taps, channel_bias, direct, packed_weight, windows
+from .finish import finish_of
 from .geometry import Three, adjacent, dense, filters, framed, image, part, temporary, three
 from .weights import weight_gradient
 from .winograd import suits, winograd
@@ -51,23 +52,27 @@ def _grouped(w: View, groups: int, swap: bool) -> View:
     return replace(w, shape=(groups, c, each, *kernel), strides=(so * each, sc, so, *(-s for s in steps)), offset=offset)
 
 
-@library("conv")
+@library("conv", epilogue=True, columns=1)
 def _conv(lowering: Lowering, node: LibraryNode) -> bool:
     t = _tiles(lowering, node.result)
     if t is None or len(node.result.shape) > 5:
         return False
     x, w, y = image(node.operands[0]), filters(node.operands[1]), image(node.result)
+    if node.epilogue is not None and (0 in x.shape or 0 in w.shape):
+        return False
     stride, padding, dilation, groups = _numbers(node.attrs)
     _forward(lowering, node, x, _grouped(w, groups, False), y, stride, padding, dilation, t)
     return True
 
 
-@library("conv_transpose")
+@library("conv_transpose", epilogue=True, columns=1)
 def _conv_transpose(lowering: Lowering, node: LibraryNode) -> bool:
     t = _tiles(lowering, node.result)
     if t is None or len(node.result.shape) > 5:
         return False
     g, w, x = image(node.operands[0]), filters(node.operands[1]), image(node.result)
+    if node.epilogue is not None and (0 in g.shape or 0 in w.shape):
+        return False
     stride, padding, dilation, groups = _numbers(node.attrs)
     back = _grouped(w, groups, True)
     if stride == (1, 1, 1):
@@ -92,12 +97,12 @@ def _forward(
     to = y if adjacent(y) else temporary(lowering, y.shape, y)
     label = f"{node.op} {y.shape[0]}x{y.shape[-1]}x{'x'.join(map(str, y.shape[1:4]))} of {x.shape[-1]}, {'x'.join(map(str, kernel))}"
     if suits(x, w, y, stride, dilation, t):
-        winograd(lowering, x, w, to, bias, before, t, label)
+        winograd(lowering, x, w, to, bias, before, t, finish_of(node), label)
     else:
         size = tuple([(n - 1) * s + d * (k - 1) + 1 for n, s, k, d in zip(y.shape[1:4], stride, kernel, dilation, strict=True)])
         xf = framed(lowering, x, before, size)  # type: ignore[arg-type]
         taps = windows(xf, kernel, stride, dilation, c)  # type: ignore[arg-type]
-        direct(lowering, xf, packed_weight(lowering, w, t), to, bias, taps, t, groups, c * math.prod(kernel), label)
+        direct(lowering, xf, packed_weight(lowering, w, t), to, bias, taps, t, groups, c * math.prod(kernel), finish_of(node), label)
     if to is not y:
         copy(lowering, to, y)
 
@@ -126,7 +131,7 @@ def _phases(
         size.append(last - first + 1)
     gf = framed(lowering, g, tuple(before), tuple(size))  # type: ignore[arg-type]
     packed = packed_weight(lowering, w, t)
-    to = x if adjacent(x) else temporary(lowering, x.shape, x)
+    to, finish = x if adjacent(x) else temporary(lowering, x.shape, x), finish_of(node)
     for phase in itertools.product(*[range(len(m)) for m in meets]):
         segments = []
         for taps in itertools.product(*[meets[d][r] for d, r in enumerate(phase)]):
@@ -136,8 +141,9 @@ def _phases(
         target = to
         for d, r in enumerate(phase):
             target = part(target, d + 1, r, to.shape[d + 1], stride[d])
+        first = (target.offset - to.offset) // to.shape[4]
         tap_list = Taps(tuple(segments), c, gf.strides[1:4])  # type: ignore[arg-type]
-        direct(lowering, gf, packed, target, bias, tap_list, t, groups, c * math.prod(kernel), node.op)
+        direct(lowering, gf, packed, target, bias, tap_list, t, groups, c * math.prod(kernel), finish, node.op, first)
     if to is not x:
         copy(lowering, to, x)
 

@@ -13,7 +13,8 @@ import math
 from .... import config, dtypes
 from ..calls import Call, Kernel, Lowering, Source, View
 from ..emit import Function, Module, Value, vector
-from ..gemm import Tiles, call_panel, kit
+from ..gemm import Tiles, call_panel, emit_finish, given, kit
+from .finish import Finish
 from .geometry import Three, adjacent, dense, temporary, up
 from .transforms import IN, OUT, PLACES, filter_line, input_line, output_line, square, store_addresses, transform_tile
 
@@ -21,7 +22,7 @@ from .transforms import IN, OUT, PLACES, filter_line, input_line, output_line, s
 BLOCK, APART = 160 << 10, 16
 #: multiply-adds below which the transformations do not pay
 _LEAST = 1 << 20
-WORDS = "kit c o block tiles across plane height width top left x_n x_h x_w y_n y_h y_w y_height y_width with_bias".split()
+WORDS = "kit c o block tiles across plane height width top left x_n x_h x_w y_n y_h y_w y_height y_width with_bias finish".split()
 
 
 def suits(x: View, w: View, y: View, stride: Three, dilation: Three, t: Tiles) -> bool:
@@ -39,7 +40,7 @@ def suits(x: View, w: View, y: View, stride: Three, dilation: Three, t: Tiles) -
     )
 
 
-def winograd(lowering: Lowering, x: View, w: View, y: View, bias: View | None, before: Three, t: Tiles, label: str) -> None:
+def winograd(lowering: Lowering, x: View, w: View, y: View, bias: View | None, before: Three, t: Tiles, finish: Finish, label: str) -> None:
     """Add the convolution of an image that begins `before` pixels before `x`; weight (1, O, C, 1, 3, 3); channels of `y` side by side."""
     x = x if adjacent(x) else dense(lowering, x)
     n, _, height, width, o = y.shape
@@ -70,10 +71,10 @@ def winograd(lowering: Lowering, x: View, w: View, y: View, bias: View | None, b
             (x.place, filters.place, y.place, (bias or filters).place),
             (
                 *(kit(t), c, o, block, tiles, across, across * down, *x.shape[2:4], *before[1:]),
-                *(x.strides[0], *x.strides[2:4], y.strides[0], *y.strides[2:4], height, width, int(bias is not None)),
+                *(x.strides[0], *x.strides[2:4], y.strides[0], *y.strides[2:4], height, width, int(bias is not None), finish.word),
             ),
-            tuple(dict.fromkeys(v.slot for v in (x, filters, *([bias] if bias else [])))),
-            (y.slot,),
+            finish.reads(x, filters, bias),
+            finish.writes(y),
             units=-(-tiles // block),
             cost=50 + macs * 0.02 + tiles * (c + o) * 6,
             scratch=t.itemsize * (PLACES * (block * (c + o) + 2 * APART) + c + o),
@@ -119,7 +120,7 @@ class _Writer:
         self.kernel = Kernel(module, name, 4)
         self.f: Function = self.kernel.f
         self.x, self.filters, self.y, self.bias = (self.kernel.operand(i) for i in range(4))
-        w = {word: self.kernel.word(i, "ptr" if word == "kit" else "i64") for i, word in enumerate(WORDS)}
+        w = {word: self.kernel.word(i, "ptr" if word in ("kit", "finish") else "i64") for i, word in enumerate(WORDS)}
         self.w = w
         f = self.f
         self.zeros = f.op("ptr", f"getelementptr i8, ptr {module.constants('zeros', t.element, [0.0] * t.columns)}, i64 0")
@@ -144,6 +145,8 @@ class _Writer:
                 self._multiply(place, m)
             with f.loop(0, m) as i:
                 self._back(first + i, i)
+            with f.when(given(w["finish"])):
+                self._finish(first, first + m)
 
     def _where(self, tile: Value) -> tuple[Value, Value, Value]:
         """Image, first row and column of a tile's results."""
@@ -192,3 +195,21 @@ class _Writer:
             y = square(output_line, [values[i : i + IN] for i in range(0, PLACES, IN)])
             for k, value in enumerate(v for row_values in y for v in row_values):
                 f.store(value + start, f.gep(f.load("ptr", f.gep(self.targets, k, "i64")), o, t.element))
+
+    def _finish(self, first: Value, end: Value) -> None:
+        """What follows, for the results of tiles ``first`` to ``end``: line by line, or all lines of tiles side by side at once if they
+        are whole lines of the image."""
+        f, t, w = self.f, self.t, self.w
+        close = f.compare("eq", w["y_h"], w["y_w"] * w["y_width"])
+        tile = f.variable(first)
+        with f.loop_while(lambda: tile.get() < end):
+            n, row, column = self._where(tile.get())
+            count = f.minimum(end - tile.get(), w["across"] - column // OUT)
+            high, wide = f.minimum(OUT, w["y_height"] - row), f.minimum(count * OUT, w["y_width"] - column)
+            together = close & f.compare("eq", wide, w["y_width"])
+            pixels = f.select(together, high * wide, wide)
+            with f.loop(0, f.select(together, 1, high)) as line:
+                number = (n * w["y_height"] + row + line) * w["y_width"] + column
+                to = f.gep(self.y, n * w["y_n"] + (row + line) * w["y_h"] + column * w["y_w"], t.element)
+                emit_finish(f, w["finish"], to, w["y_w"], number, pixels, f.value(0, "i64"), w["o"])
+            tile.set(tile.get() + count)

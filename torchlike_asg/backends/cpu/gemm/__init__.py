@@ -10,11 +10,28 @@ For generators of other operations, which need products inside their kernels:
   whose rows are adjacent and readable in whole vectors, without packing and without cutting k;
 - `call_pack(f, kit, to, width, of, of_k, of_column, rows, columns)` emits a copy ``to[k * width + j] = of[k * of_k + j * of_column]``.
 
+- `finish_block(node)` is a word of a call: what is to be done to each piece of a node's result, rounding and the epilogue (null: nothing);
+  `emit_finish(f, finish, c, c_row, row, m, column, n)` emits that for a piece, and `given(finish)` whether there is anything.
+
 All arguments are `Value`s, i64 or ptr; strides count elements.
 """
 
 from .block import PACK_A, PACK_B, call_block, call_pack, call_panel, kit
+from .finish import emit_finish, finish_block, given
 from .lowering import lower
 from .tiles import Tiles, tiles
 
-__all__ = ["PACK_A", "PACK_B", "Tiles", "call_block", "call_pack", "call_panel", "kit", "lower", "tiles"]
+__all__ = [
+    "PACK_A",
+    "PACK_B",
+    "Tiles",
+    "call_block",
+    "call_pack",
+    "call_panel",
+    "emit_finish",
+    "finish_block",
+    "given",
+    "kit",
+    "lower",
+    "tiles",
+]

@@ -22,17 +22,17 @@ def finish_block(node: LibraryNode) -> Block | int:
 
 def emit_round(f: Function, finish: Value, c: Value, c_row: Value, m: Value, n: Value) -> None:
     """Round `m` rows of `n` adjacent elements, if the finish block says so (it may be null)."""
-    with f.when(_given(finish)):
+    with f.when(given(finish)):
         target = f.load("ptr", finish)
-        with f.when(_given(target)):
+        with f.when(given(target)):
             f.call_pointer("void", target, c, c_row, m, n)
 
 
 def emit_epilogue(f: Function, finish: Value, row: Value, m: Value, column: Value, n: Value) -> None:
     """Run the epilogue, if there is one, on rows ``row`` to ``row + m`` and columns ``column`` to ``column + n`` of the result."""
-    with f.when(_given(finish)):
+    with f.when(given(finish)):
         target = f.load("ptr", f.gep(finish, 1, "i64"))
-        with f.when(_given(target)):
+        with f.when(given(target)):
             f.call_pointer("void", target, f.load("ptr", f.gep(finish, 2, "i64")), row, row + m, column, column + n)
 
 
@@ -42,7 +42,8 @@ def emit_finish(f: Function, finish: Value, c: Value, c_row: Value, row: Value, 
     emit_epilogue(f, finish, row, m, column, n)
 
 
-def _given(p: Value) -> Value:
+def given(p: Value) -> Value:
+    """Whether a pointer is not null."""
     return p.f.compare("ne", p, Value(p.f, "null", "ptr"))
 
 

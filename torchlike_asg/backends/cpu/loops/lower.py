@@ -125,7 +125,7 @@ def epilogue(
     may be broadcast or strided in any way; stores may go to the result's own memory. The result's slot is in neither list.
 
     None if the kernel is no such epilogue: it reduces, does not read all of the result, overwrites other elements of the result than it
-    has read, or could report an error.
+    has read, could report an error, or has a large operand that lies across the rows of the result.
     """
     pruned, kept = parts.prune(k)
     if result not in kept or fallible(pruned) or any(isinstance(i, Reduce) for i in pruned.body):
@@ -136,7 +136,7 @@ def epilogue(
         if views[o].slot == own and (_place(views[o], k.operands[o]) != place or k.operands[o].strides != whole.strides):
             return None
     matrix = _matrix(pruned, whole, columns)
-    if matrix is None:
+    if matrix is None or any(_across(matrix, n) for n in range(len(matrix.operands))):
         return None
     isa = isa or host()
     nest = Nest(matrix, False, vector_lanes(matrix, isa), keep=False, matrix=True)
@@ -163,6 +163,12 @@ def _matrix(k: LoopKernel, whole: Operand, columns: int | None) -> LoopKernel | 
     elif not sizes or sizes[-1] != columns:
         return None
     return merge(replace(reorder(k, order), outer=len(order) - 1))
+
+
+def _across(k: LoopKernel, n: int) -> bool:
+    """Whether an operand's elements along the last dimension lie apart, and are many."""
+    strides = k.operands[n].strides
+    return strides[-1] not in (0, 1) and math.prod([size for size, s in zip(k.sizes, strides, strict=True) if s]) >= ACROSS
 
 
 def _wide(k: LoopKernel, column: bool, lanes: int) -> bool:
