@@ -83,7 +83,9 @@ def compact(roots: Iterable[Node] = (), everything: bool = False) -> int:
 
 def _compact(roots: Iterable[Node], everything: bool) -> int:
     tables = [op.table for op in REGISTRY.values()]
-    nodes = {n for table in tables for n in list(table.values())}  # copies: other threads go on recording
+    # Copies: other threads go on recording. Of items by copy(): a list of pairs allocates, so it can be interrupted by a collection whose
+    # callbacks let another thread in.
+    nodes = {n for table in tables for n in list(table.values())}
     dead: set[Node] = set()
     if everything or len(nodes) > config.max_nodes:
         from .rewrite import topo
@@ -96,7 +98,7 @@ def _compact(roots: Iterable[Node], everything: bool) -> int:
         ):
             dead.add(n)
     for table in tables:
-        for key in [k for k, n in list(table.items()) if n in dead or any(k_.__class__ is Node and k_ in dead for k_ in k)]:
+        for key in [k for k, n in table.copy().items() if n in dead or any(k_.__class__ is Node and k_ in dead for k_ in k)]:
             table.pop(key, None)
     for op in REGISTRY.values():
         op.sites.clear()

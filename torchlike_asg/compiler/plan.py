@@ -173,7 +173,7 @@ def build(tr: Trace, key: Any, outputs: tuple[Node, ...], donated: Donated = ())
         _retire(key)
         PLANS[key] = plan
         while len(PLANS) > config.max_plans:
-            old, _ = min(list(PLANS.items()), key=lambda item: item[1].used)  # a copy: other threads retire plans, too
+            old, _ = min(PLANS.copy().items(), key=lambda item: item[1].used)  # a copy: other threads retire plans, too
             _retire(old)
             PROMOTED.pop(old, None)
     if events.wanted(events.PlanBuilt):
@@ -277,7 +277,7 @@ def _promote(tr: Trace, plan: Plan) -> None:
 def _difference(outputs: tuple[Node, ...]) -> str:
     """In words, what keeps these outputs from being found among the plans."""
     best: tuple[int, str] = (-1, "this is the first plan")
-    for (_, known), _plan in list(PLANS.items())[-32:]:
+    for (_, known), _plan in list(PLANS.copy().items())[-32:]:
         same = sum(1 for a, b in zip(outputs, known, strict=False) if a is b)
         if same <= best[0]:
             continue
@@ -295,7 +295,7 @@ def _difference(outputs: tuple[Node, ...]) -> str:
 def prune(dead: Any) -> None:
     """Forget the plans of dropped models."""
     with _lock:  # another thread may be looking for the plan used least
-        for key in [k for k, p in list(PLANS.items()) if any(dead(n) for n in p.arguments) or any(dead(n) for n in k[1])]:
+        for key in [k for k, p in PLANS.copy().items() if any(dead(n) for n in p.arguments) or any(dead(n) for n in k[1])]:
             _retire(key)
             PROMOTED.pop(key, None)
         for key in [k for k in list(PROMOTED) if any(dead(n) for n in k[1])]:

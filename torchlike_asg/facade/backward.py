@@ -238,5 +238,5 @@ def again(n: Node | None, retain: bool | None) -> bool:
 
 @arena.register
 def _prune(dead: Any) -> None:
-    for root in [n for n, p in list(_prepared.items()) if dead(n) or any(dead(g) for g in p.grads)]:
+    for root in [n for n, p in _prepared.copy().items() if dead(n) or any(dead(g) for g in p.grads)]:
         _prepared.pop(root, None)

@@ -35,5 +35,5 @@ def remember(key: tuple[Any, ...], nodes: tuple[Node, ...], tr: Trace, slots: in
 
 @arena.register
 def _prune(dead: Any) -> None:
-    for key in [k for k, nodes in list(_seen.items()) if any(n.__class__ is Node and dead(n) for n in (*k, *nodes))]:
+    for key in [k for k, nodes in _seen.copy().items() if any(n.__class__ is Node and dead(n) for n in (*k, *nodes))]:
         _seen.pop(key, None)
