@@ -20,15 +20,17 @@ _NARROWED = {np.dtype("float64"): np.float32, np.dtype("complex128"): np.complex
 def laid_out(slot, shape, d, layout, values=None):
     """A view of that shape and layout, and the memory it lies in, every other element of which is -1 (or True).
 
-    Layouts: contiguous, gaps (between elements and rows), reversed (the first dimension the fastest).
+    Layouts: contiguous, gaps (between elements and rows), reversed (the first dimension the fastest), channels_last (the second).
     """
     shape = tuple(shape)
     order = list(range(len(shape)))[:: 1 if layout == "reversed" else -1]
+    if layout == "channels_last" and len(shape) > 1:
+        order = [1, *[d for d in order if d != 1]]
     strides, step = [0] * len(shape), 2 if layout == "gaps" else 1
     for i in order:
         strides[i] = step
         step *= max(shape[i], 1) + (layout == "gaps")
-    offset = 0 if layout == "contiguous" else 3
+    offset = {"contiguous": 0, "channels_last": 4}.get(layout, 3)
     held = memory(np.full(offset + step + 2, -1).astype(d.compute), d)
     v = View(slot, shape, tuple(strides), offset, d)
     if values is not None:

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from . import gemm
+from . import conv, gemm
 
-__all__ = ["gemm"]
+__all__ = ["conv", "gemm"]

@@ -9,7 +9,7 @@ from ...products import Product, product
 from ..calls import Epilogue, LibraryNode, Lowering, View, library
 from .matrix import matrix_loader
 from .multiply import Sizes, multiply
-from .output import matrix_output
+from .output import output
 from .tiles import plan
 
 
@@ -40,7 +40,7 @@ def add_product(lowering: Lowering, label: str, p: Product, epilogue: Epilogue |
     w = matrix_loader(_view(p, "b"), p.n, p.k, p.b_column, p.b_k, tuple([d[2] for d in p.batch]), checked=checked)
     steps = tuple([d[3] for d in p.batch])
     init = _view(p, "init") if p.init is not None else None
-    out = matrix_output(_view(p, "c"), (p.c_row, p.c_column), (p.m, p.n), steps, init, (p.init_row, p.init_column), epilogue)
+    out = output(_view(p, "c"), ((p.m, p.c_row),), ((p.n, p.c_column),), steps, init, (p.init_row, p.init_column), epilogue)
     multiply(lowering, label, Sizes(p.m, p.n, p.k, p.batch), planned, a, w, out)
 
 

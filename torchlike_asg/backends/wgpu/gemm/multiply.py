@@ -10,7 +10,7 @@ from ..calls import Binding, Dispatch, Lowering, Source, View, declarations, fla
 from ..finish import complete
 from ..words import Words
 from .kernel import WORDS, Loader, batch_words, places, tiled
-from .output import Output, matrix_output
+from .output import Output, output
 from .tiles import Plan
 
 #: one dimension of a batch: its size, and the steps of a, w, c and the initial value
@@ -56,7 +56,7 @@ def multiply(lowering: Lowering, label: str, sizes: Sizes, plan: Plan, a: Loader
         step *= d[0]
     inner = Sizes(s.m, pitch, s.k, tuple(reversed(steps)))
     padded = View(temporary.slot, (*temporary.shape[:3], pitch), temporary.strides, 0, sums)
-    into = matrix_output(padded, (pitch, 1), (s.m, pitch), tuple([d[3] for d in steps]))
+    into = output(padded, ((s.m, pitch),), ((pitch, 1),), [d[3] for d in steps])
     _product(lowering, label, Sizes(s.m, s.n, s.k, inner.batch), plan, a, w, into, s.count * size, flops)
     _sum(lowering, label, s, plan.parts, temporary, pitch, out)
 

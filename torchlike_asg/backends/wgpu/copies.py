@@ -1,0 +1,61 @@
+"""Copying and filling strided memory, as loop kernels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from ... import dtypes
+from ...compiler.kernel import Const, Load, LoopKernel, Operand
+from . import loops
+from .calls import Lowering, View
+
+
+def copy(lowering: Lowering, src: View, dst: View, label: str = "copy") -> None:
+    """Add the copy of `src`, broadcast to the shape of `dst`, into `dst`, element for element (types that lie alike). They must not
+    overlap."""
+    src, dst = _real(broadcast(src, dst.shape)), _real(dst)
+    d = dst.dtype
+    operands = Operand(d, src.strides), Operand(d, dst.strides)
+    loops.lower(lowering, LoopKernel(dst.shape, len(dst.shape), operands, (Load(0, d),), ((1, 0),)), [src, dst], label)
+
+
+def fill(lowering: Lowering, dst: View, value: Any, label: str = "fill") -> None:
+    """Add writing one number to all of `dst`."""
+    dst = _real(dst)
+    k = LoopKernel(dst.shape, len(dst.shape), (Operand(dst.dtype, dst.strides),), (Const(value, dst.dtype),), ((0, 0),))
+    loops.lower(lowering, k, [dst], label)
+
+
+def broadcast(v: View, shape: Sequence[int]) -> View:
+    """The view repeated to a shape by steps of zero."""
+    lead = len(shape) - len(v.shape)
+    strides = [0] * lead + [0 if n == 1 and m != 1 else s for n, m, s in zip(v.shape, shape[lead:], v.strides, strict=True)]
+    return replace(v, shape=tuple(shape), strides=tuple(strides))
+
+
+def _real(v: View) -> View:
+    """Complex numbers as pairs of floats."""
+    if not v.dtype.is_complex:
+        return v
+    strides = (*[2 * s for s in v.strides], 1)
+    return replace(v, shape=(*v.shape, 2), strides=strides, offset=2 * v.offset, dtype=dtypes.float32)
+
+
+def row_major(shape: Sequence[int]) -> tuple[int, ...]:
+    """Strides of dense memory."""
+    out, step = [], 1
+    for n in reversed(shape):
+        out.append(step)
+        step *= max(n, 1)
+    return tuple(reversed(out))
+
+
+def temporary(lowering: Lowering, shape: Sequence[int], dtype: dtypes.dtype) -> View:
+    """Dense memory of its own."""
+    size = 8 if dtype.is_complex else 4
+    count = 1
+    for n in shape:
+        count *= n
+    return View(lowering.temporary(size * max(count, 1)), tuple(shape), row_major(shape), 0, dtype)
