@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from . import conv, gemm
+from . import conv, gemm, indexing
 
-__all__ = ["conv", "gemm"]
+__all__ = ["conv", "gemm", "indexing"]

@@ -1,0 +1,207 @@
+"""Operations whose positions are data: embeddings, indexing, gather and scatter."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ...ops.indexing import joined, place_of
+from ...ops.scatter import STARTS
+from .calls import LibraryNode, Lowering, View, library
+from .copies import broadcast, copy, fill, temporary
+from .indexed import Index, indexed
+
+Steps = tuple[int, ...]
+
+
+class _Subscript:
+    """The iteration space of ``x[indices]``: the dimensions of the result."""
+
+    def __init__(self, target: View, indices: Sequence[View], dims: Sequence[int], negative: bool = True, skip: int | None = None) -> None:
+        picked = joined([i.shape for i in indices])
+        at, rest = place_of(tuple(dims)), [d for d in range(len(target.shape)) if d not in dims]
+        before, after = rest[:at], rest[at:]
+        self.shape = (*[target.shape[d] for d in before], *picked, *[target.shape[d] for d in after])
+        #: steps of the target without the indices
+        self.steps = (*[target.strides[d] for d in before], *[0] * len(picked), *[target.strides[d] for d in after])
+        self.indices = []
+        for i, d in zip(indices, dims, strict=True):
+            steps = (*[0] * len(before), *broadcast(i, picked).strides, *[0] * len(after))
+            self.indices.append(Index(i, steps, target.shape[d], target.strides[d], negative, skip))
+
+
+# ---------------------------------------------------------------- reading
+@library("index")
+def _index(lowering: Lowering, node: LibraryNode) -> bool:
+    return _read(lowering, node, node.attrs[0], True)
+
+
+@library("index_select")
+def _index_select(lowering: Lowering, node: LibraryNode) -> bool:
+    return _read(lowering, node, node.attrs, False)
+
+
+@library("embedding")
+def _embedding(lowering: Lowering, node: LibraryNode) -> bool:
+    return _read(lowering, node, (0,), False)
+
+
+@library("embedding_grad_grad")
+def _embedding_grad_grad(lowering: Lowering, node: LibraryNode) -> bool:
+    return node.attrs == (-1, False) and _embedding(lowering, node)
+
+
+def _read(lowering: Lowering, node: LibraryNode, dims: Sequence[int], negative: bool) -> bool:
+    x, *indices = node.operands
+    if len(x.shape) < len(dims):
+        return False
+    s, out = _Subscript(x, indices, dims, negative), node.result
+    return indexed(lowering, node.op, s.shape, out, out.strides, x, s.steps, s.indices, write=False)
+
+
+# ---------------------------------------------------------------- writing
+def _write(
+    lowering: Lowering,
+    node: LibraryNode,
+    v: View,
+    indices: Sequence[View],
+    dims: Sequence[int],
+    action: str,
+    negative: bool,
+    skip: int | None = None,
+) -> bool:
+    out = node.result
+    s = _Subscript(out, indices, dims, negative, skip)
+    return indexed(lowering, node.op, s.shape, out, s.steps, v, broadcast(v, s.shape).strides, s.indices, write=True, action=action)
+
+
+def _onto(lowering: Lowering, x: View, out: View) -> None:
+    """The values that are written over; nothing to do if they are in place already."""
+    if (x.slot, x.offset, x.strides) != (out.slot, out.offset, out.strides):
+        copy(lowering, x, out)
+
+
+def _empty(*views: View) -> bool:
+    return any(0 in v.shape for v in views)
+
+
+def _addable(v: View) -> bool:
+    return not v.dtype.is_complex and v.dtype.name != "bool"
+
+
+@library("index_put")
+def _index_put(lowering: Lowering, node: LibraryNode) -> bool:
+    x, v, *indices = node.operands
+    dims, add = node.attrs
+    if _empty(x, v, *indices) or (add and not _addable(x)):
+        return False
+    _onto(lowering, x, node.result)
+    return _write(lowering, node, v, indices, dims, "sum" if add else "copy", True)
+
+
+@library("index_add")
+def _index_add(lowering: Lowering, node: LibraryNode) -> bool:
+    x, i, v = node.operands
+    if _empty(x, i, v) or not _addable(x) or not x.shape:
+        return False
+    _onto(lowering, x, node.result)
+    return _write(lowering, node, v, [i], node.attrs, "sum", False)
+
+
+@library("index_copy", "index_fill")
+def _index_copy(lowering: Lowering, node: LibraryNode) -> bool:
+    x, i, v = node.operands
+    if _empty(x, i, v) or not x.shape:
+        return False
+    _onto(lowering, x, node.result)
+    return _write(lowering, node, v, [i], node.attrs, "copy", node.op == "index_fill")
+
+
+@library("unindex")
+def _unindex(lowering: Lowering, node: LibraryNode) -> bool:
+    g, *indices = node.operands
+    if _empty(g, node.result) or not _addable(g):
+        return False
+    fill(lowering, node.result, 0)
+    return _write(lowering, node, g, indices, node.attrs[0], "sum", True)
+
+
+@library("embedding_grad")
+def _embedding_grad(lowering: Lowering, node: LibraryNode) -> bool:
+    g, i = node.operands
+    _, padding, by_frequency = node.attrs
+    if by_frequency or _empty(g, node.result) or not _addable(g):
+        return False
+    fill(lowering, node.result, 0)
+    return _write(lowering, node, g, [i], (0,), "sum", False, padding if padding >= 0 else None)
+
+
+# ---------------------------------------------------------------- an index for every element
+def _lines(target: View, index: View, d: int) -> tuple[Steps, list[Index]]:
+    """Steps of a target in the index's iteration space, and the index along dimension `d`."""
+    if not target.shape:
+        return (0,) * len(index.shape), [Index(index, index.strides, 1, 0, False)]
+    steps = (*target.strides[:d], 0, *target.strides[d + 1 :]) if index.shape else ()
+    return steps, [Index(index, index.strides, target.shape[d], target.strides[d], False)]
+
+
+@library("gather", "pick")
+def _gather(lowering: Lowering, node: LibraryNode) -> bool:
+    x, i = node.operands
+    if len(x.shape) != len(i.shape):
+        return False
+    steps, indices = _lines(x, i, *node.attrs)
+    return indexed(lowering, node.op, i.shape, node.result, node.result.strides, x, steps, indices, write=False)
+
+
+def _corner(v: View, index: View) -> Steps:
+    return v.strides if v.shape else (0,) * len(index.shape)
+
+
+def _scattered(lowering: Lowering, node: LibraryNode, v: View, steps: Steps, action: str) -> bool:
+    out, i = node.result, node.operands[1]
+    out_steps, indices = _lines(out, i, node.attrs[0])
+    return indexed(lowering, node.op, i.shape, out, out_steps, v, steps, indices, write=True, action=action)
+
+
+@library("scatter", "scatter_add")
+def _scatter(lowering: Lowering, node: LibraryNode) -> bool:
+    x, i, v = node.operands
+    add = node.op == "scatter_add"
+    if _empty(x, i) or len(x.shape) != len(i.shape) or (add and not _addable(x)):
+        return False
+    _onto(lowering, x, node.result)
+    return _scattered(lowering, node, v, _corner(v, i), "sum" if add else "copy")
+
+
+@library("scatter_reduce")
+def _scatter_reduce(lowering: Lowering, node: LibraryNode) -> bool:
+    x, i, v = node.operands
+    _, reduce, own = node.attrs
+    if _empty(x, i) or len(x.shape) != len(i.shape) or not _addable(x) or reduce not in ("sum", "prod", "amax", "amin"):
+        return False
+    _onto(lowering, x, node.result)
+    if not own:  # what is there does not count: the reduction starts from its neutral element
+        first = temporary(lowering, (), x.dtype)
+        fill(lowering, first, STARTS[reduce](x.dtype.compute))
+        _scattered(lowering, node, first, (0,) * len(i.shape), "copy")
+    return _scattered(lowering, node, v, _corner(v, i), reduce)
+
+
+# ---------------------------------------------------------------- slices at a place that is data
+@library("window")
+def _window(lowering: Lowering, node: LibraryNode) -> bool:
+    (x, start), (d, length, step), out = node.operands, node.attrs, node.result
+    steps = (*x.strides[:d], x.strides[d] * step, *x.strides[d + 1 :])
+    index = Index(start, (0,) * len(x.shape), x.shape[d] - max(length - 1, 0) * step, x.strides[d], False)
+    return indexed(lowering, node.op, out.shape, out, out.strides, x, steps, [index], write=False)
+
+
+@library("unwindow")
+def _unwindow(lowering: Lowering, node: LibraryNode) -> bool:
+    (g, start), (d, step, _), out = node.operands, node.attrs, node.result
+    if _empty(g):
+        return False
+    steps = (*out.strides[:d], out.strides[d] * step, *out.strides[d + 1 :])
+    index = Index(start, (0,) * len(g.shape), out.shape[d] - (g.shape[d] - 1) * step, out.strides[d], False)
+    fill(lowering, out, 0)
+    return indexed(lowering, node.op, g.shape, out, steps, g, g.strides, [index], write=True)
