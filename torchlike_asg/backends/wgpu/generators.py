@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from . import conv, gemm, indexing
+from . import conv, gemm, indexing, pooling
 
-__all__ = ["conv", "gemm", "indexing"]
+__all__ = ["conv", "gemm", "indexing", "pooling"]
