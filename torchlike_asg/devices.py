@@ -1,7 +1,8 @@
-"""Device strings and objects: ``"cpu"``, ``"wgpu"``, ``"wgpu:1"``."""
+"""Device strings and objects: ``"cpu"``, ``"wgpu"``, ``"wgpu:1"``, and ``"gpu"``, which is another name of ``"wgpu"``."""
 
 from __future__ import annotations
 
+import importlib
 from typing import Any
 
 __all__ = ["device"]
@@ -26,6 +27,7 @@ class device:
         if not isinstance(type, str):
             raise TypeError(f"device(): argument 'type' must be str, not {type.__class__.__name__}")
         kind, _, number = type.partition(":")
+        kind = "wgpu" if kind == "gpu" else kind
         if number:
             if index is not None or not number.isdigit():
                 raise RuntimeError(
@@ -74,6 +76,29 @@ def _foreign(kind: str, index: int | None) -> device:
 
 
 cpu = device("cpu")
+#: the device of what is computed from literals alone: any device takes part in what it computes. It is equal to `cpu`
+free = object.__new__(device)
+free.type, free.index = "cpu", None
+#: the index that ``"wgpu"`` without one means
+current_index = [0]
+
+
+def _present(d: device) -> device:
+    """A device of wgpu with its index; RuntimeError if there is no such adapter."""
+    index = current_index[0] if d.index is None else d.index
+    adapters: Any = importlib.import_module("torchlike_asg.backends.wgpu.adapters")  # from above: only when a GPU is asked for
+    adapters.choose(index)
+    return _intern("wgpu", index)
+
+
+def refuse(d: device, element: Any) -> None:
+    """TypeError for an element type that a device does not have."""
+    if d.type == "wgpu" and element.name in ("float64", "complex128"):
+        single = "float32" if element.name == "float64" else "complex64"
+        raise TypeError(
+            f"Cannot convert a tensor to {element.name} on the wgpu device, as shaders do not have that type. Please use {single} instead, or "
+            "compute on the CPU (.cpu())"
+        )
 
 
 def check(d: device) -> device:
@@ -83,7 +108,7 @@ def check(d: device) -> device:
             f"torchlike_asg is not compiled with {d.type.upper()} support: use device='cpu' (or 'wgpu' for a GPU through wgpu)"
         )
     if d.type == "wgpu":
-        raise NotImplementedError("the wgpu device is not available in this version: use device='cpu'")
+        return _present(d)
     if d.type == "meta":
         raise NotImplementedError("the meta device is not supported: use device='cpu'")
     return d

@@ -30,3 +30,7 @@ def refuses(function: F) -> F:
     """Mark a function that only raises Unsupported, so that lists of what is supported leave it out (docs/list_names.py)."""
     function.refuses = True  # type: ignore[attr-defined]
     return function
+
+
+class OutOfMemoryError(RuntimeError):
+    """A device has no memory left for a tensor; the message names it and its size. What is on the host is not affected."""

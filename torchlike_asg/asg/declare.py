@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from .. import devices
+from ..dtypes import INTEGER
 from .geometry import Geometry, pointwise_strides, preserved_strides
 from .node import Node, weak
 
@@ -162,6 +163,10 @@ class Op:
         meta = self.rule(*canonical)
         shape, d = meta[0], meta[1]
         strides = meta[2] if len(meta) > 2 else self._strides(shape, srcs)
+        if self is TRANSFER:
+            device = attrs[0]
+        if device is not devices.cpu:
+            devices.refuse(device, d)
         rg = self.differentiable and (d.category >= 2 or self.multi) and any(s.rg for s in srcs)
         n = Node(self, srcs, attrs, shape, d, strides, meta[3] if len(meta) > 3 else 0, device, rg)
         n = self.table.setdefault(canonical, n)  # setdefault: two threads recording one expression get one node
@@ -178,16 +183,22 @@ class Op:
 
 def _device(op: Op, srcs: tuple[Node, ...]) -> devices.device:
     found: devices.device | None = None
+    literals = False
     for s in srcs:
-        if s.op is CONST or s.op is SCALAR:
+        if s.op is CONST or s.op is SCALAR or s.device is devices.free:
+            literals = True
             continue
+        if op.category == "index" and found is not None and s.device is devices.cpu and s.dtype.category <= INTEGER:
+            continue  # an index may come from the host
         if found is None or (found is not s.device and found != s.device and not _moves(s)):
             if found is not None and s.shape != ():
                 raise RuntimeError(
                     f"Expected all tensors to be on the same device, but found at least two devices, {found} and {s.device}! ({op.name})"
                 )
             found = s.device
-    return found if found is not None else devices.cpu
+    if found is None:
+        return devices.free if literals else devices.cpu
+    return found
 
 
 def _moves(n: Node) -> bool:
@@ -259,6 +270,11 @@ REBIND = Op(
 LEAF_OF = Op(
     "leaf_of", "identity", lambda s, k: (s.shape, s.dtype, s.strides, s.offset), _first, params=("leaf",)
 )  # requires_grad_() on a computed value
+#: a value on another device; the attribute is that device. No backend computes it: values are moved between plans
+TRANSFER = Op(
+    "transfer", "identity", lambda s, d: (s.shape, s.dtype, s.strides, s.offset), _first, vjp=lambda n, g: (TRANSFER(g, n.srcs[0].device),),
+    params=("device",),
+)  # fmt: skip
 IDENTITIES = {STOP: 0, SNAP: 0, DETACH: 0, REBIND: 1, LEAF_OF: 0}
 LEAVES = frozenset((CONST, SCALAR, VAR, INPUT))
 

@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable, Container
 from typing import Any
 
+from .. import devices
 from ..dtypes import dtype
 from ..errors import MissingGradientError
-from .declare import INPUT, LEAF_OF, REBIND, VAR, get
+from .declare import INPUT, LEAF_OF, REBIND, TRANSFER, VAR, get
 from .geometry import is_dense
 from .node import Node, const
 from .rewrite import topo
@@ -129,6 +130,8 @@ def fit(g: Node, n: Node) -> Node:
         g = get("sum_to")(g, tuple(n.shape))
     if g.dtype is not n.dtype:
         g = get("cast")(g, n.dtype)
+    if g.device is not n.device and g.device != n.device and g.device is not devices.free:
+        g = TRANSFER(g, n.device)  # a number from another device took part
     return g
 
 
@@ -140,6 +143,8 @@ def dense(g: Node) -> Node:
 def like(g: Node, leaf: Node) -> Node:
     """`g` laid out as the leaf it accumulates in, if that fills a block of memory."""
     strides = leaf.strides
+    if g.device is devices.free and leaf.device.type != "cpu":
+        g = TRANSFER(g, leaf.device)
     if g.strides == strides or not is_dense(tuple(leaf.shape), strides):
         return dense(g)
     return get("relayout")(g, strides)

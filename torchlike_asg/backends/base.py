@@ -158,7 +158,7 @@ class HostMemory:
 
 _backends: dict[str, Backend] = {}
 #: subpackages that register a backend of their name
-OWN = ("reference", "cpu")
+OWN = ("reference", "cpu", "wgpu")
 
 
 def register(backend: Backend) -> Backend:
@@ -171,7 +171,7 @@ def get(name: str) -> Backend:
     """The backend of that name; one of the package's own is imported when it is first asked for."""
     found = _backends.get(name)
     if found is None and name in OWN:
-        importlib.import_module(f"{__package__}.{name}")
+        importlib.import_module(f"{__package__}.{name}" + (".backend" if name == "wgpu" else ""))
         found = _backends.get(name)
     if found is None:
         raise RuntimeError(f"no backend named {name!r}; there is: {', '.join(sorted({*OWN, *_backends}))}")

@@ -10,22 +10,29 @@ ALIGNMENT = 64
 class Planner:
     """First fit over the gaps between live blocks; `size` is the page needed so far."""
 
-    def __init__(self) -> None:
+    def __init__(self, alignment: int = ALIGNMENT, limit: int = 0) -> None:
+        """`limit`: the largest page that may be, in bytes (0: none)."""
+        self._alignment, self._limit = alignment, limit
         self._live: dict[int, int] = {}  # offset -> bytes
         self._gaps: list[tuple[int, int]] = []  # (offset, bytes) below `size`, by offset; no two adjoin
         self.size = 0
 
     def allocate(self, nbytes: int) -> int:
-        """The offset of a free block of that many bytes."""
-        nbytes = -(-nbytes // ALIGNMENT) * ALIGNMENT
+        """The offset of a free block of that many bytes. MemoryError if the page would have to be larger than its limit."""
+        nbytes = -(-nbytes // self._alignment) * self._alignment
         for i, (at, length) in enumerate(self._gaps):
             if length >= nbytes:
                 self._gaps[i : i + 1] = [(at + nbytes, length - nbytes)] if length > nbytes else []
                 break
         else:
             at = self.size
-            if self._gaps and sum(self._gaps[-1]) == at:  # the last gap reaches the end: let the block grow out of it
-                at = self._gaps.pop()[0]
+            growing = bool(self._gaps) and sum(self._gaps[-1]) == at  # the last gap reaches the end: let the block grow out of it
+            if growing:
+                at = self._gaps[-1][0]
+            if self._limit and at + nbytes > self._limit:
+                raise MemoryError(f"a page of {self._limit} bytes is full")
+            if growing:
+                self._gaps.pop()
             self.size = at + nbytes
         self._live[at] = nbytes
         return at

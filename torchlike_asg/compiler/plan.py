@@ -21,7 +21,7 @@ import numpy as np
 
 from .. import config, events
 from ..asg import arena, trace
-from ..asg.declare import INPUT, LEAVES, VAR
+from ..asg.declare import INPUT, LEAVES, TRANSFER, VAR
 from ..asg.digest import digest
 from ..asg.geometry import contiguous
 from ..asg.node import COUNTS, Node
@@ -131,6 +131,8 @@ EXECUTABLES: OrderedDict[Any, Any] = OrderedDict()
 _CHEAP = frozenset(("shape", "identity", "creation", "cast"))
 #: plan key -> nodes that later plans of the same trace had to compute again, to be kept from the next iteration on
 PROMOTED: dict[Any, dict[Node, None]] = {}
+#: plan key -> the values that pass between devices, for what takes several of them
+STAGED: dict[Any, tuple[Node, ...]] = {}
 
 
 def execute(tr: Trace, outputs: tuple[Node, ...], donated: Donated = ()) -> None:
@@ -143,6 +145,9 @@ def execute(tr: Trace, outputs: tuple[Node, ...], donated: Donated = ()) -> None
         run_eagerly(tr, outputs)
         return
     key = (tr.plan, outputs)
+    if key in STAGED or (key not in PLANS and staged(tr, key)):
+        run_staged(tr, STAGED[key], outputs, donated)
+        return
     plan = PLANS.get(key)
     if plan is not None and (not plan.cuts or all(n in tr.known for n in plan.cuts)):
         COUNTS["cache_hits"] += 1
@@ -155,6 +160,52 @@ def execute(tr: Trace, outputs: tuple[Node, ...], donated: Donated = ()) -> None
         plan.run(tr)
     tr.plan = plan
     tr.ran.append((key, plan))
+
+
+def staged(tr: Trace, key: Any) -> bool:
+    """Whether what is asked for takes several devices: then note the values that pass from one to another, in order."""
+    outputs = key[1]
+    if all(n.device.type == "cpu" for n in outputs) and not _meets_transfer(outputs, tr):
+        return False
+    order = topo(outputs, tr.known)
+    moves = tuple([n for n in order if n.op is TRANSFER])
+    if not moves and len({_place(n) for n in outputs}) == 1:
+        return False
+    STAGED[key] = moves
+    while len(STAGED) > config.max_plans:
+        STAGED.pop(next(iter(STAGED)))
+    return True
+
+
+def _meets_transfer(outputs: Sequence[Node], tr: Trace) -> bool:
+    return bool(TRANSFER.table) and any(n.op is TRANSFER for n in topo(outputs, tr.known))
+
+
+def _place(n: Node) -> tuple[str, int | None]:
+    return n.device.type, n.device.index
+
+
+def run_staged(tr: Trace, moves: Sequence[Node], outputs: tuple[Node, ...], donated: Donated) -> None:
+    """Compute what has to pass to other devices, move it, then compute the rest, device by device."""
+    known = tr.known
+    for n in moves:
+        if n in known:
+            continue
+        source = n.srcs[0]
+        value = known.get(source)
+        if value is None:
+            value = leaf_value(source, tr)
+        if value is None:
+            execute(tr, (source,))
+            value = known[source]
+        known[n] = value.numpy() if hasattr(value, "layout") else value
+    groups: dict[Any, list[Node]] = {}
+    for n in outputs:
+        if n not in known:
+            groups.setdefault(_place(n), []).append(n)
+    for group in groups.values():
+        members = set(group)
+        execute(tr, tuple(group), tuple([pair for pair in donated if pair[0] in members]))
 
 
 def build(tr: Trace, key: Any, outputs: tuple[Node, ...], donated: Donated = ()) -> Plan:
@@ -207,7 +258,7 @@ def _compile(wanted: tuple[Node, ...], recorded: list[Node], tr: Trace, donated:
     order, arguments, cuts = _arguments(roots, known)
     places = {n: i for i, n in enumerate(dict.fromkeys(roots))}
     pairs = _pairs(dict(zip(wanted, roots, strict=True)), places, arguments, donated)
-    backend = base.get(config.backend)
+    backend = _backend(roots)
     strides = tuple([_strides(n, known[n] if n in known else leaf_value(n, tr)) for n in arguments])
     name = (digest(tuple(places), order, arguments), strides, pairs, config.backend, config.threads, config.exact_conv)
     executable = EXECUTABLES.get(name)
@@ -219,12 +270,17 @@ def _compile(wanted: tuple[Node, ...], recorded: list[Node], tr: Trace, donated:
     return Plan(wanted, recorded, arguments, cuts, executable, tuple(places[r] for r in roots), pairs, donated)
 
 
+def _backend(roots: Sequence[Node]) -> base.Backend:
+    """Who computes these nodes: the backend of their device; that of the CPU can be chosen."""
+    return base.get("wgpu" if any(n.device.type == "wgpu" for n in roots) else config.backend)
+
+
 def describe(roots: Sequence[Node], tr: Trace, llvm: bool = False) -> str:
     """In words, the program that would compute these nodes, which have been through the passes."""
     known = tr.known
     order, arguments, _ = _arguments(roots, known)
     strides = [_strides(n, known[n] if n in known else leaf_value(n, tr)) for n in arguments]
-    executable = base.get(config.backend).program(tuple(dict.fromkeys(roots)), known, order, arguments, strides, ())
+    executable = _backend(roots).program(tuple(dict.fromkeys(roots)), known, order, arguments, strides, ())
     return executable.describe(llvm)
 
 
@@ -239,6 +295,8 @@ def _strides(n: Node, value: Any) -> tuple[int, ...]:
     """How an argument lies in memory, in elements; row-major where it comes in another type or in no simple layout and has to be copied."""
     shape = tuple(n.shape)
     plain = contiguous(shape)
+    if hasattr(value, "layout"):  # on a device, in a dense layout
+        return value.layout if tuple(value.shape) == shape else plain
     if value.__class__ is not np.ndarray or value.dtype != n.dtype.compute or tuple(value.shape) != shape or 0 in shape:
         return plain
     size = value.itemsize
@@ -300,6 +358,8 @@ def prune(dead: Any) -> None:
             PROMOTED.pop(key, None)
         for key in [k for k in list(PROMOTED) if any(dead(n) for n in k[1])]:
             PROMOTED.pop(key, None)
+        for key in [k for k, moves in list(STAGED.items()) if any(dead(n) for n in (*k[1], *moves))]:
+            STAGED.pop(key, None)
 
 
 def clear() -> None:
@@ -308,6 +368,7 @@ def clear() -> None:
         _retire(key)
     EXECUTABLES.clear()
     PROMOTED.clear()
+    STAGED.clear()
 
 
 trace.execute = execute

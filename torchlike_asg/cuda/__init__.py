@@ -192,10 +192,6 @@ class Stream:
         raise RuntimeError("torch.cuda.Stream requires CUDA support")
 
 
-class OutOfMemoryError(RuntimeError):
-    """Never raised here; scripts catch it."""
-
-
 # ---------------------------------------------------------------- tensor types
 class _CudaType(type):
     """``torch.cuda.FloatTensor`` and its like: no tensor is an instance, none can be made."""

@@ -16,6 +16,7 @@ from ..asg.geometry import Geometry, contiguous, gather
 from ..asg.node import WEAK, Node, weak
 from ..asg.trace import Trace, current
 from ..asg.trace import _get as _current
+from ..devices import refuse
 from ..ops.movement import restride as RESTRIDE
 from ..ops.movement import restride_scatter as RESTRIDE_SCATTER
 from ..size import Size
@@ -150,6 +151,8 @@ def face(f: Family, n: Node | None, d: int, kind: str | None, geometry: Geometry
 def concrete(buf: Any, shape: Any, d: dtypes.dtype, device: Any, strides: Any = None, cls: type = Tensor) -> Any:
     """A tensor over a flat buffer in storage layout."""
     shape = tuple(shape)
+    if device.type == "wgpu":
+        refuse(device, d)
     cell = Cell(shape, contiguous(shape) if strides is None else strides, d, device, buf)
     return face(Family(cell), None, 0, None, cell.geometry, cls)
 

@@ -45,7 +45,7 @@ def target(t: Tensor) -> Family | None:
     if f is None or t.__class__ is not Tensor or f.h is not None or f.past is not None or f.wants:
         return None
     cell = f.cell
-    if cell.exposed or cell.empty or (len(cell.families) > 1 and any(g is not f for g in cell.live())):
+    if cell.exposed or cell.empty or cell.remote or (len(cell.families) > 1 and any(g is not f for g in cell.live())):
         return None
     shape, strides, _ = t.geometry
     return None if 0 in strides and any([s == 0 and n > 1 for n, s in zip(shape, strides, strict=True)]) else f

@@ -15,6 +15,7 @@ from ..asg import arena, trace
 from ..asg.declare import CONST, INPUT, REBIND, VAR
 from ..asg.node import COUNTS, Node
 from ..asg.trace import Trace, current
+from ..backends.wgpu.memory import DeviceArray
 from .closing import Live, close, make_concrete, to_leaf
 from .core import Tensor, derive
 from .exposure import sync
@@ -175,7 +176,7 @@ def compute(tr: Trace, outputs: Any, donated: Any = ()) -> None:
         trace.execute(tr, needed, donated)
 
 
-def evaluate(n: Node) -> np.ndarray[Any, Any]:
+def evaluate(n: Node) -> Any:
     """The value of one node, computing only what it needs."""
     tr = current()
     if n not in tr.known:
@@ -216,7 +217,15 @@ def _untouched(t: Tensor) -> np.ndarray[Any, Any] | None:
 
 
 def value_of(t: Tensor) -> np.ndarray[Any, Any]:
-    """What a tensor holds now, as an array of its shape; read-only by convention. bfloat16 comes as float32."""
+    """What a tensor holds now, as an array of its shape; read-only by convention. bfloat16 comes as float32. A value on another device is
+    copied from there.
+    """
+    found: Any = held_value(t)
+    return found.numpy() if found.__class__ is DeviceArray else found  # type: ignore[no-any-return]
+
+
+def held_value(t: Tensor) -> Any:
+    """What a tensor holds now: an array, or a `DeviceArray` if it lies on another device."""
     tr = current()
     n, f = t._n, t._f
     if f is not None:

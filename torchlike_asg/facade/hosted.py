@@ -25,8 +25,11 @@ def known(t: Any) -> np.ndarray[Any, Any] | None:
     n = t._n
     if n is None:
         f = t._f
-        return f.cell.values(t._geo) if f.h is None and f.past is None and not f.wants else None
-    return current().bound.get(n) if n.op is INPUT and not n.rg else None
+        if f.h is not None or f.past is not None or f.wants or f.cell.remote:
+            return None
+        return f.cell.values(t._geo)  # type: ignore[no-any-return]
+    found = current().bound.get(n) if n.op is INPUT and not n.rg else None
+    return found if found.__class__ is np.ndarray else None
 
 
 def data(values: np.ndarray[Any, Any], d: dtype, device: Any, strides: Any = None) -> Tensor:

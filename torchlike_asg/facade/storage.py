@@ -16,7 +16,19 @@ from ..asg.declare import REBIND, VAR
 from ..asg.geometry import Geometry, flat, gather, is_contiguous
 from ..asg.node import Node
 from ..asg.trace import current
+from ..backends.wgpu.memory import DeviceArray, normal
 from ..dtypes import bfloat16, dtype, load, store
+
+#: elements of a storage up to which it may be on the host, if it came from there
+SENT = 16
+
+
+def on_device(values: Any, device: Any, strides: Any, d: dtype) -> DeviceArray:
+    """Values of the host in a device's memory."""
+    from ..backends.wgpu.device import open_device
+    from ..backends.wgpu.memory import upload
+
+    return upload(open_device(device.index), np.asarray(values), strides, d)
 
 
 class Counter:
@@ -58,7 +70,11 @@ class Cell:
         """The content as a flat buffer; None while nothing was computed."""
         buf = self._flat
         if buf is None and hasattr(self, "array"):
-            buf = self._flat = self.array.reshape(-1)
+            array = self.array
+            if array.__class__ is DeviceArray:  # from now on on the host, until a plan wants it
+                buf = self._flat = store(flat(array.numpy(), self.strides), self.dtype).copy()
+            else:
+                buf = self._flat = array.reshape(-1)
             del self.array
         return buf
 
@@ -72,6 +88,11 @@ class Cell:
     def empty(self) -> bool:
         """Whether nothing was computed yet."""
         return self._flat is None and not hasattr(self, "array")
+
+    @property
+    def remote(self) -> bool:
+        """Whether the content lies on another device."""
+        return self._flat is None and getattr(self, "array", None).__class__ is DeviceArray
 
     @property
     def geometry(self) -> Geometry:
@@ -88,6 +109,11 @@ class Cell:
 
     def take(self, value: np.ndarray[Any, Any]) -> None:
         """Hold another value (an array of the storage's shape, which is nobody else's to write)."""
+        if value.__class__ is DeviceArray:
+            if value.layout == normal(self.shape, self.strides):
+                self.array, self._flat = value, None
+                return
+            value = value.numpy()
         if self.plain and value.dtype is self.dtype.storage and value.flags.c_contiguous:
             self.array, self._flat = value, None
         else:
@@ -103,7 +129,13 @@ class Cell:
         return load(gather(buf, self.geometry), self.dtype)
 
     def shaped(self) -> np.ndarray[Any, Any]:
-        """`whole`, kept at hand from now on: what a permanent leaf's storage holds is asked for in every run."""
+        """`whole`, kept at hand from now on: what a permanent leaf's storage holds is asked for in every run.
+
+        On a device other than the CPU, that is where it is from now on, but for a few numbers, which are sent with each run's data.
+        """
+        if self.device.type == "wgpu" and self._flat is not None and self._flat.size > SENT:
+            self.array, self._flat = on_device(self.whole(), self.device, self.strides, self.dtype), None
+            return self.array
         if self.plain and self._flat is not None and not self.exposed and self.dtype is not bfloat16:
             self.array, self._flat = self._flat.reshape(self.shape), None
         return self.whole()

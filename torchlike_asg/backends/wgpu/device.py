@@ -6,8 +6,12 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from .adapters import Adapter, choose
 from .calls import Capabilities, Dispatch, Source
+from .memory import Pool
+from .workspace import Workspace
 
 #: features that are asked for where the adapter has them; nothing needs them
 FEATURES = ("shader-f16", "subgroup", "subgroup-barrier", "timestamp-query", "shader-float32-atomic", "shader-int64")
@@ -32,6 +36,10 @@ class Device:
         self._layouts: dict[tuple[int, bool], tuple[Any, Any]] = {}
         self._pipelines: dict[tuple[str, int, bool], Any] = {}
         self._lock = threading.Lock()
+        self.pool = Pool(self)
+        self.workspace = Workspace(self)
+        self._reader: Any = None
+        self._sync: Any = None
 
     def layout(self, operands: int, words: bool) -> tuple[Any, Any]:
         """(bind group layout, pipeline layout) of a dispatch with that many operands, and with words or not."""
@@ -75,6 +83,28 @@ class Device:
         else:
             flags = (usage.UNIFORM if uniform else usage.STORAGE) | usage.COPY_SRC | usage.COPY_DST
         return self.gpu.create_buffer(size=max(-(-nbytes // 16) * 16, 16), usage=flags)
+
+    def read(self, buffer: Any, nbytes: int, offset: int = 0) -> np.ndarray[Any, Any]:
+        """Bytes of a buffer from `offset` (a multiple of 4) on, when all that was ordered so far is done: a new array of bytes."""
+        if nbytes == 0:
+            return np.empty(0, np.uint8)
+        if self._reader is None:
+            from .readback import Reader
+
+            self._reader = Reader(self)
+        return self._reader.read(buffer, nbytes, offset)  # type: ignore[no-any-return]
+
+    def copy(self, source: Any, target: Any, nbytes: int) -> None:
+        """Copy the first bytes of a buffer to another."""
+        encoder = self.gpu.create_command_encoder()
+        encoder.copy_buffer_to_buffer(source, 0, target, 0, -(-nbytes // 4) * 4)
+        self.queue.submit([encoder.finish()])
+
+    def synchronize(self) -> None:
+        """Wait until all that was ordered is done."""
+        if self._sync is None:
+            self._sync = self.buffer(16)
+        self.read(self._sync, 16)
 
     def bind_group(self, call: Dispatch, buffers: list[tuple[Any, int, int]], words: tuple[Any, int, int] | None) -> Any:
         """A dispatch's operands, as (buffer, byte offset, bytes) each, and its words."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Container, Sequence
 
-from ...asg.declare import IDENTITIES, LEAVES, get
+from ...asg.declare import IDENTITIES, LEAVES, TRANSFER, get
 from ...asg.node import Node
 from ...asg.rewrite import topo
 
@@ -20,7 +20,7 @@ def strip_identities(roots: Sequence[Node], stop: Container[Node]) -> list[Node]
         op = n.op
         if op in LEAVES:
             mapping[n] = n
-        elif op in IDENTITIES or op.category == "identity":
+        elif op in IDENTITIES or (op.category == "identity" and op is not TRANSFER):
             mapping[n] = mapping.get(n.srcs[IDENTITIES.get(op, 0)], n.srcs[IDENTITIES.get(op, 0)])
         elif op is view:
             mapping[n] = reshape(mapping.get(n.srcs[0], n.srcs[0]), n.attrs)

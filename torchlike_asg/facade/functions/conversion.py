@@ -4,10 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from ... import dtypes
+from ...asg.declare import TRANSFER
+from ...asg.geometry import contiguous, flat, is_dense
+from ...asg.trace import current
+from ...devices import device as as_device
+from ...devices import refuse
 from ...dtypes import dtype
 from ...ops import movement
-from ..core import Tensor, unary
+from ..core import Tensor, concrete, unary
+from ..flush import value_of
 from ..register import method
 from .creation import device_of
 
@@ -50,6 +58,17 @@ def get_device(self: Tensor) -> int:
     return -1 if self.device.type == "cpu" else self.device.index or 0
 
 
+def transferred(t: Tensor, target: Any) -> Tensor:
+    """A tensor's values on another device: with their history if there is one, else at once (to a GPU: with the next step's data)."""
+    refuse(target, t.dtype)
+    if t.requires_grad and current().grad:
+        return unary(TRANSFER, t, target)
+    values, strides = value_of(t), t.geometry[1]
+    if not is_dense(tuple(t.shape), strides):
+        strides = contiguous(tuple(t.shape))
+    return concrete(np.array(dtypes.store(flat(values, strides), t.dtype)), t.shape, t.dtype, target, strides)  # type: ignore[no-any-return]
+
+
 @method()
 def to(
     self: Tensor,
@@ -70,8 +89,14 @@ def to(
             copy = copy or (a and args.index(a) == 2)
         elif a is not None:
             device = a
+    moved = self
     if device is not None:
-        device_of(device)
+        target = device_of(device)
+        if target is not self.device and target != self.device:
+            if dtype is not None and dtype is not self.dtype and self.device.type == "cpu":  # the other device may not have the type
+                self, dtype = unary(movement.cast, self, dtype), None
+            moved = transferred(self, target)
+    self, copy = moved, copy and moved is self
     if dtype is not None and dtype is not self.dtype:
         return unary(movement.cast, self, dtype)
     return unary(movement.clone, self) if copy else self
@@ -111,7 +136,13 @@ def type_as(self: Tensor, other: Tensor) -> Tensor:
 @method()
 def cpu(self: Tensor, memory_format: Any = None) -> Tensor:
     """This tensor on the CPU."""
-    return self
+    return to(self, device="cpu")
+
+
+@method()
+def wgpu(self: Tensor, index: int | None = None) -> Tensor:
+    """This tensor on a GPU."""
+    return to(self, device=as_device("wgpu", index))
 
 
 @method()

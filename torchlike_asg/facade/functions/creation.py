@@ -9,8 +9,8 @@ import numpy as np
 
 from ... import dtypes
 from ...asg.geometry import contiguous
-from ...asg.node import const
-from ...devices import check, device
+from ...asg.node import Node, const
+from ...devices import check, device, refuse
 from ...dtypes import dtype
 from ...ops import movement
 from ..core import Tensor, concrete, face, node_of, wrap
@@ -170,7 +170,7 @@ def as_tensor(data: Any, dtype: dtype | None = None, device: Any = None) -> Tens
         return data if dtype is None and device is None else data.to(dtype=dtype, device=device)  # type: ignore[no-any-return]
     if isinstance(data, np.ndarray):
         t = from_numpy(data)
-        return t if dtype is None else t.to(dtype)  # type: ignore[no-any-return]
+        return t if dtype is None and device is None else t.to(dtype=dtype, device=device)  # type: ignore[no-any-return]
     return tensor(data, dtype=dtype, device=device)
 
 
@@ -181,7 +181,17 @@ def _fill(value: Any, shape: tuple[int, ...], d: dtype, dev: Any, requires_grad:
         return finish(
             concrete(np.full(math.prod(shape), dtypes.store(np.asarray(value, d.compute), d)[()], d.storage), shape, d, dev), True
         )  # type: ignore[no-any-return]
-    return wrap(movement.full(const(value, d), shape))
+    return wrap(full_on(value, d, shape, dev))
+
+
+def full_on(value: Any, d: dtype, shape: tuple[int, ...], dev: device) -> Node:
+    """The node of a constant tensor on a device."""
+    n = const(value, d)
+    if dev.type == "cpu":
+        return movement.full(n, shape)
+    refuse(dev, d)
+    found = movement.full.table.get((n, shape, dev))
+    return found if found is not None else movement.full.table.setdefault((n, shape, dev), Node(movement.full, (n,), (shape,), shape, d, device=dev))
 
 
 def _factory(name: str, value: Any) -> Any:

@@ -1,0 +1,64 @@
+"""Lowering the units of a build to dispatches."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from ...asg.geometry import contiguous, is_dense
+from ...asg.node import Node
+from ...compiler.kernel import Load, LoopKernel, Operand
+from ..assemble import Assembly
+from ..build import Build
+from . import loops
+from .calls import Capabilities, LibraryNode, Lowering, View
+
+
+class WgpuAssembly(Assembly):
+    """The program of a build as `Dispatch` and `Fallback`."""
+
+    view_type = View
+    node_type = LibraryNode
+    lowering: Lowering
+
+    def __init__(self, b: Build, caps: Capabilities) -> None:
+        super().__init__(b, Lowering(len(b.arguments), caps))
+
+    def loop(self, k: LoopKernel, views: Sequence[View], label: str) -> None:
+        loops.lower(self.lowering, k, views, label)
+
+    def move(self, pairs: Sequence[tuple[View, View]], label: str) -> None:
+        for source, target in pairs:
+            operands = (Operand(source.dtype, source.strides), Operand(target.dtype, target.strides))
+            k = LoopKernel(target.shape, len(target.shape), operands, (Load(0, source.dtype),), ((1, 0),))
+            loops.lower(self.lowering, k, (source, target), label)
+
+    def epilogue(self, k: LoopKernel, views: Sequence[View], at: int, columns: int) -> dict[str, Any] | None:
+        return None
+
+    def _result(self, r: Node) -> Any:
+        """A result is all of its memory, in any order: what is a part of something, or has gaps, is copied."""
+        found = super()._result(r)
+        if not isinstance(found, View) or 0 in found.shape:
+            return found
+        whole = self.outputs.get(found.slot)
+        if whole is None and found.slot < len(self.b.arguments):
+            n = self.b.arguments[found.slot]
+            whole = n.numel * self.itemsize(n) if is_dense(tuple(n.shape), self.b.argument_strides[found.slot]) else -1
+        if found.offset == 0 and whole == max(r.numel * found.itemsize, 1) and is_dense(found.shape, found.strides):
+            return found
+        shape = tuple(r.shape)
+        target = View(
+            self._new_slot(r.numel * found.itemsize),
+            shape,
+            tuple(r.strides) if is_dense(shape, r.strides) else contiguous(shape),
+            0,
+            r.dtype,
+        )
+        self.outputs[target.slot] = r.numel * found.itemsize
+        self.move([(found, target)], "result")
+        self._take_calls((r,))
+        return target
+
+    def taken(self, nodes: Sequence[Node]) -> None:
+        """Dispatches run in order: nothing waits for anything."""

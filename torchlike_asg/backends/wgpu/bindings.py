@@ -1,0 +1,101 @@
+"""Which memory each dispatch of a plan is bound to, and the commands of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from .calls import ALIGNMENT, Dispatch
+
+if TYPE_CHECKING:
+    from .device import Device
+
+#: bind groups kept for one dispatch: memory that changes from run to run (batches, results that are kept for a while) comes back
+KEEP = 8
+
+
+class Bindings:
+    """Dispatches with their pipelines, words and bind groups.
+
+    ``bound``  slot -> (buffer, offset of the slot there, bytes)
+    """
+
+    def __init__(self, device: Device, calls: Sequence[Dispatch]) -> None:
+        self._device, self.calls = device, list(calls)
+        self.bound: dict[int, tuple[Any, int, int]] = {}
+        self._users: dict[int, list[int]] = {}
+        for k, call in enumerate(self.calls):
+            for slot in {b.slot for b in call.operands}:
+                self._users.setdefault(slot, []).append(k)
+        self._pipelines = [device.pipeline(c.source, len(c.operands), bool(c.words)) for c in self.calls]
+        self._words = self._upload_words()
+        self._groups: list[Any] = [None] * len(self.calls)
+        self._known: list[dict[Any, Any]] = [{} for _ in self.calls]
+
+    def _upload_words(self) -> list[tuple[int, int] | None]:
+        """All words in one uniform buffer: (offset, bytes) for each dispatch."""
+        places: dict[bytes, int] = {}
+        content = bytearray()
+        found: list[tuple[int, int] | None] = []
+        for call in self.calls:
+            if not call.words:
+                found.append(None)
+                continue
+            raw = call.packed
+            at = places.get(raw)
+            if at is None:
+                at = places[raw] = len(content)
+                content += raw + b"\0" * (-len(raw) % ALIGNMENT)
+            found.append((at, len(raw)))
+        self._uniform: Any = None
+        if content:
+            self._uniform = self._device.buffer(len(content), uniform=True)
+            self._device.queue.write_buffer(self._uniform, 0, content)
+        return found
+
+    def bind(self, slot: int, buffer: Any, offset: int, nbytes: int) -> None:
+        """Say where a slot lies."""
+        old = self.bound.get(slot)
+        if old is not None and old[0] is buffer and old[1] == offset:
+            return
+        self.bound[slot] = (buffer, offset, nbytes)
+        for k in self._users.get(slot, ()):
+            self._groups[k] = None
+
+    def _group(self, k: int) -> Any:
+        """The bind group of dispatch `k` for what is bound now."""
+        call, bound = self.calls[k], self.bound
+        places = [bound[b.slot] for b in call.operands]
+        key = tuple([(id(p[0]), p[1]) for p in places])
+        known = self._known[k]
+        found = known.get(key)
+        if found is None:
+            ranges = []
+            for b, (buffer, base, nbytes) in zip(call.operands, places, strict=True):
+                size = b.size if b.size is not None else max(nbytes - b.offset, 4)
+                ranges.append((buffer, base + b.offset, size))
+            at = self._words[k]
+            group = self._device.bind_group(call, ranges, None if at is None else (self._uniform, *at))
+            if len(known) >= KEEP:
+                known.pop(next(iter(known)))
+            found = known[key] = (group, [p[0] for p in places])  # while the buffers are kept, no other has their identity
+        self._groups[k] = found[0]
+        return found[0]
+
+    def submit(self, first: int, end: int) -> None:
+        """Order dispatches `first` to `end`: one encoder, one pass, one submission."""
+        device = self._device
+        encoder = device.gpu.create_command_encoder()
+        compute = encoder.begin_compute_pass()
+        groups, pipelines, last = self._groups, self._pipelines, None
+        for k in range(first, end):
+            x, y, z = self.calls[k].grid
+            if not (x and y and z):
+                continue
+            if pipelines[k] is not last:
+                last = pipelines[k]
+                compute.set_pipeline(last)
+            compute.set_bind_group(0, groups[k] or self._group(k))
+            compute.dispatch_workgroups(x, y, z)
+        compute.end()
+        device.queue.submit([encoder.finish()])

@@ -1,0 +1,233 @@
+"""A linked plan: memory assigned, shaders compiled, everything bound; a run encodes the dispatches in one pass and submits them once."""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from ...asg import reference
+from ...asg.geometry import contiguous
+from ...asg.node import Node
+from ..assemble import Fallback
+from .assemble import WgpuAssembly
+from .bindings import Bindings
+from .calls import Dispatch, View
+from .device import Device
+from .memory import Block, DeviceArray, empty, normal, put, restored, stored
+from .uploads import Uploads
+from .workspace import assign
+
+Array = np.ndarray[Any, Any]
+#: arrays kept for each result, for the next run that finds one that nobody holds
+SPARE = 3
+
+
+class WgpuExecutable:
+    """The program of a graph on a device.
+
+    Arguments on the host (batches, numbers) are sent in one write before the run. Results are arrays on the device; the new value of a
+    storage is written over the old one, or over a copy of it where somebody else may look at the old one.
+    """
+
+    donates = True
+
+    def __init__(self, device: Device, a: WgpuAssembly) -> None:
+        self.device, self.assembly = device, a
+        self.uncovered, self.size = a.uncovered, len(a.steps)
+        self._results = a.results
+        self._inputs: list[Any] = []
+        self._objects: dict[Node, Any] = {}
+        self._arguments = [
+            (tuple(n.shape), normal(n.shape, strides), n.dtype) for n, strides in zip(a.b.arguments, a.b.argument_strides, strict=True)
+        ]
+        self._overwritten = frozenset(a.overwritten)
+        self._parts = _parts(a.steps)
+        inside = {slot: max(nbytes, 4) for slot, nbytes in a.sizes.items()}
+        self._places, self.pages = assign([_touched(s) for s in a.steps], inside)
+        self.bindings = Bindings(device, [s for s in a.steps if isinstance(s, Dispatch)])
+        self._uploads = Uploads(device, self._arguments)
+        self._generation = -1
+        self._constants(a)
+        self._made: dict[int, tuple[tuple[int, ...], tuple[int, ...], Any]] = {}
+        for r in a.results:
+            if isinstance(r, View) and r.slot in a.outputs:
+                self._made.setdefault(r.slot, (r.shape, r.strides, r.dtype))
+        self._hidden = [slot for slot in a.outputs if slot not in self._made]
+        self._spare: dict[int, list[DeviceArray]] = {slot: [] for slot in self._made}
+        self._output: dict[int, DeviceArray] = {}
+        self._kept: list[Block] = []
+        for slot in self._hidden:
+            block = device.pool.take(a.outputs[slot], "a result")
+            self._kept.append(block)
+            self.bindings.bind(slot, block.buffer, 0, block.nbytes)
+
+    # ---------------------------------------------------------------- linking
+    def _constants(self, a: WgpuAssembly) -> None:
+        """The values that depend on nothing, in one buffer."""
+        at, found = 0, []
+        for slot, n in a.constants.items():
+            value = np.asarray(reference.evaluate([n], _no_leaf)[0])
+            raw = np.empty(value.shape, stored(n.dtype))
+            put(raw, value, n.dtype)
+            found.append((slot, at, raw))
+            at += -(-max(raw.nbytes, 4) // 256) * 256
+        if not found:
+            return
+        self._constant = self.device.pool.take(at, "constants")
+        for slot, offset, raw in found:
+            if raw.size:
+                self.device.queue.write_buffer(self._constant.buffer, offset, raw)
+            self.bindings.bind(slot, self._constant.buffer, offset, max(raw.nbytes, 4))
+
+    def _place(self) -> None:
+        """Bind the temporaries to the workspace."""
+        workspace = self.device.workspace
+        for slot, (page, offset) in self._places.items():
+            self.bindings.bind(slot, workspace.buffer(page), offset, max(self.assembly.sizes[slot], 4))
+        self._generation = workspace.generation
+
+    # ---------------------------------------------------------------- running
+    def run(self, inputs: list[Any], donated: Sequence[tuple[int, int]] = ()) -> None:
+        """Compute. `donated`: (place of a result, number of the argument whose memory it may take)."""
+        if self.pages:
+            self.device.workspace.reserve(self.pages)
+            if self._generation != self.device.workspace.generation:
+                self._place()
+        self._bind_arguments(inputs, {i for _, i in donated} if donated and self._overwritten else ())
+        self._bind_outputs()
+        self._inputs = inputs
+        for part in self._parts:
+            if part.__class__ is Fallback:
+                self._fall_back(part)
+            else:
+                self.bindings.submit(*part)
+
+    def _bind_arguments(self, inputs: list[Any], given: Any) -> None:
+        bindings, device, uploads = self.bindings, self.device, self._uploads
+        uploads.begin()
+        for i, a in enumerate(inputs):
+            if a.__class__ is DeviceArray and a.device is device:
+                if a.layout != self._arguments[i][1] and a.size > 1:
+                    a = inputs[i] = uploads.moved(i, a.numpy())
+                elif i in self._overwritten:
+                    if i not in given or sys.getrefcount(a) > 4 or sys.getrefcount(a.block) > 2:
+                        a = inputs[i] = a.copy()
+                    a.host = None
+                block = a.block
+                bindings.bind(i, block.buffer, 0, block.nbytes)
+            elif i in self._overwritten:
+                a = inputs[i] = uploads.moved(i, np.asarray(a))
+                bindings.bind(i, a.block.buffer, 0, a.block.nbytes)
+            else:
+                uploads.add(i, np.asarray(a))
+        uploads.send(bindings)
+
+    def _bind_outputs(self) -> None:
+        for slot, spare in self._spare.items():
+            found = None
+            for a in spare:
+                if sys.getrefcount(a) <= 3 and sys.getrefcount(a.block) <= 2:
+                    found = a
+                    break
+            if found is None:
+                if self._output.get(slot) is not None:
+                    self._output.pop(slot)
+                found = empty(self.device, *self._made[slot])
+                spare.append(found)
+                if len(spare) > SPARE:
+                    spare.pop(0)
+            found.host = None
+            self.bindings.bind(slot, found.block.buffer, 0, found.block.nbytes)
+            self._output[slot] = found
+
+    # ---------------------------------------------------------------- what NumPy does
+    def _array(self, v: View) -> Array:
+        """A view's values on the host."""
+        if 0 in v.shape:
+            return np.empty(v.shape, v.dtype.compute)
+        binding, first = v.bind()
+        buffer, base, _ = self.bindings.bound[v.slot]
+        raw = self.device.read(buffer, binding.size or 0, base + binding.offset).view(stored(v.dtype))
+        seen = np.lib.stride_tricks.as_strided(raw[first:], v.shape, [s * raw.itemsize for s in v.strides])
+        return restored(np.ascontiguousarray(seen).reshape(-1), v.shape, contiguous(v.shape), v.dtype)
+
+    def _write(self, v: View, value: Any) -> None:
+        if 0 in v.shape:
+            return
+        binding, first = v.bind()
+        buffer, base, _ = self.bindings.bound[v.slot]
+        size, d = binding.size or 0, stored(v.dtype)
+        if first == 0 and size == math.prod(v.shape) * d.itemsize:
+            raw = np.empty(size // d.itemsize, d)
+        else:  # what lies between the elements belongs to others
+            raw = self.device.read(buffer, size, base + binding.offset).view(d)
+        put(np.lib.stride_tricks.as_strided(raw[first:], v.shape, [s * d.itemsize for s in v.strides]), np.asarray(value), v.dtype)
+        self.device.queue.write_buffer(buffer, base + binding.offset, raw)
+
+    def _fall_back(self, part: Fallback) -> None:
+        objects = self._objects
+        views = iter(part.operands)
+        operands = [self._array(next(views)) if s is None else objects[s] for s in part.objects]  # type: ignore[arg-type]
+        value = reference.apply(part.node, operands)
+        if part.result is None:
+            objects[part.node] = value
+        else:
+            self._write(part.result, value)  # type: ignore[arg-type]
+
+    # ---------------------------------------------------------------- results
+    def outputs(self) -> list[Any]:
+        """The results of the last run."""
+        inputs, out = self._inputs, []
+        for r in self._results:
+            if not isinstance(r, View):
+                out.append(self._objects[r] if r in self._objects else np.array(reference.evaluate([r], _no_leaf)[0]))
+                continue
+            whole = self._output.get(r.slot)
+            if whole is None:
+                whole = inputs[r.slot]
+            if whole.__class__ is not DeviceArray:  # an argument that is on the host, shown
+                out.append(np.array(np.asarray(whole).reshape(r.shape)))
+            elif whole.shape == r.shape and whole.layout == normal(r.shape, r.strides):
+                out.append(whole)
+            else:
+                out.append(DeviceArray(self.device, whole.block, r.shape, r.strides, r.dtype))
+        self._inputs = []
+        self._objects.clear()
+        return out
+
+    def describe(self, llvm: bool = False) -> str:
+        """The plan in words; with `llvm` (the name is older than the GPU) also the text of every shader."""
+        from .describe import describe
+
+        return describe(self.assembly, sum(self.pages), llvm)
+
+
+def _parts(steps: Sequence[Any]) -> list[Any]:
+    """The plan as ranges of dispatches, as (first, end), with the reference's operations between them."""
+    parts: list[Any] = []
+    number = 0
+    for step in steps:
+        if isinstance(step, Fallback):
+            parts.append(step)
+            continue
+        if parts and parts[-1].__class__ is tuple:
+            parts[-1] = (parts[-1][0], number + 1)
+        else:
+            parts.append((number, number + 1))
+        number += 1
+    return parts
+
+
+def _touched(step: Dispatch | Fallback) -> set[int]:
+    if isinstance(step, Fallback):
+        found = {v.slot for v in step.operands}
+        return found if step.result is None else found | {step.result.slot}
+    return {b.slot for b in step.operands}
+
+
+def _no_leaf(n: Node) -> Any:
+    raise AssertionError(f"{n} is not constant")

@@ -1,0 +1,78 @@
+"""What a run sends to the device: all arguments that come as arrays of the host, in one write."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ...asg.geometry import contiguous
+from .calls import ALIGNMENT
+from .memory import DeviceArray, put, stored, upload
+
+if TYPE_CHECKING:
+    from .bindings import Bindings
+    from .device import Device
+
+
+class Uploads:
+    """The page for a plan's arguments from the host: each has its place there from the first time that it comes so."""
+
+    def __init__(self, device: Device, arguments: Sequence[tuple[Any, ...]]) -> None:
+        self._device, self._arguments = device, arguments
+        self._offsets: dict[int, int] = {}
+        self._size = 0
+        self._block: Any = None
+        self._memory = np.empty(0, np.uint8)
+        self._targets: dict[int, np.ndarray[Any, Any]] = {}
+        self._now: list[tuple[int, np.ndarray[Any, Any]]] = []
+
+    def begin(self) -> None:
+        self._now.clear()
+
+    def add(self, i: int, a: np.ndarray[Any, Any]) -> None:
+        """Have argument `i` sent."""
+        if i not in self._offsets:
+            shape, _, d = self._arguments[i]
+            self._offsets[i] = self._size
+            self._size += -(-max(math.prod(shape) * stored(d).itemsize, 4) // ALIGNMENT) * ALIGNMENT
+        self._now.append((i, a))
+
+    def moved(self, i: int, a: np.ndarray[Any, Any]) -> DeviceArray:
+        """Argument `i` in device memory of its own, which may be overwritten."""
+        shape, strides, d = self._arguments[i]
+        return upload(self._device, np.broadcast_to(a, shape), strides, d)
+
+    def send(self, bindings: Bindings) -> None:
+        if not self._now:
+            return
+        if self._block is None or self._block.nbytes < self._size:
+            self._block = self._device.pool.take(self._size, "a step's data")
+            self._memory = np.zeros(self._size, np.uint8)
+            self._targets.clear()
+        first, end = self._size, 0
+        for i, a in self._now:
+            target = self._targets.get(i)
+            if target is None:
+                target = self._targets[i] = self._target(i)
+            put(target, a, self._arguments[i][2])
+            at = self._offsets[i]
+            nbytes = max(target.nbytes, 4)
+            first, end = min(first, at), max(end, at + nbytes)
+            bindings.bind(i, self._block.buffer, at, nbytes)
+        end = -(-end // 4) * 4
+        self._device.queue.write_buffer(self._block.buffer, first, self._memory[first:end])
+
+    def _target(self, i: int) -> np.ndarray[Any, Any]:
+        """Argument `i` in the memory that is sent."""
+        shape, strides, d = self._arguments[i]
+        item, at = stored(d), self._offsets[i]
+        flat = self._memory[at : at + math.prod(shape) * item.itemsize].view(item)
+        if tuple(strides) == contiguous(shape) or flat.size < 2:
+            return flat.reshape(shape)
+        extent = 1 + sum((n - 1) * s for n, s in zip(shape, strides, strict=True))
+        if extent > flat.size:
+            raise AssertionError(f"argument {i} of {shape} has strides {strides}")
+        return np.lib.stride_tricks.as_strided(flat, shape, [s * item.itemsize for s in strides])
