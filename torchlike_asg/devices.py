@@ -96,8 +96,8 @@ def refuse(d: device, element: Any) -> None:
     if d.type == "wgpu" and element.name in ("float64", "complex128"):
         single = "float32" if element.name == "float64" else "complex64"
         raise TypeError(
-            f"Cannot convert a tensor to {element.name} on the wgpu device, as shaders do not have that type. Please use {single} instead, or "
-            "compute on the CPU (.cpu())"
+            f"Cannot convert a tensor to {element.name} on the wgpu device, as shaders do not have that type. Please use {single} instead, "
+            "or compute on the CPU (.cpu())"
         )
 
 

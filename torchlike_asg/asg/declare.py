@@ -260,6 +260,10 @@ def _pass(n: Node, g: Node) -> Grads:
     return (g,)
 
 
+def _back(n: Node, g: Node) -> Grads:
+    return (TRANSFER(g, n.srcs[0].device),)
+
+
 #: Identities: they carry history and versions, and vanish in the compiler. `IDENTITIES[op]` is the operand holding the value.
 STOP = Op("stop", "identity", _preserved, _first, differentiable=False)  # a value without history: result under no_grad, `.data`
 SNAP = Op("snap", "identity", _same, _first, vjp=_pass)  # a kept copy of a value about to be overwritten in place: never stale
@@ -271,10 +275,7 @@ LEAF_OF = Op(
     "leaf_of", "identity", lambda s, k: (s.shape, s.dtype, s.strides, s.offset), _first, params=("leaf",)
 )  # requires_grad_() on a computed value
 #: a value on another device; the attribute is that device. No backend computes it: values are moved between plans
-TRANSFER = Op(
-    "transfer", "identity", lambda s, d: (s.shape, s.dtype, s.strides, s.offset), _first, vjp=lambda n, g: (TRANSFER(g, n.srcs[0].device),),
-    params=("device",),
-)  # fmt: skip
+TRANSFER: Op = Op("transfer", "identity", lambda s, d: (s.shape, s.dtype, s.strides, s.offset), _first, vjp=_back, params=("device",))
 IDENTITIES = {STOP: 0, SNAP: 0, DETACH: 0, REBIND: 1, LEAF_OF: 0}
 LEAVES = frozenset((CONST, SCALAR, VAR, INPUT))
 

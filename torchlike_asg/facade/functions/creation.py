@@ -190,8 +190,11 @@ def full_on(value: Any, d: dtype, shape: tuple[int, ...], dev: device) -> Node:
     if dev.type == "cpu":
         return movement.full(n, shape)
     refuse(dev, d)
-    found = movement.full.table.get((n, shape, dev))
-    return found if found is not None else movement.full.table.setdefault((n, shape, dev), Node(movement.full, (n,), (shape,), shape, d, device=dev))
+    key = (n, shape, dev)
+    found = movement.full.table.get(key)
+    if found is None:
+        found = movement.full.table.setdefault(key, Node(movement.full, (n,), (shape,), shape, d, device=dev))
+    return found
 
 
 def _factory(name: str, value: Any) -> Any:
