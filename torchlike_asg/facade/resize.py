@@ -53,7 +53,7 @@ def set_data(t: Tensor, source: Any) -> None:
     shares = alias(source, share_counter=False)
     new = shares._f
     assert new is not None
-    same = tuple(source.shape) == tuple(t.shape) and source.dtype is t.dtype
+    same = tuple(source.shape) == tuple(t.shape) and source.dtype is t.dtype and source.device == t.device
     if old.leaf is not None and same and old.cell.geometry == new.cell.geometry and shares.geometry == t.geometry:
         value = new.h
         if value is None:
@@ -83,7 +83,7 @@ def set_data(t: Tensor, source: Any) -> None:
     if wants:
         from .leaves import require_grad
 
-        require_grad(t, True)
+        require_grad(t, True, permanent=old.leaf is not None and old.leaf.op is VAR)
 
 
 __all__ = ["resize", "set_data"]
