@@ -16,14 +16,14 @@ def _check(p: float) -> None:
         raise ValueError(f"dropout probability has to be between 0 and 1, but got {p}")
 
 
-def _mask(shape: tuple[int, ...], strides: Any, dtype: Any, p: float) -> Tensor:
+def _mask(shape: tuple[int, ...], strides: Any, dtype: Any, p: float, device: Any = None) -> Tensor:
     """Zero with probability `p`, else 1 / (1 - p); drawn as PyTorch draws it, in the order of memory."""
     from . import random
 
     if not dtype.is_floating_point:
         raise RuntimeError(f"result type Float can't be cast to the desired output type {title(dtype)}")
 
-    return random.dropout_mask(shape, strides, dtype, p)  # type: ignore[no-any-return]
+    return random.dropout_mask(shape, strides, dtype, p, device=device)  # type: ignore[no-any-return]
 
 
 def _multiplied(input: Tensor, mask: Any, inplace: bool) -> Tensor:
@@ -37,7 +37,7 @@ def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool 
         return input
     if p == 1:
         return _multiplied(input, 0.0, inplace)
-    return _multiplied(input, _mask(tuple(input.shape), input.geometry[1], input.dtype, p), inplace)
+    return _multiplied(input, _mask(tuple(input.shape), input.geometry[1], input.dtype, p, input.device), inplace)
 
 
 def _feature_dropout(input: Tensor, p: float, training: bool, inplace: bool) -> Tensor:
@@ -50,7 +50,7 @@ def _feature_dropout(input: Tensor, p: float, training: bool, inplace: bool) -> 
         return input
     if p == 1:
         return _multiplied(input, 0.0, inplace)
-    return _multiplied(input, _mask(shape[:2] + (1,) * (len(shape) - 2), None, input.dtype, p), inplace)
+    return _multiplied(input, _mask(shape[:2] + (1,) * (len(shape) - 2), None, input.dtype, p, input.device), inplace)
 
 
 def _channel_dropout(rank: int, input: Tensor, p: float, training: bool, inplace: bool) -> Tensor:

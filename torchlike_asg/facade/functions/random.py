@@ -313,14 +313,14 @@ def bernoulli_(self: Tensor, p: Any = 0.5, *, generator: Any = None) -> Tensor:
 
 
 # ---------------------------------------------------------------- dropout
-def dropout_mask(shape: Any, strides: Any, d: dtype, p: float, generator: Any = None) -> Tensor:
+def dropout_mask(shape: Any, strides: Any, d: dtype, p: float, generator: Any = None, device: Any = None) -> Tensor:
     """The factors of dropout, zero with probability p and 1 / (1 - p) elsewhere, as a tensor of `shape` and type `d`; 0 < p < 1.
 
-    With `config.fused_random` they come from the counter-based stream and are made inside the kernel that uses them.
+    With `config.fused_random`, and always on a GPU, they come from the counter-based stream and are made inside the kernel that uses them.
     """
-    shape = tuple(shape)
-    if config.fused_random:
-        u = counter_uniform(shape, generator)
+    shape, dev = tuple(shape), device_of(device)
+    if config.fused_random or dev.type == "wgpu":
+        u = counter_uniform(shape, generator, device=dev)
         keep = unary(ops_cast(), binary(ops.ge, u, float(p)), d)
         return binary(ops.div, keep, 1.0 - p)
     return from_array(draws.dropout_noise(engine_of(generator), shape, strides, d, float(p)), d)
@@ -332,13 +332,13 @@ def ops_cast() -> Any:
     return cast
 
 
-def counter_uniform(shape: tuple[int, ...], generator: Any = None, normal: bool = False) -> Tensor:
+def counter_uniform(shape: tuple[int, ...], generator: Any = None, normal: bool = False, device: Any = None) -> Tensor:
     """Uniform (or normal) float32 numbers of the counter-based stream, generated on use."""
     g = default_generator if generator is None else generator
     tr = current()
     count = Size(shape).numel()
     key = np.asarray(np.uint64(g.initial_seed() & (2**64 - 1)).astype(np.int64))
     start = np.asarray(g.take(count + (count & 1)), np.int64)
-    cpu = device_of(None)
-    inputs = [tr.input(v, (), (), dtypes.int64, cpu) for v in (key, start)]
+    dev = device_of(device)
+    inputs = [tr.input(v, (), (), dtypes.int64, dev) for v in (key, start)]
     return wrap((philox_normal if normal else philox_uniform)(*inputs, shape))
