@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from ...asg.declare import INPUT
 from ...asg.geometry import contiguous, is_dense
 from ...asg.node import Node
 from ...compiler.kernel import Load, LoopKernel, Operand
+from ...dtypes import int64
 from ..assemble import Assembly
 from ..build import Build
 from . import loops
@@ -22,7 +24,11 @@ class WgpuAssembly(Assembly):
     lowering: Lowering
 
     def __init__(self, b: Build, caps: Capabilities) -> None:
-        super().__init__(b, Lowering(len(b.arguments), caps))
+        lowering = Lowering(len(b.arguments), caps)
+        for i, n in enumerate(b.arguments):
+            if n.op is INPUT and n.dtype is int64 and n.shape == () and b.users[n] and all(u.op.category == "random" for u in b.users[n]):
+                lowering.wide.add(i)
+        super().__init__(b, lowering)
 
     def loop(self, k: LoopKernel, views: Sequence[View], label: str) -> None:
         loops.lower(self.lowering, k, views, label)

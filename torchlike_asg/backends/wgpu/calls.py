@@ -213,6 +213,8 @@ class Lowering:
         self.caps = caps
         self.calls: list[Dispatch] = []
         self.temporaries: dict[int, int] = {}  # slot -> bytes
+        #: slots of 0-d int64 arguments that lie in memory whole, as two words (lower first): seeds and counters
+        self.wide: set[int] = set()
         self._next = first_slot
 
     def slot(self) -> int:

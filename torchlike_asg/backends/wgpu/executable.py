@@ -49,7 +49,7 @@ class WgpuExecutable:
         inside = {slot: max(nbytes, 4) for slot, nbytes in a.sizes.items()}
         self._places, self.pages = assign([_touched(s) for s in a.steps], inside)
         self.bindings = Bindings(device, [s for s in a.steps if isinstance(s, Dispatch)])
-        self._uploads = Uploads(device, self._arguments)
+        self._uploads = Uploads(device, self._arguments, a.lowering.wide)
         self._generation = -1
         self._constants(a)
         self._made: dict[int, tuple[tuple[int, ...], tuple[int, ...], Any]] = {}
@@ -110,7 +110,7 @@ class WgpuExecutable:
         bindings, device, uploads = self.bindings, self.device, self._uploads
         uploads.begin()
         for i, a in enumerate(inputs):
-            if a.__class__ is DeviceArray and a.device is device:
+            if a.__class__ is DeviceArray and a.device is device and i not in uploads.wide:
                 if a.layout != self._arguments[i][1] and a.size > 1:
                     a = inputs[i] = uploads.moved(i, a.numpy())
                 elif i in self._overwritten:

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from . import conv, gemm, indexing, pooling
+from . import conv, gemm, indexing, philox, pooling
 
-__all__ = ["conv", "gemm", "indexing", "pooling"]
+__all__ = ["conv", "gemm", "indexing", "philox", "pooling"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,8 +20,9 @@ if TYPE_CHECKING:
 class Uploads:
     """The page for a plan's arguments from the host: each has its place there from the first time that it comes so."""
 
-    def __init__(self, device: Device, arguments: Sequence[tuple[Any, ...]]) -> None:
-        self._device, self._arguments = device, arguments
+    def __init__(self, device: Device, arguments: Sequence[tuple[Any, ...]], wide: Container[int]) -> None:
+        """`arguments`: (shape, strides, element type) of each; `wide`: see `Lowering`."""
+        self._device, self._arguments, self.wide = device, arguments, wide
         self._offsets: dict[int, int] = {}
         self._size = 0
         self._block: Any = None
@@ -29,15 +30,17 @@ class Uploads:
         self._targets: dict[int, np.ndarray[Any, Any]] = {}
         self._now: list[tuple[int, np.ndarray[Any, Any]]] = []
 
+    def _stored(self, i: int) -> np.dtype[Any]:
+        return np.dtype(np.int64) if i in self.wide else stored(self._arguments[i][2])
+
     def begin(self) -> None:
         self._now.clear()
 
     def add(self, i: int, a: np.ndarray[Any, Any]) -> None:
         """Have argument `i` sent."""
         if i not in self._offsets:
-            shape, _, d = self._arguments[i]
             self._offsets[i] = self._size
-            self._size += -(-max(math.prod(shape) * stored(d).itemsize, 4) // ALIGNMENT) * ALIGNMENT
+            self._size += -(-max(math.prod(self._arguments[i][0]) * self._stored(i).itemsize, 4) // ALIGNMENT) * ALIGNMENT
         self._now.append((i, a))
 
     def moved(self, i: int, a: np.ndarray[Any, Any]) -> DeviceArray:
@@ -57,7 +60,10 @@ class Uploads:
             target = self._targets.get(i)
             if target is None:
                 target = self._targets[i] = self._target(i)
-            put(target, a, self._arguments[i][2])
+            if i in self.wide:
+                target[...] = a
+            else:
+                put(target, a, self._arguments[i][2])
             at = self._offsets[i]
             nbytes = max(target.nbytes, 4)
             first, end = min(first, at), max(end, at + nbytes)
@@ -67,8 +73,8 @@ class Uploads:
 
     def _target(self, i: int) -> np.ndarray[Any, Any]:
         """Argument `i` in the memory that is sent."""
-        shape, strides, d = self._arguments[i]
-        item, at = stored(d), self._offsets[i]
+        shape, strides, _ = self._arguments[i]
+        item, at = self._stored(i), self._offsets[i]
         flat = self._memory[at : at + math.prod(shape) * item.itemsize].view(item)
         if tuple(strides) == contiguous(shape) or flat.size < 2:
             return flat.reshape(shape)
