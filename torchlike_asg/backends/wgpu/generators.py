@@ -2,6 +2,20 @@
 
 from __future__ import annotations
 
-from . import conv, gemm, indexing, philox, pooling
+from . import (
+    attention,
+    conv,
+    gemm,
+    indexing,
+    philox,
+    pooling,
+)
 
-__all__ = ["conv", "gemm", "indexing", "philox", "pooling"]
+__all__ = [
+    "attention",
+    "conv",
+    "gemm",
+    "indexing",
+    "philox",
+    "pooling",
+]
