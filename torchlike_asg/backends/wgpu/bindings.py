@@ -30,6 +30,10 @@ class Bindings:
         self._pipelines = [device.pipeline(c.source, len(c.operands), bool(c.words)) for c in self.calls]
         self._words = self._upload_words()
         self._groups: list[Any] = [None] * len(self.calls)
+        #: what `native.Encoder` takes: None while a dispatch is not bound, and for those without workgroups
+        self._records: list[Any] = [None] * len(self.calls)
+        self._grids = [c.grid for c in self.calls]
+        self._live = [k for k, grid in enumerate(self._grids) if 0 not in grid]
         self._known: list[dict[Any, Any]] = [{} for _ in self.calls]
 
     def _upload_words(self) -> list[tuple[int, int] | None]:
@@ -60,7 +64,7 @@ class Bindings:
             return
         self.bound[slot] = (buffer, offset, nbytes)
         for k in self._users.get(slot, ()):
-            self._groups[k] = None
+            self._groups[k] = self._records[k] = None
 
     def _group(self, k: int) -> Any:
         """The bind group of dispatch `k` for what is bound now."""
@@ -82,20 +86,36 @@ class Bindings:
         self._groups[k] = found[0]
         return found[0]
 
-    def submit(self, first: int, end: int) -> None:
-        """Order dispatches `first` to `end`: one encoder, one pass, one submission."""
+    def submit(self, first: int, end: int, copies: Sequence[tuple[Any, int, Any, int]] = ()) -> None:
+        """Order dispatches `first` to `end`, then copies (source, offset there, target, bytes): one encoder, one pass, one submission."""
+        native = self._device.encoder
+        if native is None:
+            self._submit(first, end, copies)
+            return
+        records = self._records
+        whole = first == 0 and end == len(records)
+        chosen = self._live if whole else [k for k in range(first, end) if 0 not in self._grids[k]]
+        for k in chosen:
+            if records[k] is None:
+                group = self._groups[k] or self._group(k)
+                records[k] = (self._pipelines[k]._internal, group._internal, *self._grids[k])
+        native.submit(records if whole and len(chosen) == len(records) else [records[k] for k in chosen], copies)
+
+    def _submit(self, first: int, end: int, copies: Sequence[tuple[Any, int, Any, int]]) -> None:
+        """The same by the objects of wgpu."""
         device = self._device
         encoder = device.gpu.create_command_encoder()
         compute = encoder.begin_compute_pass()
-        groups, pipelines, last = self._groups, self._pipelines, None
+        last = None
         for k in range(first, end):
-            x, y, z = self.calls[k].grid
-            if not (x and y and z):
+            if 0 in self._grids[k]:
                 continue
-            if pipelines[k] is not last:
-                last = pipelines[k]
+            if self._pipelines[k] is not last:
+                last = self._pipelines[k]
                 compute.set_pipeline(last)
-            compute.set_bind_group(0, groups[k] or self._group(k))
-            compute.dispatch_workgroups(x, y, z)
+            compute.set_bind_group(0, self._groups[k] or self._group(k))
+            compute.dispatch_workgroups(*self._grids[k])
         compute.end()
+        for source, at, target, nbytes in copies:
+            encoder.copy_buffer_to_buffer(source, at, target, 0, nbytes)
         device.queue.submit([encoder.finish()])

@@ -11,6 +11,8 @@ import numpy as np
 from .adapters import Adapter, choose
 from .calls import Capabilities, Dispatch, Source
 from .memory import Pool
+from .native import native_encoder
+from .readback import Reader
 from .workspace import Workspace
 
 #: features that are asked for where the adapter has them; nothing needs them
@@ -38,7 +40,8 @@ class Device:
         self._lock = threading.Lock()
         self.pool = Pool(self)
         self.workspace = Workspace(self)
-        self._reader: Any = None
+        self.reader = Reader(self)
+        self.encoder = native_encoder(gpu, gpu.queue)
         self._sync: Any = None
 
     def layout(self, operands: int, words: bool) -> tuple[Any, Any]:
@@ -88,11 +91,7 @@ class Device:
         """Bytes of a buffer from `offset` (a multiple of 4) on, when all that was ordered so far is done: a new array of bytes."""
         if nbytes == 0:
             return np.empty(0, np.uint8)
-        if self._reader is None:
-            from .readback import Reader
-
-            self._reader = Reader(self)
-        return self._reader.read(buffer, nbytes, offset)  # type: ignore[no-any-return]
+        return self.reader.read(buffer, nbytes, offset)
 
     def copy(self, source: Any, target: Any, nbytes: int) -> None:
         """Copy the first bytes of a buffer to another."""

@@ -24,6 +24,8 @@ from .workspace import assign
 Array = np.ndarray[Any, Any]
 #: arrays kept for each result, for the next run that finds one that nobody holds
 SPARE = 3
+#: bytes of a result up to which it is sent along, if the host read it the last time
+READ = 4096
 
 
 class WgpuExecutable:
@@ -98,25 +100,29 @@ class WgpuExecutable:
             if self._generation != self.device.workspace.generation:
                 self._place()
         self._bind_arguments(inputs, {i for _, i in donated} if donated and self._overwritten else ())
-        self._bind_outputs()
+        copies = self._bind_outputs()
         self._inputs = inputs
+        last = self._parts[-1] if self._parts else None
         for part in self._parts:
             if part.__class__ is Fallback:
                 self._fall_back(part)
             else:
-                self.bindings.submit(*part)
+                self.bindings.submit(*part, copies if part is last else ())
+        if copies and last.__class__ is not tuple:
+            self.bindings.submit(0, 0, copies)
 
     def _bind_arguments(self, inputs: list[Any], given: Any) -> None:
         bindings, device, uploads = self.bindings, self.device, self._uploads
         uploads.begin()
-        for i, a in enumerate(inputs):
+        for i in range(len(inputs)):
+            a = inputs[i]
             if a.__class__ is DeviceArray and a.device is device and i not in uploads.wide:
                 if a.layout != self._arguments[i][1] and a.size > 1:
                     a = inputs[i] = uploads.moved(i, a.numpy())
                 elif i in self._overwritten:
                     if i not in given or sys.getrefcount(a) > 4 or sys.getrefcount(a.block) > 2:
                         a = inputs[i] = a.copy()
-                    a.host = None
+                    a.host, a.staged = None, False
                 block = a.block
                 bindings.bind(i, block.buffer, 0, block.nbytes)
             elif i in self._overwritten:
@@ -126,7 +132,9 @@ class WgpuExecutable:
                 uploads.add(i, np.asarray(a))
         uploads.send(bindings)
 
-    def _bind_outputs(self) -> None:
+    def _bind_outputs(self) -> list[tuple[Any, int, Any, int]]:
+        """Memory for the results; gives the copies to be made of those that are read on the host after every run."""
+        copies: list[tuple[Any, int, Any, int]] = []
         for slot, spare in self._spare.items():
             found = None
             for a in spare:
@@ -140,9 +148,14 @@ class WgpuExecutable:
                 spare.append(found)
                 if len(spare) > SPARE:
                     spare.pop(0)
-            found.host = None
+            if found.host is not None and found.staging is None and found.nbytes <= READ:  # it was read: so it will be the next time
+                found.staging = self.device.reader.staging(found.nbytes)
+            found.host, found.staged = None, found.staging is not None
+            if found.staged:
+                copies.append((found.block.buffer, 0, found.staging, -(-found.nbytes // 4) * 4))
             self.bindings.bind(slot, found.block.buffer, 0, found.block.nbytes)
             self._output[slot] = found
+        return copies
 
     # ---------------------------------------------------------------- what NumPy does
     def _array(self, v: View) -> Array:

@@ -133,7 +133,7 @@ class DeviceArray:
     array, NumPy's), ``shape`` and ``flags``. Everything else asks for `numpy`, a copy on the host.
     """
 
-    __slots__ = ("__weakref__", "block", "device", "dtype", "element", "flags", "host", "layout", "shape")
+    __slots__ = ("__weakref__", "block", "device", "dtype", "element", "flags", "host", "layout", "shape", "staged", "staging")
 
     def __init__(self, device: Device, block: Block, shape: Sequence[int], layout: Sequence[int], d: dtype) -> None:
         self.device, self.block, self.shape, self.layout, self.element = device, block, tuple(shape), normal(shape, layout), d
@@ -141,6 +141,9 @@ class DeviceArray:
         self.flags = _CONTIGUOUS if self.layout == contiguous(self.shape) or math.prod(self.shape) < 2 else _STRIDED
         #: the values on the host, if somebody asked for them
         self.host: np.ndarray[Any, Any] | None = None
+        #: a buffer that the host can read, and whether the plan that computes the value copies it there
+        self.staging: Any = None
+        self.staged = False
 
     @property
     def size(self) -> int:
@@ -158,7 +161,10 @@ class DeviceArray:
     def numpy(self) -> np.ndarray[Any, Any]:
         """The values as an array that is not to be written. Waits for the device."""
         if self.host is None:
-            raw = self.device.read(self.block.buffer, self.nbytes).view(stored(self.element))
+            reader = self.device.reader
+            found = reader.staged(self.staging, self.nbytes) if self.staged else reader.read(self.block.buffer, self.nbytes)
+            self.staged = False
+            raw = found.view(stored(self.element))
             self.host = restored(raw, self.shape, self.layout, self.element)
         return self.host
 

@@ -31,6 +31,14 @@ class Reader:
         except Exception:  # another build of wgpu: its own way
             self._map = None
 
+    def staging(self, nbytes: int) -> Any:
+        """A buffer for a value of that size that a plan copies there itself, to be read by `staged`; None where that cannot be."""
+        return None if self._map is None else self._device.buffer(nbytes, readable=True)
+
+    def staged(self, staging: Any, nbytes: int) -> np.ndarray[Any, Any]:
+        """The content of a staging buffer, when the copy to it is done."""
+        return self._map.content(staging, -(-nbytes // 4) * 4)[:nbytes]  # type: ignore[no-any-return]
+
     def read(self, buffer: Any, nbytes: int, offset: int = 0) -> np.ndarray[Any, Any]:
         """Bytes of a buffer, as a new array."""
         d, size = self._device, -(-nbytes // 4) * 4
