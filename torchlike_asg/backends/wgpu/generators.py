@@ -5,17 +5,23 @@ from __future__ import annotations
 from . import (
     attention,
     conv,
+    extrema,
     gemm,
     indexing,
+    order,
     philox,
     pooling,
+    scan,
 )
 
 __all__ = [
     "attention",
     "conv",
+    "extrema",
     "gemm",
     "indexing",
+    "order",
     "philox",
     "pooling",
+    "scan",
 ]
