@@ -369,8 +369,6 @@ REFUSED = {
     "sparse tensors": (lambda T: T.sparse_coo_tensor(T.zeros(2, 1).long(), T.ones(1), (2, 2)), "sparse"),
     "sparse products": (lambda T: T.spmm(T.ones(2, 2), T.ones(2, 2)), "not implemented"),
     "sparse methods": (lambda T: T.ones(2).to_sparse(), "sparse"),
-    "complex numbers": (lambda T: T.view_as_complex(T.ones(2, 2)), "complex arithmetic is not supported"),
-    "complex numbers by angle": (lambda T: T.polar(T.ones(2), T.ones(2)), "complex arithmetic is not supported"),
     "sparse values": (lambda T: T.ones(2).values(), "dense"),
     "binding dimensions": (lambda T: T.ones(2).index(0), "index_select"),
     "pinned memory": (lambda T: T.ones(2).pin_memory(), "Tensor.pin_memory is not implemented"),

@@ -33,6 +33,8 @@ class Sweep:
 
 
 MEMO: dict[Any, Sweep] = {}
+#: operations whose gradient rule holds for complex operands, too (filled where complex numbers are declared); others refuse them
+COMPLEX: set[str] = set()
 
 
 def is_leaf(n: Node) -> bool:
@@ -92,6 +94,10 @@ def _pull(n: Node, g: Node, acc: dict[Node, Node], stop: Container[Node]) -> Non
     """Push the gradient of one node to its operands, through its rule or its expansion."""
     op = n.op
     if op.vjp is not None:
+        if (n.dtype.is_complex or any(s.dtype.is_complex for s in n.srcs)) and op.name not in COMPLEX and op.category != "identity":
+            raise MissingGradientError(
+                f"derivative for {op.name} of complex tensors is not implemented (recorded at {n.site[1]}:{n.site[2]})"
+            )
         grads = op.vjp(n, g)
         for s, gs in zip(n.srcs, grads, strict=False):
             if s.rg and gs is not None:

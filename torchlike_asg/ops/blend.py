@@ -9,7 +9,7 @@ import numpy as np
 from .. import dtypes
 from ..asg.declare import SCALAR, Array, Grads, Op, Sample, keep, keep_shape, node
 from ..asg.node import Node, const
-from .elementwise import integer_samples, pointwise, shape_rule
+from .elementwise import bar, integer_samples, pointwise, shape_rule
 from .formula import refuse
 from .linalg import C_NAMES
 from .pointwise import exp2, neg
@@ -38,7 +38,7 @@ def _lerp(e: Any, a: Any, b: Any, w: Any) -> Any:
 
 def _vjp_lerp(n: Node, g: Node) -> Grads:
     a, b, w = n.srcs
-    return lambda: g * (1.0 - w), lambda: g * w, lambda: g * (b - a)
+    return lambda: g * bar(1.0 - w), lambda: g * bar(w), lambda: g * bar(b - a)
 
 
 def _lerp_saves(n: Node) -> tuple[Node, ...] | None:
@@ -89,12 +89,12 @@ _NO_INTEGER_DIVISION = (
 
 def _vjp_addcmul(n: Node, g: Node) -> Grads:
     _, a, b, v = n.srcs
-    return g, lambda: g * (b * v), lambda: g * (a * v), lambda: g * (a * b)
+    return g, lambda: g * bar(b * v), lambda: g * bar(a * v), lambda: g * bar(a * b)
 
 
 def _vjp_addcdiv(n: Node, g: Node) -> Grads:
     _, a, b, v = n.srcs
-    return g, lambda: g * (v / b), lambda: neg(g * ((v * a) / (b * b))), lambda: g * (a / b)
+    return g, lambda: g * bar(v / b), lambda: neg(g * bar((v * a) / (b * b))), lambda: g * bar(a / b)
 
 
 def _four() -> list[Sample]:

@@ -99,6 +99,7 @@ vector_norm = Op(
     _ref_norm,
     vjp=_vjp_norm,
     saves=lambda n: (n.srcs[0], n),
+    prepare=lambda x, *attrs: (abs_(x) if x.dtype.is_complex else x, *attrs),
     params=("ord", "dim", "keepdim"),
     samples=_norm_samples,
 )

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from .. import dtypes
-from ..asg.declare import Array, Meta, Op, Sample, keep
+from ..asg.declare import Array, Meta, Op, Sample, get, keep
 from ..asg.geometry import broadcast
 from ..asg.node import Node
 from .promotion import promoting
@@ -15,6 +15,11 @@ from .scalar import evaluate
 
 BOTH = keep((0, (1,)), (1, (0,)))  # a product keeps each factor for the other's gradient
 INPUT_ = keep((0, (0,)))
+
+
+def bar(n: Node) -> Node:
+    """The complex conjugate, with which gradients of holomorphic functions multiply; a real value itself."""
+    return get("conj")(n) if n.dtype.is_complex else n
 
 
 def shape_rule(*args: Any) -> Meta:

@@ -10,6 +10,7 @@ from .. import dtypes
 from ..asg.declare import Array, Grads, Meta, Op, Sample, keep
 from ..asg.geometry import broadcast
 from ..asg.node import Node
+from .elementwise import bar
 from .movement import permute, reshape
 from .pointwise import add, mul
 from .promotion import title
@@ -134,7 +135,7 @@ def _batched_left(g: Node, b: Node, a: Node) -> Node:
     m, n, k = g.shape[-2], g.shape[-1], b.shape[-2]
     batch = math.prod(g.shape[:-2])
     left = reshape(permute(g, lead, *range(lead), lead + 1), (m, batch * n))
-    right = reshape(swap_last(b), (batch * n, k))
+    right = reshape(swap_last(bar(b)), (batch * n, k))
     return _shaped(matmul(left, right), a)
 
 
@@ -142,24 +143,24 @@ def _vjp_matmul(n: Node, g: Node) -> Grads:
     a, b = n.srcs
     p, q = len(a.shape), len(b.shape)
     if p == 1 and q == 1:
-        return lambda: mul(g, b), lambda: mul(g, a)
+        return lambda: mul(g, bar(b)), lambda: mul(g, bar(a))
     if q == 1:
         column = reshape(g, (*g.shape, 1))
-        return lambda: mul(column, b), lambda: matmul(swap_last(_rows(a)), reshape(g, (g.numel,)))
+        return lambda: mul(column, bar(b)), lambda: matmul(swap_last(_rows(bar(a))), reshape(g, (g.numel,)))
     if p == 1:
         row = reshape(g, (*g.shape[:-1], 1, g.shape[-1]))
-        weights = lambda: matmul(b, g) if q == 2 else reshape(matmul(b, reshape(g, (*g.shape, 1))), tuple(b.shape[:-1]))  # noqa: E731
-        return weights, lambda: mul(reshape(a, (a.shape[0], 1)), row)
+        weights = lambda: matmul(bar(b), g) if q == 2 else reshape(matmul(bar(b), reshape(g, (*g.shape, 1))), tuple(b.shape[:-1]))  # noqa: E731
+        return weights, lambda: mul(reshape(bar(a), (a.shape[0], 1)), row)
 
     def left() -> Node:
         if _single(a) and not _single(g) and not _single(b) and math.prod(b.shape[:-2]) == math.prod(g.shape[:-2]):
             return _batched_left(g, b, a)
-        return matmul(g, swap_last(b))
+        return matmul(g, swap_last(bar(b)))
 
     def right() -> Node:
         if _single(b) and not _single(a) and math.prod(a.shape[:-2]) == math.prod(g.shape[:-2]):
-            return _shaped(matmul(swap_last(_rows(a)), _rows(g)), b)
-        return matmul(swap_last(a), g)
+            return _shaped(matmul(swap_last(_rows(bar(a))), _rows(g)), b)
+        return matmul(swap_last(bar(a)), g)
 
     return left, right
 
@@ -232,10 +233,10 @@ def _ref_linear(x: Array, w: Array, b: Array | None = None) -> Array:
 def _vjp_linear(n: Node, g: Node) -> Grads:
     x, w = n.srcs[:2]
     if len(w.shape) == 1:
-        return lambda: mul(reshape(g, (*g.shape, 1)), w), lambda: matmul(reshape(g, (g.numel,)), _rows(x))
+        return lambda: mul(reshape(g, (*g.shape, 1)), bar(w)), lambda: matmul(reshape(g, (g.numel,)), _rows(bar(x)))
     one = len(x.shape) == 1
-    weights = lambda: mul(reshape(g, (g.shape[0], 1)), x) if one else matmul(swap_last(_rows(g)), _rows(x))  # noqa: E731
-    return (lambda: matmul(g, w), weights) if len(n.srcs) == 2 else (lambda: matmul(g, w), weights, g)
+    weights = lambda: mul(reshape(g, (g.shape[0], 1)), bar(x)) if one else matmul(swap_last(_rows(g)), _rows(bar(x)))  # noqa: E731
+    return (lambda: matmul(g, bar(w)), weights) if len(n.srcs) == 2 else (lambda: matmul(g, bar(w)), weights, g)
 
 
 def _expand_linear(n: Node) -> Node:

@@ -14,7 +14,7 @@ from ..asg.declare import Array, Grads, Op, Sample, keep, keep_result, node
 from ..asg.node import Node, weak
 from ..errors import MissingGradientError
 from .activation import derivative
-from .elementwise import INPUT_, binary, pointwise, unary, unary_samples, unit_samples
+from .elementwise import INPUT_, bar, binary, pointwise, unary, unary_samples, unit_samples
 from .formula import floating_only
 from .pointwise import eq, log, log1p, logical_and, lt, mul, ne, neg, where, zeros_like
 
@@ -28,12 +28,12 @@ def _one(e: Any) -> Any:
 
 
 # ---------------------------------------------------------------- trigonometric
-sin = unary("sin", lambda e, x: e.sin(x), lambda n, g: (mul(g, cos(n.srcs[0])),))
-cos = unary("cos", lambda e, x: e.cos(x), lambda n, g: (neg(mul(g, sin(n.srcs[0]))),))
-tan = unary("tan", lambda e, x: e.tan(x), lambda n, g: (mul(g, n * n + 1.0),), keep_result)
-asin = unary("asin", lambda e, x: e.asin(x), lambda n, g: (mul(g, _rsqrt(1.0 - n.srcs[0] * n.srcs[0])),), samples=unit_samples)
-acos = unary("acos", lambda e, x: e.acos(x), lambda n, g: (neg(mul(g, _rsqrt(1.0 - n.srcs[0] * n.srcs[0]))),), samples=unit_samples)
-atan = unary("atan", lambda e, x: e.atan(x), lambda n, g: (g / (n.srcs[0] * n.srcs[0] + 1.0),))
+sin = unary("sin", lambda e, x: e.sin(x), lambda n, g: (mul(g, bar(cos(n.srcs[0]))),))
+cos = unary("cos", lambda e, x: e.cos(x), lambda n, g: (neg(mul(g, bar(sin(n.srcs[0])))),))
+tan = unary("tan", lambda e, x: e.tan(x), lambda n, g: (mul(g, bar(n * n + 1.0)),), keep_result)
+asin = unary("asin", lambda e, x: e.asin(x), lambda n, g: (mul(g, bar(_rsqrt(1.0 - n.srcs[0] * n.srcs[0]))),), samples=unit_samples)
+acos = unary("acos", lambda e, x: e.acos(x), lambda n, g: (neg(mul(g, bar(_rsqrt(1.0 - n.srcs[0] * n.srcs[0])))),), samples=unit_samples)
+atan = unary("atan", lambda e, x: e.atan(x), lambda n, g: (g / bar(n.srcs[0] * n.srcs[0] + 1.0),))
 
 
 def _rsqrt(n: Node) -> Node:
@@ -52,22 +52,29 @@ atan2 = binary("atan2", lambda e, y, x: e.atan2(y, x), _vjp_atan2, keep((0, (0, 
 
 
 # ---------------------------------------------------------------- hyperbolic
-sinh = unary("sinh", lambda e, x: e.sinh(x), lambda n, g: (mul(g, cosh(n.srcs[0])),))
-cosh = unary("cosh", lambda e, x: e.cosh(x), lambda n, g: (mul(g, sinh(n.srcs[0])),))
-asinh = unary("asinh", lambda e, x: e.asinh(x), lambda n, g: (mul(g, _rsqrt(n.srcs[0] * n.srcs[0] + 1.0)),))
+sinh = unary("sinh", lambda e, x: e.sinh(x), lambda n, g: (mul(g, bar(cosh(n.srcs[0]))),))
+cosh = unary("cosh", lambda e, x: e.cosh(x), lambda n, g: (mul(g, bar(sinh(n.srcs[0]))),))
+asinh = unary("asinh", lambda e, x: e.asinh(x), lambda n, g: (mul(g, bar(_rsqrt(n.srcs[0] * n.srcs[0] + 1.0))),))
+
+
+def _acosh_slope(x: Node) -> Node:
+    """Of complex numbers in two roots: their product is the right branch."""
+    return _rsqrt(x - 1.0) * _rsqrt(x + 1.0) if x.dtype.is_complex else _rsqrt(x * x - 1.0)  # type: ignore[operator]
+
+
 acosh = unary(
     "acosh",
     lambda e, x: e.acosh(x),
-    lambda n, g: (mul(g, _rsqrt(n.srcs[0] * n.srcs[0] - 1.0)),),
+    lambda n, g: (mul(g, bar(_acosh_slope(n.srcs[0]))),),
     samples=lambda: [Sample((np.abs(_X) + 1.2,)), Sample((np.zeros((0, 3)),)), Sample((np.asarray(1.7),))],
 )
-atanh = unary("atanh", lambda e, x: e.atanh(x), lambda n, g: (g / (1.0 - n.srcs[0] * n.srcs[0]),), samples=unit_samples)
+atanh = unary("atanh", lambda e, x: e.atanh(x), lambda n, g: (g / bar(1.0 - n.srcs[0] * n.srcs[0]),), samples=unit_samples)
 
 #: ``g * (1 - y^2)`` and ``g * y * (1 - y)``, from the result `y`
 tanh_grad = derivative("tanh_grad", lambda e, g, y: e.mul(g, e.sub(_one(e), e.mul(y, y))))
 sigmoid_grad = derivative("sigmoid_grad", lambda e, g, y: e.mul(e.mul(g, e.sub(_one(e), y)), y))
-tanh = unary("tanh", lambda e, x: e.tanh(x), lambda n, g: (tanh_grad(g, n),), keep_result, category="activation")
-sigmoid = unary("sigmoid", lambda e, x: e.sigmoid(x), lambda n, g: (sigmoid_grad(g, n),), keep_result, category="activation")
+tanh = unary("tanh", lambda e, x: e.tanh(x), lambda n, g: (tanh_grad(g, bar(n)),), keep_result, category="activation")
+sigmoid = unary("sigmoid", lambda e, x: e.sigmoid(x), lambda n, g: (sigmoid_grad(g, bar(n)),), keep_result, category="activation")
 
 
 # ---------------------------------------------------------------- angles, parts, signs

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from .. import dtypes
-from ..asg.declare import Array, Grads, Op, Sample, keep, keep_result, keep_shape, node
+from ..asg.declare import Array, Grads, Op, Sample, get, keep, keep_result, keep_shape, node
 from ..asg.geometry import broadcast
 from ..asg.node import Node, weak
 from .elementwise import (
@@ -15,6 +15,7 @@ from .elementwise import (
     _X,
     _Y,
     BOTH,
+    bar,
     binary,
     binary_samples,
     integer_samples,
@@ -23,7 +24,7 @@ from .elementwise import (
     positive_samples,
     unary,
 )
-from .promotion import promoting
+from .promotion import promoting, title
 
 
 # ---------------------------------------------------------------- four operations
@@ -50,24 +51,39 @@ def _prepare_sub(a: Any, b: Any) -> tuple[Any, ...]:
 
 add = binary("add", lambda e, a, b: e.add(a, b), lambda n, g: (g, g), ref=_ref_add)
 sub = binary("sub", lambda e, a, b: e.sub(a, b), lambda n, g: (g, lambda: neg(g)), prepare=_prepare_sub, ref=np.subtract)
-mul = binary("mul", lambda e, a, b: e.mul(a, b), lambda n, g: (lambda: mul(g, n.srcs[1]), lambda: mul(g, n.srcs[0])), BOTH, ref=_ref_mul)
+mul = binary(
+    "mul", lambda e, a, b: e.mul(a, b), lambda n, g: (lambda: mul(g, bar(n.srcs[1])), lambda: mul(g, bar(n.srcs[0]))), BOTH, ref=_ref_mul
+)
 div = binary(
     "div",
     lambda e, a, b: e.div(a, b),
-    lambda n, g: (lambda: div(g, n.srcs[1]), lambda: neg(mul(div(g, n.srcs[1]), div(n.srcs[0], n.srcs[1])))),
+    lambda n, g: (lambda: div(g, bar(n.srcs[1])), lambda: neg(mul(div(g, bar(n.srcs[1])), bar(div(n.srcs[0], n.srcs[1]))))),
     keep((1, (0, 1)), (0, (1,))),
     floating=True,
 )
 neg = unary("neg", lambda e, x: e.neg(x), lambda n, g: (neg(g),), None, floating=False, ref=np.negative)
 reciprocal = unary(
-    "reciprocal", lambda e, x: e.reciprocal(x), lambda n, g: (neg(mul(g, mul(n, n))),), keep_result, samples=positive_samples
+    "reciprocal", lambda e, x: e.reciprocal(x), lambda n, g: (neg(mul(g, bar(mul(n, n)))),), keep_result, samples=positive_samples
 )
 abs_ = unary("abs", lambda e, x: e.abs(x), lambda n, g: (mul(g, sign(n.srcs[0])),), floating=False, ref=np.absolute)
+abs_.rule = lambda x: (x.shape, x.dtype.to_real() if x.dtype.is_complex else x.dtype)
+
+
+def _vjp_sign(n: Node, g: Node) -> Grads:
+    """Zero; of a complex number, what of `g` is across its direction, over its absolute value."""
+    if not n.dtype.is_complex:
+        return (zeros_like(g),)
+    size = abs_(n.srcs[0])
+    along = get("real")(mul(g, bar(n)))
+    return (where(eq(size, weak(0.0)), weak(0.0), div(sub(g, mul(n, along)), size)),)
+
+
+#: -1, 0 or 1; of a complex number, the one of absolute value 1 with its angle.
 sign = unary(
     "sign",
     lambda e, x: e.where(e.isnan(x), e.const(0), e.sign(x)) if e.is_float else e.sign(x),
-    lambda n, g: (zeros_like(g),),
-    None,
+    _vjp_sign,
+    lambda n: (n, n.srcs[0]) if n.dtype.is_complex else None,
     floating=False,
     ref=lambda x: _ref_sign(x),
     samples=lambda: [Sample((_X,)), Sample((np.array([np.nan, -0.0, np.inf]),), (), False)],
@@ -78,6 +94,9 @@ def _ref_sign(x: Array) -> Array:
     """A NaN has no sign: 0."""
     if x.dtype.kind == "b":
         return x.copy()
+    if x.dtype.kind == "c":
+        size = np.abs(x)
+        return np.where(size == 0, 0, x / np.where(size == 0, 1, size))
     return np.where(np.isnan(x), x.dtype.type(0), np.sign(x)) if x.dtype.kind == "f" else np.sign(x)
 
 
@@ -120,8 +139,6 @@ def _ref_fmod(a: Array, b: Array) -> Array:
 
 def _vjp_remainder(rounded: str) -> Any:
     def vjp(n: Node, g: Node) -> Grads:
-        from ..asg.declare import get
-
         return g, lambda: neg(mul(g, get(rounded)(n.srcs[0], n.srcs[1])))
 
     return vjp
@@ -167,12 +184,13 @@ def _vjp_pow(n: Node, g: Node) -> Grads:
     def base() -> Node:
         if b.op.name == "const":
             exponent = b.attrs[0]
-            return zeros_like(g) if exponent == 0 else mul(g, mul(weak(exponent), pow_(a, weak(exponent - 1)))) if exponent != 1 else g
-        return where(eq(b, weak(0.0)), weak(0.0), mul(g, mul(b, pow_(a, sub(b, weak(1.0))))))
+            return zeros_like(g) if exponent == 0 else mul(g, bar(mul(weak(exponent), pow_(a, weak(exponent - 1))))) if exponent != 1 else g
+        return where(eq(b, weak(0.0)), weak(0.0), mul(g, bar(mul(b, pow_(a, sub(b, weak(1.0)))))))
 
     def exponent() -> Node:
-        flat = logical_and(eq(a, weak(0.0)), ge(b, weak(0.0)))  # 0**b is flat for b > 0, where log(0) would give a NaN
-        return where(flat, weak(0.0), mul(g, mul(n, log(a))))
+        above = get("real")(b) if b.dtype.is_complex else b
+        flat = logical_and(eq(a, weak(0.0)), ge(above, weak(0.0)))  # 0**b is flat for b > 0, where log(0) would give a NaN
+        return where(flat, weak(0.0), mul(g, bar(mul(n, log(a)))))
 
     return base, exponent
 
@@ -189,7 +207,15 @@ pow_ = binary(
 
 # ---------------------------------------------------------------- comparisons
 def comparison(name: str, formula: Any) -> Op:
-    return binary(name, formula, category="comparison", boolean=True, samples=lambda: [*binary_samples(), *logic_samples()])
+    def prepare(a: Any, b: Any) -> tuple[Any, ...]:
+        args = promoting(2)(a, b)
+        if args[0].dtype.is_complex and name not in ("eq", "ne"):
+            raise NotImplementedError(f"\"{name}_cpu\" not implemented for '{title(args[0].dtype)}'")
+        return args  # type: ignore[no-any-return]
+
+    return binary(
+        name, formula, category="comparison", boolean=True, prepare=prepare, samples=lambda: [*binary_samples(), *logic_samples()]
+    )
 
 
 eq = comparison("eq", lambda e, a, b: e.eq(a, b))
@@ -331,16 +357,18 @@ clamp_min = binary("clamp_min", lambda e, x, lo: e.maximum(x, lo), _clamped(ge, 
 clamp_max = binary("clamp_max", lambda e, x, hi: e.minimum(x, hi), _clamped(le, gt), keep((0, (0, 1)), (1, (0, 1))), ref=np.minimum)
 
 # ---------------------------------------------------------------- exponentials and roots
-exp = unary("exp", lambda e, x: e.exp(x), lambda n, g: (mul(g, n),), keep_result)
-exp2 = unary("exp2", lambda e, x: e.exp2(x), lambda n, g: (mul(mul(g, n), weak(float(np.log(2)))),), keep_result)
-expm1 = unary("expm1", lambda e, x: e.expm1(x), lambda n, g: (mul(g, add(n, weak(1.0))),), keep_result)
-log = unary("log", lambda e, x: e.log(x), lambda n, g: (div(g, n.srcs[0]),), samples=positive_samples)
-log1p = unary("log1p", lambda e, x: e.log1p(x), lambda n, g: (div(g, add(n.srcs[0], weak(1.0))),), samples=positive_samples)
-log2 = unary("log2", lambda e, x: e.log2(x), lambda n, g: (div(g, mul(n.srcs[0], weak(float(np.log(2))))),), samples=positive_samples)
-log10 = unary("log10", lambda e, x: e.log10(x), lambda n, g: (div(g, mul(n.srcs[0], weak(float(np.log(10))))),), samples=positive_samples)
-sqrt = unary("sqrt", lambda e, x: e.sqrt(x), lambda n, g: (div(g, mul(n, weak(2.0))),), keep_result, samples=positive_samples)
+exp = unary("exp", lambda e, x: e.exp(x), lambda n, g: (mul(g, bar(n)),), keep_result)
+exp2 = unary("exp2", lambda e, x: e.exp2(x), lambda n, g: (mul(mul(g, bar(n)), weak(float(np.log(2)))),), keep_result)
+expm1 = unary("expm1", lambda e, x: e.expm1(x), lambda n, g: (mul(g, bar(add(n, weak(1.0)))),), keep_result)
+log = unary("log", lambda e, x: e.log(x), lambda n, g: (div(g, bar(n.srcs[0])),), samples=positive_samples)
+log1p = unary("log1p", lambda e, x: e.log1p(x), lambda n, g: (div(g, bar(add(n.srcs[0], weak(1.0)))),), samples=positive_samples)
+log2 = unary("log2", lambda e, x: e.log2(x), lambda n, g: (div(g, bar(mul(n.srcs[0], weak(float(np.log(2)))))),), samples=positive_samples)
+log10 = unary(
+    "log10", lambda e, x: e.log10(x), lambda n, g: (div(g, bar(mul(n.srcs[0], weak(float(np.log(10)))))),), samples=positive_samples
+)
+sqrt = unary("sqrt", lambda e, x: e.sqrt(x), lambda n, g: (div(g, bar(mul(n, weak(2.0)))),), keep_result, samples=positive_samples)
 rsqrt = unary(
-    "rsqrt", lambda e, x: e.rsqrt(x), lambda n, g: (mul(mul(g, weak(-0.5)), mul(n, mul(n, n))),), keep_result, samples=positive_samples
+    "rsqrt", lambda e, x: e.rsqrt(x), lambda n, g: (mul(mul(g, weak(-0.5)), bar(mul(n, mul(n, n)))),), keep_result, samples=positive_samples
 )
 
 # ---------------------------------------------------------------- rounding and tests

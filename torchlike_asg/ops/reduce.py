@@ -14,6 +14,7 @@ import numpy as np
 from .. import dtypes
 from ..asg.declare import Array, Grads, Meta, Op, Sample, node
 from ..asg.node import Node, weak
+from .elementwise import bar
 from .movement import cast, expand, reshape
 from .pointwise import div, eq, exp, isnan, logical_or, mul, where
 from .promotion import promoting, title, to
@@ -256,8 +257,8 @@ def _vjp_prod(n: Node, g: Node) -> Grads:
     """Every element's gradient is the product of the others."""
     x, dims = n.srcs[0], n.attrs[0]
     if len(dims) == 1:
-        return (mul(kept(g, x.shape, dims), product_of_others(x, dims[0])),)
-    return (mul(kept(g, x.shape, dims), reshape(product_of_others(reshape(x, (x.numel,)), 0), tuple(x.shape))),)
+        return (mul(kept(g, x.shape, dims), bar(product_of_others(x, dims[0]))),)
+    return (mul(kept(g, x.shape, dims), bar(reshape(product_of_others(reshape(x, (x.numel,)), 0), tuple(x.shape)))),)
 
 
 #: Along one dimension or over all.

@@ -13,8 +13,10 @@ import numpy as np
 from .. import dtypes
 from ..asg.declare import Array, Grads, Meta, Op, Sample, node
 from ..asg.node import Node, weak
+from .arrange import flip
+from .elementwise import bar
 from .formula import refuse
-from .pointwise import eq, exp, mul, where
+from .pointwise import exp, gt, log, lt, mul, neg, sub, where
 from .promotion import to
 
 _X = np.array([[0.5, -1.2, 2.0, 0.7], [1.4, 0.3, -0.6, 1.1], [-0.9, 0.8, 1.6, -0.4]])
@@ -112,8 +114,8 @@ def _vjp_recurrence(n: Node, g: Node) -> Grads:
     a, _ = n.srcs
     dim, reverse = n.attrs
     one = -1 if reverse else 1
-    adjoint = recurrence(shift(a, dim, -one, 0.0), g, dim, not reverse)
-    return lambda: mul(adjoint, shift(n, dim, one, 0.0)), adjoint
+    adjoint = recurrence(shift(bar(a), dim, -one, 0.0), g, dim, not reverse)
+    return lambda: mul(adjoint, bar(shift(n, dim, one, 0.0))), adjoint
 
 
 #: ``y[k] = b[k] + a[k] y[k - 1]`` along a dimension (from the end, with `reverse`), y = 0 before the start.
@@ -164,7 +166,7 @@ def _vjp_cumprod(n: Node, g: Node) -> Grads:
     x = n.srcs[0]
     dim, reverse = n.attrs
     one = -1 if reverse else 1
-    return (mul(shift(n, dim, one, 1.0), recurrence(shift(x, dim, -one, 0.0), g, dim, not reverse)),)
+    return (mul(bar(shift(n, dim, one, 1.0)), recurrence(shift(bar(x), dim, -one, 0.0), g, dim, not reverse)),)
 
 
 cumprod = Op(
@@ -241,17 +243,23 @@ def _rule_logcumsumexp(x: Node, dim: int) -> Meta:
 def _ref_logcumsumexp(x: Array, dim: int) -> Array:
     if not x.ndim:
         return x
-    with np.errstate(all="ignore"):
-        return _back(np.logaddexp.accumulate(_along(x, dim), 0), dim)
+    with np.errstate(all="ignore"):  # as in PyTorch, the running sum is a double
+        return _back(np.logaddexp.accumulate(_along(x, dim).astype(np.float64), 0).astype(x.dtype), dim)
 
 
 def _vjp_logcumsumexp(n: Node, g: Node) -> Grads:
-    """g_k exp(x_k - y_k) + exp(x_k - y_k) (terms after k, each weighted with exp(y_k - y_i) <= 1): a recurrence from the end."""
+    """exp(x_k) times the sum over i >= k of g_i exp(-y_i), as logarithms of its positive and its negative part: PyTorch's own formula,
+    because in float32 its cancellation can be seen in the third digit.
+    """
     x, dim = n.srcs[0], n.attrs[0]
-    following = shift(n, dim, -1, 0.0)
-    decay = exp(where(eq(n, following), weak(0.0), n - following))  # type: ignore[operator]
-    share = exp(where(eq(x, n), weak(0.0), x - n))  # type: ignore[operator]
-    return (mul(share, recurrence(decay, g, dim, True)),)
+
+    def later(part: Node, of: Node) -> Node:
+        terms = log(where(of, part, weak(1.0))) - n  # type: ignore[operator]
+        kept = where(of, terms, weak(float(np.finfo(np.float32).min)))
+        dims = (dim,) if x.shape else ()
+        return exp(flip(logcumsumexp(flip(kept, *dims), dim), *dims) + x)  # type: ignore[operator]
+
+    return (sub(later(g, gt(g, weak(0.0))), later(neg(g), lt(g, weak(0.0)))),)
 
 
 logcumsumexp = Op(

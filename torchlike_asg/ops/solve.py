@@ -17,6 +17,7 @@ from ..asg.declare import Array, Grads, Meta, Op, Sample
 from ..asg.geometry import broadcast, contiguous
 from ..asg.node import Node, const
 from .arrange import tril, triu
+from .elementwise import bar
 from .linalg import matmul, swap_last
 from .movement import full, reshape, unview
 from .pointwise import mul, neg
@@ -82,6 +83,11 @@ def identity(n: int, d: dtypes.dtype) -> Node:
     return diagonal_matrix(full(const(1, d), (n,)))
 
 
+def adjoint(n: Node) -> Node:
+    """The conjugate transpose of (a batch of) matrices."""
+    return swap_last(bar(n))
+
+
 def column(n: Node) -> Node:
     """(...) as (..., 1, 1), to scale matrices."""
     return reshape(n, (*n.shape, 1, 1))
@@ -98,7 +104,7 @@ def _ref_inverse(x: Array) -> Array:
 
 
 def _vjp_inverse(n: Node, g: Node) -> Grads:
-    transposed = swap_last(n)
+    transposed = adjoint(n)
     return (neg(matmul(transposed, matmul(g, transposed))),)
 
 
@@ -123,11 +129,11 @@ inverse = Op(
 
 
 def _ref_cofactor(x: Array) -> Array:
-    """det(x) x^-T without dividing: from x = U S V, the sign of det(U V) times U (products of all singular values but one) V."""
+    """det(x) x^-T without dividing: from x = U S V, det(U V) times conj(U) (products of all singular values but one) conj(V)."""
     u, s, v = np.linalg.svd(x)
     n = s.shape[-1]
     others = np.stack([np.delete(s, i, -1).prod(-1) for i in range(n)], -1) if n else s
-    return (u * others[..., None, :]) @ v * (np.linalg.det(u) * np.linalg.det(v))[..., None, None]
+    return (u.conj() * others[..., None, :]) @ v.conj() * (np.linalg.det(u) * np.linalg.det(v))[..., None, None]
 
 
 #: The matrix of cofactors: the gradient of the determinant, also of singular matrices. Its own gradient asks for regular ones.
@@ -145,10 +151,15 @@ det = Op(
     "linalg",
     square_rule("linalg.det", lambda s: s[:-2]),
     lambda x: np.asarray(np.linalg.det(x)),
-    vjp=lambda n, g: (mul(column(g), cofactor(n.srcs[0])),),
+    vjp=lambda n, g: (mul(column(g), bar(cofactor(n.srcs[0]))),),
     saves=lambda n: (*n.srcs, n),
     samples=_square_samples(),
 )
+
+
+def _rule_logabsdet(x: Node) -> Meta:
+    check_square("linalg.slogdet", x)
+    return tuple(x.shape[:-2]), x.dtype.to_real()
 
 
 def _ref_logabsdet(x: Array) -> Array:
@@ -160,9 +171,9 @@ def _ref_logabsdet(x: Array) -> Array:
 logabsdet = Op(
     "logabsdet",
     "linalg",
-    square_rule("linalg.slogdet", lambda s: s[:-2]),
+    _rule_logabsdet,
     _ref_logabsdet,
-    vjp=lambda n, g: (mul(column(g), swap_last(inverse(n.srcs[0]))),),
+    vjp=lambda n, g: (mul(column(g), adjoint(inverse(n.srcs[0]))),),
     saves=lambda n: n.srcs,
     samples=_square_samples(),
 )
@@ -205,8 +216,8 @@ def _ref_solve(a: Array, b: Array) -> Array:
 
 
 def _vjp_solve(n: Node, g: Node) -> Grads:
-    right = functools.cache(lambda: solve(swap_last(n.srcs[0]), g))
-    return lambda: neg(matmul(right(), swap_last(n))), right
+    right = functools.cache(lambda: solve(adjoint(n.srcs[0]), g))
+    return lambda: neg(matmul(right(), adjoint(n))), right
 
 
 def _system_samples(*more: Any, a: Array = M, batch: Array = BATCH) -> Callable[[], list[Sample]]:
@@ -244,10 +255,10 @@ def _ref_triangular(a: Array, b: Array, upper: bool, unit: bool) -> Array:
 
 def _vjp_triangular(n: Node, g: Node) -> Grads:
     a, (upper, unit) = n.srcs[0], n.attrs
-    right = functools.cache(lambda: solve_triangular(swap_last(a), g, not upper, unit))
+    right = functools.cache(lambda: solve_triangular(adjoint(a), g, not upper, unit))
 
     def left() -> Node:
-        whole = neg(matmul(right(), swap_last(n)))
+        whole = neg(matmul(right(), adjoint(n)))
         return triu(whole, int(unit)) if upper else tril(whole, -int(unit))
 
     return left, right

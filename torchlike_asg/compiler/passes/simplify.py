@@ -62,6 +62,8 @@ def literal(n: Node) -> Any:
 
 def _is(n: Node, value: float) -> bool:
     found = literal(n)
+    if found.__class__ is complex:  # whose zeros have two signs each
+        return False
     return found is not None and found == value and (value != 0 or math.copysign(1, found) == math.copysign(1, value))
 
 

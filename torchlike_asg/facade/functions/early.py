@@ -52,7 +52,8 @@ def adjoint(input: Tensor) -> Tensor:
     """The (conjugate) transpose of the last two dimensions."""
     if len(input.shape) < 2:
         raise RuntimeError(f"tensor.adjoint() is only supported on matrices or batches of matrices. Got {len(input.shape)}-D tensor.")
-    return transpose(input, -2, -1)  # type: ignore[no-any-return]
+    swapped = transpose(input, -2, -1)
+    return swapped.conj() if input.dtype.is_complex else swapped  # type: ignore[no-any-return]
 
 
 @method()

@@ -125,8 +125,8 @@ def inner(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
 
 @function()
 def vdot(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
-    """The inner product of two vectors (of real numbers: `dot`)."""
-    return dot(input, other)  # type: ignore[no-any-return]
+    """The inner product of two vectors, the first conjugated."""
+    return dot(input.conj(), other)  # type: ignore[no-any-return]
 
 
 # ---------------------------------------------------------------- products added to something

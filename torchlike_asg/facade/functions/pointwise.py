@@ -134,7 +134,16 @@ def _one(name: str, op: Any, doc: str, inplace: bool = True, aliases: tuple[str,
 neg = _one("neg", ops.neg, "``-input``.", aliases=("negative",))
 reciprocal = _one("reciprocal", ops.reciprocal, "``1 / input``.")
 abs = _one("abs", ops.abs_, "The absolute value.", aliases=("absolute",))
-sign = _one("sign", ops.sign, "-1, 0 or 1 by the sign.")
+
+
+@function(inplace=True)
+def sign(input: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """-1, 0 or 1 by the sign of a real number."""
+    if input.dtype.is_complex:
+        raise NotImplementedError("Unlike NumPy, torch.sign is not intended to support complex numbers. Please use torch.sgn instead.")
+    return unary(ops.sign, input)
+
+
 exp = _one("exp", ops.exp, "e to the power of `input`.")
 exp2 = _one("exp2", ops.exp2, "Two to the power of `input`.")
 expm1 = _one("expm1", ops.expm1, "``exp(input) - 1``, exact near zero.")

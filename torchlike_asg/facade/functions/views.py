@@ -149,8 +149,6 @@ def t(input: Tensor) -> Tensor:
 
 Tensor.T = property(lambda self: permute(self, *reversed(range(len(self.shape)))), doc="The tensor with its dimensions reversed.")  # type: ignore[attr-defined]
 Tensor.mT = property(lambda self: transpose(self, -2, -1), doc="The last two dimensions exchanged.")  # type: ignore[attr-defined]
-Tensor.H = property(lambda self: transpose(self, -2, -1), doc="The (conjugate) transpose of a matrix.")  # type: ignore[attr-defined]
-Tensor.mH = property(lambda self: transpose(self, -2, -1), doc="The (conjugate) transpose of matrices.")  # type: ignore[attr-defined]
 
 
 @function(aliases=("moveaxis",))

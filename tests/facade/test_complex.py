@@ -1,0 +1,194 @@
+"""Complex numbers, compared with PyTorch: values, types, and gradients by complex and by real operands."""
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+import torchlike_asg as ours  # noqa: E402
+
+from .compare import same_error  # noqa: E402
+
+torch.set_num_threads(1)
+Z = np.array([[1 + 2j, -0.5 + 0.3j, -1.5j], [2 + 0.1j, -1 - 1j, 0.7 - 0.2j]], np.complex64)
+W = (Z[::-1] * 1.3 + 0.4j).astype(np.complex64)
+X = np.abs(Z).astype(np.float32)
+
+
+def weighted(lib, y):
+    """A real number that every part of every element takes part in."""
+    a = np.cos(np.arange(y.numel()) * 0.7 + 0.3).reshape(tuple(y.shape))
+    if not y.is_complex():
+        return (y * lib.from_numpy(a).to(y.dtype)).sum()
+    b = np.sin(np.arange(y.numel()) * 0.4 + 0.1).reshape(tuple(y.shape))
+    real = y.real.dtype
+    return (y.real * lib.from_numpy(a).to(real)).sum() + (y.imag * lib.from_numpy(b).to(real)).sum()
+
+
+def array(t):
+    return t.detach().resolve_conj().numpy().copy()
+
+
+def observed(lib, fn, arrays):
+    leaves = [lib.from_numpy(a.copy()).requires_grad_() for a in arrays]
+    y = fn(lib, *leaves)
+    if y.requires_grad:
+        weighted(lib, y).backward()
+    return str(y.dtype), array(y), [None if t.grad is None else array(t.grad) for t in leaves]
+
+
+def agree(fn, *arrays, rtol=1e-4):
+    (d, y, grads), (our_d, our_y, our_grads) = observed(torch, fn, arrays), observed(ours, fn, arrays)
+    assert our_d == d and our_y.shape == y.shape
+    np.testing.assert_allclose(our_y, y, rtol=rtol, atol=1e-5)
+    for g, our in zip(grads, our_grads, strict=True):
+        assert (g is None) == (our is None)
+        if g is not None:
+            assert our.dtype == g.dtype
+            np.testing.assert_allclose(our, g, rtol=rtol, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["add", "sub", "mul", "div", "pow"])
+def test_arithmetic(name):
+    agree(lambda T, x, y: getattr(T, name)(x, y), Z, W)
+    agree(lambda T, x, y: getattr(T, name)(x, y[:1]), Z, W)
+    agree(lambda T, x, y: getattr(T, name)(x, y), Z, X)
+    agree(lambda T, x, y: getattr(T, name)(y, x), Z, X)
+    agree(lambda T, x: getattr(T, name)(x, 2), Z)
+    agree(lambda T, x: getattr(T, name)(x, 2 + 1j), X)
+
+
+@pytest.mark.parametrize(
+    "name",
+    """neg reciprocal exp expm1 log log2 log10 log1p sqrt rsqrt sin cos tan asin acos atan sinh cosh tanh asinh acosh atanh sigmoid abs
+    sgn angle conj conj_physical real imag square view_as_real isnan isinf isfinite""".split(),
+)
+def test_functions(name):
+    agree(lambda T, x: getattr(T, name)(x), Z)
+
+
+@pytest.mark.parametrize("name", ["sum", "mean", "cumsum", "prod", "cumprod", "norm"])
+def test_reductions(name):
+    agree(lambda T, x: getattr(T, name)(x, dim=1), Z)
+    if not name.startswith("cum"):
+        agree(lambda T, x: getattr(T, name)(x), Z)
+
+
+PRODUCTS = {
+    "matrices": lambda T, x, y: x @ y.T,
+    "adjoint": lambda T, x, y: x @ y.mH,
+    "matrix and vector": lambda T, x, y: x @ y[0],
+    "vector and matrix": lambda T, x, y: x[:, 0] @ y,
+    "dot": lambda T, x, y: T.dot(x[0], y[0]),
+    "vdot": lambda T, x, y: T.vdot(x[0], y[0]),
+    "bmm": lambda T, x, y: T.bmm(x[None], y.T[None]),
+    "one matrix and a batch": lambda T, x, y: x @ T.stack([y.T, y.T * 2]),
+    "einsum": lambda T, x, y: T.einsum("ij,kj->ik", x, y),
+    "linear": lambda T, x, y: T.nn.functional.linear(x, y),
+    "outer": lambda T, x, y: T.outer(x[0], y[0]),
+    "kron": lambda T, x, y: T.kron(x, y),
+    "addmm": lambda T, x, y: T.addmm(x[:, :2], x, y.T),
+    "addcmul": lambda T, x, y: T.addcmul(x, x, y),
+    "lerp": lambda T, x, y: T.lerp(x, y, 0.3),
+    "solve": lambda T, x, y: T.linalg.solve(x[:, :2], y[:, :2]),
+    "inverse": lambda T, x, y: T.linalg.inv(x[:, :2]) @ y,
+    "det": lambda T, x, y: T.linalg.det(x[:, :2]) * y,
+    "logabsdet": lambda T, x, y: T.linalg.slogdet(x[:, :2])[1] * y,
+}
+
+
+@pytest.mark.parametrize("name", PRODUCTS)
+def test_products(name):
+    agree(PRODUCTS[name], Z, W)
+
+
+MOVED = {
+    "cat": lambda T, x, y: T.cat([x, y]),
+    "stack": lambda T, x, y: T.stack([x, y], 1),
+    "where": lambda T, x, y: T.where(x.real > 0, x, y),
+    "masked_fill": lambda T, x, y: x.masked_fill(y.real > 0, 1j),
+    "index": lambda T, x, y: x[:, [0, 2, 0]],
+    "slice": lambda T, x, y: x[:, 1:],
+    "H": lambda T, x, y: x.H,
+    "flip": lambda T, x, y: T.flip(x, [0]),
+    "repeat": lambda T, x, y: x.repeat(2, 1),
+    "expand": lambda T, x, y: x[:1].expand(4, 3),
+    "gather": lambda T, x, y: x.gather(1, T.tensor([[0, 0], [1, 2]])),
+    "pad": lambda T, x, y: T.nn.functional.pad(x, (1, 1)),
+    "tril": lambda T, x, y: T.tril(x),
+    "zeros_like": lambda T, x, y: T.zeros_like(x) + y,
+    "eq": lambda T, x, y: x == y.flip([0]),
+    "double": lambda T, x, y: x.cdouble(),
+}
+
+
+@pytest.mark.parametrize("name", MOVED)
+def test_elements_moved(name):
+    agree(MOVED[name], Z, W)
+
+
+def test_made_of_real_numbers():
+    agree(lambda T, x: T.polar(x, x * 2), X)
+    agree(lambda T, x: T.complex(x, x[:1] * 2), X)
+    agree(lambda T, x: T.view_as_complex(x.reshape(3, 2)), X)
+    agree(lambda T, x: x.to(T.complex64) * 1j, X)
+    agree(lambda T, x: 1j - x, X)
+
+
+def test_gradients_at_the_origin():
+    agree(lambda T, x: T.abs(x * 0) + T.angle(x * 0) + T.sgn(x * 0).real, Z)
+
+
+def test_writes():
+    def fill(T, x):
+        y = x.clone()
+        y[0] = 1j
+        y *= 2j
+        y += 1
+        return y
+
+    def parts(T, x):
+        y = x.clone()
+        y.real = T.zeros(2, 3)
+        y.imag = 2.0
+        return y
+
+    agree(fill, Z)
+    agree(parts, Z)
+
+
+def test_rotary_embedding():
+    """As Llama has it: features turned in pairs by angles that grow with the position."""
+
+    def rotate(T, x):
+        turns = T.polar(T.ones(4, 2), T.outer(T.arange(4.0), T.tensor([1.0, 0.1])))
+        pairs = T.view_as_complex(x.float().reshape(1, 4, 2, 2))
+        return T.view_as_real(pairs * turns.view(1, 4, 2)).flatten(2)
+
+    agree(rotate, np.random.default_rng(0).standard_normal((4, 4)).astype(np.float32))
+
+
+def test_second_gradients():
+    def run(lib):
+        z = lib.from_numpy(Z.copy()).requires_grad_()
+        (g,) = lib.autograd.grad(weighted(lib, (z * z).exp()), z, create_graph=True)
+        weighted(lib, g).backward()
+        return array(z.grad)
+
+    np.testing.assert_allclose(run(ours), run(torch), rtol=1e-3)
+
+
+def test_errors():
+    same_error(lambda T: T.view_as_complex(T.zeros(3)))
+    same_error(lambda T: T.view_as_complex(T.zeros(3, 2, dtype=T.int64)))
+    same_error(lambda T: T.view_as_real(T.zeros(3)))
+    same_error(lambda T: T.imag(T.zeros(3)))
+    same_error(lambda T: T.complex(T.zeros(3), T.zeros(3, dtype=T.float64)))
+    same_error(lambda T: T.zeros(2, dtype=T.complex64) < T.ones(2))
+    same_error(lambda T: T.sign(T.zeros(2, dtype=T.complex64)))
+
+
+def test_a_gradient_without_a_rule_for_complex_numbers_is_refused():
+    z = ours.from_numpy(Z.copy()).requires_grad_()
+    with pytest.raises(RuntimeError, match="logsumexp of complex tensors"):
+        ours.logsumexp(z, 1).abs().sum().backward()
