@@ -61,13 +61,6 @@ def test_parts_of_real_numbers():
     same(lambda T: T.angle(T.tensor([1.0, -2.0, 0.0, -0.0, float("nan")])))
     same(lambda T: T.tensor([1, -2]).angle())
     same_error(lambda T: T.imag(T.ones(2)))
-    for call in (
-        lambda: ours.polar(ours.ones(1), ours.ones(1)),
-        lambda: ours.tensor([1j]).real,
-        lambda: ours.view_as_complex(ours.ones(1, 2)),
-    ):
-        with pytest.raises(ours.Unsupported, match="complex"):
-            call()
 
 
 # ---------------------------------------------------------------- settings
