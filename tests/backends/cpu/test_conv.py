@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import torchlike_asg as ours
 from torchlike_asg import config, dtypes
 from torchlike_asg.asg.declare import REGISTRY, Sample
 from torchlike_asg.backends.cpu import conv  # noqa: F401 (registers the generators)
@@ -139,3 +140,61 @@ def test_results_do_not_depend_on_the_partition():
             found.append(shown(result, arrays).copy())
         np.testing.assert_array_equal(found[0], found[1])
         np.testing.assert_array_equal(found[0], found[2])
+
+
+_NARROW = [
+    ((2, 70, 9, 40), (70, 1, 3, 3), ((1, 1), (1, 1), (1, 1), 70)),
+    ((2, 19, 11, 12), (19, 1, 5, 3), ((2, 3), (2, 1), (1, 1), 19)),
+    ((1, 16, 12, 30), (16, 1, 3, 3), ((1, 2), (2, 4), (2, 3), 16)),
+    ((1, 16, 7, 8), (16, 1, 2, 2), ((3, 3), (0, 1), (1, 1), 16)),
+    ((2, 9, 8, 20), (18, 1, 3, 3), ((1, 1), (1, 1), (1, 1), 9)),
+    ((2, 24, 8, 21), (24, 4, 3, 7), ((1, 1), (1, 3), (1, 1), 6)),
+    ((1, 40, 6, 13), (40, 8, 3, 3), ((2, 1), (1, 1), (1, 1), 5)),
+    ((1, 6, 4, 5, 6), (12, 1, 2, 3, 2), ((1, 2, 1), (1, 1, 0), (1, 1, 1), 6)),
+    ((2, 33, 50), (33, 1, 31), ((1,), (15,), (1,), 33)),
+    ((1, 8, 2, 3), (8, 1, 7, 7), ((1, 1), (3, 3), (1, 1), 8)),
+]
+
+
+@pytest.mark.parametrize(("x", "w", "attrs"), _NARROW)
+def test_many_small_groups(x, w, attrs):
+    for d in (np.float32, np.float64):
+        for name, (operands, numbers) in _arrays(np.random.default_rng(3), x, w, attrs, d).items():
+            check_all(name, operands, *numbers, layouts=[("channels_last", "channels_last"), ("gaps", "contiguous")], threads=(3,))
+
+
+@pytest.mark.parametrize("level", ["avx2", "sse2"])
+def test_many_small_groups_with_narrower_vectors(level):
+    for x, w, attrs in _NARROW[:1] + _NARROW[4:6]:
+        for name, (operands, numbers) in _arrays(np.random.default_rng(3), x, w, attrs, np.float32).items():
+            n, values = node_of(REGISTRY[name], Sample(operands, numbers), False)
+            assert check(n, values, "channels_last", "channels_last", 1, level)
+
+
+@pytest.mark.parametrize(("x", "w", "attrs"), _NARROW[:7:3])
+def test_many_small_groups_have_kernels_of_their_own(x, w, attrs):
+    for name, (operands, numbers) in _arrays(np.random.default_rng(0), x, w, attrs, np.float32).items():
+        views = [laid_out(i, a.shape, dtypes.float32, "channels_last")[0] for i, a in enumerate(operands)]
+        shape = REGISTRY[name].ref(*operands, *numbers).shape
+        low = Lowering(3)
+        assert LIBRARY[name](low, LibraryNode(name, numbers, tuple(views), laid_out(2, shape, dtypes.float32, "channels_last")[0]))
+        assert any(c.source.key[0].startswith("conv_narrow") for c in low.calls)
+
+
+@pytest.mark.parametrize(("groups", "stride", "dilation"), [(1, 1, 1), (2, 2, 1), (6, 1, 2), (6, 2, 1)])
+def test_gradients_by_finite_differences(groups, stride, dilation):
+    """Directional derivatives in double precision, of the image, the weight and the bias."""
+    rng = np.random.default_rng(4)
+    arrays = [rng.standard_normal(s) for s in ((2, 6, 9, 8), (12, 6 // groups, 3, 3), (12,))]
+    along = [rng.standard_normal(a.shape) for a in arrays]
+
+    def loss(tensors):
+        y = ours.nn.functional.conv2d(*tensors, stride=stride, padding=1, dilation=dilation, groups=groups)
+        return (ours.tanh(y) * ours.arange(y.numel(), dtype=ours.float64).reshape(y.shape).cos()).sum()
+
+    leaves = [ours.tensor(a, requires_grad=True) for a in arrays]
+    loss(leaves).backward()
+    for k, direction in enumerate(along):
+        step = 1e-5
+        ends = [loss([ours.tensor(a + e * direction if i == k else a) for i, a in enumerate(arrays)]).item() for e in (step, -step)]
+        assert (ends[0] - ends[1]) / (2 * step) == pytest.approx((leaves[k].grad.numpy() * direction).sum(), rel=1e-6, abs=1e-7)

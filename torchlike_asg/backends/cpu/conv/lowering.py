@@ -14,6 +14,8 @@ from ..gemm import Tiles, tiles
 from .direct import Taps, channel_bias, direct, packed_weight, windows
 from .finish import finish_of
 from .geometry import Three, adjacent, dense, filters, framed, image, part, temporary, three
+from .narrow import Side, narrow, narrow_conv
+from .narrow_weight import narrow_weight_gradient
 from .weights import weight_gradient
 from .winograd import suits, winograd
 from .winograd_weight import winograd_weight
@@ -98,6 +100,9 @@ def _forward(
     label = f"{node.op} {y.shape[0]}x{y.shape[-1]}x{'x'.join(map(str, y.shape[1:4]))} of {x.shape[-1]}, {'x'.join(map(str, kernel))}"
     if suits(x, w, y, stride, dilation, t):
         winograd(lowering, x, w, to, bias, before, t, finish_of(node), label)
+    elif narrow(w, t):
+        sides = [[Side(s, k, -b, d)] for s, k, b, d in zip(stride, kernel, before, dilation, strict=True)]
+        narrow_conv(lowering, x, w, to, bias, sides, t, finish_of(node), label)
     else:
         size = tuple([(n - 1) * s + d * (k - 1) + 1 for n, s, k, d in zip(y.shape[1:4], stride, kernel, dilation, strict=True)])
         xf = framed(lowering, x, before, size)  # type: ignore[arg-type]
@@ -117,21 +122,50 @@ def _phases(
     if 0 in w.shape or 0 in g.shape:
         _constant(lowering, x, bias)
         return
-    groups, _, c, *kernel = w.shape
     # for each dimension and remainder: (tap as the weight is packed, distance in g)
     meets = [
         [[(k - 1 - i, (r + p - i * d) // s) for i in range(k) if (r + p - i * d) % s == 0] for r in range(min(s, n))]
-        for k, s, p, d, n in zip(kernel, stride, padding, dilation, x.shape[1:4], strict=True)
+        for k, s, p, d, n in zip(w.shape[3:], stride, padding, dilation, x.shape[1:4], strict=True)
     ]
+    to = x if adjacent(x) else temporary(lowering, x.shape, x)
+    if narrow(w, t):
+        sides = [[_side(taps) for taps in remainders] for remainders in meets]
+        narrow_conv(lowering, g, w, to, bias, sides, t, finish_of(node), node.op)
+    else:
+        _direct_phases(lowering, node, g, w, to, bias, meets, stride, t)
+    if to is not x:
+        copy(lowering, to, x)
+
+
+def _side(taps: list[tuple[int, int]]) -> Side:
+    """Evenly spaced pairs (tap, distance in the image)."""
+    if len(taps) < 2:
+        return Side(1, len(taps), taps[0][1] if taps else 0, 0, taps[0][0] if taps else 0, 0)
+    (tap, place), (second, next_place) = taps[:2]
+    return Side(1, len(taps), place, next_place - place, tap, second - tap)
+
+
+def _direct_phases(
+    lowering: Lowering,
+    node: LibraryNode,
+    g: View,
+    w: View,
+    to: View,
+    bias: View | None,
+    meets: list[list[list[tuple[int, int]]]],
+    stride: Three,
+    t: Tiles,
+) -> None:
+    """The phases of a transposed convolution by products of rows; ``meets[d][r]`` are pairs (tap, distance in `g`)."""
+    groups, _, c, *kernel = w.shape
     before, size = [], []
-    for remainders, s, n in zip(meets, stride, x.shape[1:4], strict=True):
+    for remainders, s, n in zip(meets, stride, to.shape[1:4], strict=True):
         first = min((q for m in remainders for _, q in m), default=0)
         last = max((q + (n - 1 - r) // s for r, m in enumerate(remainders) for _, q in m), default=0)
         before.append(-first)
         size.append(last - first + 1)
     gf = framed(lowering, g, tuple(before), tuple(size))  # type: ignore[arg-type]
-    packed = packed_weight(lowering, w, t)
-    to, finish = x if adjacent(x) else temporary(lowering, x.shape, x), finish_of(node)
+    packed, finish = packed_weight(lowering, w, t), finish_of(node)
     for phase in itertools.product(*[range(len(m)) for m in meets]):
         segments = []
         for taps in itertools.product(*[meets[d][r] for d, r in enumerate(phase)]):
@@ -144,8 +178,6 @@ def _phases(
         first = (target.offset - to.offset) // to.shape[4]
         tap_list = Taps(tuple(segments), c, gf.strides[1:4])  # type: ignore[arg-type]
         direct(lowering, gf, packed, target, bias, tap_list, t, groups, c * math.prod(kernel), finish, node.op, first)
-    if to is not x:
-        copy(lowering, to, x)
 
 
 def _constant(lowering: Lowering, y: View, bias: View | None) -> None:
@@ -172,6 +204,9 @@ def _conv_grad_weight(lowering: Lowering, node: LibraryNode) -> bool:
     label = f"conv_grad_weight {'x'.join(map(str, out.shape))} over {'x'.join(map(str, g.shape[:4]))}"
     if suits(x, _grouped(out, groups, False), g, stride, dilation, t):
         winograd_weight(lowering, x, g, out, padding, t, label)
+        return True
+    if narrow(_grouped(out, groups, False), t):
+        narrow_weight_gradient(lowering, x, g, out, groups, stride, padding, dilation, t, label)
         return True
     size = tuple([(n - 1) * s + d * (k - 1) + 1 for n, s, k, d in zip(g.shape[1:4], stride, kernel, dilation, strict=True)])
     xf = framed(lowering, x, padding, size)  # type: ignore[arg-type]

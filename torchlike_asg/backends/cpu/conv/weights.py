@@ -89,7 +89,7 @@ def weight_gradient(
         )
     )
     if parts > 1:
-        _add_up(lowering, partial, groups * rows * padded, parts, t)
+        add_up(lowering, partial, groups * rows * padded, parts, t)
     split = replace(
         out,
         shape=(groups, *kernel, c, columns),
@@ -153,7 +153,7 @@ def _write(module: Module, name: str, t: Tiles) -> None:
                 panel(j, f.minimum(t.lanes, w["columns"] - j))
 
 
-def _add_up(lowering: Lowering, partial: View, size: int, parts: int, t: Tiles) -> None:
+def add_up(lowering: Lowering, partial: View, size: int, parts: int, t: Tiles) -> None:
     """Add all parts to the first one, in order."""
     lowering.add(
         Call(
