@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
+from ..views import moved, row_major
 from .calls import Call, Kernel, LibraryNode, Lowering, Source, library
 from .copies import broadcast, copy
 from .elements import MACHINE, code
 from .emit import Function, Module, Value, vector
 from .isa import Isa
-from .views import moved, row_major
 from .walk import MAX_RANK, Walk, merge, walk_words
 
 #: points of the first set that share each read of the second

@@ -6,13 +6,13 @@ import math
 from dataclasses import replace
 from typing import Any
 
+from ..views import row_major
 from .calls import Call, Kernel, LibraryNode, Lowering, Source, View, library
 from .copies import copy, fill
 from .elements import MACHINE, code
 from .emit import Function, Module, Value, Variable, lanes, vector
 from .isa import Isa
 from .lines import Lines, lines
-from .views import row_major
 from .walk import Walk, walk_words
 
 #: elements of a line that one unit of work looks at

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 from ...ops.indexing import joined, place_of
 from ...ops.scatter import STARTS
+from ..views import row_major
 from .accumulate import addable
 from .calls import LibraryNode, Lowering, View, library
 from .copies import broadcast, copy, fill
 from .indexed import NOTHING, Index, indexed
-from .views import row_major
 
 Steps = tuple[int, ...]
 

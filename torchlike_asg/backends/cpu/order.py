@@ -13,6 +13,7 @@ from dataclasses import replace
 from typing import Any
 
 from ... import dtypes
+from ..views import row_major
 from .calls import Call, Kernel, LibraryNode, Lowering, Source, View, library
 from .copies import copy, fill
 from .elements import MACHINE, code
@@ -20,7 +21,6 @@ from .emit import Function, Module, Value
 from .indexed import Index, indexed
 from .isa import Isa
 from .lines import lines
-from .views import row_major
 from .walk import Walk, walk_words
 
 #: up to so many elements are sorted by insertion

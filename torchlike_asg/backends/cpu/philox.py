@@ -6,10 +6,10 @@ import math
 
 from ... import dtypes
 from ...rng.philox import MULTIPLIERS, ROUNDS, WEYL
+from ..views import row_major
 from .calls import Call, Kernel, LibraryNode, Lowering, Source, library
 from .copies import copy
 from .emit import Function, Module, Value, vector
-from .views import row_major
 
 #: numbers that one unit of work makes
 _PIECE = 4096

@@ -10,13 +10,13 @@ from typing import Any
 
 from ... import dtypes
 from ...ops.resize import maps
+from ..views import row_major
 from .calls import Block, Call, Kernel, LibraryNode, Lowering, Source, View, library
 from .copies import copy
 from .elements import MACHINE, code
 from .emit import Function, Module, Value, Variable, vector
 from .isa import Isa
 from .lines import lines
-from .views import row_major
 from .walk import Walk, walk_words
 
 #: tables with more entries are left to the reference

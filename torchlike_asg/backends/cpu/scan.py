@@ -6,13 +6,13 @@ within the vector in log2(lanes) shifted steps, then with the total so far. Ever
 
 from __future__ import annotations
 
+from ..views import at
 from .calls import Call, Kernel, LibraryNode, Lowering, Source, View, library
 from .copies import broadcast, copy, fill
 from .elements import MACHINE, code
 from .emit import Function, Module, Value, lanes, vector
 from .isa import Isa
 from .lines import lines
-from .views import at
 from .walk import Walk, walk_words
 
 

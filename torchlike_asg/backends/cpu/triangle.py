@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from ..views import row_major
 from .calls import Call, Kernel, LibraryNode, Lowering, Source, library
 from .copies import copy, copying_cost, move_bytes
 from .emit import Module, Value
 from .isa import Isa
-from .views import row_major
 from .walk import MAX_RANK, Walk, merge, walk_words
 
 

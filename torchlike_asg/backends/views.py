@@ -5,13 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import TypeVar
 
-from .calls import View
+from .library import View
 
 Shape = tuple[int, ...]
+#: a backend's own kind of view stays what it is
+V = TypeVar("V", bound=View)
 
 
-def at(v: View, dim: int, lo: int, n: int, step: int = 1) -> View:
+def at(v: V, dim: int, lo: int, n: int, step: int = 1) -> V:
     """`n` elements along a dimension, from `lo` in steps of `step`, which may be zero or negative."""
     s = v.strides[dim]
     offset = v.offset + lo * s if n else v.offset
@@ -20,17 +23,17 @@ def at(v: View, dim: int, lo: int, n: int, step: int = 1) -> View:
     )
 
 
-def without(v: View, dim: int) -> View:
+def without(v: V, dim: int) -> V:
     """A dimension dropped, at its first element."""
     return replace(v, shape=v.shape[:dim] + v.shape[dim + 1 :], strides=v.strides[:dim] + v.strides[dim + 1 :])
 
 
-def shaped(v: View, shape: Sequence[int], strides: Sequence[int], offset: int = 0) -> View:
+def shaped(v: V, shape: Sequence[int], strides: Sequence[int], offset: int = 0) -> V:
     """Another geometry over the same memory; `offset` counts from the view's first element."""
     return replace(v, shape=tuple(shape), strides=tuple(strides), offset=v.offset + offset)
 
 
-def split(v: View, dim: int, sizes: Sequence[int]) -> View:
+def split(v: V, dim: int, sizes: Sequence[int]) -> V:
     """A dimension as several, the last the fastest; the product of `sizes` is its size."""
     steps, step = [], v.strides[dim]
     for n in reversed(sizes):
@@ -43,18 +46,18 @@ def split(v: View, dim: int, sizes: Sequence[int]) -> View:
     )
 
 
-def moved(v: View, order: Sequence[int]) -> View:
+def moved(v: V, order: Sequence[int]) -> V:
     """The dimensions in another order."""
     return replace(v, shape=tuple([v.shape[i] for i in order]), strides=tuple([v.strides[i] for i in order]))
 
 
-def row_major(slot: int, shape: Sequence[int], like: View) -> View:
+def row_major(slot: int, shape: Sequence[int], like: V) -> V:
     """A contiguous view at the start of a slot, with another one's element type."""
     steps, step = [], 1
     for n in reversed(shape):
         steps.append(step)
         step *= max(n, 1)
-    return View(slot, tuple(shape), tuple(reversed(steps)), 0, like.dtype)
+    return replace(like, slot=slot, shape=tuple(shape), strides=tuple(reversed(steps)), offset=0)
 
 
 def numel(v: View) -> int:
