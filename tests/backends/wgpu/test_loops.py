@@ -106,3 +106,19 @@ def test_operands_larger_than_a_binding():
     assert all((b.size or 0) <= 4096 * 4 for c in low.calls for b in c.operands)
     run(low, {0: x, 1: out})
     np.testing.assert_array_equal(out.reshape(5000, 3), 2 * x.reshape(3, 5000).T)
+
+
+def test_more_operands_than_can_be_bound():
+    """Operands in one memory share a binding; what is stored is divided among kernels."""
+    f, count = dtypes.float32, 40
+    low = lowering(3)
+    low.caps = replace(low.caps, limits={**low.caps.limits, "max-storage-buffers-per-shader-stage": 8})
+    loads = tuple(Operand(f, (count,), n) for n in range(count))
+    stores = tuple(Operand(f, (count,), n) for n in range(count))
+    body = (*[Load(n, f) for n in range(count)], *[apply("add", n, (n + 1) % count) for n in range(count)])
+    k = LoopKernel((50,), 1, (*loads, *stores), body, tuple((count + n, count + n) for n in range(count)))
+    loops.lower(low, k, [View(0 if n < count else 1, (), (), 0, f) for n in range(2 * count)])
+    assert all(len(c.operands) <= 8 for c in low.calls)
+    x, out = np.random.default_rng(0).standard_normal((50, count)).astype(np.float32), np.zeros((50, count), np.float32)
+    run(low, {0: x, 1: out})
+    np.testing.assert_allclose(out, x + np.roll(x, -1, 1), rtol=1e-6)

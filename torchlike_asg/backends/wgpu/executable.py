@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ...asg import reference
-from ...asg.geometry import contiguous
+from ...asg.geometry import contiguous, flat
 from ...asg.node import Node
 from ..assemble import Fallback
 from .assemble import WgpuAssembly
@@ -199,11 +199,14 @@ class WgpuExecutable:
             if not isinstance(r, View):
                 out.append(self._objects[r] if r in self._objects else np.array(reference.evaluate([r], _no_leaf)[0]))
                 continue
+            if 0 in r.shape:
+                out.append(np.empty(r.shape, r.dtype.compute))
+                continue
             whole = self._output.get(r.slot)
             if whole is None:
                 whole = inputs[r.slot]
             if whole.__class__ is not DeviceArray:  # an argument that is on the host, shown
-                out.append(np.array(np.asarray(whole).reshape(r.shape)))
+                out.append(restored(flat(np.array(whole), self._arguments[r.slot][1]), r.shape, r.strides, r.dtype))
             elif whole.shape == r.shape and whole.layout == normal(r.shape, r.strides):
                 out.append(whole)
             else:

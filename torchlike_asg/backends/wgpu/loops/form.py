@@ -60,6 +60,8 @@ class Form:
         self.lanes = self._lanes() if self.reduces else 1
         self.rows = GROUP // self.lanes
         self.words: dict[tuple[Any, ...], int] = {}
+        #: operand -> number of its binding; where there are too many, operands in one memory share one
+        self.binding = list(range(len(k.operands)))
 
     def full(self, operand: int) -> bool:
         """Whether the operand's elements differ along a row."""
@@ -147,6 +149,7 @@ class Form:
             self.parts,
             self.inplace,
             self.lanes,
+            tuple(self.binding),
         )
 
     def _pattern(self, strides: tuple[int, ...]) -> tuple[int, ...]:

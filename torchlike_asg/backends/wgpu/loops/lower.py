@@ -10,7 +10,7 @@ from typing import Any
 from ....compiler import parts
 from ....compiler.kernel import Const, Index, Load, LoopKernel, Operand, Reduce
 from ....compiler.normal import length, orient, points, simplify, without_rows
-from ..calls import Dispatch, Lowering, Source, View
+from ..calls import Binding, Dispatch, Lowering, Source, View, element
 from .form import BUSY, GROUP, LONG_COLUMN, LONG_ROW, VECTOR, Form
 from .render import Renderer
 
@@ -50,7 +50,7 @@ def _lower(lowering: Lowering, job: Job) -> None:
     if not any(isinstance(i, Reduce) for i in k.body):
         k = replace(k, outer=len(k.sizes))
     job = replace(job, k=k)
-    halves = _halves(lowering, job)
+    halves = _halves(lowering, job) or _fewer_stores(lowering, job)
     if halves is not None:
         for half in halves:
             _lower(lowering, half)
@@ -101,6 +101,16 @@ def _halves(lowering: Lowering, job: Job) -> tuple[Job, Job] | None:
     return None
 
 
+def _fewer_stores(lowering: Lowering, job: Job) -> tuple[Job, Job] | None:
+    """The kernel as two that store half of the values each, if it has more operands than can be bound."""
+    k = job.k
+    needed = {(job.places[n][0], element(o.dtype)) for n, o in enumerate(k.operands)}
+    if len(k.operands) <= lowering.caps.max_operands or len(needed) <= lowering.caps.max_operands or len(k.stores) < 2 or _inplace(job):
+        return None
+    half = len(k.stores) // 2
+    return replace(job, k=replace(k, stores=k.stores[:half])), replace(job, k=replace(k, stores=k.stores[half:]))
+
+
 # ---------------------------------------------------------------- parts
 def _parts(form: Form) -> int:
     """In how many parts the reductions should be done, so that there is enough to do side by side."""
@@ -147,6 +157,9 @@ def _in_parts(lowering: Lowering, job: Job, column: bool, count: int) -> None:
 def _dispatch(lowering: Lowering, job: Job, form: Form, part: int = 0) -> None:
     k = job.k
     pairs = [job.view(n).bind() for n in range(len(k.operands))]
+    bindings = [b for b, _ in pairs]
+    if len(pairs) > lowering.caps.max_operands and form.vector == 1:
+        bindings, pairs = _shared(form, bindings, [at for _, at in pairs])
     renderer = Renderer(form)
     text = renderer.text()  # numbers the words
     source = Source(("loops", *form.key()), lambda: text, trusted=True)
@@ -161,7 +174,25 @@ def _dispatch(lowering: Lowering, job: Job, form: Form, part: int = 0) -> None:
     groups = -(-total // (GROUP * form.vector)) if not form.reduces else -(-points(k) // form.rows)
     stored = {job.places[o][0] for o, _ in k.stores}
     nbytes = sum(4 * math.prod([n for n, s in zip(k.sizes, o.strides, strict=True) if s]) for o in k.operands)
-    lowering.add(Dispatch(source, tuple([b for b, _ in pairs]), tuple(words), groups, tuple(sorted(stored)), job.label, bytes=nbytes))
+    lowering.add(Dispatch(source, tuple(bindings), tuple(words), groups, tuple(sorted(stored)), job.label, bytes=nbytes))
+
+
+def _shared(form: Form, ranges: list[Binding], offsets: list[int]) -> tuple[list[Binding], list[tuple[Binding, int]]]:
+    """One binding for all operands of one type in one slot; gives the bindings, and each operand's range and element offset in its
+    binding."""
+    members: dict[tuple[int, str], list[int]] = {}
+    for n, b in enumerate(ranges):
+        members.setdefault((b.slot, element(form.k.operands[n].dtype)), []).append(n)
+    bindings: list[Binding] = []
+    pairs: list[Any] = [None] * len(ranges)
+    for (slot, _), operands in members.items():  # in the order of the operands that come first
+        begin = min(ranges[n].offset for n in operands)
+        end = max(ranges[n].offset + (ranges[n].size or 0) for n in operands)
+        for n in operands:
+            form.binding[n] = len(bindings)
+            pairs[n] = (ranges[n], offsets[n] + (ranges[n].offset - begin) // 4)
+        bindings.append(Binding(slot, begin, end - begin))
+    return bindings, pairs
 
 
 def _word(form: Form, job: Job, offsets: list[int], name: tuple[Any, ...]) -> int | float:

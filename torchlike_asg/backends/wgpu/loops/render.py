@@ -82,7 +82,10 @@ class Renderer:
         self._reducing() if self.form.reduces else self._plain()
         k, form = self.k, self.form
         body = "\n    ".join(self.b.lines)
-        types = [f"vec4<{element(o.dtype)}>" if self._vector(n) else element(o.dtype) for n, o in enumerate(k.operands)]
+        types: list[str] = []
+        for n, o in enumerate(k.operands):
+            if form.binding[n] == len(types):
+                types.append(f"vec4<{element(o.dtype)}>" if self._vector(n) else element(o.dtype))
         shared = "".join(f"var<workgroup> shared{n}: array<{self._shared(n)}, {GROUP}>;\n" for n in self._totals())
         head = declarations(types, len(form.words)) + shared
         return head + definitions(used(body)) + _ENTRY.format(size=GROUP) + "    " + body + "\n}\n"
@@ -97,6 +100,9 @@ class Renderer:
 
     def _size(self, d: int, scale: int = 1) -> str:
         return self._number(("size", d, scale), self.k.sizes[d] // scale)
+
+    def _memory(self, operand: int) -> str:
+        return f"m{self.form.binding[operand]}"
 
     def _vector(self, operand: int) -> bool:
         """Whether an operand is read and written by four elements."""
@@ -148,13 +154,13 @@ class Renderer:
                 i = k.body[n]
                 if isinstance(i, Load) and self._vector(i.operand):
                     if i.operand not in loaded:
-                        b.add(f"let whole{i.operand} = m{i.operand}[a{i.operand}];")
+                        b.add(f"let whole{i.operand} = {self._memory(i.operand)}[a{i.operand}];")
                         loaded[i.operand] = f"whole{i.operand}"
                     self.values[n] = from_memory(b, f"{loaded[i.operand]}.{'xyzw'[c]}", i.dtype)
                 elif isinstance(i, Load):
                     step = k.operands[i.operand].strides[last] if c else 0
                     at = f"a{i.operand}" if not step else f"a{i.operand} + {c}u * {self._number(('stride', i.operand, last, 1), step)}"
-                    self.values[n] = from_memory(b, f"m{i.operand}[{at}]", i.dtype)
+                    self.values[n] = from_memory(b, f"{self._memory(i.operand)}[{at}]", i.dtype)
                 elif isinstance(i, Index):
                     strides = (*i.strides[:-1], i.strides[-1] * form.vector) if k.sizes else i.strides
                     start = self._moved(self._word("index", n), ("index stride", n), strides, place)
@@ -168,12 +174,12 @@ class Renderer:
         for s, (o, _) in enumerate(k.stores):
             found = [to_memory(v) for v in results[s]]
             if self._vector(o):
-                b.add(f"m{o}[a{o}] = vec4<{element(k.operands[o].dtype)}>({', '.join(found)});")
+                b.add(f"{self._memory(o)}[a{o}] = vec4<{element(k.operands[o].dtype)}>({', '.join(found)});")
                 continue
             for c, v in enumerate(found):
                 step = k.operands[o].strides[last] if c else 0
                 at = f"a{o}" if not step else f"a{o} + {c}u * {self._number(('stride', o, last, 1), step)}"
-                b.add(f"m{o}[{at}] = {v};")
+                b.add(f"{self._memory(o)}[{at}] = {v};")
 
     # ---------------------------------------------------------------- values
     def _compute(self, n: int, values: dict[int, Value]) -> Value:
@@ -231,7 +237,7 @@ class Renderer:
             if not form.full(o):
                 if (v not in self.values) and isinstance(k.body[v], Const):
                     self.values[v] = self._compute(v, self.values)
-                b.add(f"if (inside && t == 0u) {{ m{o}[a{o}] = {to_memory(self.values[v])}; }}")
+                b.add(f"if (inside && t == 0u) {{ {self._memory(o)}[a{o}] = {to_memory(self.values[v])}; }}")
 
     def _row_values(self, stage: int) -> None:
         k, form = self.k, self.form
@@ -240,7 +246,7 @@ class Renderer:
             if not form.row[n] or form.stage[n] != stage or isinstance(i, Reduce):
                 continue
             if isinstance(i, Load):
-                self.values[n] = from_memory(self.b, f"m{i.operand}[a{i.operand}]", i.dtype)
+                self.values[n] = from_memory(self.b, f"{self._memory(i.operand)}[a{i.operand}]", i.dtype)
             elif isinstance(i, Index):
                 self.values[n] = self.b.let(f"bitcast<i32>(n{n})", i.dtype)
             else:
@@ -260,7 +266,7 @@ class Renderer:
             if isinstance(i, Load):
                 o = k.operands[i.operand]
                 at = self._moved(f"a{i.operand}", ("stride", i.operand), o.strides, inner)
-                values[n] = from_memory(b, f"m{i.operand}[{at}]", i.dtype)
+                values[n] = from_memory(b, f"{self._memory(i.operand)}[{at}]", i.dtype)
             elif isinstance(i, Index):
                 values[n] = b.let(f"bitcast<i32>({self._moved(f'n{n}', ('index stride', n), i.strides, inner)})", i.dtype)
             else:
@@ -272,7 +278,7 @@ class Renderer:
         for s in stores:
             o, v = k.stores[s]
             at = self._moved(f"a{o}", ("stride", o), k.operands[o].strides, inner)
-            b.add(f"if (inside) {{ m{o}[{at}] = {to_memory(values[v])}; }}")
+            b.add(f"if (inside) {{ {self._memory(o)}[{at}] = {to_memory(values[v])}; }}")
         outside.lines += ["    " + line for line in b.lines]
         self.b = outside
         outside.add("}")
