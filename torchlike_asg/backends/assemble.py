@@ -92,6 +92,10 @@ class Assembly(ABC):
     def epilogue(self, k: LoopKernel, views: Sequence[Any], at: int, columns: int) -> dict[str, Any] | None:
         """A kernel that follows an operation, whose result is its operand `at`, as what a library node is given; None if it cannot be."""
 
+    def generate(self, lower: Callable[[Any, Any], bool], node: Any) -> bool:
+        """Lower an operation by its generator; whether that was possible."""
+        return lower(self.lowering, node)
+
     @abstractmethod
     def taken(self, nodes: Sequence[Node]) -> None:
         """Called when the lowering's calls compute these nodes, before they are taken over."""
@@ -290,7 +294,7 @@ class Assembly(ABC):
             views = tuple([self.view(s) for s in n.srcs])
             for late in (None,) if g is None else (g, None):  # first with the epilogue
                 made = self._library_node(n, views, siblings, late)
-                if made is not None and lower(self.lowering, made[0]):
+                if made is not None and self.generate(lower, made[0]):
                     self._take_calls((n, *siblings, *(late.nodes if late is not None else ())), made[1])
                     if late is None and g is not None:
                         self._group(g)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from ...asg.node import Node
@@ -13,6 +13,7 @@ from ..library import View
 from . import loops
 from .calls import LibraryNode, Lowering
 from .copies import copy_call
+from .halves import lower_in_single
 from .together import together
 
 
@@ -44,6 +45,12 @@ class CpuAssembly(Assembly):
             return None
         source, block, reads, writes = made
         return {"epilogue": (source, block), "epilogue_reads": tuple(reads), "epilogue_writes": tuple(writes)}
+
+    def generate(self, lower: Callable[[Any, Any], bool], node: LibraryNode) -> bool:
+        if lower(self.lowering, node):
+            return True
+        self.lowering.calls.clear()
+        return lower_in_single(self.lowering, lower, node)
 
     def taken(self, nodes: Sequence[Node]) -> None:
         """What is written over a storage's old value waits for all calls that may refuse their data: after a refusal, everything must

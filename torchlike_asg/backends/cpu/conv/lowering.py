@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from .... import dtypes
+from ....compiler.parts import HALVES
 from ..calls import LAYOUTS, LibraryNode, Lowering, View, library
 from ..copies import copy, fill
 from ..gemm import Tiles, tiles
@@ -31,9 +32,9 @@ LAYOUTS.update(dict.fromkeys(("conv", "conv_transpose"), _order))
 
 
 def _tiles(lowering: Lowering, v: View) -> Tiles | None:
-    if v.dtype is dtypes.float32:
-        return tiles(lowering.isa, "float")
-    return tiles(lowering.isa, "double") if v.dtype is dtypes.float64 else None
+    if not v.dtype.is_floating_point:
+        return None
+    return tiles(lowering.isa, "double" if v.dtype is dtypes.float64 else "float")
 
 
 def _numbers(attrs: tuple[Any, ...]) -> tuple[Three, Three, Three, int]:
@@ -191,8 +192,8 @@ def _constant(lowering: Lowering, y: View, bias: View | None) -> None:
 @library("conv_grad_weight")
 def _conv_grad_weight(lowering: Lowering, node: LibraryNode) -> bool:
     t = _tiles(lowering, node.result)
-    if t is None or len(node.operands[0].shape) > 5:
-        return False
+    if t is None or len(node.operands[0].shape) > 5 or node.result.dtype in HALVES:
+        return False  # sums of parts are not rounded one by one
     g, x, out = image(node.operands[0]), image(node.operands[1]), filters(node.result)
     stride, padding, dilation, groups = _numbers(node.attrs)
     if 0 in out.shape:

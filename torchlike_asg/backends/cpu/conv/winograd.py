@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 
-from .... import config, dtypes
+from .... import config
 from ..calls import Call, Kernel, Lowering, Source, View
 from ..emit import Function, Module, Value, vector
 from ..gemm import Tiles, call_panel, emit_finish, given, kit
@@ -30,7 +30,7 @@ def suits(x: View, w: View, y: View, stride: Three, dilation: Three, t: Tiles) -
     groups, o, c, *kernel = w.shape
     return (
         not config.exact_conv
-        and x.dtype is dtypes.float32
+        and x.itemsize == 4
         and (groups, tuple(kernel), stride, dilation) == (1, (1, 3, 3), (1, 1, 1), (1, 1, 1))
         and y.shape[1] == 1
         and c % t.lanes == 0
