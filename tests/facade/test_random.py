@@ -134,3 +134,69 @@ def test_fused_masks_are_new_in_every_step_and_record_nothing_new(fused):
         losses.append(loss.item())
         counts.append((ours.asg.stats()["nodes"], ours.asg.stats()["plans"]))
     assert len(set(losses)) == 6 and counts[2:] == [counts[2]] * 4
+
+
+def _dropped(n, width):
+    """Two masks in one step, forward and backward: what is dropped, and the gradient."""
+    ours.manual_seed(11)
+    w = ours.nn.Parameter(ours.ones(width, width) / width)
+    x = (ours.arange(float(n * width)).reshape(n, width) / (n * width)).requires_grad_()
+    hidden = ours.nn.functional.dropout(x @ w, 0.3)
+    y = ours.nn.functional.dropout(hidden + x, 0.6).tanh()
+    return x, w, hidden, y
+
+
+def _gradients(n, width, read):
+    x, w, hidden, y = _dropped(n, width)
+    zeros = (hidden == 0).tolist() if read else None
+    y.sum().backward()
+    return zeros, y.detach().numpy(), x.grad.numpy(), w.grad.numpy()
+
+
+@pytest.mark.parametrize("n, width", [(8, 16), (5, 7), (33, 31)])
+def test_fused_masks_do_not_depend_on_fusion_threads_or_backend(fused, n, width):
+    _, *plain = _gradients(n, width, False)
+    zeros, *read = _gradients(n, width, True)
+    assert 0.1 < np.mean(zeros) < 0.5
+    for a, b in zip(plain, read, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-6, atol=1e-7)
+    threads, chosen = ours.get_num_threads(), ours.config.backend
+    try:
+        ours.set_num_threads(1)
+        _, *single = _gradients(n, width, False)
+        ours.config.backend = "reference"
+        _, *reference = _gradients(n, width, False)
+    finally:
+        ours.set_num_threads(threads)
+        ours.config.backend = chosen
+    for a, b, c in zip(plain, single, reference, strict=True):
+        np.testing.assert_array_equal(a, b)
+        np.testing.assert_allclose(a, c, rtol=1e-5, atol=1e-6)
+
+
+def test_fused_masks_are_made_in_the_kernels_that_use_them_and_never_stored(fused):
+    x, w = ours.randn(16, 32), ours.nn.Parameter(ours.randn(32, 32))
+
+    def step():
+        w.grad = None
+        loss = (ours.nn.functional.dropout((x @ w).relu(), 0.3) @ w).pow(2).sum()
+        loss.backward()
+        return loss, w.grad
+
+    text = str(ours.asg.explain(step, kernels=True)).split("=== compiled")[-1]
+    assert text.count("= random [32, 1] + 0 of key") == 2, "one in the forward kernel, one in the backward kernel"
+    for kernel in text.split("       = ")[1:]:
+        if "= random" in kernel:
+            assert kernel.startswith("matmul"), "as a part of the product's epilogue"
+            assert kernel.count("store v") == 1, "the mask is not stored"
+
+
+def test_dropout_of_random_shapes_and_types(fused):
+    for shape in ((), (1,), (3, 0), (2, 1, 5), (4, 3, 9)):
+        for d in (ours.float32, ours.float64, ours.bfloat16, ours.float16):
+            ours.manual_seed(1)
+            x = ours.ones(shape, dtype=d, requires_grad=True)
+            y = ours.nn.functional.dropout(x, 0.25)
+            y.sum().backward()
+            assert y.dtype is d and x.grad.tolist() == y.tolist(), "the factors of both directions are the same"
+            assert set(np.unique(y.detach().double().numpy())) <= {0.0, ours.tensor(1 / 0.75, dtype=d).item()}

@@ -11,8 +11,11 @@ from .groups import Group
 if TYPE_CHECKING:
     from .fuse import Fuser
 
-#: elementwise operations that are computed again, if that takes no more than loading the result would
-CHEAP = frozenset(("add", "sub", "mul", "neg", "cast", "where", "maximum", "minimum", "abs", "relu", "eq", "ne", "lt", "le", "gt", "ge"))
+#: elementwise operations that are computed again, if that takes no more than loading the result would; and random numbers, which take
+#: longer, but which nobody wants to keep: a mask of dropout is made in the forward and in the backward kernel
+CHEAP = frozenset(
+    ("add", "sub", "mul", "neg", "cast", "where", "maximum", "minimum", "abs", "relu", "eq", "ne", "lt", "le", "gt", "ge", "philox_uniform")
+)
 Point = tuple[tuple[int, ...], ...]
 
 

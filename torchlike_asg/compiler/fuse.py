@@ -408,7 +408,7 @@ def kind_of(n: Node, stop: set[Node], own: Callable[[Node], bool]) -> str:
         return "view"
     if own(n):
         return "own"
-    if n.op.scalar is not None or n.op.name == "cast":
+    if n.op.scalar is not None or n.op.name in ("cast", "philox_uniform"):
         return "point"
     if n.op.name in REDUCTIONS and n.attrs[0] and n.srcs[0].numel:
         return "reduce"

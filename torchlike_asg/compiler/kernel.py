@@ -54,6 +54,21 @@ class Index:
 
 
 @dataclass(frozen=True)
+class Random:
+    """A number in [0, 1) of the counter-based stream (rng/philox.py): number ``4 * block + offset + sum(strides[d] * i[d])`` under a key.
+
+    ``key`` and ``block`` are operands of one int64 each (where there are no such numbers: of two 32-bit words, the lower one first). What
+    is at a point depends on nothing else, so kernels make numbers where they use them, again wherever they are used again.
+    """
+
+    key: int
+    block: int
+    strides: Shape
+    offset: int = 0
+    dtype: dtypes.dtype = dtypes.float32
+
+
+@dataclass(frozen=True)
 class Apply:
     """An elementwise operation on earlier values: its formula over a scalar handler (see ops/scalar.py), evaluated in ``compute`` and
     rounded to ``dtype``.
@@ -87,7 +102,9 @@ class Reduce:
     dtype: dtypes.dtype
 
 
-Instr = Load | Const | Index | Apply | Convert | Reduce
+Instr = Load | Const | Index | Random | Apply | Convert | Reduce
+#: instructions that number the points of the index space
+NUMBERED = (Index, Random)
 
 
 @dataclass(frozen=True)
@@ -110,7 +127,7 @@ class LoopKernel:
         for i in self.body:
             if isinstance(i, Load):
                 row.append(all(self.operands[i.operand].strides[d] == 0 for d in inner))
-            elif isinstance(i, Index):
+            elif isinstance(i, NUMBERED):
                 row.append(all(i.strides[d] == 0 for d in inner))
             elif isinstance(i, Apply):
                 row.append(all(row[a] for a in i.args))
@@ -126,6 +143,13 @@ def operands_of(i: Instr) -> tuple[int, ...]:
     if isinstance(i, Apply):
         return i.args
     return (i.arg,) if isinstance(i, (Convert, Reduce)) else ()
+
+
+def read_by(i: Instr) -> tuple[int, ...]:
+    """The operands an instruction reads."""
+    if isinstance(i, Random):
+        return i.key, i.block
+    return (i.operand,) if isinstance(i, Load) else ()
 
 
 def verify(k: LoopKernel) -> None:
@@ -144,8 +168,12 @@ def verify(k: LoopKernel) -> None:
         if isinstance(i, Load):
             if i.operand >= len(k.operands) or k.operands[i.operand].dtype is not i.dtype:
                 raise ValueError(f"value {n} loads operand {i.operand} as {i.dtype}")
-        elif isinstance(i, Index) and len(i.strides) != rank:
+        elif isinstance(i, NUMBERED) and len(i.strides) != rank:
             raise ValueError(f"value {n}: {len(i.strides)} strides for {rank} dimensions")
+        elif isinstance(i, Random):
+            for m in (i.key, i.block):
+                if m >= len(k.operands) or k.operands[m].dtype is not dtypes.int64 or any(k.operands[m].strides):
+                    raise ValueError(f"value {n}: operand {m} is not one int64")
         elif isinstance(i, Reduce):
             if i.kind not in REDUCTIONS:
                 raise ValueError(f"value {n}: unknown reduction {i.kind}")

@@ -6,11 +6,12 @@ from collections.abc import Callable
 from typing import Any
 
 from .. import dtypes
-from ..asg.geometry import Geometry
+from ..asg.geometry import Geometry, contiguous
 from ..asg.node import Node
+from ..ops.random import philox_uniform
 from .fuse import REDUCTIONS, Fuser
 from .groups import Group
-from .kernel import Apply, Const, Convert, Index, Instr, Load, LoopKernel, Operand, Reduce
+from .kernel import Apply, Const, Convert, Index, Instr, Load, LoopKernel, Operand, Random, Reduce
 
 #: how a kernel's operand is found in memory: the node whose buffer it is, and the geometry there; a number stands for itself
 Place = tuple[Node, Geometry]
@@ -87,12 +88,26 @@ class GroupKernel:
         strides, offset = self._strides(geometry, axes)
         if source.op.name == "arange":
             return self._ramp(source, strides, offset)
+        return self._emit(Load(self._loaded(source, s.dtype, strides, offset), s.dtype))
+
+    def _loaded(self, source: Node, d: dtypes.dtype, strides: tuple[int, ...], offset: int) -> int:
+        """The operand that reads a stored value."""
         key = (source, strides, offset)
         operand = self._values.get(key)
         if operand is None:
-            operand = self._values[key] = self._operand(s.dtype, strides)
+            operand = self._values[key] = self._operand(d, strides)
             self.loads[operand] = (source, offset)
-        return self._emit(Load(operand, s.dtype))
+        return operand
+
+    def _random(self, n: Node) -> int:
+        """Numbers of the counter-based stream, in row-major order of the value."""
+        operands = []
+        for s in n.srcs:
+            source, geometry = self.place(s)
+            operands.append(self._loaded(source, s.dtype, (0,) * len(self.atoms), geometry[2]))
+        strides, _ = self._strides((tuple(n.shape), contiguous(n.shape), 0), self.group.axes[n])
+        key, block = operands
+        return self._emit(Random(key, block, strides))
 
     def _ramp(self, n: Node, strides: tuple[int, ...], offset: int) -> int:
         """start + step * index"""
@@ -115,6 +130,8 @@ class GroupKernel:
         return value if self.body[value].dtype is d else self._emit(Convert(value, d))
 
     def _point(self, n: Node) -> int:
+        if n.op is philox_uniform:
+            return self._random(n)
         axes = self.group.axes[n]
         args = tuple([self._value(s, axes) for s in n.srcs])
         if n.op.name == "cast":

@@ -7,13 +7,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from .. import dtypes
-from .kernel import Convert, Index, Instr, LoopKernel, Operand, Reduce, Shape
+from .kernel import NUMBERED, Convert, Instr, LoopKernel, Operand, Reduce, Shape
 from .parts import rewritten
 
 
 def remap(k: LoopKernel, sizes: Shape, outer: int, change: Callable[[Shape], Shape]) -> LoopKernel:
     """The kernel over other dimensions: `change` gives the strides there."""
-    body: list[Instr] = [replace(i, strides=change(i.strides)) if isinstance(i, Index) else i for i in k.body]
+    body: list[Instr] = [replace(i, strides=change(i.strides)) if isinstance(i, NUMBERED) else i for i in k.body]
     operands = tuple(Operand(o.dtype, change(o.strides), o.offset) for o in k.operands)
     return replace(k, sizes=sizes, outer=outer, operands=operands, body=tuple(body))
 
@@ -28,7 +28,7 @@ def walks(k: LoopKernel) -> list[Shape]:
     """Everything with strides: the stored operands first, then the others, then the index values."""
     stored = [o for o, _ in k.stores]
     others = [n for n in range(len(k.operands)) if n not in stored]
-    return [k.operands[n].strides for n in [*stored, *others]] + [i.strides for i in k.body if isinstance(i, Index)]
+    return [k.operands[n].strides for n in [*stored, *others]] + [i.strides for i in k.body if isinstance(i, NUMBERED)]
 
 
 def simplify(k: LoopKernel) -> LoopKernel:

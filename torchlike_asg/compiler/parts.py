@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from .. import dtypes
-from .kernel import Apply, Convert, Index, Instr, Load, LoopKernel, Operand, Reduce, Shape, operands_of
+from .kernel import NUMBERED, Apply, Convert, Instr, Load, LoopKernel, Operand, Random, Reduce, Shape, operands_of, read_by
 
 #: types whose numbers are computed in float32 and rounded
 HALVES = (dtypes.float16, dtypes.bfloat16)
@@ -34,13 +34,17 @@ def used_values(k: LoopKernel) -> list[int]:
 def prune(k: LoopKernel) -> tuple[LoopKernel, list[int]]:
     """The kernel without values and operands that nothing depends on, and the numbers of the operands that stay."""
     values = used_values(k)
-    operands = sorted({o for o, _ in k.stores} | {i.operand for n in values if isinstance(i := k.body[n], Load)})
+    operands = sorted({o for o, _ in k.stores} | {o for n in values for o in read_by(k.body[n])})
     to = {n: m for m, n in enumerate(values)}
     place = {n: m for m, n in enumerate(operands)}
     body = []
     for n in values:
         i = _renumbered(k.body[n], to)
-        body.append(replace(i, operand=place[i.operand]) if isinstance(i, Load) else i)
+        if isinstance(i, Load):
+            i = replace(i, operand=place[i.operand])
+        elif isinstance(i, Random):
+            i = replace(i, key=place[i.key], block=place[i.block])
+        body.append(i)
     stores = tuple((place[o], to[v]) for o, v in k.stores)
     return LoopKernel(k.sizes, k.outer, tuple(k.operands[n] for n in operands), tuple(body), stores), operands
 
@@ -62,7 +66,7 @@ def rewritten(
         if n in swap:
             swap[n](body, i)
         else:
-            body.append(replace(i, strides=strides(i.strides)) if isinstance(i, Index) else i)
+            body.append(replace(i, strides=strides(i.strides)) if isinstance(i, NUMBERED) else i)
         to[n] = len(body) - 1
     return body, to
 

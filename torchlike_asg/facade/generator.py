@@ -65,7 +65,7 @@ class Generator:
         return _rebuild, (str(self.device), self._engine.get_state().tobytes(), self._counter)
 
     def take(self, count: int) -> int:
-        """Reserve `count` numbers of the counter-based stream; returns the first one's number."""
+        """Reserve `count` blocks, of four numbers each, of the counter-based stream; returns the first one's number."""
         start = self._counter
         self._counter += count
         return start

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from torchlike_asg.asg.reference import rounded
-from torchlike_asg.compiler.kernel import Apply, Const, Convert, Index, Load, LoopKernel, Operand, Reduce
+from torchlike_asg.compiler.kernel import Apply, Const, Convert, Index, Load, LoopKernel, Operand, Random, Reduce
 from torchlike_asg.ops.scalar import NumpyHandler
+from torchlike_asg.rng import philox
 
 REDUCTIONS = {"sum": np.add, "prod": np.multiply, "max": np.maximum, "min": np.minimum, "any": np.logical_or, "all": np.logical_and}
 
@@ -35,16 +36,27 @@ def interpret(k: LoopKernel, memories: Sequence[np.ndarray], offsets: Sequence[i
             walk(memories[operand], o, sizes, offsets[operand])[...] = np.broadcast_to(values[n], sizes)
 
 
+def _numbers(i, sizes):
+    out = np.full(sizes, i.offset, np.int64)
+    for d, s in enumerate(i.strides):
+        out += s * np.arange(sizes[d]).reshape([-1 if e == d else 1 for e in range(len(sizes))])
+    return out
+
+
 def _value(k, i, values, memories, offsets, sizes):
     if isinstance(i, Load):
         return walk(memories[i.operand], k.operands[i.operand], sizes, offsets[i.operand]).copy()
     if isinstance(i, Const):
         return np.asarray(i.value).astype(i.dtype.compute)
     if isinstance(i, Index):
-        out = np.full(sizes, i.offset, np.int64)
-        for d, s in enumerate(i.strides):
-            out += s * np.arange(sizes[d]).reshape([-1 if e == d else 1 for e in range(len(sizes))])
-        return out
+        return _numbers(i, sizes)
+    if isinstance(i, Random):
+        key, block = [int(memories[o][offsets[o] + k.operands[o].offset]) for o in (i.key, i.block)]
+        numbers = _numbers(i, sizes)
+        index = (numbers.reshape(-1) >> 2).astype(np.uint64) + np.uint64(block & (2**64 - 1))
+        counter = np.stack((index & np.uint64(0xFFFFFFFF), index >> np.uint64(32), 0 * index, 0 * index), 1)
+        words = np.take_along_axis(philox.blocks(counter, (key & 0xFFFFFFFF, key >> 32 & 0xFFFFFFFF)), (numbers.reshape(-1, 1) & 3), 1)
+        return ((words >> np.uint32(8)).astype(np.float32) * np.float32(2.0**-24)).reshape(numbers.shape)
     if isinstance(i, Apply):
         args = [values[a] for a in i.args]
         return rounded(i.formula(NumpyHandler(i.compute.compute), *args, *i.attrs), i.dtype)

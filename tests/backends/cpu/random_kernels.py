@@ -9,7 +9,7 @@ from tests.backends.cpu.interpret import interpret
 from torchlike_asg import dtypes
 from torchlike_asg.backends.cpu import isa, loops
 from torchlike_asg.backends.cpu.calls import Lowering, View
-from torchlike_asg.compiler.kernel import Apply, Const, Convert, Index, Load, LoopKernel, Operand, Reduce, verify
+from torchlike_asg.compiler.kernel import Apply, Const, Convert, Index, Load, LoopKernel, Operand, Random, Reduce, verify
 
 FLOATS = (dtypes.float32, dtypes.float32, dtypes.float32, dtypes.float64, dtypes.float16, dtypes.bfloat16)
 INTEGERS = (dtypes.int64, dtypes.int32, dtypes.int16, dtypes.int8, dtypes.uint8)
@@ -53,6 +53,8 @@ class Draw:
             self.load(self.main if rng.random() < 0.7 else self.any_type())
         if rng.random() < 0.4:
             self.add(Index(tuple(int(rng.integers(-2, 3)) for _ in sizes), int(rng.integers(-3, 4))), True)
+        if rng.random() < 0.2:
+            self.draw()
         if rng.random() < 0.4:
             self.add(Const(float(rng.integers(-8, 9)) / 8 if self.main.is_floating_point else int(rng.integers(0, 5)), self.main), True)
         for _ in range(int(rng.integers(1, 9))):
@@ -84,7 +86,7 @@ class Draw:
             order = [int(d) for d in rng.permutation(order)]
         for d in reversed(order):
             strides[d] = step
-            step *= self.sizes[d] + int(rng.random() < 0.15)
+            step *= max(self.sizes[d], 1) + int(rng.random() < 0.15)
         offset = int(rng.integers(0, 4))
         return tuple(strides), offset, offset + max(step, 1) + 4
 
@@ -103,6 +105,15 @@ class Draw:
         self.operands.append(Operand(d, strides, offset))
         self.memories.append(self.data(d, count))
         return self.add(Load(len(self.operands) - 1, d), True)
+
+    def draw(self) -> int:
+        """Numbers of a random stream."""
+        for _ in range(2):
+            self.operands.append(Operand(dtypes.int64, (0,) * len(self.sizes)))
+            self.memories.append(self.rng.integers(-(2**63), 2**63, 1))
+        strides = tuple(int(self.rng.integers(-2, 20)) if self.rng.random() < 0.5 else 1 for _ in self.sizes)
+        key = len(self.operands) - 2
+        return self.add(Random(key, key + 1, strides, int(self.rng.integers(0, 9))), False)
 
     def pick(self, d: dtypes.dtype | None = None, exact: bool = False) -> int:
         """An earlier value, converted to `d` if it must be."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from ...compiler.kernel import Apply, Const, Convert, Index, Load, LoopKernel, Reduce
+from ...compiler.kernel import Apply, Const, Convert, Index, Load, LoopKernel, Random, Reduce
 from ..assemble import Assembly, Fallback, Origin
 from . import blocks
 from .calls import Call, Source
@@ -75,6 +75,8 @@ def kernel_text(k: LoopKernel) -> Iterable[str]:
             text = repr(i.value)
         elif isinstance(i, Index):
             text = f"index {list(i.strides)} + {i.offset}"
+        elif isinstance(i, Random):
+            text = f"random {list(i.strides)} + {i.offset} of key m{i.key} from block m{i.block}"
         elif isinstance(i, Apply):
             text = f"{i.op}({', '.join([f'v{a}' for a in i.args] + [repr(a) for a in i.attrs])})"
         elif isinstance(i, Convert):

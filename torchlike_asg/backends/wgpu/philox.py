@@ -11,7 +11,7 @@ from .copies import copy
 from .wgslmath import definitions
 
 _GROUP = 256
-#: `key` and `start` are int64 numbers that come whole, as pairs of words (see `Lowering.wide`)
+#: key and first block are int64 numbers that come whole, as pairs of words (see `Lowering.wide`)
 _TEXT = """
 fn high(a: u32, b: u32) -> u32 {{
     let al = a & 0xffffu;
@@ -42,15 +42,13 @@ fn numbers(words: vec4<u32>) -> vec4<f32> {{
 @compute @workgroup_size({group}) fn main(
     @builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) lane: u32) {{
     let number = {flat} * {group}u + lane;
-    let skipped = m1[0] & 3u;
-    if (number * 4u >= {count} + skipped) {{ return; }}
-    let first = (m1[0] >> 2u) | (m1[1] << 30u);
-    let low = first + number;
-    let counter = vec2<u32>(low, (m1[1] >> 2u) + select(0u, 1u, low < first));
+    if (number * 4u >= {count}) {{ return; }}
+    let low = m1[0] + number;
+    let counter = vec2<u32>(low, m1[1] + select(0u, 1u, low < number));
     let made = numbers(block(counter, vec2<u32>(m0[0], m0[1])));
     for (var i = 0u; i < 4u; i++) {{
         let at = number * 4u + i;
-        if (at >= skipped && at - skipped < {count}) {{ m2[{offset} + at - skipped] = made[i]; }}
+        if (at < {count}) {{ m2[{offset} + at] = made[i]; }}
     }}
 }}
 """
@@ -79,9 +77,9 @@ def _text(normal: bool) -> str:
 
 @library("philox_uniform", "philox_normal")
 def _philox(lowering: Lowering, node: LibraryNode) -> bool:
-    (key, start), out = node.operands, node.result
+    (key, block), out = node.operands, node.result
     count = math.prod(out.shape)
-    if not {key.slot, start.slot} <= lowering.wide:
+    if not {key.slot, block.slot} <= lowering.wide:
         return False
     if not count:
         return True
@@ -93,9 +91,9 @@ def _philox(lowering: Lowering, node: LibraryNode) -> bool:
     lowering.add(
         Dispatch(
             Source((node.op,), lambda: _text(normal), trusted=True),
-            (Binding(key.slot), Binding(start.slot), binding),
+            (Binding(key.slot), Binding(block.slot), binding),
             (count, first),
-            -(-(count // 4 + 2) // _GROUP),
+            -(-(count + 3) // (4 * _GROUP)),
             (made.slot,),
             "philox",
             bytes=4 * count,

@@ -322,7 +322,8 @@ def dropout_mask(shape: Any, strides: Any, d: dtype, p: float, generator: Any = 
     if config.fused_random or dev.type == "wgpu":
         u = counter_uniform(shape, generator, device=dev)
         keep = unary(ops_cast(), binary(ops.ge, u, float(p)), d)
-        return binary(ops.div, keep, 1.0 - p)
+        one = np.float64(1) if d is dtypes.float64 else np.float32(1)
+        return binary(ops.mul, keep, float(one / one.__class__(1.0 - p)))
     return from_array(draws.dropout_noise(engine_of(generator), shape, strides, d, float(p)), d)
 
 
@@ -338,7 +339,7 @@ def counter_uniform(shape: tuple[int, ...], generator: Any = None, normal: bool 
     tr = current()
     count = Size(shape).numel()
     key = np.asarray(np.uint64(g.initial_seed() & (2**64 - 1)).astype(np.int64))
-    start = np.asarray(g.take(count + (count & 1)), np.int64)
+    block = np.asarray(g.take(-(-count // 4)), np.int64)
     dev = device_of(device)
-    inputs = [tr.input(v, (), (), dtypes.int64, dev) for v in (key, start)]
+    inputs = [tr.input(v, (), (), dtypes.int64, dev) for v in (key, block)]
     return wrap((philox_normal if normal else philox_uniform)(*inputs, shape))

@@ -10,7 +10,7 @@ from typing import Any
 
 from .... import dtypes
 from ....compiler import parts
-from ....compiler.kernel import Apply, Const, Index, Load, LoopKernel, Operand, Reduce
+from ....compiler.kernel import NUMBERED, Apply, Const, Index, Load, LoopKernel, Operand, Reduce, read_by
 from ....compiler.normal import length, merge, orient, points, remap, reorder, simplify, without_rows
 from ..calls import Block, Call, Lowering, Source, View
 from ..copies import copy
@@ -112,7 +112,7 @@ def vector_lanes(k: LoopKernel, isa: Isa) -> int:
 
 def _inplace(job: Job) -> bool:
     stored = {job.places[o][0] for o, _ in job.k.stores}
-    return any(isinstance(i, Load) and job.places[i.operand][0] in stored for i in job.k.body)
+    return any(job.places[o][0] in stored for i in job.k.body for o in read_by(i))
 
 
 def epilogue(
@@ -142,7 +142,7 @@ def epilogue(
     nest = Nest(matrix, False, vector_lanes(matrix, isa), keep=False, matrix=True)
     places = [_place(views[n], k.operands[n]) for n in kept]
     slots = [slot for slot, _ in places]
-    reads = {slots[i.operand] for i in matrix.body if isinstance(i, Load)} - {own}
+    reads = {slots[o] for i in matrix.body for o in read_by(i)} - {own}
     writes = {slots[o] for o, _ in matrix.stores} - {own}
     return source(nest, isa), Block(tuple(places), _words(nest, {})), tuple(sorted(reads)), tuple(sorted(writes))
 
@@ -256,7 +256,7 @@ def _call(nest: Nest, job: Job, isa: Isa, part: int = 0) -> Call:
     scratch, at = _scratch(nest)
     values: dict[Any, Any] = {("block",): block, ("blocks",): blocks, ("part",): part} | at
     stored = {o for o, _ in k.stores}
-    loaded = {i.operand for i in k.body if isinstance(i, Load)}
+    loaded = {o for i in k.body for o in read_by(i)}
     nbytes = sum(_extent(k, n) for n in stored | loaded)
     return Call(
         source(nest, isa),
@@ -306,7 +306,7 @@ def _words(nest: Nest, values: dict[Any, Any]) -> tuple[Any, ...]:
             if isinstance(i, Const):
                 out.append(float(i.value))
             else:
-                assert isinstance(i, Index)
+                assert isinstance(i, NUMBERED)
                 out.append(i.strides[name[2]] if len(name) == 3 else i.offset)
     return tuple(out)
 

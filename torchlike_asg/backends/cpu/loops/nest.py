@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .... import dtypes
-from ....compiler.kernel import Apply, Const, Convert, Index, Load, LoopKernel, Reduce, operands_of
+from ....compiler.kernel import NUMBERED, Apply, Const, Convert, Index, Load, LoopKernel, Random, Reduce, operands_of
 from ....compiler.parts import stages, used_values
 from .weigh import EXPENSIVE, weights
 
@@ -144,7 +144,7 @@ class Nest:
         for n, i in enumerate(self.k.body):
             if isinstance(i, Load):
                 uniform.append(self.step(self.k.operands[i.operand].strides) == "0" and not self.row[n])
-            elif isinstance(i, Index):
+            elif isinstance(i, NUMBERED):
                 uniform.append(self.step(i.strides) == "0" and not self.row[n])
             elif isinstance(i, (Apply, Convert)):
                 known = [uniform[a] or isinstance(self.k.body[a], Const) for a in operands_of(i)]
@@ -185,7 +185,7 @@ class Nest:
             dims = [d for d in range(self.rank) if d != self.lane or self.step(o.strides) == "n"]
             names += [("stride", n, d) for d in dims if not self.fixed(n)]
         for n, i in enumerate(k.body):
-            if isinstance(i, Index):
+            if isinstance(i, NUMBERED):
                 names += [("index", n), *[("index", n, d) for d in range(self.rank)]]
             elif isinstance(i, Const) and self.word_constant(n):
                 names.append(("const", n))
@@ -210,6 +210,8 @@ class Nest:
             return ("load", i.operand)
         if isinstance(i, Const):
             return ("word", i.dtype.name) if self.word_constant(n) else ("const", i.dtype.name, repr(i.value))
+        if isinstance(i, Random):
+            return ("random", i.key, i.block, self.step(i.strides), self.row[n])
         if isinstance(i, Index):
             return ("index", self.step(i.strides), self.row[n])
         if isinstance(i, Apply):

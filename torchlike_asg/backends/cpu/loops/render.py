@@ -10,11 +10,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from .... import dtypes
-from ....compiler.kernel import Apply, Const, Convert, Index, Load, Reduce
+from ....compiler.kernel import NUMBERED, Apply, Const, Convert, Index, Load, Random, Reduce
 from ....dtypes import dtype
 from ..emit import Module, Value, lanes, vector
 from ..handler import Handler, convert, from_memory, memory_type, register_type, rounded
 from ..isa import Isa
+from ..philox import numbers
 from .columns import write_columns
 from .memory import At, Memory, Place
 from .nest import Nest, Pass
@@ -30,6 +31,8 @@ class Renderer(Memory):
         self.rows: dict[int, list[Value]] = {}
         self.reciprocals: dict[int, list[tuple[Value, Value]]] = {}
         self.fixed: dict[int, Value] = {}
+        #: key and first block of the numbers of a `Random`
+        self.streams: dict[int, tuple[Value, Value]] = {}
         self.part: tuple[Value, Value] | None = None
         self.mask: Value | None = None
 
@@ -58,6 +61,8 @@ class Renderer(Memory):
             elif isinstance(i, Load) and nest.fixed(i.operand):
                 v = f.load(memory_type(i.dtype), self.base[i.operand])
                 self.fixed[n] = from_memory(f, v, i.dtype)
+            elif isinstance(i, Random):
+                self.streams[n] = f.load("i64", self.base[i.key]), f.load("i64", self.base[i.block])
         low, high = self.kernel.rest[:2]
         with f.loop(low, high) as unit:
             index, low, high = self._unit(unit)
@@ -89,7 +94,7 @@ class Renderer(Memory):
         self.place = [self.moved(n, self.base[n], index) for n in range(len(k.operands))]
         self.index = []
         for n, i in enumerate(k.body):
-            self.index.append(self._number(n, self.word("index", n), index) if isinstance(i, Index) else None)
+            self.index.append(self._number(n, self.word("index", n), index) if isinstance(i, NUMBERED) else None)
         if nest.split >= 0:
             length = self.word("part")
             start = index[0] * length
@@ -102,7 +107,7 @@ class Renderer(Memory):
             self._program(At(1, 1, None, None, {}), (low, high))
 
     def _number(self, n: int, v: Value, index: Place) -> Value:
-        """The number of an `Index`, moved along dimensions."""
+        """The number of an instruction that numbers points, moved along dimensions."""
         for d, i in index.items():
             v = v + i * self.word("index", n, d)
         return v
@@ -228,6 +233,8 @@ class Renderer(Memory):
             return [self.load(i.operand, at, c) for c in range(at.copies)]
         if isinstance(i, Index):
             return [self._ramp(n, i, at, c) for c in range(at.copies)]
+        if isinstance(i, Random):
+            return [self._random(n, i, at, c) for c in range(at.copies)]
         if isinstance(i, Convert):
             return [convert(f, v, self.k.body[i.arg].dtype, i.dtype) for v in self.fetch(i.arg, at, values)]
         assert isinstance(i, Apply)
@@ -286,3 +293,13 @@ class Renderer(Memory):
         step = self.word("index", n, self.nest.lane)
         first = start + (at.lane + copy * at.lanes) * step
         return first if at.lanes == 1 else f.splat(first, type_) + f.lane_numbers(type_) * f.splat(step, type_)
+
+    def _random(self, n: int, i: Random, at: At, copy: int) -> Value:
+        f, step = self.f, self.nest.step(i.strides)
+        start = self.index[n]
+        assert start is not None
+        start = self._number(n, start, at.position)
+        if at.lane is None or step == "0":
+            return f.splat(numbers(f, *self.streams[n], start, 1), vector("float", at.lanes))
+        by = f.value(1, "i64") if step == "1" else self.word("index", n, self.nest.lane)
+        return numbers(f, *self.streams[n], start + (at.lane + copy * at.lanes) * by, at.lanes, None if step == "1" else by)

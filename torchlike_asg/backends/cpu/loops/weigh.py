@@ -6,7 +6,7 @@ import functools
 from collections.abc import Callable, Hashable, Iterable
 from typing import Any
 
-from ....compiler.kernel import Apply, Const, Convert, Load, LoopKernel, Reduce
+from ....compiler.kernel import Apply, Const, Convert, Load, LoopKernel, Random, Reduce
 from ....dtypes import FLOAT, dtype
 from .. import handler
 from ..vspecial import DOUBLE
@@ -17,6 +17,7 @@ _WEIGHT = {
     "log2": 26, "log10": 26, "log1p": 34, "sin": 40, "cos": 40, "tan": 45, "pow": 90, "fmod": 160, "remainder": 165, "floor_div": 170,
 }  # fmt: skip
 _LIBRARY = 320
+_RANDOM = 170
 #: a value is worth keeping for a later pass over its row from this weight on: a load and a store cost about as much as that
 EXPENSIVE = 9
 #: with integers these report an error
@@ -84,6 +85,8 @@ def _weight(k: LoopKernel, n: int) -> int:
         if i.op == "pow" and isinstance(k.body[i.args[1]], Const):
             return 3
         return sum(_word(w) * (2 if i.compute.itemsize == 8 else 1) for w in words(i) or ())
+    if isinstance(i, Random):
+        return _RANDOM
     return 1 if isinstance(i, (Load, Convert, Reduce)) else 0
 
 
