@@ -70,7 +70,7 @@ def test_the_readme_lists_the_packages_that_ci_installs(name: str) -> None:
     assert listed[1].split() == installed[1].split()
 
 
-@pytest.mark.parametrize("name", [*READMES, "CONTRIBUTING.md", "docs/PORTING.md"])
+@pytest.mark.parametrize("name", [*READMES, "CONTRIBUTING.md", "docs/porting.md"])
 def test_linked_and_named_files_exist(name: str) -> None:
     text = read(name)
     folder = (ROOT / name).parent

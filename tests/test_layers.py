@@ -39,7 +39,7 @@ LAYERS = [
     ),
     ("vision", "alias"),
     ("viewer",),
-    ("cli", "__main__"),
+    ("cli", "port", "__main__"),
 ]
 RANK = {name: i for i, names in enumerate(LAYERS) for name in names}
 #: `asg.explain` and its like are offered by the lowest layer and loaded from above when called, by name

@@ -105,7 +105,7 @@ def __getattr__(name: str) -> Any:
         if _LATER.get(name, "").startswith("a later")
         else f"use {_LATER[name]}"
         if name in _LATER
-        else "docs/PORTING.md lists what is there and what to use instead"
+        else "docs/porting.md lists what is there and what to use instead"
     )
     raise Unsupported(f"torchlike_asg.{name} is not implemented: {hint}")
 

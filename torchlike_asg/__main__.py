@@ -1,4 +1,7 @@
-"""``python -m torchlike_asg``, also installed as ``torchlike-asg``: train a character transformer on real text."""
+"""``python -m torchlike_asg``, also installed as ``torchlike-asg``: train a character transformer on real text.
+
+``python -m torchlike_asg port SCRIPT.py`` reports on a PyTorch script instead (see `port`).
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")  # a terminal that lacks a character must not end a training run
-    args = parse(argv)
+    given = sys.argv[1:] if argv is None else list(argv)
+    if given[:1] == ["port"]:
+        from .port.command import main as port
+
+        return port(given[1:])
+    args = parse(given)
     try:
         check(args)
         from .cli.job import run  # the tensor library is not needed to refuse a command line

@@ -29,7 +29,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     A malformed command line ends the program with status 2, as argparse does.
     """
     argv = sys.argv[1:] if argv is None else list(argv)
-    lang = _language(argv)
+    lang = language(argv)
     parser = _parser(lang)
     args = parser.parse_args(argv)
     args.lang = lang
@@ -55,7 +55,7 @@ def check(args: argparse.Namespace) -> None:
             raise Problem("not_writable", path=args.save, reason=error.strerror) from error
 
 
-def _language(argv: list[str]) -> str:
+def language(argv: list[str]) -> str:
     """The language of `argv`, found before the parser whose help it decides; an unknown one warns and falls back to English."""
     early = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     early.add_argument("--lang", nargs="?")  # a missing value is for the real parser to report

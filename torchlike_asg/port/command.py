@@ -1,0 +1,93 @@
+"""The command line of ``python -m torchlike_asg port``."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from ..cli.arguments import PROGRAM, language
+from ..i18n.catalog import FALLBACK, text
+from ..serialization.atomic import atomic_write
+from .names import status
+from .rewrite import rewrite
+from .scan import scan
+
+__all__ = ["main"]
+
+_STATES = ("missing", "unknown", "shimmed", "supported")
+
+
+def main(argv: Sequence[str]) -> int:
+    """Report on the scripts, and with ``--write`` rewrite their imports.
+
+    The exit status is 0 if everything they use is here, 1 if something is missing, 2 if a file cannot be read or is no Python.
+    """
+    lang = language(list(argv))
+    args = _parser(lang).parse_args(argv)
+    worst = 0
+    for path in _files(args.paths):
+        worst = max(worst, _report(path, args, lang))
+    return worst
+
+
+def _parser(lang: str) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(f"{PROGRAM} port", description=text("ui.port.description", lang), allow_abbrev=False)
+    parser.add_argument("paths", nargs="+", type=Path, metavar="SCRIPT", help=text("ui.port.help_paths", lang))
+    parser.add_argument("--write", action="store_true", help=text("ui.port.help_write", lang))
+    parser.add_argument("--quiet", "-q", action="store_true", help=text("ui.port.help_quiet", lang))
+    parser.add_argument("--lang", default=FALLBACK, metavar="LANG", help=text("ui.cli.help_lang", lang))
+    return parser
+
+
+def _files(paths: Sequence[Path]) -> Iterator[Path]:
+    """The scripts themselves, and those in folders, without hidden ones."""
+    for path in paths:
+        if path.is_dir():
+            found = path.rglob("*.py")
+            yield from sorted(p for p in found if not any(part.startswith(".") for part in p.relative_to(path).parts))
+        else:
+            yield path
+
+
+def _report(path: Path, args: argparse.Namespace, lang: str) -> int:
+    def say(key: str, **fields: object) -> str:
+        return text(f"ui.port.{key}", lang, **fields)
+
+    try:
+        content = path.read_bytes()
+        uses = scan(content, str(path))
+        changed = rewrite(content) if args.write else content
+    except (OSError, SyntaxError, UnicodeDecodeError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        print(say("unreadable", path=path, reason=reason), file=sys.stderr)
+        return 2
+    lines: dict[str, list[int]] = {}
+    for use in uses:
+        lines.setdefault(use.name, []).append(use.line)
+    found = {name: status(name) for name in lines}
+    counts = {state: sum(s.state == state for s in found.values()) for state in _STATES}
+    if not lines:
+        print(say("nothing", path=path))
+    else:
+        print(say("summary", path=path, **counts))
+    for state in _STATES[:3] if args.quiet else _STATES:
+        for name in sorted(name for name in found if found[name].state == state):
+            places = ", ".join(map(str, dict.fromkeys(lines[name])))
+            note = f": {found[name].note}" if found[name].note else ""
+            print(f"  {say(state):{_width(lang)}} {name} ({say('lines', lines=places)}){note}")
+    if changed != content:
+        try:
+            with atomic_write(path) as stream:
+                stream.write(changed)
+        except (OSError, RuntimeError) as error:
+            print(say("unwritable", path=path, reason=error), file=sys.stderr)
+            return 2
+        print(say("written", path=path))
+    return int(bool(counts["missing"] or counts["unknown"]))
+
+
+def _width(lang: str) -> int:
+    """Of the column of states."""
+    return max(len(text(f"ui.port.{state}", lang)) for state in _STATES)
