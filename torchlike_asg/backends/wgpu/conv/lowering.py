@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import itertools
 import math
+from dataclasses import replace
 from typing import Any
 
 from ....dtypes import float64
 from ..calls import LAYOUTS, LibraryNode, Lowering, View, library
-from ..copies import broadcast, copy, fill
+from ..copies import broadcast, copy, fill, temporary
 from ..gemm.kernel import Loader
 from ..gemm.matrix import matrix_loader
 from ..gemm.multiply import Sizes, multiply
@@ -16,7 +17,7 @@ from ..gemm.output import merged, output
 from ..gemm.tiles import plan
 from .depthwise import depthwise, depthwise_gradient, is_depthwise
 from .geometry import Three, Walk, backwards, filters, image, part, spatial, three
-from .loaders import patches, taps, windows
+from .loaders import patches, windows
 
 
 def _order(attrs: tuple[Any, ...], shapes: tuple[tuple[int, ...], ...]) -> tuple[int, ...]:
@@ -97,13 +98,28 @@ def convolve(lowering: Lowering, label: str, x: View, w: View, y: View, walk: Wa
     planned = plan(lowering.caps, groups, m, outputs, k)
     checked = k % planned.tile.depth != 0
     rows = [(y.shape[d], y.strides[d]) for d in range(4)]
-    steps = channels * x.strides[4], w.strides[0], outputs * y.strides[4], outputs * bias.strides[0] if bias is not None else 0
+    held = w if math.prod(kernel) == 1 else _packed(lowering, w)
+    held_steps = (w.strides[1], w.strides[5]) if held is w else (1, outputs)
+    bias_step = bias.strides[0] if bias is not None else 0
+    steps = channels * x.strides[4], held.strides[0], outputs * y.strides[4], outputs * bias_step
     batch = ((groups, *steps),) if groups > 1 else ()
     a = _as_matrix(x, w, y, walk, m, channels, batch, checked=checked)
     if a is None:
         a = patches(x, channels, kernel, pixels, dims, walk, checked=checked)
-    out = output(y, rows, ((outputs, y.strides[4]),), [d[3] for d in batch], bias, (0, bias.strides[0] if bias is not None else 0))
-    multiply(lowering, label, Sizes(m, outputs, k, batch), planned, a, taps(w, dims, checked=checked), out)
+    right = matrix_loader(held, outputs, k, *held_steps, tuple([d[2] for d in batch]), checked=checked)
+    out = output(y, rows, ((outputs, y.strides[4]),), [d[3] for d in batch], bias, (0, bias_step))
+    multiply(lowering, label, Sizes(m, outputs, k, batch), planned, a, right, out)
+
+
+def _packed(lowering: Lowering, w: View) -> View:
+    """Filters as (groups, taps, channels, outputs), the outputs side by side: as PyTorch has them, neighbours along either dimension of the
+    product lie far apart.
+    """
+    order = (0, 2, 3, 4, 5, 1)
+    source = replace(w, shape=tuple([w.shape[d] for d in order]), strides=tuple([w.strides[d] for d in order]))
+    made = temporary(lowering, source.shape, w.dtype)
+    copy(lowering, source, made, "filters")
+    return made
 
 
 def _as_matrix(x: View, w: View, y: View, walk: Walk, m: int, channels: int, batch: Any, *, checked: bool) -> Loader | None:

@@ -127,8 +127,19 @@ let across = {words["pitch"]};
 let batch = id / (across * {words["m"]});
 if (batch >= {words["count"]}) {{ return; }}
 let row = (id / across) % {words["m"]};
-var sums = m0[id];
-for (var p = 1u; p < {words["parts"]}; p++) {{ sums += m0[id + p * {words["part"]}]; }}
+let parts = {words["parts"]};
+let by = {words["part"]};
+var sums = vec4<{element}>();
+var others = vec4<{element}>();
+var p = 0u;
+for (; p + 3u < parts; p += 4u) {{
+let four = array<vec4<{element}>, 4>(
+m0[id + p * by], m0[id + (p + 1u) * by], m0[id + (p + 2u) * by], m0[id + (p + 3u) * by]);
+sums += four[0] + four[2];
+others += four[1] + four[3];
+}}
+for (; p < parts; p++) {{ sums += m0[id + p * by]; }}
+sums += others;
 var c_at = {words["c_at"]};
 var i_at = {words["i_at"]};
 {places(words, rank, "ci")}

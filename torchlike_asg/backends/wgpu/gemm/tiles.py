@@ -69,6 +69,8 @@ SOFTWARE = (Tile(32, 32, 8, 4, 4, False), Tile(8, 32, 8, 4, 4, False), Tile(32, 
 CORES, RATE = 132, 128 * 1700
 #: microseconds that one step of depth takes at least (a trip to memory, two barriers); that a dispatch takes; bytes that pass in one
 STEP, DISPATCH, BYTES = 0.6, 3.0, 2e6
+#: microseconds that one more part takes to be added
+SUMMED = 0.08
 #: most parts of a sum
 PARTS = 64
 
@@ -121,4 +123,4 @@ def _microseconds(p: Plan, share: float, resident: int, count: int, m: int, n: i
         return steps * max(STEP, work * beside / (share * min(1.0, 0.5 + 0.5 * beside / min(resident, 2))))
 
     total = whole * wave(resident) + (wave(-(-rest // CORES)) if rest else 0) + DISPATCH
-    return total if p.parts == 1 else total + DISPATCH + (p.parts + 1) * count * m * n * 4 / BYTES
+    return total if p.parts == 1 else total + DISPATCH + p.parts * SUMMED + (p.parts + 1) * count * m * n * 4 / BYTES
