@@ -10,7 +10,7 @@ import pytest
 PACKAGE = Path(__file__).resolve().parent.parent / "torchlike_asg"
 #: lowest first; a module may import its own layer and those before it
 LAYERS = [
-    ("dtypes", "devices", "errors", "processors", "config", "events", "size", "version", "formats", "i18n"),
+    ("dtypes", "devices", "errors", "processors", "config", "events", "size", "version", "formats", "i18n", "pytree"),
     ("rng",),
     ("asg",),
     ("ops",),
@@ -21,6 +21,7 @@ LAYERS = [
     ("optim",),
     (
         "utils",
+        "func",
         "metrics",
         "transforms",
         "checkpoint",

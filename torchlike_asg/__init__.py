@@ -64,6 +64,7 @@ _SUBMODULES = frozenset(
         "distributed",
         "distributions",
         "events",
+        "func",
         "hub",
         "i18n",
         "jit",
@@ -84,8 +85,14 @@ _SUBMODULES = frozenset(
         "vision",
     )
 )
-_ELSEWHERE = {"save": "serialization", "load": "serialization", "install_as_torch": "alias", "uninstall_as_torch": "alias"}
-_LATER = {"fft": "a later version", "func": "a later version", "viewer": "a later version", "sparse": "dense tensors"}
+_ELSEWHERE = {
+    "save": "serialization",
+    "load": "serialization",
+    "install_as_torch": "alias",
+    "uninstall_as_torch": "alias",
+    "vmap": "func",
+}
+_LATER = {"fft": "a later version", "viewer": "a later version", "sparse": "dense tensors"}
 
 __all__ = sorted(
     {name for name in globals() if not name.startswith("_") and name not in ("annotations", "importlib", "math", "Any")}

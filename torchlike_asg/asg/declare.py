@@ -73,12 +73,14 @@ class Op:
     ``saves(node) -> operands``           what the gradient reads (see `keep`), for PyTorch's version errors; None = nothing
     ``view``                              the result aliases its first operand; ``rule`` then maps a geometry
     ``prepare(*args) -> args``            canonical operands, applied before inference: type promotion inserts casts here
+    ``batch(node, operands, size) -> node``  the same for `size` examples at once, see batching.py; None = from the expansion, or one by one
     ``params``                            names of the attributes, for printing
     ``samples() -> [Sample]``             arguments every test of the registry uses
     ``doc``                               key of its texts in i18n; every name has EN and RU there
     """
 
     __slots__ = (
+        "batch",
         "category",
         "differentiable",
         "doc",
@@ -127,6 +129,7 @@ class Op:
         self.vjp, self.expand, self.scalar, self.saves, self.view = vjp, expand, scalar, saves, view
         self.layout, self.prepare, self.params, self.samples = layout, prepare, params, samples
         self.differentiable, self.multi, self.torch, self.doc = differentiable, multi, torch, f"op.{name}"
+        self.batch: Callable[..., Node] | None = None
         #: False for operations whose gradient is a user's Python function, so that a sweep over them is never reused
         self.pure = True
         #: operands + attributes -> node. Entries are never changed, so readers need no lock.
@@ -242,6 +245,8 @@ SCALAR = Op("scalar", "leaf", ref=lambda value: np.asarray(value), params=("valu
 VAR = Op("var", "leaf", params=("id",))
 #: Transient data: attrs are (trace index, slot, flag); slot = order of first use in the trace, so new batches meet the same node.
 INPUT = Op("input", "leaf", params=("trace", "slot", "flag"))
+#: One example of a batch, while a function is recorded for all of them (batching.py): a shape and a type, never a value.
+EXAMPLE = Op("example", "leaf", vjp=lambda n, g: (), params=("level", "index"))
 
 
 def _same(s: Node, *_: Any) -> Meta:
@@ -276,8 +281,10 @@ LEAF_OF = Op(
 )  # requires_grad_() on a computed value
 #: a value on another device; the attribute is that device. No backend computes it: values are moved between plans
 TRANSFER: Op = Op("transfer", "identity", lambda s, d: (s.shape, s.dtype, s.strides, s.offset), _first, vjp=_back, params=("device",))
-IDENTITIES = {STOP: 0, SNAP: 0, DETACH: 0, REBIND: 1, LEAF_OF: 0}
-LEAVES = frozenset((CONST, SCALAR, VAR, INPUT))
+#: The argument of a function that is being differentiated, at a level of nesting: gradients are asked for here and flow on to the operand.
+ARGUMENT = Op("argument", "identity", _preserved, _first, vjp=_pass, params=("level", "index"))
+IDENTITIES = {STOP: 0, SNAP: 0, DETACH: 0, REBIND: 1, LEAF_OF: 0, ARGUMENT: 0}
+LEAVES = frozenset((CONST, SCALAR, VAR, INPUT, EXAMPLE))
 
 
 def get(name: str) -> Op:

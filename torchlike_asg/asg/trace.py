@@ -35,6 +35,7 @@ class Trace:
     ``freed``     nodes whose saved operands a backward pass gave up;  ``swept`` the roots of those passes, ``passed`` what they went
                   through (filled from ``swept`` when somebody asks)
     ``held``      positive while a backward pass runs: a hook that reads a value must not end the trace under it
+    ``level``     how many function transforms are being recorded;  ``mapped`` those of them that record one example for a whole batch
     ``hooks``     node -> gradient hooks;  ``retained`` node -> weak reference to the computed tensor that wants its gradient kept
     ``leaf_owner``  leaf of this trace -> the family its gradient accumulates in
     ``contexts``  node of a custom Function's result -> what its forward left for backward
@@ -69,6 +70,8 @@ class Trace:
         "known",
         "leaf_owner",
         "leaves",
+        "level",
+        "mapped",
         "moved",
         "orphans",
         "passed",
@@ -87,7 +90,8 @@ class Trace:
     def __init__(self) -> None:
         self.index = next(_indices)
         self.grad, self.inference, self.eager = True, False, False
-        self.generation = self.held = 0
+        self.generation = self.held = self.level = 0
+        self.mapped: list[Any] = []
         self.claims: dict[Node, Any] = {}
         self.bound: dict[Node, np.ndarray[Any, Any]] = {}
         self.known: dict[Node, Any] = {}

@@ -1,6 +1,5 @@
 """Differentiation: grad modes, `grad`, `backward`, custom functions, and functional transforms of them."""
 
-from ..errors import Unsupported
 from ..facade.hooks import RemovableHandle
 from . import graph
 from .function import Function, FunctionCtx, once_differentiable
@@ -16,7 +15,9 @@ __all__ = [
     "backward",
     "detect_anomaly",
     "enable_grad",
+    "forward_ad",
     "function",
+    "functional",
     "grad",
     "grad_mode",
     "gradcheck",
@@ -31,14 +32,6 @@ __all__ = [
     "set_grad_enabled",
 ]
 
-from . import function, grad_mode
+from . import forward_ad, function, functional, grad_mode
 from .anomaly import detect_anomaly, set_detect_anomaly
 from .check import gradcheck, gradgradcheck
-
-
-def __getattr__(name: str) -> object:
-    if name == "functional":
-        raise Unsupported(
-            "torchlike_asg.autograd.functional is not implemented: call autograd.grad(..., create_graph=True) for each row of a Jacobian"
-        )
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

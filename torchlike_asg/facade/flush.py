@@ -12,10 +12,12 @@ from weakref import ref
 import numpy as np
 
 from ..asg import arena, trace
+from ..asg.batching import dependent, depends
 from ..asg.declare import CONST, INPUT, REBIND, VAR
 from ..asg.node import COUNTS, Node
 from ..asg.trace import Trace, current
 from ..backends.wgpu.memory import DeviceArray
+from . import texts
 from .closing import Live, close, make_concrete, to_leaf
 from .core import Tensor, derive
 from .exposure import sync
@@ -65,9 +67,11 @@ def _live(tr: Trace) -> Live:
     live = Live()
     tensors, tracked = live.tensors, live.tracked
     found: dict[Family, None] = {}
-    for r in tuple(tr.claims.values()):
+    claims = tuple(tr.claims.items())
+    hidden = dependent([n for n, _ in claims]) if tr.mapped else ()  # one example of a batch has no value
+    for n, r in claims:
         o = r()
-        if o is None:
+        if o is None or n in hidden:
             continue
         if o.__class__ is Family:
             found[o] = None
@@ -79,7 +83,7 @@ def _live(tr: Trace) -> Live:
             found[o._f] = None
     for r in tr.families:
         f = r()
-        if f is not None:
+        if f is not None and not (tr.mapped and f.h is not None and depends((f.h,))):
             found[f] = None
     for r in tr.data:
         f = r()
@@ -170,10 +174,17 @@ def _moved_on(tr: Trace) -> bool:
 def compute(tr: Trace, outputs: Any, donated: Any = ()) -> None:
     """Make the values of these nodes known."""
     known = tr.known
+    if tr.mapped and depends(outputs):
+        raise RuntimeError(texts.VMAP_VALUE)
     needed = tuple([n for n in dict.fromkeys(outputs) if n not in known]) if known else tuple(outputs)
     if needed:
         COUNTS["flushes"] += 1
-        trace.execute(tr, needed, donated)
+        try:
+            trace.execute(tr, needed, donated)
+        except AssertionError:
+            if not depends(needed):
+                raise
+            raise RuntimeError(texts.VMAP_ESCAPED) from None
 
 
 def evaluate(n: Node) -> Any:

@@ -41,3 +41,8 @@ OTHER_THREAD = (
     "a tensor recorded in another thread (or in an iteration that has ended) is used here before it was computed: read it there first "
     "(x.item(), x.numpy(), torchlike_asg.sync()) and pass the value on"
 )
+VMAP_VALUE = (
+    "vmap: It looks like you're calling .item() on a Tensor, or deciding control flow by its values. Inside vmap a tensor stands for every "
+    "example of a batch and has no value of its own: use operations such as torch.where instead."
+)
+VMAP_ESCAPED = "a tensor of inside vmap was kept and is used outside: return it from the function that is mapped"

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import numpy as np
 
 from ... import config, dtypes
+from ...asg.batching import depends
 from ...asg.trace import current
 from ...dtypes import dtype
 from ...ops import pointwise as ops
@@ -15,7 +17,7 @@ from ...rng import draws
 from ...size import Size
 from ..core import Tensor, binary, unary, wrap
 from ..generator import Generator, default_generator
-from ..register import function, method
+from ..register import FUNCTIONS, function, method
 from ..write import write
 from .creation import device_of, finish, from_array, sizes
 from .reading import value_of
@@ -343,3 +345,61 @@ def counter_uniform(shape: tuple[int, ...], generator: Any = None, normal: bool 
     dev = device_of(device)
     inputs = [tr.input(v, (), (), dtypes.int64, dev) for v in (key, block)]
     return wrap((philox_normal if normal else philox_uniform)(*inputs, shape))
+
+
+# ---------------------------------------------------------------- inside vmap
+def _mapped(make: Any) -> Any:
+    @functools.wraps(make)
+    def drawn(*args: Any, **kwargs: Any) -> Tensor:
+        tr = current()
+        return tr.mapped[-1].draw(lambda: make(*args, **kwargs)) if tr.mapped else make(*args, **kwargs)  # type: ignore[no-any-return]
+
+    return drawn
+
+
+def _of_examples(make: Any, draw: Any) -> Any:
+    """A random function of tensors that, inside vmap, may have no values: then it is computed from draws of the plain kind."""
+
+    @functools.wraps(make)
+    def drawn(*args: Any, **kwargs: Any) -> Tensor:
+        tr = current()
+        tensors = [a._n for a in (*args, *kwargs.values()) if isinstance(a, Tensor) and a._n is not None]
+        return draw(*args, **kwargs) if tr.mapped and depends(tensors) else make(*args, **kwargs)  # type: ignore[no-any-return]
+
+    return drawn
+
+
+def _bernoulli_of_examples(input: Tensor, *, generator: Any = None, out: Any = None) -> Tensor:
+    return (FUNCTIONS["rand_like"](input, generator=generator) < input).to(input.dtype)  # type: ignore[no-any-return]
+
+
+def _normal_of_examples(mean: Any, std: Any = 1.0, *, generator: Any = None, out: Any = None) -> Tensor:
+    noise = FUNCTIONS["randn_like"](mean + std * 0.0, generator=generator)
+    return mean + std * noise  # type: ignore[no-any-return]
+
+
+def _mapped_in_place(sample: Any) -> Any:
+    @functools.wraps(sample)
+    def drawn(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        tr = current()
+        if not tr.mapped:
+            return sample(self, *args, **kwargs)  # type: ignore[no-any-return]
+        blank = FUNCTIONS["empty"](self.shape, dtype=self.dtype)
+        return self.copy_(tr.mapped[-1].draw(lambda: sample(blank.clone(), *args, **kwargs)))  # type: ignore[attr-defined, no-any-return]
+
+    return drawn
+
+
+for _name in ("rand", "rand_like", "randn", "randn_like", "randint", "randint_like", "randperm", "normal", "bernoulli", "multinomial",
+              "poisson", "binomial"):  # fmt: skip
+    _plain = FUNCTIONS[_name]
+    FUNCTIONS[_name] = _mapped(_plain)
+    if Tensor.__dict__.get(_name) is _plain:
+        setattr(Tensor, _name, FUNCTIONS[_name])
+for _name, _draw in (("bernoulli", _bernoulli_of_examples), ("normal", _normal_of_examples)):
+    FUNCTIONS[_name] = _of_examples(FUNCTIONS[_name], _draw)
+Tensor.bernoulli = FUNCTIONS["bernoulli"]  # type: ignore[attr-defined]
+for _name in ("uniform_", "normal_", "exponential_", "geometric_", "cauchy_", "log_normal_", "random_", "bernoulli_"):
+    setattr(Tensor, _name, _mapped_in_place(getattr(Tensor, _name)))
+dropout_mask = _mapped(dropout_mask)
+_standard_gamma = _mapped(_standard_gamma)

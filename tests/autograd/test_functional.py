@@ -1,0 +1,95 @@
+"""autograd.functional and forward_ad against PyTorch's."""
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+import torchlike_asg as ours  # noqa: E402
+
+from ..parity.scripts import same  # noqa: E402
+
+pytestmark = pytest.mark.filterwarnings("ignore:.*torch.jit.script:DeprecationWarning")
+
+
+def data(L):
+    return L.randn(3), L.randn(4, 3)
+
+
+def F(L):
+    return L.autograd.functional
+
+
+CASES = {
+    "jacobian": lambda L, x, A: F(L).jacobian(lambda y: (A @ y).sin(), x),
+    "jacobian of tuples": lambda L, x, A: F(L).jacobian(lambda a, y: (a @ y, y.sum()), (A, x)),
+    "jacobian vectorized": lambda L, x, A: F(L).jacobian(lambda a, y: (a @ y, y.sum()), (A, x), vectorize=True),
+    "jacobian forward": lambda L, x, A: F(L).jacobian(lambda y: (A @ y).sin(), x, vectorize=True, strategy="forward-mode"),
+    "jacobian independent": lambda L, x, A: F(L).jacobian(lambda a, y: a.sum(0), (A, x)),
+    "hessian": lambda L, x, A: F(L).hessian(lambda y: (A @ y).sin().sum(), x),
+    "hessian of tuples": lambda L, x, A: F(L).hessian(lambda a, y: (a @ y).pow(3).sum(), (A, x)),
+    "vjp": lambda L, x, A: F(L).vjp(lambda a, y: (a @ y).sin(), (A, x), L.ones(4)),
+    "vjp of a scalar": lambda L, x, A: F(L).vjp(lambda y: y.pow(2).sum(), x),
+    "jvp": lambda L, x, A: F(L).jvp(lambda a, y: ((a @ y).sin(), y), (A, x), (A * 2, x.cos())),
+    "vhp": lambda L, x, A: F(L).vhp(lambda y: (A @ y).sin().sum(), x, x.cos()),
+    "hvp": lambda L, x, A: F(L).hvp(lambda a, y: (a @ y).pow(3).sum(), (A, x), (A.sin(), x.cos())),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_as_in_pytorch(case):
+    same(lambda L: CASES[case](L, *data(L)), rtol=2e-4, atol=1e-5)
+
+
+def test_create_graph():
+    def run(L):
+        x, A = data(L)
+        x.requires_grad_()
+        plain = F(L).jacobian(lambda y: (A @ y).sin(), x)
+        kept = F(L).jacobian(lambda y: (A @ y).sin(), x, create_graph=True)
+        kept.pow(2).sum().backward()
+        return [plain.requires_grad, kept.requires_grad, x.grad]
+
+    same(run)
+
+
+MISTAKES = {
+    "strict": (lambda L, x, A: F(L).jacobian(lambda a, y: a.sum(0), (A, x), strict=True), "independent of input 1"),
+    "no tensor": (lambda L, x, A: F(L).jacobian(lambda y: y, 2.0), "must be either a Tensor or a tuple of Tensors"),
+    "no scalar": (lambda L, x, A: F(L).hessian(lambda y: y, x), "single element"),
+    "v missing": (lambda L, x, A: F(L).vjp(lambda y: y, x), "v can only be None"),
+    "v of another shape": (lambda L, x, A: F(L).vjp(lambda y: y, x, A), "invalid size"),
+    "strategy": (lambda L, x, A: F(L).jacobian(lambda y: y, x, strategy="sideways"), "Expected strategy to be either"),
+}
+
+
+@pytest.mark.parametrize("case", MISTAKES)
+def test_mistakes(case):
+    run, words = MISTAKES[case]
+    kinds = []
+    for L in (ours, torch):
+        with pytest.raises((RuntimeError, ValueError, TypeError, AssertionError)) as caught:
+            run(L, *data(L))
+        kinds.append(caught.type)
+        assert words in str(caught.value), str(caught.value)
+    assert kinds[0] is kinds[1]
+
+
+def test_dual_numbers():
+    def run(L):
+        fw = L.autograd.forward_ad
+        x, A = data(L)
+        with fw.dual_level():
+            d = fw.make_dual(x, x.cos())
+            y = (A @ d).sin()
+            p, t = fw.unpack_dual(y)
+            none = fw.unpack_dual(A).tangent
+            parts = [p.clone(), t.clone(), fw.unpack_dual(d).tangent.clone(), none is None]
+        return [*parts, fw.unpack_dual(y).tangent is None]
+
+    same(run)
+
+
+def test_dual_numbers_need_a_level():
+    for L in (ours, torch):
+        with pytest.raises(RuntimeError, match="level"):
+            L.autograd.forward_ad.make_dual(L.ones(2), L.ones(2))

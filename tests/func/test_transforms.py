@@ -1,0 +1,235 @@
+"""torch.func against PyTorch's: derivatives, vmap, and both of each other."""
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+import torchlike_asg as ours  # noqa: E402
+
+from ..parity.scripts import new_work, same  # noqa: E402
+
+pytestmark = [pytest.mark.filterwarnings("ignore:.*torch.jit.script:DeprecationWarning"), pytest.mark.filterwarnings("ignore:Attempted to")]
+
+
+def data(L):
+    return L.randn(5), L.randn(4, 5)
+
+
+CASES = {
+    "grad": lambda L, x, A: L.func.grad(lambda y: (y**2).sum() * y.prod())(x),
+    "second derivative": lambda L, x, A: L.func.grad(L.func.grad(L.sin))(x[0]),
+    "third derivative": lambda L, x, A: L.func.grad(L.func.grad(L.func.grad(L.tanh)))(x[1]),
+    "argnums": lambda L, x, A: L.func.grad(lambda a, b: (a @ b).tanh().sum(), argnums=(1, 0))(A, x),
+    "negative argnum": lambda L, x, A: L.func.grad(lambda a, b: (a @ b).tanh().sum(), argnums=-1)(A, x),
+    "aux": lambda L, x, A: L.func.grad(lambda y: ((y * 2).sum() ** 2, y.exp()), has_aux=True)(x),
+    "grad and value": lambda L, x, A: L.func.grad_and_value(lambda y: ((y * 2).sum() ** 2, y.exp()), has_aux=True)(x),
+    "nested arguments": lambda L, x, A: L.func.grad(lambda p: (A @ p["w"] + p["b"][0]).sin().sum())({"w": x, "b": [x[0], x[1]]}),
+    "independent": lambda L, x, A: L.func.grad(lambda a, b: a.sum() ** 2, argnums=(0, 1))(x, A),
+    "in place inside": lambda L, x, A: L.func.grad(lambda y: _doubled(y * 1.5).sin().sum())(x),
+    "no_grad around": lambda L, x, A: _without(L, lambda: L.func.grad(lambda y: (y**3).sum())(x)),
+    "no_grad inside": lambda L, x, A: L.func.grad(lambda y: (y * _without(L, lambda: y.exp())).sum())(x),
+    "detach inside": lambda L, x, A: L.func.grad(lambda y: (y * y.detach()).sum())(x),
+    "jacrev": lambda L, x, A: L.func.jacrev(lambda y: A.sin() @ y.exp())(x),
+    "jacrev of a matrix": lambda L, x, A: L.func.jacrev(lambda a: (a @ x).tanh())(A),
+    "jacrev of a tuple": lambda L, x, A: L.func.jacrev(lambda a, b: (a @ b, b.sum(), {"k": a.sum(0)}), argnums=(0, 1))(A, x),
+    "jacfwd": lambda L, x, A: L.func.jacfwd(lambda y: (A @ y.exp()).tanh())(x),
+    "jacfwd of a tuple": lambda L, x, A: L.func.jacfwd(lambda a, b: (a @ b, b.sum()), argnums=(0, 1))(A, x),
+    "hessian": lambda L, x, A: L.func.hessian(lambda y: (A @ y).tanh().pow(2).sum())(x),
+    "jacrev of jacrev": lambda L, x, A: L.func.jacrev(L.func.jacrev(lambda y: (A @ y).sin()))(x),
+    "vjp": lambda L, x, A: (lambda o: [o[0], o[1](o[0])])(L.func.vjp(lambda a, y: a @ y, A, x)),
+    "vjp twice": lambda L, x, A: (lambda o: [o[1](o[0]), o[1](o[0] * 2)])(L.func.vjp(lambda y: (A @ y).sin(), x)),
+    "jvp": lambda L, x, A: L.func.jvp(lambda a, y: (a @ y).sin(), (A, x), (A * 2, x.cos())),
+    "jvp aux": lambda L, x, A: L.func.jvp(lambda y: (y.sin(), y.sum()), (x,), (x.cos(),), has_aux=True),
+    "jvp of jvp": lambda L, x, A: L.func.jvp(lambda y: L.func.jvp(L.sin, (y,), (y * y,))[1], (x,), (x.cos(),)),
+    "linearize": lambda L, x, A: (lambda o: [o[0], o[1](x), o[1](x * 2)])(L.func.linearize(lambda y: (A @ y).sin(), x)),
+    "vmap": lambda L, x, A: L.func.vmap(lambda r: (r * x).sum().tanh())(A),
+    "vmap in_dims": lambda L, x, A: L.func.vmap(L.dot, in_dims=(None, 0))(x, A),
+    "vmap in_dims 1": lambda L, x, A: L.func.vmap(lambda c: c.cumsum(0), in_dims=1)(A),
+    "vmap in_dims -1": lambda L, x, A: L.func.vmap(lambda c: c.sum(), in_dims=-1)(A),
+    "vmap out_dims": lambda L, x, A: L.func.vmap(lambda r: (r * 2, r.sum()), out_dims=(1, 0))(A),
+    "vmap out_dims -1": lambda L, x, A: L.func.vmap(lambda r: r.outer(x), out_dims=-1)(A),
+    "vmap nested arguments": lambda L, x, A: L.func.vmap(lambda d, k: d["a"] * d["b"][0] + k, in_dims=({"a": 0, "b": None}, None))(
+        {"a": A, "b": [x]}, 2.0
+    ),
+    "vmap of vmap": lambda L, x, A: L.func.vmap(L.func.vmap(lambda a, b: a * b - b, in_dims=(None, 0)), in_dims=(0, None))(x, A[0]),
+    "vmap constant": lambda L, x, A: L.func.vmap(lambda r: x.sum())(A),
+    "vmap chunks": lambda L, x, A: L.func.vmap(lambda r: r.softmax(0), chunk_size=3)(A),
+    "vmap grad": lambda L, x, A: L.func.vmap(L.func.grad(lambda r: (r * x).sin().prod()))(A),
+    "vmap hessian": lambda L, x, A: L.func.vmap(L.func.hessian(lambda r: (r * x).sin().prod()))(A),
+    "vmap jvp": lambda L, x, A: L.func.vmap(lambda r: L.func.jvp(L.sin, (r,), (x,))[1])(A),
+    "grad vmap": lambda L, x, A: L.func.grad(lambda y: L.func.vmap(lambda r: (r * y).sum() ** 2)(A).sum())(x),
+    "jacrev vmap": lambda L, x, A: L.func.jacrev(lambda y: L.func.vmap(lambda r: (r * y).sum() ** 2)(A))(x),
+    "vmap views": lambda L, x, A: L.func.vmap(lambda r: r.view(5, 1).expand(5, 3).t()[1:, ::2].flip(0))(A),
+    "vmap indexing": lambda L, x, A: L.func.vmap(lambda r, i: (r[[0, 2]], r[i], r.index_select(0, i), x[i]))(
+        A, L.tensor([[0, 1], [3, 4], [2, 2], [1, 0]])
+    ),
+    "vmap where": lambda L, x, A: L.func.vmap(lambda r: L.where(r > 0, r, x).masked_fill(r < -1, 0.5))(A),
+    "vmap sort": lambda L, x, A: L.func.vmap(lambda r: (r.sort().values, r.topk(2).indices, r.argmax(), r.max(0).values))(A),
+    "vmap matrices": lambda L, x, A: L.func.vmap(lambda r: (L.outer(r, r) + 3 * L.eye(5)).inverse() @ x)(A),
+    "vmap writes": lambda L, x, A: L.func.vmap(lambda r: _written(r.clone()))(A),
+    "vmap same randomness": lambda L, x, A: L.func.vmap(lambda r: r + L.rand(5), randomness="same")(A),
+    "vmap einsum": lambda L, x, A: L.func.vmap(lambda r: L.einsum("i,j->ij", r, x).trace())(A),
+    "vmap namespace": lambda L, x, A: L.vmap(lambda r: r * 2)(A),
+    "functionalize": lambda L, x, A: L.func.functionalize(lambda y: _doubled(y * 1))(x),
+}
+
+
+def _doubled(t):
+    t.mul_(2)
+    t[0] = t[1] * 3
+    return t
+
+
+def _written(t):
+    t[1:3] = t[0] * 2
+    t[4].mul_(3)
+    return t.t() if t.dim() == 2 else t
+
+
+def _without(L, fn):
+    with L.no_grad():
+        return fn()
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_as_in_pytorch(case):
+    same(lambda L: CASES[case](L, *data(L)), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("case", ["grad", "jacrev", "hessian", "vmap grad", "vmap writes"])
+def test_one_operation_at_a_time(case, monkeypatch):
+    monkeypatch.setattr(ours.config, "eager", True)
+    same(lambda L: CASES[case](L, *data(L)), rtol=1e-4, atol=1e-5)
+
+
+def test_gradients_of_each_sample():
+    def run(L):
+        m = L.nn.Sequential(L.nn.Conv2d(1, 2, 3), L.nn.ReLU(), L.nn.MaxPool2d(2), L.nn.Flatten(), L.nn.LayerNorm(8), L.nn.Linear(8, 3))
+        parameters = {k: v.detach() for k, v in m.named_parameters()}
+        images, labels = L.randn(4, 1, 6, 6), L.tensor([0, 2, 1, 0])
+
+        def loss(p, x, t):
+            return L.nn.functional.cross_entropy(L.func.functional_call(m, p, (x[None],)), t[None])
+
+        return L.func.vmap(L.func.grad(loss), in_dims=(None, 0, 0))(parameters, images, labels)
+
+    same(run)
+
+
+def test_an_ensemble_of_models():
+    def run(L):
+        models = [L.nn.Sequential(L.nn.Linear(5, 4), L.nn.BatchNorm1d(4).eval(), L.nn.Tanh()) for _ in range(3)]
+        for m in models:
+            m.eval()
+        parameters, buffers = L.func.stack_module_state(models)
+        x = L.randn(6, 5)
+        out = L.func.vmap(lambda p, b, x: L.func.functional_call(models[0], (p, b), (x,)), in_dims=(0, 0, None))(parameters, buffers, x)
+        out.sum().backward()
+        return [out, [p.grad for p in parameters.values()], [p.requires_grad for p in parameters.values()], list(buffers)]
+
+    same(run)
+
+
+def test_functional_call_leaves_the_module_as_it_was():
+    def run(L):
+        m = L.nn.Linear(3, 2)
+        m.tied = m.weight
+        before = m.weight
+        out = L.func.functional_call(m, {"weight": L.ones(2, 3), "unknown": L.ones(1)}, L.ones(1, 3))
+        with pytest.raises(RuntimeError):
+            L.func.functional_call(m, {"weight": L.ones(2, 3)}, L.ones(1, 3), strict=True)
+        return [out, m.weight is before, "weight" in dict(m.named_parameters())]
+
+    same(run)
+
+
+def test_history_of_what_the_function_closes_over():
+    def run(L):
+        x, A = data(L)
+        w = L.randn(5, requires_grad=True)
+        g = L.func.grad(lambda y: (y * w).sin().sum())(x)
+        plain = L.func.grad(lambda y: y.sin().sum())(x)
+        mapped = L.func.vmap(lambda r: (r * w).sum())(A)
+        (g.sum() + mapped.sum()).backward()
+        y = L.randn(5, requires_grad=True)
+        through = L.func.grad(lambda v: (v**3).sum())(y)
+        through.sum().backward()
+        return [g.requires_grad, plain.requires_grad, w.grad, through, y.grad]
+
+    same(run)
+
+
+def test_different_draws_for_each_example():
+    x = ours.ones(4, 3)
+    out = ours.func.vmap(lambda r: r + ours.rand(3), randomness="different")(x)
+    assert len({tuple(r) for r in out.tolist()}) == 4
+    drop = ours.func.vmap(lambda r: ours.nn.functional.dropout(r.repeat(50)), randomness="different")(x)
+    assert len({tuple(r) for r in drop.tolist()}) == 4
+    coin = ours.func.vmap(ours.bernoulli, randomness="different")(ours.tensor([[0.0, 1.0], [1.0, 0.0]]))
+    assert coin.tolist() == [[0.0, 1.0], [1.0, 0.0]]
+    noise = ours.func.vmap(lambda r: ours.empty(3).normal_(), randomness="different")(x)
+    assert len({tuple(r) for r in noise.tolist()}) == 4
+
+
+MISTAKES = {
+    "a draw": (lambda L, x, A: L.func.vmap(lambda r: r + L.rand(5))(A), "randomness"),
+    "an item": (lambda L, x, A: L.func.vmap(lambda r: r * r.sum().item())(A), ".item()"),
+    "a branch": (lambda L, x, A: L.func.vmap(lambda r: r if r.sum() > 0 else -r)(A), "control flow"),
+    "sizes": (lambda L, x, A: L.func.vmap(L.mul)(x, A), "same size in the mapped dimension"),
+    "nothing mapped": (lambda L, x, A: L.func.vmap(L.mul, in_dims=(None, None))(x, A), "at least one Tensor to vmap over"),
+    "no tensor": (lambda L, x, A: L.func.vmap(lambda r, k: r)(A, 2.0), "non-Tensor"),
+    "in_dims out of range": (lambda L, x, A: L.func.vmap(L.sin, in_dims=1)(x), "dimensionality 1"),
+    "in_dims of another structure": (lambda L, x, A: L.func.vmap(L.sin, in_dims=(0, 0))(x), "in_dims is not compatible"),
+    "out_dims None": (lambda L, x, A: L.func.vmap(L.sin, out_dims=None)(x), "can not return a BatchedTensor when out_dim is None"),
+    "no tensor returned": (lambda L, x, A: L.func.vmap(lambda r: 2.0)(x), "must only return Tensors"),
+    "randomness": (lambda L, x, A: L.func.vmap(L.sin, randomness="some")(x), "Only allowed values for randomness"),
+    "no scalar": (lambda L, x, A: L.func.grad(L.sin)(x), "scalar Tensor"),
+    "integers": (lambda L, x, A: L.func.grad(lambda i: i.sum())(L.arange(3)), "floating point"),
+    "argnums": (lambda L, x, A: L.func.grad(L.sum, argnums=2)(x), "positional inputs"),
+    "tangents": (lambda L, x, A: L.func.jvp(L.sin, (x,), (A, A)), "same python structure"),
+    "cotangents": (lambda L, x, A: L.func.vjp(L.sin, x)[1]((x, x)), "pytree structure"),
+}
+
+
+@pytest.mark.parametrize("case", MISTAKES)
+def test_mistakes(case):
+    run, words = MISTAKES[case]
+    kinds = []
+    for L in (ours, torch):
+        with pytest.raises((RuntimeError, ValueError, TypeError, IndexError)) as caught:
+            run(L, *data(L))
+        kinds.append(caught.type)
+        assert words in str(caught.value), str(caught.value)
+    assert kinds[0] is kinds[1]
+
+
+def test_what_escapes_from_vmap_is_refused_and_harmless():
+    kept = []
+    ours.func.vmap(lambda r: (kept.append(r * 2), r)[1])(ours.ones(3, 2))
+    assert ours.ones(2).sum().item() == 2.0
+    with pytest.raises(RuntimeError, match="kept and is used outside"):
+        kept[0].tolist()
+
+
+@pytest.mark.filterwarnings("ignore:There is a performance drop")
+def test_operations_without_a_rule_are_done_one_by_one():
+    def run(L):
+        x, mask = L.arange(6.0).view(2, 3), L.tensor([[True, False, True], [False, True, True]])
+        return L.func.vmap(lambda a, m, v: a.masked_scatter(m, v))(x, mask, L.randn(2, 3))
+
+    got = ours.func.vmap(lambda a, m: a.masked_scatter(m, -a))(ours.ones(2, 3), ours.tensor([[True, False, True], [False, True, True]]))
+    np.testing.assert_array_equal(got.numpy(), [[-1, 1, -1], [1, -1, -1]])
+    assert run(ours).shape == (2, 3)
+
+
+@pytest.mark.parametrize("case", ["grad", "hessian", "vmap grad", "jvp"])
+def test_a_repeated_call_meets_the_same_nodes(case):
+    x, A = data(ours)
+    A.numpy(), x.numpy()
+    new = new_work(lambda: [t.sum().item() for t in _tensors(CASES[case](ours, x.clone(), A.clone()))])
+    assert new["compiles"] == 0 and new["nodes"] == 0, new
+
+
+def _tensors(out):
+    return [t for o in (out if isinstance(out, (list, tuple)) else [out]) for t in (_tensors(o) if isinstance(o, (list, tuple)) else [o])]

@@ -1,0 +1,331 @@
+"""Derivatives of functions: reverse mode by a sweep, forward mode by a sweep over a sweep.
+
+With g(u) the gradient of ``f(x) . u``, which is linear in u, the derivative of ``g(u) . v`` by u is the derivative of f along v:
+forward mode needs no rules of its own, and every operation with two derivatives has it.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from ..asg import gradients
+from ..asg.batching import batched, example
+from ..asg.declare import get
+from ..asg.node import Node, const
+from ..asg.trace import current
+from ..facade.backward import check, grad_mode
+from ..facade.core import Tensor, node_of
+from ..facade.functions.creation import zeros_like
+from ..pytree import TreeSpec, tree_flatten, tree_map, tree_unflatten
+from .levels import argument, level, result
+
+Argnums = int | tuple[int, ...]
+
+
+# ---------------------------------------------------------------- arguments
+def _chosen(argnums: Argnums, args: tuple[Any, ...]) -> list[int]:
+    """The positions named, counted from the front."""
+    positions = [argnums] if isinstance(argnums, int) else list(argnums)
+    for p in positions:
+        if not isinstance(p, int):
+            raise RuntimeError(f"argnum must be int or tuple of ints, got {type(p).__name__}")
+        if not -len(args) <= p < len(args):
+            raise RuntimeError(f"Got argnum={p}, but only {len(args)} positional inputs")
+    found = [p % len(args) for p in positions]
+    if len(set(found)) < len(found):
+        raise RuntimeError(f"argnums elements must be unique, got {argnums}")
+    return found
+
+
+class _Recorded:
+    """A function recorded on arguments to differentiate by: those arguments' nodes, the leaves of its output and how they are nested."""
+
+    def __init__(self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], places: Sequence[int], depth: int,
+                 has_aux: bool, name: str) -> None:  # fmt: skip
+        given, self.spec = tree_flatten(tuple(args[p] for p in places))
+        for t in given:
+            if not isinstance(t, Tensor):
+                raise RuntimeError(f"{name}: Expected all inputs to differentiate by to be Tensors, got {type(t).__name__}")
+            if not (t.dtype.is_floating_point or t.dtype.is_complex):
+                raise RuntimeError(f"only Tensors of floating point dtype can require gradients ({name} got {t.dtype})")
+        self.given, self.depth = given, depth
+        inputs = [argument(t, depth, i) for i, t in enumerate(given)]
+        self.inputs = [node_of(t) for t in inputs]
+        parts = tree_unflatten(inputs, self.spec)
+        changed = list(args)
+        for p, value in zip(places, parts, strict=True):
+            changed[p] = value
+        with grad_mode(True):
+            out = func(*changed, **kwargs)
+        self.aux = None
+        if has_aux:
+            if not (isinstance(out, tuple) and len(out) == 2):
+                raise RuntimeError(f"{name}: output of function f should be a tuple: (output, aux) if has_aux is True")
+            out, aux = out
+            self.aux = tree_map(self._outside, aux)
+        self.out = out
+        self.leaves, self.out_spec = tree_flatten(out)
+        for t in self.leaves:
+            if not isinstance(t, Tensor):
+                raise RuntimeError(f"{name}: Expected f to return only tensors, got unsupported type {type(t).__name__}")
+        self.outputs = [node_of(t) for t in self.leaves]
+
+    def _outside(self, x: Any) -> Any:
+        return result(node_of(x), self.depth) if isinstance(x, Tensor) else x
+
+    def value(self) -> Any:
+        """What the function returned."""
+        return tree_unflatten([result(n, self.depth) for n in self.outputs], self.out_spec)
+
+    def pulled(self, seeds: Sequence[Node]) -> list[Node]:
+        """The gradients of the inputs for these gradients of the outputs."""
+        swept = gradients.sweep(tuple(self.outputs), tuple(seeds)) if self.outputs else None
+        if swept is not None:
+            check(swept, current())
+        found = [None if swept is None else swept.gradients.get(n) for n in self.inputs]
+        return [get("zeros_of")(n) if g is None else g for n, g in zip(self.inputs, found, strict=True)]
+
+    def pushed(self, tangents: Sequence[Node]) -> list[Node]:
+        """The directional derivatives of the outputs."""
+        seeds = [node_of(argument(zeros_like(t), self.depth, -1 - i)) for i, t in enumerate(self.leaves)]
+        pulled = [g for g in zip(self.pulled(seeds), tangents, strict=True) if g[0].rg]
+        swept = gradients.sweep(tuple([g for g, _ in pulled]), tuple([v for _, v in pulled])) if pulled else None
+        found = [None if swept is None else swept.gradients.get(s) for s in seeds]
+        return [get("zeros_of")(n) if g is None else g for n, g in zip(self.outputs, found, strict=True)]
+
+
+def _shaped(values: list[Node], spec: TreeSpec, depth: int) -> Any:
+    return tree_unflatten([result(n, depth) for n in values], spec)
+
+
+# ---------------------------------------------------------------- gradients of scalars
+def grad_and_value(func: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = False) -> Callable[..., Any]:
+    """A function returning (gradient of ``func``'s scalar result by the arguments `argnums`, that result), or (gradient, (result, aux))."""
+
+    @functools.wraps(func)
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        with level() as depth, grad_mode(True):
+            places = _chosen(argnums, args)
+            r = _Recorded(func, args, kwargs, places, depth, has_aux, "grad_and_value(f)(*args)")
+            if not isinstance(r.out, Tensor):
+                raise RuntimeError(
+                    "Expected f(*args) to return a Tensor"
+                    + (" as its first output" if has_aux else "")
+                    + f", got tensor or other of type {type(r.out).__name__}"
+                )
+            if r.out.shape:
+                raise RuntimeError(
+                    f"Expected f(*args) to return a scalar Tensor, got tensor with {len(r.out.shape)} dims. "
+                    "Maybe you wanted to use the vjp or jacrev APIs instead?"
+                )
+            parts = _shaped(r.pulled([gradients.ones(r.outputs[0])]), r.spec, depth)
+            value = r.value()
+        found = parts[0] if isinstance(argnums, int) else parts
+        return (found, (value, r.aux)) if has_aux else (found, value)
+
+    return wrapper
+
+
+def grad(func: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = False) -> Callable[..., Any]:
+    """A function returning the gradient of ``func``'s scalar result by the arguments `argnums` (and aux, with `has_aux`)."""
+    both = grad_and_value(func, argnums, has_aux)
+
+    @functools.wraps(func)
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        found, value = both(*args, **kwargs)
+        return (found, value[1]) if has_aux else found
+
+    return wrapper
+
+
+# ---------------------------------------------------------------- products with the Jacobian
+def vjp(func: Callable[..., Any], *primals: Any, has_aux: bool = False) -> Any:
+    """(``func(*primals)``, a function from gradients of the outputs to those of the inputs), with `has_aux` also what else it returns."""
+    with level() as depth, grad_mode(True):
+        r = _Recorded(func, primals, {}, range(len(primals)), depth, has_aux, "vjp(f, *primals)")
+        value = r.value()
+
+    def pull(cotangents: Any, retain_graph: bool = True, create_graph: bool | None = None) -> Any:
+        given, spec = tree_flatten(cotangents)
+        if spec != r.out_spec:
+            raise RuntimeError(
+                f"Expected pytree structure of cotangents to be the same as pytree structure of outputs to the function. "
+                f"cotangents: {spec}, primal output: {r.out_spec}"
+            )
+        for t, o in zip(given, r.leaves, strict=True):
+            if tuple(t.shape) != tuple(o.shape):
+                raise RuntimeError(f"Mismatch in shape: grad_output has a shape of {t.shape} and output has a shape of {o.shape}.")
+        with grad_mode(True):
+            parts = _shaped(r.pulled([node_of(t) for t in given]), r.spec, depth)
+        return parts
+
+    return (value, pull, r.aux) if has_aux else (value, pull)
+
+
+def _directions(primals: Any, tangents: Any, name: str) -> list[Tensor]:
+    if not isinstance(primals, tuple) or not isinstance(tangents, tuple):
+        raise RuntimeError(f"{name}: Expected primals and tangents to be tuples. E.g. it should be valid to call f(*primals).")
+    given, spec = tree_flatten(primals)
+    along, other = tree_flatten(tangents)
+    if spec != other:
+        raise RuntimeError(f"{name}: Expected primals and tangents to have the same python structure. primals: {spec}, tangents: {other}")
+    for p, t in zip(given, along, strict=True):
+        if tuple(p.shape) != tuple(t.shape):
+            raise RuntimeError(f"{name}: Expected primal and tangent to have the same shape, but got {p.shape} and {t.shape}")
+    return along
+
+
+def jvp(func: Callable[..., Any], primals: Any, tangents: Any, *, strict: bool = False, has_aux: bool = False) -> Any:
+    """(``func(*primals)``, its derivative along `tangents`), with `has_aux` also what else it returns."""
+    along = _directions(primals, tangents, "jvp(f, primals, tangents)")
+    with level() as depth, grad_mode(True):
+        r = _Recorded(func, primals, {}, range(len(primals)), depth, has_aux, "jvp(f, primals, tangents)")
+        found = _shaped(r.pushed([node_of(t) for t in along]), r.out_spec, depth)
+        value = r.value()
+    return (value, found, r.aux) if has_aux else (value, found)
+
+
+def linearize(func: Callable[..., Any], *primals: Any) -> Any:
+    """(``func(*primals)``, its derivative there as a function of tangents)."""
+    with level() as depth, grad_mode(True):
+        r = _Recorded(func, primals, {}, range(len(primals)), depth, False, "linearize(f, *primals)")
+        value = r.value()
+
+    def push(*tangents: Any) -> Any:
+        along = _directions(primals, tangents, "linearize(f, *primals)[1](*tangents)")
+        with grad_mode(True):
+            return _shaped(r.pushed([node_of(t) for t in along]), r.out_spec, depth)
+
+    return value, push
+
+
+# ---------------------------------------------------------------- whole Jacobians
+def _basis(n: Node) -> Node:
+    """One-hot tensors of the shape of `n`, one for each of its elements."""
+    size = n.numel
+    rows = get("reshape")(get("arange")(*_counting(size)), (size, 1))
+    columns = get("reshape")(rows, (1, size))
+    return get("reshape")(get("cast")(get("eq")(rows, columns), n.dtype), (size, *n.shape))
+
+
+def _counting(size: int) -> tuple[Any, ...]:
+    from ..dtypes import int64
+
+    return const(0, int64), const(1, int64), size, int64
+
+
+def _jacobian(
+    func: Callable[..., Any], argnums: Argnums, has_aux: bool, chunk_size: int | None, name: str, forward: bool
+) -> Callable[..., Any]:
+    """The Jacobian of each output by each chosen argument: nested as outputs, then as arguments, with shape (*output, *argument)."""
+    if chunk_size is not None and chunk_size <= 0:
+        raise ValueError(f"{name}: `chunk_size` should be greater than 0.")
+
+    @functools.wraps(func)
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        with level() as depth, grad_mode(True):
+            places = _chosen(argnums, args)
+            r = _Recorded(func, args, kwargs, places, depth, has_aux, f"{name}(f, argnums)(*args)")
+            table = _columns(r) if forward else _rows(r)
+            found = [_argument_parts([result(n, depth) for n in row], r.spec, argnums) for row in table]
+        jacobian = tree_unflatten(found, r.out_spec)
+        return (jacobian, r.aux) if has_aux else jacobian
+
+    return wrapper
+
+
+def _argument_parts(row: list[Tensor], spec: TreeSpec, argnums: Argnums) -> Any:
+    parts = tree_unflatten(row, spec)
+    return parts[0] if isinstance(argnums, int) else parts
+
+
+def _rows(r: _Recorded) -> list[list[Node]]:
+    """Jacobians by one reverse sweep for each output, done for all its elements at once."""
+    table = []
+    for i, out in enumerate(r.outputs):
+        seed = example(out, out.shape, r.depth, i, True)
+        seeds = [seed if j == i else get("zeros_of")(o) for j, o in enumerate(r.outputs)]
+        table.append(_filled(r.pulled(seeds), seed, out, [(*out.shape, *n.shape) for n in r.inputs]))
+    return table
+
+
+def _columns(r: _Recorded) -> list[list[Node]]:
+    """Jacobians by one forward sweep for each input, done for all its elements at once."""
+    columns = []
+    for i, x in enumerate(r.inputs):
+        tangent = example(x, x.shape, r.depth, i, True)
+        tangents = [tangent if j == i else get("zeros_of")(o) for j, o in enumerate(r.inputs)]
+        found = _filled(r.pushed(tangents), tangent, x, [(*x.shape, *o.shape) for o in r.outputs])
+        columns.append([_last(n, x.ndim) for n in found])
+    return [list(row) for row in zip(*columns, strict=True)]
+
+
+def _last(n: Node, count: int) -> Node:
+    """The first `count` dimensions moved behind the others."""
+    return n if not count or count == n.ndim else get("permute")(n, *range(count, n.ndim), *range(count))
+
+
+def _filled(values: list[Node], leaf: Node, like: Node, shapes: list[tuple[int, ...]]) -> list[Node]:
+    size = like.numel
+    whole = batched(values, {leaf: _basis(like)}, size)
+    reshape, full = get("reshape"), get("full")
+    return [full(const(0, v.dtype), shape) if w is None else reshape(w, shape) for v, w, shape in zip(values, whole, shapes, strict=True)]
+
+
+def jacrev(func: Callable[..., Any], argnums: Argnums = 0, *, has_aux: bool = False, chunk_size: int | None = None,
+           _preallocate_and_copy: bool = False) -> Callable[..., Any]:  # fmt: skip
+    """A function returning the Jacobian of `func` by reverse mode: best where outputs are few. All rows are one graph."""
+    return _jacobian(func, argnums, has_aux, chunk_size, "jacrev", False)
+
+
+def jacfwd(func: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = False, *, randomness: str = "error") -> Callable[..., Any]:
+    """A function returning the Jacobian of `func` by forward mode: best where inputs are few."""
+    return _jacobian(func, argnums, has_aux, None, "jacfwd", True)
+
+
+def hessian(func: Callable[..., Any], argnums: Argnums = 0) -> Callable[..., Any]:
+    """A function returning the second derivatives of `func`: forward mode over reverse mode."""
+    return jacfwd(jacrev(func, argnums), argnums)
+
+
+__all__ = ["grad", "grad_and_value", "hessian", "jacfwd", "jacrev", "jvp", "linearize", "vjp"]
+
+
+# ---------------------------------------------------------------- for autograd.functional and forward_ad
+class RecordedGradients:
+    """A function of several tensors that returns a tuple, recorded: its results and the gradients along given vectors."""
+
+    def __init__(self, func: Callable[..., tuple[Tensor, ...]], given: Sequence[Tensor]) -> None:
+        with level() as depth:
+            self._r = _Recorded(func, tuple(given), {}, range(len(given)), depth, False, "f(*inputs)")
+            self._values = [result(n, depth) for n in self._r.outputs]
+
+    def value(self) -> tuple[Tensor, ...]:
+        """What the function returned."""
+        return tuple(self._values)
+
+    def along(self, vectors: Sequence[Tensor]) -> list[Tensor]:
+        """The gradients of the inputs for these gradients of the outputs."""
+        return [result(n, self._r.depth) for n in self._r.pulled([node_of(v) for v in vectors])]
+
+    def independent(self) -> set[tuple[int, int]]:
+        """The pairs (output, input) of which the first does not depend on the second."""
+        found = set()
+        for i, out in enumerate(self._r.outputs):
+            reached = set(gradients.history((out,)))
+            found |= {(i, j) for j, x in enumerate(self._r.inputs) if x not in reached}
+        return found
+
+
+def jvp_of(func: Callable[..., Any], given: Sequence[Tensor], vectors: Sequence[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
+    """(results, derivatives along `vectors`) of a function that returns a tuple."""
+    value, along = jvp(func, tuple(given), tuple(vectors))
+    return list(value), list(along)
+
+
+def jacobian_of(func: Callable[..., Any], given: Sequence[Tensor], forward: bool) -> list[list[Tensor]]:
+    """The Jacobians of a function that returns a tuple: a list over inputs for each output."""
+    made = _jacobian(func, tuple(range(len(given))), False, None, "jacobian", forward)(*given)
+    return [list(row) for row in made]

@@ -1,0 +1,187 @@
+"""autograd.functional: products with Jacobians and Hessians, and the matrices themselves, of functions of one tensor or of a tuple.
+
+Results carry no history unless `create_graph`. `strict` refuses outputs that do not depend on an input, where otherwise zeros are returned.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from ..facade.backward import grad_mode
+from ..facade.core import Tensor
+from ..facade.functions.creation import ones_like
+from ..pytree import tree_map_only
+from .derivatives import RecordedGradients, jacobian_of, jvp_of
+
+__all__ = ["hessian", "hvp", "jacobian", "jvp", "vhp", "vjp"]
+
+
+# ---------------------------------------------------------------- arguments
+def _tuple(x: Any, what: str, name: str) -> tuple[bool, tuple[Tensor, ...]]:
+    """(whether it was a tuple, the tensors)."""
+    many = isinstance(x, tuple)
+    found = x if many else (x,)
+    for i, t in enumerate(found):
+        if not isinstance(t, Tensor):
+            if many:
+                raise TypeError(
+                    f"The {what} given to {name} must be either a Tensor or a tuple of Tensors but the value at index {i} "
+                    f"has type {type(t)}."
+                )
+            raise TypeError(
+                f"The {what} given to {name} must be either a Tensor or a tuple of Tensors but the given {what} has type {type(t)}."
+            )
+    return many, found
+
+
+def _vector(v: Any, like: tuple[Tensor, ...], many: bool, what: str, name: str) -> tuple[Tensor, ...]:
+    """The given vector, or a one where there is only one element."""
+    if v is None:
+        if len(like) != 1 or like[0].shape.numel() != 1:
+            raise RuntimeError(f"The vector v can only be None if the {what} is a single Tensor with a single element")
+        return (ones_like(like[0]),)
+    _, given = _tuple(v, "v", name)
+    if len(given) != len(like):
+        raise RuntimeError(f"v is a tuple of invalid length: should be {len(like)} but got {len(given)}.")
+    for i, (a, b) in enumerate(zip(given, like, strict=True)):
+        if tuple(a.shape) != tuple(b.shape):
+            entry = f"Entry {i} in " if len(given) > 1 else ""
+            raise RuntimeError(f"{entry}v has invalid size: should be {b.shape} but got {a.shape}.")
+    return given
+
+
+class _Outputs:
+    """Calls the user's function, and remembers whether it returned a tuple."""
+
+    def __init__(self, func: Callable[..., Any], name: str) -> None:
+        self.func, self.name, self.many = func, name, False
+
+    def __call__(self, *args: Any) -> tuple[Tensor, ...]:
+        self.many, outs = _tuple(self.func(*args), "outputs of the user-provided function", self.name)
+        return outs
+
+
+def _single(func: Callable[..., Any], name: str) -> Callable[..., Any]:
+    """The function, checked to return one element."""
+
+    def scalar(*args: Any) -> Tensor:
+        out = func(*args)
+        if isinstance(out, tuple) and len(out) == 1:
+            out = out[0]
+        if not isinstance(out, Tensor):
+            raise RuntimeError(f"The function given to {name} should return a single Tensor")
+        if out.shape.numel() != 1:
+            raise RuntimeError(f"The Tensor returned by the function given to {name} should contain a single element")
+        return out.reshape(())  # type: ignore[attr-defined, no-any-return]
+
+    return scalar
+
+
+def _delivered(x: Any, create_graph: bool) -> Any:
+    return x if create_graph else tree_map_only(Tensor, lambda t: t.detach(), x)
+
+
+def _unpacked(parts: Any, many: bool) -> Any:
+    return tuple(parts) if many else parts[0]
+
+
+def _refuse(independent: set[tuple[int, int]]) -> None:
+    for i, j in sorted(independent):
+        raise RuntimeError(f"Output {i} of the user-provided function is independent of input {j}. This is not allowed in strict mode.")
+
+
+# ---------------------------------------------------------------- products
+def vjp(func: Callable[..., Any], inputs: Any, v: Any = None, create_graph: bool = False, strict: bool = False) -> Any:
+    """(outputs, the product of `v` with the Jacobian), nested as outputs and as inputs."""
+    many, given = _tuple(inputs, "inputs", "vjp")
+    f = _Outputs(func, "vjp")
+    with grad_mode(True):
+        r = RecordedGradients(f, given)
+        if strict:
+            _refuse(r.independent())
+        outs = r.value()
+        found = r.along(_vector(v, outs, f.many, "output", "vjp"))
+    return _delivered((_unpacked(outs, f.many), _unpacked(found, many)), create_graph)
+
+
+def jvp(func: Callable[..., Any], inputs: Any, v: Any = None, create_graph: bool = False, strict: bool = False) -> Any:
+    """(outputs, the product of the Jacobian with `v`), both nested as outputs."""
+    _, given = _tuple(inputs, "inputs", "jvp")
+    direction = _vector(v, given, True, "input", "jvp")
+    f = _Outputs(func, "jvp")
+    with grad_mode(True):
+        if strict:
+            _refuse(RecordedGradients(f, given).independent())
+        outs, found = jvp_of(f, given, direction)
+    return _delivered((_unpacked(outs, f.many), _unpacked(found, f.many)), create_graph)
+
+
+def vhp(func: Callable[..., Any], inputs: Any, v: Any = None, create_graph: bool = False, strict: bool = False) -> Any:
+    """(the scalar result, the product of `v` with its Hessian)."""
+    many, given = _tuple(inputs, "inputs", "vhp")
+    direction = _vector(v, given, many, "input", "vhp")
+    f = _single(func, "vhp")
+    with grad_mode(True):
+        out = f(*given)
+        gradient = lambda *args: tuple(RecordedGradients(lambda *a: (f(*a),), args).along((ones_like(out),)))  # noqa: E731
+        r = RecordedGradients(gradient, given)
+        if strict:
+            _refuse(r.independent())
+        found = r.along(direction)
+    return _delivered((out, _unpacked(found, many)), create_graph)
+
+
+def hvp(func: Callable[..., Any], inputs: Any, v: Any = None, create_graph: bool = False, strict: bool = False) -> Any:
+    """(the scalar result, the product of its Hessian with `v`); `vhp` is quicker and equal, since Hessians are symmetric."""
+    return vhp(func, inputs, v, create_graph, strict)
+
+
+# ---------------------------------------------------------------- matrices
+def jacobian(
+    func: Callable[..., Any],
+    inputs: Any,
+    create_graph: bool = False,
+    strict: bool = False,
+    vectorize: bool = False,
+    strategy: str = "reverse-mode",
+) -> Any:
+    """The Jacobian: for each output (if a tuple) for each input (if a tuple) a tensor of shape ``output.shape + input.shape``."""
+    if strategy not in ("forward-mode", "reverse-mode"):
+        raise AssertionError('Expected strategy to be either "forward-mode" or "reverse-mode".')
+    if strategy == "forward-mode" and create_graph:
+        raise NotImplementedError(
+            'torch.autograd.functional.jacobian: `create_graph=True` and `strategy="forward-mode"` are not supported together (yet).'
+        )
+    many, given = _tuple(inputs, "inputs", "jacobian")
+    f = _Outputs(func, "jacobian")
+    with grad_mode(True):
+        if strict:
+            _refuse(RecordedGradients(f, given).independent())
+        table = jacobian_of(f, given, strategy == "forward-mode")
+    return _delivered(_unpacked([_unpacked(row, many) for row in table], f.many), create_graph)
+
+
+def hessian(
+    func: Callable[..., Any],
+    inputs: Any,
+    create_graph: bool = False,
+    strict: bool = False,
+    vectorize: bool = False,
+    outer_jacobian_strategy: str = "reverse-mode",
+) -> Any:
+    """The Hessian of a function of one element: for each pair of inputs (if a tuple) a tensor of shape ``input.shape + input.shape``."""
+    many, given = _tuple(inputs, "inputs", "hessian")
+    f = _single(func, "hessian")
+
+    def gradient(*args: Any) -> tuple[Tensor, ...]:
+        r = RecordedGradients(lambda *a: (f(*a),), args)
+        if strict:
+            _refuse(r.independent())
+        return tuple(r.along((ones_like(r.value()[0]),)))
+
+    with grad_mode(True):
+        if strict:
+            _refuse(RecordedGradients(gradient, given).independent())
+        table = jacobian_of(gradient, given, outer_jacobian_strategy == "forward-mode")
+    return _delivered(_unpacked([_unpacked(row, many) for row in table], many), create_graph)

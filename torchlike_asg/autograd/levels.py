@@ -1,0 +1,50 @@
+"""Nesting of function transforms, and the arguments they hand to a function."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from ..asg.declare import ARGUMENT, EXAMPLE, STOP
+from ..asg.geometry import preserved_strides
+from ..asg.gradients import dense, history, is_leaf
+from ..asg.node import Node
+from ..asg.trace import current
+from ..facade.backward import grad_mode
+from ..facade.core import Tensor, node_of, wrap
+
+
+@contextmanager
+def level() -> Iterator[int]:
+    """One transform more around what is recorded inside. A read inside must not end the trace under the nodes being transformed."""
+    tr = current()
+    tr.level += 1
+    tr.held += 1
+    try:
+        yield tr.level
+    finally:
+        tr.level -= 1
+        tr.held -= 1
+
+
+def argument(t: Tensor, depth: int, index: int) -> Tensor:
+    """`t` as an argument to differentiate by: a value of its own, through which gradients flow on to `t`."""
+    n = node_of(t)
+    key = (n, depth, index)
+    found = ARGUMENT.table.get(key)
+    if found is None:
+        strides = preserved_strides(tuple(n.shape), n.strides)
+        made = Node(ARGUMENT, (n,), (depth, index), n.shape, n.dtype, strides, 0, n.device, True)
+        found = ARGUMENT.table.setdefault(key, made)
+    with grad_mode(True):
+        return wrap(found)
+
+
+def result(n: Node, depth: int) -> Tensor:
+    """A tensor of the result of the transform at that depth. Its own arguments are no history: what depends on nothing else has none."""
+    return wrap(dense(n if not n.rg or _reaches_further(n, depth) else STOP(n)))
+
+
+def _reaches_further(n: Node, depth: int) -> bool:
+    """Whether gradients flow from `n` to a leaf, or to an argument of a transform around this one."""
+    return any(is_leaf(m) or m.op is EXAMPLE or not m.op.pure or (m.op is ARGUMENT and m.attrs[0] < depth) for m in history((n,)))

@@ -1,0 +1,24 @@
+"""torch.func: functions of functions, on the graph.
+
+A function is recorded once. Its derivative is a sweep over the nodes it recorded; its vectorised form is the same nodes rebuilt
+with a batch dimension (asg/batching.py). Both are ordinary graph again: they nest in any order, and repeated calls meet the same nodes.
+"""
+
+from ..autograd.derivatives import grad, grad_and_value, hessian, jacfwd, jacrev, jvp, linearize, vjp
+from ..autograd.vectorize import functionalize, vmap
+from .modules import functional_call, stack_module_state
+
+__all__ = [
+    "functional_call",
+    "functionalize",
+    "grad",
+    "grad_and_value",
+    "hessian",
+    "jacfwd",
+    "jacrev",
+    "jvp",
+    "linearize",
+    "stack_module_state",
+    "vjp",
+    "vmap",
+]

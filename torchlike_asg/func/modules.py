@@ -1,0 +1,107 @@
+"""Modules as functions of their parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from ..facade.core import Tensor
+from ..nn.modules.module import Module
+
+
+def _merged(given: Any) -> dict[str, Tensor]:
+    if isinstance(given, dict):
+        return given
+    if isinstance(given, Sequence) and all(isinstance(d, dict) for d in given):
+        merged: dict[str, Tensor] = {}
+        for d in given:
+            for key, value in d.items():
+                if key in merged:
+                    raise ValueError(f"{key} appears in multiple dictionaries; behavior of functional call is ambiguous")
+                merged[key] = value
+        return merged
+    raise ValueError(f"Expected parameter_and_buffer_dicts to be a dict, or a list/tuple of dicts, but got {type(given)}")
+
+
+def _slot(module: Module, path: str) -> tuple[dict[str, Any], str]:
+    """Where a parameter or buffer is kept: (the registry of its module, its name)."""
+    prefix, _, name = path.rpartition(".")
+    owner = module.get_submodule(prefix)
+    for registry in (owner._parameters, owner._buffers):
+        if name in registry:
+            return registry, name
+    raise KeyError(path)
+
+
+@contextmanager
+def swapped(module: Module, values: dict[str, Tensor], tie_weights: bool = True, strict: bool = False) -> Iterator[None]:
+    """Inside, the module's parameters and buffers are these tensors; with `tie_weights` everywhere the same tensor is kept."""
+    own: dict[str, Any] = {
+        **dict(module.named_parameters(remove_duplicate=False)),
+        **dict(module.named_buffers(remove_duplicate=False)),
+    }
+    unknown = [k for k in values if k not in own]
+    if strict and (unknown or set(own) - set(values)):
+        raise RuntimeError(
+            f"Error(s) in loading state_dict: Unexpected key(s): {unknown}; Missing key(s): {sorted(set(own) - set(values))}."
+        )
+    targets = {k: v for k, v in values.items() if k in own}
+    if tie_weights:
+        by_identity: dict[int, list[str]] = {}
+        for name, t in own.items():
+            by_identity.setdefault(id(t), []).append(name)
+        for name, value in list(targets.items()):
+            for other in by_identity[id(own[name])]:
+                if other != name and other in values and values[other] is not value and other not in targets:
+                    raise ValueError(f"functional_call got multiple values for keys {[name, other]}, which are tied.")
+                targets.setdefault(other, value)
+    kept = [(*_slot(module, name), value) for name, value in targets.items()]
+    old = [registry[name] for registry, name, _ in kept]
+    try:
+        for registry, name, value in kept:
+            registry[name] = value
+        yield
+    finally:
+        for (registry, name, _), before in zip(kept, old, strict=True):
+            registry[name] = before
+
+
+def functional_call(
+    module: Module,
+    parameter_and_buffer_dicts: Any,
+    args: Any = None,
+    kwargs: dict[str, Any] | None = None,
+    *,
+    tie_weights: bool = True,
+    strict: bool = False,
+) -> Any:
+    """``module(*args, **kwargs)`` with other tensors for the parameters and buffers named (several dicts are taken together)."""
+    if not isinstance(module, Module):
+        raise TypeError(f"Expected module to be an nn.Module, got {type(module).__name__}")
+    positional = () if args is None else args if isinstance(args, tuple) else (args,)
+    with swapped(module, _merged(parameter_and_buffer_dicts), tie_weights, strict):
+        return module(*positional, **(kwargs or {}))
+
+
+def stack_module_state(models: Any) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """(parameters, buffers) of several models of one structure, each stacked along a new first dimension, as leaves of their own."""
+    models = list(models)
+    if not models:
+        raise RuntimeError("stack_module_state: Expected at least one model, got 0.")
+    if len({m.training for m in models}) > 1:
+        raise RuntimeError("stack_module_state: Expected all models to have the same training/eval mode.")
+    if len({type(m) for m in models}) > 1:
+        raise RuntimeError("stack_module_state: Expected all models to be of the same class.")
+    from .. import no_grad, stack  # type: ignore[attr-defined]
+
+    def stacked(tables: list[dict[str, Any]]) -> dict[str, Tensor]:
+        found = {}
+        for name in tables[0]:
+            tensors = [t[name] for t in tables]
+            with no_grad():
+                whole = stack(tensors)
+            found[name] = whole.detach().requires_grad_(tensors[0].requires_grad)
+        return found
+
+    return stacked([dict(m.named_parameters()) for m in models]), stacked([dict(m.named_buffers()) for m in models])

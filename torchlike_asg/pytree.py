@@ -1,0 +1,157 @@
+"""Nested containers of tensors: taken apart into a list of leaves, and put together again.
+
+Tuples, named tuples, lists, dicts (in order of insertion), ordered and default dicts are containers; everything else, None included, is a
+leaf, until its type is registered.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict, defaultdict, deque
+from collections.abc import Callable
+from typing import Any
+
+__all__ = ["TreeSpec", "register_pytree_node", "tree_all", "tree_any", "tree_flatten", "tree_leaves", "tree_map", "tree_map_only",
+           "tree_structure", "tree_unflatten"]  # fmt: skip
+
+#: type -> (flatten to (children, context), unflatten from them)
+_NODES: dict[type, tuple[Callable[[Any], tuple[list[Any], Any]], Callable[[list[Any], Any], Any]]] = {}
+
+
+class TreeSpec:
+    """How leaves are nested: a container type, what else it takes to rebuild it, and the specs of its children; a leaf has no type."""
+
+    __slots__ = ("children_specs", "context", "num_leaves", "type")
+
+    def __init__(self, type: type | None, context: Any, children_specs: list[TreeSpec]) -> None:
+        self.type, self.context, self.children_specs = type, context, children_specs
+        self.num_leaves = 1 if type is None else sum(c.num_leaves for c in children_specs)
+
+    def is_leaf(self) -> bool:
+        return self.type is None
+
+    def __eq__(self, other: object) -> bool:
+        return (
+            isinstance(other, TreeSpec)
+            and (self.type, self.context) == (other.type, other.context)
+            and self.children_specs == other.children_specs
+        )
+
+    def __hash__(self) -> int:
+        return hash((self.type, self.num_leaves))
+
+    def __repr__(self) -> str:
+        return "*" if self.type is None else f"TreeSpec({self.type.__name__}, {self.context}, {self.children_specs})"
+
+
+LeafSpec = TreeSpec(None, None, [])
+
+
+def register_pytree_node(cls: type, flatten_fn: Any, unflatten_fn: Any, **_: Any) -> None:
+    """Have instances of `cls` taken apart: ``flatten_fn(x) -> (children, context)``, ``unflatten_fn(children, context) -> x``."""
+    if cls in _NODES:
+        raise ValueError(f"{cls} is already registered as pytree node.")
+    _NODES[cls] = (flatten_fn, unflatten_fn)
+
+
+def _kind(x: Any) -> type | None:
+    if type(x) in _NODES:
+        return type(x)
+    return tuple if isinstance(x, tuple) and hasattr(x, "_fields") else None
+
+
+def _flatten(x: Any) -> tuple[list[Any], Any]:
+    if isinstance(x, tuple) and hasattr(x, "_fields"):
+        return list(x), type(x)
+    return _NODES[type(x)][0](x)
+
+
+def _named(children: list[Any], context: Any) -> Any:
+    return context(*children) if context is not None else tuple(children)
+
+
+register_pytree_node(tuple, lambda x: (list(x), None), _named)
+register_pytree_node(list, lambda x: (list(x), None), lambda c, _: list(c))
+register_pytree_node(dict, lambda x: (list(x.values()), list(x)), lambda c, k: dict(zip(k, c, strict=True)))
+register_pytree_node(OrderedDict, lambda x: (list(x.values()), list(x)), lambda c, k: OrderedDict(zip(k, c, strict=True)))
+register_pytree_node(
+    defaultdict,
+    lambda x: (list(x.values()), (x.default_factory, list(x))),
+    lambda c, k: defaultdict(k[0], zip(k[1], c, strict=True)),
+)
+register_pytree_node(deque, lambda x: (list(x), x.maxlen), lambda c, n: deque(c, n))
+
+
+def tree_flatten(tree: Any, is_leaf: Callable[[Any], bool] | None = None) -> tuple[list[Any], TreeSpec]:
+    """(leaves, structure). What `is_leaf` accepts is not taken apart."""
+    kind = None if is_leaf is not None and is_leaf(tree) else _kind(tree)
+    if kind is None:
+        return [tree], LeafSpec
+    children, context = _flatten(tree)
+    leaves: list[Any] = []
+    specs = []
+    for child in children:
+        inner, spec = tree_flatten(child, is_leaf)
+        leaves += inner
+        specs.append(spec)
+    return leaves, TreeSpec(kind, context, specs)
+
+
+def tree_unflatten(leaves: Any, treespec: TreeSpec) -> Any:
+    """The structure filled with these leaves."""
+    leaves = list(leaves)
+    if len(leaves) != treespec.num_leaves:
+        raise ValueError(
+            f"tree_unflatten(leaves, treespec): `leaves` has length {len(leaves)} but the spec refers to a pytree that holds "
+            f"{treespec.num_leaves} items ({treespec})."
+        )
+    if treespec.type is None:
+        return leaves[0]
+    children, start = [], 0
+    for spec in treespec.children_specs:
+        children.append(tree_unflatten(leaves[start : start + spec.num_leaves], spec))
+        start += spec.num_leaves
+    return _NODES[treespec.type][1](children, treespec.context)
+
+
+def tree_leaves(tree: Any, is_leaf: Callable[[Any], bool] | None = None) -> list[Any]:
+    return tree_flatten(tree, is_leaf)[0]
+
+
+def tree_structure(tree: Any, is_leaf: Callable[[Any], bool] | None = None) -> TreeSpec:
+    return tree_flatten(tree, is_leaf)[1]
+
+
+def tree_map(func: Callable[..., Any], tree: Any, *rests: Any, is_leaf: Callable[[Any], bool] | None = None) -> Any:
+    """`func` of each leaf, and of the leaves at the same places of further trees."""
+    leaves, spec = tree_flatten(tree, is_leaf)
+    others = [tree_flatten(r, is_leaf)[0] for r in rests]
+    return tree_unflatten([func(*row) for row in zip(leaves, *others, strict=True)], spec)
+
+
+def tree_map_only(kind: Any, func: Callable[[Any], Any], tree: Any) -> Any:
+    """`func` of the leaves of that type; the others as they are."""
+    return tree_map(lambda x: func(x) if isinstance(x, kind) else x, tree)
+
+
+def tree_all(pred: Callable[[Any], bool], tree: Any) -> bool:
+    return all(map(pred, tree_leaves(tree)))
+
+
+def tree_any(pred: Callable[[Any], bool], tree: Any) -> bool:
+    return any(map(pred, tree_leaves(tree)))
+
+
+def broadcast_prefix(tree: Any, spec: TreeSpec) -> list[Any] | None:
+    """The leaves of `tree`, each repeated for all leaves of `spec` below its place; None if the structures do not agree."""
+    if _kind(tree) is None:
+        return [tree] * spec.num_leaves
+    children, context = _flatten(tree)
+    if spec.type is not _kind(tree) or context != spec.context or len(children) != len(spec.children_specs):
+        return None
+    found: list[Any] = []
+    for child, inner in zip(children, spec.children_specs, strict=True):
+        part = broadcast_prefix(child, inner)
+        if part is None:
+            return None
+        found += part
+    return found
