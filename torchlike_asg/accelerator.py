@@ -1,58 +1,138 @@
-"""``torch.accelerator``: the accelerator of this machine, if this package can use one. The CPU is none."""
+"""``torch.accelerator``: the GPU that this package can use through wgpu, if there is one. The CPU is none.
+
+A software adapter counts only where it was asked for (``TORCHLIKE_ASG_ADAPTER=cpu``).
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
-from .devices import device
+from . import devices
+from .backends.wgpu import adapter
+from .devices import device as as_device
 
-__all__ = ["current_accelerator", "current_device_index", "device_count", "is_available", "set_device_index", "synchronize"]
+__all__ = [
+    "current_accelerator",
+    "current_device_index",
+    "device_count",
+    "empty_cache",
+    "is_available",
+    "max_memory_allocated",
+    "max_memory_reserved",
+    "memory_allocated",
+    "memory_reserved",
+    "memory_stats",
+    "reset_peak_memory_stats",
+    "set_device_index",
+    "synchronize",
+]
 
 _NONE = "Cannot access accelerator device when none is available."
 
 
 def is_available() -> bool:
-    """Whether an accelerator can be used."""
-    return device_count() > 0
+    """Whether an accelerator can be used. Never raises."""
+    return adapter.is_available()
 
 
 def device_count() -> int:
     """The number of accelerators."""
-    return 0
+    return len(adapter.usable())
 
 
-def current_accelerator(check_available: bool = False) -> device | None:
-    """The accelerator's device, or None."""
-    return None
+def current_accelerator(check_available: bool = False) -> as_device | None:
+    """The accelerator's device, ``wgpu`` without an index as PyTorch gives it; None if there is none."""
+    return as_device("wgpu") if adapter.is_available() else None
+
+
+def _index(device: Any) -> int:
+    """The index that a device, number, name or None means; RuntimeError if there is no such accelerator."""
+    if not adapter.is_available():
+        raise RuntimeError(_NONE)
+    if device is None:
+        return devices.current_index[0]
+    if isinstance(device, int):
+        return devices.check(as_device("wgpu", device)).index or 0
+    d = devices.check(as_device(device))
+    if d.type != "wgpu":
+        raise ValueError(f"{d} doesn't match the current accelerator wgpu.")
+    return d.index or 0
 
 
 def current_device_index() -> int:
-    """The index of the accelerator in use; raises RuntimeError without one."""
-    raise RuntimeError(_NONE)
+    """The index of the accelerator that ``"wgpu"`` without an index means; raises RuntimeError without one."""
+    return _index(None)
 
 
 def set_device_index(device: Any, /) -> None:
-    """Choose an accelerator; raises RuntimeError without one."""
-    raise RuntimeError(_NONE)
+    """Choose the accelerator that ``"wgpu"`` without an index means; raises RuntimeError without one."""
+    devices.current_index[0] = _index(device)
 
 
 def current_stream(device: Any = None) -> Any:
-    """Raises RuntimeError without an accelerator."""
-    raise RuntimeError(_NONE)
+    """Raises: a device has one queue, which runs everything in order."""
+    _index(device)
+    raise RuntimeError("torch.accelerator.current_stream: a wgpu device has one queue and no streams")
+
+
+def _opened(device: Any) -> Any:
+    """The device, if it has been used."""
+    from .backends.wgpu.device import opened
+
+    return opened(_index(device)) if adapter.is_available() else None
 
 
 def synchronize(device: Any = None, /) -> None:
-    """Wait for the accelerator; without one there is nothing to wait for."""
+    """Compute what is pending and wait for the accelerator; without one there is nothing to wait for."""
+    from .facade.flush import flush
+
+    flush()
+    d = _opened(device)
+    if d is not None:
+        d.synchronize()
 
 
 def empty_cache() -> None:
-    """Give cached memory of the accelerator back; without one there is none."""
+    """Give memory of the accelerator that no tensor uses back to the system."""
+    d = _opened(None)
+    if d is not None:
+        d.pool.empty()
 
 
-def memory_allocated(device: Any = None, /) -> int:
-    """Bytes in use on the accelerator."""
-    return 0
+def _statistic(name: str, doc: str) -> Any:
+    def read(device: Any = None, /) -> int:
+        d = _opened(device)
+        return 0 if d is None else int(getattr(d.pool, name))
+
+    read.__doc__ = doc
+    return read
 
 
-max_memory_allocated = memory_reserved = max_memory_reserved = memory_allocated
+memory_allocated = _statistic("allocated", "Bytes in use on the accelerator.")
+memory_reserved = _statistic("reserved", "Bytes in use on the accelerator or kept for the next tensor.")
+max_memory_allocated = _statistic("peak", "The most bytes that were in use on the accelerator.")
+max_memory_reserved = _statistic("peak_reserved", "The most bytes that were in use or kept.")
+
+
+def memory_stats(device: Any = None, /) -> dict[str, int]:
+    """The statistics by PyTorch's names."""
+    d = _opened(device)
+    if d is None:
+        return {}
+    p = d.pool
+    return {
+        "allocated_bytes.all.current": p.allocated,
+        "allocated_bytes.all.peak": p.peak,
+        "reserved_bytes.all.current": p.reserved,
+        "reserved_bytes.all.peak": p.peak_reserved,
+    }
+
+
+def reset_peak_memory_stats(device: Any = None, /) -> None:
+    """Begin to look for the largest amounts anew."""
+    d = _opened(device)
+    if d is not None:
+        d.pool.peak, d.pool.peak_reserved = d.pool.allocated, d.pool.reserved
+
+
 current_device_idx, set_device_idx = current_device_index, set_device_index

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 from typing import Any
 
 __all__ = ["device"]
@@ -70,8 +71,14 @@ def _intern(kind: str, index: int | None) -> device:
     return d
 
 
+#: whether ``"cuda"`` is another name of ``"wgpu"`` (see backends.wgpu.use_for_cuda)
+cuda_means_wgpu = [os.environ.get("TORCHLIKE_ASG_CUDA", "").strip().lower() == "wgpu"]
+
+
 def _foreign(kind: str, index: int | None) -> device:
     """A device of PyTorch's that this package does not drive: the object exists (scripts build it behind a test), using it raises."""
+    if kind == "cuda" and cuda_means_wgpu[0]:
+        return _intern("wgpu", index)
     return _intern(kind, index)
 
 
@@ -86,7 +93,7 @@ current_index = [0]
 def _present(d: device) -> device:
     """A device of wgpu with its index; RuntimeError if there is no such adapter."""
     index = current_index[0] if d.index is None else d.index
-    adapters: Any = importlib.import_module("torchlike_asg.backends.wgpu.adapters")  # from above: only when a GPU is asked for
+    adapters: Any = importlib.import_module("torchlike_asg.backends.wgpu.adapter")  # from above: only when a GPU is asked for
     adapters.choose(index)
     return _intern("wgpu", index)
 
@@ -106,6 +113,7 @@ def check(d: device) -> device:
     if d.type in _FOREIGN:
         raise RuntimeError(
             f"torchlike_asg is not compiled with {d.type.upper()} support: use device='cpu' (or 'wgpu' for a GPU through wgpu)"
+            + ("; TORCHLIKE_ASG_CUDA=wgpu has 'cuda' mean that" if d.type == "cuda" else "")
         )
     if d.type == "wgpu":
         return _present(d)

@@ -11,6 +11,6 @@ _SWITCHES = frozenset(("cuda", "cudnn", "mkl", "mkldnn", "mps", "openmp"))
 
 
 def __getattr__(name: str) -> Any:
-    if name in _SWITCHES:
+    if name in _SWITCHES or name == "wgpu":
         return importlib.import_module(f"{__name__}.{name}")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

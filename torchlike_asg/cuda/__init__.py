@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from .. import accelerator, devices
+from ..errors import OutOfMemoryError
 from . import amp
 from .random import (
     get_rng_state,
@@ -23,6 +25,7 @@ from .random import (
 _MISSING = "Torch not compiled with CUDA enabled"
 
 __all__ = [
+    "OutOfMemoryError",
     "amp",
     "device_count",
     "empty_cache",
@@ -47,18 +50,18 @@ __all__ = [
 
 
 def is_available() -> bool:
-    """False: there is no CUDA here."""
-    return False
+    """False: there is no CUDA here. Where "cuda" means "wgpu" (backends.wgpu.use_for_cuda), whether there is a GPU."""
+    return devices.cuda_means_wgpu[0] and accelerator.is_available()
 
 
 def is_initialized() -> bool:
-    """False: there is nothing to initialise."""
-    return False
+    """`is_available`: a GPU is opened when it is first used."""
+    return is_available()
 
 
 def device_count() -> int:
-    """Zero."""
-    return 0
+    """Zero; where "cuda" means "wgpu", the number of GPUs."""
+    return accelerator.device_count() if is_available() else 0
 
 
 def is_bf16_supported(including_emulation: bool = True) -> bool:
@@ -72,11 +75,15 @@ def get_arch_list() -> list[str]:
 
 
 def synchronize(device: Any = None) -> None:
-    """Nothing runs on CUDA, so there is nothing to wait for."""
+    """Wait for the GPU, where "cuda" means "wgpu"; else there is nothing to wait for."""
+    if is_available():
+        accelerator.synchronize(device)
 
 
 def empty_cache() -> None:
-    """Nothing is cached on CUDA."""
+    """Give unused memory of the GPU back, where "cuda" means "wgpu"."""
+    if is_available():
+        accelerator.empty_cache()
 
 
 def ipc_collect() -> None:
@@ -89,14 +96,23 @@ def init() -> None:
 
 
 # ---------------------------------------------------------------- memory
-def memory_allocated(device: Any = None) -> int:
-    """Zero bytes."""
-    return 0
+def _amount(name: str) -> Any:
+    def amount(device: Any = None) -> int:
+        return getattr(accelerator, name)(device) if is_available() else 0  # type: ignore[no-any-return]
+
+    amount.__name__ = amount.__qualname__ = name
+    amount.__doc__ = f'`accelerator.{name}` where "cuda" means "wgpu", else zero bytes.'
+    return amount
+
+
+memory_allocated, max_memory_allocated = _amount("memory_allocated"), _amount("max_memory_allocated")
+memory_reserved, max_memory_reserved = _amount("memory_reserved"), _amount("max_memory_reserved")
+memory_cached, max_memory_cached = memory_reserved, max_memory_reserved
 
 
 def memory_stats(device: Any = None) -> dict[str, Any]:
-    """Empty."""
-    return {}
+    """Empty; where "cuda" means "wgpu", `accelerator.memory_stats`."""
+    return accelerator.memory_stats(device) if is_available() else {}
 
 
 def memory_summary(device: Any = None, abbreviated: bool = False) -> str:
@@ -105,10 +121,11 @@ def memory_summary(device: Any = None, abbreviated: bool = False) -> str:
 
 
 def reset_peak_memory_stats(device: Any = None) -> None:
-    """There are no statistics to reset."""
+    """Begin to look for the largest amounts anew."""
+    if is_available():
+        accelerator.reset_peak_memory_stats(device)
 
 
-max_memory_allocated = memory_reserved = max_memory_reserved = memory_cached = max_memory_cached = memory_allocated
 reset_max_memory_allocated = reset_max_memory_cached = reset_accumulated_memory_stats = reset_peak_memory_stats
 
 
@@ -122,10 +139,30 @@ def _needs_cuda(name: str) -> Any:
     return refuse
 
 
+def current_device() -> int:
+    """The index of the GPU in use; AssertionError where "cuda" means nothing."""
+    if not is_available():
+        raise AssertionError(_MISSING)
+    return accelerator.current_device_index()
+
+
+def set_device(device: Any = None) -> None:
+    """Choose the GPU; AssertionError where "cuda" means nothing."""
+    if not is_available():
+        raise AssertionError(_MISSING)
+    accelerator.set_device_index(device)
+
+
+def get_device_name(device: Any = None) -> str:
+    """The GPU's name; AssertionError where "cuda" means nothing."""
+    if not is_available():
+        raise AssertionError(_MISSING)
+    from ..backends.wgpu.adapter import choose
+
+    return choose(accelerator._index(device)).name
+
+
 for _name in (
-    "current_device",
-    "set_device",
-    "get_device_name",
     "get_device_properties",
     "get_device_capability",
     "current_stream",

@@ -8,7 +8,7 @@ import os
 import numpy as np
 import pytest
 
-from torchlike_asg.backends.wgpu import adapters
+from torchlike_asg.backends.wgpu import adapter
 from torchlike_asg.backends.wgpu.calls import Binding, Dispatch, Lowering, View, element
 from torchlike_asg.backends.wgpu.device import Device, open_device
 
@@ -18,10 +18,10 @@ _ARRAY = {"f32": np.float32, "i32": np.int32, "u32": np.uint32, "vec2<f32>": np.
 @functools.cache
 def device() -> Device:
     """The device that tests run on: a GPU, else a software adapter; skips the test where there is neither."""
-    if not adapters.usable() and "TORCHLIKE_ASG_ADAPTER" not in os.environ:
+    if not adapter.usable() and "TORCHLIKE_ASG_ADAPTER" not in os.environ:
         os.environ["TORCHLIKE_ASG_ADAPTER"] = "cpu"
-    if not adapters.usable():
-        pytest.skip("no adapter for wgpu: " + adapters.INSTALL)
+    if not adapter.usable():
+        pytest.skip("no adapter for wgpu: " + adapter.INSTALL)
     return open_device()
 
 

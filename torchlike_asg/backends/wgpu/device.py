@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from .adapters import Adapter, choose
+from .adapter import Adapter, choose
 from .calls import Capabilities, Dispatch, Source
 from .memory import Pool
 from .native import native_encoder
@@ -38,6 +38,8 @@ class Device:
         self._layouts: dict[tuple[int, bool], tuple[Any, Any]] = {}
         self._pipelines: dict[tuple[str, int, bool], Any] = {}
         self._lock = threading.Lock()
+        #: held while the queue, the buffers for reading or the pool are in use: plans and reads may come from several threads
+        self.lock = threading.RLock()
         self.pool = Pool(self)
         self.workspace = Workspace(self)
         self.reader = Reader(self)
@@ -91,13 +93,15 @@ class Device:
         """Bytes of a buffer from `offset` (a multiple of 4) on, when all that was ordered so far is done: a new array of bytes."""
         if nbytes == 0:
             return np.empty(0, np.uint8)
-        return self.reader.read(buffer, nbytes, offset)
+        with self.lock:
+            return self.reader.read(buffer, nbytes, offset)
 
     def copy(self, source: Any, target: Any, nbytes: int) -> None:
         """Copy the first bytes of a buffer to another."""
-        encoder = self.gpu.create_command_encoder()
-        encoder.copy_buffer_to_buffer(source, 0, target, 0, -(-nbytes // 4) * 4)
-        self.queue.submit([encoder.finish()])
+        with self.lock:
+            encoder = self.gpu.create_command_encoder()
+            encoder.copy_buffer_to_buffer(source, 0, target, 0, -(-nbytes // 4) * 4)
+            self.queue.submit([encoder.finish()])
 
     def synchronize(self) -> None:
         """Wait until all that was ordered is done."""
@@ -130,6 +134,11 @@ def open_device(which: int | str | None = None) -> Device:
         if found is None:
             found = _open[adapter.index] = connect(adapter)
         return found
+
+
+def opened(index: int) -> Device | None:
+    """The device of ``wgpu:index``, if somebody has used it."""
+    return _open.get(choose(index).index)
 
 
 def connect(adapter: Adapter) -> Device:

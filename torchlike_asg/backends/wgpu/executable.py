@@ -95,6 +95,10 @@ class WgpuExecutable:
     # ---------------------------------------------------------------- running
     def run(self, inputs: list[Any], donated: Sequence[tuple[int, int]] = ()) -> None:
         """Compute. `donated`: (place of a result, number of the argument whose memory it may take)."""
+        with self.device.lock:
+            self._run(inputs, donated)
+
+    def _run(self, inputs: list[Any], donated: Sequence[tuple[int, int]]) -> None:
         if self.pages:
             self.device.workspace.reserve(self.pages)
             if self._generation != self.device.workspace.generation:

@@ -54,15 +54,16 @@ class Pool:
     def take(self, nbytes: int, what: str) -> Block:
         """A block of at least that many bytes. OutOfMemoryError if the device has no more; `what` says for whom."""
         size = _rounded(nbytes)
-        free = self._free.get(size)
-        buffer = free.pop() if free else None
-        if buffer is None:
-            buffer = self._make(size, what)
-            self.reserved += size
-            self.peak_reserved = max(self.peak_reserved, self.reserved)
-        self.allocated += size
-        self.peak = max(self.peak, self.allocated)
-        return Block(self, buffer, size)
+        with self._device.lock:
+            free = self._free.get(size)
+            buffer = free.pop() if free else None
+            if buffer is None:
+                buffer = self._make(size, what)
+                self.reserved += size
+                self.peak_reserved = max(self.peak_reserved, self.reserved)
+            self.allocated += size
+            self.peak = max(self.peak, self.allocated)
+            return Block(self, buffer, size)
 
     def _make(self, size: int, what: str) -> Any:
         limit = self._device.caps.limits.get("max-buffer-size", 256 << 20)
@@ -81,20 +82,22 @@ class Pool:
         )
 
     def give(self, buffer: Any, nbytes: int) -> None:
-        self.allocated -= nbytes
-        if self.reserved - self.allocated > KEEP:
-            self.reserved -= nbytes
-            buffer.destroy()
-        else:
-            self._free.setdefault(nbytes, []).append(buffer)
+        with self._device.lock:
+            self.allocated -= nbytes
+            if self.reserved - self.allocated > KEEP:
+                self.reserved -= nbytes
+                buffer.destroy()
+            else:
+                self._free.setdefault(nbytes, []).append(buffer)
 
     def empty(self) -> None:
         """Give the buffers that nobody uses back to the system."""
-        for size, buffers in self._free.items():
-            for buffer in buffers:
-                buffer.destroy()
-                self.reserved -= size
-        self._free.clear()
+        with self._device.lock:
+            for size, buffers in self._free.items():
+                for buffer in buffers:
+                    buffer.destroy()
+                    self.reserved -= size
+            self._free.clear()
 
 
 def _rounded(nbytes: int) -> int:
@@ -162,8 +165,9 @@ class DeviceArray:
         """The values as an array that is not to be written. Waits for the device."""
         if self.host is None:
             reader = self.device.reader
-            found = reader.staged(self.staging, self.nbytes) if self.staged else reader.read(self.block.buffer, self.nbytes)
-            self.staged = False
+            with self.device.lock:
+                found = reader.staged(self.staging, self.nbytes) if self.staged else reader.read(self.block.buffer, self.nbytes)
+                self.staged = False
             raw = found.view(stored(self.element))
             self.host = restored(raw, self.shape, self.layout, self.element)
         return self.host

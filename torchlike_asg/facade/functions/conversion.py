@@ -10,8 +10,8 @@ from ... import dtypes
 from ...asg.declare import TRANSFER
 from ...asg.geometry import contiguous, flat, is_dense
 from ...asg.trace import current
+from ...devices import cuda_means_wgpu, refuse
 from ...devices import device as as_device
-from ...devices import refuse
 from ...dtypes import dtype
 from ...ops import movement
 from ..core import Tensor, concrete, unary
@@ -31,7 +31,8 @@ Tensor.nbytes = property(lambda self: self.shape.numel() * self.dtype.itemsize) 
 
 
 Tensor.is_cpu = property(lambda self: self.device.type == "cpu")  # type: ignore[attr-defined]
-Tensor.is_cuda = Tensor.is_sparse = Tensor.is_quantized = Tensor.is_meta = Tensor.is_mps = property(lambda self: False)  # type: ignore[attr-defined]
+Tensor.is_cuda = property(lambda self: cuda_means_wgpu[0] and self.device.type == "wgpu")  # type: ignore[attr-defined]
+Tensor.is_sparse = Tensor.is_quantized = Tensor.is_meta = Tensor.is_mps = property(lambda self: False)  # type: ignore[attr-defined]
 
 
 @method()
@@ -147,7 +148,9 @@ def wgpu(self: Tensor, index: int | None = None) -> Tensor:
 
 @method()
 def cuda(self: Tensor, device: Any = None, non_blocking: bool = False, memory_format: Any = None) -> Tensor:
-    """Not available: there is no CUDA here."""
+    """This tensor on the GPU, where "cuda" means "wgpu" (backends.wgpu.use_for_cuda); else RuntimeError: there is no CUDA here."""
+    if cuda_means_wgpu[0]:
+        return to(self, device=as_device("wgpu", device) if device is None or isinstance(device, int) else device)
     raise RuntimeError("torchlike_asg is not compiled with CUDA enabled: use .to('cpu') (or 'wgpu' for a GPU through wgpu)")
 
 

@@ -181,19 +181,18 @@ def _fill(value: Any, shape: tuple[int, ...], d: dtype, dev: Any, requires_grad:
         return finish(
             concrete(np.full(math.prod(shape), dtypes.store(np.asarray(value, d.compute), d)[()], d.storage), shape, d, dev), True
         )  # type: ignore[no-any-return]
-    return wrap(full_on(value, d, shape, dev))
+    return wrap(placed(movement.full(const(value, d), shape), dev))
 
 
-def full_on(value: Any, d: dtype, shape: tuple[int, ...], dev: device) -> Node:
-    """The node of a constant tensor on a device."""
-    n = const(value, d)
+def placed(n: Node, dev: device) -> Node:
+    """A node that is made of literals alone, as one of a device."""
     if dev.type == "cpu":
-        return movement.full(n, shape)
-    refuse(dev, d)
-    key = (n, shape, dev)
-    found = movement.full.table.get(key)
+        return n
+    refuse(dev, n.dtype)
+    key = (*n.srcs, *n.attrs, dev)
+    found = n.op.table.get(key)
     if found is None:
-        found = movement.full.table.setdefault(key, Node(movement.full, (n,), (shape,), shape, d, device=dev))
+        found = n.op.table.setdefault(key, Node(n.op, n.srcs, n.attrs, n.shape, n.dtype, device=dev))
     return found
 
 

@@ -40,7 +40,13 @@ def numpy_(self: Tensor, *, force: bool = False) -> np.ndarray[Any, Any]:
     if self.requires_grad:
         if not force:
             raise RuntimeError(texts.NUMPY)
-        return numpy_(self.detach())  # type: ignore[attr-defined]
+        return numpy_(self.detach(), force=True)  # type: ignore[attr-defined]
+    if self.device.type != "cpu":
+        if not force:
+            raise TypeError(
+                f"can't convert {self.device} device type tensor to numpy. Use Tensor.cpu() to copy the tensor to host memory first."
+            )
+        return value_of(self).copy()
     if self.dtype is dtypes.bfloat16:
         raise TypeError("Got unsupported ScalarType BFloat16")
     settle(self)

@@ -15,7 +15,7 @@ from ...ops import movement
 from ..core import Tensor, wrap
 from ..register import function
 from ..remembered import recall, remember
-from .creation import device_of, finish, from_array
+from .creation import device_of, finish, from_array, placed
 
 
 def _number(v: Any) -> Any:
@@ -41,7 +41,7 @@ def arange(
         key = ("arange", *args, dtypes.int64 if dtype is None else dtype)
         found = recall(key)
         if found is not None:
-            return finish(wrap(found[0]), requires_grad)  # type: ignore[no-any-return]
+            return finish(wrap(placed(found[0], device_of(device))), requires_grad)  # type: ignore[no-any-return]
     if end is not None:
         args = ((start if start is not None else args[0]) if args or start is not None else 0, end, *((step,) if step is not None else ()))
     elif step is not None:
@@ -62,7 +62,7 @@ def arange(
     if key is not None:
         tr = current()
         remember(key, (n,), tr, tr.slots)
-    return finish(wrap(n), requires_grad)  # type: ignore[no-any-return]
+    return finish(wrap(placed(n, device_of(device))), requires_grad)  # type: ignore[no-any-return]
 
 
 @function(method=False)
@@ -80,7 +80,8 @@ def range(
     first, last = (0, start) if end is None else (start, end)
     d = dtypes.get_default_dtype() if dtype is None else dtype
     count = math.floor((last - first) / step) + 1
-    return finish(wrap(movement.arange(const(first, dtypes.float64), const(step, dtypes.float64), count, d)), requires_grad)  # type: ignore[no-any-return]
+    n = movement.arange(const(first, dtypes.float64), const(step, dtypes.float64), count, d)
+    return finish(wrap(placed(n, device_of(device))), requires_grad)  # type: ignore[no-any-return]
 
 
 @function(method=False)

@@ -90,9 +90,9 @@ class ConversionMixin:
         return self._apply(lambda tensor: tensor.cpu())
 
     def cuda(self, device: Any = None) -> Self:
-        """Raises RuntimeError: there is no CUDA here."""
-        check(as_device("cuda"))
-        raise AssertionError("unreachable: device.check refuses CUDA")
+        """Moves all parameters and buffers to the GPU, where "cuda" means "wgpu"; else RuntimeError: there is no CUDA here."""
+        target = check(as_device("cuda", device) if device is None or isinstance(device, int) else as_device(device))
+        return self._apply(lambda tensor: tensor.to(target))
 
     def to_empty(self, *, device: Any, recurse: bool = True) -> Self:
         """Moves to `device` without copying: all parameters and buffers get uninitialised storage there."""
