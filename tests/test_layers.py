@@ -16,7 +16,7 @@ LAYERS = [
     ("ops",),
     ("compiler", "backends"),
     ("facade",),
-    ("autograd", "random", "serialization", "linalg", "special", "testing"),
+    ("autograd", "random", "serialization", "fft", "linalg", "special", "testing"),
     ("nn",),
     ("optim",),
     (

@@ -64,6 +64,7 @@ _SUBMODULES = frozenset(
         "distributed",
         "distributions",
         "events",
+        "fft",
         "func",
         "hub",
         "i18n",
@@ -92,7 +93,7 @@ _ELSEWHERE = {
     "uninstall_as_torch": "alias",
     "vmap": "func",
 }
-_LATER = {"fft": "a later version", "viewer": "a later version", "sparse": "dense tensors"}
+_LATER = {"viewer": "a later version", "sparse": "dense tensors"}
 
 __all__ = sorted(
     {name for name in globals() if not name.startswith("_") and name not in ("annotations", "importlib", "math", "Any")}

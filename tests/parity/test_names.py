@@ -372,7 +372,6 @@ REFUSED = {
     "sparse values": (lambda T: T.ones(2).values(), "dense"),
     "binding dimensions": (lambda T: T.ones(2).index(0), "index_select"),
     "pinned memory": (lambda T: T.ones(2).pin_memory(), "Tensor.pin_memory is not implemented"),
-    "fft": (lambda T: T.fft.rfft(T.ones(4)), "not implemented"),
     "a name of no library": (lambda T: T.no_such_name, "no_such_name is not implemented"),
     "a layer of no library": (lambda T: T.nn.NoSuchLayer(2), "NoSuchLayer is not implemented"),
     "sparse gradients": (lambda T: T.optim.SparseAdam, "use Adam"),
@@ -390,7 +389,7 @@ def test_what_is_left_out_says_so(case):
 
 @pytest.mark.parametrize(
     "path",
-    ["sparse_coo_tensor", "fft", "nn.NoSuchLayer", "nn.functional.no_such", "optim.NoSuch", "distributions.Beta"],
+    ["sparse_coo_tensor", "nn.NoSuchLayer", "nn.functional.no_such", "optim.NoSuch", "distributions.Beta"],
 )
 def test_hasattr_sees_a_missing_name_as_absent(path):
     *spaces, name = path.split(".")

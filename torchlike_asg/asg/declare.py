@@ -32,6 +32,7 @@ CATEGORIES = (
     "shape",
     "index",
     "linalg",
+    "fft",
     "conv",
     "pool",
     "norm",

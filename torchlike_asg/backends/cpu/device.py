@@ -56,10 +56,10 @@ class CpuBackend(HostMemory):
         return CpuExecutable(assembly, lambda: base.get("reference").program(roots, known, order, arguments, strides, donated))
 
     def _tell(self, uncovered: Sequence[Node]) -> None:
-        """Warn, once for each operation, that NumPy computes it. Matrix decompositions are meant to be LAPACK's."""
+        """Warn, once for each operation, that NumPy computes it. Matrix decompositions are meant to be LAPACK's, transforms pocketfft's."""
         for n in uncovered:
             name = n.op.name
-            if name in self._told or n.op.category == "linalg" or not n.numel:
+            if name in self._told or n.op.category in ("linalg", "fft") or not n.numel:
                 continue
             self._told.add(name)
             text = f"no kernel for {name} of {n.dtype.name}{list(n.shape)}, recorded at {n.site[1]}:{n.site[2]}: NumPy computes it"

@@ -20,6 +20,7 @@ from . import (
     embedding,
     embedding_bag,
     fold,
+    fourier,
     history,
     indexing,
     inplace_views,
@@ -51,6 +52,7 @@ from . import (
     subscript,
     unsupported,
     views,
+    windows,
 )
 
 __all__ = [
@@ -73,6 +75,7 @@ __all__ = [
     "embedding",
     "embedding_bag",
     "fold",
+    "fourier",
     "history",
     "indexing",
     "inplace_views",
@@ -104,4 +107,5 @@ __all__ = [
     "subscript",
     "unsupported",
     "views",
+    "windows",
 ]

@@ -17,8 +17,6 @@ _REASONS = {
     "pin_memory": "it speeds up copies to CUDA devices, of which there are none; leave it out, or guard it by torch.cuda.is_available()",
     "index": "it binds dimension objects, which are not here; index a tensor with x[...] or x.index_select(dim, index)",
     "to_mkldnn": "a tensor has one layout here",
-    "stft": "the fft family is planned for a later version",
-    "istft": "the fft family is planned for a later version",
 }
 
 
