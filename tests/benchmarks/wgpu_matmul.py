@@ -28,7 +28,7 @@ SHAPES = (
     "8192x8192x8192", "4096x4096x4096", "2048x2048x2048", "1024x1024x1024", "512x512x512", "256x256x256",
     "4096x2304x768", "4096x768x768", "4096x3072x768", "4096x768x3072", "4096x50257x768", "768x3072x4096",
     "1024x1152x384", "1024x384x384", "1024x1536x384", "1024x384x1536", "384x1536x1024", "1024x65x384", "700x10000x200",
-    "64x128x784", "128x784x64", "128x400x784", "784x400x128", "20x800x200", "200x10000x700", "16x64x32768", "96x512x512x64",
+    "64x128x784", "128x784x64", "128x400x784", "784x400x128", "20x800x200", "200x10000x700", "16x64x32768", "1x512x128", "1x4096x4096", "96x512x512x64",
 )  # fmt: skip
 
 
@@ -100,7 +100,7 @@ def main() -> None:
     args = parser.parse_args()
     bench = Bench(open_device())
     print(bench.d.caps.name)
-    planned = tiles.plan
+    planned, thin = tiles.plan, gemm.suits
     candidates = [replace(t, double=double) for t, _, _ in CANDIDATES for double in (False, True)]
     for shape in args.shapes:
         for layout in args.layouts:
@@ -115,7 +115,7 @@ def main() -> None:
                 bench.d.queue.write_buffer(buffers[i][0], 0, a)
 
             def measure(choose, p=p, buffers=buffers) -> tuple[float, Lowering]:
-                gemm.plan = choose
+                gemm.plan, gemm.suits = choose, thin if choose is planned else lambda *sizes: False
                 low = Lowering(3, bench.d.caps)
                 gemm.add_product(low, "bench", p)
                 every = dict(buffers)

@@ -29,6 +29,7 @@ def planned(monkeypatch):
     """Makes every product use a certain tile and number of parts."""
 
     def choose(tile, parts=1):
+        monkeypatch.setattr(lowering_module, "suits", lambda *sizes: False)
         monkeypatch.setattr(lowering_module, "plan", lambda caps, count, m, n, k: tiles.in_parts(tile, parts, k))
 
     return choose
@@ -68,6 +69,14 @@ def test_every_tile(tile, double, planned):
     m, n, k = tile.rows + 3, tile.columns + 8, 2 * tile.depth + 4
     check_all("matmul", (normal(1, m, k), normal(2, k, n)), layouts=("contiguous",), results=("contiguous",))
     check_all("matmul", (normal(1, m, tile.depth), normal(2, tile.depth, 8)), layouts=("reversed",), results=("contiguous",))
+
+
+@pytest.mark.parametrize("m,n,k", [(1, 40, 64), (3, 37, 1030), (20, 68, 50), (90, 2, 33), (1, 128, 128)])
+def test_few_rows_or_columns(m, n, k):
+    """In every layout: some have k adjacent in the larger matrix, some its other dimension, some neither."""
+    check_all("matmul", (normal(1, m, k), normal(2, k, n)))
+    check_all("linear", (normal(1, m, k), normal(2, n, k), normal(3, n)), layouts=("contiguous",))
+    check_all("matmul", (normal(1, 3, m, k), normal(2, 3, k, n)), layouts=("contiguous",), results=("contiguous",))
 
 
 def test_more_workgroups_than_a_dimension_has(planned):
@@ -114,17 +123,18 @@ def _epilogue(slot_scale, slot_out, n):
     return Epilogue(("test",), (Binding(slot_scale), Binding(slot_out)), (n, 1.0), write, ("f32", "f32"), (slot_out,))
 
 
-@pytest.mark.parametrize("parts", [1, 3])
+@pytest.mark.parametrize("parts", [0, 1, 3], ids=["thin", "whole", "in parts"])
 @pytest.mark.parametrize("with_bias", [False, True])
 def test_an_epilogue_takes_the_place_of_the_store(parts, with_bias, planned):
-    planned(Tile(32, 32, 8, 4, 4, False), parts)
-    x, w, bias, scale = normal(1, 3, 7, 50), normal(2, 12, 50), normal(3, 12), normal(4, 12)
+    if parts:
+        planned(Tile(32, 32, 8, 4, 4, False), parts)
+    x, w, bias, scale = normal(1, 3, 7, 50), normal(2, 36, 50), normal(3, 36), normal(4, 36)
     f = dtypes.float32
-    operands = (View(0, (3, 7, 50), (350, 50, 1), 0, f), View(1, (12, 50), (50, 1), 0, f), View(2, (12,), (1,), 0, f))
+    operands = (View(0, (3, 7, 50), (350, 50, 1), 0, f), View(1, (36, 50), (50, 1), 0, f), View(2, (36,), (1,), 0, f))
     low = lowering(6)
-    node = LibraryNode("linear", (), operands[: 2 + with_bias], View(5, (3, 7, 12), (84, 12, 1), 0, f), epilogue=_epilogue(3, 4, 12))
+    node = LibraryNode("linear", (), operands[: 2 + with_bias], View(5, (3, 7, 36), (252, 36, 1), 0, f), epilogue=_epilogue(3, 4, 36))
     assert LIBRARY["linear"](low, node)
-    out = np.zeros((3, 7, 12), np.float32)
+    out = np.zeros((3, 7, 36), np.float32)
     run(low, {0: x, 1: w, 2: bias, 3: scale, 4: out})
     np.testing.assert_allclose(out, np.maximum((x @ w.T + with_bias * bias) * scale + 1, 0), rtol=1e-4, atol=1e-4)
 

@@ -38,11 +38,13 @@ class PatchLoader(Loader):
 
     kernel: tuple[int, ...]
     channels: int
+    #: every piece of k lies at one tap, so that where that is is computed once for it
+    one_tap: bool
     kind = "patches"
 
     @property
     def key(self) -> tuple[Hashable, ...]:
-        return *super().key, self.kernel, self.channels
+        return *super().key, self.kernel, self.channels, self.one_tap
 
     @property
     def _vector(self) -> bool:
@@ -59,7 +61,22 @@ class PatchLoader(Loader):
             ]
         return "\n".join([*lines, f"{p}_row{i} += {p}_rest{i} * {s.word('n')};"])
 
+    def step(self, s: Side) -> str:
+        if not self.one_tap:
+            return ""
+        p, lines, far = s.prefix, [], [f"(k % {self.channels}u)"]
+        for d, tap in enumerate(_digits(f"(k / {self.channels}u)", self.kernel)):
+            lines.append(f"let {p}_j{d} = i32({tap}) * bitcast<i32>({s.word(f'apart{d}')});")
+            far.append(f"u32({p}_j{d}) * {s.word(f'x{d}')}")
+        return "\n".join([*lines, f"let {p}_far = {_sum(*far)};"])
+
     def load(self, s: Side, i: int, k: str) -> str:
+        if self.one_tap:
+            p = s.prefix
+            inside = [f"u32({p}_q{i}_{d} + {p}_j{d}) < {s.word(f'size{d}')}" for d in range(len(self.kernel))]
+            at = f"({p}_row{i} + {p}_k{i} + {p}_far) / 4u"
+            loaded = f"select({s.vector}(), {s.memory}[select(0u, {at}, inside)], inside)"
+            return f"{{ let inside = {' && '.join(inside) or 'true'}; {p}_value{i} = {loaded}; }}"
         if self._vector:
             return f"{{ {self._one(s, i, k, 0)} {s.prefix}_value{i} = v0; }}"
         lines = [self._one(s, i, f"({k} + {e}u)", e) for e in range(4)]
@@ -148,15 +165,15 @@ def _image_words(x: View, dims: tuple[int, ...], walk: Walk) -> tuple[dict[str, 
     return words, x.strides[4] == 1 and not any(s % 4 for s in (x.offset, *steps))
 
 
-def patches(
-    x: View, channels: int, kernel: tuple[int, ...], pixels: tuple[int, ...], dims: tuple[int, ...], walk: Walk, *, checked: bool
-) -> PatchLoader:
-    """The loader of an image (N, D, H, W, C), of which each group sees `channels`."""
+def patches(x: View, channels: int, kernel: Few, pixels: Few, dims: Few, walk: Walk, depth: int, *, checked: bool) -> PatchLoader:
+    """The loader of an image (N, D, H, W, C), of which each group sees `channels`; pieces have `depth` of k."""
     words, adjacent = _image_words(x, dims, walk)
     words |= {f"q{i}": n for i, n in enumerate(pixels)}
     binding, words["at"] = x.bind()
     t = element(x.dtype)
-    return PatchLoader(binding, f"vec4<{t}>" if adjacent and channels % 4 == 0 else t, True, checked, words, kernel, channels)
+    vector = adjacent and channels % 4 == 0
+    one_tap = vector and channels % depth == 0
+    return PatchLoader(binding, f"vec4<{t}>" if vector else t, True, checked, words, kernel, channels, one_tap)
 
 
 def windows(

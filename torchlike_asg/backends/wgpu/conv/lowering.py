@@ -105,7 +105,7 @@ def convolve(lowering: Lowering, label: str, x: View, w: View, y: View, walk: Wa
     batch = ((groups, *steps),) if groups > 1 else ()
     a = _as_matrix(x, w, y, walk, m, channels, batch, checked=checked)
     if a is None:
-        a = patches(x, channels, kernel, pixels, dims, walk, checked=checked)
+        a = patches(x, channels, kernel, pixels, dims, walk, planned.tile.depth, checked=checked)
     right = matrix_loader(held, outputs, k, *held_steps, tuple([d[2] for d in batch]), checked=checked)
     out = output(y, rows, ((outputs, y.strides[4]),), [d[3] for d in batch], bias, (0, bias_step))
     multiply(lowering, label, Sizes(m, outputs, k, batch), planned, a, right, out)

@@ -70,6 +70,10 @@ class Loader:
         """
         raise NotImplementedError
 
+    def step(self, s: Side) -> str:
+        """Statements before the loads of a piece, which begins at ``k``."""
+        return ""
+
     def load(self, s: Side, i: int, k: str) -> str:
         """Statements that set the vec4 variable ``{prefix}_value{i}`` to the elements at (first) position `k`, a u32."""
         raise NotImplementedError
@@ -176,7 +180,8 @@ class _Piece:
 
     def load(self) -> str:
         p = self.side.prefix
-        return "\n".join(self._where_needed(i, self.loader.load(self.side, i, f"(k + {p}_k{i})")) for i in range(self._count))
+        loads = [self._where_needed(i, self.loader.load(self.side, i, f"(k + {p}_k{i})")) for i in range(self._count)]
+        return "\n".join(["{", self.loader.step(self.side), *loads, "}"])
 
     def keep(self) -> str:
         """From registers into shared memory."""

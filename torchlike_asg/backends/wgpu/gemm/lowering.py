@@ -9,7 +9,8 @@ from ...products import Product, product
 from ..calls import Epilogue, LibraryNode, Lowering, View, library
 from .matrix import matrix_loader
 from .multiply import Sizes, multiply
-from .output import output
+from .output import Output, output
+from .thin import suits, thin_product
 from .tiles import plan
 
 
@@ -34,14 +35,27 @@ def add_product(lowering: Lowering, label: str, p: Product, epilogue: Epilogue |
         for half in _halves(p, cut):
             add_product(lowering, label, half)
         return
+    if p.n < p.m and epilogue is None and suits(p.n, p.m, p.k, p.a_k, p.a_row):
+        p = p.swapped()
+    if suits(p.m, p.n, p.k, p.b_k, p.b_column):
+        _add_thin(lowering, label, p, epilogue)
+        return
     planned = plan(lowering.caps, p.count, p.m, p.n, p.k)
     checked = p.k == 0 or p.k % planned.tile.depth != 0
     a = matrix_loader(_view(p, "a"), p.m, p.k, p.a_row, p.a_k, tuple([d[1] for d in p.batch]), checked=checked)
     w = matrix_loader(_view(p, "b"), p.n, p.k, p.b_column, p.b_k, tuple([d[2] for d in p.batch]), checked=checked)
+    multiply(lowering, label, Sizes(p.m, p.n, p.k, p.batch), planned, a, w, _output(p, epilogue))
+
+
+def _add_thin(lowering: Lowering, label: str, p: Product, epilogue: Epilogue | None) -> None:
+    a, w, sizes = _view(p, "a"), _view(p, "b"), Sizes(p.m, p.n, p.k, p.batch)
+    thin_product(lowering, label, sizes, a, w, (p.a_row, p.a_k), (p.b_k, p.b_column), _output(p, epilogue))
+
+
+def _output(p: Product, epilogue: Epilogue | None) -> Output:
     steps = tuple([d[3] for d in p.batch])
     init = _view(p, "init") if p.init is not None else None
-    out = output(_view(p, "c"), ((p.m, p.c_row),), ((p.n, p.c_column),), steps, init, (p.init_row, p.init_column), epilogue)
-    multiply(lowering, label, Sizes(p.m, p.n, p.k, p.batch), planned, a, w, out)
+    return output(_view(p, "c"), ((p.m, p.c_row),), ((p.n, p.c_column),), steps, init, (p.init_row, p.init_column), epilogue)
 
 
 def _view(p: Product, name: str) -> View:
