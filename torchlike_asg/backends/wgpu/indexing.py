@@ -92,47 +92,47 @@ def _addable(v: View) -> bool:
 def _index_put(lowering: Lowering, node: LibraryNode) -> bool:
     x, v, *indices = node.operands
     dims, add = node.attrs
-    if _empty(x, v, *indices) or (add and not _addable(x)):
+    if add and not _addable(x):
         return False
     _onto(lowering, x, node.result)
-    return _write(lowering, node, v, indices, dims, "sum" if add else "copy", True)
+    return _empty(x, v, *indices) or _write(lowering, node, v, indices, dims, "sum" if add else "copy", True)
 
 
 @library("index_add")
 def _index_add(lowering: Lowering, node: LibraryNode) -> bool:
     x, i, v = node.operands
-    if _empty(x, i, v) or not _addable(x) or not x.shape:
+    if not _addable(x) or not x.shape:
         return False
     _onto(lowering, x, node.result)
-    return _write(lowering, node, v, [i], node.attrs, "sum", False)
+    return _empty(x, i, v) or _write(lowering, node, v, [i], node.attrs, "sum", False)
 
 
 @library("index_copy", "index_fill")
 def _index_copy(lowering: Lowering, node: LibraryNode) -> bool:
     x, i, v = node.operands
-    if _empty(x, i, v) or not x.shape:
+    if not x.shape:
         return False
     _onto(lowering, x, node.result)
-    return _write(lowering, node, v, [i], node.attrs, "copy", node.op == "index_fill")
+    return _empty(x, i, v) or _write(lowering, node, v, [i], node.attrs, "copy", node.op == "index_fill")
 
 
 @library("unindex")
 def _unindex(lowering: Lowering, node: LibraryNode) -> bool:
     g, *indices = node.operands
-    if _empty(g, node.result) or not _addable(g):
+    if not _addable(g):
         return False
     fill(lowering, node.result, 0)
-    return _write(lowering, node, g, indices, node.attrs[0], "sum", True)
+    return _empty(g, node.result) or _write(lowering, node, g, indices, node.attrs[0], "sum", True)
 
 
 @library("embedding_grad")
 def _embedding_grad(lowering: Lowering, node: LibraryNode) -> bool:
     g, i = node.operands
     _, padding, by_frequency = node.attrs
-    if by_frequency or _empty(g, node.result) or not _addable(g):
+    if by_frequency or not _addable(g):
         return False
     fill(lowering, node.result, 0)
-    return _write(lowering, node, g, [i], (0,), "sum", False, padding if padding >= 0 else None)
+    return _empty(g, node.result) or _write(lowering, node, g, [i], (0,), "sum", False, padding if padding >= 0 else None)
 
 
 # ---------------------------------------------------------------- an index for every element
@@ -167,19 +167,21 @@ def _scattered(lowering: Lowering, node: LibraryNode, v: View, steps: Steps, act
 def _scatter(lowering: Lowering, node: LibraryNode) -> bool:
     x, i, v = node.operands
     add = node.op == "scatter_add"
-    if _empty(x, i) or len(x.shape) != len(i.shape) or (add and not _addable(x)):
+    if len(x.shape) != len(i.shape) or (add and not _addable(x)):
         return False
     _onto(lowering, x, node.result)
-    return _scattered(lowering, node, v, _corner(v, i), "sum" if add else "copy")
+    return _empty(x, i) or _scattered(lowering, node, v, _corner(v, i), "sum" if add else "copy")
 
 
 @library("scatter_reduce")
 def _scatter_reduce(lowering: Lowering, node: LibraryNode) -> bool:
     x, i, v = node.operands
     _, reduce, own = node.attrs
-    if _empty(x, i) or len(x.shape) != len(i.shape) or not _addable(x) or reduce not in ("sum", "prod", "amax", "amin"):
+    if len(x.shape) != len(i.shape) or not _addable(x) or reduce not in ("sum", "prod", "amax", "amin"):
         return False
     _onto(lowering, x, node.result)
+    if _empty(x, i):
+        return True
     if not own:  # what is there does not count: the reduction starts from its neutral element
         first = temporary(lowering, (), x.dtype)
         fill(lowering, first, STARTS[reduce](x.dtype.compute))
@@ -199,9 +201,9 @@ def _window(lowering: Lowering, node: LibraryNode) -> bool:
 @library("unwindow")
 def _unwindow(lowering: Lowering, node: LibraryNode) -> bool:
     (g, start), (d, step, _), out = node.operands, node.attrs, node.result
+    fill(lowering, out, 0)
     if _empty(g):
-        return False
+        return True
     steps = (*out.strides[:d], out.strides[d] * step, *out.strides[d + 1 :])
     index = Index(start, (0,) * len(g.shape), out.shape[d] - (g.shape[d] - 1) * step, out.strides[d], False)
-    fill(lowering, out, 0)
     return indexed(lowering, node.op, g.shape, out, steps, g, g.strides, [index], write=True)

@@ -207,8 +207,12 @@ def _by_place(lowering: Lowering, node: LibraryNode, add: Callable[[View, View, 
     """Through `add(planes, values, index)`, where the planes lie at even distances; else through a copy of them."""
     first, index = node.operands
     plane, values = (node.result, first) if write else (first, node.result)
-    if 0 in index.shape or 0 in plane.shape or (write and plane.dtype.is_complex):
+    if write and plane.dtype.is_complex:
         return False
+    if 0 in index.shape or 0 in plane.shape:
+        if write:
+            fill(lowering, plane, 0)
+        return True
     even = _planes(plane)
     held = plane if even is not None else temporary(lowering, plane.shape, plane.dtype)
     if held is not plane and not write:
