@@ -374,7 +374,6 @@ REFUSED = {
     "pinned memory": (lambda T: T.ones(2).pin_memory(), "Tensor.pin_memory is not implemented"),
     "a name of no library": (lambda T: T.no_such_name, "no_such_name is not implemented"),
     "a layer of no library": (lambda T: T.nn.NoSuchLayer(2), "NoSuchLayer is not implemented"),
-    "sparse gradients": (lambda T: T.optim.SparseAdam, "use Adam"),
     "another distribution": (lambda T: T.distributions.Beta, "distributions.Beta is not implemented"),
     "flexible attention": (lambda T: T.nn.attention.flex_attention, "not implemented"),
 }

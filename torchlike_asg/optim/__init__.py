@@ -21,6 +21,7 @@ from .radam import RAdam
 from .rmsprop import RMSprop
 from .rprop import Rprop
 from .sgd import SGD
+from .sparse_adam import SparseAdam
 
 __all__ = [
     "ASGD",
@@ -38,12 +39,12 @@ __all__ = [
     "RMSprop",
     "Rprop",
     "SGD",
+    "SparseAdam",
     "lr_scheduler",
     "swa_utils",
 ]
 
 _UNSUPPORTED = {
-    "SparseAdam": "there are no sparse gradients here; use Adam (an Embedding's gradient is dense)",
     "swap_in_optimizer_params_and_state": "keep a copy of optimizer.state_dict() instead",
 }
 

@@ -7,7 +7,7 @@ from typing import Any
 from ..errors import Unsupported
 from ..facade.core import Tensor
 
-__all__ = ["check_betas", "check_implementation", "check_lr", "check_not_negative"]
+__all__ = ["check_betas", "check_implementation", "check_lr", "check_not_negative", "check_positive"]
 
 
 def check_lr(lr: Any) -> None:
@@ -19,6 +19,11 @@ def check_lr(lr: Any) -> None:
 
 def check_not_negative(value: Any, name: str) -> None:
     if not value >= 0.0:
+        raise ValueError(f"Invalid {name}: {value}")
+
+
+def check_positive(value: Any, name: str) -> None:
+    if not value > 0.0:
         raise ValueError(f"Invalid {name}: {value}")
 
 

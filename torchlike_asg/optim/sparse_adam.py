@@ -1,0 +1,66 @@
+"""Adam for tables of which a step touches few rows: "lazy" Adam, for gradients of embeddings."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from ..asg.declare import get
+from ..asg.node import Node, const
+from .checks import check_betas, check_positive
+from .optimizer import Group, Nodes, Optimizer
+from .rules import absolute, greater, mean_square, moving, sqrt, where
+
+__all__ = ["SparseAdam"]
+
+
+class SparseAdam(Optimizer):
+    """Adam on the rows (along the first dimension) that have a gradient; parameters and states of all other rows stay as they are.
+
+    m <- b1 m + (1 - b1) g;  v <- b2 v + (1 - b2) g^2;  p <- p - lr sqrt(1 - b2^t) / (1 - b1^t) * m / (sqrt(v) + eps).
+
+    Gradients are dense here, also those of ``Embedding(..., sparse=True)``: a row was touched if any element of its gradient is not
+    zero. PyTorch goes by the indices that were looked up, which differs for a row that was looked up and got a gradient of exactly zero,
+    and it refuses dense gradients.
+    """
+
+    def __init__(
+        self,
+        params: Any,
+        lr: Any = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        maximize: bool = False,
+    ) -> None:
+        check_positive(lr, "learning rate")
+        check_positive(eps, "epsilon value")
+        check_betas(betas)
+        super().__init__(params, {"lr": lr, "betas": tuple(betas), "eps": eps, "maximize": maximize})
+
+    def form(self, group: Group) -> tuple[Any, ...]:
+        return (group["maximize"],)
+
+    def state_names(self, group: Group, p: Any) -> tuple[str, ...]:
+        return ("exp_avg", "exp_avg_sq")
+
+    def scalars(self, group: Group, clock: dict[str, float], dtype: Any) -> dict[str, float]:
+        b1, b2 = map(float, group["betas"])
+        step = clock["step"]
+        return {
+            "step_size": float(group["lr"]) * math.sqrt(1 - b2**step) / (1 - b1**step),
+            "share1": 1 - b1,
+            "keep2": b2,
+            "share2": 1 - b2,
+            "eps": float(group["eps"]),
+        }
+
+    def update(self, group: Group, p: Node, g: Node, state: Nodes, numbers: Nodes) -> tuple[Node, Nodes]:
+        if group["maximize"]:
+            g = -g
+        size, dims = absolute(g), tuple(range(1, len(g.shape)))
+        touched = greater(get("amax")(size, dims, True) if dims and g.numel else size, const(0, g.dtype))
+        old_m, old_v = state["exp_avg"], state["exp_avg_sq"]
+        m = where(touched, moving(old_m, g, numbers["share1"]), old_m)
+        v = where(touched, mean_square(old_v, g, numbers["keep2"], numbers["share2"]), old_v)
+        moved = p - m / (sqrt(v) + numbers["eps"]) * numbers["step_size"]
+        return where(touched, moved, p), {"exp_avg": m, "exp_avg_sq": v}
