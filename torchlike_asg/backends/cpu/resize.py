@@ -1,6 +1,6 @@
 """Interpolation and its gradient: one dimension after another, each output a weighted sum of a few inputs along it.
 
-Which inputs and weights is a table, made when the plan is and placed among the argument blocks. The gradient's table is the transposed one.
+Which inputs and weights is a table, made when the plan is and placed among the argument blocks.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import math
 from typing import Any
 
 from ... import dtypes
-from ...ops.resize import maps
+from ..resampling import Table, passes
 from ..views import row_major
 from .calls import Block, Call, Kernel, LibraryNode, Lowering, Source, View, library
 from .copies import copy
@@ -21,50 +21,25 @@ from .walk import Walk, walk_words
 
 #: tables with more entries are left to the reference
 _MANY = 1 << 16
-#: for every output the inputs and their weights
-Table = list[list[tuple[int, float]]]
 
 
 @library("interpolate", "interpolate_grad")
 def _interpolate(lowering: Lowering, node: LibraryNode) -> bool:
     x, out = node.operands[0], node.result
-    sizes, mode, align, scales, antialias = node.attrs
     if x.dtype not in (dtypes.float32, dtypes.float64) or 0 in x.shape or 0 in out.shape:
         return False
-    forward = node.op == "interpolate"
-    here, there = x.shape[2:], tuple(sizes)
-    found = maps(here if forward else there, there if forward else here, mode, align, scales, antialias, x.dtype.compute)
-    tables = [_table(at, w) if forward else _transposed(at, w, n) for (at, w), n in zip(found, there, strict=True)]
-    dims = [d for d in range(len(there)) if here[d] != there[d] or not _identity(tables[d])]
-    # the pass along consecutive elements is the slow one: it goes where there are fewer
-    dims.sort(key=lambda d: (there[d] / here[d], -d) if math.prod(there) < math.prod(here) else (0, -d))
-    if sum(len(row) for d in dims for row in tables[d]) > _MANY:
+    there, steps = tuple(node.attrs[0]), passes(node)
+    if sum(len(row) for _, table in steps for row in table) > _MANY:
         return False
-    if not dims:
+    if not steps:
         return copy(lowering, x, out)
-    for d in dims:
+    for i, (d, table) in enumerate(steps):
         shape = (*x.shape[: d + 2], there[d], *x.shape[d + 3 :])
-        y = out if d == dims[-1] else row_major(lowering.temporary(math.prod(shape) * x.itemsize), shape, x)
-        if not _along(lowering, x, y, d + 2, tables[d]):
+        y = out if i == len(steps) - 1 else row_major(lowering.temporary(math.prod(shape) * x.itemsize), shape, x)
+        if not _along(lowering, x, y, d + 2, table):
             return False
         x = y
     return True
-
-
-def _table(at: Any, w: Any) -> Table:
-    return [[(int(p), float(v)) for p, v in zip(*row, strict=True)] for row in zip(at, w, strict=True)]
-
-
-def _transposed(at: Any, w: Any, size: int) -> Table:
-    rows: Table = [[] for _ in range(size)]
-    for o, row in enumerate(_table(at, w)):
-        for p, v in row:
-            rows[p].append((o, v))
-    return rows
-
-
-def _identity(table: Table) -> bool:
-    return all(len(row) == 1 and row[0] == (i, 1.0) for i, row in enumerate(table))
 
 
 def _along(lowering: Lowering, x: View, out: View, dim: int, table: Table) -> bool:

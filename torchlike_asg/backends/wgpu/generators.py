@@ -12,6 +12,7 @@ from . import (
     order,
     philox,
     pooling,
+    resize,
     scan,
 )
 
@@ -25,5 +26,6 @@ __all__ = [
     "order",
     "philox",
     "pooling",
+    "resize",
     "scan",
 ]

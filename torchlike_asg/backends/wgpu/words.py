@@ -22,6 +22,11 @@ class Words:
         """The word as a u32."""
         return word(self._place[name])
 
+    def indexed(self, name: str, index: str) -> str:
+        """The word that lies `index` (a u32) words behind a named one, as a u32."""
+        at = f"({self._place[name]}u + {index})"
+        return f"words[{at} / 4u][{at} % 4u]"
+
     def typed(self, name: str, type_: str) -> str:
         """The word as an i32 or f32."""
         return word(self._place[name], type_)
