@@ -5,12 +5,15 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from ... import dtypes
+from ... import config, dtypes
+from ...asg.geometry import broadcast
 from ...asg.trace import current
 from ...errors import Unsupported
 from ...ops import attention as ops
-from ..core import Tensor, nary, wrap
+from ...ops.attention_dropout import sdpa_dropout
+from ..core import Tensor, begin, nary, wrap
 from ..remembered import recall, remember
+from .random import counter_state
 
 
 def scaled_dot_product_attention(
@@ -30,6 +33,9 @@ def scaled_dot_product_attention(
     `scale` defaults to 1/sqrt(E). `dropout_p` always applies: pass 0 when not training. With `enable_gqa`, each key and value head
     (dimension -3) serves
     several query heads. A query that sees nothing gets zeros.
+
+    With `dropout_p` and `config.fused_random` no array of queries by keys exists, as without dropout; otherwise the factors of PyTorch's
+    random stream are one, and the operation is made of elementary ones.
     """
     tr = current()
     seen = None
@@ -107,12 +113,21 @@ def _grouped(query: Any, key: Any, value: Any, mask: Any) -> Any:
 
 
 def _with_dropout(query: Any, key: Any, value: Any, mask: Any, p: float, causal: bool, scale: float) -> Tensor:
-    """The same from elementary operations, with dropout on the probabilities."""
+    """With dropout on the probabilities: one operation if the factors are of the counter-based stream, else from elementary ones, as
+    PyTorch's stream makes the factors an array.
+    """
     from ...ops import softmax
     from ..core import unary
     from .creation import ones
     from .dropout import dropout
 
+    counted = config.fused_random or query.device.type == "wgpu"
+    if counted and 0.0 < p < 1.0 and query.numel() and key.numel() and not current().mapped:
+        operands = (query, key, value) if mask is None else (query, key, value, mask)
+        begin(operands)
+        count = math.prod(broadcast(*[tuple(t.shape[:-2]) for t in operands])) * query.shape[-2] * key.shape[-2]
+        state = counter_state(count, device=query.device)
+        return nary(sdpa_dropout, (*operands[:3], *state, *operands[3:]), causal, scale, p)
     scores = query @ key.transpose(-2, -1) * scale
     if causal:
         mask = ones(query.shape[-2], key.shape[-2], dtype=dtypes.bool_).tril()

@@ -9,9 +9,11 @@ import numpy as np
 
 from ... import config, dtypes
 from ...asg.batching import depends
+from ...asg.node import Node
 from ...asg.trace import current
 from ...dtypes import dtype
 from ...ops import pointwise as ops
+from ...ops.attention_dropout import kept_factor
 from ...ops.random import philox_normal, philox_uniform
 from ...rng import draws
 from ...size import Size
@@ -324,8 +326,7 @@ def dropout_mask(shape: Any, strides: Any, d: dtype, p: float, generator: Any = 
     if config.fused_random or dev.type == "wgpu":
         u = counter_uniform(shape, generator, device=dev)
         keep = unary(ops_cast(), binary(ops.ge, u, float(p)), d)
-        one = np.float64(1) if d is dtypes.float64 else np.float32(1)
-        return binary(ops.mul, keep, float(one / one.__class__(1.0 - p)))
+        return binary(ops.mul, keep, kept_factor(p, d))
     return from_array(draws.dropout_noise(engine_of(generator), shape, strides, d, float(p)), d)
 
 
@@ -337,14 +338,17 @@ def ops_cast() -> Any:
 
 def counter_uniform(shape: tuple[int, ...], generator: Any = None, normal: bool = False, device: Any = None) -> Tensor:
     """Uniform (or normal) float32 numbers of the counter-based stream, generated on use."""
+    inputs = counter_state(Size(shape).numel(), generator, device)
+    return wrap((philox_normal if normal else philox_uniform)(*inputs, shape))
+
+
+def counter_state(count: int, generator: Any = None, device: Any = None) -> tuple[Node, Node]:
+    """Key and first block of `count` numbers of the counter-based stream, which are nobody else's; int64 data of the current trace."""
     g = default_generator if generator is None else generator
-    tr = current()
-    count = Size(shape).numel()
+    tr, dev = current(), device_of(device)
     key = np.asarray(np.uint64(g.initial_seed() & (2**64 - 1)).astype(np.int64))
     block = np.asarray(g.take(-(-count // 4)), np.int64)
-    dev = device_of(device)
-    inputs = [tr.input(v, (), (), dtypes.int64, dev) for v in (key, block)]
-    return wrap((philox_normal if normal else philox_uniform)(*inputs, shape))
+    return tr.input(key, (), (), dtypes.int64, dev), tr.input(block, (), (), dtypes.int64, dev)
 
 
 # ---------------------------------------------------------------- inside vmap

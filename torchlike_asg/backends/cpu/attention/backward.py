@@ -15,6 +15,7 @@ from ....dtypes import float32, float64
 from ..calls import Call, LibraryNode, Lowering, Source, View, library
 from ..emit import Module, Value
 from .common import BLOCK, LOG2E, Layout, Problem, Writer, functions, merged, problem
+from .dropping import Dropout, apply, draw, parted
 from .parts import Form, exp2, form, zero
 
 #: attentions fewer than this are divided, so that as many threads have work
@@ -24,13 +25,14 @@ PANELS = 8
 _NAMES = {"query": "dq", "key": "dk", "value": "dv", "mask": "dm"}
 
 
+@library("sdpa_dropout_grad", selector=3)
 @library("sdpa_grad", selector=2)
 def lower(lowering: Lowering, node: LibraryNode) -> bool:
     """A unit is one attention, or every n-th panel of one where there are few of them."""
     shape = form(node.result.dtype, lowering.isa)
     if shape is None or any(v.dtype is not node.result.dtype for v in node.operands[:4]):
         return False
-    inputs = dict(zip("gqkvm", node.operands, strict=False))
+    inputs, dropout = parted(node, "gqkvm")
     results = {_NAMES[which]: view for which, view in node.results.items()}
     p = problem(node, inputs | results)
     if p.mask == "double" and shape.element == "float":
@@ -42,7 +44,7 @@ def lower(lowering: Lowering, node: LibraryNode) -> bool:
     if parts > 1:
         views |= {o: _partial(lowering, p, shape, o, parts) for o in ("dk", "dv") if o in results}
         p = Problem(views, p.sizes, p.strides | {o: _steps(p, views[o], parts) for o in ("dk", "dv") if o in results}, p.causal, p.scale)
-    _add(lowering, node, p, shape, parts)
+    _add(lowering, node, p, shape, parts, dropout)
     if parts > 1:
         for o in ("dk", "dv"):
             if o in results:
@@ -54,7 +56,7 @@ def _padded(n: int, multiple: int) -> int:
     return -(-n // multiple) * multiple
 
 
-def _add(lowering: Lowering, node: LibraryNode, p: Problem, shape: Form, parts: int) -> None:
+def _add(lowering: Lowering, node: LibraryNode, p: Problem, shape: Form, parts: int, dropout: Dropout | None) -> None:
     names = tuple(p.views)
     width, width_v = _padded(p.width, shape.width), _padded(p.width_v, shape.width)
     keys = _padded(p.keys, shape.rows) + 2 * shape.rows
@@ -75,27 +77,31 @@ def _add(lowering: Lowering, node: LibraryNode, p: Problem, shape: Form, parts: 
         slopes=(keys * shape.width, size),
         sum_k=(keys * width if "dk" in names else 0, size),
         sum_v=(keys * width_v if "dv" in names else 0, size),
+        **({k: v for k, v in dropout.pieces(shape).items() if k != "ones"} if dropout is not None else {}),
     )
     words = p.words() | scratch.words() | {"parts": parts, "padded": width, "padded_v": width_v}
+    words |= dropout.words() if dropout is not None else {}
     words |= functions(shape, p.mask) | {f"{o}_part": p.views[o].strides[0] if parts > 1 else 0 for o in ("dk", "dv") if o in names}
-    order, rank, mask, whole = tuple(words), len(p.sizes), p.mask, parts == 1
+    order, rank, mask, whole, dropped = tuple(words), len(p.sizes), p.mask, parts == 1, dropout is not None
 
     def write(module: Module, name: str) -> None:
-        _write(Writer(module, name, shape, names, order, rank, mask), whole)
+        _write(Writer(module, name, shape, names, order, rank, mask, dropped), whole)
 
     flops = 2 * p.pairs * (3 * p.width + 2 * p.width_v)
     results = [p.views[o] for o in names if o[0] == "d"]
     lowering.add(
         Call(
-            Source(("attention_gradient", shape.element, shape.rounding, shape.lanes, shape.rows, mask, rank, names, whole), write),
-            tuple(v.place for v in p.views.values()),
+            Source(
+                ("attention_gradient", shape.element, shape.rounding, shape.lanes, shape.rows, mask, rank, names, whole, dropped), write
+            ),
+            tuple(v.place for v in [*p.views.values(), *(dropout.views if dropout is not None else ())]),
             tuple(words.values()),
             tuple(v.slot for v in node.operands),
             tuple(v.slot for v in results),
             p.count * parts,
-            flops / (60 if shape.element == "float" else 30) + p.pairs * 0.3,
+            flops / (60 if shape.element == "float" else 30) + p.pairs * (2.7 if dropped else 0.3),
             scratch.size,
-            "sdpa_grad",
+            node.op,
             int(flops),
             sum(math.prod(v.shape) * v.itemsize for v in p.views.values()),
         )
@@ -219,6 +225,11 @@ def _panel(x: Writer, at: dict[str, Value], i0: Value, sums: dict[str, tuple[Val
         x.hide(scores, i0, f.value(0, "i64"), limit)
     with f.loop(x.both(f.value(0, "i64"), limit, i0), limit) as j:  # what was not computed
         f.store(f.value(0.0, v), x.at(slopes, j * shape.width))
+    if x.dropout:
+        with f.loop(0, limit, BLOCK) as j0:
+            nk = f.minimum(limit - j0, BLOCK)
+            draw(x, i0, nq, j0, nk)
+            apply(x, x.at(slopes, j0 * width), nk)
     top, total, dot = [[f.variable(start, v) for _ in range(2)] for start in (-math.inf, 0.0, 0.0)]
     with f.loop(0, limit) as j:
         for n in range(2):
@@ -279,6 +290,9 @@ def _block(x: Writer, panel: _Panel, j0: Value, nk: Value, rows: Value) -> None:
             p = f.load(v, x.at(block, i)) * panel.inverse[n]
             f.store(p, x.at(block, i))
             f.store(p * (f.load(v, x.at(slope, i)) - panel.mean[n]), x.at(slope, i))
+    if x.dropout and "dv" in panel.sums:
+        draw(x, panel.i0, nq, j0, nk)
+        apply(x, block, nk)
     both = x.both(j0, rows, panel.i0)
     for o, a, b in (("dv", block, "along_g"), ("dk", slope, "along_q")):
         if o in panel.sums:

@@ -147,19 +147,36 @@ class Layout:
 class Writer:
     """The state of writing one kernel: its words by name, its inner functions, the addresses of a unit's operands."""
 
-    def __init__(self, module: Module, name: str, form: Form, operands: Sequence[str], words: Sequence[str], rank: int, mask: str) -> None:
-        self.kernel = Kernel(module, name, len(operands))
+    def __init__(
+        self,
+        module: Module,
+        name: str,
+        form: Form,
+        operands: Sequence[str],
+        words: Sequence[str],
+        rank: int,
+        mask: str,
+        dropout: bool = False,
+    ) -> None:
+        """With `dropout`, key and first block of a stream of random numbers are two more operands."""
+        self.kernel = Kernel(module, name, len(operands) + 2 * dropout)
         self.f: Function = self.kernel.f
         self.form, self.module, self.rank, self.mask = form, module, rank, mask
         self.lo, self.hi, self.scratch = self.kernel.rest
         self.bases = {o: self.kernel.operand(i) for i, o in enumerate(operands)}
-        types = {"scale": "double"} | dict.fromkeys(FUNCTIONS, "ptr")
+        self.dropout = dropout
+        if dropout:
+            self.stream = [self.f.load("i64", self.kernel.operand(len(operands) + n)) for n in range(2)]
+        types = dict.fromkeys(("scale", "dropped", "kept"), "double") | dict.fromkeys(FUNCTIONS, "ptr")
         self.w = {n: self.kernel.word(i, types.get(n, "i64")) for i, n in enumerate(words)}
         if "scale" in self.w:
             scale = self.w["scale"]
-            narrow = form.element != "double"
             #: the scale, and that of exponents of two
-            self.scale, self.power = [self.f.convert("fptrunc", s, form.element) if narrow else s for s in (scale, scale * LOG2E)]
+            self.scale, self.power = [self.scalar(s, form.element) for s in (scale, scale * LOG2E)]
+
+    def scalar(self, x: Value, element: str) -> Value:
+        """A double as another floating-point type."""
+        return x if element == "double" else self.f.convert("fptrunc", x, element)
 
     # ---------------------------------------------------------------- addresses
     def piece(self, name: str) -> Value:
@@ -170,7 +187,8 @@ class Writer:
         return self.f.gep(base, index, self.form.element)
 
     def unit(self, number: Value) -> dict[str, Value]:
-        """The operands' addresses for one of the `Problem.count` attentions."""
+        """The operands' addresses for one of the `Problem.count` attentions, which becomes the current one, `self.number`."""
+        self.number = number
         f, places = self.f, dict(self.bases)
         for d in reversed(range(self.rank)):
             size = self.w[f"size{d}"]

@@ -12,26 +12,28 @@ from ..calls import Call, LibraryNode, Lowering, Source, library
 from ..emit import Module, Value
 from . import few
 from .common import BLOCK, LOG2E, Layout, Problem, Writer, functions, problem
+from .dropping import Dropout, apply, draw, parted
 from .parts import Form, exp2, form, zero
 
 
-@library("scaled_dot_product_attention")
+@library("scaled_dot_product_attention", "sdpa_dropout")
 def lower(lowering: Lowering, node: LibraryNode) -> bool:
     """A unit is one panel of queries of one attention, or one attention of few queries."""
     shape = form(node.result.dtype, lowering.isa)
     if shape is None or any(v.dtype is not node.result.dtype for v in node.operands[:3]):
         return False
-    views = dict(zip("qkvm", node.operands, strict=False)) | {"o": node.result}
+    inputs, dropout = parted(node, "qkvm")
+    views = inputs | {"o": node.result}
     p = problem(node, views)
     if p.mask == "double" and shape.element == "float":
         return False
-    names, few_queries = tuple(views), few.suits(p)
-    scratch = few.layout(p, shape) if few_queries else _layout(p, shape)
-    words = p.words() | scratch.words() | functions(shape, p.mask)
-    order, rank, mask = tuple(words), len(p.sizes), p.mask
+    names, few_queries = tuple(views), dropout is None and few.suits(p)
+    scratch = few.layout(p, shape) if few_queries else _layout(p, shape, dropout)
+    words = p.words() | scratch.words() | functions(shape, p.mask) | (dropout.words() if dropout is not None else {})
+    order, rank, mask, dropped = tuple(words), len(p.sizes), p.mask, dropout is not None
 
     def write(module: Module, name: str) -> None:
-        (few.write if few_queries else _write)(Writer(module, name, shape, names, order, rank, mask))
+        (few.write if few_queries else _write)(Writer(module, name, shape, names, order, rank, mask, dropped))
 
     units = p.count * (1 if few_queries else -(-p.queries // shape.width))
     if not units or not p.width_v:
@@ -40,15 +42,15 @@ def lower(lowering: Lowering, node: LibraryNode) -> bool:
     flops = 2 * p.pairs * (p.width + p.width_v)
     lowering.add(
         Call(
-            Source((kind, shape.element, shape.rounding, shape.lanes, shape.rows, mask, rank), write),
-            tuple(v.place for v in views.values()),
+            Source((kind, shape.element, shape.rounding, shape.lanes, shape.rows, mask, rank, dropped), write),
+            tuple(v.place for v in [*views.values(), *(dropout.views if dropout is not None else ())]),
             tuple(words.values()),
             tuple(v.slot for v in node.operands),
             (node.result.slot,),
             units,
-            flops / (60 if shape.element == "float" else 30) + p.pairs * 0.25,
+            flops / (60 if shape.element == "float" else 30) + p.pairs * (1.5 if dropped else 0.25),
             scratch.size,
-            "scaled_dot_product_attention",
+            node.op,
             int(flops),
             sum(math.prod(v.shape) * v.itemsize for v in views.values()),
         )
@@ -56,7 +58,7 @@ def lower(lowering: Lowering, node: LibraryNode) -> bool:
     return True
 
 
-def _layout(p: Problem, shape: Form) -> Layout:
+def _layout(p: Problem, shape: Form, dropout: Dropout | None) -> Layout:
     return Layout(
         factor=(shape.lanes, shape.itemsize),
         mask_factor=(shape.lanes, shape.itemsize),
@@ -65,6 +67,7 @@ def _layout(p: Problem, shape: Form) -> Layout:
         result=(p.width_v * shape.width, shape.itemsize),
         scores=((BLOCK + 2 * shape.rows) * shape.width, shape.itemsize),
         mask=(BLOCK * shape.width if p.mask else 0, shape.itemsize),
+        **(dropout.pieces(shape) if dropout is not None else {}),
     )
 
 
@@ -73,6 +76,8 @@ def _write(x: Writer) -> None:
     v = shape.vector
     x.fill(x.piece("factor"), x.power)
     x.fill(x.piece("mask_factor"), LOG2E if x.mask != "i8" else 1.0)
+    if x.dropout:
+        x.fill(x.piece("ones"), 1.0)
     queries, result, inverse = x.piece("queries"), x.piece("result"), x.piece("inverse")
     scores = x.at(x.piece("scores"), shape.rows * shape.width)
     width = shape.width
@@ -95,6 +100,9 @@ def _write(x: Writer) -> None:
                 x.products(at["k"], w["k_row"], w["k_column"], queries, w["width"], scores, j0, nk, i0)
                 x.hide(scores, i0, j0, nk)
                 _softmax(x, scores, nk, top, total, result)
+                if x.dropout:
+                    draw(x, i0, nq, j0, nk)
+                    apply(x, scores, nk)
                 both = x.both(j0, nk, i0)
                 for lo, count, half in ((f.value(0, "i64"), both, False), (both, nk - both, True)):
                     values, weights = x.at(at["v"], (j0 + lo) * w["v_row"]), x.at(scores, lo * width)
