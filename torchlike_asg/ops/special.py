@@ -193,8 +193,11 @@ def erfinv(x: Array) -> Array:
     )
     y = np.where(w < 5.0, central, outer) * x
     for _ in range(2):
-        error = np.where(x < 0, -1, 1) * (np.asarray(_erfc(np.abs(y)), np.float64) - (1.0 - np.abs(x)))  # erf(|y|) = 1 - erfc(|y|)
-        step = -error / (2 / np.sqrt(np.pi) * np.exp(-y * y))
-        y = y - np.where(np.isfinite(step), step, 0.0)
+        size, wanted = np.abs(y), np.abs(x)
+        beyond = np.asarray(_erfc(size), np.float64) - (1.0 - wanted)  # erf(|y|) = 1 - erfc(|y|)
+        within = wanted - np.asarray(_erf(size), np.float64)
+        step = np.where(x < 0, -1, 1) * np.where(size < 0.5, within, beyond) / (2 / np.sqrt(np.pi) * np.exp(-y * y))
+        y = y + np.where(np.isfinite(step), step, 0.0)
+    y = np.where(x == 0, x, y)
     y = np.where(np.abs(x) == 1, np.copysign(np.inf, x), y)
     return np.where(np.abs(x) > 1, np.nan, y)

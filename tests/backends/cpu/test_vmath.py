@@ -26,8 +26,33 @@ CASES = {
     "sin": (np.sin, np.concatenate([np.linspace(-20, 20, 60_001), np.linspace(0, 1e6, 60_001)]), 1.6, 1.6),
     "cos": (np.cos, np.concatenate([np.linspace(-20, 20, 60_001), np.linspace(0, 1e6, 60_001)]), 1.6, 1.6),
     "tan": (np.tan, np.linspace(-20, 20, 60_001), 3, 4),
+    "atan": (np.arctan, np.concatenate([np.linspace(-8, 8, 20_001), WIDE]), 1, 2),
+    "asin": (
+        np.arcsin,
+        np.concatenate([np.linspace(-1, 1, 20_001), 1 - np.geomspace(1e-16, 0.1, 5_001), np.geomspace(1e-30, 0.1, 5_001)]),
+        1,
+        3,
+    ),
+    "acos": (
+        np.arccos,
+        np.concatenate([np.linspace(-1, 1, 20_001), 1 - np.geomspace(1e-16, 0.1, 5_001), np.geomspace(1e-16, 0.1, 5_001) - 1]),
+        1,
+        3,
+    ),
+    "sinh": (np.sinh, np.concatenate([np.linspace(-89, 89, 20_001), np.linspace(-2, 2, 20_001), WIDE[np.abs(WIDE) < 1]]), 1, 3),
+    "cosh": (np.cosh, np.concatenate([np.linspace(-89, 89, 20_001), np.linspace(-2, 2, 20_001)]), 1, 3),
+    "asinh": (np.arcsinh, np.concatenate([np.linspace(-20, 20, 20_001), WIDE]), 1, 3),
+    "acosh": (np.arccosh, np.concatenate([np.linspace(1, 20, 20_001), 1 + np.geomspace(1e-15, 1, 5_001), POSITIVE[POSITIVE > 1]]), 1, 3),
+    "atanh": (
+        np.arctanh,
+        np.concatenate([np.linspace(-1, 1, 20_001), 1 - np.geomspace(1e-16, 0.1, 5_001), np.geomspace(1e-30, 0.1, 5_001)]),
+        1,
+        3,
+    ),
     "sigmoid": (lambda x: 1 / (1 + np.exp(-x)), np.linspace(-80, 80, 60_001), 3, 5),
 }
+#: computed in double precision for every type
+INVERSE = ("atan", "asin", "acos", "sinh", "cosh", "asinh", "acosh", "atanh", "erfc", "erfinv")
 
 
 def ulps(got, truth):
@@ -67,6 +92,28 @@ def test_erf_of_doubles():
     assert ulps(got, truth.astype(np.longdouble)).max() <= 4
 
 
+@pytest.mark.parametrize(("d", "most"), [(dtypes.float32, 1), (dtypes.float64, 5)])
+def test_erfc(d, most):
+    x = np.concatenate([np.linspace(-6, 9 if d is dtypes.float32 else 26, 20_001), np.linspace(-1, 1, 10_001)]).astype(d.compute)
+    got, _ = word("erfc", d, x)
+    assert ulps(got, np.array([math.erfc(v) for v in x.tolist()], np.longdouble)).max() <= most
+
+
+@pytest.mark.parametrize("d", [dtypes.float32, dtypes.float64])
+def test_erfinv(d):
+    """Its erf is the argument, but for what its last place is worth there."""
+    x = np.concatenate([np.linspace(-1, 1, 20_001), 1 - np.geomspace(1e-15, 0.1, 5_001), np.geomspace(1e-30, 0.1, 5_001)]).astype(d.compute)
+    x = x[np.abs(x) < 1]
+    got, _ = word("erfinv", d, x)
+    y = np.abs(got.astype(np.float64))
+    slope = 2 / math.sqrt(math.pi) * np.exp(-y * y)
+    low = np.array([math.erf(v) for v in y]) - np.abs(x.astype(np.float64))
+    high = (1 - np.abs(x.astype(np.float64))) - np.array([math.erfc(v) for v in y])
+    off = np.abs(np.where(y < 0.5, low, high)) / slope
+    assert (off / np.spacing(np.abs(got))).max() <= (1.5 if d is dtypes.float32 else 5)
+    np.testing.assert_array_equal(np.sign(got), np.sign(x))
+
+
 def test_pow_of_doubles():
     rng = np.random.default_rng(0)
     x = [rng.lognormal(0, 20, 20_000), rng.lognormal(0, 0.01, 20_000), -rng.integers(1, 50, 999), [5e-324, 1e308, 1.0]]
@@ -100,9 +147,9 @@ def test_pow(level):
 
 
 @pytest.mark.parametrize("d", [dtypes.float32, dtypes.float64])
-@pytest.mark.parametrize("name", ["sin", "cos", "tan", "exp", "log", "tanh", "erf", "log1p", "expm1"])
+@pytest.mark.parametrize("name", ["sin", "cos", "tan", "exp", "log", "tanh", "erf", "log1p", "expm1", *INVERSE])
 def test_infinities_and_nan(name, d):
-    x = np.array([np.inf, -np.inf, np.nan, 0.0, -0.0, 1e30], d.compute)
+    x = np.array([np.inf, -np.inf, np.nan, 0.0, -0.0, 1e30, 1.0, -1.0, 2.0, -2.0], d.compute)
     got, want = word(name, d, x)
     np.testing.assert_allclose(got, want, rtol=1e-6)
     zero = want == 0

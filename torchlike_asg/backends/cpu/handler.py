@@ -16,7 +16,7 @@ from ...dtypes import dtype
 from .emit import SIZES, Function, Value, element, lanes, vector
 from .isa import Isa
 from .vmath import VectorMath
-from .vspecial import DOUBLE
+from .vspecial import DOUBLE, SINGLE
 
 HALVES = (dtypes.float16, dtypes.bfloat16)
 
@@ -312,6 +312,8 @@ class Handler:
             return getattr(self.math, word)  # type: ignore[no-any-return]
         if word in DOUBLE:
             m, fn = self.math, DOUBLE[word]
+            if self.type is not dtypes.float64:
+                fn = SINGLE.get(word, fn)
             return lambda *xs: m.in_double(lambda *ds: fn(m, *ds), *xs)
         raise AttributeError(f"the formula vocabulary has no {word!r}")
 

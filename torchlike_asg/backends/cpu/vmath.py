@@ -366,7 +366,7 @@ class VectorMath:
         r = power - (shifted - _MAGIC["double"])
         return self.narrow(self.poly(r, EXP2_SHORT) * self.power_of_two(shifted))
 
-    def _exact_product(self, a: Any, b: Any) -> tuple[Value, Value]:
+    def exact_product(self, a: Any, b: Any) -> tuple[Value, Value]:
         """a * b as a rounded product and what rounding took away."""
         type_ = a.type
         a, b = self.f.value(a, type_), self.f.value(b, type_)
@@ -382,13 +382,13 @@ class VectorMath:
         z = s * s
         # log m = 2 s + 2 s_low + s z R(z)
         small = self.mad(s * z, self.poly(z, LOG64), s_low * 2.0)
-        high, low = self._exact_product(s * 2.0, _LOG2_E[0])
+        high, low = self.exact_product(s * 2.0, _LOG2_E[0])
         low = self.mad(small, _LOG2_E[0], self.mad(s, 2.0 * _LOG2_E[1], low))
         whole = exponent + high
         rest = f.select(self.abs(whole) < math.inf, (exponent - whole) + high + low, 0.0)
         total = whole + rest
         rest = (whole - total) + rest
-        power, lost = self._exact_product(y, total)
+        power, lost = self.exact_product(y, total)
         lost = f.select(self.abs(power) < 1100.0, self.mad(y, rest, lost), 0.0)
         power = self.at_most(self.at_least(power, -1100.0), 1100.0)
         shifted = power + _MAGIC["double"]

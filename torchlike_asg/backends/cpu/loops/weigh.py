@@ -15,6 +15,7 @@ from ..vspecial import DOUBLE
 _WEIGHT = {
     "div": 5, "reciprocal": 5, "sqrt": 5, "rsqrt": 9, "exp": 13, "exp2": 13, "expm1": 15, "sigmoid": 18, "tanh": 22, "erf": 28, "log": 26,
     "log2": 26, "log10": 26, "log1p": 34, "sin": 40, "cos": 40, "tan": 45, "pow": 90, "fmod": 160, "remainder": 165, "floor_div": 170,
+    "atan": 60, "asin": 75, "acos": 75, "sinh": 90, "cosh": 50, "asinh": 110, "acosh": 110, "atanh": 90, "erfc": 110, "erfinv": 220,
 }  # fmt: skip
 _LIBRARY = 320
 _RANDOM = 170
@@ -92,4 +93,4 @@ def _weight(k: LoopKernel, n: int) -> int:
 
 @functools.cache
 def _word(word: str) -> int:
-    return _LIBRARY if word in DOUBLE else _WEIGHT.get(word, 1)
+    return _WEIGHT.get(word, _LIBRARY if word in DOUBLE else 1)
