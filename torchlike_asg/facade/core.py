@@ -432,7 +432,7 @@ def bind(f: Family, geometry: Geometry, tr: Trace | None = None, buf: Any = None
     """An Input standing for a region of a concrete storage."""
     tr = current() if tr is None else tr
     cell = f.cell
-    values = cell.values(geometry) if buf is None else dtypes.load(gather(buf, geometry), cell.dtype)
+    values: Any = cell.bound(geometry) if buf is None else dtypes.load(gather(buf, geometry), cell.dtype)
     n = tr.input(values.copy() if cell.exposed else values, tuple(geometry[0]), geometry[1], cell.dtype, cell.device)
     f.counter.roots.append(n)
     tr.data.append(ref(f))

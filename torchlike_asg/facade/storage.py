@@ -56,12 +56,16 @@ class Cell:
     ``exposed``  a NumPy array shares the buffer; ``shadow`` is the content when we last looked, to notice foreign writes
     """
 
-    __slots__ = ("__weakref__", "_flat", "array", "device", "dtype", "exposed", "families", "plain", "shadow", "shape", "source", "strides")
+    __slots__ = (
+        "__weakref__", "_flat", "array", "device", "dtype", "exposed", "families", "plain", "sent", "shadow", "shape", "source", "strides",
+    )  # fmt: skip
 
     def __init__(self, shape: Any, strides: Any, d: dtype, device: Any, buf: np.ndarray[Any, Any] | None = None) -> None:
         self.shape, self.strides, self.dtype, self.device, self._flat = tuple(shape), strides, d, device, buf
         self.families: list[Any] = []
         self.exposed, self.shadow, self.source = False, None, None
+        #: whether the content went to another device with a step's data once: the next time it stays there
+        self.sent = False
         #: row-major, so that a value is kept as it is
         self.plain = is_contiguous(self.shape, strides)
 
@@ -139,6 +143,14 @@ class Cell:
         if self.plain and self._flat is not None and not self.exposed and self.dtype is not bfloat16:
             self.array, self._flat = self._flat.reshape(self.shape), None
         return self.whole()
+
+    def bound(self, geometry: Geometry) -> Any:
+        """`values` for a recorded operation: data that another device is to compute with stays there from the second time on."""
+        if self.device.type != "cpu" and self._flat is not None:
+            if self.sent:
+                return self.shaped() if geometry == self.geometry else self.values(geometry)
+            self.sent = True
+        return self.values(geometry)
 
     def values(self, geometry: Geometry) -> np.ndarray[Any, Any]:
         """What a region holds, as something to compute with (a view of the buffer, except for bfloat16)."""

@@ -40,7 +40,12 @@ class WgpuExecutable:
     def __init__(self, device: Device, a: WgpuAssembly) -> None:
         self.device, self.assembly = device, a
         self.uncovered, self.size = a.uncovered, len(a.steps)
-        self._results = a.results
+        made: dict[int, View] = {}
+        for r in a.results:
+            if isinstance(r, View) and r.slot in a.outputs and 0 not in r.shape:
+                made.setdefault(r.slot, r)
+        #: what each root is, and whether it is simply the array made for its slot
+        self._results = [(r, isinstance(r, View) and made.get(r.slot) == r) for r in a.results]
         self._inputs: list[Any] = []
         self._objects: dict[Node, Any] = {}
         self._arguments = [
@@ -54,10 +59,7 @@ class WgpuExecutable:
         self._uploads = Uploads(device, self._arguments, a.lowering.wide)
         self._generation = -1
         self._constants(a)
-        self._made: dict[int, tuple[tuple[int, ...], tuple[int, ...], Any]] = {}
-        for r in a.results:
-            if isinstance(r, View) and r.slot in a.outputs:
-                self._made.setdefault(r.slot, (r.shape, r.strides, r.dtype))
+        self._made = {slot: (r.shape, r.strides, r.dtype) for slot, r in made.items()}
         self._hidden = [slot for slot in a.outputs if slot not in self._made]
         self._spare: dict[int, list[DeviceArray]] = {slot: [] for slot in self._made}
         self._output: dict[int, DeviceArray] = {}
@@ -198,26 +200,29 @@ class WgpuExecutable:
     # ---------------------------------------------------------------- results
     def outputs(self) -> list[Any]:
         """The results of the last run."""
-        inputs, out = self._inputs, []
-        for r in self._results:
-            if not isinstance(r, View):
-                out.append(self._objects[r] if r in self._objects else np.array(reference.evaluate([r], _no_leaf)[0]))
-                continue
-            if 0 in r.shape:
-                out.append(np.empty(r.shape, r.dtype.compute))
-                continue
-            whole = self._output.get(r.slot)
-            if whole is None:
-                whole = inputs[r.slot]
-            if whole.__class__ is not DeviceArray:  # an argument that is on the host, shown
-                out.append(restored(flat(np.array(whole), self._arguments[r.slot][1]), r.shape, r.strides, r.dtype))
-            elif whole.shape == r.shape and whole.layout == normal(r.shape, r.strides):
-                out.append(whole)
-            else:
-                out.append(DeviceArray(self.device, whole.block, r.shape, r.strides, r.dtype))
+        inputs, output, out = self._inputs, self._output, []
+        for r, plain in self._results:
+            whole = output.get(r.slot) if plain else None
+            out.append(whole if whole is not None else self._result(r, inputs))
         self._inputs = []
+        self._output = {}  # whoever wants a result holds it now
         self._objects.clear()
         return out
+
+    def _result(self, r: Any, inputs: list[Any]) -> Any:
+        """A result that is not simply an array that the plan made."""
+        if not isinstance(r, View):
+            return self._objects[r] if r in self._objects else np.array(reference.evaluate([r], _no_leaf)[0])
+        if 0 in r.shape:
+            return np.empty(r.shape, r.dtype.compute)
+        whole = self._output.get(r.slot)
+        if whole is None:
+            whole = inputs[r.slot]
+        if whole.__class__ is not DeviceArray:  # an argument that is on the host, shown
+            return restored(flat(np.array(whole), self._arguments[r.slot][1]), r.shape, r.strides, r.dtype)
+        if whole.shape == r.shape and whole.layout == normal(r.shape, r.strides):
+            return whole
+        return DeviceArray(self.device, whole.block, r.shape, r.strides, r.dtype)
 
     def describe(self, llvm: bool = False) -> str:
         """The plan in words; with `llvm` (the name is older than the GPU) also the text of every shader."""
