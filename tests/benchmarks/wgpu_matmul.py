@@ -5,13 +5,12 @@
     python tests/benchmarks/wgpu_matmul.py --plan              # only what the package chooses
 
 A shape is ROWSxCOLUMNSxK, with COUNTx in front for a batch. Layouts: n (row-major) or t (transposed) for each operand. Times are
-differences between submits of many executions and of one, minima over rounds.
+differences between submits of many executions and of one, minima over rounds. With TORCHLIKE_ASG_TUNE=off the package chooses by its model.
 """
 
 from __future__ import annotations
 
 import argparse
-import time
 from dataclasses import replace
 
 import numpy as np
@@ -23,6 +22,7 @@ from torchlike_asg.backends.wgpu.device import Device, open_device
 from torchlike_asg.backends.wgpu.gemm import lowering as gemm
 from torchlike_asg.backends.wgpu.gemm import tiles
 from torchlike_asg.backends.wgpu.gemm.tiles import CANDIDATES, Tile
+from torchlike_asg.backends.wgpu.timing import Prepared
 
 SHAPES = (
     "8192x8192x8192", "4096x4096x4096", "2048x2048x2048", "1024x1024x1024", "512x512x512", "256x256x256",
@@ -44,52 +44,6 @@ def product(shape: str, layout: str) -> tuple[Product, list[int]]:
     return Product(a, b, c, None, m, n, k, *steps_a, *steps_b, n, 1, 0, 0, batch), [number * m * k, number * k * n, number * m * n]
 
 
-class Bench:
-    def __init__(self, device: Device) -> None:
-        self.d = device
-        self.mark = device.buffer(16)
-
-    def sync(self) -> None:
-        self.d.queue.read_buffer(self.mark, 0, 4)
-
-    def seconds(self, low: Lowering, buffers: dict[int, tuple[object, int]], rounds: int) -> float:
-        """Of one execution of the dispatches."""
-        d = self.d
-        prepared = []
-        for call in low.calls:
-            raw = call.packed
-            words = (d.buffer(len(raw), uniform=True), 0, len(raw))
-            d.queue.write_buffer(words[0], 0, raw)
-            bound = []
-            for b in call.operands:
-                buffer, nbytes = buffers[b.slot]
-                bound.append((buffer, b.offset, b.size if b.size is not None else nbytes - b.offset))
-            prepared.append((d.pipeline(call.source, len(call.operands), True), d.bind_group(call, bound, words), call.grid))
-
-        def once(repeats: int) -> float:
-            start = time.perf_counter()
-            encoder = d.gpu.create_command_encoder()
-            compute = encoder.begin_compute_pass()
-            for _ in range(repeats):
-                for pipeline, group, grid in prepared:
-                    compute.set_pipeline(pipeline)
-                    compute.set_bind_group(0, group)
-                    compute.dispatch_workgroups(*grid)
-            compute.end()
-            d.queue.submit([encoder.finish()])
-            self.sync()
-            return time.perf_counter() - start
-
-        once(1)
-        first = once(1)
-        repeats = int(max(2, min(100, 0.02 / max(first, 1e-6))))
-        low_, high = [], []
-        for _ in range(rounds):
-            low_.append(once(1))
-            high.append(once(1 + repeats))
-        return (min(high) - min(low_)) / repeats
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--shapes", nargs="*", default=SHAPES)
@@ -99,52 +53,50 @@ def main() -> None:
     parser.add_argument("--plan", action="store_true", help="only what the package chooses")
     parser.add_argument("--check", action="store_true", help="compare a few rows with NumPy")
     args = parser.parse_args()
-    bench = Bench(open_device())
-    print(bench.d.caps.name)
-    planned, thin = tiles.plan, gemm.suits
+    device = open_device()
+    print(device.caps.name)
+    planned, thin = gemm.planned, gemm.suits
     candidates = [replace(t, double=double) for t, _, _ in CANDIDATES for double in (False, True)]
     for shape in args.shapes:
         for layout in args.layouts:
             p, sizes = product(shape, layout)
-            if max(sizes) * 4 > bench.d.caps.max_binding:
+            if max(sizes) * 4 > device.caps.max_binding:
                 print(f"{shape} {layout}: over the binding limit")
                 continue
             rng = np.random.default_rng(0)
             arrays = [rng.standard_normal(n, dtype=np.float32) for n in sizes[:2]]
-            buffers = {i: (bench.d.buffer(4 * n), 4 * n) for i, n in enumerate(sizes)}
+            buffers = {i: (device.buffer(4 * n), 4 * n) for i, n in enumerate(sizes)}
             for i, a in enumerate(arrays):
-                bench.d.queue.write_buffer(buffers[i][0], 0, a)
+                device.queue.write_buffer(buffers[i][0], 0, a)
 
             def measure(choose, p=p, buffers=buffers) -> tuple[float, Lowering]:
-                gemm.plan, gemm.suits = choose, thin if choose is planned else lambda *sizes: False
-                low = Lowering(3, bench.d.caps)
+                gemm.planned, gemm.suits = choose, thin if choose is planned else lambda *sizes: False
+                low = Lowering(3, device.caps)
                 gemm.add_product(low, "bench", p)
-                every = dict(buffers)
-                for slot, nbytes in low.temporaries.items():
-                    every[slot] = (bench.d.buffer(nbytes), nbytes)
-                return bench.seconds(low, every, args.rounds), low
+                every = buffers | {slot: (device.buffer(n), n) for slot, n in low.temporaries.items()}
+                return Prepared(device, low.calls, every).seconds(args.rounds), low
 
             flops = 2 * p.count * p.m * p.n * p.k
-            chosen = planned(bench.d.caps, p.count, p.m, p.n, p.k)
-            t, _ = measure(planned)
-            print(
-                f"{shape:>18} {layout} plan {chosen.tile.key} x{chosen.parts}: {t * 1e6:9.1f} us {flops / t / 1e12:6.2f} TFLOP/s",
-                flush=True,
-            )
+            t, low = measure(planned)
+            key = low.calls[0].source.key
+            name = "thin" if key[0] == "gemm_thin" else _name(Tile(*key[1][:5], *map(bool, key[1][5:])))
+            parts = low.calls[0].words[7] if key[0] == "gemm" else 1
+            speed = f"{t * 1e6:9.1f} us {flops / t / 1e12:6.2f} TFLOP/s"
+            print(f"{shape:>18} {layout} {name:>24} x{parts:<3} {speed} as the package chooses", flush=True)
             if args.check:
-                verify(bench.d, p, arrays, buffers)
+                verify(device, p, arrays, buffers)
             if args.plan:
                 continue
             found = []
             for tile in candidates:
-                if not tile.fits(bench.d.caps) or tile.rows > 4 * p.m or tile.columns > 4 * p.n:
+                if not tile.fits(device.caps) or tile.rows > 4 * p.m or tile.columns > 4 * p.n:
                     continue
                 for parts in args.parts:
                     groups = p.count * -(-p.m // tile.rows) * -(-p.n // tile.columns) * parts
                     if parts > 1 and (groups > 1056 or p.k < 2 * parts * tile.depth):
                         continue
                     try:
-                        t, _ = measure(lambda caps, count, m, n, k, tile=tile, parts=parts: tiles.in_parts(tile, parts, k))
+                        t, _ = measure(lambda low, kind, count, m, n, k, build, tile=tile, parts=parts: tiles.in_parts(tile, parts, k))
                     except Exception as e:  # a tile the driver refuses is a result too
                         print(f"    {tile.key} x{parts}: {str(e)[:100]}")
                         continue

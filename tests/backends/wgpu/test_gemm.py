@@ -30,7 +30,7 @@ def planned(monkeypatch):
 
     def choose(tile, parts=1):
         monkeypatch.setattr(lowering_module, "suits", lambda *sizes: False)
-        monkeypatch.setattr(lowering_module, "plan", lambda caps, count, m, n, k: tiles.in_parts(tile, parts, k))
+        monkeypatch.setattr(lowering_module, "planned", lambda low, kind, count, m, n, k, build: tiles.in_parts(tile, parts, k))
 
     return choose
 

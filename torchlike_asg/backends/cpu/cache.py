@@ -22,8 +22,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from ... import config, events
+from ... import events
 from .. import forks
+from ..cachefolder import root_folder
 from . import isa, jit
 from .calls import Source
 from .emit import Module
@@ -84,22 +85,6 @@ def _text(name: str, source: Source) -> str:
 
 
 # -------------------------------------------------------------------- the folder
-def root_folder() -> Path | None:
-    """Where the cache lies; None if it is switched off."""
-    chosen = config.cache if config.cache is not None else os.environ.get("TORCHLIKE_ASG_CACHE", "")
-    if chosen.lower() in ("0", "off"):
-        return None
-    if chosen:
-        return Path(chosen).expanduser()
-    if sys.platform == "darwin":
-        base = "~/Library/Caches"
-    elif sys.platform == "win32":
-        base = os.environ.get("LOCALAPPDATA") or "~/AppData/Local"
-    else:
-        base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return Path(base).expanduser() / "torchlike_asg"
-
-
 def entries_folder() -> Path | None:
     """The folder of the entries that this version of the package on this processor can use; None without a cache."""
     try:

@@ -136,6 +136,11 @@ def open_device(which: int | str | None = None) -> Device:
         return found
 
 
+def device_with(caps: Capabilities) -> Device | None:
+    """The open device that has these capabilities: the very object."""
+    return next((d for d in _open.values() if d.caps is caps), None)
+
+
 def opened(index: int) -> Device | None:
     """The device of ``wgpu:index``, if somebody has used it."""
     return _open.get(choose(index).index)

@@ -7,11 +7,12 @@ from dataclasses import replace
 from ....dtypes import bool_, float64
 from ...products import Product, product
 from ..calls import Epilogue, LibraryNode, Lowering, View, library
-from .matrix import matrix_loader
+from .matrix import MatrixLoader, matrix_loader
 from .multiply import Sizes, multiply
 from .output import Output, output
 from .thin import suits, thin_product
-from .tiles import plan
+from .tiles import Plan
+from .tuning import planned
 
 
 @library("matmul", "linear", epilogue=True)
@@ -40,11 +41,22 @@ def add_product(lowering: Lowering, label: str, p: Product, epilogue: Epilogue |
     if suits(p.m, p.n, p.k, p.b_k, p.b_column):
         _add_thin(lowering, label, p, epilogue)
         return
-    planned = plan(lowering.caps, p.count, p.m, p.n, p.k)
-    checked = p.k == 0 or p.k % planned.tile.depth != 0
-    a = matrix_loader(_view(p, "a"), p.m, p.k, p.a_row, p.a_k, tuple([d[1] for d in p.batch]), checked=checked)
-    w = matrix_loader(_view(p, "b"), p.n, p.k, p.b_column, p.b_k, tuple([d[2] for d in p.batch]), checked=checked)
-    multiply(lowering, label, Sizes(p.m, p.n, p.k, p.batch), planned, a, w, _output(p, epilogue))
+    kinds = [_loader(p, name, checked=False) for name in "aw"]
+    kind = " ".join(f"{loader.type}{'k' if loader.along_k else 'r'}" for loader in kinds)
+    best = planned(lowering, kind, p.count, p.m, p.n, p.k, lambda low, found: _add_tiled(low, label, p, found, None))
+    _add_tiled(lowering, label, p, best, epilogue)
+
+
+def _add_tiled(lowering: Lowering, label: str, p: Product, found: Plan, epilogue: Epilogue | None) -> None:
+    checked = p.k == 0 or p.k % found.tile.depth != 0
+    a, w = (_loader(p, name, checked=checked) for name in "aw")
+    multiply(lowering, label, Sizes(p.m, p.n, p.k, p.batch), found, a, w, _output(p, epilogue))
+
+
+def _loader(p: Product, name: str, *, checked: bool) -> MatrixLoader:
+    if name == "a":
+        return matrix_loader(_view(p, "a"), p.m, p.k, p.a_row, p.a_k, tuple([d[1] for d in p.batch]), checked=checked)
+    return matrix_loader(_view(p, "b"), p.n, p.k, p.b_column, p.b_k, tuple([d[2] for d in p.batch]), checked=checked)
 
 
 def _add_thin(lowering: Lowering, label: str, p: Product, epilogue: Epilogue | None) -> None:

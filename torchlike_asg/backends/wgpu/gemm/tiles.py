@@ -92,19 +92,22 @@ def plan(caps: Capabilities, count: int, m: int, n: int, k: int) -> Plan:
     if caps.software:
         narrow = SOFTWARE[1] if m <= 8 else SOFTWARE[2] if n <= 8 else SOFTWARE[0]
         return in_parts(narrow, 1 if -(-m // narrow.rows) * -(-n // narrow.columns) * count > 4 else max(1, min(4, k // 1024)), k)
-    best, shortest = None, float("inf")
+    return proposals(caps, count, m, n, k)[0]
+
+
+def proposals(caps: Capabilities, count: int, m: int, n: int, k: int) -> list[Plan]:
+    """What may be fastest, best first by the model."""
+    found: list[tuple[float, Plan]] = []
     for tile, share, resident in CANDIDATES:
         if not tile.fits(caps):
             continue
         parts = 1
         while parts <= PARTS and (parts == 1 or k >= 2 * parts * tile.depth):
             p = in_parts(tile, parts, k)
-            t = _microseconds(p, share, resident, count, m, n)
-            if t < shortest:
-                best, shortest = p, t
+            found.append((_microseconds(p, share, resident, count, m, n), p))
             parts *= 2
-    assert best is not None, "no tile fits the adapter"
-    return best
+    assert found, "no tile fits the adapter"
+    return [p for _, p in sorted(found, key=lambda f: f[0])]
 
 
 def in_parts(tile: Tile, parts: int, k: int) -> Plan:
