@@ -9,6 +9,8 @@ import torchlike_asg as torch
 __all__ = [
     "Constraint",
     "boolean",
+    "cat",
+    "corr_cholesky",
     "dependent",
     "dependent_property",
     "greater_than",
@@ -20,6 +22,7 @@ __all__ = [
     "is_dependent",
     "less_than",
     "lower_cholesky",
+    "lower_triangular",
     "multinomial",
     "nonnegative",
     "nonnegative_integer",
@@ -27,10 +30,12 @@ __all__ = [
     "positive",
     "positive_definite",
     "positive_integer",
+    "positive_semidefinite",
     "real",
     "real_vector",
     "simplex",
     "square",
+    "stack",
     "symmetric",
     "unit_interval",
 ]
@@ -235,10 +240,73 @@ class _PositiveDefinite(_Symmetric):
         return symmetric if not symmetric.all() else (torch.linalg.eigvalsh(value.detach()) > 0).all(-1)
 
 
+class _LowerTriangular(Constraint):
+    event_dim = 2
+
+    def check(self, value: torch.Tensor) -> torch.Tensor:
+        return (value.tril() == value).reshape((*value.shape[:-2], -1)).all(-1)
+
+
+class _CorrCholesky(_LowerCholesky):
+    """Cholesky factors of correlation matrices: rows of length one."""
+
+    def check(self, value: torch.Tensor) -> torch.Tensor:
+        tolerance = torch.finfo(value.dtype).eps * value.size(-1) * 10
+        unit = (torch.linalg.norm(value.detach(), dim=-1) - 1).abs().le(tolerance).all(dim=-1)
+        return super().check(value) & unit
+
+
+class _PositiveSemidefinite(_Symmetric):
+    def check(self, value: torch.Tensor) -> torch.Tensor:
+        symmetric = super().check(value)
+        return symmetric if not symmetric.all() else (torch.linalg.eigvalsh(value.detach()) >= 0).all(-1)
+
+
+class _Cat(Constraint):
+    """Different regions for consecutive pieces along a dimension."""
+
+    def __init__(self, cseq: Any, dim: int = 0, lengths: Any = None) -> None:
+        self.cseq, self.dim = list(cseq), dim
+        self.lengths = [1] * len(self.cseq) if lengths is None else list(lengths)
+
+    @property
+    def is_discrete(self) -> bool:  # type: ignore[override]
+        return any(c.is_discrete for c in self.cseq)
+
+    @property
+    def event_dim(self) -> int:  # type: ignore[override]
+        return max(c.event_dim for c in self.cseq)
+
+    def check(self, value: torch.Tensor) -> torch.Tensor:
+        pieces = value.split(self.lengths, self.dim)
+        return torch.cat([c.check(v) for c, v in zip(self.cseq, pieces, strict=True)], self.dim)
+
+
+class _Stack(Constraint):
+    """A region for each slice along a dimension."""
+
+    def __init__(self, cseq: Any, dim: int = 0) -> None:
+        self.cseq, self.dim = list(cseq), dim
+
+    @property
+    def is_discrete(self) -> bool:  # type: ignore[override]
+        return any(c.is_discrete for c in self.cseq)
+
+    @property
+    def event_dim(self) -> int:  # type: ignore[override]
+        return max(c.event_dim for c in self.cseq) + (1 if self.dim + max(c.event_dim for c in self.cseq) < 0 else 0)
+
+    def check(self, value: torch.Tensor) -> torch.Tensor:
+        slices = value.unbind(self.dim)
+        return torch.stack([c.check(v) for c, v in zip(self.cseq, slices, strict=True)], self.dim)
+
+
 dependent = _Dependent()
 independent = _IndependentConstraint
 boolean, one_hot, real, simplex = _Boolean(), _OneHot(), _Real(), _Simplex()
 lower_cholesky, positive_definite, square, symmetric = _LowerCholesky(), _PositiveDefinite(), _Square(), _Symmetric()
+lower_triangular, corr_cholesky, positive_semidefinite = _LowerTriangular(), _CorrCholesky(), _PositiveSemidefinite()
+cat, stack = _Cat, _Stack
 real_vector = independent(real, 1)
 nonnegative_integer, positive_integer = _IntegerGreaterThan(0), _IntegerGreaterThan(1)
 positive, nonnegative, unit_interval = _GreaterThan(0.0), _GreaterThanEq(0.0), _Interval(0.0, 1.0)

@@ -137,6 +137,18 @@ def _multivariate_normal(p: MultivariateNormal, q: MultivariateNormal) -> torch.
     return half_log_det(q._tril) - half_log_det(p._tril) + 0.5 * (trace + squared_distance(q._tril, q.loc - p.loc) - n)
 
 
+@register_kl(Laplace, Normal)
+def _laplace_normal(p: Laplace, q: Normal) -> torch.Tensor:
+    square, ratio = q.scale.pow(2), p.scale.pow(2) / q.scale.pow(2)
+    return -0.5 * torch.log(2 * ratio / math.pi) + ratio + 0.5 * (p.loc - q.loc).pow(2) / square - 1
+
+
+@register_kl(Exponential, Normal)
+def _exponential_normal(p: Exponential, q: Normal) -> torch.Tensor:
+    square, rate = q.scale.pow(2), p.rate.pow(2)
+    return 0.5 * torch.log(rate * square * 2 * math.pi) - 1 + (1 / rate - q.loc / p.rate + 0.5 * q.loc.pow(2)) / square
+
+
 @register_kl(Normal, Uniform)
 @register_kl(Normal, Exponential)
 @register_kl(Laplace, Uniform)
