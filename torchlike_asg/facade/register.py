@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -24,17 +25,13 @@ def function(
 
     `method`: also ``Tensor.f`` (or under another name). `inplace`: also ``Tensor.f_``, which writes the result into the tensor.
     `aliases`: further names of the same function (and of its method and in-place form). A parameter ``out`` that the function
-    itself ignores is handled here: the result is copied into it.
+    itself ignores is handled here: the result is copied into it. So are NumPy's names of arguments (``axis=``, ``keepdims=``) of
+    functions of dimensions.
     """
 
     def register(fn: Function) -> Function:
         public = name or fn.__name__.rstrip("_")
-        code = fn.__code__
-        offered = (
-            _with_out(fn)
-            if "out" in code.co_varnames[: code.co_argcount + code.co_kwonlyargcount] and not getattr(fn, "handles_out", False)
-            else fn
-        )
+        offered = _offered(fn)
         for n in (public, *aliases):
             if namespace:
                 FUNCTIONS[n] = offered
@@ -55,22 +52,45 @@ def method(*names: str) -> Callable[[Function], Function]:
 
     def register(fn: Function) -> Function:
         for n in names or (fn.__name__,):
-            setattr(Tensor, n, fn)
+            setattr(Tensor, n, _offered(fn) if n.endswith("_") else fn)
         return fn
 
     return register
 
 
+_NUMPY_NAMES = {"axis": "dim", "keepdims": "keepdim", "x": "input", "a": "input"}
+
+
+def _offered(fn: Function) -> Function:
+    """`fn` as users call it."""
+    code = inspect.unwrap(fn).__code__
+    named = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
+    out = "out" in named and not getattr(fn, "handles_out", False)
+    if not ("dim" in named or code.co_flags & inspect.CO_VARKEYWORDS) or "axis" in named:
+        return _with_out(fn) if out else fn
+
+    @functools.wraps(fn)
+    def offered(*args: Any, **kwargs: Any) -> Any:
+        if not kwargs:
+            return fn(*args)
+        kwargs = {_NUMPY_NAMES.get(k, k): v for k, v in kwargs.items()}
+        return _delivered(fn, args, kwargs) if out and "out" in kwargs else fn(*args, **kwargs)
+
+    return offered
+
+
 def _with_out(fn: Function) -> Function:
     @functools.wraps(fn)
     def offered(*args: Any, **kwargs: Any) -> Any:
-        if "out" not in kwargs:
-            return fn(*args, **kwargs)
-        out = kwargs.pop("out")
-        result = fn(*args, **kwargs)
-        return result if out is None else deliver(result, out)
+        return _delivered(fn, args, kwargs) if "out" in kwargs else fn(*args, **kwargs)
 
     return offered
+
+
+def _delivered(fn: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    out = kwargs.pop("out")
+    result = fn(*args, **kwargs)
+    return result if out is None else deliver(result, out)
 
 
 def deliver(result: Any, out: Any) -> Any:
@@ -97,6 +117,8 @@ def deliver(result: Any, out: Any) -> Any:
 def _inplace(fn: Function, name: str) -> Function:
     @functools.wraps(fn)
     def written(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        if "axis" in kwargs:
+            kwargs["dim"] = kwargs.pop("axis")
         return apply_inplace(self, lambda cur: fn(cur, *args, **kwargs), [*args, *kwargs.values()])
 
     written.__name__ = written.__qualname__ = name + "_"

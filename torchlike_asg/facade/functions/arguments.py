@@ -1,27 +1,11 @@
-"""Arguments that several families read alike: dimensions to reduce, NumPy's spellings, checks of types."""
+"""Arguments that several families read alike: dimensions to reduce, checks of types."""
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable
 from typing import Any
 
 from ..core import Tensor
 from .views import dims_of, wrap_dim
-
-_NUMPY_NAMES = {"axis": "dim", "keepdims": "keepdim", "x": "input", "a": "input", "x1": "input", "x2": "other"}
-
-
-def numpy_names(fn: Callable[..., Any]) -> Callable[..., Any]:
-    """Let `fn` be called with NumPy's argument names too (``axis=``, ``keepdims=``, ``x=``), as PyTorch's functions can be."""
-
-    @functools.wraps(fn)
-    def called(*args: Any, **kwargs: Any) -> Any:
-        if kwargs:
-            kwargs = {_NUMPY_NAMES.get(k, k): v for k, v in kwargs.items()}
-        return fn(*args, **kwargs)
-
-    return called
 
 
 def check_tensor(name: str, argument: str, position: int, value: Any) -> None:

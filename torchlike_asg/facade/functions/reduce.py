@@ -18,7 +18,7 @@ from ...ops.sort import pick
 from ..core import Tensor, binary, node_of, unary, wrap
 from ..register import function, method
 from . import pointwise, returns
-from .arguments import check_flag, check_tensor, numpy_names, one_dim, reduced_dims
+from .arguments import check_flag, check_tensor, one_dim, reduced_dims
 from .creation import sizes
 
 
@@ -36,7 +36,6 @@ def reduce_with(op: Any, name: str, input: Tensor, dim: Any, keepdim: Any) -> Te
 
 # ---------------------------------------------------------------- sums
 @function()
-@numpy_names
 def sum(input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: Any = None, out: Tensor | None = None) -> Tensor:
     """The sum over `dim` (an int, several, or None: all). Integers and booleans are summed in int64 unless `dtype` says otherwise."""
     check_tensor("sum", "input", 1, input)
@@ -45,7 +44,6 @@ def sum(input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: Any = N
 
 
 @function()
-@numpy_names
 def mean(input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: Any = None, out: Tensor | None = None) -> Tensor:
     """The mean over `dim` (an int, several, or None: all) of a floating-point tensor."""
     check_tensor("mean", "input", 1, input)
@@ -74,7 +72,6 @@ def picked(x: Any, index: Any, d: int, keepdim: bool) -> tuple[Tensor, Tensor]:
 
 
 @function()
-@numpy_names
 def max(input: Tensor, dim: Any = None, keepdim: bool = False, *, other: Any = None, out: Any = None) -> Any:
     """``max(input)``: the largest; ``max(input, dim)``: (values, indices) along a dimension; ``max(input, other)``: elementwise.
 
@@ -84,7 +81,6 @@ def max(input: Tensor, dim: Any = None, keepdim: bool = False, *, other: Any = N
 
 
 @function()
-@numpy_names
 def min(input: Tensor, dim: Any = None, keepdim: bool = False, *, other: Any = None, out: Any = None) -> Any:
     """``min(input)``: the smallest; ``min(input, dim)``: (values, indices) along a dimension; ``min(input, other)``: elementwise."""
     return _select(ops.min_all, ops.argmin, returns.min_, pointwise.minimum, "min", input, dim, keepdim, other)
@@ -108,14 +104,12 @@ def _extreme(op: Any, name: str, input: Tensor, dim: Any, keepdim: Any) -> Tenso
 
 
 @function()
-@numpy_names
 def amax(input: Tensor, dim: Any = (), keepdim: bool = False, *, out: Tensor | None = None) -> Tensor:
     """The largest value over one or several dimensions (none given: all); equal maxima share the gradient."""
     return _extreme(ops.amax, "amax", input, dim, keepdim)
 
 
 @function()
-@numpy_names
 def amin(input: Tensor, dim: Any = (), keepdim: bool = False, *, out: Tensor | None = None) -> Tensor:
     """The smallest value over one or several dimensions (none given: all); equal minima share the gradient."""
     return _extreme(ops.amin, "amin", input, dim, keepdim)
@@ -128,14 +122,12 @@ def _arg(op: Any, name: str, input: Tensor, dim: Any, keepdim: bool) -> Tensor:
 
 
 @function()
-@numpy_names
 def argmax(input: Tensor, dim: Any = None, keepdim: bool = False, *, out: Tensor | None = None) -> Tensor:
     """The index of the (first) largest element along `dim`, or in the flattened tensor."""
     return _arg(ops.argmax, "argmax", input, dim, keepdim)
 
 
 @function()
-@numpy_names
 def argmin(input: Tensor, dim: Any = None, keepdim: bool = False, *, out: Tensor | None = None) -> Tensor:
     """The index of the (first) smallest element along `dim`, or in the flattened tensor."""
     return _arg(ops.argmin, "argmin", input, dim, keepdim)
@@ -143,7 +135,6 @@ def argmin(input: Tensor, dim: Any = None, keepdim: bool = False, *, out: Tensor
 
 # ---------------------------------------------------------------- products, truth, counts
 @function()
-@numpy_names
 def prod(input: Tensor, dim: int | None = None, keepdim: bool = False, *, dtype: Any = None, out: Tensor | None = None) -> Tensor:
     """The product of all elements, or along `dim`. Integers and booleans are multiplied in int64 unless `dtype` says otherwise."""
     check_tensor("prod", "input", 1, input)
@@ -162,7 +153,7 @@ def _truth(op: Any, name: str, doc: str) -> Any:
         return found.to(dtypes.uint8) if input.dtype is dtypes.uint8 else found  # type: ignore[attr-defined, no-any-return]
 
     f.__name__, f.__doc__ = name, doc
-    return function(name=name)(numpy_names(f))
+    return function(name=name)(f)
 
 
 all = _truth(ops.all_, "all", "Whether all elements (along `dim`) are nonzero; uint8 stays uint8.")
@@ -170,7 +161,6 @@ any = _truth(ops.any_, "any", "Whether any element (along `dim`) is nonzero; uin
 
 
 @function()
-@numpy_names
 def count_nonzero(input: Tensor, dim: Any = None) -> Tensor:
     """The number of nonzero elements, over `dim` or all."""
     return reduce_with(ops.sum_, "count_nonzero", binary(basic.ne, input, 0), dim, False)
@@ -178,7 +168,6 @@ def count_nonzero(input: Tensor, dim: Any = None) -> Tensor:
 
 # ---------------------------------------------------------------- ignoring NaN
 @function()
-@numpy_names
 def nansum(input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: Any = None, out: Tensor | None = None) -> Tensor:
     """The sum with NaN counted as zero."""
     clean = input if input.dtype.category < dtypes.FLOAT else _without_nan(input)
@@ -191,7 +180,6 @@ def _without_nan(input: Tensor) -> Tensor:
 
 
 @function()
-@numpy_names
 def nanmean(input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: Any = None, out: Tensor | None = None) -> Tensor:
     """The mean of the elements that are not NaN."""
     if input.dtype.category < dtypes.FLOAT:
@@ -242,7 +230,7 @@ def _moment(name: str, op: Any, with_mean: bool, doc: str) -> Any:
         return (found, unary(ops.mean, input, dims, keepdim)) if with_mean else found
 
     f.__name__, f.__doc__ = name, doc
-    return function(name=name, method=not with_mean)(numpy_names(f))
+    return function(name=name, method=not with_mean)(f)
 
 
 _DOC = "Called as ``f(x)``, ``f(x, dim, unbiased, keepdim)`` or ``f(x, dim, correction=1, keepdim=False)``."
@@ -254,7 +242,6 @@ std_mean = _moment("std_mean", moments.std, True, "Standard deviation and mean o
 
 # ---------------------------------------------------------------- both extrema, sums of exponentials
 @function()
-@numpy_names
 def aminmax(input: Tensor, *, dim: int | None = None, keepdim: bool = False, out: Any = None) -> Any:
     """Minimum and maximum, of all elements or along `dim`, as a named tuple (min, max)."""
     d = None if dim is None else one_dim("aminmax", dim, len(input.shape))
@@ -266,7 +253,6 @@ def aminmax(input: Tensor, *, dim: int | None = None, keepdim: bool = False, out
 
 
 @function()
-@numpy_names
 def logsumexp(input: Tensor, dim: Any, keepdim: bool = False, *, out: Tensor | None = None) -> Tensor:
     """``log(sum(exp(input)))`` over `dim`, without overflow."""
     return reduce_with(ops.logsumexp, "logsumexp", input, dim, keepdim)

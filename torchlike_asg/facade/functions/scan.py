@@ -7,9 +7,9 @@ from typing import Any
 from ...asg.declare import get
 from ...ops import scan as ops
 from ..core import Tensor, node_of, unary, wrap
-from ..register import apply_inplace, function
+from ..register import apply_inplace, function, method
 from . import returns
-from .arguments import check_tensor, numpy_names, one_dim
+from .arguments import check_tensor, one_dim
 from .reduce import converted
 
 
@@ -20,34 +20,30 @@ def _accumulated(op: Any, name: str, input: Tensor, dim: Any, dtype: Any) -> Ten
 
 
 @function()
-@numpy_names
 def cumsum(input: Tensor, dim: int, *, dtype: Any = None, out: Tensor | None = None) -> Tensor:
     """The sums of the elements up to each one along `dim`; integers in int64 unless `dtype` says otherwise."""
     return _accumulated(ops.cumsum, "cumsum", input, dim, dtype)
 
 
 @function()
-@numpy_names
 def cumprod(input: Tensor, dim: int, *, dtype: Any = None, out: Tensor | None = None) -> Tensor:
     """The products of the elements up to each one along `dim`; integers in int64 unless `dtype` says otherwise."""
     return _accumulated(ops.cumprod, "cumprod", input, dim, dtype)
 
 
+@method("cumsum_")
 def _cumsum_(self: Tensor, dim: int, *, dtype: Any = None) -> Tensor:
     """In-place version of `cumsum`; the type stays."""
     return apply_inplace(self, lambda t: cumsum(t, dim, dtype=dtype or t.dtype))
 
 
+@method("cumprod_")
 def _cumprod_(self: Tensor, dim: int, *, dtype: Any = None) -> Tensor:
     """In-place version of `cumprod`; the type stays."""
     return apply_inplace(self, lambda t: cumprod(t, dim, dtype=dtype or t.dtype))
 
 
-Tensor.cumsum_, Tensor.cumprod_ = _cumsum_, _cumprod_  # type: ignore[attr-defined]
-
-
 @function()
-@numpy_names
 def logcumsumexp(input: Tensor, dim: int, *, out: Tensor | None = None) -> Tensor:
     """The logarithms of the running sums of ``exp(input)`` along `dim`, without overflow."""
     return unary(ops.logcumsumexp, input, one_dim("logcumsumexp", dim, len(input.shape)))
@@ -61,7 +57,7 @@ def _running(name: str, op: Any, result: Any, doc: str) -> Any:
         return result(wrap(get("gather")(x, index, d) if x.shape else get("clone")(x)), wrap(index))
 
     f.__name__, f.__doc__ = name, doc
-    return function(name=name)(numpy_names(f))
+    return function(name=name)(f)
 
 
 cummax = _running(

@@ -14,7 +14,7 @@ from ..core import Tensor, node_of, unary, wrap
 from ..flush import value_of
 from ..register import function
 from . import returns
-from .arguments import check_tensor, numpy_names, one_dim
+from .arguments import check_tensor, one_dim
 from .reduce import picked
 
 
@@ -30,7 +30,6 @@ def _along(x: Node, index: Node, dim: int) -> Node:
 
 
 @function()
-@numpy_names
 def sort(input: Tensor, dim: int = -1, descending: bool = False, *, stable: bool | None = False, out: Any = None) -> Any:
     """Values in order along `dim`, and where they were: named tuple (values, indices). Always stable; NaN counts as largest."""
     if isinstance(dim, bool):
@@ -39,7 +38,6 @@ def sort(input: Tensor, dim: int = -1, descending: bool = False, *, stable: bool
 
 
 @function()
-@numpy_names
 def argsort(input: Tensor, dim: int = -1, descending: bool = False, *, stable: bool = False) -> Tensor:
     """The positions that would sort `input` along `dim`."""
     return unary(ops.argsort, input, one_dim("argsort", dim, len(input.shape)), bool(descending))
@@ -52,7 +50,6 @@ def msort(input: Tensor, *, out: Tensor | None = None) -> Tensor:
 
 
 @function()
-@numpy_names
 def topk(input: Tensor, k: int, dim: int = -1, largest: bool = True, sorted: bool = True, *, out: Any = None) -> Any:
     """The `k` largest (or smallest) elements along `dim`, in order: named tuple (values, indices)."""
     x = node_of(input)
@@ -74,7 +71,6 @@ def _single(result: Any, name: str, op: Any, input: Tensor, dim: int, keepdim: b
 
 
 @function()
-@numpy_names
 def kthvalue(input: Tensor, k: int, dim: int = -1, keepdim: bool = False, *, out: Any = None) -> Any:
     """The k-th smallest element (from 1) along `dim`: named tuple (values, indices)."""
     d = one_dim("kthvalue", dim, len(input.shape))
@@ -90,7 +86,7 @@ def _median(whole: Any, result: Any, name: str, skip_nan: bool, doc: str) -> Any
         return _single(result, name, ops.median_index, input, dim, keepdim, skip_nan)
 
     f.__name__, f.__doc__ = name, doc
-    return function(name=name)(numpy_names(f))
+    return function(name=name)(f)
 
 
 median = _median(
@@ -110,7 +106,6 @@ nanmedian = _median(
 
 
 @function()
-@numpy_names
 def mode(input: Tensor, dim: int = -1, keepdim: bool = False, *, out: Any = None) -> Any:
     """The most frequent element along `dim` (the smallest of equally frequent ones) and the position of its last occurrence."""
     return _single(returns.mode, "mode", ops.mode_index, input, dim, keepdim)
@@ -178,7 +173,6 @@ def _at_ranks(x: Node, q: Node, interpolation: str, skip_nan: bool) -> Node:
 
 
 @function()
-@numpy_names
 def quantile(
     input: Tensor, q: Any, dim: int | None = None, keepdim: bool = False, *, interpolation: str = "linear", out: Tensor | None = None
 ) -> Tensor:
@@ -187,7 +181,6 @@ def quantile(
 
 
 @function()
-@numpy_names
 def nanquantile(
     input: Tensor, q: Any, dim: int | None = None, keepdim: bool = False, *, interpolation: str = "linear", out: Tensor | None = None
 ) -> Tensor:
