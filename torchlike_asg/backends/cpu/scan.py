@@ -1,7 +1,7 @@
 """Running sums, products, extrema and linear recurrences along a dimension.
 
 Lines that lie side by side are scanned in vectors across them. A line of consecutive elements is summed (or multiplied) a vector at a time:
-within the vector in log2(lanes) shifted steps, then with the total so far. Everything else goes element by element.
+within the vector in log2(lanes) shifted steps, then with the total so far; extrema likewise. Everything else goes element by element.
 """
 
 from __future__ import annotations
@@ -54,6 +54,8 @@ def _scan(lowering: Lowering, kind: str, operands: list[View], out: View, dim: i
     size = x.itemsize
     step = -size if reverse else size
     row = kind in ("sum", "prod") and found.steps == (step, step) and lowering.isa.lanes(size) > 1
+    if kind in ("max", "min"):  # positions within a line are counted in as many bits as its elements have
+        row = size in (4, 8) and found.steps == (size, 8) and found.length < 1 << 31 and lowering.isa.lanes(size) > 1
     across = not row and found.column_steps[0] == size and found.column_steps[-1] == out.itemsize
     block = lowering.isa.lanes(size) if across else 1
     groups = -(-found.columns // block)
@@ -104,7 +106,9 @@ class _Scan:
             start = group.get() * block
             places = [f.gep(p, self.walk.offset(i), "i8") for i, p in enumerate(self.places)]
             here = [f.gep(p, start * s, "i8") for p, s in zip(places, self.column_steps, strict=True)]
-            if form in ("row", "back"):
+            if form == "row" and self.kind in ("max", "min"):
+                self._extrema(here[0], here[1])
+            elif form in ("row", "back"):
                 self._row(here[0], here[1], form == "back")
             elif block > 1:
                 self._across(places, here, start, block)
@@ -193,6 +197,39 @@ class _Scan:
         with f.loop(whole, self.length) as i:
             total.set(self._combine(total.get(), f.load(self.type, f.gep(x, i * sign, self.type))))
             f.store(total.get(), f.gep(out, i * sign, self.type))
+
+    def _extrema(self, x: Value, out: Value) -> None:
+        """Positions of the extrema of consecutive elements: pairs of element and position are combined as sums are."""
+        f, n = self.f, self.isa.lanes(self.size)
+        count = f"i{8 * self.size}"
+        t, counts, wide = vector(self.type, n), vector(count, n), vector("i64", n)
+        best, where = f.variable(f.load(self.type, x)), f.variable(0, count)
+        whole = self.length - self.length % n
+
+        def position(i: Value) -> Value:
+            return f.convert("trunc", i, count)
+
+        def combine(earlier: tuple[Value, Value], later: tuple[Value, Value]) -> tuple[Value, Value]:
+            hit = self._reaches(later[0], earlier[0])
+            return f.select(hit, later[0], earlier[0]), f.select(hit, later[1], earlier[1])
+
+        with f.loop(0, whole, n) as i:
+            v = f.load(t, f.gep(x, i, self.type), self.size)
+            at_ = f.splat(position(i), counts) + f.lane_numbers(counts)
+            by = 1
+            while by < n:  # a lane without one before it is combined with itself
+                order = [lane - by if lane >= by else lane for lane in range(n)]
+                v, at_ = combine((f.shuffle(v, v, order), f.shuffle(at_, at_, order)), (v, at_))
+                by *= 2
+            v, at_ = combine((f.splat(best.get(), t), f.splat(where.get(), counts)), (v, at_))
+            best.set(f.extract(v, n - 1))
+            where.set(f.extract(at_, n - 1))
+            f.store(f.convert("zext", at_, wide), f.gep(out, i, "i64"), 8)
+        with f.loop(whole, self.length) as i:
+            v, at_ = combine((best.get(), where.get()), (f.load(self.type, f.gep(x, i, self.type)), position(i)))
+            best.set(v)
+            where.set(at_)
+            f.store(f.convert("zext", at_, "i64"), f.gep(out, i, "i64"))
 
     def _prefixes(self, v: Value) -> Value:
         """Every lane combined with all before it."""
