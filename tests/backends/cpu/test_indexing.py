@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import torchlike_asg.backends.cpu.indexing
+from torchlike_asg import dtypes
 from torchlike_asg.asg.declare import REGISTRY, Sample
 from torchlike_asg.backends.cpu.calls import LIBRARY, LibraryNode, Lowering
 
@@ -100,3 +101,26 @@ def test_out_of_range(name, operands, attrs, bad):
         assert LIBRARY[name](low, LibraryNode(name, n.attrs, tuple(views), result))
         assert run(low, arrays, 2) is fails
     assert len(values) == len(views)
+
+
+@pytest.mark.parametrize("d", [np.int8, np.float32, np.float64])
+@pytest.mark.parametrize("index", [np.int64, np.int32])
+def test_an_index_for_each_element_around_the_width_of_vectors(d, index):
+    for n in (7, 8, 9, 16, 33, 50):
+        x = numbers((5, 60), d)
+        check_all("gather", (x, picks((5, n), 60, index)), 1)
+        check_all("gather", (x, picks((3, n), 5, index)), 0)
+        check_all("index_select", (x, picks((n,), 60, index)), 1)
+        check_all("index", (x, picks((n,), 5, index), picks((n,), 60, index) - 60), (0, 1))
+
+
+@pytest.mark.parametrize("place", [0, 15, 31, 32, 34])
+@pytest.mark.parametrize("bad", [40, -1])
+def test_one_of_many_out_of_range(place, bad):
+    x, i = numbers((3, 40)), picks((3, 35), 40)
+    i[2, place] = bad
+    views, memory = zip(*[laid_out(n, a.shape, dtypes.from_numpy(a.dtype), "contiguous", a) for n, a in enumerate((x, i))], strict=True)
+    result, out = laid_out(2, i.shape, dtypes.float32, "contiguous")
+    low = Lowering(3)
+    assert LIBRARY["gather"](low, LibraryNode("gather", (1,), views, result))
+    assert run(low, {**dict(enumerate(memory)), 2: out})

@@ -40,7 +40,7 @@ def test_a_recurrence_with_shared_factors():
 
 
 @pytest.mark.parametrize("name", ["cummax_index", "cummin_index"])
-@pytest.mark.parametrize("d", [np.uint8, np.int32, np.float32, np.float64])
+@pytest.mark.parametrize("d", [np.uint8, np.int32, np.int64, np.float32, np.float64])
 def test_extrema(name, d):
     a = np.abs(numbers((3, 40, 35), d)).round()
     if np.dtype(d).kind == "f":

@@ -22,6 +22,8 @@ from .walk import MAX_RANK, Walk, merge, walk_words
 INDICES = {"i8": "i64", "i4": "i32"}
 #: no index at all
 NOTHING = -(2**63)
+#: lanes from which on one load of elements from many places is worth it
+_GATHERED = 8
 #: how a written value meets the one that is there: `copy` replaces it
 ACTIONS = ("copy", "sum", "prod", "amax", "amin")
 #: of each index: its element type, whether negative ones count from the end, whether one is skipped
@@ -148,6 +150,7 @@ class _Writer:
         """Elements e0 to e1 of the innermost dimension."""
         f = self.f
         if self.varies:
+            e0 = self._vectors(places, e0, e1)
             here = [f.variable(f.gep(p, e0 * s, "i8")) for p, s in zip(places, self.steps, strict=True)]
             with f.loop(e0, e1):
                 self._at([p.get() for p in here], lambda dst, src: self._element(dst, src))
@@ -156,6 +159,33 @@ class _Writer:
         else:
             moved = [f.gep(p, e0 * s, "i8") for p, s in zip(places[:2], self.steps[:2], strict=True)]
             self._at([*moved, *places[2:]], lambda dst, src: self._run(dst, src, e1 - e0))
+
+    def _vectors(self, places: list[Value], e0: Value, e1: Value) -> Value:
+        """Read as many elements as whole vectors hold, if indices and results lie side by side; where the others begin."""
+        f, n = self.f, self.isa.lanes(self.size)
+        if self.into or self.size not in (4, 8) or n < _GATHERED or any(skips for _, _, skips in self.kinds):
+            return e0
+        wide, mask = vector("i64", n), vector("i1", n)
+        dense = f.compare("eq", self.steps[0], self.size)
+        for (kind, _, _), step in zip(self.kinds, self.steps[2:], strict=True):
+            dense = dense & f.compare("eq", step, int(kind[1:]))
+        end = f.select(dense, e1 - (e1 - e0) % n, e0)
+        lane_steps = f.lane_numbers(wide) * f.splat(self.steps[1], wide)
+        with f.loop(e0, end, n) as e:
+            displaced, outside = lane_steps, f.value(0, mask)
+            for (kind, negative, _), p, step, (size, stride, _) in zip(self.kinds, places[2:], self.steps[2:], self.limits, strict=True):
+                i = f.convert("sext", f.load(vector(INDICES[kind], n), f.gep(p, e * step, "i8"), int(kind[1:])), wide)
+                if negative:
+                    i = i + f.select(i < 0, f.splat(size, wide), 0)
+                beyond = f.compare("ge", i, f.splat(size, wide), unsigned=True)
+                outside = outside | beyond
+                displaced = displaced + f.select(beyond, 0, i) * f.splat(stride, wide)
+            self.bad.set(self.bad.get() | f.compare("ne", f.convert("bitcast", outside, f"i{n}"), 0))
+            start = f.gep(places[1], e * self.steps[1], "i8")
+            addresses = f.op(vector("ptr", n), f"getelementptr i8, ptr {start.ref}, {displaced!r}")
+            x = f.gather(vector(self.type, n), addresses, f.first_lanes(n, n))
+            f.store(x, f.gep(places[0], e * self.size, "i8"), self.size)
+        return end
 
     def _at(self, places: list[Value], do: Callable[[Value, Value], None]) -> None:
         """Read the indices and go where they point, or to the first place, and remember it, if one is out of range."""
