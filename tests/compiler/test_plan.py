@@ -172,3 +172,50 @@ def test_reduced_types_compute_in_float32_and_round_once_per_operation(d):
         got, want = f(a), f(b)
         assert got.dtype is getattr(ours, d)
         np.testing.assert_allclose(got.float().numpy(), want.float().numpy(), rtol=2e-2 if d == "bfloat16" else 4e-3, atol=1e-2)
+
+
+def misses(run):
+    """The reasons of the plans that were not found while `run` ran."""
+    seen = []
+    stop = events.subscribe("cache_miss", lambda event: seen.append(event.reason))
+    try:
+        run()
+    finally:
+        stop()
+    return seen
+
+
+def test_a_recompilation_is_named_with_its_reason():
+    w = ours.nn.Parameter(ours.ones(3, 3))
+
+    def loss(n=4, power=1, kind=ours.float32, op=ours.tanh):
+        return (op(ours.ones(n, 3).cumsum(0).to(kind).float() @ w) ** 2).roll(power, 0).sum().item()
+
+    loss(), loss()
+    assert misses(loss) == []
+    (reason,) = misses(lambda: loss(n=7))
+    assert "(7, 3) instead of (4, 3)" in reason and f"{__name__.rpartition('.')[2]}.py" in reason
+    loss(n=7), loss(n=7)
+    assert misses(lambda: loss(n=7)) == []
+    reason = misses(lambda: loss(op=ours.sigmoid))[0]
+    assert "sigmoid" in reason and "tanh" in reason
+    reason = misses(lambda: loss(power=2))[0]
+    assert "roll" in reason
+
+
+def test_a_ragged_batch_is_named():
+    model = ours.nn.Linear(3, 2)
+    optimizer = ours.optim.SGD(model.parameters(), 0.1)
+
+    def step(x):
+        optimizer.zero_grad()
+        model(x).sum().backward()
+        optimizer.step()
+
+    batches = [ours.randn(8, 3) for _ in range(4)]
+    for x in batches:
+        step(x)
+    assert misses(lambda: step(ours.randn(8, 3))) == []
+    reasons = misses(lambda: step(ours.randn(5, 3)))
+    assert len(reasons) == 1 and "[5, 3] instead of [8, 3]" in reasons[0], reasons
+    assert misses(lambda: step(ours.randn(5, 3))) == []

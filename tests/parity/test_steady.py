@@ -2,7 +2,7 @@
 
 import pytest
 
-from .scripts import steady
+from .scripts import new_work, ours, steady
 
 
 def hooks(T):
@@ -129,3 +129,49 @@ def convolutions(T):
 @pytest.mark.parametrize("loop", [hooks, recurrent, assignments, closures, custom_functions, convolutions], ids=lambda f: f.__name__)
 def test_a_loop_is_steady(loop):
     steady(loop, warm=4)
+
+
+def test_rows_that_are_written_at_places_of_their_own():
+    """Each sample of a batch is filled as far as it is long: rows are data before they are stacked, whatever their lengths."""
+    lengths = iter(range(1000))
+    table = ours.randn(9, 3, requires_grad=True)
+
+    def sample():
+        n = next(lengths) * 5 % 7 + 1
+        row = ours.zeros(8, dtype=ours.long)
+        row[:n] = ours.tensor(list(range(1, n + 1)))
+        row[n:] = -1
+        return row
+
+    def step():
+        batch = ours.stack([sample() for _ in range(4)])
+        return table[batch.clamp(min=0)].sum().item()
+
+    assert new_work(step, warm=8, more=8) == {"nodes": 0, "plans": 0, "compiles": 0}
+
+
+def test_what_is_written_into_a_new_tensor_is_still_refused_by_backward():
+    w, z = ours.ones(4, requires_grad=True), ours.zeros(4)
+    product = (w * z).sum()
+    z[1] = 3.0
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        product.backward()
+    other = ours.zeros(4)
+    (w * other).sum().backward()
+    assert w.grad.tolist() == [0.0] * 4 and z.tolist() == [0.0, 3.0, 0.0, 0.0] and z._version == 1
+
+
+def test_a_loss_left_over_from_before_a_loop_does_not_keep_its_trace_open():
+    """As in a notebook, where the loss of an evaluation stays in a variable while text is sampled."""
+    w = ours.randn(5, 7, requires_grad=True)
+    x = ours.randn(6, 5)
+    left_over = (x @ w).square().mean()
+    left_over.item()
+
+    def step():
+        logits = ours.randn(1, 5) @ w
+        return ours.softmax(logits, 1).argmax().item()
+
+    assert new_work(step, warm=24, more=20) == {"nodes": 0, "plans": 0, "compiles": 0}
+    left_over.backward()
+    assert ours.allclose(w.grad, 2 / 42 * x.T @ (x @ w.detach()), atol=1e-6)

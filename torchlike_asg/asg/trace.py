@@ -42,7 +42,8 @@ class Trace:
     ``orphans``   permanent leaf -> storage whose tensors died, while results that read it are pending
     ``twinned``   node -> how many of its twins are in use
     ``updates``   (storages, their leaves, their new nodes, pairs of these) of an optimizer step, taken over by the flush that ends it
-    ``alive``     weak references to the results whose history kept the trace open at its last read
+    ``alive``     weak references to the results whose history kept the trace open at its last read;  ``fresh`` those new at it
+    ``lapses``    at how many reads in a row all that had been new at the one before was gone
     ``replays``   the histories of earlier traces (see the facade) that were recorded again in this one
     ``plan``      the plan run last in this open trace: plans form a chain, so what is known needs no key of its own
     """
@@ -59,6 +60,7 @@ class Trace:
         "families",
         "flushes",
         "freed",
+        "fresh",
         "generation",
         "grad",
         "grads",
@@ -68,6 +70,7 @@ class Trace:
         "inference",
         "inputs",
         "known",
+        "lapses",
         "leaf_owner",
         "leaves",
         "level",
@@ -117,6 +120,8 @@ class Trace:
         self.ran: list[Any] = []
         self.updates: list[Any] = []
         self.alive: list[Any] = []
+        self.fresh: list[Any] = []
+        self.lapses = 0
         self.replays: list[Any] = []
         _traces[self.index] = self
 
@@ -142,9 +147,9 @@ class Trace:
         ):
             if table:
                 table.clear()
-        self.slots = self.leaves = self.flushes = 0
+        self.slots = self.leaves = self.flushes = self.lapses = 0
         self.plan = None
-        self.ran, self.families, self.moved, self.updates, self.alive = [], [], [], [], []
+        self.ran, self.families, self.moved, self.updates, self.alive, self.fresh = [], [], [], [], [], []
         self.data, self.grads = [], []
         self.generation += 1
 

@@ -29,6 +29,7 @@ from ..asg.rewrite import topo
 from ..asg.trace import Trace
 from ..backends import base
 from .pipeline import optimise
+from .reason import difference
 
 _LEAVES = LEAVES
 _lock = threading.RLock()
@@ -39,6 +40,8 @@ if hasattr(os, "register_at_fork"):  # a forked child must not inherit the lock 
 #: pairs (output node, permanent leaf): the output is the next content of the leaf's storage, and nobody will read the old one
 Donated = tuple[tuple[Node, Node], ...]
 _ticks = itertools.count()
+#: the latest plans that are looked through for what a new one differs in
+_COMPARED = 32
 
 
 class Plan:
@@ -214,7 +217,7 @@ def build(tr: Trace, key: Any, outputs: tuple[Node, ...], donated: Donated = ())
     kept = tuple(n for n in PROMOTED.get(key, ()) if n not in tr.known)
     wanted = tuple(dict.fromkeys((*outputs, *kept)))
     if events.wanted(events.CacheMiss):
-        events.publish(events.CacheMiss(_difference(outputs)))
+        events.publish(events.CacheMiss(difference(outputs, [known for _, known in list(PLANS.copy())[-_COMPARED:]])))
     recorded = topo(wanted, tr.known)
     with _lock, _uncollected():
         plan = _compile(wanted, recorded, tr, donated)
@@ -330,23 +333,6 @@ def _promote(tr: Trace, plan: Plan) -> None:
         if frontier:
             PROMOTED.setdefault(key, {}).update(frontier)
             _retire(key)
-
-
-def _difference(outputs: tuple[Node, ...]) -> str:
-    """In words, what keeps these outputs from being found among the plans."""
-    best: tuple[int, str] = (-1, "this is the first plan")
-    for (_, known), _plan in list(PLANS.copy().items())[-32:]:
-        same = sum(1 for a, b in zip(outputs, known, strict=False) if a is b)
-        if same <= best[0]:
-            continue
-        pair = next(((a, b) for a, b in zip(outputs, known, strict=False) if a is not b), None)
-        text = (
-            f"{len(outputs)} outputs instead of {len(known)}"
-            if pair is None
-            else f"output {pair[0]!r} at {pair[0].site[1]}:{pair[0].site[2]} instead of {pair[1]!r}"
-        )
-        best = (same, text)
-    return best[1]
 
 
 @arena.register

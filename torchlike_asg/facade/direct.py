@@ -11,6 +11,7 @@ that anybody else refers to is copied before it is written.
 
 from __future__ import annotations
 
+import math
 import sys
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -18,13 +19,14 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from .. import dtypes
-from ..asg.declare import Op, get
+from ..asg.declare import CONST, Op, get
 from ..asg.geometry import gather
+from ..asg.reference import apply, constant
 from ..asg.trace import current
 from ..devices import cpu
 from ..dtypes import dtype, store
 from ..ops.indexing import fits
-from .core import Tensor
+from .core import Tensor, family_of
 from .flush import flush
 from .hosted import known
 from .storage import Cell, Family
@@ -32,9 +34,11 @@ from .write import _check_overlap, commit_data
 
 #: elements up to which arithmetic in place is done here; beyond, a compiled program is worth its overhead
 SMALL = 4096
+#: elements of a new tensor up to which it is filled here when data is written into it
+FILLED = 1 << 16
 #: recorded writes of data into one pending storage after which it is computed, so that the next ones are direct
 PILE = 64
-_ADD = get("add")
+_ADD, _FULL = get("add"), get("full")
 _BIG = 1 << 62
 _piles: WeakKeyDictionary[Family, int] = WeakKeyDictionary()
 
@@ -49,6 +53,46 @@ def target(t: Tensor) -> Family | None:
         return None
     shape, strides, _ = t.geometry
     return None if 0 in strides and any([s == 0 and n > 1 for n, s in zip(shape, strides, strict=True)]) else f
+
+
+def _unfilled(t: Tensor) -> Family | None:
+    """The family of a tensor of a new storage that is one number and not computed yet (``torch.zeros(n)``), if it is to be written here."""
+    f = t._f
+    n = None if f is None else f.h
+    if n is None or n.op is not _FULL or n.srcs[0].op is not CONST or t.__class__ is not Tensor or n.device.type != "cpu":
+        return None
+    if f.leaf is not None or f.past is not None or f.wants or n.rg:  # type: ignore[union-attr]
+        return None
+    tr = current()
+    if n in tr.known or tr.held or math.prod(n.shape) > FILLED:
+        return None
+    return f if len(f.cell.families) == 1 else None  # type: ignore[union-attr]
+
+
+def prepare(t: Tensor, value: Any) -> None:
+    """Fill a new tensor that data is about to be written into, before a view of the part that is written is recorded."""
+    n = t._n
+    if n is None or n.op is not _FULL or t.__class__ is not Tensor:
+        return
+    if isinstance(value, Tensor) and ((value.requires_grad and current().grad) or known(value) is None):
+        return
+    family_of(t)
+    f = _unfilled(t)
+    if f is not None:
+        _fill(f)
+
+
+def _fill(f: Family) -> None:
+    """Have the storage hold the value it was to be filled with: rows of a batch that are written at places of their own then have no nodes.
+
+    The node stays claimed and among the counter's roots: other results may have captured it, and a backward pass must refuse it later.
+    """
+    n = f.h
+    assert n is not None
+    cell = f.cell
+    cell.take(np.ascontiguousarray(apply(n, [constant(n.srcs[0])])))
+    f.h = None
+    f.invalidate()
 
 
 def _references(cell: Cell) -> int:
@@ -97,12 +141,17 @@ def _values(t: Tensor, value: Any) -> Any:
 
 def assign(t: Tensor, value: Any, key: Any = None) -> bool:
     """``t[key] = value`` (or all of `t`), where that can be done at once; `key` holds arrays. Shapes were checked. False if it cannot."""
-    f = target(t)
+    fresh = _unfilled(t)
+    f = fresh or target(t)
     if f is None:
         return False
     v = _values(t, value)
     if v is None:
         return False
+    if fresh is not None:
+        _fill(fresh)
+        if target(t) is None:
+            return False
     if isinstance(value, Tensor):
         if (
             value._f is f

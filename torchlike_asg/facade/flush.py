@@ -57,7 +57,9 @@ def flush(closing: bool | None = None) -> None:
         raise
     if not closing and (tr.held or (histories and not _moved_on(tr))):
         tr.flushes += 1
+        before = {id(r()) for r in tr.alive}
         tr.alive = [ref(o) for o, _ in histories]
+        tr.fresh = [r for r in tr.alive if id(r()) not in before]
         return
     close(tr, live)
 
@@ -166,9 +168,23 @@ def _computes(tr: Trace, n: Node) -> bool:
     return True
 
 
+#: reads in a row after which histories that nothing was added to are taken for left over
+_LAPSES = 8
+
+
 def _moved_on(tr: Trace) -> bool:
-    """Whether every history that kept the trace open at its last read is gone: then a loop reads anew what it computes anew."""
-    return tr.flushes > 0 and all(r() is None for r in tr.alive)
+    """Whether every history that kept the trace open at its last read is gone: then a loop reads anew what it computes anew.
+
+    The same if something older lives on (the loss of an evaluation before the loop, in a notebook), but read after read all
+    that was new at the one before is gone.
+    """
+    if not tr.flushes:
+        return False
+    if all(r() is None for r in tr.alive):
+        return True
+    if tr.fresh:
+        tr.lapses = tr.lapses + 1 if all(r() is None for r in tr.fresh) else 0
+    return tr.lapses >= _LAPSES
 
 
 def compute(tr: Trace, outputs: Any, donated: Any = ()) -> None:

@@ -235,6 +235,7 @@ def __setitem__(self: Tensor, key: Any, value: Any) -> None:
         kind = type(value)
         name = kind.__name__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__name__}"
         raise TypeError(f"can't assign a {name} to a torch.{_legacy_name(self)}")
+    direct.prepare(self, value)
     if key is False:
         return
     t, found = _basic(self, _entries_of(key))
