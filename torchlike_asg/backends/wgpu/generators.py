@@ -12,6 +12,7 @@ from . import (
     order,
     philox,
     pooling,
+    recurrent,
     resize,
     scan,
 )
@@ -26,6 +27,7 @@ __all__ = [
     "order",
     "philox",
     "pooling",
+    "recurrent",
     "resize",
     "scan",
 ]
