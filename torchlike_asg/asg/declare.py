@@ -176,6 +176,17 @@ class Op:
         n = self.table.setdefault(canonical, n)  # setdefault: two threads recording one expression get one node
         return n if canonical is args else self.table.setdefault(args, n)
 
+    def again(self, n: Node, srcs: tuple[Node, ...]) -> Node:
+        """The operation of node `n` on other operands. Operands of the same kinds give a result of the same kind, without inference."""
+        args = (*srcs, *n.attrs)
+        found = self.table.get(args)
+        if found is not None:
+            return found
+        if not all(map(_alike, srcs, n.srcs)):
+            return self.make(args)
+        found = Node(self, srcs, n.attrs, n.shape, n.dtype, n.strides, n.offset, n.device, n.rg)
+        return self.table.setdefault(args, found)
+
     def _strides(self, shape: Any, srcs: tuple[Node, ...]) -> Any:
         if self.layout == "dense":
             return None
@@ -183,6 +194,21 @@ class Op:
             return preserved_strides(shape, srcs[0].strides) if tuple(srcs[0].shape) == tuple(shape) else None
         shape = tuple(shape)
         return pointwise_strides(shape, [(tuple(s.shape), s.strides) for s in srcs]) if srcs else None
+
+
+def _alike(a: Node, b: Node) -> bool:
+    """Whether nothing that inference looks at tells two operands apart."""
+    if a is b:
+        return True
+    return (
+        a.dtype is b.dtype
+        and a.shape == b.shape
+        and a.strides == b.strides
+        and a.offset == b.offset
+        and a.rg is b.rg
+        and a.device is b.device
+        and not (a.op.category == "leaf" or b.op.category == "leaf")
+    )
 
 
 def _device(op: Op, srcs: tuple[Node, ...]) -> devices.device:

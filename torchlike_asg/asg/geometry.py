@@ -76,6 +76,8 @@ def pointwise_strides(shape: Shape, operands: Sequence[tuple[Shape, Shape]]) -> 
             return contiguous(shape)
         if all(t == strides for _, t in operands) and is_dense(shape, strides):
             return strides
+    if 0 not in shape and all(t == contiguous(s) for s, t in operands):
+        return contiguous(shape)
     rank = len(shape)
     full = []
     for s, t in operands:

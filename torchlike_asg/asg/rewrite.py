@@ -6,6 +6,7 @@ from collections.abc import Callable, Container, Iterable, Sequence
 
 from .declare import LEAVES
 from .node import Node
+from .scope import inherited
 
 
 def topo(roots: Iterable[Node], stop: Container[Node] = ()) -> list[Node]:
@@ -43,12 +44,14 @@ def substitute(roots: Sequence[Node], mapping: dict[Node, Node]) -> list[Node]:
 
     A rebuilt node is made through its operation, so it is inferred anew and interned.
     """
-    for n in topo(roots, mapping):
-        if n.op in LEAVES:
-            mapping[n] = n
-            continue
-        srcs = tuple([mapping[s] for s in n.srcs])
-        mapping[n] = n if srcs == n.srcs else n.op(*srcs, *n.attrs)
+    with inherited() as made:
+        for n in topo(roots, mapping):
+            if n.op in LEAVES:
+                mapping[n] = n
+                continue
+            made.site = n.site
+            srcs = tuple([mapping[s] for s in n.srcs])
+            mapping[n] = n if srcs == n.srcs else n.op.again(n, srcs)
     return [mapping[r] for r in roots]
 
 
@@ -58,16 +61,18 @@ def rewrite(roots: Sequence[Node], rule: Callable[[Node], Node | None], stop: Co
     Nodes in `stop` are left as they are, like leaves.
     """
     mapping: dict[Node, Node] = {}
-    for n in topo(roots, stop):
-        if n.op in LEAVES:
-            mapping[n] = n
-            continue
-        srcs = tuple([mapping.get(s, s) for s in n.srcs])
-        new = n if srcs == n.srcs else n.op(*srcs, *n.attrs)
-        while fuel > 0:
-            better = rule(new)
-            if better is None or better is new:
-                break
-            new, fuel = better, fuel - 1
-        mapping[n] = new
+    with inherited() as made:
+        for n in topo(roots, stop):
+            if n.op in LEAVES:
+                mapping[n] = n
+                continue
+            made.site = n.site
+            srcs = tuple([mapping.get(s, s) for s in n.srcs])
+            new = n if srcs == n.srcs else n.op.again(n, srcs)
+            while fuel > 0:
+                better = rule(new)
+                if better is None or better is new:
+                    break
+                new, fuel = better, fuel - 1
+            mapping[n] = new
     return [mapping.get(r, r) for r in roots]

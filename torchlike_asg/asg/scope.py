@@ -5,10 +5,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
+import threading
 import weakref
+from collections.abc import Iterator
 from contextvars import ContextVar
 from pathlib import Path
+from types import CodeType
 from typing import Any
 
 _PACKAGE = str(Path(__file__).resolve().parent.parent)
@@ -56,10 +60,47 @@ def _name_of(root: Any, leaf: Any) -> str | None:
     return known.get(id(leaf))
 
 
-def site() -> tuple[str, str, int]:
+Site = tuple[str, str, int]
+
+
+class _Inherited(threading.local):
+    """What nodes that this thread makes take as their site, if it is not to be looked up."""
+
+    site: Site | None = None
+
+
+_inherited = _Inherited()
+
+
+@contextlib.contextmanager
+def inherited() -> Iterator[_Inherited]:
+    """While nodes are made of others: whoever makes them says as `site` where the one that they come from was recorded."""
+    before = _inherited.site
+    try:
+        yield _inherited
+    finally:
+        _inherited.site = before
+
+
+#: whether a piece of code is this package's
+_ours: dict[CodeType, bool] = {}
+
+
+def site() -> Site:
     """(module path, file, line) of the code outside this package that is recording."""
+    found = _inherited.site
+    if found is not None:
+        return found
     frame = sys._getframe(1)
-    while frame is not None and frame.f_code.co_filename.startswith(_PACKAGE):
+    while frame is not None:
+        code = frame.f_code
+        ours = _ours.get(code)
+        if ours is None:
+            ours = code.co_filename.startswith(_PACKAGE)
+            if ours:  # others may be many: functions made in a loop
+                _ours[code] = ours
+        if not ours:
+            break
         frame = frame.f_back  # type: ignore[assignment]
     where = (_EXAMPLES, 0) if frame is None else (frame.f_code.co_filename, frame.f_lineno)
     modules = _stack.get()

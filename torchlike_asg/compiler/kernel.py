@@ -36,12 +36,18 @@ class Load:
     dtype: dtypes.dtype
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Const:
-    """A literal."""
+    """A literal. Equal literals have equal bits: 0.0 is not -0.0, and a NaN is itself."""
 
     value: Any
     dtype: dtypes.dtype
+
+    def __eq__(self, other: object) -> bool:
+        return other.__class__ is Const and repr(self.value) == repr(other.value) and self.dtype is other.dtype
+
+    def __hash__(self) -> int:
+        return hash((repr(self.value), self.dtype))
 
 
 @dataclass(frozen=True)

@@ -225,3 +225,24 @@ def test_division_by_zero_is_reported_only_where_there_is_an_element():
     np.testing.assert_array_equal(got[2], a // b)
     b[20] = 0
     assert compute(k, [a, b, np.zeros_like(a)])[2]
+
+
+def test_kernels_that_are_alike_share_what_was_found_but_not_their_memory():
+    """The second kernel is lowered from what is remembered of the first; one in place is another kernel."""
+    double = Apply("add", (0, 0), (), dtypes.float32, dtypes.float32, lambda e, a, b: e.add(a, b))
+    o = Operand(dtypes.float32, (1,))
+    k = LoopKernel((5000,), 1, (o, o), (Load(0, dtypes.float32), double), ((1, 1),))
+    x = np.arange(5000, dtype=np.float32)
+    for slots in ([0, 1], [3, 2], [1, 1]):
+        after, calls, _ = compute(k, [x, x if slots[0] == slots[1] else 0 * x], slots=slots)
+        np.testing.assert_array_equal(after[1], 2 * x)
+        assert all(c.reads == (slots[0],) and c.writes == (slots[1],) for c in calls.calls)
+
+
+def test_kernels_that_differ_in_the_sign_of_a_zero():
+    k = LoopKernel((7,), 1, (Operand(dtypes.float32, (1,)),), (Const(0.0, dtypes.float32),), ((0, 0),))
+    negative = replace(k, body=(Const(-0.0, dtypes.float32),))
+    assert k != negative and Const(float("nan"), dtypes.float32) == Const(float("nan"), dtypes.float32)
+    for kernel, sign in ((k, False), (negative, True), (k, False)):
+        after, _, _ = compute(kernel, [np.ones(7, np.float32)])
+        assert np.signbit(after[0]).tolist() == [sign] * 7 and not after[0].any()

@@ -10,6 +10,7 @@ from ...asg import reference
 from ...asg.declare import CONST, LEAVES
 from ...asg.node import Node, const
 from ...asg.rewrite import topo
+from ...asg.scope import inherited
 
 #: results larger than this many elements stay operations (they would be kept in memory for as long as the plan)
 MAX_ELEMENTS = 1 << 20
@@ -18,16 +19,18 @@ MAX_ELEMENTS = 1 << 20
 def fold(roots: Sequence[Node], stop: Container[Node]) -> list[Node]:
     """Fold operations on literals into literals. Larger constant subgraphs are left to the linker, see `constant_nodes`."""
     mapping: dict[Node, Node] = {}
-    for n in topo(roots, stop):
-        if n.op in LEAVES:
-            mapping[n] = n
-            continue
-        srcs = tuple([mapping.get(s, s) for s in n.srcs])
-        new = n if srcs == n.srcs else n.op(*srcs, *n.attrs)
-        if new.shape == () and srcs and not new.op.multi and all(s.op is CONST for s in srcs):
-            value = reference.apply(new, [reference.constant(s) for s in srcs])
-            new = const(np.asarray(value).item(), new.dtype)
-        mapping[n] = new
+    with inherited() as made:
+        for n in topo(roots, stop):
+            if n.op in LEAVES:
+                mapping[n] = n
+                continue
+            made.site = n.site
+            srcs = tuple([mapping.get(s, s) for s in n.srcs])
+            new = n if srcs == n.srcs else n.op.again(n, srcs)
+            if new.shape == () and srcs and not new.op.multi and all(s.op is CONST for s in srcs):
+                value = reference.apply(new, [reference.constant(s) for s in srcs])
+                new = const(np.asarray(value).item(), new.dtype)
+            mapping[n] = new
     return [mapping.get(r, r) for r in roots]
 
 

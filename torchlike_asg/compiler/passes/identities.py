@@ -11,20 +11,22 @@ from collections.abc import Container, Sequence
 from ...asg.declare import IDENTITIES, LEAVES, TRANSFER, get
 from ...asg.node import Node
 from ...asg.rewrite import topo
+from ...asg.scope import inherited
 
 
 def strip_identities(roots: Sequence[Node], stop: Container[Node]) -> list[Node]:
     view, reshape = get("view"), get("reshape")
     mapping: dict[Node, Node] = {}
-    for n in topo(roots, stop):
-        op = n.op
-        if op in LEAVES:
-            mapping[n] = n
-        elif op in IDENTITIES or (op.category == "identity" and op is not TRANSFER):
-            mapping[n] = mapping.get(n.srcs[IDENTITIES.get(op, 0)], n.srcs[IDENTITIES.get(op, 0)])
-        elif op is view:
-            mapping[n] = reshape(mapping.get(n.srcs[0], n.srcs[0]), n.attrs)
-        else:
-            srcs = tuple([mapping.get(s, s) for s in n.srcs])
-            mapping[n] = op(*srcs, *n.attrs)  # through the table: a twin becomes the expression it repeats
+    with inherited() as made:
+        for n in topo(roots, stop):
+            op, made.site = n.op, n.site
+            if op in LEAVES:
+                mapping[n] = n
+            elif op in IDENTITIES or (op.category == "identity" and op is not TRANSFER):
+                mapping[n] = mapping.get(n.srcs[IDENTITIES.get(op, 0)], n.srcs[IDENTITIES.get(op, 0)])
+            elif op is view:
+                mapping[n] = reshape(mapping.get(n.srcs[0], n.srcs[0]), n.attrs)
+            else:
+                srcs = tuple([mapping.get(s, s) for s in n.srcs])
+                mapping[n] = op.again(n, srcs)  # through the table: a twin becomes the expression it repeats
     return [mapping.get(r, r) for r in roots]

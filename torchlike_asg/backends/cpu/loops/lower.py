@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -32,6 +33,8 @@ LONGEST_ROW, LONGEST_COLUMN = 1 << 17, 2048
 ROW_PART, COLUMN_PART, FEW_UNITS, COSTLY = 1 << 13, 256, 8, 40_000
 #: bytes of expensive values that are kept between two passes of a unit; of longer rows they are computed again
 KEPT = 1 << 19
+#: kernels whose calls are remembered: a model's layers are alike, and so are its plans of the first and later steps
+KNOWN = 1024
 
 
 @dataclass(frozen=True)
@@ -57,7 +60,37 @@ def lower(lowering: Lowering, k: LoopKernel, views: Sequence[View], label: str =
     An operand that is stored may lie in memory that is loaded through the same slot, if both move over it in the same way (every
     element is read before it is written). Operands in different slots must not overlap.
     """
-    _lower(lowering, Job(k, tuple(map(_place, views, k.operands)), label))
+    slots, places = _numbered(tuple(map(_place, views, k.operands)))
+    calls, temporaries = _lowered(k, places, label, lowering.isa, lowering.threads)
+    at = [*slots, *[lowering.temporary(nbytes) for nbytes in temporaries]]
+    for c in calls:
+        lowering.add(
+            replace(
+                c,
+                operands=tuple([(at[s], offset) for s, offset in c.operands]),
+                reads=tuple([at[s] for s in c.reads]),
+                writes=tuple([at[s] for s in c.writes]),
+            )
+        )
+
+
+def _numbered(places: Sequence[tuple[int, int]]) -> tuple[list[int], tuple[tuple[int, int], ...]]:
+    """The slots of places, and the places with slots by their numbers in that list: layers that are alike have equal ones."""
+    number: dict[int, int] = {}
+    made = tuple([(number.setdefault(slot, len(number)), offset) for slot, offset in places])
+    return list(number), made
+
+
+@functools.lru_cache(maxsize=KNOWN)
+def _lowered(
+    k: LoopKernel, places: tuple[tuple[int, int], ...], label: str, isa: Isa, threads: int
+) -> tuple[tuple[Call, ...], tuple[int, ...]]:
+    """The calls of a kernel over numbered slots, and the bytes of the temporaries, whose slots come after those of the places."""
+    first = 1 + max([slot for slot, _ in places], default=-1)
+    lowering = Lowering(first, threads)
+    lowering.isa = isa
+    _lower(lowering, Job(k, places, label))
+    return tuple(lowering.calls), tuple([lowering.temporaries[first + n] for n in range(len(lowering.temporaries))])
 
 
 def _place(view: View, operand: Operand) -> tuple[int, int]:
@@ -127,24 +160,36 @@ def epilogue(
     None if the kernel is no such epilogue: it reduces, does not read all of the result, overwrites other elements of the result than it
     has read, could report an error, or has a large operand that lies across the rows of the result.
     """
+    slots, places = _numbered(tuple(map(_place, views, k.operands)))
+    made = _epilogue(k, places, result, columns, isa or host())
+    if made is None:
+        return None
+    found, block, reads, writes = made
+    block = Block(tuple([(slots[s], offset) for s, offset in block.operands]), block.words)
+    return found, block, tuple(sorted([slots[s] for s in reads])), tuple(sorted([slots[s] for s in writes]))
+
+
+@functools.lru_cache(maxsize=KNOWN)
+def _epilogue(
+    k: LoopKernel, places: tuple[tuple[int, int], ...], result: int, columns: int | None, isa: Isa
+) -> tuple[Source, Block, set[int], set[int]] | None:
+    """`epilogue` over numbered slots."""
     pruned, kept = parts.prune(k)
     if result not in kept or fallible(pruned) or any(isinstance(i, Reduce) for i in pruned.body):
         return None
-    whole, own = k.operands[result], views[result].slot
-    place = _place(views[result], whole)
+    whole, own = k.operands[result], places[result][0]
     for o, _ in k.stores:
-        if views[o].slot == own and (_place(views[o], k.operands[o]) != place or k.operands[o].strides != whole.strides):
+        if places[o][0] == own and (places[o] != places[result] or k.operands[o].strides != whole.strides):
             return None
     matrix = _matrix(pruned, whole, columns)
     if matrix is None or any(_across(matrix, n) for n in range(len(matrix.operands))):
         return None
-    isa = isa or host()
     nest = Nest(matrix, False, vector_lanes(matrix, isa), keep=False, matrix=True)
-    places = [_place(views[n], k.operands[n]) for n in kept]
-    slots = [slot for slot, _ in places]
+    used = [places[n] for n in kept]
+    slots = [slot for slot, _ in used]
     reads = {slots[o] for i in matrix.body for o in read_by(i)} - {own}
     writes = {slots[o] for o, _ in matrix.stores} - {own}
-    return source(nest, isa), Block(tuple(places), _words(nest, {})), tuple(sorted(reads)), tuple(sorted(writes))
+    return source(nest, isa), Block(tuple(used), _words(nest, {})), reads, writes
 
 
 def _matrix(k: LoopKernel, whole: Operand, columns: int | None) -> LoopKernel | None:
