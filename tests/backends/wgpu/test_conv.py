@@ -7,6 +7,7 @@ import pytest
 
 from torchlike_asg.asg.declare import REGISTRY, Sample
 from torchlike_asg.backends.wgpu import conv
+from torchlike_asg.backends.wgpu.conv import lowering as lowering_module
 from torchlike_asg.ops.conv import output_sizes
 
 from .harness import device
@@ -47,6 +48,12 @@ def test_forward_and_gradients(layout, case):
     ):
         node, values = node_of(REGISTRY[name], Sample(operands, more))
         assert check(node, values, layout, layout if name != "conv_grad_weight" else "contiguous"), name
+
+
+@pytest.mark.parametrize("case", [CASES[1], CASES[4]], ids=str)
+def test_packed_filters(case, monkeypatch):
+    monkeypatch.setattr(lowering_module, "_PACKED", 0)
+    test_forward_and_gradients("channels_last", case)
 
 
 def test_sums_over_many_pixels_are_taken_in_parts():

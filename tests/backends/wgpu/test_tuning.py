@@ -10,7 +10,7 @@ from torchlike_asg.backends.wgpu import device as device_module
 from torchlike_asg.backends.wgpu import timing
 from torchlike_asg.backends.wgpu.calls import Binding, Dispatch, Lowering, Source, declarations
 from torchlike_asg.backends.wgpu.gemm import tuning
-from torchlike_asg.backends.wgpu.gemm.tiles import plan, proposals
+from torchlike_asg.backends.wgpu.gemm.tiles import plan
 
 from .harness import device
 
@@ -49,7 +49,7 @@ def times(monkeypatch):
 
 def build(caps):
     """Adds a dispatch that says which proposal it is."""
-    every = proposals(caps, *SIZES)
+    every = tuning._candidates(caps, *SIZES)
     source = Source(("test_nothing",), lambda: declarations(["f32"], 1))
     return lambda low, p: low.add(Dispatch(source, (Binding(0, 0, 64),), (every.index(p),), 1, (0,)))
 
@@ -60,7 +60,7 @@ def ask(caps):
 
 def test_the_fastest_is_found_once_and_kept(caps, times, monkeypatch, tmp_path):
     best = ask(caps)
-    assert best == proposals(caps, *SIZES)[tuning._CANDIDATES - 1] and best != plan(caps, *SIZES)
+    assert best == tuning._candidates(caps, *SIZES)[-1] and best != plan(caps, *SIZES)
     measured = len(times)
     assert measured and ask(caps) == best
     monkeypatch.setattr(tuning, "_known", {})  # another process
@@ -75,7 +75,7 @@ def test_damaged_files_are_measured_again_or_passed_over(content, caps, times, m
     (file,) = tmp_path.rglob("An_adapter_for_tests.json")
     file.write_text(content)
     monkeypatch.setattr(tuning, "_known", {})
-    assert ask(caps) in proposals(caps, *SIZES)
+    assert ask(caps) in tuning._candidates(caps, *SIZES)
 
 
 def test_nothing_is_measured_for_small_products_without_a_device_or_when_told_so(caps, times, monkeypatch):

@@ -1,4 +1,4 @@
-"""Patches of images as operands of the tiled product.
+"""Patches of images, and filters where they lie, as operands of the tiled product.
 
 Along k they have (tap, channel), the channel fastest: memory with channels last is read in whole vec4, all four of which lie at one pixel.
 Sizes of kernels and numbers of channels are written into the text, where divisions by them cost next to nothing.
@@ -105,6 +105,36 @@ class PatchLoader(Loader):
 
 
 @dataclass(frozen=True)
+class TapLoader(Loader):
+    """Filters: rows are outputs, k is (tap, channel). Its words: steps of the output (``o``), the channel (``c``) and the taps."""
+
+    kernel: tuple[int, ...]
+    channels: int
+    kind = "taps"
+
+    @property
+    def key(self) -> tuple[Hashable, ...]:
+        return *super().key, self.kernel, self.channels
+
+    def row(self, s: Side, i: int, row: str) -> str:
+        return f"let {s.prefix}_row{i} = {s.prefix}_at + min({row}, {s.extent} - 1u) * {s.word('o')};"
+
+    def load(self, s: Side, i: int, k: str) -> str:
+        lines, values = [], []
+        for e in range(4):
+            lines.append(f"let k{e} = {k} + {e}u;")
+            taps = _digits(f"(k{e} / {self.channels}u)", self.kernel)
+            steps = [f"{t} * {s.word(f'tap{d}')}" for d, t in enumerate(taps) if self.kernel[d] > 1]
+            at = _sum(f"{s.prefix}_row{i}", f"(k{e} % {self.channels}u) * {s.word('c')}", *steps)
+            if self.checked:
+                lines.append(f"let inside{e} = k{e} < {s.depth};")
+                values.append(f"select({s.vector}().x, {s.memory}[select(0u, {at}, inside{e})], inside{e})")
+            else:
+                values.append(f"{s.memory}[{at}]")
+        return f"{{ {' '.join(lines)} {s.prefix}_value{i} = {s.vector}({', '.join(values)}); }}"
+
+
+@dataclass(frozen=True)
 class WindowLoader(Loader):
     """For gradients of filters: rows are (tap, channel) of the image, k is the pixel (image of the batch, then spatial) that a result's
     gradient lies at. Words as those of `PatchLoader` without the ``q``, which are `pixels` in the text.
@@ -184,3 +214,10 @@ def windows(
     binding, words["at"] = x.bind()
     t = element(x.dtype)
     return WindowLoader(binding, f"vec4<{t}>" if adjacent and channels % 4 == 0 else t, False, checked, words, kernel, channels, pixels)
+
+
+def taps(w: View, dims: tuple[int, ...], *, checked: bool) -> TapLoader:
+    """The loader of filters (groups, O, D, H, W, C)."""
+    binding, at = w.bind()
+    words = {"at": at, "o": w.strides[1], "c": w.strides[5], **{f"tap{i}": w.strides[d + 2] for i, d in enumerate(dims)}}
+    return TapLoader(binding, element(w.dtype), True, checked, words, tuple([w.shape[d + 2] for d in dims]), w.shape[5])

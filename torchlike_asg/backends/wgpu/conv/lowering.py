@@ -14,10 +14,14 @@ from ..gemm.kernel import Loader
 from ..gemm.matrix import matrix_loader
 from ..gemm.multiply import Sizes, multiply
 from ..gemm.output import merged, output
-from ..gemm.tiles import plan
+from ..gemm.tiles import Plan
+from ..gemm.tuning import planned
 from .depthwise import depthwise, depthwise_gradient, is_depthwise
 from .geometry import Three, Walk, backwards, filters, image, part, spatial, three
-from .loaders import patches, windows
+from .loaders import patches, taps, windows
+
+#: multiply-adds from which on filters are packed first
+_PACKED = 1 << 28
 
 
 def _order(attrs: tuple[Any, ...], shapes: tuple[tuple[int, ...], ...]) -> tuple[int, ...]:
@@ -92,28 +96,39 @@ def convolve(lowering: Lowering, label: str, x: View, w: View, y: View, walk: Wa
         depthwise(lowering, label, x, w, y, walk, bias)
         return
     groups, outputs, channels = w.shape[0], w.shape[1], w.shape[5]
+    m, k = math.prod(y.shape[:4]), channels * math.prod(w.shape[2:5])
+    kind = f"conv {w.shape[2:]} {walk.step} {x.strides[4] == 1} {y.strides[4] == 1}"
+    best = planned(lowering, kind, groups, m, outputs, k, lambda low, found: _products(low, label, x, w, y, walk, bias, found))
+    _products(lowering, label, x, w, y, walk, bias, best)
+
+
+def _products(lowering: Lowering, label: str, x: View, w: View, y: View, walk: Walk, bias: View | None, found: Plan) -> None:
+    """Pixels of the result by (tap, channel) times filters."""
+    groups, outputs, channels = w.shape[0], w.shape[1], w.shape[5]
     dims = spatial(x, w, y)
     kernel, pixels = tuple([w.shape[d + 2] for d in dims]), tuple([y.shape[d + 1] for d in dims])
     m, k = y.shape[0] * math.prod(pixels), channels * math.prod(kernel)
-    planned = plan(lowering.caps, groups, m, outputs, k)
-    checked = k % planned.tile.depth != 0
+    checked = k % found.tile.depth != 0
     rows = [(y.shape[d], y.strides[d]) for d in range(4)]
-    held = w if math.prod(kernel) == 1 else _packed(lowering, w)
-    held_steps = (w.strides[1], w.strides[5]) if held is w else (1, outputs)
+    held = _packed(lowering, w) if math.prod(kernel) > 1 and m * outputs * k >= _PACKED else w
     bias_step = bias.strides[0] if bias is not None else 0
     steps = channels * x.strides[4], held.strides[0], outputs * y.strides[4], outputs * bias_step
     batch = ((groups, *steps),) if groups > 1 else ()
     a = _as_matrix(x, w, y, walk, m, channels, batch, checked=checked)
     if a is None:
-        a = patches(x, channels, kernel, pixels, dims, walk, planned.tile.depth, checked=checked)
-    right = matrix_loader(held, outputs, k, *held_steps, tuple([d[2] for d in batch]), checked=checked)
+        a = patches(x, channels, kernel, pixels, dims, walk, found.tile.depth, checked=checked)
+    if held is w and math.prod(kernel) > 1:
+        right: Loader = taps(w, dims, checked=checked)
+    else:
+        row, step = (w.strides[1], w.strides[5]) if held is w else (1, outputs)
+        right = matrix_loader(held, outputs, k, row, step, tuple([d[2] for d in batch]), checked=checked)
     out = output(y, rows, ((outputs, y.strides[4]),), [d[3] for d in batch], bias, (0, bias_step))
-    multiply(lowering, label, Sizes(m, outputs, k, batch), planned, a, right, out)
+    multiply(lowering, label, Sizes(m, outputs, k, batch), found, a, right, out)
 
 
 def _packed(lowering: Lowering, w: View) -> View:
     """Filters as (groups, taps, channels, outputs), the outputs side by side: as PyTorch has them, neighbours along either dimension of the
-    product lie far apart.
+    product lie far apart. That is a dispatch of its own.
     """
     order = (0, 2, 3, 4, 5, 1)
     source = replace(w, shape=tuple([w.shape[d] for d in order]), strides=tuple([w.strides[d] for d in order]))
@@ -156,11 +171,20 @@ def _conv_grad_weight(lowering: Lowering, node: LibraryNode) -> bool:
         depthwise_gradient(lowering, node.op, g, x, out, walk)
         return True
     outputs, channels = out.shape[1], out.shape[5]
+    n, k = channels * math.prod(out.shape[2:5]), math.prod(g.shape[:4])
+    kind = f"conv_grad_weight {out.shape[2:]} {stride} {g.strides[4] == 1} {x.strides[4] == 1}"
+    best = planned(lowering, kind, groups, outputs, n, k, lambda low, found: _gradients(low, node.op, g, x, out, walk, found))
+    _gradients(lowering, node.op, g, x, out, walk, best)
+    return True
+
+
+def _gradients(lowering: Lowering, label: str, g: View, x: View, out: View, walk: Walk, found: Plan) -> None:
+    """The result's gradient, by pixels, times patches."""
+    groups, outputs, channels = out.shape[0], out.shape[1], out.shape[5]
     dims = spatial(x, out, g)
     kernel, pixels = tuple([out.shape[d + 2] for d in dims]), tuple([g.shape[d + 1] for d in dims])
     n, k = channels * math.prod(kernel), g.shape[0] * math.prod(pixels)
-    planned = plan(lowering.caps, groups, outputs, n, k)
-    checked = k % planned.tile.depth != 0
+    checked = k % found.tile.depth != 0
     steps = outputs * g.strides[4], channels * x.strides[4], out.strides[0], 0
     batch = ((groups, *steps),) if groups > 1 else ()
     rows = merged([(g.shape[d], g.strides[d]) for d in range(4)])
@@ -172,5 +196,4 @@ def _conv_grad_weight(lowering: Lowering, node: LibraryNode) -> bool:
     w = windows(x, channels, kernel, pixels, dims, walk, checked=checked)
     columns = [*[(out.shape[d + 2], out.strides[d + 2]) for d in range(3)], (channels, out.strides[5])]
     to = output(out, ((outputs, out.strides[1]),), columns, [d[3] for d in batch])
-    multiply(lowering, node.op, Sizes(outputs, n, k, batch), planned, a, w, to)
-    return True
+    multiply(lowering, label, Sizes(outputs, n, k, batch), found, a, w, to)

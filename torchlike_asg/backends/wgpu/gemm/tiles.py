@@ -71,7 +71,7 @@ SOFTWARE = (Tile(32, 32, 8, 4, 4, False), Tile(8, 32, 8, 4, 4, False), Tile(32, 
 #: multiprocessors of a large GPU, and the multiply-adds that one does in a microsecond
 CORES, RATE = 132, 128 * 1700
 #: microseconds that one step of depth takes at least (a trip to memory, two barriers); that a dispatch takes; bytes that pass in one
-STEP, DISPATCH, BYTES = 0.6, 3.0, 2e6
+STEP, DISPATCH, BYTES = 0.6, 5.0, 2e6
 #: microseconds that one more part takes to be added
 SUMMED = 0.08
 #: most parts of a sum

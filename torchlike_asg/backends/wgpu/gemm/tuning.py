@@ -11,6 +11,7 @@ import os
 import re
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from ..calls import Capabilities, Lowering
 from .tiles import Plan, Tile, in_parts, plan, proposals
 
 #: multiply-adds from which on a measurement pays; most bytes of operands it is made with; how many candidates are measured
-_LARGE, _BYTES, _CANDIDATES = 1 << 27, 1 << 30, 6
+_LARGE, _BYTES, _CANDIDATES, _DOUBLED = 1 << 27, 1 << 30, 6, 2
 #: the folder's name changes with what tiles mean
 _FORMAT = "products-1"
 
@@ -66,7 +67,7 @@ def _measured(caps: Capabilities, count: int, m: int, n: int, k: int, build: Cal
         return None
     buffers: dict[int, tuple[Any, int]] = {}
     ready: list[tuple[Plan, Prepared]] = []
-    for candidate in proposals(caps, count, m, n, k)[:_CANDIDATES]:
+    for candidate in _candidates(caps, count, m, n, k):
         low = Lowering(1 << 20, caps)
         build(low, candidate)
         sizes = sizes_of(low)
@@ -82,6 +83,13 @@ def _measured(caps: Capabilities, count: int, m: int, n: int, k: int, build: Cal
         p.run(4)
     times = [min(p.seconds(), p.seconds()) for _, p in ready]
     return ready[times.index(min(times))][0]
+
+
+def _candidates(caps: Capabilities, count: int, m: int, n: int, k: int) -> list[Plan]:
+    """The first proposals, and the very first ones with two pieces in shared memory."""
+    found = proposals(caps, count, m, n, k)[:_CANDIDATES]
+    doubled = [replace(p, tile=replace(p.tile, double=True)) for p in found[:_DOUBLED]]
+    return [*found, *[p for p in doubled if p.tile.fits(caps)]]
 
 
 def _enough(pair: tuple[Any, int] | None, size: int) -> tuple[Any, int] | None:
