@@ -52,6 +52,8 @@ class Tile:
 #: multiprocessors runs at a time; largest first
 CANDIDATES: tuple[tuple[Tile, float, int], ...] = (
     (Tile(256, 128, 8, 16, 8), 0.80, 1),
+    (Tile(128, 256, 8, 8, 16), 0.78, 1),
+    (Tile(256, 128, 16, 16, 8), 0.78, 1),
     (Tile(128, 128, 16, 8, 8), 0.74, 2),
     (Tile(128, 64, 16, 8, 8), 0.66, 4),
     (Tile(64, 128, 16, 8, 8), 0.66, 4),

@@ -20,8 +20,8 @@ from ...cachefolder import root_folder
 from ..calls import Capabilities, Lowering
 from .tiles import Plan, Tile, in_parts, plan, proposals
 
-#: multiply-adds from which on a measurement pays; most bytes of operands it is made with; how many candidates are measured
-_LARGE, _BYTES, _CANDIDATES, _DOUBLED = 1 << 27, 1 << 30, 6, 2
+#: multiply-adds from which on a measurement pays; most bytes of operands it is made with; how many tiles are measured, and how many doubled
+_LARGE, _BYTES, _CANDIDATES, _DOUBLED = 1 << 27, 1 << 30, 6, 3
 #: the folder's name changes with what tiles mean
 _FORMAT = "products-1"
 
@@ -86,8 +86,13 @@ def _measured(caps: Capabilities, count: int, m: int, n: int, k: int, build: Cal
 
 
 def _candidates(caps: Capabilities, count: int, m: int, n: int, k: int) -> list[Plan]:
-    """The first proposals, and the very first ones with two pieces in shared memory."""
-    found = proposals(caps, count, m, n, k)[:_CANDIDATES]
+    """Different tiles, each with the number of parts that the model finds best for it, the best ones also with two pieces of each operand
+    in shared memory.
+    """
+    by_tile: dict[Tile, Plan] = {}
+    for p in proposals(caps, count, m, n, k):
+        by_tile.setdefault(p.tile, p)
+    found = list(by_tile.values())[:_CANDIDATES]
     doubled = [replace(p, tile=replace(p.tile, double=True)) for p in found[:_DOUBLED]]
     return [*found, *[p for p in doubled if p.tile.fits(caps)]]
 
