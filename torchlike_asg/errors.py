@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeVar
 
-__all__ = ["GraphError", "MissingGradientError", "ReferenceWarning", "Unsupported", "refuses"]
+__all__ = ["CudaMissing", "GraphError", "MissingGradientError", "ReferenceWarning", "Unsupported", "refuses"]
 
 F = TypeVar("F", bound=Callable[..., object])
 
@@ -20,6 +20,10 @@ class MissingGradientError(RuntimeError):
 
 class ReferenceWarning(UserWarning):
     """An operation without a native kernel runs through its NumPy reference: right, but slow."""
+
+
+class CudaMissing(AssertionError, RuntimeError):
+    """There is no CUDA. PyTorch built without it raises an AssertionError; code that guards the call expects a RuntimeError."""
 
 
 class Unsupported(NotImplementedError, AttributeError):

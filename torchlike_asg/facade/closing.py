@@ -11,6 +11,7 @@ from ..asg.node import Node
 from ..asg.trace import Trace
 from .core import Tensor
 from .exposure import release
+from .history_names import title
 from .leaf_data import value_at
 from .past import Ended, Past, Snapshot
 from .storage import Cell, Family
@@ -91,7 +92,7 @@ def _keep_histories(tr: Trace, live: Live, pasts: dict[Any, Any]) -> Snapshot | 
     for o, error in live.errors.items():
         n = o.h if o.__class__ is Family else o._n
         if error is not None:
-            pasts[o] = Ended(error, n.op.name)
+            pasts[o] = Ended(error, title(n))
         else:
             if snapshot is None:
                 snapshot = Snapshot(tr)

@@ -201,16 +201,26 @@ def rbinary(op: Op, a: Any, b: Any) -> Tensor:
 
 def unary(op: Op, a: Any, *attrs: Any) -> Tensor:
     """``op(a, *attrs)``."""
-    n = op.table.get((a._n, *attrs))
+    try:
+        n = op.table.get((a._n, *attrs))
+    except AttributeError:
+        raise _no_tensor(op, a) from None
     if n is None:
         begin((a,))
         n = op(node_of(a), *attrs)
     return wrap(n)
 
 
+def _no_tensor(op: Op, value: Any) -> TypeError:
+    return TypeError(f"{op.name}(): argument 'input' (position 1) must be Tensor, not {type(value).__name__}")
+
+
 def plain(op: Op, a: Any) -> Tensor:
     """``op(a)``: `unary` of an operation without attributes."""
-    n = op.table.get((a._n,))
+    try:
+        n = op.table.get((a._n,))
+    except AttributeError:
+        raise _no_tensor(op, a) from None
     if n is None:
         begin((a,))
         n = op(node_of(a))

@@ -4,52 +4,37 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..asg.declare import IDENTITIES, INPUT, LEAF_OF, REBIND, VAR
+from ..asg.declare import CONST, IDENTITIES, INPUT, LEAF_OF, VAR
 from ..asg.node import Node
 from .core import Tensor, node_of
+from .history_names import operands, title
 from .past import Ended, Past
 from .storage import leaf_family
 
-_NAMES = {
-    "sum": "Sum",
-    "mean": "Mean",
-    "matmul": "Mm",
-    "linear": "Addmm",
-    "restride_scatter": "CopySlices",
-    "restride": "AsStrided",
-    "cast": "ToCopy",
-    "reshape": "UnsafeView",
-    "neg": "Neg",
-    "log_softmax": "LogSoftmax",
-    "mse_loss": "MseLoss",
-    "conv": "Convolution",
-    "layer_norm": "NativeLayerNorm",
-}
-
 
 class GradFn:
-    """One step of a history: ``name()``, ``next_functions``."""
+    """One step of a history: ``name()``, ``next_functions``. Its class is named after the step, as in PyTorch."""
 
-    def __init__(self, n: Node) -> None:
-        self._node = n
+    _node: Node
+    _title: str
 
     def name(self) -> str:
-        return title(self._node.op.name)
+        return self._title
 
     @property
     def next_functions(self) -> tuple[tuple[Any, int], ...]:
         n = self._node
-        srcs = n.srcs[:1] if n.op is REBIND else n.srcs
+        srcs = operands(n)
         if not n.op.pure and len(srcs) == 2 and not srcs[1].op.pure:  # a custom Function's output, then its call
             srcs = srcs[1].srcs
-        return tuple((of(s), 0) for s in srcs)
+        return tuple((of(s), 0) for s in srcs if s.op is not CONST)
 
     @property
     def metadata(self) -> dict[str, Any]:
         return {}
 
     def __repr__(self) -> str:
-        return f"<{self.name()} object>"
+        return f"<{type(self).__name__} object at 0x{id(self._node):x}>"
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, GradFn) and other._node is self._node
@@ -58,11 +43,21 @@ class GradFn:
         return hash(self._node)
 
 
+_classes: dict[tuple[type, str], type] = {}
+
+
+def _step(base: type, name: str) -> Any:
+    """An instance of a class of that name."""
+    key = base, name
+    if key not in _classes:
+        _classes[key] = type(name.rpartition("::")[2], (base,), {})
+    step = object.__new__(_classes[key])
+    step._title = name
+    return step
+
+
 class AccumulateGrad(GradFn):
     """The end of a history: gradients accumulate into `variable`."""
-
-    def name(self) -> str:
-        return "torch::autograd::AccumulateGrad"
 
     @property
     def next_functions(self) -> tuple[tuple[Any, int], ...]:
@@ -73,22 +68,16 @@ class AccumulateGrad(GradFn):
         f = leaf_family(self._node)
         return None if f is None else next((t for r in f.faces if (t := r()) is not None and t._kind is None), None)
 
-    def __repr__(self) -> str:
-        return "<AccumulateGrad object>"
-
 
 class Freed(GradFn):
     """A history that is not in the graph any more; only its name is known."""
 
-    def __init__(self, op: str) -> None:
-        self._op = op
-
-    def name(self) -> str:
-        return title(self._op)
-
     @property
     def next_functions(self) -> tuple[tuple[Any, int], ...]:
         return ()
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} object at 0x{id(self):x}>"
 
     def __eq__(self, other: object) -> bool:
         return self is other
@@ -97,20 +86,16 @@ class Freed(GradFn):
         return id(self)
 
 
-def title(op: str) -> str:
-    """PyTorch's name for the backward step of an operation."""
-    if op.endswith("Backward"):  # a custom Function names itself
-        return op
-    return (_NAMES.get(op) or "".join(part.capitalize() for part in op.strip("_").split("_"))) + "Backward0"
-
-
-def of(n: Node) -> GradFn | None:
+def of(n: Node, kind: str | None = None) -> GradFn | None:
     """The step that made `n`, skipping identities; None where no gradient flows."""
     while n.op in IDENTITIES and n.op is not LEAF_OF:
         n = n.srcs[0]
     if not n.rg:
         return None
-    return AccumulateGrad(n) if n.op in (VAR, LEAF_OF) or (n.op is INPUT and n.attrs[2] == "leaf") else GradFn(n)
+    ends = n.op in (VAR, LEAF_OF) or (n.op is INPUT and n.attrs[2] == "leaf")
+    step: GradFn = _step(AccumulateGrad, "torch::autograd::AccumulateGrad") if ends else _step(GradFn, title(n, kind))
+    step._node = n
+    return step
 
 
 def grad_fn(t: Tensor) -> GradFn | None:
@@ -118,8 +103,8 @@ def grad_fn(t: Tensor) -> GradFn | None:
         return None
     f = t._f
     if f is not None and f.h is None and isinstance(f.past, (Past, Ended)):
-        return Freed(f.past.name)
-    found = of(node_of(t))
+        return _step(Freed, f.past.name)  # type: ignore[no-any-return]
+    found = of(node_of(t), t._kind if f is not None else None)
     return None if isinstance(found, AccumulateGrad) and t._n is not None and t._n.op in (VAR, LEAF_OF) else found
 
 

@@ -15,6 +15,7 @@ from ..asg.node import Node
 from ..asg.rewrite import topo, users
 from ..asg.trace import Trace, current
 from . import texts
+from .history_names import title
 from .storage import Family
 
 
@@ -128,7 +129,7 @@ class Past:
 
     @property
     def name(self) -> str:
-        return self.node.op.name
+        return title(self.node)
 
     def revive(self, f: Family) -> None:
         """Record the history again in the current trace."""

@@ -62,6 +62,18 @@ div = binary(
     floating=True,
 )
 neg = unary("neg", lambda e, x: e.neg(x), lambda n, g: (neg(g),), None, floating=False, ref=np.negative)
+
+
+def _rule_neg(x: Node) -> Any:
+    if x.dtype is dtypes.bool_:
+        raise RuntimeError(
+            "Negation, the `-` operator, on a bool tensor is not supported. If you are trying to invert a mask, use the `~` or "
+            "`logical_not()` operator instead."
+        )
+    return x.shape, x.dtype
+
+
+neg.rule = _rule_neg
 reciprocal = unary(
     "reciprocal", lambda e, x: e.reciprocal(x), lambda n, g: (neg(mul(g, bar(mul(n, n)))),), keep_result, samples=positive_samples
 )
@@ -227,11 +239,14 @@ ge = comparison("ge", lambda e, a, b: e.ge(a, b))
 
 
 # ---------------------------------------------------------------- logic and bits
-def _bit_prepare(a: Any, b: Any) -> tuple[Any, ...]:
-    args = promoting(2)(a, b)
-    if args[0].dtype.category >= dtypes.FLOAT:
-        raise RuntimeError(f"bitwise operation not implemented for '{args[0].dtype.name.capitalize()}'")
-    return args
+def _bits(kernel: str) -> Any:
+    def prepare(a: Any, b: Any) -> tuple[Any, ...]:
+        args = promoting(2)(a, b)
+        if args[0].dtype.category >= dtypes.FLOAT:
+            raise NotImplementedError(f"\"{kernel}_cpu\" not implemented for '{title(args[0].dtype)}'")
+        return args
+
+    return prepare
 
 
 def _bit(name: str, formula: Any) -> Op:
@@ -239,7 +254,7 @@ def _bit(name: str, formula: Any) -> Op:
         name,
         formula,
         category="logic",
-        prepare=_bit_prepare,
+        prepare=_bits(name),
         samples=lambda: [Sample((_X > 0, _Y > 0), (), False), *integer_samples()],
         differentiable=False,
     )

@@ -13,6 +13,7 @@ from ...asg.trace import current
 from ...devices import cuda_means_wgpu, refuse
 from ...devices import device as as_device
 from ...dtypes import dtype
+from ...errors import CudaMissing
 from ...ops import movement
 from ..core import Tensor, concrete, unary
 from ..flush import value_of
@@ -148,10 +149,10 @@ def wgpu(self: Tensor, index: int | None = None) -> Tensor:
 
 @method()
 def cuda(self: Tensor, device: Any = None, non_blocking: bool = False, memory_format: Any = None) -> Tensor:
-    """This tensor on the GPU, where "cuda" means "wgpu" (backends.wgpu.use_for_cuda); else RuntimeError: there is no CUDA here."""
+    """This tensor on the GPU, where "cuda" means "wgpu" (backends.wgpu.use_for_cuda); else CudaMissing: there is no CUDA here."""
     if cuda_means_wgpu[0]:
         return to(self, device=as_device("wgpu", device) if device is None or isinstance(device, int) else device)
-    raise RuntimeError("torchlike_asg is not compiled with CUDA enabled: use .to('cpu') (or 'wgpu' for a GPU through wgpu)")
+    raise CudaMissing("Torch not compiled with CUDA enabled: use .to('cpu') (or 'wgpu' for a GPU through wgpu)")
 
 
 _LEGACY = {

@@ -176,7 +176,11 @@ def as_tensor(data: Any, dtype: dtype | None = None, device: Any = None) -> Tens
 
 def _fill(value: Any, shape: tuple[int, ...], d: dtype, dev: Any, requires_grad: bool) -> Tensor:
     if any(n < 0 for n in shape):
-        raise RuntimeError(f"Trying to create tensor with negative dimension {min(shape)}: {list(shape)}")
+        raise RuntimeError(
+            "zeros: Dimension size must be non-negative."
+            if value == 0
+            else f"Trying to create tensor with negative dimension {min(shape)}: {list(shape)}"
+        )
     if requires_grad:
         return finish(
             concrete(np.full(math.prod(shape), dtypes.store(np.asarray(value, d.compute), d)[()], d.storage), shape, d, dev), True

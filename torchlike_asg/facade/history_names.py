@@ -1,0 +1,189 @@
+"""PyTorch's names for the steps of a history: ``AddBackward0``, ``MmBackward0``, ``CopySlices``.
+
+The number behind a name tells PyTorch's overloads of one operation apart; it follows from the operands and attributes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from ..asg.declare import CONST, IDENTITIES, REBIND
+from ..asg.node import Node
+
+_NAMES = {
+    "argument": "Alias",
+    "avg_pool": "AvgPool",
+    "batch_norm": "NativeBatchNorm",
+    "batch_norm_eval": "NativeBatchNorm",
+    "cast": "ToCopy",
+    "cholesky": "LinalgCholeskyEx",
+    "conv": "Convolution",
+    "conv_transpose": "Convolution",
+    "cross_entropy": "NllLoss",
+    "cross_entropy_soft": "Div",
+    "det": "LinalgDet",
+    "eigh_vectors": "LinalgEigh",
+    "eigvalsh": "LinalgEigh",
+    "einsum": "View",
+    "group_norm": "NativeGroupNorm",
+    "inverse": "LinalgInvEx",
+    "layer_norm": "NativeLayerNorm",
+    "log1p": "Log1P",
+    "logsigmoid": "LogSigmoid",
+    "pad_constant": "ConstantPadNd",
+    "pinv": "LinalgPinv",
+    "prelu": "PreluKernel",
+    "qr_q": "LinalgQr",
+    "qr_r": "LinalgQr",
+    "reshape": "UnsafeView",
+    "restride": "AsStrided",
+    "scaled_dot_product_attention": "UnsafeView",
+    "solve": "LinalgSolveEx",
+    "solve_triangular": "LinalgSolveTriangular",
+    "svd_left": "LinalgSvd",
+    "svd_right": "LinalgSvd",
+    "svdvals": "LinalgSvd",
+    "variance": "Var",
+    "vector_norm": "LinalgVectorNorm",
+}
+#: losses are recorded as an elementwise operation and its mean or sum
+_LOSSES = {
+    "squared_error": "MseLoss",
+    "smooth_l1": "SmoothL1Loss",
+    "huber": "HuberLoss",
+    "binary_cross_entropy": "BinaryCrossEntropy",
+    "binary_cross_entropy_logits": "BinaryCrossEntropyWithLogits",
+    "soft_margin": "SoftMarginLoss",
+}
+_PICKED = {"argmax": "Max", "argmin": "Min", "median_index": "Median", "kth_index": "Kthvalue", "mode_index": "Mode", "topk_index": "Topk",
+           "argsort": "Sort", "cummax_index": "Cummax", "cummin_index": "Cummin"}  # fmt: skip
+
+
+def _whole(n: Node) -> bool:
+    dims, keepdim = n.attrs[0], n.attrs[-1]
+    return len(dims) == n.srcs[0].ndim and not keepdim
+
+
+def _reduction(n: Node) -> str:
+    inner = n.srcs[0]
+    if n.op.name in ("sum", "mean") and inner.op.name in _LOSSES and _whole(n):
+        return _LOSSES[inner.op.name] + "Backward0"
+    return f"{n.op.name.capitalize()}Backward{0 if _whole(n) else 1}"
+
+
+def _extreme(n: Node) -> str:
+    return f"{n.op.name.capitalize()}Backward{1 if _whole(n) else 0}"
+
+
+def _matmul(n: Node) -> str:
+    ranks = tuple(s.ndim for s in n.srcs)
+    return {(1, 1): "Dot", (2, 1): "Mv", (2, 2): "Mm", (3, 3): "Bmm", (1, 2): "Squeeze"}.get(ranks, "UnsafeView") + "Backward0"
+
+
+def _linear(n: Node) -> str:
+    biased = len(n.srcs) > 2
+    if n.srcs[0].ndim != 2:
+        return ("View" if biased else "UnsafeView") + "Backward0"
+    return ("Addmm" if biased else "Mm") + "Backward0"
+
+
+def _pow(n: Node) -> str:
+    return f"PowBackward{0 if n.srcs[1].op is CONST else 2 if n.srcs[0].op is CONST else 1}"
+
+
+def _permute(n: Node) -> str:
+    moved = [i for i, d in enumerate(n.attrs) if d != i]
+    return ("Transpose" if len(moved) == 2 else "Permute") + "Backward0"
+
+
+def _spatial(name: str, offset: int = 2) -> Callable[[Node], str]:
+    return lambda n: f"{name.format(n.ndim - offset)}Backward0"
+
+
+def _interpolate(n: Node) -> str:
+    rank, mode = n.ndim - 2, n.attrs[1]
+    kind = {"nearest-exact": "NearestExact", "linear": ("", "Linear", "Bilinear", "Trilinear")[rank]}.get(mode, str(mode).capitalize())
+    return f"Upsample{kind}{rank}DBackward0"
+
+
+def _mirror(n: Node) -> str:
+    rank = sum(1 for a, b in n.attrs[0] if a or b)
+    return {"reflect": f"ReflectionPad{rank}D", "replicate": f"ReplicationPad{rank}D"}.get(str(n.attrs[1]), "Cat") + "Backward0"
+
+
+def _picked(n: Node) -> str:
+    source = n.srcs[1].op.name
+    name = _PICKED.get(source)
+    if name is None:
+        return "GatherBackward0"
+    return f"{name}Backward{1 if name == 'Median' else 0}"
+
+
+def _reshape(n: Node) -> str:
+    inner = n.srcs[0]
+    while inner.op in IDENTITIES:
+        inner = inner.srcs[0]
+    return _picked(inner) if inner.op.name == "pick" else "UnsafeViewBackward0"
+
+
+def _fill(n: Node) -> str:
+    zero = n.srcs[1].op is CONST and not n.srcs[1].attrs[0]
+    return "ZeroBackward0" if zero else f"FillBackward{2 if n.srcs[1].op is CONST else 1}"
+
+
+_BY_NODE: dict[str, Callable[[Node], str]] = {
+    "adaptive_avg_pool": lambda n: "MeanBackward1" if set(n.attrs[0]) == {1} and n.ndim == 4 else f"AdaptiveAvgPool{n.ndim - 2}DBackward0",
+    "adaptive_max_pool": _spatial("AdaptiveMaxPool{}D"),
+    "avg_pool": _spatial("AvgPool{}D"),
+    "clamp_max": lambda n: "ClampBackward1",
+    "clamp_min": lambda n: "ClampBackward1",
+    "div": lambda n: "MulBackward0" if n.srcs[0].op is CONST else "DivBackward0",
+    "fill": _fill,
+    "fmod": lambda n: f"FmodBackward{0 if n.srcs[1].op is CONST else 1}",
+    "interpolate": _interpolate,
+    "linear": _linear,
+    "matmul": _matmul,
+    "max": _extreme,
+    "max_pool": _spatial("MaxPool{}DWithIndices"),
+    "mean": _reduction,
+    "median": lambda n: "MedianBackward0",
+    "min": _extreme,
+    "nll_loss": lambda n: "NllLossBackward0" if n.srcs[0].ndim <= 2 else "NllLoss2DBackward0",
+    "pad_mirror": _mirror,
+    "permute": _permute,
+    "pick": _picked,
+    "pow": _pow,
+    "prod": _reduction,
+    "remainder": lambda n: f"RemainderBackward{0 if n.srcs[1].op is CONST else 1}",
+    "reshape": _reshape,
+    "squeeze": lambda n: "SqueezeBackward1",
+    "sub": lambda n: "RsubBackward1" if n.srcs[0].op is CONST else "SubBackward0",
+    "sum": _reduction,
+}
+_WHOLE = {"restride_scatter": "torch::autograd::CopySlices", "copy": "torch::autograd::CopyBackwards"}
+
+
+def title(n: Node, kind: Any = None) -> str:
+    """PyTorch's name of the backward step that undoes `n`; `kind` "multi" is one of several views made at once."""
+    name = n.op.name
+    if name.endswith("Backward"):  # a custom Function names itself
+        return name
+    if name in _WHOLE:
+        return _WHOLE[name]
+    if kind is not None and kind.startswith("multi"):
+        if name in ("select", "slice"):
+            return "UnbindBackward0" if name == "select" else "SplitBackward0"
+    by_node = _BY_NODE.get(name)
+    if by_node is not None:
+        return by_node(n)
+    return (_NAMES.get(name) or "".join(part.capitalize() for part in name.strip("_").split("_"))) + "Backward0"
+
+
+def operands(n: Node) -> tuple[Node, ...]:
+    """The operands PyTorch's step has: losses are one step."""
+    if n.op is REBIND:
+        return n.srcs[:1]
+    if n.op.name in ("sum", "mean") and n.srcs[0].op.name in _LOSSES and _whole(n):
+        return n.srcs[0].srcs
+    return n.srcs
