@@ -10,8 +10,9 @@ from ..asg.declare import CONST, INPUT, VAR
 from ..asg.geometry import Geometry, contiguous, is_dense
 from ..asg.node import Node
 from ..asg.rewrite import users as readers
-from ..compiler.fuse import Fuser, kind_of
+from ..compiler.fuse import Fuser
 from ..compiler.groups import Group
+from ..compiler.kinds import kind_of
 from ..compiler.passes.fold import constant_nodes
 from ..compiler.views import is_view, ordered_strides, permuted_order, viewed
 from .library import Library

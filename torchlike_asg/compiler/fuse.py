@@ -13,15 +13,12 @@ import math
 from collections.abc import Callable, Container, Sequence
 from typing import Any
 
-from ..asg.declare import CONST, LEAVES
 from ..asg.node import Node
 from ..asg.rewrite import users as readers
 from .clones import Cloner
 from .groups import Dependence, Group
-from .views import is_view, reduced_dims
+from .views import reduced_dims
 
-#: reduction operations -> how a kernel combines
-REDUCTIONS = {"sum": "sum", "amax": "max", "max": "max", "amin": "min", "min": "min", "prod": "prod", "any": "any", "all": "all"}
 #: rows longer than this are not read a second time for what follows their reduction: they would have left the cache
 MAX_ROW = 1 << 16
 #: the same for reductions whose elements do not lie one after another
@@ -394,22 +391,3 @@ class Fuser(Dependence):
         if self.kind[u] != "view":
             return False
         return u not in self.roots and all(self._inside(v, members) for v in self.users[u])
-
-
-def kind_of(n: Node, stop: set[Node], own: Callable[[Node], bool]) -> str:
-    """The usual classification: `own` nodes are computed by kernels of their own."""
-    if n in stop or (n.op in LEAVES and n.op is not CONST):
-        return "leaf"
-    if n.op is CONST:
-        return "literal"
-    if n.dtype.is_complex or any(s.dtype.is_complex for s in n.srcs) or n.op.multi:
-        return "own"
-    if is_view(n):
-        return "view"
-    if own(n):
-        return "own"
-    if n.op.scalar is not None or n.op.name in ("cast", "philox_uniform"):
-        return "point"
-    if n.op.name in REDUCTIONS and n.attrs[0] and n.srcs[0].numel:
-        return "reduce"
-    return "own"

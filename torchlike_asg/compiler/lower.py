@@ -9,9 +9,10 @@ from .. import dtypes
 from ..asg.geometry import Geometry, contiguous
 from ..asg.node import Node
 from ..ops.random import philox_uniform
-from .fuse import REDUCTIONS, Fuser
+from .fuse import Fuser
 from .groups import Group
 from .kernel import Apply, Const, Convert, Index, Instr, Load, LoopKernel, Operand, Random, Reduce
+from .kinds import REDUCTIONS
 
 #: how a kernel's operand is found in memory: the node whose buffer it is, and the geometry there; a number stands for itself
 Place = tuple[Node, Geometry]

@@ -1,0 +1,31 @@
+"""What a node is to grouping: data, a literal, a view, a part of a loop nest, or something computed by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ..asg.declare import CONST, LEAVES
+from ..asg.node import Node
+from .views import is_view
+
+#: reduction operations -> how a kernel combines
+REDUCTIONS = {"sum": "sum", "amax": "max", "max": "max", "amin": "min", "min": "min", "prod": "prod", "any": "any", "all": "all"}
+
+
+def kind_of(n: Node, stop: set[Node], own: Callable[[Node], bool]) -> str:
+    """The usual classification: `own` nodes are computed by kernels of their own."""
+    if n in stop or (n.op in LEAVES and n.op is not CONST):
+        return "leaf"
+    if n.op is CONST:
+        return "literal"
+    if n.dtype.is_complex or any(s.dtype.is_complex for s in n.srcs) or n.op.multi:
+        return "own"
+    if is_view(n):
+        return "view"
+    if own(n):
+        return "own"
+    if n.op.scalar is not None or n.op.name in ("cast", "philox_uniform"):
+        return "point"
+    if n.op.name in REDUCTIONS and n.attrs[0] and n.srcs[0].numel:
+        return "reduce"
+    return "own"
