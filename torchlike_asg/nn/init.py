@@ -76,16 +76,23 @@ def _calculate_correct_fan(tensor: Any, mode: str) -> int:
     return _calculate_fan_in_and_fan_out(tensor)[modes.index(mode)]
 
 
+def _note(tensor: Any, name: str, **arguments: Any) -> Any:
+    """Remember how a parameter was filled, for people who ask what it is (the viewer)."""
+    if isinstance(tensor, torch.nn.Parameter):
+        tensor._initialiser = f"{name}({', '.join(f'{k}={v:.4g}' if isinstance(v, float) else f'{k}={v}' for k, v in arguments.items())})"
+    return tensor
+
+
 def uniform_(tensor: Any, a: float = 0.0, b: float = 1.0, generator: Any = None) -> Any:
     """Fills with values drawn uniformly from [a, b)."""
     with torch.no_grad():
-        return tensor.uniform_(a, b, generator=generator)
+        return _note(tensor.uniform_(a, b, generator=generator), "uniform_", a=a, b=b)
 
 
 def normal_(tensor: Any, mean: float = 0.0, std: float = 1.0, generator: Any = None) -> Any:
     """Fills with values of the normal distribution."""
     with torch.no_grad():
-        return tensor.normal_(mean, std, generator=generator)
+        return _note(tensor.normal_(mean, std, generator=generator), "normal_", mean=mean, std=std)
 
 
 def trunc_normal_(tensor: Any, mean: float = 0.0, std: float = 1.0, a: float = -2.0, b: float = 2.0, generator: Any = None) -> Any:
@@ -114,7 +121,7 @@ def trunc_normal_(tensor: Any, mean: float = 0.0, std: float = 1.0, a: float = -
                 values = torch.where(pending, drawn, values)
                 log_density = drawn.sub(mean).div(std).pow(2).mul(-0.5).sub(log_peak)
                 pending = pending & (torch.empty_like(tensor).uniform_(generator=generator).log() > log_density)
-        return tensor if values is tensor else tensor.copy_(values)
+        return _note(tensor if values is tensor else tensor.copy_(values), "trunc_normal_", mean=mean, std=std, a=a, b=b)
 
 
 def _normal_cdf(x: float) -> float:
@@ -124,18 +131,18 @@ def _normal_cdf(x: float) -> float:
 def constant_(tensor: Any, val: float) -> Any:
     """Fills with `val`."""
     with torch.no_grad():
-        return tensor.fill_(val)
+        return _note(tensor.fill_(val), "constant_", val=val)
 
 
 def ones_(tensor: Any) -> Any:
     """Fills with 1."""
-    return constant_(tensor, 1.0)
+    return _note(constant_(tensor, 1.0), "ones_")
 
 
 def zeros_(tensor: Any) -> Any:
     """Fills with 0."""
     with torch.no_grad():
-        return tensor.zero_()
+        return _note(tensor.zero_(), "zeros_")
 
 
 def eye_(tensor: Any) -> Any:
@@ -143,7 +150,7 @@ def eye_(tensor: Any) -> Any:
     if tensor.dim() != 2:
         raise ValueError("Only tensors with 2 dimensions are supported")
     with torch.no_grad():
-        return tensor.copy_(torch.eye(*tensor.shape, dtype=tensor.dtype, device=tensor.device))
+        return _note(tensor.copy_(torch.eye(*tensor.shape, dtype=tensor.dtype, device=tensor.device)), "eye_")
 
 
 def dirac_(tensor: Any, groups: int = 1) -> Any:
@@ -159,20 +166,20 @@ def dirac_(tensor: Any, groups: int = 1) -> Any:
         for channel in range(min(per_group, tensor.shape[1])):
             weight[(group * per_group + channel, channel, *centre)] = 1
     with torch.no_grad():
-        return tensor.copy_(torch.from_numpy(weight))
+        return _note(tensor.copy_(torch.from_numpy(weight)), "dirac_", groups=groups)
 
 
 def xavier_uniform_(tensor: Any, gain: float = 1.0, generator: Any = None) -> Any:
     """U(-a, a) with a = gain * sqrt(6 / (fan_in + fan_out)) (Glorot & Bengio, 2010)."""
     fan_in, fan_out = _calculate_fan_in_and_fan_out(tensor)
     bound = math.sqrt(3.0) * (gain * math.sqrt(2.0 / float(fan_in + fan_out)))
-    return uniform_(tensor, -bound, bound, generator)
+    return _note(uniform_(tensor, -bound, bound, generator), "xavier_uniform_", gain=gain)
 
 
 def xavier_normal_(tensor: Any, gain: float = 1.0, generator: Any = None) -> Any:
     """N(0, std^2) with std = gain * sqrt(2 / (fan_in + fan_out)) (Glorot & Bengio, 2010)."""
     fan_in, fan_out = _calculate_fan_in_and_fan_out(tensor)
-    return normal_(tensor, 0.0, gain * math.sqrt(2.0 / float(fan_in + fan_out)), generator)
+    return _note(normal_(tensor, 0.0, gain * math.sqrt(2.0 / float(fan_in + fan_out)), generator), "xavier_normal_", gain=gain)
 
 
 def kaiming_uniform_(tensor: Any, a: float = 0, mode: str = "fan_in", nonlinearity: str = "leaky_relu", generator: Any = None) -> Any:
@@ -181,13 +188,15 @@ def kaiming_uniform_(tensor: Any, a: float = 0, mode: str = "fan_in", nonlineari
     if std is None:
         return tensor
     bound = math.sqrt(3.0) * std
-    return uniform_(tensor, -bound, bound, generator)
+    return _note(uniform_(tensor, -bound, bound, generator), "kaiming_uniform_", a=a, mode=mode, nonlinearity=nonlinearity)
 
 
 def kaiming_normal_(tensor: Any, a: float = 0, mode: str = "fan_in", nonlinearity: str = "leaky_relu", generator: Any = None) -> Any:
     """N(0, std^2) with std = gain / sqrt(fan) (He et al., 2015); `a` is the negative slope of leaky_relu."""
     std = _kaiming_std(tensor, a, mode, nonlinearity)
-    return tensor if std is None else normal_(tensor, 0.0, std, generator)
+    if std is None:
+        return tensor
+    return _note(normal_(tensor, 0.0, std, generator), "kaiming_normal_", a=a, mode=mode, nonlinearity=nonlinearity)
 
 
 def _kaiming_std(tensor: Any, a: float, mode: str, nonlinearity: str) -> float | None:
@@ -211,7 +220,7 @@ def orthogonal_(tensor: Any, gain: float = 1, generator: Any = None) -> Any:
         q, r = np.linalg.qr(drawn.T if wide else drawn)
         q = q * np.sign(np.diag(r))  # makes the decomposition unique, hence the result uniformly distributed
         q = np.ascontiguousarray(q.T if wide else q)
-        return tensor.copy_(torch.from_numpy(q).reshape(tensor.shape)).mul_(gain)
+        return _note(tensor.copy_(torch.from_numpy(q).reshape(tensor.shape)).mul_(gain), "orthogonal_", gain=gain)
 
 
 def sparse_(tensor: Any, sparsity: float, std: float = 0.01, generator: Any = None) -> Any:
@@ -224,7 +233,7 @@ def sparse_(tensor: Any, sparsity: float, std: float = 0.01, generator: Any = No
         tensor.normal_(0, std, generator=generator)
         for column in range(columns):  # which rows: from the default generator in any case, as in PyTorch
             tensor[torch.randperm(rows)[:zeros], column] = 0
-    return tensor
+    return _note(tensor, "sparse_", sparsity=sparsity, std=std)
 
 
 def _deprecated(function: Callable[..., Any]) -> Callable[..., Any]:
