@@ -58,9 +58,10 @@ class KernelCompiled:
 
 @dataclass(frozen=True)
 class StepDone:
-    """An optimizer step was recorded and flushed."""
+    """An optimizer step was recorded and flushed: the class's name, and the optimizer."""
 
     optimizer: str
+    source: Any = None
 
 
 TOPICS = {"plan_built": PlanBuilt, "pass_applied": PassApplied, "plan_executed": PlanExecuted, "cache_miss": CacheMiss,

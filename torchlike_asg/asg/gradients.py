@@ -15,6 +15,7 @@ from .declare import INPUT, LEAF_OF, REBIND, TRANSFER, VAR, get
 from .geometry import is_dense
 from .node import Node, const
 from .rewrite import topo
+from .scope import inherited
 
 #: called at a node with its gradient, for tensor hooks; returns the gradient to go on with
 Hook = Callable[[Node, Node], Node]
@@ -54,17 +55,20 @@ def sweep(roots: tuple[Node, ...], seeds: tuple[Node, ...], hooks: dict[Node, Ho
         _accumulate(acc, r, s)
     order = history(roots)
     leaves: list[tuple[Node, Node]] = []
-    for n in order:
-        g = acc.get(n)
-        if g is None:
-            continue
-        if hooks and n in hooks:
-            g = acc[n] = hooks[n](n, g)
-        if is_leaf(n):
-            g = acc[n] = like(g, n)
-            leaves.append((n, g))
-        else:
-            _pull(n, g, acc, ())
+    with inherited() as made:  # a gradient stands where its forward operation stands
+        for n in order:
+            g = acc.get(n)
+            if g is None:
+                continue
+            if hooks and n in hooks:
+                made.site = None
+                g = acc[n] = hooks[n](n, g)
+            made.site = n.site
+            if is_leaf(n):
+                g = acc[n] = like(g, n)
+                leaves.append((n, g))
+            else:
+                _pull(n, g, acc, ())
     result = Sweep(roots, acc, tuple(leaves), tuple([n for n in order if n.saved is not None]))
     if hooks or not all(n.op.pure for n in order):
         return result

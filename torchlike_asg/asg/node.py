@@ -26,6 +26,7 @@ class Node:
     ``saved``   operands (or itself) that its gradient reads: what PyTorch would save for backward; None = reads nothing
     ``twins``   further identities of the same expression, for other storages holding equal values (see the facade)
     ``site``    (module path, file, line) of the record that created it;  ``serial`` its place in creation order
+    ``origin``  the serial of the node that the compiler made it of, its own otherwise
     ``owner``   leaves only: a weak reference to the storage the value comes from
     """
 
@@ -36,6 +37,7 @@ class Node:
         "dtype",
         "offset",
         "op",
+        "origin",
         "owner",
         "rg",
         "saved",
@@ -60,6 +62,7 @@ class Node:
     twins: list[Node] | None
     site: tuple[str, str, int]
     serial: int
+    origin: int
     owner: Any
 
     def __init__(self, op: Op, srcs: tuple[Node, ...], attrs: tuple[Any, ...], shape: Shape, d: dtypes.dtype, strides: Shape | None = None,
@@ -69,6 +72,8 @@ class Node:
         self.offset, self.device, self.rg = offset, device, rg
         self.twins = self.owner = self.saved = None
         self.site, self.serial = scope.site(), next(_serial)
+        source = scope.origin()
+        self.origin = self.serial if source is None else source
         COUNTS["nodes"] += 1
         if rg and op.saves is not None:
             self.saved = op.saves(self)

@@ -61,12 +61,14 @@ def rewrite(roots: Sequence[Node], rule: Callable[[Node], Node | None], stop: Co
     Nodes in `stop` are left as they are, like leaves.
     """
     mapping: dict[Node, Node] = {}
+    done: set[Node] = set()
     with inherited() as made:
         for n in topo(roots, stop):
             if n.op in LEAVES:
                 mapping[n] = n
+                done.add(n)
                 continue
-            made.site = n.site
+            made.site, made.origin = n.site, n.origin
             srcs = tuple([mapping.get(s, s) for s in n.srcs])
             new = n if srcs == n.srcs else n.op.again(n, srcs)
             while fuel > 0:
@@ -74,5 +76,12 @@ def rewrite(roots: Sequence[Node], rule: Callable[[Node], Node | None], stop: Co
                 if better is None or better is new:
                     break
                 new, fuel = better, fuel - 1
+            if new is not n and new not in done:
+                done.update(srcs)
+                for m in topo([new], done):  # it may have been made before, of another node
+                    if m.op not in LEAVES:
+                        m.origin = n.origin
+                    done.add(m)
             mapping[n] = new
+            done.add(new)
     return [mapping.get(r, r) for r in roots]

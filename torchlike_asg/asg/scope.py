@@ -9,7 +9,7 @@ import contextlib
 import sys
 import threading
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextvars import ContextVar
 from pathlib import Path
 from types import CodeType
@@ -64,9 +64,10 @@ Site = tuple[str, str, int]
 
 
 class _Inherited(threading.local):
-    """What nodes that this thread makes take as their site, if it is not to be looked up."""
+    """What nodes that this thread makes take as their site and as their origin, if they do not have their own."""
 
     site: Site | None = None
+    origin: int | None = None
 
 
 _inherited = _Inherited()
@@ -74,12 +75,19 @@ _inherited = _Inherited()
 
 @contextlib.contextmanager
 def inherited() -> Iterator[_Inherited]:
-    """While nodes are made of others: whoever makes them says as `site` where the one that they come from was recorded."""
-    before = _inherited.site
+    """While nodes are made of others: whoever makes them says as `site` where the one that they come from was recorded, and the compiler
+    as `origin` which one that was.
+    """
+    before = _inherited.site, _inherited.origin
     try:
         yield _inherited
     finally:
-        _inherited.site = before
+        _inherited.site, _inherited.origin = before
+
+
+def origin() -> int | None:
+    """The serial of the recorded node that the compiler is working on."""
+    return _inherited.origin
 
 
 #: whether a piece of code is this package's
@@ -107,6 +115,10 @@ def site() -> Site:
     return path(modules) if modules else "", *where
 
 
+#: called with an exception that passes through a module, and the modules being called (a viewer's)
+on_failure: Callable[[BaseException, list[Any]], None] | None = None
+
+
 def note(error: BaseException, modules: list[Any]) -> None:
     """Say once, on an exception passing through, in which module it was raised."""
     if not getattr(error, "_asg_noted", False):
@@ -117,3 +129,5 @@ def note(error: BaseException, modules: list[Any]) -> None:
             error._asg_noted = True  # type: ignore[attr-defined]
         except AttributeError:
             return
+        if on_failure is not None:
+            on_failure(error, modules)

@@ -13,6 +13,7 @@ import itertools
 import os
 import threading
 import time
+import weakref
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -52,11 +53,12 @@ class Plan:
     ``donated``  pairs (position among the executable's outputs, index of argument): that output may be written into that argument's memory,
                  if the executable can do so and finds that nobody else refers to it; ``offered`` is the same in nodes
     ``retired``  no longer among the plans to be found;  ``used`` when it ran last, in ticks of all plans
+    ``origins``  serials of the nodes it was compiled from, in an order that is the same in all plans that share an executable
     """
 
     __slots__ = (
-        "__weakref__", "arguments", "cuts", "donated", "executable", "inputs", "leaves", "nodes", "offered", "order", "outputs", "owners",
-        "places", "retired", "runs", "used",
+        "__weakref__", "arguments", "cuts", "donated", "executable", "inputs", "leaves", "nodes", "offered", "order", "origins", "outputs",
+        "owners", "places", "retired", "runs", "used",
     )  # fmt: skip
 
     def __init__(
@@ -69,16 +71,23 @@ class Plan:
         places: tuple[int, ...],
         donated: tuple[tuple[int, int], ...] = (),
         offered: Donated = (),
+        origins: tuple[int, ...] = (),
     ) -> None:
         self.outputs, self.arguments, self.cuts, self.executable, self.places = outputs, arguments, cuts, executable, places
         self.donated, self.offered = donated if getattr(executable, "donates", False) else (), offered
         self.order = frozenset(n for n in order if n.op not in _LEAVES)
-        self.nodes, self.runs, self.used, self.retired = len(order), 0, next(_ticks), False
+        self.nodes, self.runs, self.used, self.retired, self.origins = len(order), 0, next(_ticks), False, origins
         # how the arguments are found in a trace of which nothing is known yet: (cuts,) data, storages of leaves, in this order
         rest = arguments[len(cuts) :]
         self.inputs = tuple([n for n in rest if n.op is INPUT])
         self.owners = tuple([n.owner for n in rest if n.op is VAR])
         self.leaves = frozenset(rest)
+
+    def recorded(self) -> dict[Node, int]:
+        """For every node that the executable computes, the serial of the recorded node of this plan that it was made of."""
+        first, made_of = _FIRST.get(self.executable, (self.origins, {}))
+        own = dict(zip(first, self.origins, strict=True))
+        return {n: own.get(serial, serial) for n, serial in made_of.items()}
 
     def bind(self, tr: Trace) -> list[Any]:
         """The arrays to run on."""
@@ -130,6 +139,8 @@ leaf_arrays: Any = None
 
 PLANS: dict[Any, Plan] = {}
 EXECUTABLES: OrderedDict[Any, Any] = OrderedDict()
+#: executable -> the `origins` of the plan that it was compiled for, and for each node that it computes the node it was made of
+_FIRST: weakref.WeakKeyDictionary[Any, tuple[tuple[int, ...], dict[Node, int]]] = weakref.WeakKeyDictionary()
 #: what may be computed again rather than kept: it moves no data
 _CHEAP = frozenset(("shape", "identity", "creation", "cast"))
 #: plan key -> nodes that later plans of the same trace had to compute again, to be kept from the next iteration on
@@ -265,12 +276,15 @@ def _compile(wanted: tuple[Node, ...], recorded: list[Node], tr: Trace, donated:
     strides = tuple([_strides(n, known[n] if n in known else leaf_value(n, tr)) for n in arguments])
     name = (digest(tuple(places), order, arguments), strides, pairs, config.backend, config.threads, config.exact_conv)
     executable = EXECUTABLES.get(name)
+    origins = tuple([n.origin for n in (*arguments, *order)])
     if executable is None:
         COUNTS["compiles"] += 1
         executable = EXECUTABLES[name] = backend.program(tuple(places), known, order, arguments, strides, pairs)
+        steps = executable.assembly.origins if hasattr(executable, "assembly") else ()
+        _FIRST[executable] = origins, {n: n.origin for step in steps for n in step.nodes}
         while len(EXECUTABLES) > config.max_plans:
             EXECUTABLES.popitem(last=False)
-    return Plan(wanted, recorded, arguments, cuts, executable, tuple(places[r] for r in roots), pairs, donated)
+    return Plan(wanted, recorded, arguments, cuts, executable, tuple(places[r] for r in roots), pairs, donated, origins)
 
 
 def _backend(roots: Sequence[Node]) -> base.Backend:

@@ -338,7 +338,7 @@ def _finish(optimizer: Optimizer) -> None:
     """What ends a step, whoever wrote it."""
     _close()
     if events.listeners and events.wanted(events.StepDone):
-        events.publish(events.StepDone(type(optimizer).__name__))
+        events.publish(events.StepDone(type(optimizer).__name__, optimizer))
 
 
 def _close() -> None:

@@ -24,9 +24,10 @@ def fold(roots: Sequence[Node], stop: Container[Node]) -> list[Node]:
             if n.op in LEAVES:
                 mapping[n] = n
                 continue
-            made.site = n.site
+            made.site, made.origin = n.site, n.origin
             srcs = tuple([mapping.get(s, s) for s in n.srcs])
             new = n if srcs == n.srcs else n.op.again(n, srcs)
+            new.origin = n.origin
             if new.shape == () and srcs and not new.op.multi and all(s.op is CONST for s in srcs):
                 value = reference.apply(new, [reference.constant(s) for s in srcs])
                 new = const(np.asarray(value).item(), new.dtype)
