@@ -43,9 +43,6 @@ def test_unknown_language_warns_and_falls_back(capsys: pytest.CaptureFixture[str
     ("argv", "sentence"),
     [
         (["--gpu"], "The GPU backend is not built yet"),
-        (["--visualize"], "The graph viewer is not built yet"),
-        (["-v"], "The graph viewer is not built yet"),
-        (["-v", "--lang", "ru"], "просмотра графа ещё нет"),
         (["--gpu", "--lang", "ru"], "вычислений на видеокарте ещё нет"),
     ],
 )

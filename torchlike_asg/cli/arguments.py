@@ -40,8 +40,8 @@ def check(args: argparse.Namespace) -> None:
     """Raises Problem for what no single argument shows: flags not built yet, settings that contradict each other, unusable paths."""
     if args.gpu:
         raise Problem("no_gpu", version=__version__)
-    if args.visualize:
-        raise Problem("no_viewer", version=__version__)
+    if args.shot is not None and not args.shot.absolute().parent.is_dir():
+        raise Problem("no_parent_folder", path=args.shot)
     if args.width % args.heads:
         raise Problem("heads_do_not_divide", width=args.width, heads=args.heads)
     if args.json is not None and not args.json.absolute().parent.is_dir():
@@ -117,6 +117,7 @@ def _parser(lang: str) -> _Parser:
     general("--lang", default=FALLBACK, metavar="LANG")
     general("--gpu", action="store_true", default=False)
     general("--visualize", "-v", action="store_true", default=False)
+    general("--shot", type=Path, metavar="FILE.png")
     general("--no-progress", action="store_true", default=False)
 
     data = group("data")

@@ -54,6 +54,9 @@ def run(args: Namespace) -> int:
             say("nothing_to_do", step=first_step, steps=args.steps)
 
     losses: list[float] = []
+    handle = None
+    if args.visualize or args.shot is not None:
+        handle = training.model.visualize(args.lang, shot=args.shot)
     try:
         tokens_per_s = _train(training, args, losses)
     except KeyboardInterrupt:
@@ -64,6 +67,8 @@ def run(args: Namespace) -> int:
         return 1
 
     val_loss = training.validation_loss()
+    if handle is not None:
+        handle.log(text("ui.cli.validation", args.lang), val_loss)
     sample = training.sample(args.sample_length, args.temperature)
     say("result", val_loss=val_loss, tokens_per_s=tokens_per_s)
     if sample:

@@ -7,12 +7,12 @@ language lacks falls back to it, and the test suite demands that none does. Addi
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-__all__ = ["entries", "find", "languages", "parse_language", "text"]
+__all__ = ["entries", "find", "languages", "parse_language", "plural", "text"]
 
 FALLBACK = "en"
 _ROOT = Path(__file__).parent
@@ -64,6 +64,27 @@ def text(key: str, lang: str = FALLBACK, **fields: Any) -> str:
     if found is None:
         raise KeyError(f"no text for {key!r}")
     return found.format(**fields) if fields else found
+
+
+def _slavic(n: int) -> str:
+    if n % 10 == 1 and n % 100 != 11:
+        return "one"
+    return "few" if n % 10 in (2, 3, 4) and n % 100 not in (12, 13, 14) else "many"
+
+
+#: how a language counts, by the rule that its ``language.plural`` names: the category of a whole number (CLDR)
+PLURALS: dict[str, Callable[[int], str]] = {
+    "one": lambda n: "one" if n == 1 else "many",
+    "one with zero": lambda n: "one" if n in (0, 1) else "many",
+    "slavic": _slavic,
+    "none": lambda n: "many",
+}
+
+
+def plural(key: str, n: int, lang: str = FALLBACK, **fields: Any) -> str:
+    """The text of `key` for `n` things: ``key.one``, ``key.few`` or ``key.many``, as the language's rule chooses; ``{n}`` is the number."""
+    category = PLURALS[text("language.plural", lang)](abs(n))
+    return text(f"{key}.{category}", lang, n=n, **fields)
 
 
 def parse_language(value: str) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any, Self
@@ -124,6 +125,11 @@ class Module(TreeMixin, ConversionMixin, StateMixin, HookMixin):
 
     def compile(self, *args: Any, **kwargs: Any) -> None:
         """Does nothing: every module is compiled at its first calls anyway. Takes PyTorch's arguments."""
+
+    def visualize(self, lang: str = "en", theme: str = "auto", **options: Any) -> Any:
+        """Open a window on this module, which follows its training; returns its handle at once. See `torchlike_asg.viewer.visualize`."""
+        viewer = importlib.import_module(f"{__name__.partition('.')[0]}.viewer")  # of a layer above
+        return viewer.visualize(self, lang, theme, **options)
 
     # --- attributes
 

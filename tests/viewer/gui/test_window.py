@@ -1,0 +1,393 @@
+"""The window as a whole, fed with messages, drawn offscreen."""
+
+import json
+
+import numpy as np
+import pytest
+from pyqtgraph.Qt import QtCore, QtGui, QtWidgets
+
+from torchlike_asg.i18n import catalog
+from torchlike_asg.viewer.gui.app import load
+from torchlike_asg.viewer.gui.panels import ACTIONS, SHEET
+from torchlike_asg.viewer.gui.say import Say
+from torchlike_asg.viewer.gui.search import find, parse
+from torchlike_asg.viewer.gui.store import Store, smoothed
+from torchlike_asg.viewer.gui.window import Window
+from torchlike_asg.viewer.protocol import Alarm, Bye, Code, Event, Failure, Graph, Hello, Scalars, Stats, Subscribe, Timing
+
+from ..models import fake_gpt
+
+Key = QtCore.Qt.Key
+
+
+def stats(nodes, step=5, of="value", scale=1.0):
+    values = np.asarray([[0.5 * scale, scale, -1.0, 2.0, 0, 3.0]] * len(nodes), np.float32)
+    counts = np.tile(np.arange(32, dtype=np.uint32), (len(nodes), 1))
+    return Stats(1, step, of, np.asarray(nodes, np.int32), values, counts, np.asarray([[-1, 2]] * len(nodes), np.float32))
+
+
+@pytest.fixture
+def sent():
+    return []
+
+
+@pytest.fixture
+def window(application, sent):
+    store = Store()
+    store.apply(Hello(title="GPT"))
+    store.apply(Graph(1, fake_gpt(4).columns()))
+    store.apply(Scalars("loss", np.arange(1, 201), np.arange(200) / 10, 4 * np.exp(-np.arange(200) / 50)))
+    store.apply(Scalars("lr", np.arange(1, 201), np.arange(200) / 10, np.full(200, 1e-3)))
+    made = Window(store, Say("en"), "dark", sent.append)
+    made.canvas.animated = False
+    made.show()
+    made.follow()
+    application.processEvents()
+    yield made
+    discard(made)
+
+
+def discard(window):
+    window.pace.stop()
+    window.close()
+    window.deleteLater()
+    QtWidgets.QApplication.sendPostedEvents(None, QtCore.QEvent.Type.DeferredDelete)
+
+
+def node(window, op, scope=""):
+    return next(i for i, (o, s) in enumerate(zip(window.model.ops, window.model.scopes, strict=True)) if o == op and s.startswith(scope))
+
+
+def press(widget, key, text="", mods=QtCore.Qt.KeyboardModifier.NoModifier, scan=0):
+    QtWidgets.QApplication.sendEvent(widget, QtGui.QKeyEvent(QtCore.QEvent.Type.KeyPress, key, mods, scan, 0, 0, text))
+
+
+def texts(widget):
+    return " ".join(w.text() for w in widget.findChildren(QtWidgets.QLabel) if not w.isHidden())
+
+
+# ---------------------------------------------------------------- the inspector
+def test_a_selected_node_is_explained(window):
+    window.go("node", node(window, "softmax", "GPT.h.1"))
+    inspector = window.inspector
+    assert inspector.title.text() == catalog.text("op.softmax.title")
+    assert catalog.text("op.softmax.what") in inspector.what.text()
+    assert catalog.text("op.softmax.why") in inspector.why.text()
+    assert "∑" in inspector.formula.text
+    assert "href" in inspector.details.text()
+
+
+def test_an_operation_without_a_text_says_so(window, monkeypatch):
+    monkeypatch.setattr(window.say, "op", lambda name, part: None)
+    window.go("node", node(window, "softmax", "GPT.h.1"))
+    assert "softmax" in window.inspector.what.text()
+    assert "no description" in window.inspector.what.text()
+    assert not window.inspector.formula.isVisible()
+
+
+def test_links_lead_to_operands(window):
+    softmax = node(window, "softmax", "GPT.h.1")
+    window.go("node", softmax)
+    (operand,) = window.model.graph.inputs(softmax)
+    assert f'href="node:{operand}"' in window.inspector.details.text()
+    window.inspector._follow(f"node:{operand}")
+    assert window.canvas.selection == ("node", operand)
+
+
+def test_live_numbers_arrive(window):
+    softmax = node(window, "softmax", "GPT.h.1")
+    window.go("node", softmax)
+    assert window.inspector.numbers.cells["value", 0].text() == "–"
+    for step in range(3):
+        window.store.apply(stats([softmax], step, scale=step + 1.0))
+    window.store.apply(stats([softmax], 2, "gradient", 0.1))
+    window.store.apply(Timing(1, 2, np.asarray([window.model.graph.kernel[softmax]], np.int32), np.asarray([250.0], np.float32)))
+    window.follow()
+    cells = window.inspector.numbers.cells
+    assert cells["value", 0].text() == "1.5"
+    assert cells["gradient", 1].text() == "0.1"
+    assert "250" in window.inspector.cost.text()
+    assert len(window.inspector.numbers.histogram.looks) == 3
+    assert not window.inspector.numbers.histogram.grab().isNull()
+
+
+def test_a_group_sums_its_kernels_once(window):
+    group = window.model.tree.by_path["GPT.h.0.mlp"]
+    nodes = window.model.nodes_in(group)
+    kernels = {int(k) for k in window.model.graph.kernel[nodes] if k >= 0}
+    window.store.apply(Timing(1, 2, np.asarray(sorted(kernels), np.int32), np.full(len(kernels), 10.0, np.float32)))
+    assert window.store.times(nodes) == 10.0 * len(kernels) < 10.0 * len(nodes)
+    window.go("group", group)
+    assert "MLP" in window.inspector.subtitle.text()
+
+
+# ---------------------------------------------------------------- what the trainer is told
+def test_only_what_is_on_screen_is_asked_for(window, sent, application):
+    softmax = node(window, "softmax", "GPT.h.1")
+    window.go("node", softmax)
+    window._subscribe()
+    last = [m for m in sent if isinstance(m, Subscribe)][-1]
+    assert last.selected.tolist() == [softmax]
+    assert set(last.nodes.tolist()) == set(window.canvas.visible_nodes())
+    assert len(last.nodes) < len(window.model.graph) / 2
+    count = len(sent)
+    window._subscribe()
+    assert len(sent) == count
+
+
+def test_the_code_of_a_kernel_is_fetched_once(window, sent):
+    softmax = node(window, "softmax", "GPT.h.1")
+    window.go("node", softmax)
+    window.inspector.code.emit(softmax)
+    kernel = int(window.model.graph.kernel[softmax])
+    assert sent[-1].kernel == kernel
+    window.store.apply(Code(1, kernel, "LLVM IR", "define void @softmax()"))
+    window.follow()
+    assert "define void @softmax" in window.code_dialog.text.toPlainText()
+    count = len(sent)
+    window.inspector.code.emit(softmax)
+    assert len(sent) == count
+    window.code_dialog.close()
+
+
+# ---------------------------------------------------------------- search
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("softmax", 4),
+        ("type:softmax in:h.2", 1),
+        ("shape:64x384", 8),
+        ("name:weight module:GPT.h.0", 8),
+        ("param shape:96x96", 16),
+        ("dtype:float64", 0),
+        ('"h.1.mlp" gelu', 1),
+        ("тип:softmax", 4),
+        ("", 0),
+    ],
+)
+def test_search(window, text, expected):
+    assert len(find(text, window.model, window.store)) == expected
+
+
+def test_search_for_bad_values(window):
+    softmax = node(window, "softmax", "GPT.h.1")
+    message = stats([softmax])
+    message.values[:, 4] = 7
+    window.store.apply(message)
+    assert find("nan", window.model, window.store) == [softmax]
+    assert parse("nan shape:3").flags == ["nan"]
+
+
+def test_enter_goes_through_the_matches_and_opens_what_hides_them(window):
+    window.bar.search.setText("type:softmax")
+    seen = []
+    for _ in range(5):
+        window.next_hit()
+        seen.append(window.canvas.selection[1])
+    assert len(set(seen[:4])) == 4
+    assert seen[4] == seen[0]
+    assert "1 of 4" in window.bar.found.text()
+
+
+# ---------------------------------------------------------------- heat, alarms, failures
+@pytest.mark.parametrize("kind", ["time", "memory", "gradient", "activation", "update"])
+def test_heat_maps(window, kind):
+    n = len(window.model.graph)
+    kernels = np.arange(len(window.model.graph.kernel_name), dtype=np.int32)
+    window.store.apply(Timing(1, 1, kernels, np.linspace(1, 500, len(kernels)).astype(np.float32)))
+    for of in ("value", "gradient", "update"):
+        window.store.apply(stats(list(range(n)), 1, of))
+    plain = window.canvas.grab().toImage()
+    window.set_heat(kind)
+    assert window.canvas.marks.heat
+    assert all(0 <= v <= 1 for v in window.canvas.marks.heat.values())
+    assert window.canvas.grab().toImage() != plain
+    assert window.heat_legend.isVisible()
+    window.set_heat("")
+    assert not window.canvas.marks.heat
+
+
+def test_an_alarm_jumps_to_the_first_bad_node(window):
+    window.store.apply(Alarm(1, 30, -1, "loss"))
+    window.follow()
+    assert window.alarm.isVisible()
+    assert "30" in window.alarm.label.text()
+    softmax = node(window, "softmax", "GPT.h.2")
+    window.store.apply(Alarm(1, 31, softmax, "nan", 12, 100))
+    window.follow()
+    assert window.canvas.selection == ("node", softmax)
+    assert window.canvas._index["node", softmax] in window.canvas.marks.bad
+    assert "12" in window.alarm.label.text()
+
+
+def test_a_failure_shows_edge_shapes_line_and_fix(window):
+    graph = window.store.graph
+    last = len(graph) - 1
+    edges = np.flatnonzero(graph.dst == last).tolist()
+    window.store.apply(
+        Failure(1, last, edges, "linear", "sizes do not fit", "GPT.head", [[2, 3], [4, 5]], "/x/train.py", 12, "y = fc(x)", "linear",
+                {"expected": 5, "got": 3, "outputs": 4})
+    )  # fmt: skip
+    window.follow()
+    shown = window.failure.text.text()
+    assert all(part in shown for part in ("2×3", "4×5", "train.py:12", "y = fc(x)", "nn.Linear(3, 4)"))
+    assert window.canvas.marks.bad
+    assert window.canvas.marks.bad_edges
+
+
+# ---------------------------------------------------------------- languages, themes, keys
+def test_the_language_changes_everywhere(window):
+    window.go("node", node(window, "softmax", "GPT.h.1"))
+    window.say.set_language("ru")
+    assert catalog.text("op.softmax.what", "ru") in window.inspector.what.text()
+    assert window.docks["charts"].windowTitle() == "Кривые"
+    assert "операци" in window.model.group_text(1, ())[1]
+    assert "потери" in window.bar.status.text()
+    window.say.next_language()
+    assert window.docks["charts"].windowTitle() == "Curves"
+
+
+@pytest.mark.parametrize(
+    ("n", "word"), [(1, "операция"), (2, "операции"), (5, "операций"), (11, "операций"), (21, "операция"), (112, "операций")]
+)
+def test_russian_plurals(n, word):
+    assert Say("ru").plural("operations", n) == f"{n} {word}"
+
+
+def test_a_third_language_is_a_folder(monkeypatch, tmp_path):
+    root = catalog._ROOT
+    for code in ("en", "ru"):
+        (tmp_path / code).symlink_to(root / code)
+    (tmp_path / "eo").mkdir()
+    (tmp_path / "eo" / "ui.toml").write_text(
+        '[language]\nname = "Esperanto"\nalias = "esperanto"\nplural = "one"\n[ui.viewer.dock]\ncharts = "Kurboj"\n', encoding="utf-8"
+    )
+    monkeypatch.setattr(catalog, "_ROOT", tmp_path)
+    catalog.languages.cache_clear()
+    catalog.entries.cache_clear()
+    try:
+        say = Say("eo")
+        assert say("dock.charts") == "Kurboj"
+        assert say("dock.inspector") == "Inspector"  # what is not translated yet
+        assert "eo" in catalog.languages()
+    finally:
+        monkeypatch.undo()
+        catalog.languages.cache_clear()
+        catalog.entries.cache_clear()
+
+
+def test_themes(window):
+    dark = window.grab().toImage()
+    press(window, Key.Key_T, "t")
+    assert not window.colors.dark
+    light = window.grab().toImage()
+    assert light.pixelColor(30, 300).lightness() > 150 > dark.pixelColor(30, 300).lightness()
+    press(window, 0x0415, "е", scan=28)  # the same key on a Russian layout
+    assert window.colors.dark
+
+
+def test_keys(window):
+    press(window, Key.Key_H, "h")
+    assert window.heat.kind == "time"
+    press(window, Key.Key_F2)
+    assert window.docks["outline"].isVisible()
+    press(window, Key.Key_F, mods=QtCore.Qt.KeyboardModifier.ControlModifier)
+    assert window.bar.search.hasFocus() or not window.isActiveWindow()
+    press(window, Key.Key_L, "l")
+    assert window.say.lang == "ru"
+    press(window, Key.Key_F1)
+    sheet = window.findChild(QtWidgets.QDialog)
+    assert "тепловая карта" in texts(sheet)
+    sheet.close()
+    assert {a for _, a in SHEET} >= {a for a in ACTIONS.values() if a not in ("next", "previous", "larger", "smaller")}
+
+
+def test_the_outline_is_a_second_way(window):
+    softmax = node(window, "softmax", "GPT.h.3")
+    window.docks["outline"].show()
+    window.go("node", softmax)
+    row = window.outline.currentItem()
+    assert row.data(0, QtCore.Qt.ItemDataRole.UserRole)[1] == softmax
+    window.outline.setCurrentItem(row.parent())
+    assert window.canvas.selection[0] == "group"
+
+
+# ---------------------------------------------------------------- curves
+def test_curves(window):
+    window.store.apply(Scalars("validation", np.asarray([50, 100]), np.asarray([5.0, 10.0]), np.asarray([3.0, 2.0])))
+    window.store.apply(Event(80, 8.0, "lr ÷ 10"))
+    window.follow()
+    charts = window.charts
+    assert {k[1] for k in charts._lines} == {"loss", "validation", "lr"}
+    assert "step 101" in charts.values_at(101)
+    assert "loss" in charts.values_at(101)
+    assert len(charts._markers) == 1
+    charts.log.setChecked(True)
+    charts.by_time.setChecked(True)
+    assert not charts.grab().isNull()
+    charts._toggle("validation", False)
+    assert "validation" not in {k[1] for k in charts._lines}
+
+
+def test_smoothing_has_no_pull_towards_its_start():
+    x = np.full(2000, 3.0)
+    assert np.allclose(smoothed(x, 0.99), 3.0)
+    y = np.random.default_rng(0).normal(size=1500)
+    expected, total = [], 0.0
+    for k, v in enumerate(y):
+        total = 0.9 * total + 0.1 * v
+        expected.append(total / (1 - 0.9 ** (k + 1)))
+    assert np.allclose(smoothed(y, 0.9), expected)
+    y[5] = np.nan
+    assert np.isfinite(smoothed(y, 0.9)).all()
+
+
+# ---------------------------------------------------------------- graphs that change, export, files
+def test_a_new_graph_keeps_the_selection(window):
+    softmax = node(window, "softmax", "GPT.h.1")
+    window.go("node", softmax)
+    window.store.apply(Graph(2, fake_gpt(5).columns()))
+    window.follow()
+    kind, item = window.canvas.selection
+    assert kind == "node"
+    assert window.model.ops[item] == "softmax"
+    assert window.model.scopes[item] == "GPT.h.1.attn"
+
+
+def test_the_end_of_training_leaves_the_window(window):
+    window.store.apply(Bye("done"))
+    window.follow()
+    assert window.isVisible()
+    assert "ended" in window.bar.status.text()
+
+
+@pytest.mark.parametrize("ending", ["svg", "png", "pdf", "html", "asg.json", "dot"])
+def test_export(window, tmp_path, ending):
+    path = tmp_path / f"out.{ending}"
+    assert window.export(path)
+    data = path.read_bytes()
+    assert len(data) > 1000
+    starts = {"svg": b"<?xml", "png": b"\x89PNG", "pdf": b"%PDF", "html": b"<!doctype html>", "asg.json": b'{"format"', "dot": b"digraph"}
+    assert data.startswith(starts[ending])
+    if ending == "html":
+        assert "<math" in data.decode()
+        assert "<script" not in data.decode()
+    if ending == "asg.json":
+        assert json.loads(data)["format"] == "asg-graph 1"
+        again = Store()
+        load(path, again)
+        assert len(again.graph) == len(window.model.graph)
+    if ending == "svg":
+        assert b"Embedding" in data or b"GPT" in data
+
+
+def test_a_graph_of_twenty_thousand_operations_opens_at_once(application):
+    store = Store()
+    store.apply(Graph(1, fake_gpt(920).columns()))
+    made = Window(store, Say("en"), "dark")
+    made.show()
+    made.follow()
+    assert len(made.model.graph) > 20_000
+    assert len(made.canvas.scene.boxes) < 60
+    assert not made.grab().isNull()
+    discard(made)

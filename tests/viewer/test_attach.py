@@ -1,0 +1,297 @@
+"""Attaching to training: nothing changes but what one sees."""
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import torchlike_asg as torch
+from torchlike_asg import events, nn
+from torchlike_asg.asg import scope, trace
+from torchlike_asg.viewer import attach, publisher, visualize
+from torchlike_asg.viewer.protocol import Subscribe, read_recording
+
+from .models import Tiny, train
+
+ROOT = Path(__file__).resolve().parents[2]
+SCRIPT = """
+import torchlike_asg as torch
+from torchlike_asg import nn
+torch.manual_seed(0)
+model = nn.Sequential(nn.Linear(6, 8), nn.GELU(), nn.Linear(8, 3))
+optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
+handle = model.visualize({arguments})
+for step in range({steps}):
+    optimizer.zero_grad()
+    loss = nn.functional.cross_entropy(model(torch.randn(16, 6)), torch.randint(0, 3, (16,)))
+    loss.backward()
+    optimizer.step()
+    {inside}
+print("trained", step, flush=True)
+"""
+
+
+def script(steps=20, arguments="", inside="pass"):
+    return textwrap.dedent(SCRIPT).format(steps=steps, arguments=arguments, inside=inside)
+
+
+def environment(**more):
+    env = {k: v for k, v in os.environ.items() if k not in ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM")}
+    return env | {"PYTHONPATH": str(ROOT), "QT_LOGGING_RULES": "*=false"} | more
+
+
+def messages(path):
+    found = {}
+    for m in read_recording(path):
+        found.setdefault(m.kind, []).append(m)
+    return found
+
+
+def looking_at(handle, *ops):
+    """Have the session believe that a window shows these operations; returns their nodes."""
+    session = handle._session
+    session.publisher.closed.clear()
+    graph = session._snapshot
+    nodes = [i for i in range(len(graph)) if graph.text("op", i) in ops or graph.text("name", i) in ops]
+    session._hear(Subscribe(session.epoch, np.asarray(nodes, np.int32), np.asarray(nodes, np.int32)))
+    return nodes
+
+
+# ---------------------------------------------------------------- in this process
+def test_losses_are_the_same_bit_for_bit():
+    torch.manual_seed(3)
+    plain = Tiny()
+    start = {k: v.clone() for k, v in plain.state_dict().items()}
+    expected = train(plain, 60)
+    watched = Tiny()
+    watched.load_state_dict(start)
+    handle = attach(watched, window=False)
+    losses = train(watched, 20)
+    handle._settle()
+    looking_at(handle, "gelu", "layer_norm", "weight")
+    for _ in range(20):  # probes of values, of gradients, of updates and of kernels
+        handle._settle()
+    handle._session.publisher.closed.set()
+    handle.detach()
+    again = Tiny()
+    again.load_state_dict(start)
+    handle = attach(again, window=False)
+    losses = train(again, 60)
+    handle.detach()
+    assert losses == expected
+
+
+def test_probes_see_the_true_values_and_change_nothing():
+    def run(model, probe):
+        torch.manual_seed(5)
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+        handle = attach(model, window=False) if probe else None
+        losses, kept = [], {}
+        for k in range(12):
+            x, y = torch.randn(16, 6), torch.randint(0, 3, (16,))
+            optimizer.zero_grad()
+            hidden = model.norm(model.first(x))
+            loss = nn.functional.cross_entropy(model.head(model.act(hidden)), y)
+            loss.backward()
+            optimizer.step()
+            kept.setdefault("hidden", []).append(hidden.detach().numpy().copy())
+            losses.append(loss.item())
+            if probe:
+                if k == 4:
+                    handle._settle()
+                if k >= 4:
+                    session = handle._session
+                    session._governor.credit, session._looked, session._fresh_selection = 9.0, 0.0, True
+                    session._governor.most = 9.0
+                    kept["nodes"] = looking_at(handle, "layer_norm", "weight")
+                    handle._settle()
+                    handle._settle()
+        return losses, kept, handle
+
+    torch.manual_seed(3)
+    model = Tiny()
+    start = {k: v.clone() for k, v in model.state_dict().items()}
+    losses, _, _ = run(model, False)
+    model.load_state_dict(start)
+    watched, kept, handle = run(model, True)
+    assert watched == losses
+    history = list(handle._session.publisher.history._rest)
+    handle._session.publisher.closed.set()
+    handle.detach()
+    from torchlike_asg.viewer.protocol import decode
+
+    stats = [m for m in map(decode, history) if m.kind == "stats"]
+    values = [m for m in stats if m.of == "value"]
+    graph = handle._session._snapshot
+    (norm,) = [i for i in kept["nodes"] if graph.text("op", i) == "layer_norm"]
+    rows = [m.values[m.nodes.tolist().index(norm)] for m in values if norm in m.nodes]
+    true = [[h.mean(), h.std(), h.min(), h.max()] for h in kept["hidden"]]
+    assert rows
+    assert all(any(np.allclose(row[:4], t, atol=1e-5) for t in true) for row in rows)
+    assert any(m.of == "gradient" and np.isfinite(m.values[:, 5]).all() for m in stats)
+    assert any(m.of == "update" and (m.values[:, 5] > 0).all() for m in stats)
+    assert {m.kind for m in map(decode, history)} >= {"stats", "timing"}
+
+
+def test_detaching_leaves_nothing_behind():
+    before = (trace.execute, dict(events.listeners), scope.on_failure)
+    handle = attach(Tiny(), window=False)
+    assert trace.execute is not before[0]
+    handle.detach()
+    assert (trace.execute, dict(events.listeners), scope.on_failure) == before
+
+
+def test_curves_markers_and_recordings(tmp_path):
+    path = tmp_path / "run.asgtrace"
+    model = Tiny()
+    handle = attach(model, window=False, record=path)
+    losses = train(model, 10)
+    handle.log("validation", 1.5)
+    handle.mark("half")
+    copy = tmp_path / "copy.asgtrace"
+    handle.save(copy)
+    handle.detach()
+    for found in (messages(path), messages(copy)):
+        points = {m.name: [] for m in found["scalars"]}
+        for m in found["scalars"]:
+            points[m.name] += m.values.tolist()
+        assert np.allclose(points["loss"], losses)
+        assert points["lr"] == [0.1] * 10
+        assert points["validation"] == [1.5]
+        assert found["event"][0].text == "half"
+        assert found["graph"]
+
+
+def test_a_shape_that_does_not_fit_is_shown(tmp_path):
+    path = tmp_path / "run.asgtrace"
+    model = nn.Sequential(nn.Linear(6, 8), nn.GELU(), nn.Linear(9, 3))
+    handle = attach(model, window=False, record=path)
+    with pytest.raises(RuntimeError):
+        model(torch.randn(2, 6))
+    handle.detach()
+    found = messages(path)
+    (failure,) = found["failure"]
+    graph = found["graph"][-1].columns
+    texts = graph["texts"]
+    assert (failure.op, failure.key) == ("linear", "linear")
+    assert failure.shapes[:2] == [[2, 8], [3, 9]]
+    assert failure.fields == {"got": 8, "expected": 9, "outputs": 3}
+    assert failure.file.endswith("test_attach.py")
+    assert "model(torch.randn(2, 6))" in failure.source
+    assert texts[graph["op"][failure.node]] == "linear"
+    sources = [texts[graph["op"][graph["src"][e]]] for e in failure.edges]
+    assert sources[0] == "gelu"
+
+
+def test_the_first_bad_value_is_found(tmp_path):
+    class Bad(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.fc = nn.Linear(6, 3)
+
+        def forward(self, x, scale):
+            return torch.log(torch.abs(self.fc(x)) * scale)
+
+    path = tmp_path / "run.asgtrace"
+    model = Bad()
+    handle = attach(model, window=False, record=path)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.0)
+    for k in range(8):
+        optimizer.zero_grad()
+        loss = model(torch.ones(2, 6), torch.tensor(-1.0 if k >= 4 else 1.0)).mean()
+        loss.backward()
+        for p in model.parameters():
+            p.grad = torch.zeros_like(p)
+        optimizer.step()
+        handle._settle()
+    handle.detach()
+    found = messages(path)
+    alarms = found["alarm"]
+    assert alarms[0].node == -1
+    assert alarms[0].step == 5
+    graph = found["graph"][alarms[-1].epoch - 1].columns
+    assert graph["texts"][graph["op"][alarms[-1].node]] == "log"
+    assert alarms[-1].nonfinite == 6
+
+
+def test_arguments():
+    with pytest.raises(ValueError, match="unknown theme"):
+        visualize(Tiny(), theme="pink")
+
+
+# ---------------------------------------------------------------- the child process
+def run_script(text, tmp_path, how="file", **more):
+    if how == "file":
+        path = tmp_path / "train.py"
+        path.write_text(text)
+        command, given = [sys.executable, str(path)], None
+    elif how == "c":
+        command, given = [sys.executable, "-c", text], None
+    else:
+        command, given = [sys.executable, "-"], text
+    return subprocess.run(command, input=given, capture_output=True, text=True, timeout=120, cwd=tmp_path, env=environment(**more))
+
+
+def test_without_a_display_a_recording_is_written(tmp_path):
+    out = run_script(script(), tmp_path)
+    assert out.returncode == 0, out.stderr
+    assert "trained 19" in out.stdout
+    if publisher.sys.platform.startswith("linux"):
+        assert out.stderr.count("\n") == 1
+        assert "There is no display" in out.stderr
+        (path,) = tmp_path.glob("*.asgtrace")
+        found = messages(path)
+        assert found["graph"]
+        assert found["bye"][0].reason == "done"
+
+
+@pytest.mark.parametrize("how", ["file", "c", "-"])
+def test_a_window_from_any_kind_of_program(tmp_path, how):
+    """Offscreen: the picture is taken by the child after the program has ended."""
+    shot = tmp_path / "shot.png"
+    out = run_script(script(arguments=f"shot={str(shot)!r}"), tmp_path, how, QT_QPA_PLATFORM="offscreen")
+    assert out.returncode == 0, out.stderr
+    assert out.stdout.count("trained 19") == 1  # the child did not run the script again
+    until = time.monotonic() + 60
+    while not (shot.exists() and shot.stat().st_size > 5000) and time.monotonic() < until:
+        time.sleep(0.1)
+    assert shot.read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals")
+@pytest.mark.parametrize("which", ["SIGKILL", "SIGSTOP"])
+def test_a_window_that_dies_or_freezes_does_not_disturb(tmp_path, which):
+    inside = f"""
+    if step == 20:
+        import os, signal, time
+        while not handle._session.publisher.connected: time.sleep(0.02)
+        child = handle._session.publisher._process.pid
+        os.kill(child, signal.{which})
+    if step == 4000 and "{which}" == "SIGSTOP":
+        os.kill(child, signal.SIGKILL)
+    """
+    out = run_script(script(5000, inside=textwrap.dedent(inside).strip().replace("\n", "\n    ")), tmp_path, QT_QPA_PLATFORM="offscreen")
+    assert out.returncode == 0, out.stderr
+    assert "trained 4999" in out.stdout
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals")
+def test_an_interrupt_stops_only_training(tmp_path):
+    path = tmp_path / "train.py"
+    told = "print(handle._session.publisher.connected and handle._session.publisher._process.pid, flush=True)"
+    path.write_text(script(10**9, inside=told))
+    env = environment(QT_QPA_PLATFORM="offscreen")
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL, "text": True}
+    with subprocess.Popen([sys.executable, str(path)], env=env, cwd=tmp_path, start_new_session=True, **pipes) as process:
+        child = next(int(line) for line in process.stdout if line.strip().isdigit())
+        os.killpg(process.pid, signal.SIGINT)
+        process.stdout.read()
+        assert process.wait(60) != 0
+    os.kill(child, 0)  # the window is alive
+    os.kill(child, signal.SIGKILL)

@@ -1,0 +1,177 @@
+"""`visualize` and `attach`: a window on a module, and the handle that the script keeps."""
+
+from __future__ import annotations
+
+import atexit
+import sys
+import threading
+import time
+import weakref
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..asg.node import Node
+from ..facade.core import Tensor, node_of
+from ..i18n.catalog import parse_language, text
+from . import taps
+from .protocol import Event, Hello, Scalars
+from .session import Session
+from .snapshot import Step
+
+THEMES = ("auto", "dark", "light")
+_open: weakref.WeakSet[ViewerHandle] = weakref.WeakSet()
+
+
+class ViewerHandle:
+    """A viewer that is attached.
+
+    ``close()`` ends it, and the window with it; ``wait()`` blocks until the user has closed the window; ``save(path)`` writes a recording
+    of everything so far; ``log(name, value)`` adds a point to a curve of that name; ``mark(text)`` a marker. As a context manager it is
+    detached at the end, and the window stays.
+    """
+
+    def __init__(self, model: Any, hello: Hello, record: Path | None, window: bool) -> None:
+        self._lang = hello.lang
+        self._tap = taps.Tap()
+        self._session = Session(model if hasattr(model, "named_modules") else None, self._tap, hello, self._say, record, window)
+        self._attached = True
+        if isinstance(model, (Tensor, list, tuple)):
+            tensors = [model] if isinstance(model, Tensor) else model
+            self._session.first = Step([node_of(t) for t in tensors])
+        taps.add(self._tap)
+        self._session.start()
+        _open.add(self)
+
+    def _say(self, key: str, fields: dict[str, Any]) -> None:
+        print(text(f"ui.viewer.headless.{key}", self._lang, **fields), file=sys.stderr, flush=True)
+
+    @property
+    def closed(self) -> bool:
+        """Whether there is no window (any more)."""
+        return self._session.publisher.closed.is_set()
+
+    def log(self, name: str, value: Any, step: int | None = None) -> None:
+        """Add a point to the curve `name`: a number, or a tensor that was computed already (it is read: on a GPU that waits for it)."""
+        at = self._tap.steps if step is None else step
+        number = float(value.item() if hasattr(value, "item") else value)
+        seconds = time.perf_counter() - self._tap.begun
+        self._session.logged.append(Scalars(name, np.asarray([at], np.int64), np.asarray([seconds]), np.asarray([number])))
+
+    def mark(self, text: str) -> None:
+        """Put a marker with a text on the curves."""
+        self._session.logged.append(Event(self._tap.steps, time.perf_counter() - self._tap.begun, text))
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Block until the window is closed (or `timeout` seconds have passed: then False). Training can go on in other threads."""
+        session = self._session
+        until = None if timeout is None else time.monotonic() + timeout
+        while not session.publisher.closed.is_set():
+            rest = 0.2 if until is None else min(0.2, until - time.monotonic())  # short waits, so that Ctrl-C is heard
+            if rest <= 0:
+                return False
+            session.publisher.wait(rest)
+        return True
+
+    def save(self, path: str | Path) -> None:
+        """Write everything so far as a recording, which ``python -m torchlike_asg.viewer PATH`` opens."""
+        self._session.tick() if not self._session.is_alive() else self._settle()
+        with open(path, "wb") as file:
+            self._session.publisher.history.write(file)
+
+    def _settle(self) -> None:
+        """Wait until the session has taken what happened before."""
+        done = threading.Event()
+        self._session.asked.append(done)
+        self._session._wake.set()
+        done.wait(2.0)
+
+    def detach(self, reason: str = "done", timeout: float = 15.0) -> None:
+        """Stop listening; the window stays, for exploration."""
+        if self._attached:
+            self._attached = False
+            taps.remove(self._tap)
+            _open.discard(self)
+            self._session.finish(reason, timeout)
+
+    def close(self) -> None:
+        """Stop listening and close the window."""
+        self.detach("closed", 3.0)
+        self._session.publisher.finish()
+
+    def __enter__(self) -> ViewerHandle:
+        return self
+
+    def __exit__(self, kind: Any, *_: object) -> None:
+        self.detach("done" if kind is None else "error")
+
+
+def visualize(
+    model: Any,
+    lang: str = "en",
+    theme: str = "auto",
+    *,
+    block: bool = False,
+    record: str | Path | None = None,
+    shot: str | Path | None = None,
+) -> ViewerHandle:
+    """Open a window on a module (or on the graph of a tensor), which follows its training. Returns at once.
+
+    Args:
+        model: a Module; or a tensor, whose graph is shown.
+        lang: language of the window: "en", "ru" or another with a catalogue; names in that language are understood, too.
+        theme: "dark", "light", or "auto", which follows the desktop.
+        block: wait until the window is closed.
+        record: also write a recording to this file.
+        shot: save a picture of the window to this file when training ends, and close it.
+
+    The window is a process of its own; nothing that happens to it disturbs the training, and the end of training leaves it open. Without a
+    display a recording is written, and said so in one line.
+    """
+    code = parse_language(lang)
+    if code is None:
+        print(f"Unknown --lang value '{lang}', falling back to English. Try `en` or `ru`.", file=sys.stderr)
+        code = "en"
+    if theme not in THEMES:
+        raise ValueError(f"unknown theme {theme!r}: one of {', '.join(THEMES)}")
+    title = type(model).__name__ if not isinstance(model, (Tensor, Node, list, tuple)) else "graph"
+    import os
+
+    hello = Hello(pid=os.getpid(), title=title, lang=code, theme=theme, shot=str(Path(shot).absolute()) if shot is not None else "")
+    handle = ViewerHandle(model, hello, Path(record) if record is not None else None, True)
+    if block:
+        handle.wait()
+    return handle
+
+
+def attach(model: Any, *, record: str | Path | None = None, window: bool = True, lang: str = "en", theme: str = "auto") -> ViewerHandle:
+    """`visualize`, or with ``window=False`` only a recording (or nothing but the means to `save` one)."""
+    if window:
+        return visualize(model, lang, theme, record=record)
+    hello = Hello(title=type(model).__name__, lang=parse_language(lang) or "en", theme=theme)
+    return ViewerHandle(model, hello, Path(record) if record is not None else None, False)
+
+
+def _end() -> None:
+    """The program ends: send what there is; the windows stay."""
+    failed = getattr(sys, "last_type", None) is not None and getattr(sys, "last_type", None) is not KeyboardInterrupt
+    for handle in list(_open):
+        handle.detach("error" if failed else "done")
+
+
+_hook = sys.excepthook
+
+
+def _uncaught(kind: type[BaseException], error: BaseException, tb: Any) -> None:
+    """An exception that ends the program is shown in the window, too."""
+    if _open and issubclass(kind, Exception) and not getattr(error, "_asg_noted", False):
+        from ..asg.trace import current
+
+        for tap in list(taps._taps):
+            tap.failures.append((error, ((), current())))
+    _hook(kind, error, tb)
+
+
+atexit.register(_end)
+sys.excepthook = _uncaught

@@ -1,0 +1,252 @@
+"""Curves: loss and all that is logged, learning rate and gradient norm, with crosshair, log scale, smoothing, markers, other runs."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyqtgraph as pg
+from numpy.typing import NDArray
+from pyqtgraph.Qt import QtCore, QtGui, QtWidgets
+
+from .canvas import Colors
+from .say import Say, short
+from .store import Curve, Store, smoothed
+
+#: hues of curves, after Okabe and Ito
+HUES = ("#56B4E9", "#E69F00", "#2BB39B", "#CC79A7", "#D55E00", "#8FA3FF", "#B8B04A")
+#: curves that have axes of their own, at the side
+SIDE = ("lr", "grad norm")
+#: points that are drawn
+DRAWN = 3000
+
+
+def thin(x: NDArray[np.float64], y: NDArray[np.float64], most: int = DRAWN) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The smallest and the largest point of each stretch: what a line of that many pixels shows."""
+    n = len(x)
+    if n <= most:
+        return x, y
+    size = -(-2 * n // most)
+    whole = n // size * size
+    blocks = np.nan_to_num(y[:whole].reshape(-1, size), nan=0.0, posinf=0.0, neginf=0.0)
+    at = np.arange(len(blocks)) * size
+    places = np.sort(np.concatenate([at + blocks.argmin(1), at + blocks.argmax(1), np.arange(whole, n)]))
+    return x[places], y[places]
+
+
+class Charts(QtWidgets.QWidget):
+    """The panel of curves."""
+
+    def __init__(self, store: Store, say: Say, colors: Colors) -> None:
+        super().__init__()
+        self.store, self.say, self.colors = store, say, colors
+        self.hidden_curves: set[str] = set()
+        self._lines: dict[tuple[str, str, str], pg.PlotDataItem] = {}
+        self._markers: list[pg.InfiniteLine] = []
+        column = QtWidgets.QVBoxLayout(self)
+        column.setContentsMargins(8, 4, 8, 4)
+        column.setSpacing(2)
+        tools = QtWidgets.QHBoxLayout()
+        self.legend = QtWidgets.QHBoxLayout()
+        self.legend.setSpacing(4)
+        self.log = QtWidgets.QToolButton(checkable=True)
+        self.log.toggled.connect(self._set_log)
+        self.by_time = QtWidgets.QToolButton(checkable=True)
+        self.by_time.toggled.connect(lambda _: self.refresh(fit=True))
+        self.smooth = QtWidgets.QSlider(QtCore.Qt.Orientation.Horizontal)
+        self.smooth.setRange(0, 99)
+        self.smooth.setValue(80)
+        self.smooth.setFixedWidth(90)
+        self.smooth.valueChanged.connect(lambda _: self.refresh())
+        self.smooth_label = QtWidgets.QLabel()
+        self.smooth_label.setProperty("dim", True)
+        self.whole = QtWidgets.QToolButton()
+        self.whole.clicked.connect(lambda: self.refresh(fit=True))
+        self.read = QtWidgets.QLabel()
+        tools.addLayout(self.legend)
+        tools.addWidget(self.read, 1)
+        for w in (self.smooth_label, self.smooth, self.log, self.by_time, self.whole):
+            tools.addWidget(w)
+        column.addLayout(tools)
+        self.view = pg.GraphicsLayoutWidget()
+        self.view.setMinimumHeight(110)
+        column.addWidget(self.view, 1)
+        self.main = self.view.addPlot(row=0, col=0, rowspan=2)
+        self.sides = {name: self.view.addPlot(row=k, col=1) for k, name in enumerate(SIDE)}
+        self.view.ci.layout.setColumnStretchFactor(0, 3)
+        self.view.ci.layout.setColumnStretchFactor(1, 1)
+        self.view.ci.layout.setContentsMargins(0, 0, 0, 0)
+        for plot in (self.main, *self.sides.values()):
+            plot.showGrid(x=True, y=True, alpha=0.12)
+            plot.setMenuEnabled(False)
+            plot.hideButtons()
+            plot.setClipToView(True)
+        for plot in self.sides.values():
+            plot.setXLink(self.main)
+            plot.hide()
+        self.cross = pg.InfiniteLine(angle=90, movable=False)
+        self.cross.hide()
+        self.main.addItem(self.cross, ignoreBounds=True)
+        self._proxy = pg.SignalProxy(self.main.scene().sigMouseMoved, rateLimit=30, slot=self._moved)
+        self.set_colors(colors)
+        self.retranslate()
+
+    # ---------------------------------------------------------------- drawing
+    def refresh(self, fit: bool = False) -> None:
+        """Draw the curves as they are now."""
+        names = list(self.store.curves)
+        main = [n for n in names if n not in SIDE and not n.startswith(("lr ", "grad norm "))]
+        weight = self.smooth.value() / 100.0
+        wanted: set[tuple[str, str, str]] = set()
+        for k, name in enumerate(main):
+            if name not in self.hidden_curves:
+                hue = HUES[k % len(HUES)]
+                wanted |= self._draw(self.main, "", name, self.store.curves[name], hue, weight)
+                for run, curves in self.store.runs.items():
+                    if name in curves:
+                        wanted |= self._draw(self.main, run, name, curves[name], hue, weight)
+        for name, plot in self.sides.items():
+            here = [n for n in names if n == name or n.startswith(name + " ")]
+            plot.setVisible(bool(here))
+            for k, n in enumerate(here):
+                wanted |= self._draw(plot, "", n, self.store.curves[n], HUES[k % len(HUES)], 0.0)
+        for key in [k for k in self._lines if k not in wanted]:
+            line = self._lines.pop(key)
+            line.getViewBox() and line.getViewBox().removeItem(line)
+            for plot in (self.main, *self.sides.values()):
+                plot.removeItem(line)
+        self._legend(main)
+        self._mark()
+        if fit:
+            self.main.enableAutoRange()
+            for plot in self.sides.values():
+                plot.enableAutoRange(axis="y")
+
+    def _draw(self, plot: pg.PlotItem, run: str, name: str, curve: Curve, hue: str, weight: float) -> set[tuple[str, str, str]]:
+        x, y = (curve.times if self.by_time.isChecked() else curve.steps), curve.values
+        if self.log.isChecked() and plot is self.main:
+            y = np.where(y > 0, y, np.nan)
+        keys = set()
+        dots = len(y) < 40
+        pieces = [("raw", y)] if weight == 0 or dots else [("raw", y), ("smooth", smoothed(y, weight))]
+        for which, values in pieces:
+            key = (run, name, which)
+            keys.add(key)
+            line = self._lines.get(key)
+            faint = (which == "raw" and len(pieces) > 1) or run
+            color = QtGui.QColor(hue)
+            color.setAlpha(105 if faint else 255)
+            if line is None:
+                line = self._lines[key] = plot.plot([], [])
+            style = QtCore.Qt.PenStyle.DashLine if run else QtCore.Qt.PenStyle.SolidLine
+            line.setPen(pg.mkPen(color, width=1 if faint else 2, style=style))
+            line.setSymbol("o" if dots and not run else None)
+            if dots:
+                line.setSymbolSize(5)
+                line.setSymbolBrush(color)
+                line.setSymbolPen(None)
+            line.setData(*thin(x, values), connect="finite")
+        return keys
+
+    def _legend(self, names: list[str]) -> None:
+        """A switch with its colour and last value for each curve."""
+        wanted = [(n, HUES[k % len(HUES)]) for k, n in enumerate(names)]
+        have = [self.legend.itemAt(k).widget() for k in range(self.legend.count())]
+        if [w.property("curve") for w in have] != names:
+            for w in have:
+                w.deleteLater()
+            while self.legend.count():
+                self.legend.takeAt(0)
+            for name, hue in wanted:
+                button = QtWidgets.QToolButton(checkable=True, checked=name not in self.hidden_curves)
+                button.setProperty("curve", name)
+                swatch = QtGui.QPixmap(12, 12)
+                swatch.fill(QtGui.QColor(hue))
+                button.setIcon(QtGui.QIcon(swatch))
+                button.setToolButtonStyle(QtCore.Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
+                button.toggled.connect(lambda on, n=name: self._toggle(n, on))
+                self.legend.addWidget(button)
+        for k, (name, _) in enumerate(wanted):
+            button = self.legend.itemAt(k).widget()
+            curve = self.store.curves[name]
+            button.setText(f"{self.curve_name(name)}  {short(float(curve.values[-1]))}" if len(curve) else self.curve_name(name))
+
+    def curve_name(self, name: str) -> str:
+        """A curve's name for people: ours are translated, the user's stay."""
+        base, _, number = name.rpartition(" ") if name[-1:].isdigit() else (name, "", "")
+        key = {"loss": "chart.loss", "lr": "chart.lr", "grad norm": "chart.norm"}.get(base)
+        return name if key is None else f"{self.say(key)} {number}".strip()
+
+    def _toggle(self, name: str, on: bool) -> None:
+        (self.hidden_curves.discard if on else self.hidden_curves.add)(name)
+        self.refresh()
+
+    def _mark(self) -> None:
+        events = [e for e in self.store.events if not e.text.startswith(("lost:", "dropped:"))]
+        for e in events[len(self._markers) :]:
+            at = e.time if self.by_time.isChecked() else e.step
+            line = pg.InfiniteLine(
+                at, 90, label=e.text, labelOpts={"position": 0.92, "color": self.colors.incident, "anchors": [(0, 0), (0, 0)]}
+            )
+            line.setPen(pg.mkPen(self.colors.incident, width=1, style=QtCore.Qt.PenStyle.DashLine))
+            self._markers.append(line)
+            self.main.addItem(line, ignoreBounds=True)
+        for e, line in zip(events, self._markers, strict=False):
+            line.setValue(e.time if self.by_time.isChecked() else e.step)
+
+    def _set_log(self, on: bool) -> None:
+        self.main.setLogMode(y=on)
+        for key, line in self._lines.items():
+            if key[1] not in SIDE and line in self.main.items:
+                line.setLogMode(False, on)
+        self.refresh(fit=True)
+
+    # ---------------------------------------------------------------- reading
+    def _moved(self, event: tuple[QtCore.QPointF]) -> None:
+        at = event[0]
+        if not self.main.sceneBoundingRect().contains(at):
+            self.cross.hide()
+            self.read.setText("")
+            return
+        x = self.main.vb.mapSceneToView(at).x()
+        self.cross.setPos(x)
+        self.cross.show()
+        self.read.setText("   " + self.values_at(x))
+
+    def values_at(self, x: float) -> str:
+        """All curves at a place of the axis, in words."""
+        parts = []
+        for name, curve in self.store.curves.items():
+            xs = curve.times if self.by_time.isChecked() else curve.steps
+            if len(xs) and name not in self.hidden_curves:
+                k = int(np.clip(np.searchsorted(xs, x), 0, len(xs) - 1))
+                if k and abs(xs[k - 1] - x) < abs(xs[k] - x):
+                    k -= 1
+                if not parts:
+                    parts.append(self.say("chart.at_step", step=self.say.number(int(curve.steps[k]))))
+                parts.append(f"{self.curve_name(name)} {short(float(curve.values[k]))}")
+        return " · ".join(parts)
+
+    # ---------------------------------------------------------------- appearance
+    def set_colors(self, colors: Colors) -> None:
+        self.colors = colors
+        self.view.setBackground(colors.panel)
+        for plot in (self.main, *self.sides.values()):
+            for side in ("left", "bottom"):
+                axis = plot.getAxis(side)
+                axis.setPen(pg.mkPen(colors.line))
+                axis.setTextPen(pg.mkPen(colors.dim))
+                axis.setStyle(hideOverlappingLabels=True, autoExpandTextSpace=True)
+            plot.titleLabel.setText(plot.titleLabel.text, color=colors.dim)
+        self.cross.setPen(pg.mkPen(colors.dim, width=1))
+        self.refresh()
+
+    def retranslate(self) -> None:
+        say = self.say
+        self.log.setText(say("chart.log"))
+        self.by_time.setText(say("chart.by_time"))
+        self.smooth_label.setText(say("chart.smoothing"))
+        self.smooth.setAccessibleName(say("chart.smoothing"))
+        self.whole.setText(say("chart.fit"))
+        self.main.setLabel("bottom", say("chart.step"))
+        for name, plot in self.sides.items():
+            plot.setTitle(self.curve_name(name), color=self.colors.dim, size="9pt")
+        self.refresh()

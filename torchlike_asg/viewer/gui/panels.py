@@ -1,0 +1,359 @@
+"""Smaller parts of the window: the bar at the top, the alarm, the failed operation, the key sheet, the code of kernels, the menu."""
+
+from __future__ import annotations
+
+import html
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pyqtgraph.Qt import QtCore, QtGui, QtWidgets
+
+from ...i18n import catalog
+from .graphs import GraphModel
+from .heat import KINDS as HEATS
+from .say import shape_text
+
+if TYPE_CHECKING:
+    from .window import Window
+
+Key = QtCore.Qt.Key
+#: (key, with Ctrl, with Shift) -> what the window does; keys of the canvas are its own
+ACTIONS = {
+    (Key.Key_F, True, False): "search",
+    (Key.Key_Slash, False, False): "search",
+    (Key.Key_F3, False, False): "next",
+    (Key.Key_F3, False, True): "previous",
+    (Key.Key_H, False, False): "heat",
+    (Key.Key_T, False, False): "theme",
+    (Key.Key_L, False, False): "language",
+    (Key.Key_M, False, False): "minimap",
+    (Key.Key_F2, False, False): "outline",
+    (Key.Key_F1, False, False): "help",
+    (Key.Key_F6, False, False): "motion",
+    (Key.Key_E, True, False): "export",
+    (Key.Key_Plus, True, False): "larger",
+    (Key.Key_Equal, True, False): "larger",
+    (Key.Key_Minus, True, False): "smaller",
+}
+#: the lines of the key sheet: keys as they are written on keyboards, and the texts' keys
+SHEET = (
+    ("Ctrl+F  /", "search"),
+    ("Enter  F3  Shift+F3", "next"),
+    ("↑ ↓ ← →", "walk"),
+    ("Space  Enter", "open"),
+    ("Backspace", "parent"),
+    ("Esc", "clear"),
+    ("E  C", "levels"),
+    ("F  0  1", "fit"),
+    ("+  −", "zoom"),
+    ("H", "heat"),
+    ("M", "minimap"),
+    ("F2", "outline"),
+    ("T", "theme"),
+    ("L", "language"),
+    ("Ctrl+E", "export"),
+    ("Ctrl +  Ctrl −", "text"),
+    ("F6", "motion"),
+    ("F1", "help"),
+)
+
+
+class TopBar(QtWidgets.QWidget):
+    """Search, the path to the selection, what is shown, the state of training."""
+
+    def __init__(self, window: Window) -> None:
+        super().__init__()
+        self.window_ = window
+        self.setObjectName("bar")
+        self.setAttribute(QtCore.Qt.WidgetAttribute.WA_StyledBackground)
+        rows = QtWidgets.QVBoxLayout(self)
+        rows.setContentsMargins(8, 6, 12, 6)
+        rows.setSpacing(4)
+        row = QtWidgets.QHBoxLayout()
+        row.setSpacing(6)
+        rows.addLayout(row)
+        self.search = QtWidgets.QLineEdit(clearButtonEnabled=True)
+        self.search.setFixedWidth(290)
+        self.search.textChanged.connect(window.search)
+        self.search.returnPressed.connect(window.next_hit)
+        self.found = QtWidgets.QLabel()
+        self.found.setProperty("dim", True)
+        self.backward, self.update_, self.kernels = (QtWidgets.QToolButton(checkable=True) for _ in range(3))
+        self.backward.toggled.connect(lambda _: window.set_phases())
+        self.update_.toggled.connect(lambda _: window.set_phases())
+        self.kernels.toggled.connect(lambda _: window.paint_kernels())
+        self.heat = QtWidgets.QComboBox()
+        self.heat.activated.connect(lambda k: window.set_heat(HEATS[k]))
+        self.more = QtWidgets.QToolButton()
+        self.more.setPopupMode(QtWidgets.QToolButton.ToolButtonPopupMode.InstantPopup)
+        self.more.setText("☰")
+        self.status = QtWidgets.QLabel()
+        self.dot = QtWidgets.QLabel("●")
+        for w in (self.search, self.found, self.backward, self.update_, self.kernels, self.heat):
+            row.addWidget(w)
+        row.addStretch(1)
+        row.addWidget(self.more)
+        second = QtWidgets.QHBoxLayout()
+        self.crumbs = QtWidgets.QHBoxLayout()
+        self.crumbs.setSpacing(0)
+        second.addLayout(self.crumbs, 1)
+        second.addWidget(self.dot)
+        second.addWidget(self.status)
+        rows.addLayout(second)
+        for w in (self.backward, self.update_, self.kernels, self.heat, self.more):
+            w.setFocusPolicy(QtCore.Qt.FocusPolicy.TabFocus)
+
+    def set_found(self, count: int | None, at: int = -1) -> None:
+        say = self.window_.say
+        if count is None:
+            self.found.setText("")
+        elif at >= 0:
+            self.found.setText(say("search.at", at=at + 1, count=count))
+        else:
+            self.found.setText(say.plural("search.found", count))
+
+    def set_status(self, text: str, color: str) -> None:
+        self.status.setText(text)
+        self.dot.setStyleSheet(f"color: {color};")
+
+    def show_heat(self, kind: str) -> None:
+        self.heat.setCurrentIndex(HEATS.index(kind))
+
+    def phases_changed(self) -> None:
+        """A graph came: only what it has can be shown."""
+        groups = self.window_.model.tree.by_path
+        self.backward.setVisible("∂" in groups)
+        self.update_.setVisible("optimizer" in groups)
+        self.kernels.setVisible(bool(len(self.window_.model.graph.kernel_name)))
+
+    def set_crumbs(self, model: GraphModel, kind: str, item: int) -> None:
+        """The path to the selection; every part selects its group."""
+        while self.crumbs.count():
+            taken = self.crumbs.takeAt(0).widget()
+            if taken is not None:
+                taken.deleteLater()
+        tree = model.tree
+        around: list[int] = []
+        if kind == "node" and item < len(tree.group_of):
+            around = tree.around(int(tree.group_of[item]))
+        elif kind == "group" and item < len(tree.groups):
+            around = tree.around(item)
+        parts = [(self.window_.say("canvas.root"), 0)] + [(model.group_name(g), g) for g in reversed(around) if g]
+        for k, (name, group) in enumerate(parts):
+            if k:
+                self.crumbs.addWidget(QtWidgets.QLabel("▸"))
+            button = QtWidgets.QToolButton()
+            button.setProperty("crumb", True)
+            button.setText(name)
+            button.setFocusPolicy(QtCore.Qt.FocusPolicy.TabFocus)
+            button.clicked.connect(lambda _=False, g=group: self.window_.go("group", g) if g else self.window_.canvas.fit())
+            self.crumbs.addWidget(button)
+        if kind == "node":
+            self.crumbs.addWidget(QtWidgets.QLabel(f"▸ {model.title(item)}"))
+        self.crumbs.addStretch(1)
+
+    def retranslate(self) -> None:
+        say = self.window_.say
+        self.search.setPlaceholderText(say("search.hint"))
+        self.search.setToolTip(say("search.help"))
+        self.search.setAccessibleName(say("search.hint"))
+        self.backward.setText(say("phase.backward"))
+        self.update_.setText(say("phase.update"))
+        self.kernels.setText(say("canvas.kernels"))
+        self.kernels.setToolTip(say("canvas.kernels_help"))
+        at = max(self.heat.currentIndex(), 0)
+        self.heat.clear()
+        self.heat.addItems([say("heat.none" if not k else f"heat.{k}") for k in HEATS])
+        self.heat.setCurrentIndex(at)
+        self.heat.setAccessibleName(say("heat.title"))
+        self.more.setAccessibleName(say("menu.title"))
+        self.more.setMenu(main_menu(self.window_))
+
+
+class Banner(QtWidgets.QWidget):
+    """The alarm: something is not finite, and where it began."""
+
+    def __init__(self, window: Window) -> None:
+        super().__init__()
+        self.window_ = window
+        self.setObjectName("alarm")
+        self.setAttribute(QtCore.Qt.WidgetAttribute.WA_StyledBackground)
+        row = QtWidgets.QHBoxLayout(self)
+        row.setContentsMargins(12, 6, 12, 6)
+        self.label = QtWidgets.QLabel(wordWrap=True)
+        self.label.setObjectName("banner")
+        self.jump, self.dismiss = QtWidgets.QPushButton(), QtWidgets.QPushButton()
+        self.jump.clicked.connect(self._jump)
+        self.dismiss.clicked.connect(self.hide)
+        row.addWidget(self.label, 1)
+        row.addWidget(self.jump)
+        row.addWidget(self.dismiss)
+        self.hide()
+
+    def show_alarm(self) -> None:
+        """The newest alarm; one that names a node is shown on the canvas."""
+        alarms = self.window_.store.alarms
+        if not alarms:
+            return
+        self.show()
+        self.retranslate()
+        if alarms[-1].node >= 0:
+            self._jump()
+
+    def _jump(self) -> None:
+        alarm = self.window_.store.alarms[-1]
+        if alarm.node >= 0 and alarm.epoch == self.window_.store.epoch:
+            self.window_.go("node", alarm.node)
+            self.window_._repaint_marks()
+
+    def retranslate(self) -> None:
+        say, alarms = self.window_.say, self.window_.store.alarms
+        self.jump.setText(say("alarm.jump"))
+        self.dismiss.setText(say("alarm.dismiss"))
+        if not alarms:
+            return
+        a, model = alarms[-1], self.window_.model
+        self.jump.setVisible(a.node >= 0)
+        if a.node < 0 or a.epoch != self.window_.store.epoch:
+            self.label.setText("⚠ " + say("alarm.loss", step=a.step))
+        else:
+            name = ".".join(t for t in (model.scopes[a.node], model.title(a.node)) if t)
+            self.label.setText("⚠ " + say("alarm.node", node=name, bad=say.number(a.nonfinite), size=say.number(a.size), step=a.step))
+
+
+class FailurePanel(QtWidgets.QWidget):
+    """An operation that could not be recorded: what was wrong, where, and what to change."""
+
+    def __init__(self, window: Window) -> None:
+        super().__init__()
+        self.window_ = window
+        self.setObjectName("strip")
+        self.setAttribute(QtCore.Qt.WidgetAttribute.WA_StyledBackground)
+        column = QtWidgets.QVBoxLayout(self)
+        column.setContentsMargins(14, 8, 14, 10)
+        self.text = QtWidgets.QLabel(wordWrap=True)
+        self.text.setTextInteractionFlags(QtCore.Qt.TextInteractionFlag.TextSelectableByMouse)
+        column.addWidget(self.text)
+        self.hide()
+
+    def show_failure(self) -> None:
+        failure = self.window_.store.failure
+        if failure is None:
+            return
+        self.show()
+        self.retranslate()
+        if failure.node >= 0:
+            self.window_.go("node", failure.node)
+            self.window_._repaint_marks()
+
+    def retranslate(self) -> None:
+        failure = self.window_.store.failure
+        if failure is None:
+            return
+        say, c = self.window_.say, self.window_.colors
+        shapes = " &nbsp; ".join(f"<b>{html.escape(shape_text(tuple(s)) or '()')}</b>" for s in failure.shapes)
+        title = html.escape(say("failure.title", op=failure.op or "?"))
+        lines = [f'<span style="color:{c.bad}; font-size:13pt; font-weight:700">✕ {title}</span>', html.escape(failure.message)]
+        if shapes:
+            lines.append(f'<span style="color:{c.dim}">{html.escape(say("failure.shapes"))}</span> {shapes}')
+        if failure.line:
+            where = html.escape(f"{say('failure.line')} {Path(failure.file).name}:{failure.line}")
+            lines.append(f'<span style="color:{c.dim}">{where}</span> &nbsp; <code>{html.escape(failure.source)}</code>')
+        if failure.key:
+            fix = html.escape(say(f"fix.{failure.key}", **failure.fields))
+            lines.append(f'<span style="color:{c.match}">➜ {fix}</span>')
+        self.text.setText("<br>".join(lines))
+
+
+def main_menu(window: Window) -> QtWidgets.QMenu:
+    say = window.say
+    menu = QtWidgets.QMenu(window)
+    for name in ("export", "outline", "minimap"):
+        menu.addAction(say(f"menu.{name}"), getattr(window, f"do_{name}"))
+    menu.addAction(say("menu.overlay"), lambda: _overlay(window))
+    menu.addSeparator()
+    menu.addAction(say("menu.theme"), window.do_theme)
+    languages = menu.addMenu(say("menu.language"))
+    for code in catalog.languages():
+        languages.addAction(catalog.text("language.name", code), lambda c=code: say.set_language(c))
+    menu.addSeparator()
+    for name, dock in window.docks.items():
+        if name != "outline":
+            action = dock.toggleViewAction()
+            action.setText(say(f"dock.{name}"))
+            menu.addAction(action)
+    menu.addSeparator()
+    menu.addAction(say("menu.help"), window.do_help)
+    return menu
+
+
+def _overlay(window: Window) -> None:
+    path, _ = QtWidgets.QFileDialog.getOpenFileName(window, window.say("menu.overlay"), "", "*.asgtrace")
+    if path:
+        try:
+            window.overlay(Path(path))
+        except (OSError, ValueError) as error:
+            QtWidgets.QMessageBox.warning(window, window.say("menu.overlay"), str(error))
+
+
+def context_menu(window: Window, at: QtCore.QPoint) -> None:
+    """What can be done with the box under the pointer."""
+    canvas, say = window.canvas, window.say
+    box = canvas.geometry_.at(*canvas.camera.to_scene(at.x(), at.y()))
+    menu = QtWidgets.QMenu(window)
+    if box >= 0:
+        b = canvas.scene.boxes[box]
+        group = b.item if b.kind != "node" else int(window.model.tree.group_of[b.item])
+        kind = window.model.tree.groups[group].kind
+        if b.kind != "node":
+            menu.addAction(say("menu.close" if b.kind == "open" else "menu.open"), lambda: canvas.toggle(b.item))
+        if kind:
+            menu.addAction(say("menu.open_kind", kind=kind), lambda: canvas.open_kind(kind))
+            menu.addAction(say("menu.close_kind", kind=kind), lambda: canvas.close_kind(kind))
+        if b.kind == "node":
+            menu.addAction(
+                say("inspector.copy_name"), lambda: QtWidgets.QApplication.clipboard().setText(window.model.graph.stable_ids()[b.item])
+            )
+        menu.addSeparator()
+    menu.addAction(say("menu.open_level"), canvas.open_level)
+    menu.addAction(say("menu.close_all"), canvas.close_all)
+    menu.addAction(say("menu.fit"), canvas.fit)
+    menu.popup(canvas.mapToGlobal(at))
+
+
+def key_sheet(window: Window) -> QtWidgets.QDialog:
+    """All keys and what they do."""
+    dialog = QtWidgets.QDialog(window)
+    dialog.setAttribute(QtCore.Qt.WidgetAttribute.WA_DeleteOnClose)
+    dialog.setWindowTitle(window.say("keys.title"))
+    grid = QtWidgets.QGridLayout(dialog)
+    grid.setHorizontalSpacing(28)
+    grid.setContentsMargins(24, 20, 24, 20)
+    for row, (keys, key) in enumerate(SHEET):
+        name, what = QtWidgets.QLabel(keys), QtWidgets.QLabel(window.say(f"keys.{key}"))
+        name.setProperty("value", True)
+        grid.addWidget(name, row, 0)
+        grid.addWidget(what, row, 1)
+    return dialog
+
+
+def show_code(window: Window) -> None:
+    """The code of the kernel that was asked for, as soon as it is here."""
+    kernel = getattr(window, "wanted_kernel", -1)
+    code = window.store.codes.get((window.store.epoch, kernel))
+    if kernel < 0:
+        return
+    dialog = getattr(window, "code_dialog", None)
+    if dialog is None:
+        dialog = window.code_dialog = QtWidgets.QDialog(window)  # type: ignore[attr-defined]
+        dialog.text = QtWidgets.QPlainTextEdit(readOnly=True)
+        dialog.text.setFont(QtGui.QFontDatabase.systemFont(QtGui.QFontDatabase.SystemFont.FixedFont))
+        dialog.text.setLineWrapMode(QtWidgets.QPlainTextEdit.LineWrapMode.NoWrap)
+        QtWidgets.QVBoxLayout(dialog).addWidget(dialog.text)
+        dialog.resize(860, 620)
+    names = window.model.graph.kernel_name
+    language = code.language if code is not None else ""
+    dialog.setWindowTitle(window.say("code.title", kernel=kernel, name=names[kernel] if kernel < len(names) else "", language=language))
+    gone = window.store.ended is not None
+    dialog.text.setPlainText(code.text if code is not None else window.say("code.gone" if gone else "code.waiting"))
+    dialog.show()

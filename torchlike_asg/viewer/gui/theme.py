@@ -1,0 +1,122 @@
+"""Light and dark: the canvas's colours as a style sheet for everything around it, and the font."""
+
+from __future__ import annotations
+
+import pyqtgraph as pg
+from pyqtgraph.Qt import QtGui, QtWidgets
+
+from .canvas import DARK, LIGHT, Colors
+from .canvas.palette import mix
+
+FAMILY = "DejaVu Sans"
+#: what a font must be able to write
+SAMPLE = "Aя√∑∂γμσ²≤×→▸⊗ƒ"
+
+
+def colors_for(theme: str) -> Colors:
+    """The colours of "dark", "light" or "auto", which asks the desktop."""
+    if theme == "auto":
+        hints = QtGui.QGuiApplication.styleHints()
+        scheme = getattr(hints, "colorScheme", None)
+        if scheme is not None:
+            return LIGHT if getattr(scheme(), "name", "") == "Light" else DARK
+        return DARK if QtWidgets.QApplication.palette().window().color().lightness() < 128 else LIGHT
+    return LIGHT if theme == "light" else DARK
+
+
+def font_family() -> str:
+    """A family with Latin, Cyrillic and the signs we use: DejaVu Sans if it is there, else the first that has them."""
+    families = set(QtGui.QFontDatabase.families())
+    for family in (FAMILY, "Noto Sans", "Segoe UI", "Helvetica Neue", "Arial", QtWidgets.QApplication.font().family()):
+        if family in families and covers(family):
+            return family
+    return QtWidgets.QApplication.font().family()
+
+
+def covers(family: str, sample: str = SAMPLE) -> bool:
+    """Whether a font has all letters of a text. (That Qt started does not mean that it has fonts.)"""
+    raw = QtGui.QRawFont.fromFont(QtGui.QFont(family))
+    return raw.isValid() and all(raw.supportsCharacter(c) for c in sample[:2])
+
+
+def apply(app: QtWidgets.QApplication, c: Colors, points: float = 10.0) -> None:
+    """Dress the application. (Qt looks at every widget for it, so only if something changes.)"""
+    dressed = f"{c.dark} {points}"
+    if app.property("dressed") == dressed:
+        return
+    app.setProperty("dressed", dressed)
+    font = QtGui.QFont(font_family())
+    font.setPointSizeF(points)
+    app.setFont(font)
+    palette = QtGui.QPalette()
+    role = QtGui.QPalette.ColorRole
+    for which, color in (
+        (role.Window, c.background),
+        (role.Base, c.panel),
+        (role.AlternateBase, c.background),
+        (role.Button, c.panel),
+        (role.WindowText, c.text),
+        (role.Text, c.text),
+        (role.ButtonText, c.text),
+        (role.ToolTipBase, c.panel),
+        (role.ToolTipText, c.text),
+        (role.PlaceholderText, c.dim),
+        (role.Highlight, c.incident),
+        (role.HighlightedText, "#10141C"),
+        (role.Link, c.match),
+    ):
+        palette.setColor(which, QtGui.QColor(color))
+    app.setPalette(palette)
+    app.setStyleSheet(style_sheet(c))
+    pg.setConfigOptions(background=c.panel, foreground=c.dim, antialias=False)
+
+
+def style_sheet(c: Colors) -> str:
+    raised, edge = mix(c.panel, c.text, 0.06), mix(c.panel, c.text, 0.16)
+    return f"""
+    QMainWindow, QDialog {{ background: {c.background}; }}
+    QMainWindow::separator {{ background: {edge}; width: 1px; height: 1px; }}
+    QMainWindow::separator:hover {{ background: {c.incident}; }}
+    QWidget#bar, QWidget#strip {{ background: {c.panel}; border-bottom: 1px solid {edge}; }}
+    QLabel {{ color: {c.text}; background: transparent; }}
+    QLabel[dim="true"] {{ color: {c.dim}; }}
+    QLabel[head="true"] {{ color: {c.dim}; font-weight: 600; letter-spacing: 1px; }}
+    QLabel[title="true"] {{ color: {c.text}; font-weight: 700; font-size: 15pt; }}
+    QLabel[value="true"] {{ color: {c.text}; font-weight: 600; }}
+    QLabel#banner {{ color: #FFFFFF; font-weight: 600; }}
+    QWidget#alarm {{ background: {"#8E2A22" if c.dark else "#B3261E"}; }}
+    QWidget#alarm QPushButton {{ color: #FFFFFF; background: transparent; border: 1px solid #FFFFFF; }}
+    QDockWidget {{ color: {c.text}; titlebar-close-icon: none; }}
+    QDockWidget::title {{ background: {c.panel}; padding: 6px 10px; border-bottom: 1px solid {edge}; }}
+    QScrollArea, QScrollArea > QWidget > QWidget {{ background: {c.panel}; border: none; }}
+    QLineEdit, QComboBox, QPlainTextEdit {{ background: {raised}; color: {c.text}; border: 1px solid {edge}; border-radius: 5px;
+        padding: 4px 8px; selection-background-color: {c.incident}; selection-color: #10141C; }}
+    QLineEdit:focus, QComboBox:focus, QPushButton:focus, QToolButton:focus {{ border: 1px solid {c.selection}; }}
+    QComboBox QAbstractItemView {{ background: {c.panel}; color: {c.text}; border: 1px solid {edge}; }}
+    QComboBox::drop-down {{ border: none; width: 18px; }}
+    QPushButton, QToolButton {{ background: {raised}; color: {c.text}; border: 1px solid {edge}; border-radius: 5px; padding: 4px 9px; }}
+    QPushButton:hover, QToolButton:hover {{ border-color: {c.dim}; }}
+    QPushButton:checked, QToolButton:checked {{ background: {mix(c.panel, c.match, 0.25)}; border-color: {c.match}; }}
+    QToolButton[crumb="true"], QToolButton[fold="true"] {{ background: transparent; border: none; padding: 2px 4px; }}
+    QToolButton[fold="true"] {{ color: {c.dim}; font-weight: 600; }}
+    QToolButton[crumb="true"]:hover {{ color: {c.match}; }}
+    QTreeView, QListView, QTableView {{ background: {c.panel}; color: {c.text}; border: none; outline: 0; }}
+    QTreeView::item, QListView::item {{ padding: 3px 2px; }}
+    QTreeView::item:selected, QListView::item:selected {{ background: {mix(c.panel, c.incident, 0.35)}; color: {c.text}; }}
+    QHeaderView::section {{ background: {c.panel}; color: {c.dim}; border: none; padding: 4px; }}
+    QMenu {{ background: {c.panel}; color: {c.text}; border: 1px solid {edge}; padding: 4px; }}
+    QMenu::item {{ padding: 5px 22px; border-radius: 4px; }}
+    QMenu::item:selected {{ background: {mix(c.panel, c.incident, 0.35)}; }}
+    QMenu::separator {{ height: 1px; background: {edge}; margin: 4px 8px; }}
+    QToolTip {{ background: {c.panel}; color: {c.text}; border: 1px solid {edge}; padding: 4px; }}
+    QScrollBar:vertical {{ background: transparent; width: 10px; }}
+    QScrollBar:horizontal {{ background: transparent; height: 10px; }}
+    QScrollBar::handle {{ background: {edge}; border-radius: 4px; min-height: 28px; min-width: 28px; }}
+    QScrollBar::handle:hover {{ background: {c.dim}; }}
+    QScrollBar::add-line, QScrollBar::sub-line, QScrollBar::add-page, QScrollBar::sub-page {{ background: none; border: none;
+        height: 0; width: 0; }}
+    QSlider::groove:horizontal {{ height: 4px; background: {edge}; border-radius: 2px; }}
+    QSlider::handle:horizontal {{ width: 12px; margin: -5px 0; border-radius: 6px; background: {c.dim}; }}
+    QSlider::handle:horizontal:hover, QSlider::handle:horizontal:focus {{ background: {c.selection}; }}
+    QCheckBox {{ color: {c.text}; spacing: 6px; }}
+    """

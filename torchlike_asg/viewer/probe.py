@@ -1,0 +1,176 @@
+"""Looking into a step: values of nodes that are on screen, and the time of kernels.
+
+A value inside a fused kernel does not exist anywhere. It is computed beside the step, by a plan of its own over the same arguments, before
+the step's own plan runs; so what training computes stays the same, bit for bit. What that costs is limited by a `Governor`.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import OrderedDict
+from collections.abc import Collection, Sequence
+from typing import Any
+
+import numpy as np
+
+from ..asg.declare import LEAVES, VAR
+from ..asg.node import Node
+from ..asg.rewrite import topo
+from ..asg.trace import Trace
+from ..backends.cpu import timing
+from ..compiler import plan as plans
+from .statistics import thinned
+
+#: plans of probes that are kept
+MOST_PLANS = 16
+
+
+class Governor:
+    """An account of seconds: a share of the time that passes flows in, probes are paid from it."""
+
+    def __init__(self, share: float = 0.005, credit: float = 0.2, now: float | None = None) -> None:
+        self.share, self.credit, self.most = share, credit, credit
+        self._last = time.perf_counter() if now is None else now
+
+    def allows(self, expected: float, now: float | None = None) -> bool:
+        """Whether there is enough for a probe of that cost."""
+        now = time.perf_counter() if now is None else now
+        self.credit = min(self.most, self.credit + self.share * (now - self._last))
+        self._last = now
+        return self.credit >= min(expected, self.most)
+
+    def spend(self, seconds: float) -> None:
+        self.credit -= seconds
+
+
+class Probe:
+    """What is to be looked at in the next step: pairs (index in the snapshot, node) and whether kernels are to be timed.
+
+    ``values``, ``gradients``  (index, array) as far as they were found;  ``updates`` (index, norm of the change over the norm)
+    ``runs``    (calls of a program, numbers of calls, ticks before and after)
+    ``cost``    seconds of the training thread;  ``compiled`` whether a plan had to be made;  ``done`` after the step
+    """
+
+    def __init__(
+        self,
+        wanted: Sequence[tuple[int, Node]],
+        parameters: Sequence[tuple[int, Node]] = (),
+        changing: Collection[int] = (),
+        timed: bool = False,
+    ) -> None:
+        """`changing`: those of the parameters whose change is to be measured (which takes a copy of each)."""
+        self.wanted, self.parameters, self.changing, self.timed = wanted, parameters, changing, timed
+        self.values: list[tuple[int, Any]] = []
+        self.gradients: list[tuple[int, Any]] = []
+        self.updates: list[tuple[int, float]] = []
+        self.runs: list[tuple[Any, Any, Any]] = []
+        self.cost, self.compiled, self.done = 0.0, False, False
+        self._found: set[int] = set()
+        self._old: dict[int, Any] = {}
+        self._watching = False
+
+    # ---------------------------------------------------------------- what taps call
+    def before(self, tr: Trace, outputs: tuple[Node, ...]) -> None:
+        """A plan is about to run."""
+        begun = time.perf_counter()
+        plan = plans.PLANS.get((tr.plan, outputs))
+        if plan is not None:
+            self._look(tr, plan)
+            if self.timed and timing.watcher is None:
+                timing.watcher, self._watching = self, True
+        self.cost += time.perf_counter() - begun
+
+    def after(self, tr: Trace) -> None:
+        """It ran."""
+        if self._watching:
+            timing.watcher, self._watching = None, False
+
+    def stepped(self) -> None:
+        """The optimizer step is complete: parameters have their new values, gradients are at hand."""
+        begun = time.perf_counter()
+        for i, n in self.parameters:
+            family = n.owner() if n.owner is not None else None
+            if family is None:
+                continue
+            gradient = _gradient(family)
+            if gradient is not None:
+                self.gradients.append((i, gradient))
+            old = self._old.pop(i, None)
+            new = family.cell.shaped() if old is not None else None
+            if isinstance(new, np.ndarray):
+                size = float(np.linalg.norm(old))
+                change = float(np.linalg.norm(thinned(new).astype(old.dtype) - old))
+                self.updates.append((i, change / size if size else 0.0))
+        self.done = True
+        self.cost += time.perf_counter() - begun
+
+    # what `timing.watcher` is for
+    def calls(self, program: Any, threads: Any, calls: Any, ticks: Any) -> None:
+        self.runs.append((program.calls, calls, ticks))
+
+    def other(self, name: str, start: int, end: int) -> None:
+        """NumPy's share is not a kernel's."""
+
+    # ---------------------------------------------------------------- values
+    def _look(self, tr: Trace, plan: Any) -> None:
+        compute: list[tuple[int, Node]] = []
+        for i, n in self.wanted:
+            if i in self._found or n.op.multi or n.device.type != "cpu":
+                continue
+            if n.op in LEAVES:
+                if n in plan.leaves:
+                    self._add(i, np.array(thinned(plans.leaf_value(n, tr))))  # a copy: the step overwrites it
+            elif n in tr.known:
+                self._add(i, tr.known[n])
+            elif n in plan.order:
+                compute.append((i, n))
+        for i, n in self.parameters:
+            if i in self.changing and n.op is VAR and n in plan.leaves and n.device.type == "cpu":
+                self._old[i] = np.array(thinned(plans.leaf_value(n, tr)))
+        if compute:
+            values, made = evaluate(tr, tuple(n for _, n in compute))
+            self.compiled |= made
+            for (i, _), value in zip(compute, values, strict=True):
+                self._add(i, value)
+
+    def _add(self, i: int, value: Any) -> None:
+        if isinstance(value, np.ndarray):
+            self._found.add(i)
+            self.values.append((i, value))
+
+
+_plans: OrderedDict[Any, Any] = OrderedDict()
+
+
+def evaluate(tr: Trace, nodes: tuple[Node, ...]) -> tuple[list[Any], bool]:
+    """Values of nodes of a trace, computed beside it: nothing of it changes. The second result: whether a plan had to be compiled."""
+    order = topo(nodes, tr.known)
+    key = (nodes, frozenset(s for n in order for s in n.srcs if s in tr.known))
+    with plans._lock:
+        plan = _plans.get(key)
+        made = plan is None
+        if plan is None:
+            plan = _plans[key] = plans._compile(nodes, order, tr)
+            while len(_plans) > MOST_PLANS:
+                _plans.popitem(last=False)
+        _plans.move_to_end(key)
+        plan.executable.run(plan.bind(tr))
+        values = plan.executable.outputs()
+    return [values[i] for i in plan.places], made
+
+
+def _gradient(family: Any) -> Any:
+    """The array of a leaf's gradient, if it was computed."""
+    held = family.held
+    if held.__class__ is tuple:
+        return held[1] if isinstance(held[1], np.ndarray) else None
+    storage = getattr(held, "_f", None)
+    if storage is None:
+        return None
+    if storage.h is None and storage.value is not None:
+        return storage.value[1] if isinstance(storage.value[1], np.ndarray) else None
+    try:
+        cell = object.__getattribute__(storage, "cell")  # not one made by asking for it
+    except AttributeError:
+        return None
+    return None if cell.empty or cell.exposed or cell.device.type != "cpu" else cell.shaped()

@@ -1,0 +1,286 @@
+"""Messages between the training process and the window, and how they become bytes: a JSON header and the raw buffers of arrays. No pickle.
+
+A frame is ``b"ASGV"``, the length of the header (uint32), the header, and the arrays one after the other, each at a multiple of 8 bytes.
+A recording (``.asgtrace``) is `MAGIC` and frames, each after its length (uint64). Numbers are little-endian. A field that a reader does
+not know is ignored, one that a writer did not send has its default; `VERSION` changes when that is not enough.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+VERSION = 1
+MAGIC = b"ASGTRACE1\n"
+_FRAME = b"ASGV"
+#: element types that may be sent, by NumPy's name of them
+_TYPES = {np.dtype(t).str: np.dtype(t) for t in ("<f4", "<f8", "<i2", "<i4", "<i8", "|i1", "|u1", "<u2", "<u4", "<u8", "|b1")}
+#: columns of `Stats.values`
+STATS = ("mean", "std", "min", "max", "nonfinite", "norm")
+#: bins of a histogram
+BINS = 32
+
+
+class ProtocolError(ValueError):
+    """Bytes that are no message of this protocol."""
+
+
+class Message:
+    """Base of all messages."""
+
+    kind = ""
+
+
+_KINDS: dict[str, type[Message]] = {}
+
+
+def _message(cls: type[Any]) -> type[Any]:
+    made: type[Any] = dataclass(cls)
+    made.kind = cls.__name__.lower()
+    _KINDS[made.kind] = made
+    return made
+
+
+def _floats() -> NDArray[Any]:
+    return np.zeros(0)
+
+
+def _ints() -> NDArray[Any]:
+    return np.zeros(0, np.int32)
+
+
+@_message
+class Hello(Message):
+    """The first message of either side. The window closes the connection if versions differ."""
+
+    version: int = VERSION
+    pid: int = 0
+    title: str = ""
+    lang: str = "en"
+    theme: str = "auto"
+    #: save a picture of the window there when training ends, and leave
+    shot: str = ""
+
+
+@_message
+class Graph(Message):
+    """A graph: the columns of a `GraphSnapshot`. ``epoch`` numbers the graphs of a run; other messages name nodes by epoch and index."""
+
+    epoch: int = 0
+    columns: dict[str, Any] = field(default_factory=dict)
+
+
+@_message
+class Scalars(Message):
+    """Points of one curve: `values` (float64) at `steps`, seen `times` seconds after the start."""
+
+    name: str = "loss"
+    steps: NDArray[Any] = field(default_factory=_ints)
+    times: NDArray[Any] = field(default_factory=_floats)
+    values: NDArray[Any] = field(default_factory=_floats)
+
+
+@_message
+class Stats(Message):
+    """Statistics of `nodes`: ``values`` float32 [n, 6], see `STATS`; ``counts`` uint32 [n, BINS] over ``ranges`` float32 [n, 2].
+
+    ``of``: ``"value"``, ``"gradient"``, or ``"update"`` (norm of a parameter's change over its norm, in the column of the norm).
+    """
+
+    epoch: int = 0
+    step: int = 0
+    of: str = "value"
+    nodes: NDArray[Any] = field(default_factory=_ints)
+    values: NDArray[Any] = field(default_factory=_floats)
+    counts: NDArray[Any] = field(default_factory=_ints)
+    ranges: NDArray[Any] = field(default_factory=_floats)
+
+
+@_message
+class Timing(Message):
+    """Microseconds that kernels took in one step, processor time of all threads together."""
+
+    epoch: int = 0
+    step: int = 0
+    kernels: NDArray[Any] = field(default_factory=_ints)
+    microseconds: NDArray[Any] = field(default_factory=_floats)
+
+
+@_message
+class Event(Message):
+    """Something to mark on the curves."""
+
+    step: int = 0
+    time: float = 0.0
+    text: str = ""
+
+
+@_message
+class Alarm(Message):
+    """The first node, in order of execution, that is not finite although what it reads is; -1: only that ``what`` was not."""
+
+    epoch: int = 0
+    step: int = 0
+    node: int = -1
+    what: str = "loss"
+    nonfinite: int = 0
+    size: int = 0
+
+
+@_message
+class Failure(Message):
+    """An operation that could not be recorded, with the graph as far as it goes: ``node`` is the failed operation in it, ``edges`` the
+    operands that do not fit; ``key`` names a suggestion in the catalogue (``ui.viewer.fix``), filled from ``fields``."""
+
+    epoch: int = 0
+    node: int = -1
+    edges: list[int] = field(default_factory=list)
+    op: str = ""
+    message: str = ""
+    module: str = ""
+    shapes: list[list[int]] = field(default_factory=list)
+    file: str = ""
+    line: int = 0
+    source: str = ""
+    key: str = ""
+    fields: dict[str, Any] = field(default_factory=dict)
+
+
+@_message
+class Subscribe(Message):
+    """What is on screen: statistics of these nodes are wanted, those of `selected` with histograms; ``timing`` of kernels as well."""
+
+    epoch: int = 0
+    nodes: NDArray[Any] = field(default_factory=_ints)
+    selected: NDArray[Any] = field(default_factory=_ints)
+    timing: bool = True
+    hz: float = 10.0
+
+
+@_message
+class Ask(Message):
+    """The window wants the code of a kernel."""
+
+    epoch: int = 0
+    kernel: int = 0
+
+
+@_message
+class Code(Message):
+    """A kernel's code: LLVM IR or WGSL."""
+
+    epoch: int = 0
+    kernel: int = 0
+    language: str = ""
+    text: str = ""
+
+
+@_message
+class Bye(Message):
+    """Training has ended (``reason``: "done", "error", "closed"), or the window was closed."""
+
+    reason: str = "done"
+
+
+def encode(message: Message) -> bytes:
+    """A message as one frame."""
+    arrays: list[NDArray[Any]] = []
+    content = {f.name: _plain(getattr(message, f.name), arrays) for f in fields(message)}  # type: ignore[arg-type]
+    table, at = [], 0
+    for a in arrays:
+        table.append([a.dtype.str, list(a.shape)])
+    header = json.dumps({"kind": message.kind, "arrays": table, "fields": content}, ensure_ascii=False).encode()
+    header += b" " * (-(8 + len(header)) % 8)
+    parts = [_FRAME, struct.pack("<I", len(header)), header]
+    for a in arrays:
+        parts += [a.tobytes(), b"\0" * (-a.nbytes % 8)]
+        at += a.nbytes
+    return b"".join(parts)
+
+
+def _plain(value: Any, arrays: list[NDArray[Any]]) -> Any:
+    if isinstance(value, np.ndarray):
+        if value.dtype.str not in _TYPES:
+            raise ProtocolError(f"arrays of {value.dtype} are not sent")
+        arrays.append(np.ascontiguousarray(value))
+        return {"$array": len(arrays) - 1}
+    if isinstance(value, dict):
+        return {str(k): _plain(v, arrays) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(v, arrays) for v in value]
+    if isinstance(value, np.generic):
+        return value.item()
+    return value
+
+
+def decode(frame: bytes | memoryview) -> Message | None:
+    """The message of a frame; None for a kind that this version does not know. Arrays are read-only views of the frame.
+
+    Raises ProtocolError for anything that is not a whole, well-formed frame.
+    """
+    data = memoryview(frame)
+    try:
+        if bytes(data[:4]) != _FRAME:
+            raise ProtocolError("not a frame")
+        (size,) = struct.unpack_from("<I", data, 4)
+        if 8 + size > len(data):
+            raise ProtocolError("a frame was cut off")
+        header = json.loads(bytes(data[8 : 8 + size]))
+        arrays, at = [], 8 + size
+        for name, shape in header["arrays"]:
+            d = _TYPES[name]
+            if any(not isinstance(n, int) or n < 0 for n in shape):
+                raise ProtocolError("a negative size")
+            count = math.prod(shape)
+            if at + count * d.itemsize > len(data):
+                raise ProtocolError("a frame was cut off")
+            arrays.append(np.frombuffer(data, d, count, at).reshape(shape))
+            at += count * d.itemsize + -count * d.itemsize % 8
+        cls = _KINDS.get(header["kind"])
+        if cls is None:
+            return None
+        known = {f.name for f in fields(cls)}  # type: ignore[arg-type]
+        return cls(**{k: _restore(v, arrays) for k, v in header["fields"].items() if k in known})
+    except (KeyError, TypeError, ValueError, IndexError, struct.error) as error:
+        if isinstance(error, ProtocolError):
+            raise
+        raise ProtocolError(f"a damaged frame: {error}") from error
+
+
+def _restore(value: Any, arrays: list[NDArray[Any]]) -> Any:
+    if isinstance(value, dict):
+        if value.keys() == {"$array"}:
+            return arrays[value["$array"]]
+        return {k: _restore(v, arrays) for k, v in value.items()}
+    return [_restore(v, arrays) for v in value] if isinstance(value, list) else value
+
+
+def write_frame(file: BinaryIO, frame: bytes) -> None:
+    """Append a frame to a recording."""
+    file.write(struct.pack("<Q", len(frame)) + frame)
+
+
+def read_recording(path: str | Path) -> Iterator[Message]:
+    """The messages of a recording, in order. A last frame that was cut off (the process was killed) is left out.
+
+    Raises ProtocolError for a file that is no recording.
+    """
+    with open(path, "rb") as file:
+        if file.read(len(MAGIC)) != MAGIC:
+            raise ProtocolError(f"{path} is not a recording")
+        while len(head := file.read(8)) == 8:
+            (size,) = struct.unpack("<Q", head)
+            frame = file.read(size)
+            if len(frame) < size:
+                return
+            message = decode(frame)
+            if message is not None:
+                yield message

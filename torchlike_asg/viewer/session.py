@@ -1,0 +1,353 @@
+"""One viewer's work beside the training: it takes what the tap heard, makes messages of it, and answers the window. One thread, 10 Hz."""
+
+from __future__ import annotations
+
+import threading
+import time
+import weakref
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from ..asg.gradients import MEMO
+from ..asg.node import Node
+from ..backends.cpu import timing
+from . import failure as failures
+from . import hunt
+from .probe import Governor, Probe
+from .protocol import Alarm, Ask, Bye, Code, Event, Graph, Hello, Message, Scalars, Stats, Subscribe, Timing
+from .publisher import Publisher
+from .roles import owners
+from .snapshot import GraphSnapshot, Step, capture, kernels
+from .statistics import histogram, summary
+from .taps import Tap
+
+HZ = 10.0
+#: seconds between looks at what is on screen, at least, and between timings of kernels
+LOOK, CLOCK = 0.2, 1.0
+#: graphs of one run that are sent, at most
+MOST_GRAPHS = 32
+
+
+class Session(threading.Thread):
+    """Runs until `finish`."""
+
+    def __init__(self, model: Any, tap: Tap, hello: Hello, say: Callable[[str, dict[str, Any]], None], record: Any, window: bool) -> None:
+        super().__init__(name="asg-viewer", daemon=True)
+        self.tap = tap
+        self._window = window
+        self._model = weakref.ref(model) if model is not None else lambda: None
+        self._root = type(model).__name__ if model is not None else ""
+        self.publisher = Publisher(hello, self._hear, say, record)
+        self._stop, self._wake = threading.Event(), threading.Event()
+        self.ended = threading.Event()
+        self.logged: deque[Message] = deque()
+        self._governor = Governor()
+        self._subscribed: Subscribe | None = None
+        self._fresh_selection = self._asked_for = False
+        self._asked: deque[Ask] = deque()
+        #: a graph to show before anything has run;  events to set after the next tick
+        self.first: Step | None = None
+        self.asked: deque[threading.Event] = deque()
+        # the current graph
+        self.epoch = 0
+        self._nodes: list[Node] = []
+        self._snapshot = GraphSnapshot()
+        self._structure: Any = None
+        self._number: dict[int, int] = {}  # id of a call -> kernel
+        self._kernels: list[Any] = []
+        self._parameters: list[tuple[int, Node]] = []
+        self._trained = False
+        # probes
+        self._probe: Probe | None = None
+        self._looked = self._timed = self._summed = 0.0
+        self._turn = 0
+        self._hunted = False
+        self._clock: Any = None
+
+    # ---------------------------------------------------------------- the thread
+    def run(self) -> None:
+        if self._window:
+            starter = threading.Thread(target=self.publisher.start, name="asg-viewer-start", daemon=True)
+            starter.start()
+        else:
+            self.publisher.closed.set()
+        while not self._stop.is_set():
+            self._wake.wait(1.0 / HZ)
+            self._wake.clear()
+            self.tick()
+            self.publisher.flush()
+        self.tick()
+        until = time.monotonic() + 15.0
+        if self._window:
+            starter.join(15.0)
+        while self.publisher.pending and time.monotonic() < until:
+            self.publisher.flush()
+            time.sleep(0.02)
+        self.publisher.finish()
+        self.ended.set()
+
+    def finish(self, reason: str, timeout: float) -> None:
+        """Send what there is, and stop."""
+        self.logged.append(Bye(reason))
+        self._stop.set()
+        self._wake.set()
+        if threading.current_thread() is not self:
+            self.ended.wait(timeout)
+
+    def tick(self) -> None:
+        """Everything that is due."""
+        waiting = list(self.asked)
+        self.asked.clear()
+        if self.first is not None:
+            first, self.first = self.first, None
+            self.show(first)
+        self._graphs()
+        self._points()
+        self._failures()
+        self._collect()
+        self._answer()
+        while self.logged:
+            self.publisher.post(self.logged.popleft())
+        self._plan_probe()
+        for event in waiting:
+            event.set()
+
+    # ---------------------------------------------------------------- curves
+    def _points(self) -> None:
+        tap = self.tap
+        taken: list[tuple[int, float, Any, float | None, int]] = []
+        points = tap.points
+        while points:
+            taken.append(points.popleft())
+        if tap.dropped:
+            self.publisher.post(Event(tap.steps, 0.0, f"dropped:{tap.dropped}"))
+            tap.dropped = 0
+        several = len({p[4] for p in taken}) > 1 or any(p[4] for p in taken)
+        for number in sorted({p[4] for p in taken}):
+            mine = [p for p in taken if p[4] == number]
+            suffix = f" {number + 1}" if several else ""
+            self._curve("loss" + suffix, [p for p in mine if p[2] is not None], 2)
+            self._curve("lr" + suffix, [p for p in mine if p[3] is not None], 3)
+        bad = next((p for p in taken if p[2] is not None and not np.isfinite(p[2])), None)
+        if bad is not None and not self._hunted:
+            self._hunted = True
+            self.publisher.post(Alarm(self.epoch, bad[0], -1, "loss"))
+            tap.probe = self._probe = hunt.Hunt(self._nodes, self._snapshot)
+        elif bad is None and taken and taken[-1][2] is not None:
+            self._hunted = False
+
+    def _curve(self, name: str, points: list[Any], column: int) -> None:
+        if points:
+            steps = np.asarray([p[0] for p in points], np.int64)
+            self.publisher.post(
+                Scalars(name, steps, np.asarray([p[1] for p in points]), np.asarray([p[column] for p in points], np.float64))
+            )
+
+    # ---------------------------------------------------------------- graphs
+    def infos(self) -> dict[Node, Any]:
+        """What is known of the model's parameters and buffers, by leaf."""
+        model = self._model()
+        if model is None:
+            return {}
+        known = owners(model)
+        found = {}
+        for t in [*model.parameters(), *model.buffers()]:
+            family = t._f
+            if family is not None and family.leaf is not None and id(t) in known:
+                found[family.leaf] = known[id(t)]
+        return found
+
+    def _graphs(self) -> None:
+        tap = self.tap
+        if not tap.steps and tap._ran:
+            tap.fresh_plans()
+        while tap.fresh:
+            plans, found = tap.fresh.popleft()
+            losses = [r for d in found.values() if d for r in d[0]]
+            updates = [pair for d in found.values() if d for pair in d[1]]
+            if self._trained and not (losses and updates):
+                continue  # an evaluation between steps
+            self._trained |= bool(losses and updates)
+            gradients: dict[Node, Node] = {}
+            for (roots, _), sweep in list(MEMO.items()):
+                if any(r in losses for r in roots):
+                    gradients.update(sweep.gradients)
+            roots = [n for p in plans for n in p.outputs]
+            self.show(Step(roots, losses, gradients, updates, plans))
+
+    def show(self, step: Step) -> None:
+        """Send a graph, unless it looks like the last one; from now on it is the one that is probed."""
+        snapshot, nodes = capture(step, self.infos(), self._root)
+        structure = (
+            len(snapshot),
+            snapshot.src.tobytes(),
+            snapshot.dst.tobytes(),
+            tuple(snapshot.column("op")),
+            tuple(snapshot.column("scope")),
+        )
+        steps = kernels(step.plans)
+        self._number = {id(call): k for k, (call, *_) in enumerate(steps)}
+        self._kernels = [call for call, *_ in steps]
+        self._nodes = nodes
+        self._parameters = [(i, n) for i, n in enumerate(nodes) if n.op.name == "var" and n.rg and snapshot.phase[i] == 0]
+        if structure == self._structure or self.epoch >= MOST_GRAPHS:
+            return
+        self._structure, self._snapshot = structure, snapshot
+        self.epoch += 1
+        self._subscribed = None
+        self.publisher.post(Graph(self.epoch, snapshot.columns()))
+
+    def _failures(self) -> None:
+        while self.tap.failures:
+            error, (modules, tr) = self.tap.failures.popleft()
+            message, step, operands = failures.explain(error, modules, tr)
+            if step is not None:
+                snapshot, index = failures.partial(step, self.infos(), self._root)
+                snapshot = failures.with_failed(snapshot, message, index, operands)
+                self.epoch += 1
+                message.epoch = self.epoch
+                self.publisher.post(Graph(self.epoch, snapshot.columns()))
+            self.publisher.post(message)
+
+    # ---------------------------------------------------------------- what the window says
+    def _hear(self, message: Message) -> None:
+        if isinstance(message, Subscribe):
+            old = self._subscribed
+            self._fresh_selection |= old is None or old.selected.tolist() != message.selected.tolist()
+            self._subscribed = message
+        elif isinstance(message, Ask):
+            self._asked.append(message)
+            self._wake.set()
+        elif isinstance(message, Bye):
+            self.publisher.hang_up()
+
+    def _answer(self) -> None:
+        while self._asked:
+            ask = self._asked.popleft()
+            if ask.epoch == self.epoch and 0 <= ask.kernel < len(self._kernels):
+                language, text = code_of(self._kernels[ask.kernel])
+                self.publisher.post(Code(ask.epoch, ask.kernel, language, text))
+
+    # ---------------------------------------------------------------- probes
+    def _plan_probe(self) -> None:
+        now = time.perf_counter()
+        wanted = self._subscribed
+        if self._probe is not None or not self._nodes or (wanted is not None and wanted.epoch != self.epoch):
+            return
+        if wanted is None or self.publisher.closed.is_set():
+            wanted = Subscribe(self.epoch)  # nobody looks: only what costs next to nothing
+        selected = [i for i in wanted.selected.tolist() if 0 <= i < len(self._nodes)]
+        user = self._fresh_selection and bool(selected)
+        if not user and (now - self._looked < LOOK or not self._governor.allows(0.02)):
+            return
+        nodes = [i for i in wanted.nodes.tolist() if 0 <= i < len(self._nodes)]
+        look = dict.fromkeys(selected)
+        self._turn += 1
+        if not user and self._turn % 4 == 0:
+            look.update(dict.fromkeys(nodes[:64]))
+        if self._turn % 3 == 0 or user:
+            look.update(dict.fromkeys(g for i in selected if (g := int(self._snapshot.gradient[i])) >= 0 and not self._is_parameter(i)))
+        changing = [i for i in dict.fromkeys([*selected, *nodes]) if self._is_parameter(i)][:32]
+        timed = wanted.timing and now - self._timed > CLOCK and bool(self._number)
+        self._fresh_selection, self._asked_for = False, user
+        self._looked = now
+        if timed:
+            self._timed = now
+            if self._clock is None:
+                self._clock = timing.Clock()
+        self._probe = Probe([(i, self._nodes[i]) for i in look], self._parameters, set(changing), timed)
+        self.tap.probe = self._probe
+
+    def _is_parameter(self, i: int) -> bool:
+        n = self._nodes[i]
+        return n.op.name == "var" and n.rg
+
+    def _collect(self) -> None:
+        probe = self._probe
+        if probe is None or not probe.done:
+            if probe is not None and time.perf_counter() - self._looked > 3.0 and probe.values and not self.tap.steps:
+                probe.done = True  # a model that is only evaluated never steps
+            else:
+                return
+        self.tap.probe = self._probe = None
+        begun = time.thread_time()
+        if isinstance(probe, hunt.Hunt):
+            found = probe.found
+            if found is not None:
+                self.publisher.post(Alarm(self.epoch, self.tap.steps, *found))
+            return
+        selected = set(self._subscribed.selected.tolist()) if self._subscribed is not None else set()
+        chosen = selected | {int(self._snapshot.gradient[i]) for i in selected if i < len(self._nodes)}
+        self._send_stats("value", probe.values, chosen)
+        self._send_gradients(probe, selected)
+        if probe.updates:
+            values = np.zeros((len(probe.updates), 6), np.float32)
+            values[:, 5] = [r for _, r in probe.updates]
+            self.publisher.post(Stats(self.epoch, self.tap.steps, "update", np.asarray([i for i, _ in probe.updates], np.int32), values))
+        if probe.runs:
+            self._send_timing(probe)
+        free = probe.compiled and self._asked_for  # what the user clicked is shown at once
+        self._governor.spend((0.0 if free else probe.cost) + time.thread_time() - begun)
+
+    def _send_stats(self, of: str, values: list[tuple[int, Any]], chosen: set[int]) -> None:
+        if not values:
+            return
+        rows = np.asarray([summary(a) for _, a in values], np.float32)
+        counts, ranges = np.zeros((len(values), 32), np.uint32), np.zeros((len(values), 2), np.float32)
+        for k, (i, a) in enumerate(values):
+            if i in chosen:
+                counts[k], ranges[k] = histogram(a)
+        nodes = np.asarray([i for i, _ in values], np.int32)
+        self.publisher.post(Stats(self.epoch, self.tap.steps, of, nodes, rows, counts, ranges))
+
+    def _send_gradients(self, probe: Probe, selected: set[int]) -> None:
+        """Gradients of parameters: of the selected ones everything, of all the norms, which make the whole gradient's."""
+        self._send_stats("gradient", [(i, a) for i, a in probe.gradients if i in selected], selected)
+        now = time.perf_counter()
+        size = sum(a.size for _, a in probe.gradients)
+        if not probe.gradients or now - self._summed < max(LOOK, size * 1e-9 / self._governor.share):
+            return
+        self._summed = now
+        norms = np.asarray([_norm(a) for _, a in probe.gradients])
+        total = float(np.sqrt(np.sum(norms**2)))
+        self._curve("grad norm", [(self.tap.steps, now - self.tap.begun, total)], 2)
+        values = np.full((len(norms), 6), np.nan, np.float32)
+        values[:, 5] = norms
+        self.publisher.post(Stats(self.epoch, self.tap.steps, "gradient", np.asarray([i for i, _ in probe.gradients], np.int32), values))
+
+    def _send_timing(self, probe: Probe) -> None:
+        self._clock.stop()
+        took: dict[int, float] = {}
+        for calls, numbers, ticks in probe.runs:
+            spent = (ticks[:, 1] - ticks[:, 0]) * self._clock._rate / 1000
+            for number, us in zip(numbers.tolist(), spent.tolist(), strict=True):
+                k = self._number.get(id(calls[number]))
+                if k is not None:
+                    took[k] = took.get(k, 0.0) + us
+        if took:
+            self.publisher.post(
+                Timing(self.epoch, self.tap.steps, np.asarray(list(took), np.int32), np.asarray(list(took.values()), np.float32))
+            )
+
+
+def _norm(a: Any) -> float:
+    flat = a.reshape(-1)
+    return float(np.sqrt(float(np.vdot(flat, flat).real)))
+
+
+def code_of(call: Any) -> tuple[str, str]:
+    """(language, text) of a kernel's code."""
+    source = getattr(call, "source", None)
+    if source is None:
+        return "Python", f"NumPy computes {call.node.op.name}: there is no kernel for {call.node!r}."
+    if isinstance(getattr(source, "text", None), str):
+        return "WGSL", source.text
+    from ..backends.cpu.describe import llvm_text
+
+    try:
+        return "LLVM IR", llvm_text(source)
+    except Exception:  # another backend's source
+        return "", repr(source)
