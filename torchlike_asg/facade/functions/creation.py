@@ -37,6 +37,17 @@ def sizes(args: tuple[Any, ...], name: str = "size") -> tuple[int, ...]:
     return out
 
 
+def given_sizes(args: tuple[Any, ...], size: Any) -> tuple[int, ...]:
+    """`sizes`, or the argument ``size=``, which is a sequence."""
+    if size is None:
+        return sizes(args)
+    if args:
+        raise TypeError("received an invalid combination of arguments: sizes both by position and as 'size'")
+    if isinstance(size, int):
+        raise TypeError("argument 'size' must be tuple of ints, not int")
+    return sizes((size,))
+
+
 def _index(d: Any, name: str) -> int:
     if d.__class__ is int:
         return d  # type: ignore[no-any-return]
@@ -202,7 +213,8 @@ def placed(n: Node, dev: device) -> Node:
 
 def _factory(name: str, value: Any) -> Any:
     def make(
-        *size: Any,
+        *shape: Any,
+        size: Any = None,
         out: Tensor | None = None,
         dtype: dtype | None = None,
         layout: Any = None,
@@ -212,8 +224,9 @@ def _factory(name: str, value: Any) -> Any:
         memory_format: Any = None,
         names: Any = None,
     ) -> Tensor:
-        shape = sizes(size)
-        return _fill(value, shape, dtypes.get_default_dtype() if dtype is None else dtype, device_of(device), requires_grad)
+        return _fill(
+            value, given_sizes(shape, size), dtypes.get_default_dtype() if dtype is None else dtype, device_of(device), requires_grad
+        )
 
     def like(
         input: Tensor,
@@ -229,14 +242,15 @@ def _factory(name: str, value: Any) -> Any:
 
     def new(
         self: Tensor,
-        *size: Any,
+        *shape: Any,
+        size: Any = None,
         dtype: dtype | None = None,
         device: Any = None,
         requires_grad: bool = False,
         layout: Any = None,
         pin_memory: bool = False,
     ) -> Tensor:
-        return _fill(value, sizes(size), self.dtype if dtype is None else dtype, device_of(device, self), requires_grad)
+        return _fill(value, given_sizes(shape, size), self.dtype if dtype is None else dtype, device_of(device, self), requires_grad)
 
     what = {"zeros": "zeros", "ones": "ones", "empty": "zeros (PyTorch leaves it uninitialised)"}[name]
     make.__name__, make.__doc__ = name, f"A tensor of {what} of the given size; `dtype` defaults to the default floating type."

@@ -21,7 +21,7 @@ from ..core import Tensor, binary, unary, wrap
 from ..generator import Generator, default_generator
 from ..register import FUNCTIONS, function, method
 from ..write import write
-from .creation import device_of, finish, from_array, sizes
+from .creation import device_of, finish, from_array, given_sizes, sizes
 from .reading import value_of
 
 
@@ -40,7 +40,8 @@ def _float_type(d: dtype | None) -> dtype:
 
 def _factory(name: str, draw: Any, doc: str) -> None:
     def make(
-        *size: Any,
+        *shape: Any,
+        size: Any = None,
         generator: Any = None,
         out: Tensor | None = None,
         dtype: dtype | None = None,
@@ -50,9 +51,8 @@ def _factory(name: str, draw: Any, doc: str) -> None:
         pin_memory: bool = False,
         names: Any = None,
     ) -> Tensor:
-        shape = sizes(size)
         d = _float_type(dtype)
-        return finish(from_array(draw(engine_of(generator), shape, None, d), d, device_of(device)), requires_grad)  # type: ignore[no-any-return]
+        return finish(from_array(draw(engine_of(generator), given_sizes(shape, size), None, d), d, device_of(device)), requires_grad)  # type: ignore[no-any-return]
 
     def like(
         input: Tensor,
