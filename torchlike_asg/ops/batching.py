@@ -16,7 +16,25 @@ from ..asg.declare import REGISTRY
 from ..asg.geometry import gather
 from ..asg.node import Node, const
 from ..dtypes import int64
-from . import activation, distance, join, moments, padding, reduce, scan, scatter, softmax, solve, sort, special, spectral, window  # noqa: F401  (they declare what gets a rule here)
+from . import (  # noqa: F401  (they declare what gets a rule here)
+    activation,
+    complex,
+    distance,
+    fft,
+    join,
+    matrix_exp,
+    moments,
+    padding,
+    reduce,
+    scan,
+    scatter,
+    softmax,
+    solve,
+    sort,
+    special,
+    spectral,
+    window,
+)
 from .arrange import flip, roll
 from .indexing import index, index_put, index_select, place_of, unindex
 from .linalg import matmul, swap_last
@@ -344,12 +362,13 @@ def _scatter(n: Node, operands: Sequence[Operand], size: int) -> Node:
 _RULES: dict[Any, tuple[str, ...]] = {
     _mean: ("sum", "mean", "amax", "amin", "max", "min", "prod", "all", "any", "logsumexp", "variance", "std"),
     _moves(1): ("vector_norm", "topk_index"),
+    _moves(0, rank_of=0): ("fft", "rfft", "irfft"),
     _moves(0): ("kth_index", "softmax", "log_softmax", "cumsum", "cumprod", "cummax_index", "cummin_index", "logcumsumexp", "recurrence",
                 "shift",
                 "gather",                "pick", "argsort", "median_index", "mode_index", "stack", "glu"),
     _like: ("cast",),
     _leading: ("inverse", "det", "logabsdet", "det_sign", "cholesky", "matrix_exp", "eigvalsh", "eigh_vectors", "svdvals",
-               "svd_left", "svd_right", "qr_q", "qr_r", "pinv", "tril", "triu"),
+               "svd_left", "svd_right", "qr_q", "qr_r", "pinv", "tril", "triu", "real", "imag", "conj", "view_as_real", "view_as_complex"),
     _reshaped: ("view", "reshape", "unsqueeze", "squeeze"),
     _contiguous: ("contiguous", "clone", "relayout"),
     _first_like: ("fill", "copy"),
@@ -358,7 +377,7 @@ _RULES: dict[Any, tuple[str, ...]] = {
     _pad: ("pad_constant", "pad_mirror", "pad_mirror_grad"),
     _one_index: ("index_select", "index_add", "index_copy", "index_fill"),
     _cdist: ("cdist", "cdist_euclidean"),
-    _systems: ("solve", "solve_triangular"),
+    _systems: ("solve", "solve_triangular", "cholesky_solve"),
     _scatter: ("scatter", "scatter_add", "scatter_reduce"),
 }  # fmt: skip
 _SINGLE: dict[str, Any] = {

@@ -108,7 +108,7 @@ def _vjp_inverse(n: Node, g: Node) -> Grads:
     return (neg(matmul(transposed, matmul(g, transposed))),)
 
 
-def _square_samples(*more: Any, grad: bool = True) -> Callable[[], list[Sample]]:
+def square_samples(*more: Any, grad: bool = True) -> Callable[[], list[Sample]]:
     return lambda: [
         Sample((M,), more, grad),
         Sample((BATCH,), more, grad),
@@ -124,7 +124,7 @@ inverse = Op(
     _ref_inverse,
     vjp=_vjp_inverse,
     saves=lambda n: (n,),
-    samples=_square_samples(),
+    samples=square_samples(),
 )
 
 
@@ -144,7 +144,7 @@ cofactor = Op(
     _ref_cofactor,
     expand=lambda n: mul(column(det(n.srcs[0])), swap_last(inverse(n.srcs[0]))),
     saves=lambda n: n.srcs,
-    samples=_square_samples(),
+    samples=square_samples(),
 )
 det = Op(
     "det",
@@ -153,7 +153,7 @@ det = Op(
     lambda x: np.asarray(np.linalg.det(x)),
     vjp=lambda n, g: (mul(column(g), bar(cofactor(n.srcs[0]))),),
     saves=lambda n: (*n.srcs, n),
-    samples=_square_samples(),
+    samples=square_samples(),
 )
 
 
@@ -175,7 +175,7 @@ logabsdet = Op(
     _ref_logabsdet,
     vjp=lambda n, g: (mul(column(g), adjoint(inverse(n.srcs[0]))),),
     saves=lambda n: n.srcs,
-    samples=_square_samples(),
+    samples=square_samples(),
 )
 det_sign = Op(
     "det_sign",
@@ -183,7 +183,7 @@ det_sign = Op(
     square_rule("linalg.slogdet", lambda s: s[:-2]),
     lambda x: np.asarray(np.linalg.slogdet(x)[0]),
     differentiable=False,
-    samples=_square_samples(grad=False),
+    samples=square_samples(grad=False),
 )
 
 
@@ -320,63 +320,40 @@ cholesky = Op(
 )
 
 
-# ---------------------------------------------------------------- exponential
-_PADE = (
-    64764752532480000.0,
-    32382376266240000.0,
-    7771770303897600.0,
-    1187353796428800.0,
-    129060195264000.0,
-    10559470521600.0,
-    670442572800.0,
-    33522128640.0,
-    1323241920.0,
-    40840800.0,
-    960960.0,
-    16380.0,
-    182.0,
-    1.0,
-)
+def _rule_cholesky_solve(b: Node, factor: Node, upper: bool) -> Meta:
+    return _system_rule("cholesky_solve")(factor, b)  # type: ignore[no-any-return]
 
 
-def _ref_matrix_exp(x: Array) -> Array:
-    """Scaling and squaring with the Pade approximant of order 13: Higham (2005)."""
-    if not x.size:
-        return x.copy()
-    a = x.astype(np.float64)
-    size = np.abs(a).sum(-2).max(-1)
-    halvings = np.maximum(0, np.ceil(np.log2(np.maximum(size, 1e-300) / 5.371920351148152))).astype(int)
-    a = a / (2.0**halvings)[..., None, None]
-    b, eye = _PADE, np.eye(a.shape[-1])
-    a2 = a @ a
-    a4 = a2 @ a2
-    a6 = a4 @ a2
-    odd = a @ (a6 @ (b[13] * a6 + b[11] * a4 + b[9] * a2) + b[7] * a6 + b[5] * a4 + b[3] * a2 + b[1] * eye)
-    even = a6 @ (b[12] * a6 + b[10] * a4 + b[8] * a2) + b[6] * a6 + b[4] * a4 + b[2] * a2 + b[0] * eye
-    out = np.linalg.solve(even - odd, even + odd)
-    for k in range(int(halvings.max())):
-        out = np.where((halvings > k)[..., None, None], out @ out, out)
-    return out.astype(x.dtype)
+def _ref_cholesky_solve(b: Array, factor: Array, upper: bool) -> Array:
+    first = np.swapaxes(factor, -1, -2).conj() if upper else factor
+    return _ref_triangular(np.swapaxes(first, -1, -2).conj(), _ref_triangular(first, b, False, False), True, False)
 
 
-def _vjp_matrix_exp(n: Node, g: Node) -> Grads:
-    """The upper right block of exp([[A^T, g], [0, A^T]])."""
-    from .join import cat
-    from .movement import slice_
+def _vjp_cholesky_solve(n: Node, g: Node) -> Grads:
+    """By the factor as by a full matrix in ``L L^T``, as PyTorch has it: -(S + S^T) L, with S = (A^-1 g) X^T."""
+    factor, upper = n.srcs[1], n.attrs[0]
+    right = functools.cache(lambda: cholesky_solve(g, factor, upper))
 
-    t = swap_last(n.srcs[0])
-    rank, k = len(t.shape), t.shape[-1]
-    zero = full(const(0, t.dtype), tuple(t.shape))
-    whole = matrix_exp(cat(cat(t, g, rank - 1), cat(zero, t, rank - 1), rank - 2))
-    return (slice_(slice_(whole, rank - 2, 0, k, 1), rank - 1, k, 2 * k, 1),)
+    def by_factor() -> Node:
+        s = matmul(right(), adjoint(n))
+        both = s + adjoint(s)  # type: ignore[operator]
+        return neg(matmul(factor, both) if upper else matmul(both, factor))
+
+    return right, by_factor
 
 
-matrix_exp = Op(
-    "matrix_exp",
+#: X with ``L L^T X = B``; only the triangle of the factor is read
+cholesky_solve = Op(
+    "cholesky_solve",
     "linalg",
-    square_rule("linalg.matrix_exp", lambda s: s),
-    _ref_matrix_exp,
-    vjp=_vjp_matrix_exp,
-    saves=lambda n: n.srcs,
-    samples=lambda: [*_square_samples()(), Sample((BATCH * 6,), (), False)],
+    _rule_cholesky_solve,
+    _ref_cholesky_solve,
+    vjp=_vjp_cholesky_solve,
+    saves=lambda n: (n.srcs[1], n),
+    params=("upper",),
+    samples=lambda: [
+        Sample((RIGHT, np.tril(M)), (False,), (0,)),
+        Sample((RIGHT, np.triu(BATCH)), (True,), (0,)),
+        Sample((np.zeros((0, 2)), M[:0, :0]), (False,), False),
+    ],
 )

@@ -298,12 +298,14 @@ qr_r = Op(
 
 
 # ---------------------------------------------------------------- pseudo-inverse
-def _rule_pinv(x: Node, rtol: float, atol: float) -> Meta:
+def _rule_pinv(x: Node, rtol: float, atol: float, hermitian: bool = False) -> Meta:
     lead, m, n = _sides("linalg.pinv", x)
     return (*lead, n, m), x.dtype
 
 
-def _ref_pinv(x: Array, rtol: float, atol: float) -> Array:
+def _ref_pinv(x: Array, rtol: float, atol: float, hermitian: bool = False) -> Array:
+    if hermitian:
+        x = np.tril(x) + np.swapaxes(np.tril(x, -1), -1, -2).conj()
     if not x.size:
         return np.zeros((*x.shape[:-2], x.shape[-1], x.shape[-2]), x.dtype)
     u, s, v = np.linalg.svd(x, False)
@@ -323,6 +325,8 @@ def _vjp_pinv(n: Node, g: Node) -> Grads:
     return (add(first, add(outside_rows, outside_columns)),)
 
 
+#: Singular values up to ``max(atol, rtol * largest)`` count as zero. With `hermitian` only the lower triangle is read, but the gradient is
+#: that of the whole matrix, as PyTorch's.
 pinv = Op(
     "pinv",
     "linalg",
@@ -330,6 +334,6 @@ pinv = Op(
     _ref_pinv,
     vjp=_vjp_pinv,
     saves=lambda n: (n.srcs[0], n),
-    params=("rtol", "atol"),
-    samples=lambda: _shapes(1e-15, 0.0),
+    params=("rtol", "atol", "hermitian"),
+    samples=lambda: [*_shapes(1e-15, 0.0), Sample((BATCH,), (1e-15, 0.0, True), False)],
 )

@@ -449,3 +449,16 @@ def test_the_number_of_threads_does_not_change_a_bit() -> None:
 def test_explain_shows_kernels_and_their_code() -> None:
     text = ours.asg.explain(lambda a: ours.softmax(a * 2, -1), ours.randn(4, 6), show=None, llvm=True)
     assert "=== compiled" in text and "max over row" in text and "define void @loops_" in text
+
+
+@pytest.mark.parametrize("size", [4, 16, 33])
+@pytest.mark.parametrize("inner", [2, 16])
+def test_a_product_added_to_its_transpose(size: int, inner: int) -> None:
+    """No epilogue: it would read parts of the product that do not exist yet, or no longer."""
+    a, b = random(size, inner), random(inner, size, seed=1)
+    product = ours.from_numpy(a) @ ours.from_numpy(b)
+    total = product + product.T
+    flipped = product * product.flip(0)
+    del product
+    np.testing.assert_allclose(total.numpy(), a @ b + (a @ b).T, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(flipped.numpy(), (a @ b) * (a @ b)[::-1], rtol=1e-4, atol=1e-5)

@@ -8,10 +8,11 @@ from typing import Any
 from ... import dtypes
 from ...asg.declare import STOP
 from ...asg.node import Node, const, weak
+from ...ops import matrix_exp as matrix_exponential
 from ...ops import solve, spectral
 from ...ops.arrange import tril
 from ...ops.linalg import matmul, swap_last
-from ...ops.movement import clone, expand, full, permute, reshape
+from ...ops.movement import clone, copy, expand, full, permute, reshape
 from ...ops.pointwise import add, gt, lt, mul, sub, where
 from ...ops.reduce import amax, sum_
 from ...ops.solve import LinAlgError
@@ -68,7 +69,7 @@ def matrix_power(input: Tensor, n: int, *, out: Tensor | None = None) -> Tensor:
         )
     if n == 0:
         eye = solve.identity(x.shape[-1], x.dtype)
-        return wrap(clone(expand(eye, *x.shape)))
+        return wrap(copy(x, eye))  # which does not depend on `x`, but has a gradient by it: zeros
     if n < 0:
         x, n = solve.inverse(x), -n
     result: Node | None = None
@@ -86,7 +87,7 @@ def matrix_power(input: Tensor, n: int, *, out: Tensor | None = None) -> Tensor:
 @function(name="matrix_exp")
 def matrix_exp(input: Tensor) -> Tensor:
     """The exponential of a (batch of) square matrix."""
-    return unary(solve.matrix_exp, input)
+    return unary(matrix_exponential.matrix_exp, input)
 
 
 # ---------------------------------------------------------------- linear systems
@@ -143,9 +144,7 @@ def cholesky(input: Tensor, upper: bool = False, *, out: Tensor | None = None) -
 @function()
 def cholesky_solve(input: Tensor, L: Tensor, upper: bool = False, *, out: Tensor | None = None) -> Tensor:
     """X with ``A X = input``, from the Cholesky factor of A."""
-    b, factor = node_of(input), node_of(L)
-    lower = swap_last(factor) if upper else factor
-    return wrap(solve.solve_triangular(swap_last(lower), solve.solve_triangular(lower, b, False, False), True, False))
+    return wrap(solve.cholesky_solve(node_of(input), node_of(L), bool(upper)))
 
 
 @function()
@@ -153,9 +152,7 @@ def cholesky_inverse(input: Tensor, upper: bool = False, *, out: Tensor | None =
     """The inverse of A, from its Cholesky factor."""
     factor = node_of(input)
     solve.check_square("cholesky_inverse", factor)
-    lower = swap_last(factor) if upper else factor
-    half = solve.solve_triangular(lower, expand(solve.identity(factor.shape[-1], factor.dtype), *factor.shape), False, False)
-    return wrap(matmul(swap_last(half), half))
+    return wrap(solve.cholesky_solve(expand(solve.identity(factor.shape[-1], factor.dtype), *factor.shape), factor, bool(upper)))
 
 
 def _full_rank(a: Node, limit: float) -> Node:
@@ -282,7 +279,7 @@ def pinv(A: Tensor, rcond: Any = None, hermitian: bool = False, *, atol: Any = N
     relative, absolute = tolerance(A, atol, rcond if rtol is None else rtol)
     limits = [float(value_of(t).max(initial=0.0)) if isinstance(t, Tensor) else float(t) for t in (relative, absolute)]
     x = node_of(A)
-    return wrap(spectral.pinv(mirrored(x) if hermitian else x, *limits))
+    return wrap(spectral.pinv(x, *limits, True) if hermitian else spectral.pinv(x, *limits))
 
 
 @function()
