@@ -5,7 +5,7 @@ import pytest
 
 pytest.importorskip("torch")
 
-from .parity import agree, agree_twice, normal  # noqa: E402
+from .parity import agree, agree_twice, normal
 
 A = normal(4, 4)
 FACTOR = np.tril(A) + 3 * np.eye(4, dtype=np.float32)
