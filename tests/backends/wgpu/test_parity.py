@@ -95,7 +95,7 @@ def difference(label, n, got, want):
     finite = np.isfinite(want)
     if not np.array_equal(np.isnan(got), np.isnan(want)) or not np.array_equal(got[np.isinf(want)], want[np.isinf(want)]):
         return f"{label}: NaN or infinity elsewhere: {got.ravel()[:6]} for {want.ravel()[:6]}"
-    scale = np.abs(want[finite]).max(initial=1e-3)
+    scale = np.abs(want[finite]).max(initial=0.1)
     rounding = {dtypes.float16: 2e-3, dtypes.bfloat16: 1.6e-2}.get(n.dtype, 1e-5)
     error = np.abs(got[finite].astype(want.dtype) - want[finite]).max(initial=0.0) / scale
     return "" if error <= rounding else f"{label}: off by {error:.2e} of {scale:.3g}"

@@ -61,7 +61,7 @@ class View(library_.View):
     def bind(self) -> tuple[Binding, int]:
         """(the range of memory that the view's elements lie in, the element index of its first element in that range)"""
         if 0 in self.shape:
-            return Binding(self.slot, 0, None), 0
+            return Binding(self.slot, 0, None), self.offset
         steps = [(n - 1) * s for n, s in zip(self.shape, self.strides, strict=True)]
         first = self.offset + sum(s for s in steps if s < 0)
         last = self.offset + sum(s for s in steps if s > 0)

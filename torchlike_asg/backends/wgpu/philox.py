@@ -1,11 +1,10 @@
-"""Counter-based random numbers: the streams of rng/philox.py, bit for bit (uniform ones)."""
+"""Normal numbers of the counter-based stream (rng/philox.py). Uniform ones are made in the loop kernels that use them."""
 
 from __future__ import annotations
 
 import math
 
 from ... import dtypes
-from ...rng.philox import MULTIPLIERS, ROUNDS, WEYL
 from .calls import Binding, Dispatch, LibraryNode, Lowering, Source, View, declarations, flat_index, library, word
 from .copies import copy
 from .wgslmath import definitions
@@ -13,30 +12,11 @@ from .wgslmath import definitions
 _GROUP = 256
 #: key and first block are int64 numbers that come whole, as pairs of words (see `Lowering.wide`)
 _TEXT = """
-fn high(a: u32, b: u32) -> u32 {{
-    let al = a & 0xffffu;
-    let ah = a >> 16u;
-    let bl = b & 0xffffu;
-    let bh = b >> 16u;
-    let low = al * bl;
-    let middle = ah * bl + (low >> 16u);
-    let other = al * bh + (middle & 0xffffu);
-    return ah * bh + (middle >> 16u) + (other >> 16u);
-}}
-
-fn block(counter: vec2<u32>, key: vec2<u32>) -> vec4<u32> {{
-    var x = vec4<u32>(counter, 0u, 0u);
-    var k = key;
-    for (var i = 0; i < {rounds}; i++) {{
-        x = vec4<u32>(high({m1}u, x.z) ^ x.y ^ k.x, {m1}u * x.z, high({m0}u, x.x) ^ x.w ^ k.y, {m0}u * x.x);
-        k = k + vec2<u32>({w0}u, {w1}u);
-    }}
-    return x;
-}}
-
 fn numbers(words: vec4<u32>) -> vec4<f32> {{
     let u = vec4<f32>(words >> vec4<u32>(8u)) * 5.96046448e-8f;
-    {made}
+    let radius = vec2<f32>(k_sqrt(-2f * k_log(1f - u.x)), k_sqrt(-2f * k_log(1f - u.z)));
+    let angle = 6.28318531f * vec2<f32>(u.y, u.w);
+    return vec4<f32>(radius.x * k_cos(angle.x), radius.x * k_sin(angle.x), radius.y * k_cos(angle.y), radius.y * k_sin(angle.y));
 }}
 
 @compute @workgroup_size({group}) fn main(
@@ -45,38 +25,22 @@ fn numbers(words: vec4<u32>) -> vec4<f32> {{
     if (number * 4u >= {count}) {{ return; }}
     let low = m1[0] + number;
     let counter = vec2<u32>(low, m1[1] + select(0u, 1u, low < number));
-    let made = numbers(block(counter, vec2<u32>(m0[0], m0[1])));
+    let made = numbers(k_philox(counter, vec2<u32>(m0[0], m0[1])));
     for (var i = 0u; i < 4u; i++) {{
         let at = number * 4u + i;
         if (at < {count}) {{ m2[{offset} + at] = made[i]; }}
     }}
 }}
 """
-_UNIFORM = "return u;"
-_NORMAL = """let radius = vec2<f32>(k_sqrt(-2f * k_log(1f - u.x)), k_sqrt(-2f * k_log(1f - u.z)));
-    let angle = 6.28318531f * vec2<f32>(u.y, u.w);
-    return vec4<f32>(radius.x * k_cos(angle.x), radius.x * k_sin(angle.x), radius.y * k_cos(angle.y), radius.y * k_sin(angle.y));"""
 
 
-def _text(normal: bool) -> str:
-    body = _TEXT.format(
-        rounds=ROUNDS,
-        m0=MULTIPLIERS[0],
-        m1=MULTIPLIERS[1],
-        w0=WEYL[0],
-        w1=WEYL[1],
-        made=_NORMAL if normal else _UNIFORM,
-        group=_GROUP,
-        flat=flat_index(),
-        count=word(0),
-        offset=word(1),
-    )
-    functions = definitions(("k_log", "k_sqrt", "k_cos", "k_sin")) if normal else ""
-    return declarations(["u32", "u32", "f32"], 2) + functions + body
+def _text() -> str:
+    body = _TEXT.format(group=_GROUP, flat=flat_index(), count=word(0), offset=word(1))
+    return declarations(["u32", "u32", "f32"], 2) + definitions(("k_philox", "k_log", "k_sqrt", "k_cos", "k_sin")) + body
 
 
-@library("philox_uniform", "philox_normal")
-def _philox(lowering: Lowering, node: LibraryNode) -> bool:
+@library("philox_normal")
+def _normal(lowering: Lowering, node: LibraryNode) -> bool:
     (key, block), out = node.operands, node.result
     count = math.prod(out.shape)
     if not {key.slot, block.slot} <= lowering.wide:
@@ -87,10 +51,9 @@ def _philox(lowering: Lowering, node: LibraryNode) -> bool:
     if not out.contiguous:
         made = View(lowering.temporary(4 * count), (count,), (1,), 0, dtypes.float32)
     binding, first = made.bind()
-    normal = node.op == "philox_normal"
     lowering.add(
         Dispatch(
-            Source((node.op,), lambda: _text(normal), trusted=True),
+            Source((node.op,), _text, trusted=True),
             (Binding(key.slot), Binding(block.slot), binding),
             (count, first),
             -(-(count + 3) // (4 * _GROUP)),

@@ -15,6 +15,7 @@ import math
 import re
 from collections.abc import Iterable, Sequence
 
+from ...rng.philox import MULTIPLIERS, ROUNDS, WEYL
 from ..coefficients import COS32, ERF32_FAR, ERF32_NEAR, EXP32, EXPM1_32, LOG32, SIN32
 
 
@@ -427,6 +428,35 @@ fn k_floor_div(a: f32, b: f32) -> f32 {{
     let plain = a / b;
     let zero = k_copysign(0f, plain);
     return select(select(select(whole, zero, q == 0f), k_nan(), k_isnan(rest)), plain, b == 0f);
+}}
+
+fn k_mulhi(a: u32, b: u32) -> u32 {{
+    let al = a & 0xffffu;
+    let ah = a >> 16u;
+    let bl = b & 0xffffu;
+    let bh = b >> 16u;
+    let low = al * bl;
+    let middle = ah * bl + (low >> 16u);
+    let other = al * bh + (middle & 0xffffu);
+    return ah * bh + (middle >> 16u) + (other >> 16u);
+}}
+
+fn k_philox(counter: vec2<u32>, key: vec2<u32>) -> vec4<u32> {{
+    var x = vec4<u32>(counter, 0u, 0u);
+    var k = key;
+    for (var i = 0; i < {ROUNDS}; i++) {{
+        x = vec4<u32>(
+            k_mulhi({MULTIPLIERS[1]}u, x.z) ^ x.y ^ k.x, {MULTIPLIERS[1]}u * x.z,
+            k_mulhi({MULTIPLIERS[0]}u, x.x) ^ x.w ^ k.y, {MULTIPLIERS[0]}u * x.x);
+        k = k + vec2<u32>({WEYL[0]}u, {WEYL[1]}u);
+    }}
+    return x;
+}}
+
+fn k_random(key: vec2<u32>, block: vec2<u32>, number: u32) -> f32 {{
+    let low = block.x + (number >> 2u);
+    let words = k_philox(vec2<u32>(low, block.y + select(0u, 1u, low < block.x)), key);
+    return f32(words[number & 3u] >> 8u) * 5.96046448e-8f;
 }}
 
 fn k_imod(a: i32, b: i32) -> i32 {{ return a - (a / select(b, 1, b == 0)) * b; }}

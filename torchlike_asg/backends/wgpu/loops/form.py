@@ -12,12 +12,16 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .... import dtypes
-from ....compiler.kernel import Apply, Const, Convert, Index, Load, LoopKernel, Reduce, operands_of
+from ....compiler.kernel import Apply, Const, Convert, Index, Load, LoopKernel, Random, Reduce, operands_of
 from ....compiler.normal import length, points
 from ....compiler.parts import stages, used_values
 
 #: invocations in a workgroup
 GROUP = 256
+#: invocations that may share a long row, where the adapter can
+MOST = 1024
+#: see `Form.cached` and `Form.unrolled`
+CACHED, UNROLLED = 8, 4
 #: elements that each lane of a row takes, if there are that many
 PER_LANE = 4
 #: invocations that keep a GPU busy
@@ -25,7 +29,9 @@ BUSY = 1 << 17
 #: points from which four neighbours are computed by one invocation
 VECTOR = 1 << 16
 #: elements of a row (rows of a column) from which a reduction with too few invocations is done in parts
-LONG_ROW, LONG_COLUMN = 4096, 128
+LONG_ROW, LONG_COLUMN = 16384, 128
+#: the same for kernels that go over their rows more than once
+LONG_ROW_AGAIN = 65536
 #: literals that stay in the code: formulas are simpler with them, and they rarely differ between equal kernels
 _LITERALS = frozenset((0.0, 1.0, -1.0, 2.0, -2.0, 0.5))
 
@@ -49,7 +55,15 @@ class Form:
     """
 
     def __init__(
-        self, k: LoopKernel, column: bool, *, vector: int = 1, parts: bool = False, special: bool = True, inplace: bool = False
+        self,
+        k: LoopKernel,
+        column: bool,
+        *,
+        vector: int = 1,
+        parts: bool = False,
+        special: bool = True,
+        inplace: bool = False,
+        most: int = 256,
     ) -> None:
         self.k, self.column, self.vector, self.parts, self.special, self.inplace = k, column, vector, parts, special, inplace
         self.reduces = any(isinstance(i, Reduce) for i in k.body)
@@ -57,8 +71,18 @@ class Form:
         self.stage = stages(k)
         self.used = used_values(k)
         self.passes = self._passes() if self.reduces else []
+        #: invocations of a workgroup
+        self.group = most if special and self.reduces and not column and length(k) >= MOST else GROUP
         self.lanes = self._lanes() if self.reduces else 1
-        self.rows = GROUP // self.lanes
+        self.group = max(GROUP, self.lanes)
+        self.rows = self.group // self.lanes
+        each = -(-length(k) // self.lanes) if self.reduces else 0
+        #: elements of a row that each lane keeps at hand for all passes, each computed once; 0: rows are gone through in loops
+        self.cached = each if special and not column and not parts and each <= CACHED else 0
+        #: whether all lanes have that many
+        self.even = self.cached * self.lanes == length(k)
+        #: elements that a lane computes in one turn of a loop, so that it waits for memory once
+        self.unrolled = UNROLLED if special and each >= 2 * UNROLLED else 1
         self.words: dict[tuple[Any, ...], int] = {}
         #: operand -> number of its binding; where there are too many, operands in one memory share one
         self.binding = list(range(len(k.operands)))
@@ -74,8 +98,9 @@ class Form:
             while lanes < 8 and rows * lanes < BUSY and n >= 4 * lanes:
                 lanes *= 2
             return lanes
-        wanted = -(-n // PER_LANE) if n >= 64 else n
-        return min(GROUP, 1 << max(0, wanted - 1).bit_length())
+        few = not self.special or rows * (n // PER_LANE) < BUSY
+        wanted = n if n < 64 or (few and self.special) else -(-n // PER_LANE)
+        return min(self.group, 1 << max(0, wanted - 1).bit_length())
 
     def _passes(self) -> list[Pass]:
         k = self.k
@@ -127,6 +152,8 @@ class Form:
                 body.append((i.op, i.args, repr(i.attrs), i.dtype.short, i.compute.short))
             elif isinstance(i, Index):
                 body.append(("index", self._pattern(i.strides)))
+            elif isinstance(i, Random):
+                body.append(("random", i.key, i.block, self._pattern(i.strides)))
             elif isinstance(i, Load):
                 body.append(("load", i.operand))
             elif isinstance(i, Convert):
@@ -149,6 +176,9 @@ class Form:
             self.parts,
             self.inplace,
             self.lanes,
+            self.cached,
+            self.even,
+            self.unrolled,
             tuple(self.binding),
         )
 

@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ....compiler import parts
-from ....compiler.kernel import Const, Index, Load, LoopKernel, Operand, Reduce
+from ....compiler.kernel import NUMBERED, Const, Load, LoopKernel, Operand, Random, Reduce
 from ....compiler.normal import length, orient, points, simplify, without_rows
 from ..calls import Binding, Dispatch, Lowering, Source, View, element
-from .form import BUSY, GROUP, LONG_COLUMN, LONG_ROW, VECTOR, Form
+from .form import BUSY, GROUP, LONG_COLUMN, LONG_ROW, LONG_ROW_AGAIN, VECTOR, Form
 from .render import Renderer
 
 
@@ -55,7 +55,9 @@ def _lower(lowering: Lowering, job: Job) -> None:
         for half in halves:
             _lower(lowering, half)
         return
-    form = Form(k, column, vector=_vector(job), special=not lowering.caps.software, inplace=_inplace(job))
+    form = Form(
+        k, column, vector=_vector(job), special=not lowering.caps.software, most=lowering.caps.max_invocations, inplace=_inplace(job)
+    )
     count = _parts(form) if form.reduces else 1
     if count > 1:
         _in_parts(lowering, job, column, count)
@@ -95,7 +97,7 @@ def _halves(lowering: Lowering, job: Job) -> tuple[Job, Job] | None:
         d = max(dims, key=lambda d: abs(o.strides[d]) * k.sizes[d])
         first = k.sizes[d] // 2
         moved = tuple([(slot, at + first * o.strides[d]) for (slot, at), o in zip(job.places, k.operands, strict=True)])
-        body = tuple([replace(i, offset=i.offset + first * i.strides[d]) if isinstance(i, Index) else i for i in k.body])
+        body = tuple([replace(i, offset=i.offset + first * i.strides[d]) if isinstance(i, NUMBERED) else i for i in k.body])
         sizes = (*k.sizes[:d], first, *k.sizes[d + 1 :]), (*k.sizes[:d], k.sizes[d] - first, *k.sizes[d + 1 :])
         return replace(job, k=replace(k, sizes=sizes[0])), Job(replace(k, sizes=sizes[1], body=body), moved, job.label)
     return None
@@ -119,7 +121,7 @@ def _parts(form: Form) -> int:
         if n < LONG_COLUMN or invocations >= BUSY // 4:
             return 1
         return max(1, min(n // (8 * form.lanes), BUSY // invocations))
-    if n < LONG_ROW or invocations >= BUSY // 4:
+    if n < (LONG_ROW if len(form.passes) == 1 else LONG_ROW_AGAIN) or invocations >= BUSY // 4:
         return 1
     return max(1, min(n // 1024, BUSY // invocations))
 
@@ -143,7 +145,7 @@ def _in_parts(lowering: Lowering, job: Job, column: bool, count: int) -> None:
     first, kept = parts.prune(parts.partial_results(k, reduces, count, now))
     made = [*places, *sums]
     here = Job(first, tuple([made[n] for n in kept]), job.label)
-    form = Form(first, column, parts=True, special=not lowering.caps.software, inplace=_inplace(here))
+    form = Form(first, column, parts=True, special=not lowering.caps.software, most=lowering.caps.max_invocations, inplace=_inplace(here))
     _dispatch(lowering, here, form, size)
     if all(row[v] and s not in full for s in later for v in s[1:]) and max(stage) == 1:
         _lower(lowering, Job(parts.totals(k, reduces, count, results=False, stores=later), (*places, *sums), job.label))
@@ -157,6 +159,10 @@ def _in_parts(lowering: Lowering, job: Job, column: bool, count: int) -> None:
 def _dispatch(lowering: Lowering, job: Job, form: Form, part: int = 0) -> None:
     k = job.k
     pairs = [job.view(n).bind() for n in range(len(k.operands))]
+    for i in k.body:  # of these, both words
+        for n in (i.key, i.block) if isinstance(i, Random) else ():
+            assert job.places[n][0] in lowering.wide, "a key of random numbers is an argument"
+            pairs[n] = (Binding(job.places[n][0]), 0)
     bindings = [b for b, _ in pairs]
     if len(pairs) > lowering.caps.max_operands and form.vector == 1:
         bindings, pairs = _shared(form, bindings, [at for _, at in pairs])
@@ -209,7 +215,7 @@ def _word(form: Form, job: Job, offsets: list[int], name: tuple[Any, ...]) -> in
     if kind == "const":
         assert isinstance(i, Const)
         return float(i.value)
-    assert isinstance(i, Index)
+    assert isinstance(i, NUMBERED)
     if kind == "index":
         return i.offset
     d, scale = name[2:]

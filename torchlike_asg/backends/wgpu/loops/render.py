@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from .... import dtypes
-from ....compiler.kernel import Apply, Const, Convert, Index, Load, LoopKernel, Reduce
+from ....compiler.kernel import Apply, Const, Convert, Index, Load, LoopKernel, Random, Reduce
 from ....dtypes import dtype
 from ..calls import declarations, element, flat_index, word
 from ..handler import WORDS, Block, Handler, Value, constant, convert, from_memory, integer, register_type, to_memory, wrapped
@@ -77,6 +77,9 @@ class Renderer:
         self.form, self.k = form, form.k
         self.b = Block()
         self.values: dict[int, Value] = {}
+        #: for each element that a lane keeps: what is known of it, and its place along the inner dimensions
+        self._reads = 0
+        self.elements: list[tuple[dict[int, Value], dict[int, str]]] = []
 
     def text(self) -> str:
         self._reducing() if self.form.reduces else self._plain()
@@ -86,9 +89,10 @@ class Renderer:
         for n, o in enumerate(k.operands):
             if form.binding[n] == len(types):
                 types.append(f"vec4<{element(o.dtype)}>" if self._vector(n) else element(o.dtype))
-        shared = "".join(f"var<workgroup> shared{n}: array<{self._shared(n)}, {GROUP}>;\n" for n in self._totals())
+        kinds = sorted({self._shared(n) for n in self._totals()})
+        shared = "".join(f"var<workgroup> shared_{t}: array<{t}, {form.group}>;\n" for t in kinds)
         head = declarations(types, len(form.words)) + shared
-        return head + definitions(used(body)) + _ENTRY.format(size=GROUP) + "    " + body + "\n}\n"
+        return head + definitions(used(body)) + _ENTRY.format(size=form.group if form.reduces else GROUP) + "    " + body + "\n}\n"
 
     # ---------------------------------------------------------------- numbers
     def _number(self, name: tuple[Any, ...], value: int) -> str:
@@ -161,12 +165,12 @@ class Renderer:
                     step = k.operands[i.operand].strides[last] if c else 0
                     at = f"a{i.operand}" if not step else f"a{i.operand} + {c}u * {self._number(('stride', i.operand, last, 1), step)}"
                     self.values[n] = from_memory(b, f"{self._memory(i.operand)}[{at}]", i.dtype)
-                elif isinstance(i, Index):
+                elif isinstance(i, (Index, Random)):
                     strides = (*i.strides[:-1], i.strides[-1] * form.vector) if k.sizes else i.strides
                     start = self._moved(self._word("index", n), ("index stride", n), strides, place)
                     if c and i.strides[last]:
                         start += f" + {c}u * {self._number(('index stride', n, last, 0), i.strides[last])}"
-                    self.values[n] = b.let(f"bitcast<i32>({start})", i.dtype)
+                    self.values[n] = self._numbered(i, start)
                 else:
                     self.values[n] = self._compute(n, self.values)
             for s, (_, v) in enumerate(k.stores):
@@ -182,6 +186,13 @@ class Renderer:
                 b.add(f"{self._memory(o)}[{at}] = {v};")
 
     # ---------------------------------------------------------------- values
+    def _numbered(self, i: Index | Random, number: str) -> Value:
+        """The number of a point, or what the counter-based stream has there."""
+        if isinstance(i, Index):
+            return self.b.let(f"bitcast<i32>({number})", i.dtype)
+        key, block = (f"bitcast<vec2<u32>>(vec2<i32>({m}[0], {m}[1]))" for m in (self._memory(i.key), self._memory(i.block)))
+        return self.b.let(f"k_random({key}, {block}, {number})", i.dtype)
+
     def _compute(self, n: int, values: dict[int, Value]) -> Value:
         b, i = self.b, self.k.body[n]
         if isinstance(i, Const):
@@ -222,7 +233,7 @@ class Renderer:
             b.add(f"let a{n} = {self._moved(self._word('offset', n), ('stride', n), o.strides, outer)};")
         for n in form.used:
             i = k.body[n]
-            if isinstance(i, Index):
+            if isinstance(i, (Index, Random)):
                 b.add(f"let n{n} = {self._moved(self._word('index', n), ('index stride', n), i.strides, outer)};")
         if form.parts:
             b.add(f"let first = {outer[0]} * {self._word('part')};")
@@ -247,43 +258,73 @@ class Renderer:
                 continue
             if isinstance(i, Load):
                 self.values[n] = from_memory(self.b, f"{self._memory(i.operand)}[a{i.operand}]", i.dtype)
-            elif isinstance(i, Index):
-                self.values[n] = self.b.let(f"bitcast<i32>(n{n})", i.dtype)
+            elif isinstance(i, (Index, Random)):
+                self.values[n] = self._numbered(i, f"n{n}")
             else:
                 self.values[n] = self._compute(n, self.values)
 
     def _pass(self, number: int, reduces: list[int], stores: list[int], needed: list[int]) -> None:
-        k, form, outside = self.k, self.form, self.b
+        form, outside = self.form, self.b
         for n in reduces:
             outside.add(f"var acc{n} = {self._identity(n)};")
-        begin = "first + t" if form.parts else "t"
-        outside.add(f"for (var i = {begin}; i < end; i += {form.lanes}u) {{")
-        self.b = b = Block(f"p{number}_")
-        inner = self._place("i", range(k.outer, len(k.sizes)), "j")
-        values = dict(self.values)
+        if form.cached:
+            for e in range(form.cached):
+                ok = "" if form.even else f"ok{e}"
+                if number == 0:
+                    outside.add(f"let e{e} = t + {e * form.lanes}u;")
+                    if ok:
+                        outside.add(f"let {ok} = e{e} < end;")
+                    index = f"min(e{e}, end - 1u)" if ok else f"e{e}"
+                    self.elements.append(({}, self._place(index, self._inner, f"j{e}_")))
+                self._element(*self.elements[e], ok, reduces, stores, needed)
+        else:
+            begin = "first + t" if form.parts else "t"
+            outside.add(f"for (var i = {begin}; i < end; i += {form.lanes * form.unrolled}u) {{")
+            for u in range(form.unrolled):
+                self.b = Block(f"p{number}_{u}_")
+                ok = f"ok{u}" if u else ""
+                if ok:
+                    self.b.add(f"let {ok} = i + {u * form.lanes}u < end;")
+                index = f"min(i + {u * form.lanes}u, end - 1u)" if ok else "i"
+                self._element({}, self._place(index, self._inner, f"j{u}_"), ok, reduces, stores, needed)
+                outside.lines += ["    " + line for line in self.b.lines]
+            self.b = outside
+            outside.add("}")
+        for n in reduces:
+            self._total(n)
+
+    @property
+    def _inner(self) -> range:
+        return range(self.k.outer, len(self.k.sizes))
+
+    def _element(
+        self, known: dict[int, Value], place: dict[int, str], ok: str, reduces: list[int], stores: list[int], needed: list[int]
+    ) -> None:
+        """One point of the row: what a pass needs of it and does not know yet. `ok`: a name that says whether it exists; "" = it does."""
+        b, k = self.b, self.k
+        values = {**self.values, **known}
         for n in needed:
+            if n in known:
+                continue
             i = k.body[n]
             if isinstance(i, Load):
                 o = k.operands[i.operand]
-                at = self._moved(f"a{i.operand}", ("stride", i.operand), o.strides, inner)
+                at = self._moved(f"a{i.operand}", ("stride", i.operand), o.strides, place)
                 values[n] = from_memory(b, f"{self._memory(i.operand)}[{at}]", i.dtype)
-            elif isinstance(i, Index):
-                values[n] = b.let(f"bitcast<i32>({self._moved(f'n{n}', ('index stride', n), i.strides, inner)})", i.dtype)
+            elif isinstance(i, (Index, Random)):
+                values[n] = self._numbered(i, self._moved(f"n{n}", ("index stride", n), i.strides, place))
             else:
                 values[n] = self._compute(n, values)
+            known[n] = values[n]
         for n in reduces:
             i = k.body[n]
             assert isinstance(i, Reduce)
-            b.add(f"acc{n} = {self._combined(i, f'acc{n}', values[i.arg].text)};")
+            value = values[i.arg].text
+            b.add(f"acc{n} = {self._combined(i, f'acc{n}', f'select({self._identity(n)}, {value}, {ok})' if ok else value)};")
         for s in stores:
             o, v = k.stores[s]
-            at = self._moved(f"a{o}", ("stride", o), k.operands[o].strides, inner)
-            b.add(f"if (inside) {{ {self._memory(o)}[{at}] = {to_memory(values[v])}; }}")
-        outside.lines += ["    " + line for line in b.lines]
-        self.b = outside
-        outside.add("}")
-        for n in reduces:
-            self._total(n)
+            at = self._moved(f"a{o}", ("stride", o), k.operands[o].strides, place)
+            b.add(f"if ({f'inside && {ok}' if ok else 'inside'}) {{ {self._memory(o)}[{at}] = {to_memory(values[v])}; }}")
 
     def _total(self, n: int) -> None:
         """The lanes' results combined; every lane gets the total."""
@@ -293,18 +334,28 @@ class Renderer:
         result = f"acc{n}"
         if lanes > 1:
             boolean = i.dtype is dtypes.bool_
+            memory = f"shared_{self._shared(n)}"
             put = (lambda v: f"select(0u, 1u, {v})") if boolean else (lambda v: v)
-            get = (lambda at: f"(shared{n}[{at}] != 0u)") if boolean else (lambda at: f"shared{n}[{at}]")
-            b.add(f"shared{n}[lane] = {put(result)};")
+            get = (lambda at: f"({memory}[{at}] != 0u)") if boolean else (lambda at: f"{memory}[{at}]")
+            b.add(f"{memory}[lane] = {put(result)};")
             b.add("workgroupBarrier();")
             step = lanes // 2
             while step:
                 combined = self._combined(i, get("lane"), get(f"lane + {step * apart}u"))
-                b.add(f"if (t < {step}u) {{ shared{n}[lane] = {put(combined)}; }}")
+                b.add(f"if (t < {step}u) {{ {memory}[lane] = {put(combined)}; }}")
                 b.add("workgroupBarrier();")
                 step //= 2
             result = get(f"lane - t * {apart}u" if apart > 1 else "lane - t")
-        self.values[n] = wrapped(b, b.let(result, i.dtype))
+        total = b.let(result, i.dtype) if lanes == 1 else self._once(result, i.dtype)
+        self.values[n] = wrapped(b, total)
+
+    def _once(self, text: str, d: dtype) -> Value:
+        """What lies in shared memory now; the next total goes there when all lanes have read it."""
+        self._reads += 1
+        name = f"total{self._reads}"
+        self.b.add(f"let {name} = {text};")
+        self.b.add("workgroupBarrier();")
+        return Value(name, d)
 
     def _identity(self, n: int) -> str:
         i = self.k.body[n]
