@@ -56,6 +56,7 @@ _CLASS = {
     "conv": "product",
     "embedding": "product",
     "recurrent": "product",
+    "fft": "product",
     "loss": "reduction",
     "reduction": "reduction",
     "pool": "reduction",
