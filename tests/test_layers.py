@@ -36,6 +36,7 @@ LAYERS = [
         "onnx",
         "profiler",
         "mps",
+        "sparse",
         "namespace",
     ),
     ("vision", "alias"),

@@ -79,6 +79,7 @@ _SUBMODULES = frozenset(
         "profiler",
         "rng",
         "serialization",
+        "sparse",
         "special",
         "testing",
         "transforms",
@@ -92,8 +93,10 @@ _ELSEWHERE = {
     "install_as_torch": "alias",
     "uninstall_as_torch": "alias",
     "vmap": "func",
+    "sparse_coo_tensor": "sparse",
+    "spmm": "sparse",
 }
-_LATER = {"viewer": "a later version", "sparse": "dense tensors"}
+_LATER = {"viewer": "a later version"}
 
 __all__ = sorted(
     {name for name in globals() if not name.startswith("_") and name not in ("annotations", "importlib", "math", "Any")}

@@ -6,7 +6,7 @@ with a batch dimension (asg/batching.py). Both are ordinary graph again: they ne
 
 from ..autograd.derivatives import grad, grad_and_value, hessian, jacfwd, jacrev, jvp, linearize, vjp
 from ..autograd.vectorize import functionalize, vmap
-from .modules import functional_call, stack_module_state
+from ..nn.utils.stateless import functional_call, stack_module_state
 
 __all__ = [
     "functional_call",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import warnings
 from typing import Any
 
@@ -94,3 +95,15 @@ def is_shared(self: Tensor) -> bool:
 def is_pinned(self: Tensor, device: Any = None) -> bool:
     """Whether the memory is page-locked for a CUDA device: never, here."""
     return False
+
+
+@method("to_sparse", "to_sparse_coo")
+def to_sparse(self: Tensor, sparse_dim: int | None = None, *, layout: Any = None) -> Any:
+    """The elements that are not zero, as a sparse COO tensor (see torchlike_asg.sparse)."""
+    return importlib.import_module("torchlike_asg.sparse").to_sparse(self, sparse_dim)
+
+
+@method()
+def to_dense(self: Tensor, dtype: Any = None, *, masked_grad: bool | None = None) -> Tensor:
+    """This tensor, which is dense already."""
+    return self if dtype is None else self.to(dtype)  # type: ignore[attr-defined, no-any-return]

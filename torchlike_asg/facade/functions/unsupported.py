@@ -8,10 +8,10 @@ from ...errors import Unsupported, refuses
 from ..core import Tensor
 from ..register import method
 
-_DENSE = "tensors are dense here: keep the indices and values in two tensors, or use a dense one with zeros"
+_DENSE = "this tensor is dense: x.to_sparse() makes a sparse COO tensor of it, the only sparse layout here"
 _QUANTISED = "there are no quantised tensors here"
 _REASONS = {
-    **dict.fromkeys(("to_sparse", "to_sparse_coo", "to_sparse_csr", "to_sparse_csc", "sparse_mask"), _DENSE),
+    **dict.fromkeys(("to_sparse_csr", "to_sparse_csc", "to_sparse_bsr", "sparse_mask"), _DENSE),
     **dict.fromkeys(("coalesce", "indices", "values", "crow_indices", "col_indices"), _DENSE),
     **dict.fromkeys(("int_repr", "q_scale", "q_zero_point", "qscheme", "dequantize"), _QUANTISED),
     "pin_memory": "it speeds up copies to CUDA devices, of which there are none; leave it out, or guard it by torch.cuda.is_available()",

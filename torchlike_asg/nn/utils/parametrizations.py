@@ -13,7 +13,7 @@ from .parametrize import register_parametrization
 from .spectral_norm import as_matrix, default_dim
 from .weight_norm import norm_except_dim
 
-__all__ = ["spectral_norm", "weight_norm"]
+__all__ = ["orthogonal", "spectral_norm", "weight_norm"]
 
 
 class _WeightNorm(Module):
@@ -91,4 +91,100 @@ def spectral_norm(module: Any, name: str = "weight", n_power_iterations: int = 1
         raise ValueError(f"Module '{module}' has no parameter or buffer with name '{name}'")
     dim = default_dim(module) if dim is None else dim
     register_parametrization(module, name, _SpectralNorm(weight, n_power_iterations, dim, eps))
+    return module
+
+
+class _Orthogonal(Module):
+    """An orthogonal (or, of a rectangle, semi-orthogonal) matrix from an unconstrained one, times a fixed base.
+
+    "matrix_exp": the exponential of a skew-symmetric matrix; "cayley": ``(I + A/2)^-1 (I - A/2)``; "householder": reflections, one for
+    each column of the triangle below the diagonal.
+    """
+
+    def __init__(self, weight: Any, orthogonal_map: str, use_trivialization: bool = True) -> None:
+        super().__init__()
+        if orthogonal_map == "householder" and weight.is_complex():
+            raise ValueError("The householder parametrization does not support complex tensors.")
+        self.shape, self.orthogonal_map = weight.shape, orthogonal_map
+        if use_trivialization:
+            self.register_buffer("base", None)
+
+    def forward(self, X: Any) -> Any:
+        n, k = X.size(-2), X.size(-1)
+        transposed = n < k
+        if transposed:
+            X, n, k = X.mT, k, n
+        Q = self._reflected(X) if self.orthogonal_map == "householder" else self._rotated(X, n, k)
+        if hasattr(self, "base") and self.base is not None:
+            Q = self.base @ Q
+        return Q.mT if transposed else Q
+
+    def _rotated(self, X: Any, n: int, k: int) -> Any:
+        A = X.tril()
+        if n != k:
+            A = torch.cat([A, A.new_zeros(n, n - k).expand(*A.shape[:-2], -1, -1)], dim=-1)
+        A = A - A.mH
+        if self.orthogonal_map == "matrix_exp":
+            Q = torch.matrix_exp(A)
+        else:
+            unit = torch.eye(n, dtype=A.dtype, device=A.device)
+            Q = torch.linalg.solve(unit + A * 0.5, unit - A * 0.5)
+        return Q[..., :k]
+
+    @staticmethod
+    def _reflected(X: Any) -> Any:
+        A = X.tril(diagonal=-1)
+        n, k = A.shape[-2:]
+        unit = torch.eye(n, dtype=A.dtype, device=A.device)
+        Q = unit[:, :k].expand(*A.shape[:-2], n, k)
+        for j in reversed(range(k)):
+            v = A[..., j : j + 1] + unit[:, j : j + 1]
+            Q = Q - v @ (2 / v.pow(2).sum(-2, keepdim=True) * (v.mT @ Q))
+        return Q * X.diagonal(dim1=-2, dim2=-1).sign().unsqueeze(-2)
+
+    @torch.no_grad()
+    def right_inverse(self, Q: Any) -> Any:
+        if Q.shape != self.shape:
+            raise ValueError(f"Expected a matrix or batch of matrices of shape {self.shape}. Got a tensor of shape {Q.shape}.")
+        if not hasattr(self, "base"):
+            raise NotImplementedError("It is not possible to assign to the orthogonal parametrization without trivialization")
+        transposed = Q.size(-2) < Q.size(-1)
+        if transposed:
+            Q = Q.mT
+        n, k = Q.size(-2), Q.size(-1)
+        if not self._is_orthogonal(Q):
+            Q, R = torch.linalg.qr(Q)
+            Q = Q * R.diagonal(dim1=-2, dim2=-1).sign().unsqueeze(-2)
+        if n == k:
+            self.base = Q.clone()  # the parameter that Q is gets other values
+        else:
+            rest = torch.randn(*Q.shape[:-2], n, n - k, dtype=Q.dtype, device=Q.device)
+            self.base = torch.linalg.qr(torch.cat([Q, rest], dim=-1)).Q
+            self.base = torch.cat([Q, self.base[..., k:]], dim=-1)
+        neutral = torch.eye(n, k, dtype=Q.dtype, device=Q.device).expand_as(Q).clone()
+        start = neutral if self.orthogonal_map == "householder" else torch.zeros_like(Q)
+        return start.mT.contiguous() if transposed else start
+
+    @staticmethod
+    def _is_orthogonal(Q: Any) -> bool:
+        unit = torch.eye(Q.size(-1), dtype=Q.dtype, device=Q.device)
+        return bool(torch.allclose(Q.mH @ Q, unit.expand(*Q.shape[:-2], -1, -1), atol=10.0 * Q.size(-2) * torch.finfo(Q.dtype).eps))
+
+
+def orthogonal(module: Any, name: str = "weight", orthogonal_map: str | None = None, *, use_trivialization: bool = True) -> Any:
+    """Keep parameter `name`, a matrix or a batch of them, orthogonal.
+
+    `orthogonal_map`: "matrix_exp", "cayley" or "householder"; by default the first for square and the last for other matrices. With
+    `use_trivialization` the present value is the starting point, and orthogonal matrices can be assigned.
+    """
+    weight = getattr(module, name, None)
+    if not isinstance(weight, Tensor):
+        raise ValueError(f"Module '{module}' has no parameter or buffer with name '{name}'")
+    if weight.ndim < 2:
+        raise ValueError(f"Expected a matrix or batch of matrices. Got a tensor of {weight.ndim} dimensions.")
+    if orthogonal_map is None:
+        orthogonal_map = "matrix_exp" if weight.size(-2) == weight.size(-1) or weight.is_complex() else "householder"
+    if orthogonal_map not in ("matrix_exp", "cayley", "householder"):
+        raise ValueError(f'orthogonal_map has to be one of "matrix_exp", "cayley", "householder". Got: {orthogonal_map}')
+    register_parametrization(module, name, _Orthogonal(weight, orthogonal_map, use_trivialization), unsafe=True)
     return module

@@ -1,4 +1,4 @@
-"""Modules as functions of their parameters."""
+"""Modules as functions of their parameters (offered as `torch.func.functional_call` as well)."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from ..facade.core import Tensor
-from ..nn.modules.module import Module
+from ...facade.core import Tensor
+from ..modules.module import Module
 
 
 def _merged(given: Any) -> dict[str, Tensor]:
@@ -93,7 +93,7 @@ def stack_module_state(models: Any) -> tuple[dict[str, Tensor], dict[str, Tensor
         raise RuntimeError("stack_module_state: Expected all models to have the same training/eval mode.")
     if len({type(m) for m in models}) > 1:
         raise RuntimeError("stack_module_state: Expected all models to be of the same class.")
-    from .. import no_grad, stack  # type: ignore[attr-defined]
+    from ... import no_grad, stack  # type: ignore[attr-defined]
 
     def stacked(tables: list[dict[str, Any]]) -> dict[str, Tensor]:
         found = {}
