@@ -35,7 +35,7 @@ CASES = [
 ]
 
 
-@pytest.mark.parametrize("layout,case", [*[("channels_last", c) for c in CASES], *[("contiguous", c) for c in CASES[1:4:2]]], ids=str)
+@pytest.mark.parametrize("layout,case", [*[("channels_last", c) for c in CASES], ("contiguous", CASES[3])], ids=str)
 def test_forward_and_gradients(layout, case):
     n, c, o, groups, sizes, kernel, *walk = case
     out = output_sizes(sizes, kernel, *walk)

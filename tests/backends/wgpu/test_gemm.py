@@ -59,9 +59,15 @@ def test_long_sums_in_parts(parts, planned):
     check_all("matmul", (normal(1, 3, 2, 5, 64), normal(2, 2, 64, 8)), layouts=("contiguous",))
 
 
-@pytest.mark.parametrize(
-    "tile", [pytest.param(t, marks=[] if t.key[:2] == (64, 8) else pytest.mark.slow) for t, _, _ in CANDIDATES], ids=str
-)
+@pytest.mark.parametrize("double", [False, True])
+def test_steps_written_out(double, planned):
+    planned(Tile(16, 8, 4, 4, 4, double=double))
+    check_all("matmul", (normal(1, 19, 14), normal(2, 14, 16)), layouts=("contiguous",), results=("contiguous",))
+    check_all("matmul", (normal(1, 19, 4), normal(2, 4, 8)), layouts=("reversed",), results=("contiguous",))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("tile", [t for t, _, _ in CANDIDATES], ids=str)
 @pytest.mark.parametrize("double", [False, True])
 def test_every_tile(tile, double, planned):
     tile = replace(tile, double=double)

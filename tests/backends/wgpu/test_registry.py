@@ -17,6 +17,10 @@ assert generators  # importing it registers them all
 NAMES = sorted(name for name in LIBRARY if REGISTRY[name].category != "random")
 
 
+#: shaders of many lines, which software adapters compile slowly: one layout each; the rest is in the tests of these operations
+SLOW = ("conv", "attention", "gradient")
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_samples(name):
     lowered = 0
@@ -24,6 +28,7 @@ def test_samples(name):
     for sample, (layout, result) in zip(REGISTRY[name].samples(), layouts, strict=False):
         n, operands = node_of(REGISTRY[name], sample)
         if n.op.name in LIBRARY:
-            lowered += check(n, operands, "contiguous", "contiguous")
             lowered += check(n, operands, layout, result)
+            if REGISTRY[name].category not in SLOW:
+                lowered += check(n, operands, "contiguous", "contiguous")
     assert lowered, "no sample was lowered"
