@@ -7,6 +7,7 @@ from typing import Any
 from .errors import Unsupported
 from .facade.core import Tensor, unary
 from .facade.functions import decompose as _decompose
+from .facade.functions import eigen as _eigen
 from .facade.functions import linalg as _products
 from .facade.functions import matrix_norm as _norms
 from .facade.functions import returns as _returns
@@ -19,13 +20,17 @@ from .ops.solve import LinAlgError
 __all__ = [
     "LinAlgError",
     "cholesky",
+    "cholesky_ex",
     "cond",
     "cross",
     "det",
     "diagonal",
+    "eig",
     "eigh",
+    "eigvals",
     "eigvalsh",
     "inv",
+    "inv_ex",
     "lstsq",
     "matmul",
     "matrix_exp",
@@ -38,6 +43,7 @@ __all__ = [
     "qr",
     "slogdet",
     "solve",
+    "solve_ex",
     "solve_triangular",
     "svd",
     "svdvals",
@@ -77,6 +83,7 @@ qr, solve, solve_triangular, svd, svdvals = (
     _decompose.svd_full,
     _decompose.svdvals,
 )
+cholesky_ex, eig, eigvals, inv_ex, solve_ex = _eigen.cholesky_ex, _eigen.eig, _eigen.eigvals, _eigen.inv_ex, _eigen.solve_ex
 tensorinv, tensorsolve = _decompose.tensorinv, _decompose.tensorsolve
 
 

@@ -22,6 +22,10 @@ from .calls import CPU_LIBRARY
 from .executable import CpuExecutable
 
 
+def _complex(n: Node) -> bool:
+    return n.dtype.is_complex or any(s.dtype.is_complex for s in n.srcs)
+
+
 class CpuBackend(HostMemory):
     """Native kernels, generated and compiled for this processor."""
 
@@ -56,10 +60,12 @@ class CpuBackend(HostMemory):
         return CpuExecutable(assembly, lambda: base.get("reference").program(roots, known, order, arguments, strides, donated))
 
     def _tell(self, uncovered: Sequence[Node]) -> None:
-        """Warn, once for each operation, that NumPy computes it. Matrix decompositions are meant to be LAPACK's, transforms pocketfft's."""
+        """Warn, once for each operation, that NumPy computes it. Matrix decompositions are meant to be LAPACK's, Fourier transforms
+        pocketfft's, and arithmetic with complex numbers NumPy's.
+        """
         for n in uncovered:
             name = n.op.name
-            if name in self._told or n.op.category in ("linalg", "fft") or not n.numel:
+            if name in self._told or n.op.category in ("linalg", "fft") or not n.numel or _complex(n):
                 continue
             self._told.add(name)
             text = f"no kernel for {name} of {n.dtype.name}{list(n.shape)}, recorded at {n.site[1]}:{n.site[2]}: NumPy computes it"

@@ -1,0 +1,110 @@
+"""Eigenvalues and eigenvectors of general square matrices, which are complex; and whether a matrix can be factored at all."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .. import dtypes
+from ..asg import gradients
+from ..asg.declare import Array, Grads, Meta, Op, Sample
+from ..asg.node import Node
+from ..errors import MissingGradientError
+from .movement import reshape
+from .pointwise import mul
+from .solve import BATCH, POSITIVE, M, adjoint, check_square, solve
+
+
+# ---------------------------------------------------------------- eigenvalues
+def _rule(vectors: bool) -> Any:
+    def rule(x: Node) -> Meta:
+        check_square("linalg.eig", x)
+        return tuple(x.shape) if vectors else tuple(x.shape[:-1]), x.dtype if x.dtype.is_complex else x.dtype.to_complex()
+
+    return rule
+
+
+def _ref(part: int) -> Any:
+    def ref(x: Array) -> Array:
+        kind = np.complex128 if x.dtype in (np.float64, np.complex128) else np.complex64
+        return np.asarray(np.linalg.eig(x)[part]).astype(kind)
+
+    return ref
+
+
+def _vjp_values(n: Node, g: Node) -> Grads:
+    """V^-H diag(g) V^H."""
+    v = adjoint(vectors(n.srcs[0]))
+    return (solve(v, mul(reshape(g, (*g.shape, 1)), v)),)
+
+
+def _vjp_vectors(n: Node, g: Node) -> Grads:
+    raise MissingGradientError("derivative for the eigenvectors of linalg.eig is not implemented; use linalg.eigh for symmetric matrices")
+
+
+def _samples() -> list[Sample]:
+    return [Sample((M,), (), False), Sample((BATCH,), (), False), Sample((np.array([[0.0, -1.0], [1.0, 0.0]], np.float32),), (), False)]
+
+
+values = Op("eigvals", "linalg", _rule(False), _ref(0), vjp=_vjp_values, saves=lambda n: n.srcs, samples=_samples)
+vectors = Op("eig_vectors", "linalg", _rule(True), _ref(1), vjp=_vjp_vectors, saves=lambda n: n.srcs, samples=_samples)
+gradients.COMPLEX.update(("eigvals", "eig_vectors"))
+
+
+# ---------------------------------------------------------------- why a factorization does not exist
+def _rule_info(x: Node) -> Meta:
+    check_square("linalg.inv", x)
+    return tuple(x.shape[:-2]), dtypes.int32
+
+
+def _each(find: Any) -> Any:
+    def ref(x: Array) -> Array:
+        flat = x.reshape(-1, *x.shape[-2:])
+        return np.array([find(m) for m in flat], np.int32).reshape(x.shape[:-2])
+
+    return ref
+
+
+def _bad_minor(m: Array) -> int:
+    """The order of the first leading minor that is not positive; 0 if there is none."""
+    for k in range(1, len(m) + 1):
+        try:
+            np.linalg.cholesky(m[:k, :k])
+        except np.linalg.LinAlgError:
+            return k
+    return 0
+
+
+def _zero_pivot(m: Array) -> int:
+    """The number of the first pivot of Gaussian elimination that is zero; 0 if there is none."""
+    try:
+        np.linalg.inv(m)
+        return 0
+    except np.linalg.LinAlgError:
+        m = m.copy()
+    for k in range(len(m)):
+        row = k + int(np.argmax(np.abs(m[k:, k])))
+        if m[row, k] == 0:
+            return k + 1
+        m[[k, row]] = m[[row, k]]
+        m[k + 1 :] -= m[k + 1 :, k, None] / m[k, k] * m[k]
+    return len(m)
+
+
+cholesky_info = Op(
+    "cholesky_info",
+    "linalg",
+    _rule_info,
+    _each(_bad_minor),
+    differentiable=False,
+    samples=lambda: [Sample((POSITIVE,), (), False), Sample((np.diag([1.0, -1.0]),), (), False), Sample((np.zeros((0, 2, 2)),), (), False)],
+)
+inverse_info = Op(
+    "inverse_info",
+    "linalg",
+    _rule_info,
+    _each(_zero_pivot),
+    differentiable=False,
+    samples=lambda: [Sample((BATCH,), (), False), Sample((np.diag([1.0, 0.0, 2.0]),), (), False), Sample((np.ones((2, 2)),), (), False)],
+)
