@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -60,7 +61,7 @@ def _rule_info(x: Node) -> Meta:
 
 def _each(find: Any) -> Any:
     def ref(x: Array) -> Array:
-        flat = x.reshape(-1, *x.shape[-2:])
+        flat = x.reshape(math.prod(x.shape[:-2]), *x.shape[-2:])
         return np.array([find(m) for m in flat], np.int32).reshape(x.shape[:-2])
 
     return ref
@@ -106,5 +107,10 @@ inverse_info = Op(
     _rule_info,
     _each(_zero_pivot),
     differentiable=False,
-    samples=lambda: [Sample((BATCH,), (), False), Sample((np.diag([1.0, 0.0, 2.0]),), (), False), Sample((np.ones((2, 2)),), (), False)],
+    samples=lambda: [
+        Sample((BATCH,), (), False),
+        Sample((np.diag([1.0, 0.0, 2.0]),), (), False),
+        Sample((np.ones((2, 2)),), (), False),
+        Sample((np.zeros((2, 0, 0)),), (), False),
+    ],
 )
