@@ -11,7 +11,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["CacheMiss", "KernelCompiled", "PassApplied", "PlanBuilt", "PlanExecuted", "StepDone", "subscribe", "unsubscribe"]
+__all__ = [
+    "CacheMiss",
+    "Differentiated",
+    "KernelCompiled",
+    "PassApplied",
+    "PlanBuilt",
+    "PlanExecuted",
+    "StepDone",
+    "subscribe",
+    "unsubscribe",
+]
 
 
 @dataclass(frozen=True)
@@ -64,8 +74,15 @@ class StepDone:
     source: Any = None
 
 
+@dataclass(frozen=True)
+class Differentiated:
+    """``backward()`` is called on a tensor."""
+
+    tensor: Any
+
+
 TOPICS = {"plan_built": PlanBuilt, "pass_applied": PassApplied, "plan_executed": PlanExecuted, "cache_miss": CacheMiss,
-          "kernel_compiled": KernelCompiled, "step_done": StepDone}  # fmt: skip
+          "kernel_compiled": KernelCompiled, "step_done": StepDone, "differentiated": Differentiated}  # fmt: skip
 listeners: dict[type, list[Callable[[Any], None]]] = {}
 
 

@@ -20,6 +20,15 @@ from torchlike_asg.viewer.protocol import Subscribe, read_recording
 from .models import Tiny, train
 
 ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(autouse=True)
+def no_trouble(capsys):
+    """Whatever goes wrong beside the training is said on standard error."""
+    yield
+    assert "had a problem" not in capsys.readouterr().err
+
+
 SCRIPT = """
 import torchlike_asg as torch
 from torchlike_asg import nn
@@ -295,3 +304,47 @@ def test_an_interrupt_stops_only_training(tmp_path):
         assert process.wait(60) != 0
     os.kill(child, 0)  # the window is alive
     os.kill(child, signal.SIGKILL)
+
+
+def test_a_loss_that_nobody_keeps_is_seen_and_changes_nothing():
+    """The script drops the loss at once, so without a viewer it is not even computed."""
+
+    def run(watch):
+        torch.manual_seed(4)
+        model = Tiny()
+        optimizer = torch.optim.Adam(model.parameters(), lr=0.05)
+        handle = attach(model, window=False) if watch else None
+        for _ in range(12):
+            x, y = torch.randn(16, 6), torch.randint(0, 3, (16,))
+            optimizer.zero_grad()
+            nn.functional.cross_entropy(model(x), y).backward()
+            optimizer.step()
+        return model, handle
+
+    plain, _ = run(False)
+    watched, handle = run(True)
+    handle._settle()
+    losses = handle._session.publisher.history._curves["loss"][2]
+    handle.detach()
+    assert len(losses) == 12
+    assert losses[-1] < losses[0]
+    for a, b in zip(plain.parameters(), watched.parameters(), strict=True):
+        assert torch.equal(a, b)
+
+
+def test_evaluations_are_no_part_of_the_step():
+    torch.manual_seed(4)
+    model = Tiny()
+    handle = attach(model, window=False)
+    train(model, 3)
+    handle._settle()
+    before = len(handle._session._snapshot)
+    with torch.no_grad():
+        for n in (5, 7):
+            model(torch.randn(n, 6)).sum().item()
+    train(model, 3)
+    handle._settle()
+    batches = {handle._session._snapshot.shape(i)[0] for i, op in enumerate(handle._session._snapshot.column("op")) if op == "layer_norm"}
+    handle.detach()
+    assert batches == {16}
+    assert len(handle._session._snapshot) <= before

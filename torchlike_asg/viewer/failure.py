@@ -15,7 +15,7 @@ from ..asg.node import Node
 from ..asg.trace import Trace
 from ..facade.core import Tensor
 from .protocol import Failure
-from .snapshot import GraphSnapshot, Step, capture
+from .snapshot import GraphSnapshot, Step, _behind, capture
 
 _PACKAGE = scope._PACKAGE
 
@@ -35,9 +35,7 @@ def explain(error: BaseException, modules: tuple[Any, ...], tr: Trace | None) ->
         failure.file, failure.line = user[0].f_code.co_filename, user[1]
         failure.source = linecache.getline(failure.file, failure.line).strip()
     failure.key, failure.fields = suggestion(name, failure.shapes, str(error), modules[-1] if modules else None)
-    claims = [n for n in (tr.claims if tr is not None else ()) if n.__class__ is Node]
-    roots = [*operands, *claims]
-    return failure, Step(roots) if roots else None, operands
+    return failure, Step(operands) if operands else None, operands
 
 
 def _operation(frames: list[tuple[FrameType, int]]) -> tuple[str, list[Node]]:
@@ -108,11 +106,9 @@ def with_failed(snapshot: GraphSnapshot, failure: Failure, index: dict[Node, int
 def partial(step: Step, infos: Any, root: str) -> tuple[GraphSnapshot, dict[Node, int]]:
     """The graph before the failure."""
     snapshot, nodes = capture(step, infos, root)
-    from .snapshot import _behind
-
     index = {n: i for i, n in enumerate(nodes)}
     for r in step.roots:
-        behind = _behind(r)
+        behind = step.leaves.get(_behind(r), _behind(r))
         if behind in index:
             index.setdefault(r, index[behind])
     return snapshot, index

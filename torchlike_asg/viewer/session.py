@@ -20,7 +20,7 @@ from .probe import Governor, Probe
 from .protocol import Alarm, Ask, Bye, Code, Event, Graph, Hello, Message, Scalars, Stats, Subscribe, Timing
 from .publisher import Publisher
 from .roles import owners
-from .snapshot import GraphSnapshot, Step, capture, kernels
+from .snapshot import GraphSnapshot, Step, _behind, capture, kernels
 from .statistics import histogram, summary
 from .taps import Tap
 
@@ -37,7 +37,9 @@ class Session(threading.Thread):
     def __init__(self, model: Any, tap: Tap, hello: Hello, say: Callable[[str, dict[str, Any]], None], record: Any, window: bool) -> None:
         super().__init__(name="asg-viewer", daemon=True)
         self.tap = tap
-        self._window = window
+        self._window, self._say = window, say
+        #: what went wrong in this thread first
+        self.trouble = ""
         self._model = weakref.ref(model) if model is not None else lambda: None
         self._root = type(model).__name__ if model is not None else ""
         self.publisher = Publisher(hello, self._hear, say, record)
@@ -46,7 +48,8 @@ class Session(threading.Thread):
         self.logged: deque[Message] = deque()
         self._governor = Governor()
         self._subscribed: Subscribe | None = None
-        self._fresh_selection = self._asked_for = False
+        self._fresh_selection = self._asked_for = self._deep = False
+        self._costs = {"value": 0.005, "gradient": 0.02}  # seconds that a look takes
         self._asked: deque[Ask] = deque()
         #: a graph to show before anything has run;  events to set after the next tick
         self.first: Step | None = None
@@ -77,9 +80,9 @@ class Session(threading.Thread):
         while not self._stop.is_set():
             self._wake.wait(1.0 / HZ)
             self._wake.clear()
-            self.tick()
+            self._safely()
             self.publisher.flush()
-        self.tick()
+        self._safely()
         until = time.monotonic() + 15.0
         if self._window:
             starter.join(15.0)
@@ -96,6 +99,15 @@ class Session(threading.Thread):
         self._wake.set()
         if threading.current_thread() is not self:
             self.ended.wait(timeout)
+
+    def _safely(self) -> None:
+        """A tick; what goes wrong in it is said once, and is no trouble of the training's."""
+        try:
+            self.tick()
+        except Exception as error:
+            if not self.trouble:
+                self.trouble = f"{type(error).__name__}: {error}"
+                self._say("trouble", {"reason": self.trouble})
 
     def tick(self) -> None:
         """Everything that is due."""
@@ -160,6 +172,15 @@ class Session(threading.Thread):
                 found[family.leaf] = known[id(t)]
         return found
 
+    def _leaves(self) -> dict[Node, Node]:
+        """The content of parameters and buffers that was recorded and not computed yet -> their leaves."""
+        model, found = self._model(), {}
+        for t in [*model.parameters(), *model.buffers()] if model is not None else []:
+            family = t._f
+            if family is not None and family.leaf is not None and family.h is not None and family.h is not family.leaf:
+                found[_behind(family.h)] = family.leaf
+        return found
+
     def _graphs(self) -> None:
         tap = self.tap
         if not tap.steps and tap._ran:
@@ -175,7 +196,7 @@ class Session(threading.Thread):
             for (roots, _), sweep in list(MEMO.items()):
                 if any(r in losses for r in roots):
                     gradients.update(sweep.gradients)
-            roots = [n for p in plans for n in p.outputs]
+            roots = [*[n for p in plans for n in p.outputs], *losses]
             self.show(Step(roots, losses, gradients, updates, plans))
 
     def show(self, step: Step) -> None:
@@ -205,6 +226,7 @@ class Session(threading.Thread):
             error, (modules, tr) = self.tap.failures.popleft()
             message, step, operands = failures.explain(error, modules, tr)
             if step is not None:
+                step.leaves = self._leaves()
                 snapshot, index = failures.partial(step, self.infos(), self._root)
                 snapshot = failures.with_failed(snapshot, message, index, operands)
                 self.epoch += 1
@@ -241,18 +263,19 @@ class Session(threading.Thread):
             wanted = Subscribe(self.epoch)  # nobody looks: only what costs next to nothing
         selected = [i for i in wanted.selected.tolist() if 0 <= i < len(self._nodes)]
         user = self._fresh_selection and bool(selected)
-        if not user and (now - self._looked < LOOK or not self._governor.allows(0.02)):
+        if not user and (now - self._looked < LOOK or not self._governor.allows(self._costs["value"])):
             return
         nodes = [i for i in wanted.nodes.tolist() if 0 <= i < len(self._nodes)]
         look = dict.fromkeys(selected)
         self._turn += 1
         if not user and self._turn % 4 == 0:
             look.update(dict.fromkeys(nodes[:64]))
-        if self._turn % 3 == 0 or user:
+        deep = user or (self._turn % 3 == 0 and self._governor.allows(self._costs["gradient"]))  # it takes the backward half
+        if deep:
             look.update(dict.fromkeys(g for i in selected if (g := int(self._snapshot.gradient[i])) >= 0 and not self._is_parameter(i)))
         changing = [i for i in dict.fromkeys([*selected, *nodes]) if self._is_parameter(i)][:32]
         timed = wanted.timing and now - self._timed > CLOCK and bool(self._number)
-        self._fresh_selection, self._asked_for = False, user
+        self._fresh_selection, self._asked_for, self._deep = False, user, deep
         self._looked = now
         if timed:
             self._timed = now
@@ -289,8 +312,12 @@ class Session(threading.Thread):
             self.publisher.post(Stats(self.epoch, self.tap.steps, "update", np.asarray([i for i, _ in probe.updates], np.int32), values))
         if probe.runs:
             self._send_timing(probe)
+        own = time.thread_time() - begun
+        if not probe.compiled:
+            kind = "gradient" if self._deep else "value"
+            self._costs[kind] += 0.3 * (probe.cost + own - self._costs[kind])
         free = probe.compiled and self._asked_for  # what the user clicked is shown at once
-        self._governor.spend((0.0 if free else probe.cost) + time.thread_time() - begun)
+        self._governor.spend((0.0 if free else probe.cost) + own)
 
     def _send_stats(self, of: str, values: list[tuple[int, Any]], chosen: set[int]) -> None:
         if not values:

@@ -151,7 +151,7 @@ class Step:
     """What is known of the nodes of one training step.
 
     ``roots`` its results;  ``losses`` where backward passes began;  ``gradients`` node -> its gradient;  ``updates`` (old value of a
-    storage, new one) of the optimizer;  ``plans`` that ran
+    storage, new one) of the optimizer;  ``plans`` that ran;  ``leaves`` what is to be shown as the leaf that it is the content of
     """
 
     roots: Sequence[Node]
@@ -159,6 +159,7 @@ class Step:
     gradients: Mapping[Node, Node] = field(default_factory=dict)
     updates: Sequence[tuple[Node, Node]] = ()
     plans: Sequence[Any] = ()
+    leaves: Mapping[Node, Node] = field(default_factory=dict)
 
 
 def capture(step: Step, infos: Mapping[Any, NodeInfo] | None = None, root: str = "") -> tuple[GraphSnapshot, list[Node]]:
@@ -179,14 +180,18 @@ def _behind(n: Node) -> Node:
 class _Capture:
     def __init__(self, step: Step, infos: Mapping[Any, NodeInfo], root: str) -> None:
         self.step, self.infos, self.root = step, infos, root
-        everything = topo(step.roots)
-        self.nodes = [n for n in everything if n is _behind(n) and n.op is not CONST and n.op is not SCALAR]
+        everything = topo([*map(self._behind, step.roots), *step.leaves.values()], step.leaves)
+        self.nodes = [n for n in everything if n is self._behind(n) and n.op is not CONST and n.op is not SCALAR]
         self.index = {n: i for i, n in enumerate(self.nodes)}
         self.operands: list[list[int]] = []
         for n in self.nodes:
-            behind = [] if n.op in LEAVES else [_behind(s) for s in n.srcs]
+            behind = [] if n.op in LEAVES else [self._behind(s) for s in n.srcs]
             self.operands.append([self.index[s] for s in behind if s in self.index])
         self.texts: dict[str, int] = {"": 0}
+
+    def _behind(self, n: Node) -> Node:
+        n = _behind(n)
+        return self.step.leaves.get(n, n)
 
     def _text(self, text: str) -> int:
         return self.texts.setdefault(text, len(self.texts))
@@ -194,7 +199,7 @@ class _Capture:
     # ---------------------------------------------------------------- phases and scopes
     def _ancestors(self, roots: Iterable[Node]) -> set[int]:
         seen: set[int] = set()
-        stack = [self.index[b] for r in roots if (b := _behind(r)) in self.index]
+        stack = [self.index[b] for r in roots if (b := self._behind(r)) in self.index]
         while stack:
             i = stack.pop()
             if i not in seen:
@@ -235,7 +240,7 @@ class _Capture:
         for i, operands in enumerate(self.operands):
             for o in operands:
                 self._first_user.setdefault(o, i)
-        leaves = [(old, self.index.get(_behind(new))) for old, new in self.step.updates]
+        leaves = [(old, self.index.get(self._behind(new))) for old, new in self.step.updates]
         names: dict[int, str] = {}
         for k, (old, top) in enumerate(leaves):
             if top is None:
@@ -285,11 +290,11 @@ class _Capture:
         def texts(of: Iterable[str]) -> NDArray[Any]:
             return np.asarray([t(x) for x in of], np.int32)
 
-        outputs = {self.index[b] for r in self.step.losses or self.step.roots if (b := _behind(r)) in self.index}
+        outputs = {self.index[b] for r in self.step.losses or self.step.roots if (b := self._behind(r)) in self.index}
         edges = [(s, d) for d, operands in enumerate(self.operands) for s in operands]
         src, dst = (np.asarray(column, np.int32) for column in (zip(*edges, strict=True) if edges else ((), ())))
         gradients = {
-            self.index[n]: self.index[b] for n, g in self.step.gradients.items() if n in self.index and (b := _behind(g)) in self.index
+            self.index[n]: self.index[b] for n, g in self.step.gradients.items() if n in self.index and (b := self._behind(g)) in self.index
         }
         kernel, names, moved, flops, stored = self._kernels()
         from_input = self._from_input()
@@ -335,7 +340,7 @@ class _Capture:
         plain = scope.removeprefix(f"{MIRROR}.").partition(".")[2]
         last = n.site[0].partition(" (")[2][:-1]
         modules = (scope.partition(".")[0], *[""] * (plain.count(".") if plain else 0), *([last] if last else []))
-        outputs = bool(self.step.losses) and any(_behind(r) is n for r in self.step.losses)
+        outputs = bool(self.step.losses) and any(self._behind(r) is n for r in self.step.losses)
         return NodeInfo(
             n.op.name,
             n.op.category,
@@ -355,14 +360,13 @@ class _Capture:
             return "input"
         return "weight" if n.op is VAR else "gradient" if phase == 1 else n.op.category
 
-    @staticmethod
-    def _call(n: Node) -> str:
+    def _call(self, n: Node) -> str:
         """``(·, 0.5, dim=-1)``: operands that are drawn as dots, literals as themselves, attributes by name."""
         if n.op in LEAVES:
             return ""
         parts = []
         for s in n.srcs:
-            b = _behind(s)
+            b = self._behind(s)
             literal = b.attrs[0] if b.op is CONST or b.op is SCALAR else None
             parts.append("·" if literal is None else f"{literal:.6g}" if isinstance(literal, float) else str(literal))
         names = n.op.params or ()
@@ -378,7 +382,7 @@ class _Capture:
 
     def _kernels(self) -> tuple[NDArray[Any], list[str], list[int], list[int], NDArray[Any]]:
         """Which kernel computes each node, the kernels, and which values lie in memory. Nodes that the compiler made belong to those that
-        they were made of; of several kernels the first counts."""
+        they were made of; of several kernels the first counts (later ones compute it again), or the one that does the work."""
         by_serial = {n.serial: i for i, n in enumerate(self.nodes)}
         kernel = np.full(len(self.nodes), -1, np.int32)
         stored = np.asarray([n.op in LEAVES for n in self.nodes], np.bool_)
@@ -386,17 +390,20 @@ class _Capture:
         moved: list[int] = []
         flops: list[int] = []
         for call, origin, written, recorded in kernels(self.step.plans):
+            call_flops = int(getattr(call, "flops", 0))
             for n in origin.nodes:
                 i = by_serial.get(recorded[n], -1)
                 if i >= 0:
                     stored[i] |= n in written
-                    if kernel[i] < 0:  # later ones compute it again
+                    known = int(kernel[i])
+                    more = 0 <= known < len(flops) and call_flops > flops[known] and n.op.name == self.nodes[i].op.name
+                    if known < 0 or more:
                         kernel[i] = len(names)
             names.append(
                 getattr(call, "label", "") or (str(call.source.key[0]) if hasattr(call, "source") else f"numpy {call.node.op.name}")
             )
             moved.append(int(getattr(call, "bytes", 0)))
-            flops.append(int(getattr(call, "flops", 0)))
+            flops.append(call_flops)
         return kernel, names, moved, flops, stored
 
 

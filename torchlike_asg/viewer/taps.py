@@ -26,7 +26,7 @@ _Array = np.ndarray
 
 _taps: list[Tap] = []
 _original: Any = None
-_stop_steps: Callable[[], None] | None = None
+_unsubscribe: list[Callable[[], None]] = []
 
 
 class Tap:
@@ -46,8 +46,11 @@ class Tap:
         self.probe: Any = None
         #: whether the last loss was finite; a hunt for the first bad value begins when it no longer is
         self.finite = True
+        #: the tensor that `backward` was called on last: held until the step, so that its value is computed also if the script drops it
+        self.held: Any = None
         self._loss: Any = None
         self._ran: list[Any] = []
+        self._when: list[tuple[int, int]] = []  # in which iteration of which trace each ran
         self._last: list[Any] = []
         self._seen: set[tuple[int, ...]] = set()
         self._details: dict[int, Any] = {}
@@ -60,6 +63,7 @@ class Tap:
         if plan is None:
             return
         self._ran.append(plan)
+        self._when.append((tr.index, tr.generation))
         if id(plan) not in self._details:
             self._details[id(plan)] = details(tr, plan)
         swept = tr.swept
@@ -72,7 +76,7 @@ class Tap:
 
     def fresh_plans(self) -> None:
         """Offer what ran since the last step as a graph, if it is a new one."""
-        ran, self._ran = self._ran, []
+        ran, self._ran, self._when = self._ran, [], []
         if ran == self._last or not ran:
             return
         self._last = ran
@@ -86,7 +90,7 @@ class Tap:
     def step(self, event: Any) -> None:
         """An optimizer step is done."""
         self.steps += 1
-        loss, self._loss = self._loss, None
+        loss, self._loss, self.held = self._loss, None, None
         optimizer = event.source
         number = self._optimizers.get(optimizer)
         if number is None:
@@ -100,10 +104,13 @@ class Tap:
             self.dropped += len(kept) - len(self.points)
         if loss is not None:
             self.finite = loss - loss == 0.0
-        if self._ran != self._last:
+        ran, when = self._ran, self._when
+        if when and when[0] != when[-1]:  # evaluations since the last step are no part of it
+            self._ran = ran = [p for p, w in zip(ran, when, strict=True) if w == when[-1]]
+        if ran != self._last:
             self.fresh_plans()
         else:
-            self._ran = []
+            self._ran, self._when = [], []
 
 
 def details(tr: Trace, plan: Any) -> tuple[tuple[Any, ...], tuple[tuple[Any, Any], ...], tuple[Any, ...]]:
@@ -139,6 +146,11 @@ def _stepped(event: Any) -> None:
                 tap.probe = None
 
 
+def _differentiated(event: Any) -> None:
+    for tap in _taps:
+        tap.held = event.tensor
+
+
 def _failed(error: BaseException, modules: list[Any]) -> None:
     for tap in _taps:
         tap.failures.append((error, (tuple(modules), current())))
@@ -146,22 +158,20 @@ def _failed(error: BaseException, modules: list[Any]) -> None:
 
 def add(tap: Tap) -> None:
     """Begin to listen."""
-    global _original, _stop_steps
+    global _original
     _taps.append(tap)
     if len(_taps) == 1:
         _original, trace.execute = trace.execute, _execute
-        _stop_steps = events.subscribe("step_done", _stepped)
+        _unsubscribe[:] = [events.subscribe("step_done", _stepped), events.subscribe("differentiated", _differentiated)]
         scope.on_failure = _failed
 
 
 def remove(tap: Tap) -> None:
     """End it. Once nobody listens, everything is as it was."""
-    global _stop_steps
     if tap in _taps:
         _taps.remove(tap)
         if not _taps:
             trace.execute = _original
             scope.on_failure = None
-            if _stop_steps is not None:
-                _stop_steps()
-                _stop_steps = None
+            while _unsubscribe:
+                _unsubscribe.pop()()

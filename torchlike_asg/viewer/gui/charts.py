@@ -81,6 +81,8 @@ class Charts(QtWidgets.QWidget):
             plot.setClipToView(True)
         for plot in self.sides.values():
             plot.setXLink(self.main)
+            plot.getAxis("left").setTickDensity(0.5)
+            plot.getAxis("left").setWidth(58)
             plot.hide()
         self.cross = pg.InfiniteLine(angle=90, movable=False)
         self.cross.hide()

@@ -131,6 +131,7 @@ class TopBar(QtWidgets.QWidget):
         while self.crumbs.count():
             taken = self.crumbs.takeAt(0).widget()
             if taken is not None:
+                taken.hide()
                 taken.deleteLater()
         tree = model.tree
         around: list[int] = []

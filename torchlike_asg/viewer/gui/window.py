@@ -175,6 +175,8 @@ class Window(QtWidgets.QMainWindow):
         now = time.monotonic()
         self._rate = [*self._rate, (now, step)][-40:]
         ended = self.store.ended
+        if ended is None and self.store.failure is not None:
+            ended = "error"
         state = self.say(f"status.{ended or 'training'}") if step or ended else self.say("status.waiting")
         parts = [state]
         if step:

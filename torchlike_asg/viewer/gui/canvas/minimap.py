@@ -12,7 +12,7 @@ from .geometry import Geometry
 if TYPE_CHECKING:
     from .widget import Canvas
 
-WIDE, HIGH, MARGIN = 190, 240, 12
+WIDE, HIGH, MARGIN = 130, 200, 12
 NARROWEST = 56
 
 
