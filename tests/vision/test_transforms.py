@@ -47,7 +47,7 @@ def test_transforms_leave_what_is_pending_alone():
     """A sample prepared in the middle of a step joins no graph: the step keeps its plan whatever the sample's geometry."""
     model = torch.nn.Linear(4, 4)
     optimizer = torch.optim.SGD(model.parameters(), 0.1)
-    prepare = T.Compose([T.RandomCrop(6), T.RandomHorizontalFlip(), T.Normalize((0.5,), (0.5,))])
+    prepare = T.Compose([T.RandomCrop(6), T.RandomHorizontalFlip(), T.Normalize((0.5,), (0.5,)), T.RandomErasing(0.9)])
     image = torch.rand(1, 9, 9)
 
     def step():

@@ -5,8 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 import torchlike_asg as torch
 
+from ...facade.flush import value_of
+from ...facade.hosted import data
 from .geometry import affine_output_size, four_sides
 from .isolation import isolated
 
@@ -130,8 +134,22 @@ def perspective(image: Tensor, coefficients: Sequence[float], mode: str, fill: A
     return _sampled(image, grid, mode, fill)
 
 
-@isolated
+def _at_hand(image: Tensor) -> Any:
+    """The values of a tensor that is data of a type NumPy computes in, or None."""
+    return None if image.requires_grad or image.dtype in (torch.bfloat16, torch.float16) else value_of(image)
+
+
 def erase(image: Tensor, top: int, left: int, height: int, width: int, value: Any) -> Tensor:
+    values = _at_hand(image)
+    if values is None or getattr(value, "requires_grad", False):
+        return _erased(image, top, left, height, width, value)
+    values = values.copy()  # on the host: every rectangle would be a graph of its own
+    values[..., top : top + height, left : left + width] = value_of(value) if isinstance(value, Tensor) else value
+    return data(values, image.dtype, image.device)
+
+
+@isolated
+def _erased(image: Tensor, top: int, left: int, height: int, width: int, value: Any) -> Tensor:
     result = image.clone()
     result[..., top : top + height, left : left + width] = value
     return result
@@ -180,12 +198,22 @@ def largest(dtype: Any) -> int:
     return 1 if dtype.is_floating_point or dtype is torch.bool else int(torch.iinfo(dtype).max)
 
 
-@isolated
 def normalize(image: Tensor, mean: Sequence[float], std: Sequence[float]) -> Tensor:
-    spread = torch.as_tensor(std, dtype=image.dtype)
-    center = torch.as_tensor(mean, dtype=image.dtype)
-    center, spread = (v.view(-1, 1, 1) if v.ndim == 1 else v for v in (center, spread))
-    result = (image - center) / spread
+    values = _at_hand(image)
+    if values is None or isinstance(mean, Tensor) or isinstance(std, Tensor):
+        result = _normalized(image, mean, std)
+    else:
+        center, spread = (np.asarray(v, values.dtype) for v in (mean, std))
+        center, spread = (v.reshape(-1, 1, 1) if v.ndim == 1 else v for v in (center, spread))
+        result = data((values - center) / spread, image.dtype, image.device)
     if result.shape != image.shape:
         raise RuntimeError(f"output with shape {list(image.shape)} doesn't match the broadcast shape {list(result.shape)}")
     return result
+
+
+@isolated
+def _normalized(image: Tensor, mean: Sequence[float], std: Sequence[float]) -> Tensor:
+    spread = torch.as_tensor(std, dtype=image.dtype)
+    center = torch.as_tensor(mean, dtype=image.dtype)
+    center, spread = (v.view(-1, 1, 1) if v.ndim == 1 else v for v in (center, spread))
+    return (image - center) / spread

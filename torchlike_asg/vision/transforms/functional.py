@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 import torchlike_asg as torch
 
 from ...errors import Unsupported
@@ -119,8 +121,7 @@ def normalize(tensor: torch.Tensor, mean: Sequence[float], std: Sequence[float],
         raise TypeError(f"Input tensor should be a float tensor. Got {tensor.dtype}.")
     if tensor.ndim < 3:
         raise ValueError(f"Expected tensor to be a tensor image of size (..., C, H, W). Got tensor.size() = {tensor.size()}")
-    spread = torch.as_tensor(std, dtype=tensor.dtype)
-    if (spread == 0).any():
+    if any(v == 0 for v in np.asarray(std, tensor.dtype.compute).reshape(-1)):
         raise ValueError(f"std evaluated to zero after conversion to {tensor.dtype}, leading to division by zero.")
     result = _tensor.normalize(tensor, mean, std)
     return tensor.copy_(result) if inplace else result
