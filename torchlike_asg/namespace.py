@@ -6,6 +6,7 @@ from typing import Any
 
 from . import formats
 from .amp.autocast_mode import (
+    autocast,
     get_autocast_cpu_dtype,
     get_autocast_dtype,
     get_autocast_gpu_dtype,
@@ -18,6 +19,7 @@ from .amp.autocast_mode import (
 #: merged into the package's namespace
 NAMES: dict[str, Any] = {
     **formats.NAMES,
+    "autocast": autocast,
     "get_autocast_cpu_dtype": get_autocast_cpu_dtype,
     "get_autocast_dtype": get_autocast_dtype,
     "get_autocast_gpu_dtype": get_autocast_gpu_dtype,

@@ -1,30 +1,10 @@
-"""autocast and GradScaler."""
-
-import warnings
+"""What autocast regions and GradScaler accept, refuse and say; test_autocast.py has what regions compute."""
 
 import pytest
 
 import torchlike_asg as ours
 from torchlike_asg import namespace
-from torchlike_asg.amp import GradScaler, autocast, autocast_mode
-
-
-def test_autocast_on_the_cpu_says_once_that_it_keeps_float32(monkeypatch):
-    monkeypatch.setattr(autocast_mode, "_told", [False])
-    with pytest.warns(UserWarning, match="mixed precision is not applied"), autocast("cpu", dtype=ours.bfloat16):
-        assert namespace.NAMES["is_autocast_enabled"]("cpu") and namespace.NAMES["is_autocast_cpu_enabled"]()
-        assert (ours.ones(2, 2) @ ours.ones(2, 2)).dtype is ours.float32
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        with autocast("cpu"):
-            pass
-
-        @autocast("cpu")
-        def f(x):
-            return x + 1
-
-        assert f(ours.ones(1)).item() == 2.0
-    assert not namespace.NAMES["is_autocast_enabled"]("cpu")
+from torchlike_asg.amp import GradScaler, autocast
 
 
 def test_autocast_elsewhere_is_disabled():
@@ -35,8 +15,8 @@ def test_autocast_elsewhere_is_disabled():
 
 
 def test_autocast_errors():
-    with pytest.raises(ours.Unsupported, match="float16"):
-        autocast("cpu", dtype=ours.float16)
+    with pytest.warns(UserWarning, match="target dtype is not supported"):
+        assert not autocast("cpu", dtype=ours.float64)._enabled
     with pytest.raises(RuntimeError, match="unsupported autocast device_type"):
         autocast("tpu")
     with pytest.raises(ValueError, match="device_type"):

@@ -1,4 +1,4 @@
-"""Automatic mixed precision: `GradScaler` works as PyTorch's does; `autocast` keeps float32 and says so once."""
+"""Automatic mixed precision: `autocast` regions compute in 16 bits what stands that, `GradScaler` keeps small gradients from vanishing."""
 
 from .autocast_mode import autocast, custom_bwd, custom_fwd, is_autocast_available
 from .grad_scaler import GradScaler

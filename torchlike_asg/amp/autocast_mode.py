@@ -1,48 +1,57 @@
-"""``with autocast("cpu", dtype=torch.bfloat16):``. Operations keep the types of their operands: a region computes in float32 what
-PyTorch would compute in bfloat16, more exactly and with the same types after it."""
+"""``with autocast("wgpu", dtype=torch.float16):`` and its like: regions whose products run in 16 bits (see facade/autocast.py)."""
 
 from __future__ import annotations
 
 import functools
+import threading
 import warnings
 from collections.abc import Callable
 from typing import Any
 
-from ..devices import _FOREIGN
-from ..dtypes import bfloat16, dtype, float16
-from ..errors import Unsupported
+from .. import devices
+from ..backends.wgpu.adapter import is_available
+from ..dtypes import bfloat16, dtype, float16, float64
+from ..facade.autocast import REGIONS
+from ..facade.core import Tensor
 
 __all__ = ["autocast", "custom_bwd", "custom_fwd", "is_autocast_available"]
 
-_active: list[tuple[str, dtype, bool]] = []
-_told = [False]
-_NOTE = "autocast: mixed precision is not applied; operations in this region keep the types of their operands (this is said once)."
-_DEVICES = ("cpu", "wgpu", *_FOREIGN)
+_TYPES = (bfloat16, float16)
+_DEVICES = ("cpu", "wgpu", *devices._FOREIGN)
+_chosen = threading.local()  # .types: device type -> the type of the innermost region, enabled or not
+
+
+def _kind(device_type: str) -> str:
+    """The device type that is meant: "gpu" is "wgpu", and so is "cuda" where it means that."""
+    if device_type == "gpu" or (device_type == "cuda" and devices.cuda_means_wgpu[0]):
+        return "wgpu"
+    return device_type
 
 
 def is_autocast_available(device_type: str) -> bool:
     """Whether autocast regions may be entered for a device type."""
-    return device_type == "cpu"
+    return _kind(device_type) in ("cpu", "wgpu")
 
 
 def is_autocast_enabled(device_type: str | None = None) -> bool:
-    """Whether an enabled region for that device type (default "cuda", as in PyTorch) is active."""
-    return any(kind == (device_type or "cuda") and on for kind, _, on in _active[-1:])
+    """Whether this thread is in an enabled region for that device type (default "cuda", as in PyTorch)."""
+    return _kind(device_type or "cuda") in REGIONS.get(threading.get_ident(), ())
 
 
 def is_autocast_cpu_enabled() -> bool:
-    """Whether an enabled region for the CPU is active."""
+    """Whether this thread is in an enabled region for the CPU."""
     return is_autocast_enabled("cpu")
 
 
 def is_autocast_cache_enabled() -> bool:
-    """Whether casts of weights would be cached: PyTorch's default."""
+    """True: a cast of a weight is a node, so that it is made once however often it is asked for."""
     return True
 
 
 def get_autocast_dtype(device_type: str) -> dtype:
-    """The type that autocast regions of a device type have unless told otherwise."""
-    return next((d for kind, d, _ in reversed(_active) if kind == device_type), bfloat16 if device_type in ("cpu", "wgpu") else float16)
+    """The type of the innermost region for a device type; outside of regions bfloat16 for the CPU, float16 for GPUs."""
+    found: dtype | None = getattr(_chosen, "types", {}).get(_kind(device_type))
+    return found or (bfloat16 if device_type == "cpu" else float16)
 
 
 def get_autocast_cpu_dtype() -> dtype:
@@ -56,52 +65,111 @@ def get_autocast_gpu_dtype() -> dtype:
 
 
 class autocast:
-    """A region, or a decorator, in which PyTorch would compute products and convolutions in a smaller type.
+    """A region, or a decorator, for mixed precision: products and convolutions run in `dtype` (bfloat16 by default on the CPU, float16 on
+    a GPU), what needs range or many digits in float32; docs/GPU.md has the lists. Regions nest, and belong to their thread.
 
-    Here such a region changes nothing (a warning says so once). On a device that does not exist it is disabled with PyTorch's
-    warning. float16 on the CPU raises `Unsupported`.
+    A region is disabled, with PyTorch's warning, for a device that is not there and for other types. `cache_enabled` changes nothing:
+    see `is_autocast_cache_enabled`.
     """
 
     def __init__(self, device_type: str, dtype: Any = None, enabled: bool = True, cache_enabled: bool | None = None) -> None:
         if not isinstance(device_type, str):
             raise ValueError(f"Expected `device_type` of type `str`, got: `{type(device_type)}`")
-        if device_type not in _DEVICES:
+        self.device = _kind(device_type)
+        if self.device not in _DEVICES:
             raise RuntimeError(f"User specified an unsupported autocast device_type '{device_type}'")
-        self.device = device_type
-        self.fast_dtype = get_autocast_dtype(device_type) if dtype is None else dtype
-        if enabled and device_type in _FOREIGN:
+        self.fast_dtype = get_autocast_dtype(self.device) if dtype is None else dtype
+        name = device_type.upper()
+        if enabled and (self.device in devices._FOREIGN or (self.device == "wgpu" and not is_available())):
+            warnings.warn(f"User provided device_type of '{device_type}', but {name} is not available. Disabling", stacklevel=2)
+            enabled = False
+        if enabled and self.fast_dtype not in _TYPES:
             warnings.warn(
-                f"User provided device_type of '{device_type}', but {device_type.upper()} is not available. Disabling", stacklevel=2
+                f"In {name} autocast, but the target dtype is not supported. Disabling autocast.\n{name} Autocast only supports dtypes of "
+                "torch.bfloat16, torch.float16 currently.",
+                stacklevel=2,
             )
             enabled = False
-        if enabled and self.fast_dtype is float16:
-            raise Unsupported("autocast to float16 is not supported: use dtype=torch.bfloat16 (which keeps float32 here), or enabled=False")
         self._enabled = enabled
+        self._outer: list[tuple[dict[str, Any] | None, dict[str, Any]]] = []  # the states to go back to
 
     def __enter__(self) -> autocast:
-        if self._enabled and not _told[0]:
-            _told[0] = True
-            warnings.warn(_NOTE, stacklevel=2)
-        _active.append((self.device, self.fast_dtype, self._enabled))
+        me = threading.get_ident()
+        region, types = REGIONS.get(me), getattr(_chosen, "types", {})
+        self._outer.append((region, types))
+        _chosen.types = {**types, self.device: self.fast_dtype}
+        inner = {k: d for k, d in (region or {}).items() if k != self.device}
+        _set(me, {**inner, self.device: self.fast_dtype} if self._enabled else inner)
         return self
 
     def __exit__(self, *_: Any) -> None:
-        _active.pop()
+        region, _chosen.types = self._outer.pop()
+        _set(threading.get_ident(), region)
 
     def __call__(self, func: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(func)
         def inside(*args: Any, **kwargs: Any) -> Any:
-            with self:
+            with autocast(self.device, self.fast_dtype, self._enabled):  # one of its own: threads may call the function at once
                 return func(*args, **kwargs)
 
         return inside
 
 
-def custom_fwd(fwd: Callable[..., Any] | None = None, *, device_type: str = "cuda", cast_inputs: dtype | None = None) -> Any:
-    """Decorator of ``forward`` in an autograd.Function: nothing is cast here, so the method itself."""
-    return fwd if fwd is not None else (lambda f: f)
+def _set(me: int, region: dict[str, Any] | None) -> None:
+    if region:
+        REGIONS[me] = region
+    else:
+        REGIONS.pop(me, None)
 
 
-def custom_bwd(bwd: Callable[..., Any] | None = None, *, device_type: str = "cuda") -> Any:
-    """Decorator of ``backward`` in an autograd.Function: nothing is cast here, so the method itself."""
-    return bwd if bwd is not None else (lambda f: f)
+def custom_fwd(fwd: Callable[..., Any] | None = None, *, device_type: str, cast_inputs: dtype | None = None) -> Any:
+    """Decorator of ``forward`` in an autograd.Function. Without `cast_inputs` it runs under the state it is called in, which `custom_bwd`
+    restores; with it, floating-point operands come in that type and autocast is off inside, if a region was active.
+    """
+    _check_name(device_type)
+    if fwd is None:
+        return functools.partial(custom_fwd, device_type=device_type, cast_inputs=cast_inputs)
+    method = fwd
+
+    @functools.wraps(method)
+    def forward(ctx: Any, *args: Any, **kwargs: Any) -> Any:
+        active = is_autocast_enabled(device_type)
+        ctx._dtype, ctx._fwd_used_autocast = get_autocast_dtype(device_type), active and cast_inputs is None
+        if not active or cast_inputs is None:
+            return method(ctx, *args, **kwargs)
+        with autocast(device_type, enabled=False):
+            return method(ctx, *_cast(args, _kind(device_type), cast_inputs), **_cast(kwargs, _kind(device_type), cast_inputs))
+
+    return forward
+
+
+def custom_bwd(bwd: Callable[..., Any] | None = None, *, device_type: str) -> Any:
+    """Decorator of ``backward`` in an autograd.Function: it runs under the autocast state of ``forward`` (see `custom_fwd`)."""
+    _check_name(device_type)
+    if bwd is None:
+        return functools.partial(custom_bwd, device_type=device_type)
+    method = bwd
+
+    @functools.wraps(method)
+    def backward(ctx: Any, *args: Any, **kwargs: Any) -> Any:
+        with autocast(device_type, ctx._dtype, ctx._fwd_used_autocast):
+            return method(ctx, *args, **kwargs)
+
+    return backward
+
+
+def _check_name(device_type: Any) -> None:
+    if not isinstance(device_type, str):
+        raise ValueError(f"Expected `device_type` of type `str`, got: `{type(device_type)}`")
+
+
+def _cast(value: Any, device: str, d: dtype) -> Any:
+    """Tensors on a device in type `d`, if they are floating ones of at most 32 bits; also inside of containers."""
+    if isinstance(value, Tensor):
+        fits = value.dtype.is_floating_point and value.dtype is not float64 and value.device.type == device
+        return value.to(d) if fits else value  # type: ignore[attr-defined]
+    if isinstance(value, dict):
+        return {k: _cast(v, device, d) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return type(value)([_cast(v, device, d) for v in value])
+    return value

@@ -5,8 +5,10 @@ from __future__ import annotations
 import warnings
 from typing import Any
 
+from .. import devices
 from ..autograd.grad_mode import no_grad
-from ..devices import _FOREIGN
+from ..backends.wgpu.adapter import is_available
+from ..dtypes import float16
 from ..facade.core import Tensor
 
 __all__ = ["GradScaler"]
@@ -17,8 +19,9 @@ _READY, _UNSCALED, _STEPPED = range(3)
 class GradScaler:
     """Loss scaling with a factor that grows while gradients stay finite and shrinks when they do not.
 
-    On a device that does not exist here (the default, "cuda") it is disabled with PyTorch's warning: ``scale`` returns its argument,
-    ``step`` steps, ``update`` does nothing. With ``device="cpu"`` it scales.
+    On a device that does not exist here ("cuda", the default, unless it means "wgpu") it is disabled with PyTorch's warning: ``scale``
+    returns its argument, ``step`` steps, ``update`` does nothing. `step` waits for one number, as PyTorch does: whether any gradient
+    was infinite or NaN. Nothing else waits.
     """
 
     def __init__(
@@ -31,7 +34,8 @@ class GradScaler:
         enabled: bool = True,
     ) -> None:
         self._device = device
-        if enabled and device in _FOREIGN:
+        meant = "wgpu" if device == "gpu" or (device == "cuda" and devices.cuda_means_wgpu[0]) else device
+        if enabled and (meant in devices._FOREIGN or (meant == "wgpu" and not is_available())):
             warnings.warn(f"torch.{device}.amp.GradScaler is enabled, but {device.upper()} is not available.  Disabling.", stacklevel=2)
             enabled = False
         if enabled and growth_factor <= 1.0:
@@ -42,7 +46,8 @@ class GradScaler:
         self._scale, self._growth_factor, self._backoff_factor = init_scale, growth_factor, backoff_factor
         self._growth_interval, self._growth_tracker = growth_interval, 0
         self._states: dict[int, int] = {}  # optimizer -> how far it is in this iteration
-        self._overflowed: dict[int, bool] = {}
+        #: optimizer -> whether a gradient overflowed, for each device a tensor; after `step` a bool
+        self._overflowed: dict[int, list[Tensor] | bool] = {}
 
     def scale(self, outputs: Any) -> Any:
         """The loss, or an iterable of losses, times the scale."""
@@ -66,10 +71,20 @@ class GradScaler:
         grads = [p.grad for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
         if not grads:
             raise AssertionError("No inf checks were recorded for this optimizer.")
-        with no_grad():
-            wrong = [(g.isinf() | g.isnan()).any() for g in [g.mul_(1.0 / self._scale) for g in grads]]
-        self._overflowed[id(optimizer)] = any(map(bool, wrong))
+        if any(g.dtype is float16 for g in grads):
+            raise ValueError("Attempting to unscale FP16 gradients.")
+        self._overflowed[id(optimizer)] = self._unscale(grads)
         self._states[id(optimizer)] = _UNSCALED
+
+    def _unscale(self, grads: list[Any]) -> list[Tensor]:
+        """Divide gradients by the scale; whether one is infinite or NaN, for each device."""
+        finite: dict[Any, Any] = {}
+        with no_grad():
+            for g in grads:
+                found = g.isfinite().all()
+                finite[g.device] = found if g.device not in finite else finite[g.device] & found
+                g.mul_(1.0 / self._scale)
+            return [f.logical_not() for f in finite.values()]
 
     def step(self, optimizer: Any, *args: Any, **kwargs: Any) -> Any:
         """``optimizer.step()`` unless a gradient is infinite or NaN; unscales first if that was not done."""
@@ -83,18 +98,27 @@ class GradScaler:
         if state == _READY:
             self.unscale_(optimizer)
         self._states[id(optimizer)] = _STEPPED
-        return None if self._overflowed[id(optimizer)] else optimizer.step(*args, **kwargs)
+        if self._overflow(optimizer):
+            return None
+        return optimizer.step(*args, **kwargs)
+
+    def _overflow(self, optimizer: Any) -> bool:
+        """Whether a gradient of the optimizer overflowed. Reads one number for each device that has gradients, the first time."""
+        found = self._overflowed[id(optimizer)]
+        if not isinstance(found, bool):
+            found = self._overflowed[id(optimizer)] = any([bool(w) for w in found])
+        return found
 
     def update(self, new_scale: Any = None) -> None:
         """Adapt the scale to what the steps since the last call found, or set it."""
         if not self._enabled:
             return
         if new_scale is not None:
-            self._scale = float(new_scale)
+            self._scale = float(new_scale)  # a number or a tensor
         else:
             if not self._overflowed:
                 raise AssertionError("No inf checks were recorded prior to update.")
-            if any(self._overflowed.values()):
+            if any([f if isinstance(f, bool) else any([bool(w) for w in f]) for f in self._overflowed.values()]):
                 self._scale *= self._backoff_factor
                 self._growth_tracker = 0
             else:

@@ -9,6 +9,7 @@ from typing import Any
 
 from ..asg.node import Node
 from ..asg.trace import current
+from .autocast import governed
 from .core import Tensor, node_of
 from .write import write
 
@@ -31,7 +32,7 @@ def function(
 
     def register(fn: Function) -> Function:
         public = name or fn.__name__.rstrip("_")
-        offered = _offered(fn)
+        offered = governed(_offered(fn), public)
         for n in (public, *aliases):
             if namespace:
                 FUNCTIONS[n] = offered

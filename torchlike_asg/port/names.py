@@ -77,7 +77,6 @@ INSTEAD = {
     "torch._C": "the public functions",
     "torch._dynamo": "nothing: leave the settings out",
     "torch._inductor": "nothing: leave the settings out",
-    "torch.autocast": "torch.amp.autocast",
     "torch.distributed.init_process_group": "one process, guarded by torch.distributed.is_available()",
     "torch.export": "torchlike_asg.asg.export for the graph, state_dict for the weights",
     "torch.fx": "torchlike_asg.asg.explain to see the graph",

@@ -1,13 +1,20 @@
-"""``torch.cuda.amp``: `torch.amp` for the device "cuda", which does not exist here, so both classes are disabled with a warning."""
+"""``torch.cuda.amp``: `torch.amp` for the device "cuda". Where "cuda" does not mean "wgpu" it does not exist, so that both classes are
+disabled with a warning.
+"""
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 from ... import amp
-from ...amp.autocast_mode import custom_bwd, custom_fwd
+from ...amp.autocast_mode import custom_bwd as _custom_bwd
+from ...amp.autocast_mode import custom_fwd as _custom_fwd
 
 __all__ = ["GradScaler", "autocast", "custom_bwd", "custom_fwd"]
+
+custom_fwd = functools.partial(_custom_fwd, device_type="cuda")
+custom_bwd = functools.partial(_custom_bwd, device_type="cuda")
 
 
 class autocast(amp.autocast):

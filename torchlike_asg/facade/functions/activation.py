@@ -13,6 +13,7 @@ from ... import dtypes
 from ...ops import activation as ops
 from ...ops.formula import refuse, title
 from ...rng.uniform import uniform64
+from ..autocast import governed
 from ..core import Tensor, binary, nary, plain, unary
 from ..flush import value_of
 from ..register import apply_inplace, function
@@ -123,6 +124,7 @@ def mish(input: Tensor, inplace: bool = False) -> Tensor:
     return apply(ops.mish, input, inplace)
 
 
+@governed
 def softplus(input: Tensor, beta: float = 1, threshold: float = 20) -> Tensor:
     """``log(1 + exp(beta * input)) / beta``; `input` itself where ``beta * input > threshold``."""
     return unary(ops.softplus, input, float(beta), float(threshold))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ...ops import pooling as ops
+from ..autocast import governed
 from ..core import Tensor, nary, unary
 from ..register import function
 
@@ -59,6 +60,7 @@ def adaptive_avg_pool2d(input: Tensor, output_size: Any) -> Tensor:
     return _avg(2, input, output_size)
 
 
+@governed
 def adaptive_avg_pool3d(input: Tensor, output_size: Any) -> Tensor:
     """(N, C, D, H, W) averaged down to `output_size` (one number, or (D, H, W) where None keeps a size)."""
     return _avg(3, input, output_size)
@@ -89,7 +91,7 @@ def _define(dims: int) -> Any:
     )
     with_indices.__name__ = with_indices.__qualname__ = f"{name}_with_indices"
     with_indices.__doc__ = f"`{name}` with ``return_indices=True``."
-    return f, with_indices
+    return governed(f), governed(with_indices, name)
 
 
 adaptive_max_pool1d, adaptive_max_pool1d_with_indices = _define(1)

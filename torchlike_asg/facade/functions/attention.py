@@ -11,11 +11,13 @@ from ...asg.trace import current
 from ...errors import Unsupported
 from ...ops import attention as ops
 from ...ops.attention_dropout import sdpa_dropout
+from ..autocast import governed
 from ..core import Tensor, begin, nary, wrap
 from ..remembered import recall, remember
 from .random import counter_state
 
 
+@governed
 def scaled_dot_product_attention(
     query: Tensor,
     key: Tensor,

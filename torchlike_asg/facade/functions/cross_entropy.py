@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from ...ops import cross_entropy as ops
+from ..autocast import governed
 from ..core import Tensor, bound, nary, wrap
 from .linalg import linear
 from .reduction import reduction_of
 
 
+@governed
 def nll_loss(
     input: Tensor,
     target: Tensor,
@@ -33,6 +35,7 @@ def nll_loss(
 _hard = ops.cross_entropy.table
 
 
+@governed
 def cross_entropy(
     input: Tensor,
     target: Tensor,

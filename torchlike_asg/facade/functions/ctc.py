@@ -8,6 +8,7 @@ import numpy as np
 
 from ... import dtypes
 from ...ops import ctc as ops
+from ..autocast import governed
 from ..core import Tensor, nary
 from ..register import function
 from .creation import from_array
@@ -25,6 +26,7 @@ def _lengths(value: Any, batch: int, name: str) -> Any:
     return t
 
 
+@governed
 def ctc_loss(
     log_probs: Any,
     targets: Any,

@@ -14,6 +14,7 @@ from ...ops.movement import diagonal, expand, permute, reshape
 from ...ops.pointwise import add, mul, sub
 from ...ops.promotion import title, to
 from ...ops.reduce import sum_
+from ..autocast import governed
 from ..core import Tensor, binary, node_of, wrap
 from ..register import function
 from .arguments import check_tensor
@@ -76,6 +77,7 @@ def dot(input: Tensor, tensor: Tensor, *, out: Tensor | None = None) -> Tensor:
 _linear = ops.linear.table
 
 
+@governed
 def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """``input @ weight.T + bias``: input (..., in), weight (out, in) or (in), bias (out); result (..., out)."""
     if bias is None:
@@ -92,7 +94,8 @@ def _reflected_product(self: Tensor, other: Any) -> Any:
     return binary(ops.matmul, other, self) if isinstance(other, Tensor) else NotImplemented
 
 
-Tensor.__matmul__, Tensor.__rmatmul__ = _product, _reflected_product  # type: ignore[attr-defined]
+Tensor.__matmul__ = governed(_product, "matmul")  # type: ignore[attr-defined]
+Tensor.__rmatmul__ = governed(_reflected_product, "matmul")  # type: ignore[attr-defined]
 
 
 # ---------------------------------------------------------------- vectors

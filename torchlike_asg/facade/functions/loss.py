@@ -9,6 +9,7 @@ from typing import Any
 from ...asg.trace import current
 from ...ops import loss as ops
 from ...ops.promotion import title
+from ..autocast import governed
 from ..core import Tensor, binary, bound, node_of, wrap
 from ..register import function
 from ..remembered import recall, remember
@@ -22,7 +23,7 @@ def _warn_sizes(input: Tensor, target: Tensor) -> None:
             f"Using a target size ({target.shape}) that is different to the input size ({input.shape}). This will likely lead to incorrect "
             "results due to broadcasting. "
             "Please ensure they have the same size.",
-            stacklevel=3,
+            stacklevel=4,
         )
 
 
@@ -37,6 +38,7 @@ def _weighted(loss: Any, weight: Tensor | None, input: Tensor, reduction: str, b
 
 
 # ---------------------------------------------------------------- of a difference
+@governed
 def mse_loss(
     input: Tensor,
     target: Tensor,
@@ -61,6 +63,7 @@ def mse_loss(
     return _weighted(binary(ops.squared_error, input, target), weight, input, reduction_of(reduction, size_average, reduce))
 
 
+@governed
 def l1_loss(
     input: Tensor,
     target: Tensor,
@@ -76,6 +79,7 @@ def l1_loss(
     return _weighted(binary(ops.absolute_error, input, target), weight, input, reduction_of(reduction, size_average, reduce))
 
 
+@governed
 def smooth_l1_loss(
     input: Tensor, target: Tensor, size_average: bool | None = None, reduce: bool | None = None, reduction: str = "mean", beta: float = 1.0
 ) -> Tensor:
@@ -89,6 +93,7 @@ def smooth_l1_loss(
     return reduced(_with_attrs(ops.smooth_l1, input, target, float(beta)), reduction)
 
 
+@governed
 def huber_loss(input: Tensor, target: Tensor, reduction: str = "mean", delta: float = 1.0, weight: Tensor | None = None) -> Tensor:
     """``d^2 / 2`` for ``d = |input - target| <= delta``, else ``delta (d - delta / 2)``; Huber (1964)."""
     _warn_sizes(input, target)
@@ -118,6 +123,7 @@ def _refuse_gradient(name: str, **weights: Tensor | None) -> None:
             )
 
 
+@governed
 def binary_cross_entropy(
     input: Tensor,
     target: Tensor,
@@ -140,6 +146,7 @@ def binary_cross_entropy(
     return reduced(loss if weight is None else loss * weight, reduction)
 
 
+@governed
 def binary_cross_entropy_with_logits(
     input: Tensor,
     target: Tensor,
@@ -165,6 +172,7 @@ def binary_cross_entropy_with_logits(
     return reduced(loss if weight is None else loss * weight, reduction)
 
 
+@governed
 def kl_div(
     input: Tensor,
     target: Tensor,
@@ -184,7 +192,7 @@ def kl_div(
             "reduction: 'mean' divides the total loss by both the batch size and the support size.'batchmean' divides only by the batch "
             "size, and aligns with the KL div math "
             "definition.'mean' will be changed to behave the same as 'batchmean' in the next major release.",
-            stacklevel=2,
+            stacklevel=3,
         )
     loss: Any = binary(ops.kl_divergence_log if log_target else ops.kl_divergence, input, target)
     if reduction == "batchmean":
@@ -194,6 +202,7 @@ def kl_div(
 
 
 # ---------------------------------------------------------------- of counts and Gaussians
+@governed
 def poisson_nll_loss(
     input: Any,
     target: Any,

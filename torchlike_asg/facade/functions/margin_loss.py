@@ -6,6 +6,7 @@ from typing import Any
 
 from ... import dtypes
 from ...ops import loss as ops
+from ..autocast import governed
 from ..core import Tensor, binary
 from ..register import function
 from .activation import logsigmoid
@@ -16,6 +17,7 @@ from .spaced import arange
 
 
 # ---------------------------------------------------------------- with targets 1 and -1
+@governed
 def hinge_embedding_loss(
     input: Any, target: Any, margin: float = 1.0, size_average: bool | None = None, reduce: bool | None = None, reduction: str = "mean"
 ) -> Tensor:
@@ -24,6 +26,7 @@ def hinge_embedding_loss(
     return reduced(where(target != 1, clamp_min(margin - input, 0), 0) + where(target != -1, input, 0), reduction)
 
 
+@governed
 def margin_ranking_loss(
     input1: Any,
     input2: Any,
@@ -43,6 +46,7 @@ def margin_ranking_loss(
     return reduced(clamp_min(-target * (input1 - input2) + margin, 0), reduction)
 
 
+@governed
 def soft_margin_loss(
     input: Any, target: Any, size_average: bool | None = None, reduce: bool | None = None, reduction: str = "mean"
 ) -> Tensor:
@@ -50,6 +54,7 @@ def soft_margin_loss(
     return reduced(binary(ops.soft_margin, input, target), reduction_of(reduction, size_average, reduce))
 
 
+@governed
 def cosine_embedding_loss(
     input1: Any,
     input2: Any,
@@ -90,6 +95,7 @@ def _check_margin(margin: float) -> None:
         raise ValueError(f"margin must be greater than 0, got {margin}")
 
 
+@governed
 def triplet_margin_loss(
     anchor: Any,
     positive: Any,
@@ -137,6 +143,7 @@ def _triplet(anchor: Any, positive: Any, negative: Any, distance: Any, margin: f
 
 
 # ---------------------------------------------------------------- several classes
+@governed
 def multi_margin_loss(
     input: Any,
     target: Any,
@@ -175,6 +182,7 @@ def multi_margin_loss(
     return reduced(loss if len(target.shape) else loss.reshape(()), reduction)
 
 
+@governed
 def multilabel_margin_loss(
     input: Any, target: Any, size_average: bool | None = None, reduce: bool | None = None, reduction: str = "mean"
 ) -> Tensor:

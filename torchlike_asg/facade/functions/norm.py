@@ -15,6 +15,7 @@ from ...ops import pointwise
 from ...ops.formula import mean_over, refuse
 from ...ops.movement import reshape
 from ...ops.promotion import to
+from ..autocast import governed
 from ..core import Tensor, node_of, operand, wrap
 from ..register import function
 from ..remembered import recall, remember
@@ -73,6 +74,7 @@ def _normalized_shape(
     return shape, tuple(range(len(given) - len(shape), len(given)))
 
 
+@governed
 def layer_norm(input: Tensor, normalized_shape: Any, weight: Tensor | None = None, bias: Tensor | None = None, eps: float = 1e-5) -> Tensor:
     """``(x - mean) / sqrt(var + eps) * weight + bias`` over the last dimensions, of size `normalized_shape`. Ba et al. (2016)."""
     x = input._n

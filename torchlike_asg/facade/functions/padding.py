@@ -6,6 +6,7 @@ from typing import Any
 
 from ... import dtypes
 from ...ops import padding as ops
+from ..autocast import governed
 from ..core import Tensor, unary
 from ..register import function
 
@@ -43,7 +44,14 @@ def pad(input: Tensor, pad: Any, mode: str = "constant", value: float | None = N
     if count not in (1, 2, 3) or rank not in (count + 1, count + 2):
         raise NotImplementedError(f"Padding size {len(pairs)} is not supported for {rank}D input tensor.")
     _check(mode, tuple(input.shape), widths, count)
+    return unary(ops.pad_mirror, input, widths, mode) if mode == "circular" else _mirrored(input, widths, mode)
+
+
+def _mirrored(input: Tensor, widths: ops.Widths, mode: str) -> Tensor:
     return unary(ops.pad_mirror, input, widths, mode)
+
+
+_mirrored = governed(_mirrored, "reflection_pad")
 
 
 def _check(mode: str, shape: tuple[int, ...], widths: ops.Widths, count: int) -> None:

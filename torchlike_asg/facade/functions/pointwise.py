@@ -10,6 +10,7 @@ from ... import dtypes
 from ...ops import movement
 from ...ops import pointwise as ops
 from .. import direct
+from ..autocast import governed
 from ..core import Tensor, binary, nary, node_of, operand, rbinary, unary, wrap
 from ..register import function
 from ..write import replace, write
@@ -298,8 +299,8 @@ def _operator(name: str, op: Any) -> None:
     def backward(self: Tensor, other: Any) -> Any:
         return rbinary(op, self, other) if _is_operand(other) else NotImplemented
 
-    setattr(Tensor, f"__{name}__", forward)
-    setattr(Tensor, f"__r{name}__", backward)
+    setattr(Tensor, f"__{name}__", governed(forward, name))
+    setattr(Tensor, f"__r{name}__", governed(backward, name))
 
 
 for _name, _op in (

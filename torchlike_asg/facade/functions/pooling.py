@@ -7,6 +7,7 @@ from typing import Any
 from ... import dtypes
 from ...ops import pooling as ops
 from ...ops.formula import refuse
+from ..autocast import governed
 from ..core import Tensor, nary, unary
 from ..register import function
 from .pointwise import abs as _abs
@@ -236,6 +237,7 @@ def avg_pool2d(
     return _avg("avg_pool2d", 2, input, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override)
 
 
+@governed
 def avg_pool3d(
     input: Tensor,
     kernel_size: Any,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ...ops import recurrent as ops
+from ..autocast import cast_operands
 from ..core import Tensor, nary
 
 
@@ -16,9 +17,13 @@ def sequence(
     """
     from .linalg import linear
 
+    kind = x.device.type
+    if mode != "GRU" or kind != "cpu":  # PyTorch lists the GRU on GPUs only; elsewhere its products are governed and its states are not
+        x, w_ih, w_hh, b_ih, b_hh, *given = cast_operands(kind, x, w_ih, w_hh, b_ih, b_hh, *state)
+        state = tuple(given)
     last = 0 if reverse else x.shape[0] - 1
     if mode == "GRU":
-        gates = linear(x, w_ih, b_ih)
+        gates = linear(x, w_ih, b_ih).to(state[0].dtype)  # type: ignore[attr-defined]
         bias = b_hh if b_hh is not None else gates.new_zeros(w_hh.shape[0])  # type: ignore[attr-defined]
         hidden = nary(ops.gru, (gates, state[0], w_hh, bias), reverse, "hidden")
         return hidden, (hidden[last],)  # type: ignore[index]

@@ -10,6 +10,7 @@ import numpy as np
 from ...ops import resize as ops
 from ...ops import sampling
 from ...ops.promotion import title
+from ..autocast import governed
 from ..core import Tensor, nary, unary
 from ..register import function
 from .adaptive_pooling import adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d
@@ -17,6 +18,7 @@ from .adaptive_pooling import adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive
 _MODES = {"linear": 3, "bilinear": 4, "bicubic": 4, "lanczos": 4, "trilinear": 5}
 
 
+@governed
 def interpolate(
     input: Tensor,
     size: Any = None,
@@ -135,6 +137,7 @@ GRID_SAMPLE_INTERPOLATION_MODES = {"bilinear": 0, "nearest": 1, "bicubic": 2}
 GRID_SAMPLE_PADDING_MODES = {"zeros": 0, "border": 1, "reflection": 2}
 
 
+@governed
 def grid_sample(
     input: Tensor, grid: Tensor, mode: str = "bilinear", padding_mode: str = "zeros", align_corners: bool | None = None
 ) -> Tensor:

@@ -7,6 +7,7 @@ from typing import Any
 
 from ...ops import movement
 from ...ops import softmax as ops
+from ..autocast import governed
 from ..core import Tensor, unary
 from ..register import function
 from .views import wrap_dim
@@ -16,7 +17,7 @@ def implicit_dim(name: str, rank: int, stacklevel: int) -> int:
     """The dimension PyTorch picks if none is given: 0 for rank 0, 1 and 3, else 1; with a warning."""
     warnings.warn(
         f"Implicit dimension choice for {name} has been deprecated. Change the call to include dim=X as an argument.",
-        stacklevel=stacklevel + 1,
+        stacklevel=stacklevel + 2,
     )
     return 0 if rank in (0, 1, 3) else 1
 
@@ -27,6 +28,7 @@ def _over(op: Any, input: Tensor, dim: int, dtype: Any) -> Tensor:
     return unary(op, input, wrap_dim(dim, len(input.shape)))
 
 
+@governed
 def softmax(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: Any = None) -> Tensor:
     """``exp(x) / sum(exp(x))`` along `dim`; computed in `dtype` if given."""
     return _over(ops.softmax, input, implicit_dim("softmax", len(input.shape), _stacklevel) if dim is None else dim, dtype)
@@ -38,6 +40,7 @@ def _softmax(input: Tensor, dim: int, dtype: Any = None, *, out: Tensor | None =
     return _over(ops.softmax, input, dim, dtype)
 
 
+@governed
 def log_softmax(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: Any = None) -> Tensor:
     """``log(softmax(x))`` along `dim`, without overflow."""
     return _over(ops.log_softmax, input, implicit_dim("log_softmax", len(input.shape), _stacklevel) if dim is None else dim, dtype)
@@ -49,6 +52,7 @@ def _log_softmax(input: Tensor, dim: int, dtype: Any = None, *, out: Tensor | No
     return _over(ops.log_softmax, input, dim, dtype)
 
 
+@governed
 def softmin(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: Any = None) -> Tensor:
     """``softmax(-x)`` along `dim`."""
     return _over(ops.softmax, -input, implicit_dim("softmin", len(input.shape), _stacklevel) if dim is None else dim, dtype)  # type: ignore[operator]

@@ -75,16 +75,13 @@ def _measured(caps: Capabilities, count: int, m: int, n: int, k: int, build: Cal
             continue
         own = {slot: _enough(buffers.get(slot), size) or (device.buffer(size), size) for slot, size in sizes.items()}
         buffers |= {slot: pair for slot, pair in own.items() if slot not in low.temporaries}
-        with contextlib.suppress(Exception):  # a tile that the driver does not take, or that there is no memory for now
+        with contextlib.suppress(RuntimeError):  # a tile that the driver does not take
             ready.append((candidate, Prepared(device, low.calls, own)))
     if not ready:
         return None
-    try:
-        for _, p in ready:  # a GPU that was idle is slow at first
-            p.run(4)
-        times = [min(p.seconds(), p.seconds()) for _, p in ready]
-    except Exception:  # measuring is not what was asked for: whatever is wrong with the device shows when the plan runs
-        return None
+    for _, p in ready:  # a GPU that was idle is slow at first
+        p.run(4)
+    times = [min(p.seconds(), p.seconds()) for _, p in ready]
     return ready[times.index(min(times))][0]
 
 
@@ -132,5 +129,5 @@ def _write(adapter: str) -> None:
     with contextlib.suppress(OSError):  # the next process measures again
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = path.with_name(f"{path.name}.{os.getpid()}")
-        temporary.write_text(json.dumps(_known[adapter]))
+        temporary.write_text(json.dumps(_known[adapter], indent=0))
         temporary.replace(path)
