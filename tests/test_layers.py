@@ -37,6 +37,7 @@ LAYERS = [
         "profiler",
         "mps",
         "sparse",
+        "library",
         "namespace",
     ),
     ("vision", "alias"),

@@ -69,6 +69,7 @@ _SUBMODULES = frozenset(
         "hub",
         "i18n",
         "jit",
+        "library",
         "linalg",
         "metrics",
         "mps",
@@ -96,7 +97,13 @@ _ELSEWHERE = {
     "sparse_coo_tensor": "sparse",
     "spmm": "sparse",
 }
-_LATER = {"viewer": "a later version"}
+_LATER = {
+    "viewer": "a later version",
+    "ao": "floating point: there is no quantisation",
+    "export": "torchlike_asg.asg.export for the graph, or state_dict for the weights",
+    "fx": "torchlike_asg.asg.explain to see the graph",
+    "quantization": "floating point: there is no quantisation",
+}
 
 __all__ = sorted(
     {name for name in globals() if not name.startswith("_") and name not in ("annotations", "importlib", "math", "Any")}

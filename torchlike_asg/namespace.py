@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from . import formats
+from . import config, formats
 from .amp.autocast_mode import (
     autocast,
     get_autocast_cpu_dtype,
@@ -15,11 +15,44 @@ from .amp.autocast_mode import (
     is_autocast_cpu_enabled,
     is_autocast_enabled,
 )
+from .amp.grad_scaler import GradScaler
+from .autograd.anomaly import set_detect_anomaly
+from .errors import OutOfMemoryError
+from .facade.core import Tensor
+from .facade.register import FUNCTIONS
+
+
+def is_anomaly_enabled() -> bool:
+    """Whether gradients are checked for NaN (`autograd.set_detect_anomaly`)."""
+    return bool(config.detect_anomaly)
+
+
+def set_anomaly_enabled(mode: bool, check_nan: bool = True) -> None:
+    """Turn anomaly detection on or off."""
+    set_detect_anomaly(mode, check_nan)
+
+
+def _method(name: str) -> Any:
+    """A Tensor method as a function of the namespace."""
+
+    def call(input: Tensor, *args: Any, **kwargs: Any) -> Any:
+        return getattr(input, name)(*args, **kwargs)
+
+    call.__name__, call.__doc__ = name, f"``input.{name}(...)``"
+    return call
+
 
 #: merged into the package's namespace
 NAMES: dict[str, Any] = {
     **formats.NAMES,
+    **{name: _method(name) for name in ("detach", "detach_", "fill_", "zero_")},
+    "GradScaler": GradScaler,
+    "OutOfMemoryError": OutOfMemoryError,
     "autocast": autocast,
+    "is_anomaly_enabled": is_anomaly_enabled,
+    "set_anomaly_enabled": set_anomaly_enabled,
+    "unsafe_chunk": FUNCTIONS["chunk"],
+    "unsafe_split": FUNCTIONS["split"],
     "get_autocast_cpu_dtype": get_autocast_cpu_dtype,
     "get_autocast_dtype": get_autocast_dtype,
     "get_autocast_gpu_dtype": get_autocast_gpu_dtype,

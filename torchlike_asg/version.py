@@ -3,3 +3,6 @@
 __version__ = "0.1.0"
 #: the PyTorch release whose API, results and random numbers are the reference
 API_VERSION = "2.13.0"
+#: what PyTorch was built for: nothing but the CPU
+cuda = hip = rocm = xpu = None
+debug = False

@@ -16,7 +16,7 @@ _ABSENT = frozenset(
 
 
 def __getattr__(name: str) -> Any:
-    if name in ("checkpoint", "tensorboard"):
+    if name in ("_pytree", "checkpoint", "hooks", "tensorboard"):
         return importlib.import_module(f"{__name__}.{name}")
     if name in _ABSENT:
         raise Unsupported(f"torchlike_asg.utils.{name} is not supported")

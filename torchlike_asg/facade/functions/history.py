@@ -75,10 +75,11 @@ def retain_grad(self: Tensor) -> None:
     n = node_of(self)
     family_of(self)
     current().retained[n] = ref(self)
+    self.__dict__["_retains_grad"] = True
 
 
 def _retains_grad(t: Tensor) -> bool:
-    return t._n is not None and isinstance(current().retained.get(t._n), ref)
+    return bool(t.__dict__.get("_retains_grad", False))
 
 
 Tensor.retains_grad = property(_retains_grad, doc="Whether a non-leaf tensor keeps its gradient, see `retain_grad`.")  # type: ignore[attr-defined]
