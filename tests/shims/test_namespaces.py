@@ -16,7 +16,7 @@ CASES = {
     "scaler": lambda T: [T.GradScaler("cpu", enabled=False).is_enabled(), T.GradScaler is T.amp.GradScaler, T.autocast is not None],
     "versions": lambda T: [T.version.cuda, T.version.hip, T.version.debug],
     "errors": lambda T: [issubclass(T.OutOfMemoryError, RuntimeError), T.OutOfMemoryError is T.cuda.OutOfMemoryError],
-    "handles": lambda T: T.utils.hooks.RemovableHandle is type(T.nn.ReLU().register_forward_hook(print)),
+    "handles": lambda T: isinstance(T.nn.ReLU().register_forward_hook(print), T.utils.hooks.RemovableHandle),
     "pytrees": lambda T: T.utils._pytree.tree_map(lambda v: v * 2, {"a": [1, (2, 3)], "b": 4}),
     "vmap": lambda T: T.vmap(T.sum)(T.ones(2, 3)),
 }

@@ -1,5 +1,5 @@
 """Handles of hooks, under the name PyTorch keeps them."""
 
-from ..nn.modules.hook_handle import RemovableHandle
+from ..facade.hooks import RemovableHandle
 
 __all__ = ["RemovableHandle"]
