@@ -40,18 +40,18 @@ class WgpuExecutable:
     def __init__(self, device: Device, a: WgpuAssembly) -> None:
         self.device, self.assembly = device, a
         self.uncovered, self.size = a.uncovered, len(a.steps)
+        self._arguments = [
+            (tuple(n.shape), normal(n.shape, strides), n.dtype) for n, strides in zip(a.b.arguments, a.b.argument_strides, strict=True)
+        ]
         made: dict[int, View] = {}
         for r in a.results:
             if isinstance(r, View) and r.slot in a.outputs and 0 not in r.shape:
                 made.setdefault(r.slot, r)
-        #: what each root is, and whether it is simply the array made for its slot
-        self._results = [(r, isinstance(r, View) and made.get(r.slot) == r) for r in a.results]
+        self._overwritten = frozenset(a.overwritten)
+        #: what each root is, and whether it is simply the array made for its slot, or the argument that was overwritten
+        self._results = [(r, isinstance(r, View) and (made.get(r.slot) == r or self._whole(r))) for r in a.results]
         self._inputs: list[Any] = []
         self._objects: dict[Node, Any] = {}
-        self._arguments = [
-            (tuple(n.shape), normal(n.shape, strides), n.dtype) for n, strides in zip(a.b.arguments, a.b.argument_strides, strict=True)
-        ]
-        self._overwritten = frozenset(a.overwritten)
         self._parts = _parts(a.steps)
         inside = {slot: max(nbytes, 4) for slot, nbytes in a.sizes.items()}
         self._places, self.pages = assign([_touched(s) for s in a.steps], inside)
@@ -202,12 +202,19 @@ class WgpuExecutable:
         """The results of the last run."""
         inputs, output, out = self._inputs, self._output, []
         for r, plain in self._results:
-            whole = output.get(r.slot) if plain else None
-            out.append(whole if whole is not None else self._result(r, inputs))
+            if plain:
+                slot = r.slot
+                out.append(output[slot] if slot in output else inputs[slot])
+            else:
+                out.append(self._result(r, inputs))
         self._inputs = []
         self._output = {}  # whoever wants a result holds it now
         self._objects.clear()
         return out
+
+    def _whole(self, r: View) -> bool:
+        """Whether a result is an overwritten argument as it is."""
+        return r.slot in self._overwritten and 0 not in r.shape and (r.shape, normal(r.shape, r.strides)) == self._arguments[r.slot][:2]
 
     def _result(self, r: Any, inputs: list[Any]) -> Any:
         """A result that is not simply an array that the plan made."""

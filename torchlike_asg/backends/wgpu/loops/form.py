@@ -30,6 +30,8 @@ BUSY = 1 << 17
 VECTOR = 1 << 16
 #: elements of a row (rows of a column) from which a reduction with too few invocations is done in parts
 LONG_ROW, LONG_COLUMN = 16384, 128
+#: parts of a column: so few that adding them up is one kernel
+PARTS = 96
 #: the same for kernels that go over their rows more than once
 LONG_ROW_AGAIN = 65536
 #: literals that stay in the code: formulas are simpler with them, and they rarely differ between equal kernels
@@ -94,8 +96,9 @@ class Form:
     def _lanes(self) -> int:
         n, rows = length(self.k), points(self.k)
         if self.column:
-            lanes = 1
-            while lanes < 8 and rows * lanes < BUSY and n >= 4 * lanes:
+            lanes, neighbours = 1, self.k.sizes[self.k.outer - 1]
+            most = 8 if neighbours >= 32 else min(64, GROUP // (1 << (neighbours - 1).bit_length()))  # few columns: read whole blocks
+            while lanes < most and rows * lanes < BUSY and n >= 4 * lanes:
                 lanes *= 2
             return lanes
         few = not self.special or rows * (n // PER_LANE) < BUSY

@@ -11,7 +11,7 @@ from ....compiler import parts
 from ....compiler.kernel import NUMBERED, Const, Load, LoopKernel, Operand, Random, Reduce
 from ....compiler.normal import length, orient, points, simplify, without_rows
 from ..calls import Binding, Dispatch, Lowering, Source, View, element
-from .form import BUSY, GROUP, LONG_COLUMN, LONG_ROW, LONG_ROW_AGAIN, VECTOR, Form
+from .form import BUSY, GROUP, LONG_COLUMN, LONG_ROW, LONG_ROW_AGAIN, PARTS, VECTOR, Form
 from .render import Renderer
 
 
@@ -120,7 +120,7 @@ def _parts(form: Form) -> int:
     if form.column:
         if n < LONG_COLUMN or invocations >= BUSY // 4:
             return 1
-        return max(1, min(n // (8 * form.lanes), BUSY // invocations))
+        return max(1, min(n // (8 * form.lanes), BUSY // invocations, PARTS))
     if n < (LONG_ROW if len(form.passes) == 1 else LONG_ROW_AGAIN) or invocations >= BUSY // 4:
         return 1
     return max(1, min(n // 1024, BUSY // invocations))
