@@ -186,6 +186,14 @@ def test_in_place_writes_and_views():
     assert torch.equal(y.cpu(), want) and torch.equal(x.cpu(), torch.arange(12.0).reshape(3, 4))
 
 
+def test_parts_of_data_are_sent_as_they_lie():
+    here = torch.arange(60.0).reshape(4, 15)
+    x = here.to("wgpu")
+    for _ in range(3):
+        assert torch.equal((x[:, :-1] * x[:, 1:].flip(1)).cpu(), here[:, :-1] * here[:, 1:].flip(1))
+        assert (x[1:3, ::2].t() + 0).cpu().tolist() == here[1:3, ::2].t().tolist()
+
+
 def test_memory_statistics():
     torch.accelerator.empty_cache()
     before = torch.accelerator.memory_allocated()

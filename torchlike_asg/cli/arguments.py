@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
+from ..accelerator import is_available
 from ..i18n.catalog import FALLBACK, parse_language, text
 from ..version import __version__
 from .problem import Problem
@@ -38,8 +39,8 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
 
 def check(args: argparse.Namespace) -> None:
     """Raises Problem for what no single argument shows: flags not built yet, settings that contradict each other, unusable paths."""
-    if args.gpu:
-        raise Problem("no_gpu", version=__version__)
+    if args.gpu and not is_available():
+        raise Problem("no_gpu")
     if args.shot is not None and not args.shot.absolute().parent.is_dir():
         raise Problem("no_parent_folder", path=args.shot)
     if args.width % args.heads:

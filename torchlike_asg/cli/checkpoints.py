@@ -26,7 +26,7 @@ def save(directory: Path, training: Training) -> None:
         raise Problem("not_writable", path=directory, reason=error.strerror) from error
 
 
-def resume(directory: Path, content: str, given: dict[str, Any]) -> Training:
+def resume(directory: Path, content: str, given: dict[str, Any], device: str = "cpu") -> Training:
     """The run of the newest checkpoint in `directory`, on the same text. `given` are settings the user asked for explicitly.
 
     Raises Problem if there is no checkpoint, if it is damaged or not of this program, or if the text or a given setting is another.
@@ -45,7 +45,7 @@ def resume(directory: Path, content: str, given: dict[str, Any]) -> Training:
     corpus = Corpus.of(content, settings.block)
     if corpus.digest != digest:
         raise Problem("other_text", path=directory)
-    training = Training(settings, corpus)
+    training = Training(settings, corpus, device)
     try:
         manager.restore(training.model, training.optimizer, training.schedule, which=checkpoint)
     except (CorruptFileError, RuntimeError) as error:

@@ -28,10 +28,11 @@ def run(args: Namespace) -> int:
 
     content = standard_library_text() if args.data is None else read_file(args.data)
     settings = Settings.of(args)
+    device = "wgpu" if args.gpu else "cpu"
     if args.resume is None:
-        training = Training(settings, Corpus.of(content, args.block))
+        training = Training(settings, Corpus.of(content, args.block), device)
     else:
-        training = resume(args.resume, content, settings.changed_from(Settings.of(parse([]))))
+        training = resume(args.resume, content, settings.changed_from(Settings.of(parse([]))), device)
     first_step, settings, corpus = training.step, training.settings, training.corpus
     say(
         "summary_data",

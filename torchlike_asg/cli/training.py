@@ -56,14 +56,16 @@ class Settings:
 class Training:
     """A model on its way: `step` counts the optimizer steps it has had."""
 
-    def __init__(self, settings: Settings, corpus: Corpus) -> None:
+    def __init__(self, settings: Settings, corpus: Corpus, device: str = "cpu") -> None:
         torch.manual_seed(settings.seed)
+        self.device = device
         self.settings = settings
         self.corpus = corpus
         self.step = 0
         self.tokens = torch.from_numpy(corpus.train)
         self.offsets = torch.arange(settings.block + 1)
-        self.model = CharacterTransformer(len(corpus.vocabulary), settings.block, settings.layers, settings.width, settings.heads)
+        model = CharacterTransformer(len(corpus.vocabulary), settings.block, settings.layers, settings.width, settings.heads)
+        self.model = model.to(device)
         matrices = [p for p in self.model.parameters() if p.dim() > 1]
         vectors = [p for p in self.model.parameters() if p.dim() <= 1]
         groups = [{"params": matrices, "weight_decay": WEIGHT_DECAY}, {"params": vectors, "weight_decay": 0.0}]
@@ -91,6 +93,7 @@ class Training:
         return loss.item()
 
     def _loss(self, windows: torch.Tensor) -> torch.Tensor:
+        windows = windows.to(self.device)
         logits = self.model(windows[:, :-1])
         return F.cross_entropy(logits.flatten(0, 1), windows[:, 1:].flatten())
 
@@ -109,5 +112,5 @@ class Training:
     def sample(self, length: int, temperature: float) -> str:
         """`length` characters written by the model as a continuation of the beginning of the held-out text."""
         generator = torch.Generator().manual_seed(self.settings.seed)
-        prompt = torch.from_numpy(self.corpus.held_out[: self.settings.block])
+        prompt = torch.from_numpy(self.corpus.held_out[: self.settings.block]).to(self.device)
         return self.corpus.decode(self.model.generate(prompt, length, temperature, generator))

@@ -2,32 +2,6 @@
 
 from __future__ import annotations
 
-from . import (
-    attention,
-    conv,
-    extrema,
-    gemm,
-    indexing,
-    movement,
-    order,
-    philox,
-    pooling,
-    recurrent,
-    resize,
-    scan,
-)
+from . import attention, conv, extrema, gemm, indexing, movement, order, philox, pooling, recurrent, resize, scan
 
-__all__ = [
-    "attention",
-    "conv",
-    "extrema",
-    "gemm",
-    "indexing",
-    "movement",
-    "order",
-    "philox",
-    "pooling",
-    "recurrent",
-    "resize",
-    "scan",
-]
+__all__ = ["attention", "conv", "extrema", "gemm", "indexing", "movement", "order", "philox", "pooling", "recurrent", "resize", "scan"]

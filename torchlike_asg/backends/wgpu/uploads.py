@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Container, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +32,11 @@ class Uploads:
     def _stored(self, i: int) -> np.dtype[Any]:
         return np.dtype(np.int64) if i in self.wide else stored(self._arguments[i][2])
 
+    def _extent(self, i: int) -> int:
+        """Elements from the first to the last of argument `i`, which may be a part of something (a slice of a batch)."""
+        shape, strides, _ = self._arguments[i]
+        return 0 if 0 in shape else 1 + sum((n - 1) * s for n, s in zip(shape, strides, strict=True))
+
     def begin(self) -> None:
         self._now.clear()
 
@@ -40,7 +44,7 @@ class Uploads:
         """Have argument `i` sent."""
         if i not in self._offsets:
             self._offsets[i] = self._size
-            self._size += -(-max(math.prod(self._arguments[i][0]) * self._stored(i).itemsize, 4) // ALIGNMENT) * ALIGNMENT
+            self._size += -(-max(self._extent(i) * self._stored(i).itemsize, 4) // ALIGNMENT) * ALIGNMENT
         self._now.append((i, a))
 
     def moved(self, i: int, a: np.ndarray[Any, Any]) -> DeviceArray:
@@ -65,7 +69,7 @@ class Uploads:
             else:
                 put(target, a, self._arguments[i][2])
             at = self._offsets[i]
-            nbytes = max(target.nbytes, 4)
+            nbytes = max(self._extent(i) * target.itemsize, 4)
             first, end = min(first, at), max(end, at + nbytes)
             bindings.bind(i, self._block.buffer, at, nbytes)
         end = -(-end // 4) * 4
@@ -75,10 +79,7 @@ class Uploads:
         """Argument `i` in the memory that is sent."""
         shape, strides, _ = self._arguments[i]
         item, at = self._stored(i), self._offsets[i]
-        flat = self._memory[at : at + math.prod(shape) * item.itemsize].view(item)
+        flat = self._memory[at : at + self._extent(i) * item.itemsize].view(item)
         if tuple(strides) == contiguous(shape) or flat.size < 2:
             return flat.reshape(shape)
-        extent = 1 + sum((n - 1) * s for n, s in zip(shape, strides, strict=True))
-        if extent > flat.size:
-            raise AssertionError(f"argument {i} of {shape} has strides {strides}")
         return np.lib.stride_tricks.as_strided(flat, shape, [s * item.itemsize for s in strides])

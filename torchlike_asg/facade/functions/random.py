@@ -193,8 +193,8 @@ def bernoulli(input: Tensor, p: Any = None, *, generator: Any = None, out: Tenso
     engine = engine_of(generator)
     shape = tuple(input.shape)
     if p is not None:
-        return from_array(draws.bernoulli(engine, shape, None, float(p), input.dtype), input.dtype)
-    return from_array(draws.bernoulli_tensor(engine, shape, None, value_of(input), input.dtype), input.dtype)
+        return from_array(draws.bernoulli(engine, shape, None, float(p), input.dtype), input.dtype, input.device)
+    return from_array(draws.bernoulli_tensor(engine, shape, None, value_of(input), input.dtype), input.dtype, input.device)
 
 
 @function()
@@ -203,13 +203,14 @@ def multinomial(input: Tensor, num_samples: int, replacement: bool = False, *, g
     return from_array(
         draws.multinomial(engine_of(generator), np.ascontiguousarray(value_of(input)), input.dtype, int(num_samples), replacement),
         dtypes.int64,
+        input.device,
     )
 
 
 @function()
 def poisson(input: Tensor, generator: Any = None) -> Tensor:
     """Poisson random numbers with the rates in `input`."""
-    return from_array(draws.poisson(engine_of(generator), value_of(input), input.dtype), input.dtype)
+    return from_array(draws.poisson(engine_of(generator), value_of(input), input.dtype), input.dtype, input.device)
 
 
 @function(method=False)
