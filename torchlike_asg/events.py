@@ -14,6 +14,7 @@ from typing import Any
 __all__ = [
     "CacheMiss",
     "Differentiated",
+    "ItemRead",
     "KernelCompiled",
     "PassApplied",
     "PlanBuilt",
@@ -66,7 +67,7 @@ class KernelCompiled:
     seconds: float
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class StepDone:
     """An optimizer step was recorded and flushed: the class's name, and the optimizer."""
 
@@ -74,15 +75,24 @@ class StepDone:
     source: Any = None
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Differentiated:
     """``backward()`` is called on a tensor."""
 
     tensor: Any
 
 
+@dataclass(slots=True)
+class ItemRead:
+    """The script read a tensor's only element."""
+
+    tensor: Any
+    value: Any
+
+
 TOPICS = {"plan_built": PlanBuilt, "pass_applied": PassApplied, "plan_executed": PlanExecuted, "cache_miss": CacheMiss,
-          "kernel_compiled": KernelCompiled, "step_done": StepDone, "differentiated": Differentiated}  # fmt: skip
+          "kernel_compiled": KernelCompiled, "step_done": StepDone, "differentiated": Differentiated,
+          "item_read": ItemRead}  # fmt: skip
 listeners: dict[type, list[Callable[[Any], None]]] = {}
 
 

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import atexit
+import os
 import sys
 import threading
 import time
 import weakref
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..asg.node import Node
 from ..facade.core import Tensor, node_of
-from ..i18n.catalog import parse_language, text
 from . import taps
-from .protocol import Event, Hello, Scalars
-from .session import Session
-from .snapshot import Step
+
+if TYPE_CHECKING:
+    from .session import Session
 
 THEMES = ("auto", "dark", "light")
 _open: weakref.WeakSet[ViewerHandle] = weakref.WeakSet()
@@ -32,19 +32,54 @@ class ViewerHandle:
     detached at the end, and the window stays.
     """
 
-    def __init__(self, model: Any, hello: Hello, record: Path | None, window: bool) -> None:
-        self._lang = hello.lang
+    def __init__(self, model: Any, lang: str, theme: str, shot: str, record: Path | None, window: bool) -> None:
+        self._lang = "en"
         self._tap = taps.Tap()
-        self._session = Session(model if hasattr(model, "named_modules") else None, self._tap, hello, self._say, record, window)
         self._attached = True
-        if isinstance(model, (Tensor, list, tuple)):
-            tensors = [model] if isinstance(model, Tensor) else model
-            self._session.first = Step([node_of(t) for t in tensors])
+        first = [model] if isinstance(model, Tensor) else model if isinstance(model, (list, tuple)) else []
+        nodes = [node_of(t) for t in first]
+        if record is not None:
+            open(record, "wb").close()  # what cannot be written is said at once
         taps.add(self._tap)
-        self._session.start()
         _open.add(self)
+        self._made: Session | None = None
+        self._ready = threading.Event()
+        # the rest takes longer than a script should wait, mostly for imports
+        threading.Thread(
+            target=self._begin, args=(model, lang, theme, shot, record, window, nodes), name="asg-viewer-begin", daemon=True
+        ).start()
+
+    def _begin(self, model: Any, lang: str, theme: str, shot: str, record: Path | None, window: bool, nodes: list[Node]) -> None:
+        try:
+            from ..i18n.catalog import parse_language
+            from .protocol import Hello
+            from .session import Session
+            from .snapshot import Step
+
+            code = parse_language(lang)
+            if code is None:
+                print(f"Unknown --lang value '{lang}', falling back to English. Try `en` or `ru`.", file=sys.stderr)
+            self._lang = code or "en"
+            title = "graph" if nodes else type(model).__name__
+            hello = Hello(pid=os.getpid(), title=title, lang=self._lang, theme=theme, shot=shot)
+            session = Session(model if hasattr(model, "named_modules") else None, self._tap, hello, self._say, record, window)
+            if nodes:
+                session.first = Step(nodes)
+            session.start()
+            self._made = session
+        finally:
+            self._ready.set()
+
+    @property
+    def _session(self) -> Session:
+        self._ready.wait()
+        if self._made is None:
+            raise RuntimeError("the viewer could not start")
+        return self._made
 
     def _say(self, key: str, fields: dict[str, Any]) -> None:
+        from ..i18n.catalog import text
+
         print(text(f"ui.viewer.headless.{key}", self._lang, **fields), file=sys.stderr, flush=True)
 
     @property
@@ -54,13 +89,18 @@ class ViewerHandle:
 
     def log(self, name: str, value: Any, step: int | None = None) -> None:
         """Add a point to the curve `name`: a number, or a tensor that was computed already (it is read: on a GPU that waits for it)."""
+        from .protocol import Scalars
+
         at = self._tap.steps if step is None else step
         number = float(value.item() if hasattr(value, "item") else value)
         seconds = time.perf_counter() - self._tap.begun
-        self._session.logged.append(Scalars(name, np.asarray([at], np.int64), np.asarray([seconds]), np.asarray([number])))
+        point = (np.asarray([at], np.int64), np.asarray([seconds]), np.asarray([number]))
+        self._session.logged.append(Scalars(name, *point))
 
     def mark(self, text: str) -> None:
         """Put a marker with a text on the curves."""
+        from .protocol import Event
+
         self._session.logged.append(Event(self._tap.steps, time.perf_counter() - self._tap.begun, text))
 
     def wait(self, timeout: float | None = None) -> bool:
@@ -129,17 +169,10 @@ def visualize(
     The window is a process of its own; nothing that happens to it disturbs the training, and the end of training leaves it open. Without a
     display a recording is written, and said so in one line.
     """
-    code = parse_language(lang)
-    if code is None:
-        print(f"Unknown --lang value '{lang}', falling back to English. Try `en` or `ru`.", file=sys.stderr)
-        code = "en"
     if theme not in THEMES:
         raise ValueError(f"unknown theme {theme!r}: one of {', '.join(THEMES)}")
-    title = type(model).__name__ if not isinstance(model, (Tensor, Node, list, tuple)) else "graph"
-    import os
-
-    hello = Hello(pid=os.getpid(), title=title, lang=code, theme=theme, shot=str(Path(shot).absolute()) if shot is not None else "")
-    handle = ViewerHandle(model, hello, Path(record) if record is not None else None, True)
+    path = str(Path(shot).absolute()) if shot is not None else ""
+    handle = ViewerHandle(model, lang, theme, path, Path(record) if record is not None else None, True)
     if block:
         handle.wait()
     return handle
@@ -149,8 +182,7 @@ def attach(model: Any, *, record: str | Path | None = None, window: bool = True,
     """`visualize`, or with ``window=False`` only a recording (or nothing but the means to `save` one)."""
     if window:
         return visualize(model, lang, theme, record=record)
-    hello = Hello(title=type(model).__name__, lang=parse_language(lang) or "en", theme=theme)
-    return ViewerHandle(model, hello, Path(record) if record is not None else None, False)
+    return ViewerHandle(model, lang, theme, "", Path(record) if record is not None else None, False)
 
 
 def _end() -> None:

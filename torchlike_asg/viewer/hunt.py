@@ -33,7 +33,7 @@ class Hunt(Probe):
         if self.found is not None:
             return
         plan = plans.PLANS.get((tr.plan, outputs))
-        if plan is None:
+        if plan is None or any(n.device.type != "cpu" for n in self._forward):  # another device is not waited for
             return
         until = time.monotonic() + LIMIT
         values: dict[Node, Any] = {}

@@ -48,7 +48,7 @@ class Probe:
 
     ``values``, ``gradients``  (index, array) as far as they were found;  ``updates`` (index, norm of the change over the norm)
     ``runs``    (calls of a program, numbers of calls, ticks before and after)
-    ``cost``    seconds of the training thread;  ``compiled`` whether a plan had to be made;  ``done`` after the step
+    ``cost``    processor seconds of the training thread;  ``compiled`` whether a plan had to be made;  ``done`` after the step
     """
 
     def __init__(
@@ -72,13 +72,13 @@ class Probe:
     # ---------------------------------------------------------------- what taps call
     def before(self, tr: Trace, outputs: tuple[Node, ...]) -> None:
         """A plan is about to run."""
-        begun = time.perf_counter()
+        begun = time.thread_time()
         plan = plans.PLANS.get((tr.plan, outputs))
         if plan is not None:
             self._look(tr, plan)
             if self.timed and timing.watcher is None:
                 timing.watcher, self._watching = self, True
-        self.cost += time.perf_counter() - begun
+        self.cost += time.thread_time() - begun
 
     def after(self, tr: Trace) -> None:
         """It ran."""
@@ -87,7 +87,7 @@ class Probe:
 
     def stepped(self) -> None:
         """The optimizer step is complete: parameters have their new values, gradients are at hand."""
-        begun = time.perf_counter()
+        begun = time.thread_time()
         for i, n in self.parameters:
             family = n.owner() if n.owner is not None else None
             if family is None:
@@ -102,7 +102,7 @@ class Probe:
                 change = float(np.linalg.norm(thinned(new).astype(old.dtype) - old))
                 self.updates.append((i, change / size if size else 0.0))
         self.done = True
-        self.cost += time.perf_counter() - begun
+        self.cost += time.thread_time() - begun
 
     # what `timing.watcher` is for
     def calls(self, program: Any, threads: Any, calls: Any, ticks: Any) -> None:

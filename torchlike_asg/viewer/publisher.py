@@ -19,13 +19,15 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from multiprocessing.connection import Connection, answer_challenge, deliver_challenge
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
 from .protocol import MAGIC, Event, Graph, Hello, Message, Scalars, decode, encode, write_frame
+
+if TYPE_CHECKING:
+    from multiprocessing.connection import Connection
 
 #: messages that wait for the window; older ones give way
 MOST_WAITING = 4000
@@ -215,6 +217,8 @@ class Publisher:
         threading.Thread(target=self._listen, name="asg-viewer-in", daemon=True).start()
 
     def _accept(self, server: socket.socket, key: bytes) -> Connection | None:
+        from multiprocessing.connection import Connection, answer_challenge, deliver_challenge  # not needed before
+
         server.settimeout(0.1)
         until = time.monotonic() + START
         assert self._process is not None

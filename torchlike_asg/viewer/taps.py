@@ -29,6 +29,10 @@ _original: Any = None
 _unsubscribe: list[Callable[[], None]] = []
 
 
+def _nobody() -> None:
+    """A reference to nothing yet."""
+
+
 class Tap:
     """What one viewer hears.
 
@@ -49,11 +53,14 @@ class Tap:
         #: the tensor that `backward` was called on last: held until the step, so that its value is computed also if the script drops it
         self.held: Any = None
         self._loss: Any = None
+        self._awaited: Any = None
         self._ran: list[Any] = []
         self._when: list[tuple[int, int]] = []  # in which iteration of which trace each ran
         self._last: list[Any] = []
         self._seen: set[tuple[int, ...]] = set()
         self._details: dict[int, Any] = {}
+        self._last_optimizer: Callable[[], Any] = _nobody
+        self._last_number = 0
         self._optimizers: weakref.WeakKeyDictionary[Any, int] = weakref.WeakKeyDictionary()
 
     # ---------------------------------------------------------------- around a run
@@ -90,11 +97,14 @@ class Tap:
     def step(self, event: Any) -> None:
         """An optimizer step is done."""
         self.steps += 1
-        loss, self._loss, self.held = self._loss, None, None
+        loss, self._loss = self._loss, None
+        self._awaited = weakref.ref(self.held) if self.held is not None and loss is None else None
+        self.held = None
         optimizer = event.source
-        number = self._optimizers.get(optimizer)
-        if number is None:
-            number = self._optimizers.setdefault(optimizer, len(self._optimizers))
+        if optimizer is not self._last_optimizer():
+            self._last_optimizer = weakref.ref(optimizer)
+            self._last_number = self._optimizers.setdefault(optimizer, len(self._optimizers))
+        number = self._last_number
         rate = optimizer.param_groups[0].get("lr")
         points = self.points
         points.append((self.steps, time.perf_counter() - self.begun, loss, rate if isinstance(rate, float) else None, number))
@@ -111,6 +121,12 @@ class Tap:
             self.fresh_plans()
         else:
             self._ran, self._when = [], []
+
+    def read(self, tensor: Any, value: Any) -> None:
+        """The script read a number. Of a loss that lies on another device this is when it is known, without anybody waiting for it."""
+        if self._awaited is not None and self._awaited() is tensor:
+            self._awaited = None
+            self.points.append((self.steps, time.perf_counter() - self.begun, float(value), None, 0))
 
 
 def details(tr: Trace, plan: Any) -> tuple[tuple[Any, ...], tuple[tuple[Any, Any], ...], tuple[Any, ...]]:
@@ -151,6 +167,11 @@ def _differentiated(event: Any) -> None:
         tap.held = event.tensor
 
 
+def _read(event: Any) -> None:
+    for tap in _taps:
+        tap.read(event.tensor, event.value)
+
+
 def _failed(error: BaseException, modules: list[Any]) -> None:
     for tap in _taps:
         tap.failures.append((error, (tuple(modules), current())))
@@ -163,6 +184,7 @@ def add(tap: Tap) -> None:
     if len(_taps) == 1:
         _original, trace.execute = trace.execute, _execute
         _unsubscribe[:] = [events.subscribe("step_done", _stepped), events.subscribe("differentiated", _differentiated)]
+        _unsubscribe.append(events.subscribe("item_read", _read))
         scope.on_failure = _failed
 
 

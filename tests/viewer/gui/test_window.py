@@ -12,7 +12,7 @@ from torchlike_asg.viewer.gui.panels import ACTIONS, SHEET
 from torchlike_asg.viewer.gui.say import Say
 from torchlike_asg.viewer.gui.search import find, parse
 from torchlike_asg.viewer.gui.store import Store, smoothed
-from torchlike_asg.viewer.gui.window import Window
+from torchlike_asg.viewer.gui.window import PACE, SLOWEST, Window
 from torchlike_asg.viewer.protocol import Alarm, Bye, Code, Event, Failure, Graph, Hello, Scalars, Stats, Subscribe, Timing
 
 from ..models import fake_gpt
@@ -352,6 +352,18 @@ def test_a_new_graph_keeps_the_selection(window):
     assert kind == "node"
     assert window.model.ops[item] == "softmax"
     assert window.model.scopes[item] == "GPT.h.1.attn"
+
+
+def test_the_window_keeps_to_its_share_of_a_core(window):
+    now, used = window._checked
+    for _ in range(6):
+        now, used = now + 1.1, used + 0.33
+        window.adapt(now, used)
+    assert window.pace.interval() == SLOWEST
+    for _ in range(20):
+        now += 1.1
+        window.adapt(now, used)
+    assert window.pace.interval() == PACE
 
 
 def test_the_end_of_training_leaves_the_window(window):

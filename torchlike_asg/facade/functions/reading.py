@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ... import dtypes
+from ... import dtypes, events
 from ...asg.geometry import gather
 from ...dtypes import dtype
 from .. import texts
@@ -25,7 +25,10 @@ def item(self: Tensor) -> Any:
     shape = self.shape
     if shape and shape.numel() != 1:
         raise RuntimeError(f"a Tensor with {shape.numel()} elements cannot be converted to Scalar")
-    return value_of(self).item()
+    value = value_of(self).item()
+    if events.listeners and events.wanted(events.ItemRead):
+        events.publish(events.ItemRead(self, value))
+    return value
 
 
 @method()

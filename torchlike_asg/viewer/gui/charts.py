@@ -81,7 +81,6 @@ class Charts(QtWidgets.QWidget):
             plot.setClipToView(True)
         for plot in self.sides.values():
             plot.setXLink(self.main)
-            plot.getAxis("left").setTickDensity(0.5)
             plot.getAxis("left").setWidth(58)
             plot.hide()
         self.cross = pg.InfiniteLine(angle=90, movable=False)
@@ -110,6 +109,7 @@ class Charts(QtWidgets.QWidget):
             plot.setVisible(bool(here))
             for k, n in enumerate(here):
                 wanted |= self._draw(plot, "", n, self.store.curves[n], HUES[k % len(HUES)], 0.0)
+            self._two_ticks(plot, [self.store.curves[n].values for n in here])
         for key in [k for k in self._lines if k not in wanted]:
             line = self._lines.pop(key)
             line.getViewBox() and line.getViewBox().removeItem(line)
@@ -121,6 +121,14 @@ class Charts(QtWidgets.QWidget):
             self.main.enableAutoRange()
             for plot in self.sides.values():
                 plot.enableAutoRange(axis="y")
+
+    @staticmethod
+    def _two_ticks(plot: pg.PlotItem, values: list[NDArray[np.float64]]) -> None:
+        """Small plots have room for two numbers: the smallest and the largest."""
+        finite = np.concatenate([v[np.isfinite(v)] for v in values]) if values else np.zeros(0)
+        if len(finite):
+            ends = dict.fromkeys((float(finite.min()), float(finite.max())))
+            plot.getAxis("left").setTicks([[(v, short(v)) for v in ends]])
 
     def _draw(self, plot: pg.PlotItem, run: str, name: str, curve: Curve, hue: str, weight: float) -> set[tuple[str, str, str]]:
         x, y = (curve.times if self.by_time.isChecked() else curve.steps), curve.values

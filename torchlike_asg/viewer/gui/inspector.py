@@ -180,9 +180,11 @@ class Inspector(QtWidgets.QScrollArea):
         self._text("why", (say.op(name, "why") if kind == "op" else say(f"explain.{name}.why")) or missing)
         role = g.role(i)
         self._text("role", sentence(role, say.lang) if role is not None else "")
-        self.sections["live"].show()
+        failed = model.categories[i] == "error"
+        self.sections["live"].setVisible(not failed)
         self.sections["details"].show()
         self.refresh_live()
+        self.sections["cost"].setVisible(not failed)
         self._details(model, i)
 
     def _group(self, model: GraphModel, number: int) -> None:

@@ -26,8 +26,8 @@ from .search import find
 from .store import Store
 
 Key = QtCore.Qt.Key
-#: milliseconds between looks at what came; grows if painting takes more than a tenth of a core
-PACE, SLOWEST = 100, 1000
+#: milliseconds between looks at what came, which grow while this process takes more than its share of a core
+PACE, SLOWEST, SHARE = 100, 2000, 0.08
 
 
 class Window(QtWidgets.QMainWindow):
@@ -44,7 +44,7 @@ class Window(QtWidgets.QMainWindow):
         self._shown_epoch = -1
         self._subscribed: Any = None
         self._rate: list[tuple[float, int]] = []
-        self._spent = 0.0
+        self._checked = (time.monotonic(), time.process_time())
         app = QtWidgets.QApplication.instance()
         assert isinstance(app, QtWidgets.QApplication)
         theme.apply(app, self.colors, self.points)
@@ -118,11 +118,11 @@ class Window(QtWidgets.QMainWindow):
 
     # ---------------------------------------------------------------- following the store
     def follow(self) -> None:
-        """Bring all views up to what the store knows. Runs less often when that takes long."""
+        """Bring all views up to what the store knows."""
+        self.adapt(time.monotonic(), time.process_time())
         changed, self.store.changed = self.store.changed, set()
         if not changed:
             return
-        begun = time.process_time()
         if "hello" in changed:
             self.setWindowTitle(self.say("window.of", title=self.store.hello.title) if self.store.hello.title else self.say("window.title"))
         if "graph" in changed and self._shown_epoch != self.store.epoch:
@@ -140,9 +140,14 @@ class Window(QtWidgets.QMainWindow):
         if "failure" in changed:
             self.failure.show_failure()
         self._status()
-        spent = time.process_time() - begun
-        self._spent = 0.8 * self._spent + 0.2 * spent
-        self.pace.setInterval(int(min(SLOWEST, max(PACE, self._spent * 1000 / 0.06))))
+
+    def adapt(self, now: float, spent: float) -> None:
+        """Look less often while this process takes more than `SHARE` of a core, painting included, and more often when it takes less."""
+        wall, used = now - self._checked[0], spent - self._checked[1]
+        if wall >= 1.0:
+            self._checked = (now, spent)
+            factor = min(2.0, max(0.7, used / wall / SHARE))
+            self.pace.setInterval(int(min(SLOWEST, max(PACE, self.pace.interval() * factor))))
 
     def show_graph(self) -> None:
         """The newest graph, with view, selection and open groups kept as far as they exist in it."""
