@@ -55,7 +55,9 @@ def main(argv=None):
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--steps", type=int, default=300)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--gpu", action="store_true", help="train on the GPU")
     args = parser.parse_args(argv)
+    torch.set_default_device("wgpu" if args.gpu else "cpu")
 
     torch.manual_seed(args.seed)
     corpus = Corpus.of(standard_library_text(), BLOCK)

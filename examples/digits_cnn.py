@@ -79,7 +79,9 @@ def main(argv=None):
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--epochs", type=int, default=15)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--gpu", action="store_true", help="train on the GPU")
     args = parser.parse_args(argv)
+    torch.set_default_device("wgpu" if args.gpu else "cpu")
 
     pictures, labels = load_digits(return_X_y=True)
     parts = train_test_split(pictures.reshape(-1, 1, 8, 8) / 16, labels, test_size=0.2, stratify=labels, random_state=0)

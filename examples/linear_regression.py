@@ -27,7 +27,9 @@ def main(argv=None):
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--steps", type=int, default=300)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--gpu", action="store_true", help="train on the GPU")
     args = parser.parse_args(argv)
+    torch.set_default_device("wgpu" if args.gpu else "cpu")
 
     torch.manual_seed(args.seed)
     generator = torch.Generator().manual_seed(args.seed)
@@ -45,7 +47,7 @@ def main(argv=None):
             print(f"step {step}: loss {loss.item():.4f}")
 
     weight, bias = model.weight.item(), model.bias.item()
-    exact_weight, exact_bias = np.polyfit(x.flatten().numpy(), y.flatten().numpy(), 1)
+    exact_weight, exact_bias = np.polyfit(x.flatten().cpu().numpy(), y.flatten().cpu().numpy(), 1)
     with torch.no_grad():
         test_mse = nn.functional.mse_loss(model(x_test), y_test).item()
     print(f"y = {weight:.4f} x + {bias:.4f} (least squares: {exact_weight:.4f} x + {exact_bias:.4f}), test MSE {test_mse:.4f}")

@@ -101,7 +101,9 @@ def main(argv=None):
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--steps", type=int, default=400)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--gpu", action="store_true", help="train on the GPU")
     args = parser.parse_args(argv)
+    torch.set_default_device("wgpu" if args.gpu else "cpu")
 
     generator = torch.Generator().manual_seed(args.seed)
     train_set, test_set = sequences(20_000, generator), sequences(2_000, generator)

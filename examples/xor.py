@@ -35,7 +35,9 @@ def main(argv=None):
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", type=int, default=20)
     parser.add_argument("--steps", type=int, default=250)
+    parser.add_argument("--gpu", action="store_true", help="train on the GPU")
     args = parser.parse_args(argv)
+    torch.set_default_device("wgpu" if args.gpu else "cpu")
 
     losses = [train(seed, args.steps) for seed in tqdm(range(args.seeds), desc="seeds")]
     print(f"worst loss of {args.seeds} seeds: {max(losses):.2e}")

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 import torchlike_asg as ours
+from tests.backends.wgpu.harness import device as open_adapter
 from torchlike_asg.optim.optimizer import Optimizer, register_optimizer_step_post_hook
 
 ROOT = Path(__file__).parent.parent / "examples"
@@ -161,3 +162,44 @@ def test_warm_steps_record_nothing(name: str, argv: list[str], warm: int) -> Non
     for seen in counts.values():
         assert len(seen) > warm
         assert set(seen[warm - 1 :]) == {seen[warm - 1]}
+
+
+@pytest.mark.parametrize(
+    ("name", "argv"),
+    [
+        ("linear_regression", ["--steps", "10"]),
+        pytest.param("xor", ["--seeds", "1", "--steps", "20"], marks=pytest.mark.slow),
+        pytest.param("pattern_recognition", ["--epochs", "1"], marks=pytest.mark.slow),
+        pytest.param("digits_mlp", ["--epochs", "1"], marks=pytest.mark.slow),
+        pytest.param("digits_cnn", ["--epochs", "1"], marks=pytest.mark.slow),
+        pytest.param("names_mlp", ["--steps", "10"], marks=pytest.mark.slow),
+        pytest.param("char_gpt", ["--steps", "6"], marks=pytest.mark.slow),
+        pytest.param("transformer_classifier", ["--steps", "6"], marks=pytest.mark.slow),
+        pytest.param("vae", ["--epochs", "1"], marks=pytest.mark.slow),
+        pytest.param("port_from_torch/compare", ["--epochs", "1"], marks=pytest.mark.slow),
+    ],
+)
+def test_on_a_gpu_as_on_the_cpu(name: str, argv: list[str]) -> None:
+    """With ``--gpu``, on a software adapter if need be, parameters are on the device and the numbers are nearly those of the CPU.
+
+    Accuracies and what a model writes hang on the last bits, and dropout has other numbers there, so that only some losses are compared.
+    """
+    if name in ("digits_mlp", "digits_cnn", "vae", "port_from_torch/compare"):
+        pytest.importorskip("sklearn")
+    open_adapter()
+    kinds: set[str] = set()
+
+    def look(optimizer: Optimizer, args: Any, kwargs: Any) -> None:
+        kinds.update(p.device.type for group in optimizer.param_groups for p in group["params"])
+
+    try:
+        hook = register_optimizer_step_post_hook(look)
+        there = run(name, "--gpu", *argv)
+        hook.remove()
+    finally:
+        here = run(name, *argv)
+    assert kinds == {"wgpu"}
+    losses = [k for k in here if k in ("weight", "bias", "test_mse", "losses", "test_loss", "held_out_loss", "bound")]
+    for k in losses:
+        assert there[k] == pytest.approx(here[k], rel=2e-3), k
+    assert set(there) == set(here)

@@ -14,6 +14,8 @@ import difflib
 import importlib.util
 from pathlib import Path
 
+from torchlike_asg.backends.wgpu import use_for_cuda
+
 HERE = Path(__file__).parent
 
 
@@ -34,7 +36,9 @@ def run(name, epochs):
 def main(argv=None):
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--epochs", type=int, default=4)
+    parser.add_argument("--gpu", action="store_true", help="run the port on the GPU (dropout has other numbers there)")
     args = parser.parse_args(argv)
+    use_for_cuda(args.gpu)
 
     changes = changed_lines()
     print("\n".join(changes))
