@@ -50,6 +50,13 @@ def test_cuda_objects():
         pass
 
 
+@pytest.fixture
+def no_adapter(monkeypatch):
+    """A machine without a GPU, also after tests that asked for a software adapter."""
+    monkeypatch.setenv("TORCHLIKE_ASG_ADAPTER", "no such adapter")
+
+
+@pytest.mark.usefixtures("no_adapter")
 def test_the_usual_guard():
     device = ours.device("cuda" if ours.cuda.is_available() else "cpu")
     kind = ours.cuda.FloatTensor if ours.cuda.is_available() else ours.FloatTensor
@@ -59,6 +66,7 @@ def test_the_usual_guard():
     assert device.type == "cpu"
 
 
+@pytest.mark.usefixtures("no_adapter")
 def test_no_accelerator():
     assert not ours.accelerator.is_available() and ours.accelerator.device_count() == 0 and ours.accelerator.memory_allocated() == 0
     ours.accelerator.synchronize()
