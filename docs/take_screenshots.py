@@ -57,7 +57,8 @@ class Stage:
         self.handle._settle()
         self.pump()
         self.window.follow()
-        self.app.processEvents()
+        for _ in range(5):  # layouts of texts that wrap settle in a few rounds
+            self.app.processEvents()
 
     def node(self, op: str, scope: str = "", name: str = "") -> int:
         model = self.window.model

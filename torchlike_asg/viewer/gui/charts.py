@@ -81,7 +81,8 @@ class Charts(QtWidgets.QWidget):
             plot.setClipToView(True)
         for plot in self.sides.values():
             plot.setXLink(self.main)
-            plot.getAxis("left").setWidth(58)
+            plot.getAxis("left").setStyle(showValues=False)
+            plot.vb.setDefaultPadding(0.1)
             plot.hide()
         self.cross = pg.InfiniteLine(angle=90, movable=False)
         self.cross.hide()
@@ -109,7 +110,7 @@ class Charts(QtWidgets.QWidget):
             plot.setVisible(bool(here))
             for k, n in enumerate(here):
                 wanted |= self._draw(plot, "", n, self.store.curves[n], HUES[k % len(HUES)], 0.0)
-            self._two_ticks(plot, [self.store.curves[n].values for n in here])
+            self._title(plot, name)
         for key in [k for k in self._lines if k not in wanted]:
             line = self._lines.pop(key)
             line.getViewBox() and line.getViewBox().removeItem(line)
@@ -122,13 +123,13 @@ class Charts(QtWidgets.QWidget):
             for plot in self.sides.values():
                 plot.enableAutoRange(axis="y")
 
-    @staticmethod
-    def _two_ticks(plot: pg.PlotItem, values: list[NDArray[np.float64]]) -> None:
-        """Small plots have room for two numbers: the smallest and the largest."""
-        finite = np.concatenate([v[np.isfinite(v)] for v in values]) if values else np.zeros(0)
-        if len(finite):
-            ends = dict.fromkeys((float(finite.min()), float(finite.max())))
-            plot.getAxis("left").setTicks([[(v, short(v)) for v in ends]])
+    def _title(self, plot: pg.PlotItem, name: str) -> None:
+        """Small plots have no room for numbers at their axis: the last one stands in the title."""
+        curve = self.store.curves.get(name)
+        number = f"  {short(float(curve.values[-1]))}" if curve is not None and len(curve) else ""
+        text = self.curve_name(name) + number
+        if plot.titleLabel.text != text:
+            plot.setTitle(text, color=self.colors.dim, size="9pt")
 
     def _draw(self, plot: pg.PlotItem, run: str, name: str, curve: Curve, hue: str, weight: float) -> set[tuple[str, str, str]]:
         x, y = (curve.times if self.by_time.isChecked() else curve.steps), curve.values
@@ -245,7 +246,8 @@ class Charts(QtWidgets.QWidget):
                 axis.setPen(pg.mkPen(colors.line))
                 axis.setTextPen(pg.mkPen(colors.dim))
                 axis.setStyle(hideOverlappingLabels=True, autoExpandTextSpace=True)
-            plot.titleLabel.setText(plot.titleLabel.text, color=colors.dim)
+            if plot is not self.main:
+                plot.setTitle(plot.titleLabel.text, color=colors.dim, size="9pt")
         self.cross.setPen(pg.mkPen(colors.dim, width=1))
         self.refresh()
 
@@ -257,6 +259,4 @@ class Charts(QtWidgets.QWidget):
         self.smooth.setAccessibleName(say("chart.smoothing"))
         self.whole.setText(say("chart.fit"))
         self.main.setLabel("bottom", say("chart.step"))
-        for name, plot in self.sides.items():
-            plot.setTitle(self.curve_name(name), color=self.colors.dim, size="9pt")
         self.refresh()

@@ -53,8 +53,10 @@ class Section(QtWidgets.QWidget):
 
 def paragraph() -> QtWidgets.QLabel:
     label = QtWidgets.QLabel(wordWrap=True)
-    label.setMinimumWidth(60)
-    label.setSizePolicy(QtWidgets.QSizePolicy.Policy.Ignored, QtWidgets.QSizePolicy.Policy.Preferred)
+    label.setMinimumWidth(240)
+    policy = QtWidgets.QSizePolicy(QtWidgets.QSizePolicy.Policy.Ignored, QtWidgets.QSizePolicy.Policy.Preferred)
+    policy.setHeightForWidth(True)
+    label.setSizePolicy(policy)
     label.setTextInteractionFlags(QtCore.Qt.TextInteractionFlag.TextBrowserInteraction)
     return label
 
@@ -153,8 +155,11 @@ class Inspector(QtWidgets.QScrollArea):
     def refresh_live(self) -> None:
         """Only what changes while training goes on."""
         if self.model is not None and self.kind == "node" and self.item < len(self.model.graph):
+            before = self.numbers.histogram.height()
             self.numbers.show_node(self.item, int(self.model.graph.gradient[self.item]))
             self._cost([self.item])
+            if self.numbers.histogram.height() != before:
+                self.widget().layout().activate()
         elif self.model is not None and self.kind == "group":
             self._cost(self.model.nodes_in(self.item))
 

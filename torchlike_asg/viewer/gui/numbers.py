@@ -20,6 +20,7 @@ class LiveNumbers(QtWidgets.QWidget):
         super().__init__()
         self.store, self.say, self.colors = store, say, colors
         self.node, self.gradient = -1, -1
+        self.setSizePolicy(QtWidgets.QSizePolicy.Policy.Preferred, QtWidgets.QSizePolicy.Policy.Minimum)
         column = QtWidgets.QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         self.grid = QtWidgets.QGridLayout()
@@ -33,6 +34,7 @@ class LiveNumbers(QtWidgets.QWidget):
             for k in range(len(COLUMNS) + 1):
                 label = QtWidgets.QLabel()
                 label.setProperty("value" if column_ and k else "dim", True)
+                label.setSizePolicy(QtWidgets.QSizePolicy.Policy.Preferred, QtWidgets.QSizePolicy.Policy.Fixed)
                 self.grid.addWidget(label, k, column_)
                 if column_ and k:
                     label.setTextInteractionFlags(QtCore.Qt.TextInteractionFlag.TextSelectableByMouse)
