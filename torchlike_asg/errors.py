@@ -36,5 +36,11 @@ def refuses(function: F) -> F:
     return function
 
 
+class DeviceLostError(RuntimeError):
+    """A device is gone (reset by its driver, unplugged); the message names the tensor that needed it and its size. What is on the host
+    survives, and the next operation on the device opens it anew.
+    """
+
+
 class OutOfMemoryError(RuntimeError):
     """A device has no memory left for a tensor; the message names it and its size. What is on the host is not affected."""

@@ -22,8 +22,9 @@ from ..build import Build, native
 from . import generators, loops
 from .assemble import WgpuAssembly
 from .calls import WGPU_LIBRARY
-from .device import Device, open_device
+from .device import Device, explained, open_device
 from .executable import WgpuExecutable
+from .memory import amount
 
 _TYPES = frozenset(d for d in dtypes.ALL if d not in (dtypes.float64, dtypes.complex128))
 
@@ -78,7 +79,11 @@ class WgpuBackend:
         b = Build(lowered, topo(lowered, known), arguments, strides, pairs, WGPU_LIBRARY, fusible=fusible)
         assembly = WgpuAssembly(b, device.caps)
         self._tell(assembly.uncovered)
-        return WgpuExecutable(device, assembly)
+        try:
+            return WgpuExecutable(device, assembly)
+        except Exception as error:
+            what = ", ".join([f"a tensor of {list(n.shape)}, {n.dtype.name} ({amount(n.numel * 4)})" for n in roots[:3]])
+            raise explained(device, error, f"what was to be {what}") from error
 
     def _tell(self, uncovered: Sequence[Node]) -> None:
         """Warn, once for each operation, that NumPy computes it, with the data going to the host and back."""

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ...errors import DeviceLostError
 from .adapter import Adapter, choose
 from .calls import Capabilities, Dispatch, Source
 from .memory import Pool
@@ -134,6 +135,25 @@ def open_device(which: int | str | None = None) -> Device:
         if found is None:
             found = _open[adapter.index] = connect(adapter)
         return found
+
+
+def explained(device: Device, error: Exception, what: str) -> Exception:
+    """The error to raise for one of wgpu's: DeviceLostError if the device is gone. Then it is forgotten, with all plans made for it, so
+    that the next use opens the adapter anew.
+    """
+    text = str(error)
+    if isinstance(error, DeviceLostError) or not ("device is lost" in text or "device was lost" in text):
+        return error
+    from ...compiler import plan
+
+    with _opening:
+        if _open.get(device.adapter.index) is device:
+            del _open[device.adapter.index]
+            plan.clear()
+    return DeviceLostError(
+        f"{device.adapter.name} was lost, and with it {what}. What is on the host is not affected; the device is opened anew at its next "
+        "use, and parameters that were only there have to be loaded again"
+    )
 
 
 def device_with(caps: Capabilities) -> Device | None:

@@ -16,8 +16,8 @@ from ..assemble import Fallback
 from .assemble import WgpuAssembly
 from .bindings import Bindings
 from .calls import Dispatch, View
-from .device import Device
-from .memory import Block, DeviceArray, empty, normal, put, restored, stored
+from .device import Device, explained
+from .memory import Block, DeviceArray, amount, empty, normal, put, restored, stored
 from .uploads import Uploads
 from .workspace import assign
 
@@ -97,8 +97,18 @@ class WgpuExecutable:
     # ---------------------------------------------------------------- running
     def run(self, inputs: list[Any], donated: Sequence[tuple[int, int]] = ()) -> None:
         """Compute. `donated`: (place of a result, number of the argument whose memory it may take)."""
-        with self.device.lock:
-            self._run(inputs, donated)
+        try:
+            with self.device.lock:
+                self._run(inputs, donated)
+        except Exception as error:
+            raise explained(self.device, error, self._results_in_words()) from error
+
+    def _results_in_words(self) -> str:
+        """For messages: the largest result and its size."""
+        if not self._made:
+            return "what a plan was to compute"
+        shape, _, d = max(self._made.values(), key=lambda m: math.prod(m[0]))
+        return f"what a plan was to compute, such as a tensor of {list(shape)}, {d.name} ({amount(math.prod(shape) * 4)})"
 
     def _run(self, inputs: list[Any], donated: Sequence[tuple[int, int]]) -> None:
         if self.pages:

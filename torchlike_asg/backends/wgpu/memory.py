@@ -47,7 +47,7 @@ class Pool:
     """
 
     def __init__(self, device: Device) -> None:
-        self._device = device
+        self._device, self._keep = device, KEEP  # its own: at the interpreter's end a module's names are gone before the last block
         self._free: dict[int, list[Any]] = {}
         self.allocated = self.reserved = self.peak = self.peak_reserved = 0
 
@@ -73,18 +73,20 @@ class Pool:
                     return self._device.buffer(size)
                 except Exception as error:
                     if not _exhausted(error):
-                        raise
+                        from .device import explained
+
+                        raise explained(self._device, error, f"what was to be {what} ({amount(size)})") from error
                     if attempt == 0:
                         self.empty()
         raise OutOfMemoryError(
-            f"{self._device.adapter.name} is out of memory: tried to allocate {_amount(size)} for {what}; "
-            f"{_amount(self.allocated)} are in use" + (f", and no buffer may have more than {_amount(limit)}" if size > limit else "")
+            f"{self._device.adapter.name} is out of memory: tried to allocate {amount(size)} for {what}; "
+            f"{amount(self.allocated)} are in use" + (f", and no buffer may have more than {amount(limit)}" if size > limit else "")
         )
 
     def give(self, buffer: Any, nbytes: int) -> None:
         with self._device.lock:
             self.allocated -= nbytes
-            if self.reserved - self.allocated > KEEP:
+            if self.reserved - self.allocated > self._keep:
                 self.reserved -= nbytes
                 buffer.destroy()
             else:
@@ -110,7 +112,8 @@ def _exhausted(error: Exception) -> bool:
     return isinstance(error, MemoryError) or "memory" in str(error).lower()
 
 
-def _amount(nbytes: int) -> str:
+def amount(nbytes: int) -> str:
+    """A number of bytes for a message."""
     for unit, size in (("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)):
         if nbytes >= size:
             return f"{nbytes / size:.2f} {unit}"
@@ -165,9 +168,15 @@ class DeviceArray:
         """The values as an array that is not to be written. Waits for the device."""
         if self.host is None:
             reader = self.device.reader
-            with self.device.lock:
-                found = reader.staged(self.staging, self.nbytes) if self.staged else reader.read(self.block.buffer, self.nbytes)
-                self.staged = False
+            try:
+                with self.device.lock:
+                    found = reader.staged(self.staging, self.nbytes) if self.staged else reader.read(self.block.buffer, self.nbytes)
+                    self.staged = False
+            except Exception as error:
+                from .device import explained
+
+                what = f"a tensor of {list(self.shape)}, {self.element.name} ({amount(self.nbytes)})"
+                raise explained(self.device, error, what) from error
             raw = found.view(stored(self.element))
             self.host = restored(raw, self.shape, self.layout, self.element)
         return self.host

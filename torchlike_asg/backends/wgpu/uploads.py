@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Container, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -56,7 +57,7 @@ class Uploads:
         if not self._now:
             return
         if self._block is None or self._block.nbytes < self._size:
-            self._block = self._device.pool.take(self._size, "a step's data")
+            self._block = self._device.pool.take(self._size, self._in_words())
             self._memory = np.zeros(self._size, np.uint8)
             self._targets.clear()
         first, end = self._size, 0
@@ -74,6 +75,10 @@ class Uploads:
             bindings.bind(i, self._block.buffer, at, nbytes)
         end = -(-end // 4) * 4
         self._device.queue.write_buffer(self._block.buffer, first, self._memory[first:end])
+
+    def _in_words(self) -> str:
+        shape, _, d = self._arguments[max(self._offsets, key=lambda i: math.prod(self._arguments[i][0]))]
+        return f"a step's data, the largest of it a tensor of {list(shape)}, {d.name}"
 
     def _target(self, i: int) -> np.ndarray[Any, Any]:
         """Argument `i` in the memory that is sent."""
