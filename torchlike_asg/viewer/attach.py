@@ -52,9 +52,9 @@ class ViewerHandle:
     def _begin(self, model: Any, lang: str, theme: str, shot: str, record: Path | None, window: bool, nodes: list[Node]) -> None:
         try:
             from ..i18n.catalog import parse_language
+            from .capture import Step
             from .protocol import Hello
             from .session import Session
-            from .snapshot import Step
 
             code = parse_language(lang)
             if code is None:

@@ -14,8 +14,9 @@ from ..asg.declare import Op
 from ..asg.node import Node
 from ..asg.trace import Trace
 from ..facade.core import Tensor
+from .capture import Step, behind, capture
 from .protocol import Failure
-from .snapshot import GraphSnapshot, Step, _behind, capture
+from .snapshot import GraphSnapshot
 
 _PACKAGE = scope._PACKAGE
 
@@ -108,9 +109,9 @@ def partial(step: Step, infos: Any, root: str) -> tuple[GraphSnapshot, dict[Node
     snapshot, nodes = capture(step, infos, root)
     index = {n: i for i, n in enumerate(nodes)}
     for r in step.roots:
-        behind = step.leaves.get(_behind(r), _behind(r))
-        if behind in index:
-            index.setdefault(r, index[behind])
+        shown = step.leaves.get(behind(r), behind(r))
+        if shown in index:
+            index.setdefault(r, index[shown])
     return snapshot, index
 
 

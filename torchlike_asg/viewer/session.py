@@ -16,11 +16,12 @@ from ..asg.node import Node
 from ..backends.cpu import timing
 from . import failure as failures
 from . import hunt
+from .capture import Step, behind, capture, kernels
 from .probe import Governor, Probe
 from .protocol import Alarm, Ask, Bye, Code, Event, Graph, Hello, Message, Scalars, Stats, Subscribe, Timing
 from .publisher import Publisher
 from .roles import owners
-from .snapshot import GraphSnapshot, Step, _behind, capture, kernels
+from .snapshot import GraphSnapshot
 from .statistics import histogram, summary
 from .taps import Tap
 
@@ -178,7 +179,7 @@ class Session(threading.Thread):
         for t in [*model.parameters(), *model.buffers()] if model is not None else []:
             family = t._f
             if family is not None and family.leaf is not None and family.h is not None and family.h is not family.leaf:
-                found[_behind(family.h)] = family.leaf
+                found[behind(family.h)] = family.leaf
         return found
 
     def _graphs(self) -> None:
