@@ -3,7 +3,8 @@
 import pytest
 
 import torchlike_asg as ours
-from torchlike_asg import namespace
+from tests.backends.wgpu.harness import device as open_adapter
+from torchlike_asg import devices, namespace
 from torchlike_asg.amp import GradScaler, autocast
 
 
@@ -28,6 +29,22 @@ def test_default_types():
     assert names["get_autocast_dtype"]("cpu") is ours.bfloat16 and names["get_autocast_gpu_dtype"]() is ours.float16
     with autocast("cpu", dtype=ours.bfloat16, enabled=False):
         assert names["get_autocast_cpu_dtype"]() is ours.bfloat16
+
+
+def test_torch_cuda_amp_where_cuda_means_wgpu(monkeypatch):
+    open_adapter()
+    monkeypatch.setattr(devices, "cuda_means_wgpu", [True])
+    with ours.cuda.amp.autocast(dtype=ours.bfloat16):
+        x = ours.ones(2, 2, device="cuda")
+        assert (x @ x).dtype is ours.bfloat16 and ours.get_autocast_gpu_dtype() is ours.bfloat16 and ours.is_autocast_enabled()
+    assert ours.cuda.amp.GradScaler().is_enabled() and GradScaler().is_enabled() and not ours.is_autocast_enabled()
+
+
+def test_gradients_in_16_bits_are_not_unscaled():
+    scaler, w = GradScaler("cpu"), ours.ones(2, dtype=ours.float16, requires_grad=True)
+    w.sum().backward()
+    with pytest.raises(ValueError, match="Attempting to unscale FP16 gradients"):
+        scaler.unscale_(ours.optim.SGD([w], lr=0.1))
 
 
 def test_a_disabled_scaler_does_nothing():
