@@ -291,6 +291,24 @@ def test_a_window_that_dies_or_freezes_does_not_disturb(tmp_path, which):
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals")
+def test_close_closes_the_window_and_wait_waits_for_that(tmp_path):
+    inside = """
+    if step == 10:
+        import time
+        while not handle._session.publisher.connected: time.sleep(0.02)
+        child = handle._session.publisher._process
+        assert not handle.wait(0.2)
+        handle.close()
+        assert handle.wait(0.2)
+        print("left with", child.wait(30), flush=True)
+    """
+    out = run_script(script(inside=textwrap.dedent(inside).strip().replace("\n", "\n    ")), tmp_path, QT_QPA_PLATFORM="offscreen")
+    assert out.returncode == 0, out.stderr
+    assert "left with 0" in out.stdout
+    assert "trained 19" in out.stdout
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals")
 def test_an_interrupt_stops_only_training(tmp_path):
     path = tmp_path / "train.py"
     told = "print(handle._session.publisher.connected and handle._session.publisher._process.pid, flush=True)"

@@ -65,6 +65,8 @@ class Feed(QtCore.QObject):
             message = decode(self.link.waiting.popleft())
             if message is not None:
                 self.store.apply(message)
+        if self.store.ended == "closed":  # the script closes its window
+            QtWidgets.QApplication.quit()
         if not self.link.open and not self.link.waiting and self.store.ended is None:
             self.store.apply(Bye("lost"))
 
