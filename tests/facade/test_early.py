@@ -94,7 +94,7 @@ def test_memory_is_neither_shared_nor_pinned():
     same(lambda T: [T.ones(1).is_shared(), T.ones(1).is_pinned()])
 
 
-@pytest.mark.parametrize("name", ["index", "values", "to_sparse", "pin_memory"])
+@pytest.mark.parametrize("name", ["index", "values", "pin_memory"])
 def test_a_method_left_out_says_what_to_use(name):
     assert not hasattr(ours.ones(2), name)
     with pytest.raises(NotImplementedError, match=f"Tensor.{name} is not implemented: ..."):

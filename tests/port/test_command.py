@@ -36,7 +36,7 @@ def test_states():
     assert names.status("torchvision.models.resnet18").state == "supported"
     assert names.status("torch.nn.Embedding.from_pretrained").state == "supported"
     assert names.status("torch.cuda.is_available").state == "shimmed"
-    assert names.status("torch.sparse.mm") == names.Status("missing", "use dense tensors")
+    assert names.status("torch.onnx.export") == names.Status("missing", "use PyTorch, from the saved state_dict")
     assert names.status("torch.distributed.init_process_group").state == "missing"
     assert "shared_memory" in names.status("torch.Tensor.share_memory_").note
     assert names.status("torch.no_such_name").state == "unknown"
@@ -203,7 +203,7 @@ def test_a_rewritten_script_runs(tmp_path):
 def scripts(tmp_path):
     (tmp_path / "good.py").write_text("import torch\ntorch.zeros(3).view(-1)\ntorch.cuda.is_available()\n")
     (tmp_path / "deep").mkdir()
-    (tmp_path / "deep" / "bad.py").write_text("import torch\n\ntorch.sparse.mm(1, 2)\ntorch.sparse.mm(3, 4)\n")
+    (tmp_path / "deep" / "bad.py").write_text("import torch\n\ntorch.onnx.export(1, 2)\ntorch.onnx.export(3, 4)\n")
     (tmp_path / ".hidden").mkdir()
     (tmp_path / ".hidden" / "x.py").write_text("import torch.fx\n")
     return tmp_path
@@ -217,14 +217,14 @@ def test_the_report(scripts, capsys):
     assert "  supported torch.Tensor.view (line 2)" in out
     assert main([str(scripts), "--quiet"]) == 1
     out = capsys.readouterr().out
-    assert "  missing   torch.sparse.mm (line 3, 4): use dense tensors\n" in out
+    assert "  missing   torch.onnx.export (line 3, 4): use PyTorch, from the saved state_dict\n" in out
     assert "supported torch" not in out and ".hidden" not in out
 
 
 def test_the_report_in_russian(scripts, capsys):
     assert main([str(scripts / "deep"), "--lang", "ru"]) == 1
     out = capsys.readouterr().out
-    assert "отсутствует torch.sparse.mm (строка 3, 4)" in out and "supported" not in out
+    assert "отсутствует torch.onnx.export (строка 3, 4)" in out and "supported" not in out
 
 
 def test_writing_keeps_permissions_and_untouched_files(scripts):

@@ -38,14 +38,20 @@ def construct(d: dtypes.dtype, args: tuple[Any, ...], device: Any = None, free: 
         if isinstance(first, (TypedStorage, UntypedStorage)):
             return tensor_over(first, d)
         if isinstance(first, Size):
-            return zeros(*first, dtype=d, device=dev) if first else zeros((), dtype=d, device=dev)  # type: ignore[no-any-return]
+            return _of_size(first, d, dev)
         if isinstance(first, np.ndarray) and first.shape == () and first.dtype.kind in "iu":
-            return zeros(int(first), dtype=d, device=dev)  # type: ignore[no-any-return]
+            return _of_size((int(first),), d, dev)
         if not _is_size(first):
             return _of_data(first, d, dev)
     if not all(_is_size(a) for a in args):
         raise TypeError(_COMBINATIONS.format(", ".join(type(a).__name__ for a in args)))
-    return zeros(*[int(a) for a in args], dtype=d, device=dev)  # type: ignore[no-any-return]
+    return _of_size(tuple(int(a) for a in args), d, dev)
+
+
+def _of_size(shape: tuple[int, ...], d: dtypes.dtype, dev: Any) -> Tensor:
+    if any(n < 0 for n in shape):
+        raise RuntimeError(f"Trying to create tensor with negative dimension {min(shape)}: {list(shape)}")
+    return zeros(tuple(shape), dtype=d, device=dev)  # type: ignore[no-any-return]
 
 
 def _is_size(a: Any) -> bool:
