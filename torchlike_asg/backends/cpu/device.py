@@ -8,14 +8,10 @@ from collections.abc import Container, Sequence
 from ... import config, dtypes
 from ...asg.node import Node
 from ...asg.rewrite import topo
-from ...compiler.passes.decompose import decompose
-from ...compiler.passes.fold import fold
-from ...compiler.passes.join import join_pieces
-from ...compiler.passes.simplify import simplify
 from ...errors import ReferenceWarning
 from .. import base
 from ..base import Caps, HostMemory
-from ..build import Build, may_refuse, native
+from ..build import Build, lower, may_refuse
 from . import generators
 from .assemble import CpuAssembly
 from .calls import CPU_LIBRARY
@@ -37,11 +33,6 @@ class CpuBackend(HostMemory):
 
     caps = Caps(frozenset(dtypes.ALL))
 
-    def lower(self, roots: Sequence[Node], stop: Container[Node]) -> list[Node]:
-        """The graph as kernels are made from it."""
-        current = decompose(join_pieces(roots, stop), stop, lambda n: native(n, CPU_LIBRARY))
-        return fold(simplify(current, stop), stop)
-
     def program(
         self,
         roots: Sequence[Node],
@@ -52,7 +43,7 @@ class CpuBackend(HostMemory):
         donated: Sequence[tuple[int, int]],
     ) -> CpuExecutable:
         """See `Backend.program`."""
-        lowered = self.lower(roots, known)
+        lowered = lower(roots, known, CPU_LIBRARY)
         pairs = [(lowered[place], arguments[i]) for place, i in donated]
         b = Build(lowered, topo(lowered, known), arguments, strides, pairs, CPU_LIBRARY, refusing=may_refuse)
         assembly = CpuAssembly(b, config.threads)

@@ -11,14 +11,10 @@ import numpy as np
 from ... import dtypes
 from ...asg.node import Node
 from ...asg.rewrite import topo
-from ...compiler.passes.decompose import decompose
-from ...compiler.passes.fold import fold
-from ...compiler.passes.join import join_pieces
-from ...compiler.passes.simplify import simplify
 from ...errors import ReferenceWarning
 from .. import base
 from ..base import Caps
-from ..build import Build, native
+from ..build import Build, lower
 from . import generators, loops
 from .assemble import WgpuAssembly
 from .calls import WGPU_LIBRARY
@@ -58,11 +54,6 @@ class WgpuBackend:
     def download(self, src: Any) -> np.ndarray[Any, Any]:
         return open_device().read(src.buffer, src.nbytes)
 
-    def lower(self, roots: Sequence[Node], stop: Container[Node]) -> list[Node]:
-        """The graph as kernels are made from it."""
-        current = decompose(join_pieces(roots, stop), stop, lambda n: native(n, WGPU_LIBRARY))
-        return fold(simplify(current, stop), stop)
-
     def program(
         self,
         roots: Sequence[Node],
@@ -74,7 +65,7 @@ class WgpuBackend:
     ) -> WgpuExecutable:
         """See `Backend.program`."""
         device = device_of(roots)
-        lowered = self.lower(roots, known)
+        lowered = lower(roots, known, WGPU_LIBRARY)
         pairs = [(lowered[place], arguments[i]) for place, i in donated]
         b = Build(lowered, topo(lowered, known), arguments, strides, pairs, WGPU_LIBRARY, fusible=fusible)
         assembly = WgpuAssembly(b, device.caps)
