@@ -9,6 +9,7 @@ from typing import Any
 
 from ..asg.node import Node
 from ..asg.trace import current
+from ..ops.promotion import title
 from .autocast import governed
 from .core import Tensor, node_of
 from .write import write
@@ -105,9 +106,7 @@ def deliver(result: Any, out: Any) -> Any:
             "functions with out=... arguments don't support automatic differentiation, but one of the arguments requires grad."
         )
     if out.dtype.category < result.dtype.category:
-        from .write import _title
-
-        raise RuntimeError(f"result type {_title(result.dtype)} can't be cast to the desired output type {_title(out.dtype)}")
+        raise RuntimeError(f"result type {title(result.dtype)} can't be cast to the desired output type {title(out.dtype)}")
     if tuple(out.shape) != tuple(result.shape):
         from .resize import resize
 

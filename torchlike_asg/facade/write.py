@@ -17,7 +17,7 @@ from ..asg.geometry import broadcast, flat, partial_overlap
 from ..asg.node import Node
 from ..asg.trace import current
 from ..dtypes import promote_types, store
-from ..ops.promotion import to
+from ..ops.promotion import title, to
 from . import texts
 from .core import RESTRIDE_SCATTER, Tensor, family_of, history_of, node_of, owned, root_of, twin
 from .exposure import sync
@@ -61,7 +61,7 @@ def write(
         raise RuntimeError(f"output with shape {list(geometry[0])} doesn't match the broadcast shape {list(v.shape)}")
     if v.dtype is not t.dtype:
         if promote_types(v.dtype, t.dtype) is not t.dtype and v.dtype.category > t.dtype.category:
-            raise RuntimeError(f"result type {_title(v.dtype)} can't be cast to the desired output type {_title(t.dtype)}")
+            raise RuntimeError(f"result type {title(v.dtype)} can't be cast to the desired output type {title(t.dtype)}")
         v = to(v, t.dtype)
     if v is kept or v is cur:
         v = _own_copy(v)
@@ -134,26 +134,6 @@ def _own_copy(v: Node) -> Node:
     from ..ops.movement import clone
 
     return clone(v)
-
-
-_TITLES = {
-    "float32": "Float",
-    "float64": "Double",
-    "float16": "Half",
-    "bfloat16": "BFloat16",
-    "int64": "Long",
-    "int32": "Int",
-    "int16": "Short",
-    "int8": "Char",
-    "uint8": "Byte",
-    "bool": "Bool",
-    "complex64": "ComplexFloat",
-    "complex128": "ComplexDouble",
-}
-
-
-def _title(d: Any) -> str:
-    return _TITLES[d.name]
 
 
 def _check_tracked(t: Tensor, f: Family) -> None:

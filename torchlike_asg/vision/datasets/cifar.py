@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import pickle
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 
 from .utils import check_integrity, extract_archive, fetch, missing
-from .vision import VisionDataset, as_picture
+from .vision import SplitDataset
 
 __all__ = ["CIFAR10", "CIFAR100"]
 
@@ -34,7 +32,7 @@ class _Unpickler(pickle.Unpickler):
         return super().find_class(module, name)
 
 
-class CIFAR10(VisionDataset):
+class CIFAR10(SplitDataset):
     """Ten classes of animals and vehicles: 50,000 training and 10,000 test images.
 
     Reads the batches, checked by their MD5 checksums, from ``root/cifar-10-batches-py``, unpacking ``root/cifar-10-python.tar.gz`` if
@@ -58,23 +56,12 @@ class CIFAR10(VisionDataset):
     test_list: ClassVar[list[list[Any]]] = [["test_batch", "40351d587109b95175f43aff81a1287e"]]
     meta: ClassVar[dict[str, Any]] = {"filename": "batches.meta", "key": "label_names", "md5": "5ff9c542aee3614f3951f8cda6e48888"}
 
-    def __init__(
-        self,
-        root: str | os.PathLike[str],
-        train: bool = True,
-        transform: Callable[..., Any] | None = None,
-        target_transform: Callable[..., Any] | None = None,
-        download: bool = False,
-    ) -> None:
-        super().__init__(root, transform=transform, target_transform=target_transform)
-        self.train = train
-        if download:
-            self.download()
-        elif not self._check_integrity() and check_integrity(Path(self.root, self.filename), self.tgz_md5):
+    def _open(self) -> None:
+        if not self._check_integrity() and check_integrity(Path(self.root, self.filename), self.tgz_md5):
             extract_archive(Path(self.root, self.filename), self.root)
         if not self._check_integrity():
             raise missing(self, Path(self.root, self.base_folder), [name for name, _ in self._files()])
-        batches = [self._load(name) for name, _ in (self.train_list if train else self.test_list)]
+        batches = [self._load(name) for name, _ in (self.train_list if self.train else self.test_list)]
         self.targets: list[int] = [int(label) for batch in batches for label in batch["labels" if "labels" in batch else "fine_labels"]]
         planes = np.concatenate([batch["data"] for batch in batches]).reshape(-1, 3, 32, 32)
         self.data = np.ascontiguousarray(planes.transpose(0, 2, 3, 1))
@@ -95,16 +82,6 @@ class CIFAR10(VisionDataset):
         """Fetch and unpack the archive unless the files are there and whole."""
         if not self._check_integrity():
             extract_archive(fetch([self.url], self.root, self.filename, self.tgz_md5, type(self).__name__), self.root)
-
-    def __len__(self) -> int:
-        return len(self.data)
-
-    def __getitem__(self, index: int) -> tuple[Any, Any]:
-        """(image, class)."""
-        return self._transformed(as_picture(self.data[index]), self.targets[index])
-
-    def extra_repr(self) -> str:
-        return f"Split: {'Train' if self.train else 'Test'}"
 
 
 class CIFAR100(CIFAR10):

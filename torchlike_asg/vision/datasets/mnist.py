@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import os
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -12,9 +11,8 @@ import numpy as np
 
 import torchlike_asg as torch
 
-from ...facade.flush import value_of
 from .utils import check_integrity, fetch, missing
-from .vision import VisionDataset, as_picture
+from .vision import SplitDataset
 
 __all__ = ["KMNIST", "MNIST", "FashionMNIST", "read_idx"]
 
@@ -41,7 +39,7 @@ def read_idx(path: str | os.PathLike[str]) -> np.ndarray[Any, Any]:
     return np.frombuffer(content, dtype, offset=start).reshape(shape).astype(dtype.newbyteorder("="))
 
 
-class MNIST(VisionDataset):
+class MNIST(SplitDataset):
     """Handwritten digits: 60,000 training and 10,000 test images.
 
     Reads the four files ``train-images-idx3-ubyte`` and so on, packed (``.gz``, checked by their MD5 checksums) or unpacked, from
@@ -62,18 +60,7 @@ class MNIST(VisionDataset):
         f"{digit} - {name}" for digit, name in enumerate(("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"))
     ]
 
-    def __init__(
-        self,
-        root: str | os.PathLike[str],
-        train: bool = True,
-        transform: Callable[..., Any] | None = None,
-        target_transform: Callable[..., Any] | None = None,
-        download: bool = False,
-    ) -> None:
-        super().__init__(root, transform=transform, target_transform=target_transform)
-        self.train = train
-        if download:
-            self.download()
+    def _open(self) -> None:
         images, labels = self._read(self._resource("images")), self._read(self._resource("labels"))
         if images.ndim != 3 or labels.shape != images.shape[:1]:
             raise RuntimeError(f"the files in {self.raw_folder} do not belong together: images {images.shape}, labels {labels.shape}")
@@ -115,16 +102,6 @@ class MNIST(VisionDataset):
         for name, md5 in self.resources:
             if self._found(name, md5) is None:
                 fetch([mirror + name for mirror in self.mirrors], self.raw_folder, name, md5, f"{type(self).__name__}'s file {name}")
-
-    def __len__(self) -> int:
-        return len(self.data)
-
-    def __getitem__(self, index: int) -> tuple[Any, Any]:
-        """(image, class)."""
-        return self._transformed(as_picture(value_of(self.data[index])), int(self.targets[index]))
-
-    def extra_repr(self) -> str:
-        return f"Split: {'Train' if self.train else 'Test'}"
 
 
 class FashionMNIST(MNIST):

@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from ...facade.flush import value_of
 from ...utils.data import Dataset
 from ..pictures import pillow
 
-__all__ = ["StandardTransform", "VisionDataset", "as_picture"]
+__all__ = ["SplitDataset", "StandardTransform", "VisionDataset", "as_picture"]
 
 Function = Callable[..., Any]
 
@@ -73,6 +74,46 @@ class VisionDataset(Dataset[Any]):
         if self.transforms is not None:
             body += repr(self.transforms).splitlines()
         return "\n".join([f"Dataset {type(self).__name__}", *(" " * self._repr_indent + line for line in body)])
+
+
+class SplitDataset(VisionDataset):
+    """A data set in two halves, read whole from files under its root: `data` holds the images' bytes, `targets` their classes."""
+
+    data: Any
+    targets: Any
+
+    def __init__(
+        self,
+        root: str | os.PathLike[str],
+        train: bool = True,
+        transform: Function | None = None,
+        target_transform: Function | None = None,
+        download: bool = False,
+    ) -> None:
+        super().__init__(root, transform=transform, target_transform=target_transform)
+        self.train = train
+        if download:
+            self.download()
+        self._open()
+
+    def download(self) -> None:
+        """Fetch the files that are not there."""
+        raise NotImplementedError
+
+    def _open(self) -> None:
+        """Read `data` and `targets` of this half."""
+        raise NotImplementedError
+
+    def __len__(self) -> int:
+        return len(self.data)
+
+    def __getitem__(self, index: int) -> tuple[Any, Any]:
+        """(image, class)."""
+        row = self.data[index]
+        return self._transformed(as_picture(row if isinstance(row, np.ndarray) else value_of(row)), int(self.targets[index]))
+
+    def extra_repr(self) -> str:
+        return f"Split: {'Train' if self.train else 'Test'}"
 
 
 class StandardTransform:
