@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
+
 import torchlike_asg as torch
 
-__all__ = ["Chance", "Compose", "Lambda", "Transform", "chance", "interval", "pair", "uniform"]
+from ...rng import draws
+
+__all__ = ["Chance", "Compose", "Lambda", "Transform", "aspect", "chance", "integer", "interval", "logarithms", "pair", "uniform"]
 
 
 class Transform(torch.nn.Module):
@@ -67,14 +71,31 @@ class Lambda:
         return f"{type(self).__name__}()"
 
 
+# The parameters of a random transform are drawn from the default generator at once, past the graph: how many draws a sample
+# takes depends on what they give, and a pending step must not see that.
 def uniform(low: float, high: float) -> float:
-    """A random number between the two, drawn as torchvision draws its parameters (one float32 from the default generator)."""
-    return float(torch.empty(1).uniform_(low, high).item())
+    """A random number between the two, drawn as torchvision draws its parameters (``torch.empty(1).uniform_(low, high)``)."""
+    return float(draws.uniform(torch.default_generator._engine, (1,), None, torch.get_default_dtype(), low, high)[0])
 
 
 def chance() -> float:
-    """A random number in [0, 1), drawn as torchvision decides whether to apply a transform."""
-    return float(torch.rand(1).item())
+    """A random number in [0, 1), drawn as torchvision decides whether to apply a transform (``torch.rand(1)``)."""
+    return uniform(0.0, 1.0)
+
+
+def integer(low: int, high: int) -> int:
+    """A random integer from `low` up to but not including `high` (``torch.randint(low, high, (1,))``)."""
+    return int(draws.randint(torch.default_generator._engine, low, high, (1,), torch.int64)[0])
+
+
+def aspect(logs: Sequence[float]) -> float:
+    """A random ratio of width and height whose logarithm is even between the two, in single precision."""
+    return float(np.exp(np.float32(uniform(logs[0], logs[1]))))
+
+
+def logarithms(ratio: Sequence[float]) -> list[float]:
+    """What `aspect` wants of two ratios."""
+    return [float(x) for x in np.log(np.asarray(ratio, np.float32))]
 
 
 def pair(size: int | Sequence[int], message: str = "Please provide only two dimensions (h, w) for size.") -> tuple[int, int]:

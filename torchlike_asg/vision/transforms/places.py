@@ -15,7 +15,7 @@ from typing import Any
 import torchlike_asg as torch
 
 from . import functional as F
-from .base import Chance, Compose, Transform, chance, interval, pair, uniform
+from .base import Chance, Compose, Transform, aspect, chance, integer, interval, logarithms, pair, uniform
 from .interpolation import InterpolationMode, mode_of
 
 __all__ = [
@@ -75,8 +75,8 @@ class RandomCrop(Transform):
             raise ValueError(f"Required crop size {(down, across)} is larger than input image size {(height, width)}")
         if (height, width) == (down, across):
             return 0, 0, height, width
-        top = int(torch.randint(0, height - down + 1, size=(1,)).item())
-        left = int(torch.randint(0, width - across + 1, size=(1,)).item())
+        top = integer(0, height - down + 1)
+        left = integer(0, width - across + 1)
         return top, left, down, across
 
     def forward(self, img: Any) -> Any:
@@ -120,14 +120,14 @@ class RandomResizedCrop(Transform):
         """(top, left, height, width): ten attempts, then the largest middle part whose ratio is permitted."""
         _, height, width = F.get_dimensions(img)
         area = height * width
-        logs = torch.log(torch.tensor(list(ratio))).tolist()
+        logs = logarithms(ratio)
         for _ in range(10):
             target = area * uniform(scale[0], scale[1])
-            aspect = float(torch.exp(torch.empty(1).uniform_(logs[0], logs[1])).item())
-            across, down = round(math.sqrt(target * aspect)), round(math.sqrt(target / aspect))
+            shape = aspect(logs)
+            across, down = round(math.sqrt(target * shape)), round(math.sqrt(target / shape))
             if 0 < across <= width and 0 < down <= height:
-                top = int(torch.randint(0, height - down + 1, size=(1,)).item())
-                left = int(torch.randint(0, width - across + 1, size=(1,)).item())
+                top = integer(0, height - down + 1)
+                left = integer(0, width - across + 1)
                 return top, left, down, across
         shape = width / height
         if shape < min(ratio):
@@ -269,7 +269,7 @@ class RandomPerspective(Transform):
         """The corners (x, y) before and after: top left, top right, bottom right, bottom left."""
 
         def draw(low: int, high: int) -> int:
-            return int(torch.randint(low, high, size=(1,)).item())
+            return integer(low, high)
 
         x, y = int(distortion_scale * (width // 2)), int(distortion_scale * (height // 2))
         left, right, top, bottom = (0, x + 1), (width - x - 1, width), (0, y + 1), (height - y - 1, height)
@@ -317,19 +317,19 @@ class RandomErasing(Transform):
     def get_params(img: torch.Tensor, scale: Sequence[float], ratio: Sequence[float], value: list[float] | None = None) -> tuple[Any, ...]:
         """(top, left, height, width, what to write): ten attempts, then the whole image with itself."""
         channels, height, width = img.shape[-3:]
-        logs = torch.log(torch.tensor(list(ratio))).tolist()
+        logs = logarithms(ratio)
         for _ in range(10):
             target = height * width * uniform(scale[0], scale[1])
-            aspect = float(torch.exp(torch.empty(1).uniform_(logs[0], logs[1])).item())
-            down, across = round(math.sqrt(target * aspect)), round(math.sqrt(target / aspect))
+            shape = aspect(logs)
+            down, across = round(math.sqrt(target * shape)), round(math.sqrt(target / shape))
             if not (down < height and across < width):
                 continue
             if value is None:
                 filling = torch.empty([channels, down, across], dtype=torch.float32).normal_()
             else:
                 filling = torch.tensor(value)[:, None, None]
-            top = int(torch.randint(0, height - down + 1, size=(1,)).item())
-            left = int(torch.randint(0, width - across + 1, size=(1,)).item())
+            top = integer(0, height - down + 1)
+            left = integer(0, width - across + 1)
             return top, left, down, across, filling
         return 0, 0, height, width, img
 
