@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from .calls import ALIGNMENT, Dispatch
+from .native import Program
 
 if TYPE_CHECKING:
     from .device import Device
@@ -25,15 +27,19 @@ class Bindings:
         self.bound: dict[int, tuple[Any, int, int]] = {}
         self._users: dict[int, list[int]] = {}
         for k, call in enumerate(self.calls):
-            for slot in {b.slot for b in call.operands}:
+            for slot in {b.slot for b in call.operands} if 0 not in call.grid else ():
                 self._users.setdefault(slot, []).append(k)
         self._pipelines = [device.pipeline(c.source, len(c.operands), bool(c.words)) for c in self.calls]
         self._words = self._upload_words()
         self._groups: list[Any] = [None] * len(self.calls)
-        #: what `native.Encoder` takes: None while a dispatch is not bound, and for those without workgroups
-        self._records: list[Any] = [None] * len(self.calls)
         self._grids = [c.grid for c in self.calls]
+        #: dispatches that have workgroups, and how many there are before each
         self._live = [k for k, grid in enumerate(self._grids) if 0 not in grid]
+        self._before = [0, *itertools.accumulate(0 not in grid for grid in self._grids)]
+        #: those whose memory is another than at the last submission
+        self._moved = set(self._live)
+        self._program = Program(len(self._live))
+        self._native = hasattr(device.gpu, "_internal")
         self._known: list[dict[Any, Any]] = [{} for _ in self.calls]
 
     def _upload_words(self) -> list[tuple[int, int] | None]:
@@ -63,8 +69,9 @@ class Bindings:
         if old is not None and old[0] is buffer and old[1] == offset:
             return
         self.bound[slot] = (buffer, offset, nbytes)
-        for k in self._users.get(slot, ()):
-            self._groups[k] = self._records[k] = None
+        users = self._users.get(slot)
+        if users is not None:
+            self._moved.update(users)
 
     def _group(self, k: int) -> Any:
         """The bind group of dispatch `k` for what is bound now."""
@@ -83,23 +90,25 @@ class Bindings:
             if len(known) >= KEEP:
                 known.pop(next(iter(known)))
             found = known[key] = (group, [p[0] for p in places])  # while the buffers are kept, no other has their identity
-        self._groups[k] = found[0]
         return found[0]
+
+    def _renew(self) -> None:
+        """Have the bind groups of all that was bound anew."""
+        for k in self._moved:
+            group = self._groups[k] = self._group(k)
+            if self._native:
+                self._program.put(self._before[k], self._pipelines[k]._internal, group._internal, self._grids[k])
+        self._moved.clear()
 
     def submit(self, first: int, end: int, copies: Sequence[tuple[Any, int, Any, int]] = ()) -> None:
         """Order dispatches `first` to `end`, then copies (source, offset there, target, bytes): one encoder, one pass, one submission."""
         native = self._device.encoder
+        if self._moved:
+            self._renew()
         if native is None:
             self._submit(first, end, copies)
-            return
-        records = self._records
-        whole = first == 0 and end == len(records)
-        chosen = self._live if whole else [k for k in range(first, end) if 0 not in self._grids[k]]
-        for k in chosen:
-            if records[k] is None:
-                group = self._groups[k] or self._group(k)
-                records[k] = (self._pipelines[k]._internal, group._internal, *self._grids[k])
-        native.submit(records if whole and len(chosen) == len(records) else [records[k] for k in chosen], copies)
+        else:
+            native.submit(self._program, self._before[first], self._before[end], copies)
 
     def _submit(self, first: int, end: int, copies: Sequence[tuple[Any, int, Any, int]]) -> None:
         """The same by the objects of wgpu."""
@@ -113,7 +122,7 @@ class Bindings:
             if self._pipelines[k] is not last:
                 last = self._pipelines[k]
                 compute.set_pipeline(last)
-            compute.set_bind_group(0, self._groups[k] or self._group(k))
+            compute.set_bind_group(0, self._groups[k])
             compute.dispatch_workgroups(*self._grids[k])
         compute.end()
         for source, at, target, nbytes in copies:

@@ -97,6 +97,13 @@ class Device:
         with self.lock:
             return self.reader.read(buffer, nbytes, offset)
 
+    def write(self, buffer: Any, offset: int, content: np.ndarray[Any, Any]) -> None:
+        """Write bytes, a multiple of 4, before all that is submitted next."""
+        if self.encoder is None:
+            self.queue.write_buffer(buffer, offset, content)
+        else:
+            self.encoder.write(buffer, offset, content)
+
     def copy(self, source: Any, target: Any, nbytes: int) -> None:
         """Copy the first bytes of a buffer to another."""
         with self.lock:

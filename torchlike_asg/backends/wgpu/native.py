@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from . import walk
+
 
 def trusted_module(gpu: Any, text: str) -> Any:
     """A shader module without checks of bounds and loops, or None where the library has no such function."""
@@ -71,6 +73,22 @@ def native_encoder(gpu: Any, queue: Any) -> Encoder | None:
         return None
 
 
+class Program:
+    """The dispatches of a plan, in the two forms that `Encoder` takes."""
+
+    def __init__(self, count: int) -> None:
+        #: (pipeline, bind group, workgroups x, y, z) of each
+        self.records: list[Any] = [None] * count
+        self.table = np.zeros((count, walk.WORDS), np.uint64)
+
+    def put(self, k: int, pipeline: Any, group: Any, grid: Sequence[int]) -> None:
+        """Say what dispatch `k` is, with the library's own pointers."""
+        from wgpu.backends.wgpu_native import ffi
+
+        self.records[k] = (pipeline, group, *grid)
+        self.table[k] = walk.packed(*[int(ffi.cast("uintptr_t", p)) for p in (pipeline, group)], *grid)
+
+
 class Encoder:
     """Records and submits a pass of dispatches by the C interface, which costs a fraction of what the Python objects do."""
 
@@ -80,7 +98,6 @@ class Encoder:
 
         self._ffi, self._lib, self._gpu, self._queue = ffi, lib, gpu, queue
         self._errors = _api.error_handler
-        self._error_types = _api.ERROR_TYPES if hasattr(_api, "ERROR_TYPES") else {}
         self._encoder = ffi.new("WGPUCommandEncoderDescriptor *")
         self._pass = ffi.new("WGPUComputePassDescriptor *")
         self._finish = ffi.new("WGPUCommandBufferDescriptor *")
@@ -88,22 +105,32 @@ class Encoder:
         self._dispatch = (
             lib.wgpuComputePassEncoderSetPipeline, lib.wgpuComputePassEncoderSetBindGroup, lib.wgpuComputePassEncoderDispatchWorkgroups
         )  # fmt: skip
+        self._write = lib.wgpuQueueWriteBuffer
+        #: the compiled loop; how many dispatches Python's has recorded, None when there is nothing to be compiled
+        self._walk: Any = None
+        self._recorded: int | None = 0
 
-    def submit(self, records: Sequence[tuple[Any, Any, int, int, int]], copies: Sequence[tuple[Any, int, Any, int]]) -> None:
-        """`records`: (pipeline, bind group, workgroups x, y, z);  `copies`, done after them: (source, offset there, target, bytes)."""
-        lib, null = self._lib, self._ffi.NULL
-        set_pipeline, set_group, dispatch = self._dispatch
+    def write(self, buffer: Any, offset: int, content: np.ndarray[Any, Any]) -> None:
+        """Have bytes written to a buffer before what is submitted next; offset and number of bytes are multiples of 4."""
+        self._errors.capture("write")
+        try:
+            self._write(self._queue._internal, buffer._internal, offset, self._ffi.from_buffer(content), content.nbytes)
+        finally:
+            error = self._errors.release("write")
+        if error is not None:
+            raise RuntimeError(f"the GPU refuses data: {error[1]}")
+
+    def submit(self, program: Program, first: int, end: int, copies: Sequence[tuple[Any, int, Any, int]]) -> None:
+        """Dispatches `first` to `end`, then `copies`: (source, offset there, target, bytes)."""
+        lib = self._lib
         self._errors.capture("submit")
         try:
             encoder = lib.wgpuDeviceCreateCommandEncoder(self._gpu._internal, self._encoder)
             compute = lib.wgpuCommandEncoderBeginComputePass(encoder, self._pass)
-            last: Any = None
-            for pipeline, group, x, y, z in records:
-                if pipeline is not last:
-                    last = pipeline
-                    set_pipeline(compute, pipeline)
-                set_group(compute, 0, group, 0, null)
-                dispatch(compute, x, y, z)
+            if self._walk is not None:
+                self._walk(compute, program.table[first:end].ctypes.data, end - first, *self._dispatch)
+            else:
+                self._record(compute, program.records[first:end])
             lib.wgpuComputePassEncoderEnd(compute)
             lib.wgpuComputePassEncoderRelease(compute)
             for source, at, target, nbytes in copies:
@@ -117,3 +144,30 @@ class Encoder:
             error = self._errors.release("submit")
         if error is not None:
             raise RuntimeError(f"the GPU refuses a pass: {error[1]}")
+
+    def _record(self, compute: Any, records: Sequence[tuple[Any, Any, int, int, int]]) -> None:
+        set_pipeline, set_group, dispatch = self._dispatch
+        null = self._ffi.NULL
+        last: Any = None
+        for pipeline, group, x, y, z in records:
+            if pipeline is not last:
+                last = pipeline
+                set_pipeline(compute, pipeline)
+            set_group(compute, 0, group, 0, null)
+            dispatch(compute, x, y, z)
+        if self._recorded is not None:
+            self._recorded += len(records)
+            if self._recorded >= walk.PAYS:
+                self._recorded = None
+                self.compile()
+
+    def compile(self) -> bool:
+        """Have the loop over dispatches compiled, if llvmlite is there; whether it is."""
+        if self._walk is None:
+            try:
+                address = walk.address()
+            except (ImportError, RuntimeError, OSError):  # not installed, or LLVM does not know this processor
+                return False
+            kind = "void(*)(WGPUComputePassEncoder, uintptr_t, uint64_t, void *, void *, void *)"
+            self._walk = self._ffi.cast(kind, address)
+        return True

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from .device import Device
 
 
+#: bytes up to which a write is compared with the one before it
+COMPARED = 1 << 14
+
+
 class Uploads:
     """The page for a plan's arguments from the host: each has its place there from the first time that it comes so."""
 
@@ -27,7 +31,9 @@ class Uploads:
         self._size = 0
         self._block: Any = None
         self._memory = np.empty(0, np.uint8)
-        self._targets: dict[int, np.ndarray[Any, Any]] = {}
+        self._targets: dict[int, tuple[np.ndarray[Any, Any], int, int]] = {}
+        #: where the last write began, and what it wrote, if that was little
+        self._sent = b""
         self._now: list[tuple[int, np.ndarray[Any, Any]]] = []
 
     def _stored(self, i: int) -> np.dtype[Any]:
@@ -54,37 +60,51 @@ class Uploads:
         return upload(self._device, np.broadcast_to(a, shape), strides, d)
 
     def send(self, bindings: Bindings) -> None:
+        """Send what was added, unless it is what was sent the last time."""
         if not self._now:
             return
         if self._block is None or self._block.nbytes < self._size:
             self._block = self._device.pool.take(self._size, self._in_words())
             self._memory = np.zeros(self._size, np.uint8)
             self._targets.clear()
-        first, end = self._size, 0
+            self._sent = b""
+        buffer, first, end = self._block.buffer, self._size, 0
         for i, a in self._now:
-            target = self._targets.get(i)
-            if target is None:
-                target = self._targets[i] = self._target(i)
+            found = self._targets.get(i)
+            if found is None:
+                found = self._targets[i] = self._target(i)
+            target, at, nbytes = found
             if i in self.wide:
                 target[...] = a
             else:
                 put(target, a, self._arguments[i][2])
-            at = self._offsets[i]
-            nbytes = max(self._extent(i) * target.itemsize, 4)
-            first, end = min(first, at), max(end, at + nbytes)
-            bindings.bind(i, self._block.buffer, at, nbytes)
+            if at < first:
+                first = at
+            if at + nbytes > end:
+                end = at + nbytes
+            bindings.bind(i, buffer, at, nbytes)
         end = -(-end // 4) * 4
-        self._device.queue.write_buffer(self._block.buffer, first, self._memory[first:end])
+        content = self._memory[first:end]
+        if content.nbytes <= COMPARED:  # scripts often send the same numbers again: learning rates, small parameters that never change
+            raw = first.to_bytes(8, "little") + content.tobytes()
+            if raw == self._sent:
+                return
+            self._sent = raw
+        else:
+            self._sent = b""
+        self._device.write(buffer, first, content)
 
     def _in_words(self) -> str:
         shape, _, d = self._arguments[max(self._offsets, key=lambda i: math.prod(self._arguments[i][0]))]
         return f"a step's data, the largest of it a tensor of {list(shape)}, {d.name}"
 
-    def _target(self, i: int) -> np.ndarray[Any, Any]:
-        """Argument `i` in the memory that is sent."""
+    def _target(self, i: int) -> tuple[np.ndarray[Any, Any], int, int]:
+        """Argument `i` in the memory that is sent; where it begins there, and its bytes."""
         shape, strides, _ = self._arguments[i]
         item, at = self._stored(i), self._offsets[i]
         flat = self._memory[at : at + self._extent(i) * item.itemsize].view(item)
         if tuple(strides) == contiguous(shape) or flat.size < 2:
-            return flat.reshape(shape)
-        return np.lib.stride_tricks.as_strided(flat, shape, [s * item.itemsize for s in strides])
+            target = flat.reshape(shape)
+        else:
+            target = np.lib.stride_tricks.as_strided(flat, shape, [s * item.itemsize for s in strides])
+        return target, at, max(flat.nbytes, 4)

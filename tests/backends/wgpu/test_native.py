@@ -1,0 +1,83 @@
+"""The short ways through wgpu's C interface: passes recorded by a compiled loop, data sent only where they changed."""
+
+import numpy as np
+import pytest
+
+import torchlike_asg as torch
+from torchlike_asg import nn
+from torchlike_asg.backends.wgpu import walk
+from torchlike_asg.backends.wgpu.native import Encoder
+
+from .harness import device
+
+
+def losses(steps=4):
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(5, 7), nn.Tanh(), nn.Linear(7, 1)).to("wgpu")
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
+    x, y = torch.randn(6, 5).to("wgpu"), torch.randn(6, 1).to("wgpu")
+    found = []
+    for _ in range(steps):
+        optimizer.zero_grad()
+        loss = nn.functional.mse_loss(model(x), y)
+        loss.backward()
+        optimizer.step()
+        found.append(loss.item())
+    return found
+
+
+@pytest.fixture
+def encoder(monkeypatch):
+    """An encoder of the device's own that has not compiled anything yet."""
+    d = device()
+    if d.encoder is None:
+        pytest.skip("another build of wgpu")
+    made = Encoder(d.gpu, d.gpu.queue)
+    monkeypatch.setattr(d, "encoder", made)
+    return made
+
+
+def test_the_compiled_loop_does_what_python_does(encoder):
+    expected = losses()
+    assert encoder.compile()
+    assert losses() == expected
+
+
+def test_the_loop_is_compiled_when_that_has_paid(encoder, monkeypatch):
+    monkeypatch.setattr(walk, "PAYS", 30)
+    expected = losses()
+    assert encoder._walk is not None
+    assert losses() == expected
+
+
+def test_without_llvmlite_python_records(encoder, monkeypatch):
+    def missing():
+        raise ImportError("llvmlite")
+
+    monkeypatch.setattr(walk, "address", missing)
+    monkeypatch.setattr(walk, "PAYS", 30)
+    found = losses()
+    assert encoder._walk is None and found[-1] < found[0]
+
+
+def test_equal_data_are_sent_once(encoder, monkeypatch):
+    sent = []
+    write = encoder.write
+    monkeypatch.setattr(encoder, "write", lambda buffer, offset, content: (sent.append(content.nbytes), write(buffer, offset, content)))
+    weight = torch.ones(4).to("wgpu")
+
+    def run(values):
+        with torch.no_grad():
+            return (torch.tensor(values).to("wgpu") * weight).sum().item()
+
+    for _ in range(3):
+        run([1.0, 2.0, 3.0, 4.0])
+    sent.clear()
+    assert run([1.0, 2.0, 3.0, 4.0]) == 10 and not sent
+    assert run([1.0, 2.0, 3.0, 5.0]) == 11 and len(sent) == 1
+    assert run([1.0, 2.0, 3.0, 4.0]) == 10 and len(sent) == 2
+
+
+def test_words_of_a_dispatch():
+    row = np.array([walk.packed(2**63 + 1, 7, 65535, 3, 2)], np.uint64)
+    assert row[0, :2].tolist() == [2**63 + 1, 7] and row.view(np.uint32)[0, 4:7].tolist() == [65535, 3, 2]
