@@ -5,12 +5,15 @@ from __future__ import annotations
 import math as _numbers
 from typing import Any
 
+from .asg.node import weak as _weak
 from .errors import Unsupported
 from .facade.core import Tensor, node_of, unary, wrap
 from .facade.functions.pointwise import _either
 from .facade.register import FUNCTIONS, function
+from .ops import cylinder as _cylinder
 from .ops import gamma as _gamma
 from .ops import math as _elementary
+from .ops import polynomial as _polynomial
 
 #: names of functions that the torch namespace has, too, sometimes under another name
 _SHARED = {
@@ -61,12 +64,31 @@ def _two(name: str, op: Any, doc: str) -> Any:
     return function(method=False, namespace=False)(f)
 
 
+def _family(name: str, kind: str, doc: str) -> Any:
+    def f(input: Any, n: Any, *, out: Tensor | None = None) -> Tensor:
+        x, degree = (node_of(v) if isinstance(v, Tensor) else _weak(v) for v in (input, n))
+        return wrap(_polynomial.orthogonal_polynomial(x, degree, kind, 0))
+
+    f.__name__, f.__doc__ = name, doc
+    return function(method=False, namespace=False)(f)
+
+
+airy_ai = _one("airy_ai", _cylinder.airy_ai, "Airy's function Ai.")
+bessel_j0 = _one("bessel_j0", _cylinder.bessel_j0, "The Bessel function of the first kind of order 0.")
+bessel_j1 = _one("bessel_j1", _cylinder.bessel_j1, "The Bessel function of the first kind of order 1.")
+bessel_y0 = _one("bessel_y0", _cylinder.bessel_y0, "The Bessel function of the second kind of order 0: NaN for negative values.")
+bessel_y1 = _one("bessel_y1", _cylinder.bessel_y1, "The Bessel function of the second kind of order 1: NaN for negative values.")
 entr = _one("entr", _gamma.entr, "``-x log x``: 0 at 0, -inf below.")
 erfcx = _one("erfcx", _gamma.erfcx, "``exp(x^2) erfc(x)``.")
 i0e = _one("i0e", _gamma.i0e, "``exp(-|x|) I0(x)``, the scaled modified Bessel function of order 0.")
 i1 = _one("i1", _gamma.i1, "The modified Bessel function of the first kind of order 1.")
 i1e = _one("i1e", _gamma.i1e, "``exp(-|x|) I1(x)``.")
 log_ndtr = _one("log_ndtr", _gamma.log_ndtr, "The logarithm of the standard normal distribution function.")
+modified_bessel_k0 = _one("modified_bessel_k0", _cylinder.bessel_k0, "The modified Bessel function of the second kind of order 0.")
+modified_bessel_k1 = _one("modified_bessel_k1", _cylinder.bessel_k1, "The modified Bessel function of the second kind of order 1.")
+scaled_modified_bessel_k0 = _one("scaled_modified_bessel_k0", _cylinder.bessel_k0e, "``exp(x) K0(x)``.")
+scaled_modified_bessel_k1 = _one("scaled_modified_bessel_k1", _cylinder.bessel_k1e, "``exp(x) K1(x)``.")
+spherical_bessel_j0 = _one("spherical_bessel_j0", _cylinder.spherical_j0, "``sin(x) / x``, the spherical Bessel function of order 0.")
 ndtri = _one("ndtri", _gamma.ndtri, "The quantile of the standard normal distribution.")
 modified_bessel_i0, modified_bessel_i1 = FUNCTIONS["i0"], i1
 xlog1py = _two("xlog1py", _elementary.xlog1py, "``input * log1p(other)``, and 0 where `input` is 0.")
@@ -79,8 +101,29 @@ def ndtr(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     return wrap(_gamma.erfc(node_of(input) * -_numbers.sqrt(0.5)) * 0.5)  # type: ignore[operator]
 
 
+#: public name -> family of ops/polynomial.py
+_FAMILIES = {
+    "hermite_polynomial_h": "hermite_h",
+    "hermite_polynomial_he": "hermite_he",
+    "laguerre_polynomial_l": "laguerre_l",
+    "legendre_polynomial_p": "legendre_p",
+    **{f"{s}chebyshev_polynomial_{k}": f"{s}chebyshev_{k}" for s in ("", "shifted_") for k in "tuvw"},
+}
+globals().update(
+    {
+        name: _family(name, kind, f"The {name.split('_polynomial')[0].replace('_', ' ').title()} polynomial ({kind[-1]}) of degree `n`.")
+        for name, kind in _FAMILIES.items()
+    }
+)
+
 __all__ = [
     *_SHARED,
+    *_FAMILIES,
+    "airy_ai",
+    "bessel_j0",
+    "bessel_j1",
+    "bessel_y0",
+    "bessel_y1",
     "entr",
     "erfcx",
     "i0e",
@@ -89,8 +132,13 @@ __all__ = [
     "log_ndtr",
     "modified_bessel_i0",
     "modified_bessel_i1",
+    "modified_bessel_k0",
+    "modified_bessel_k1",
     "ndtr",
     "ndtri",
+    "scaled_modified_bessel_k0",
+    "scaled_modified_bessel_k1",
+    "spherical_bessel_j0",
     "xlog1py",
     "zeta",
 ]

@@ -6,6 +6,7 @@ import functools
 from typing import Any
 
 from ...asg.geometry import is_contiguous
+from ...formats import contiguous_format
 from ...ops import movement
 from ..core import Tensor, plain, unary
 from ..register import function, method
@@ -16,7 +17,9 @@ from .views import reshape, wrap_dim
 
 @function(method=False)
 def clone(input: Tensor, *, memory_format: Any = None) -> Tensor:
-    """A copy; gradients flow through."""
+    """A copy, laid out as the input or, for ``contiguous_format``, in row-major order; gradients flow through."""
+    if memory_format is contiguous_format and not _row_major(*input.geometry[:2]):
+        return plain(movement.contiguous, input)
     return unary(movement.clone, input)
 
 

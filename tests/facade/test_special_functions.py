@@ -1,0 +1,63 @@
+"""torch.special's cylinder functions and orthogonal polynomials, whose gradients PyTorch does not have."""
+
+import math
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+import torchlike_asg as ours  # noqa: E402
+
+from .compare import same  # noqa: E402
+
+POLYNOMIALS = [name for name in dir(torch.special) if "_polynomial_" in name]
+X = np.array([[-2.3, -0.7, 0.4], [1.1, 0.0, 31.0]])
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "int64"])
+@pytest.mark.parametrize("name", ["airy_ai", "bessel_j0", "bessel_j1", "bessel_y0", "bessel_y1", "spherical_bessel_j0"])
+def test_oscillating(name, dtype):
+    def run(lib):
+        return getattr(lib.special, name)(lib.tensor(X, dtype=getattr(lib, dtype)))
+
+    same(run)
+
+
+@pytest.mark.parametrize("scaled", ["", "scaled_"])
+@pytest.mark.parametrize("order", [0, 1])
+def test_decaying(scaled, order):
+    def run(lib):
+        return getattr(lib.special, f"{scaled}modified_bessel_k{order}")(lib.tensor(X, dtype=lib.float64))
+
+    same(run)
+
+
+@pytest.mark.parametrize("name", POLYNOMIALS)
+def test_polynomials(name):
+    def run(lib):
+        f = getattr(lib.special, name)
+        x = lib.linspace(-1.0, 1.5, 6, dtype=lib.float64)
+        degrees = lib.tensor([[-1.0], [0.0], [1.0], [2.7], [9.0]], dtype=lib.float64)
+        return [f(x, degrees), f(x, 4), f(0.3, degrees), f(lib.tensor([1, 2]), 3)]
+
+    same(run)
+
+
+def test_gradients():
+    """Legendre's equation ((1 - x^2) y')' + n (n + 1) y = 0, Bessel's x^2 y'' + x y' + x^2 y = 0 and Airy's y'' = x y."""
+    x = ours.tensor([0.3, -0.6, 0.9], dtype=ours.float64, requires_grad=True)
+
+    def derivatives(y):
+        first = ours.autograd.grad(y.sum(), x, create_graph=True)[0]
+        return first, ours.autograd.grad(first.sum(), x)[0]
+
+    y = ours.special.legendre_polynomial_p(x, 5)
+    first, second = derivatives(y)
+    assert ours.allclose((1 - x * x) * second - 2 * x * first + 30 * y, ours.zeros_like(x), atol=1e-12)
+    y = ours.special.bessel_j0(x)
+    first, second = derivatives(y)
+    assert ours.allclose(x * x * second + x * first + x * x * y, ours.zeros_like(x), atol=1e-12)
+    y = ours.special.airy_ai(x)
+    assert ours.allclose(derivatives(y)[1], x * y, atol=1e-13)
+    assert math.isclose(ours.special.bessel_j1(ours.tensor(0.0, requires_grad=True)).item(), 0.0)
