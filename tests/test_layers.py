@@ -22,6 +22,7 @@ LAYERS = [
     (
         "utils",
         "func",
+        "masked",
         "metrics",
         "transforms",
         "checkpoint",
@@ -36,6 +37,7 @@ LAYERS = [
         "onnx",
         "profiler",
         "mps",
+        "signal",
         "sparse",
         "library",
         "namespace",
