@@ -195,7 +195,37 @@ def test_a_shape_that_does_not_fit_is_shown(tmp_path):
     assert "model(torch.randn(2, 6))" in failure.source
     assert texts[graph["op"][failure.node]] == "linear"
     sources = [texts[graph["op"][graph["src"][e]]] for e in failure.edges]
-    assert sources[0] == "gelu"
+    assert sources == ["gelu"]  # what does not fit the layer, not the layer's parameters
+
+
+@pytest.mark.parametrize(
+    ("combine", "wrong"),
+    [
+        (lambda a, b, w: torch.matmul(a, b), [0, 1]),  # neither is right by itself
+        (lambda a, b, w: a + w, [0]),
+        (lambda a, b, w: torch.cat([a, a * 2, b]), [2]),
+    ],
+)
+def test_only_operands_that_do_not_fit_are_marked(combine, wrong, tmp_path):
+    class Odd(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.w = nn.Parameter(torch.ones(7))
+
+        def forward(self, x):
+            return combine(x.exp(), x[:, :3].exp(), self.w)
+
+    path = tmp_path / "run.asgtrace"
+    model = Odd()
+    handle = attach(model, window=False, record=path)
+    with pytest.raises(RuntimeError):
+        model(torch.randn(4, 6))
+    handle.detach()
+    found = messages(path)
+    (failure,) = found["failure"]
+    graph = found["graph"][-1].columns
+    operands = [e for e, d in enumerate(graph["dst"].tolist()) if d == failure.node]
+    assert [operands.index(e) for e in failure.edges] == wrong
 
 
 def test_the_first_bad_value_is_found(tmp_path):

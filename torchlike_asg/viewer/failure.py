@@ -16,9 +16,10 @@ from ..asg.trace import Trace
 from ..facade.core import Tensor
 from .capture import Step, behind, capture
 from .protocol import Failure
-from .snapshot import GraphSnapshot
+from .snapshot import KINDS, GraphSnapshot
 
 _PACKAGE = scope._PACKAGE
+PARAMETER = KINDS.index("parameter")
 
 
 def explain(error: BaseException, modules: tuple[Any, ...], tr: Trace | None) -> tuple[Failure, Step | None, list[Node]]:
@@ -100,8 +101,19 @@ def with_failed(snapshot: GraphSnapshot, failure: Failure, index: dict[Node, int
     columns["texts"] = texts
     columns["roles"] = [*snapshot.roles, None]
     failure.node = n
-    failure.edges = list(range(e, e + len(sources)))
+    failure.edges = [e + k for k in misfits(snapshot, sources)]
     return GraphSnapshot.from_columns(columns)
+
+
+def misfits(snapshot: GraphSnapshot, sources: list[int]) -> list[int]:
+    """Which of the operands `sources` of a failed operation are at fault. Parameters are as they were made, so it is what reaches them;
+    without parameters it is those whose sizes disagree with the first's, and the first, if only one other is there."""
+    computed = [k for k, s in enumerate(sources) if snapshot.kind[s] != PARAMETER]
+    if len(computed) < len(sources):
+        return computed or list(range(len(sources)))
+    shapes = [snapshot.shape(s) for s in sources]
+    other = [k for k, s in enumerate(shapes) if s != shapes[0]]
+    return other if len(sources) > 2 and other else list(range(len(sources)))
 
 
 def partial(step: Step, infos: Any, root: str) -> tuple[GraphSnapshot, dict[Node, int]]:

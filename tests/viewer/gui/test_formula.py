@@ -24,7 +24,7 @@ def test_every_formula_is_typeset_within_its_box(application):
 def test_fonts_have_every_sign_of_the_formulas(application):
     signs = set("".join(s.text for source in FORMULAS for s in _symbols(parse(source))))
     raw = QtGui.QRawFont.fromFont(QtGui.QFont("DejaVu Serif"))
-    assert not [s for s in signs if not raw.supportsCharacter(s)]
+    assert not [s for s in signs if not raw.supportsCharacter(ord(s))]
 
 
 def _symbols(part):

@@ -9,8 +9,8 @@ from .canvas import DARK, LIGHT, Colors
 from .canvas.palette import mix
 
 FAMILY = "DejaVu Sans"
-#: what a font must be able to write
-SAMPLE = "Aя√∑∂γμσ²≤×→▸⊗ƒ"
+#: what a font must be able to write: letters of both alphabets. Single signs may come from another font, which Qt then takes them from.
+SAMPLE = "AZazАЯЁЙаяёй"
 
 
 def colors_for(theme: str) -> Colors:
@@ -36,7 +36,7 @@ def font_family() -> str:
 def covers(family: str, sample: str = SAMPLE) -> bool:
     """Whether a font has all letters of a text. (That Qt started does not mean that it has fonts.)"""
     raw = QtGui.QRawFont.fromFont(QtGui.QFont(family))
-    return raw.isValid() and all(raw.supportsCharacter(c) for c in sample[:2])
+    return raw.isValid() and all(raw.supportsCharacter(ord(c)) for c in sample)
 
 
 def apply(app: QtWidgets.QApplication, c: Colors, points: float = 10.0) -> None:

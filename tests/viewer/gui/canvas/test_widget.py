@@ -1,6 +1,7 @@
 """The canvas under mouse and keys, drawn offscreen."""
 
 import numpy as np
+import pyqtgraph as pg
 import pytest
 from pyqtgraph.Qt import QtCore, QtGui, QtTest, QtWidgets
 
@@ -24,9 +25,7 @@ def canvas(application):
 
 def pixels(widget):
     image = widget.grab().toImage().convertToFormat(QtGui.QImage.Format.Format_RGB32)
-    data = image.constBits()
-    data.setsize(image.sizeInBytes())
-    return np.frombuffer(data, np.uint8).reshape(image.height(), image.bytesPerLine() // 4, 4)[:, : image.width(), :3].copy()
+    return pg.functions.ndarray_from_qimage(image)[:, :, :3].copy()
 
 
 def click(widget, box, double=False):
