@@ -79,7 +79,7 @@ def main() -> None:
             flops = 2 * p.count * p.m * p.n * p.k
             t, low = measure(planned)
             key = low.calls[0].source.key
-            name = "thin" if key[0] == "gemm_thin" else _name(Tile(*key[1][:5], *map(bool, key[1][5:])))
+            name = "thin" if key[0] == "gemm_thin" else _name(Tile.of(key[1]))
             parts = low.calls[0].words[7] if key[0] == "gemm" else 1
             speed = f"{t * 1e6:9.1f} us {flops / t / 1e12:6.2f} TFLOP/s"
             print(f"{shape:>18} {layout} {name:>24} x{parts:<3} {speed} as the package chooses", flush=True)
@@ -106,7 +106,8 @@ def main() -> None:
 
 
 def _name(t: Tile) -> str:
-    return f"{t.rows}x{t.columns}x{t.depth} {t.thread_rows}x{t.thread_columns}{' double' if t.double else ''}"
+    more = (f" in {t.patch}" if t.patch else "") + (" double" if t.double else "")
+    return f"{t.rows}x{t.columns}x{t.depth} {t.thread_rows}x{t.thread_columns}{more}"
 
 
 def verify(device: Device, p: Product, arrays: list[np.ndarray], buffers: dict) -> None:

@@ -59,11 +59,20 @@ def test_long_sums_in_parts(parts, planned):
     check_all("matmul", (normal(1, 3, 2, 5, 64), normal(2, 2, 64, 8)), layouts=("contiguous",))
 
 
-@pytest.mark.parametrize("double", [False, True])
-def test_steps_written_out(double, planned):
-    planned(Tile(16, 8, 4, 4, 4, double=double))
+_WRITTEN_OUT = (
+    Tile(16, 8, 4, 4, 4),
+    Tile(16, 8, 4, 4, 4, double=True),
+    Tile(64, 32, 4, 8, 4, patch=4),
+    Tile(32, 64, 8, 4, 8, patch=8),
+)
+
+
+@pytest.mark.parametrize("tile", _WRITTEN_OUT, ids=str)
+def test_steps_written_out(tile, planned):
+    planned(tile)
     check_all("matmul", (normal(1, 19, 14), normal(2, 14, 16)), layouts=("contiguous",), results=("contiguous",))
     check_all("matmul", (normal(1, 19, 4), normal(2, 4, 8)), layouts=("reversed",), results=("contiguous",))
+    check_all("matmul", (normal(1, 67, 24), normal(2, 24, 72)), results=("contiguous",))
 
 
 @pytest.mark.slow

@@ -50,7 +50,7 @@ class PatchLoader(Loader):
     def _vector(self) -> bool:
         return self.type.startswith("vec4")
 
-    def row(self, s: Side, i: int, row: str) -> str:
+    def row(self, s: Side, i: int, row: str, k: str) -> str:
         p = s.prefix
         lines = [f"var {p}_rest{i} = min({row}, {s.extent} - 1u);", f"var {p}_row{i} = {p}_at;"]
         for d in reversed(range(len(self.kernel))):
@@ -116,7 +116,7 @@ class TapLoader(Loader):
     def key(self) -> tuple[Hashable, ...]:
         return *super().key, self.kernel, self.channels
 
-    def row(self, s: Side, i: int, row: str) -> str:
+    def row(self, s: Side, i: int, row: str, k: str) -> str:
         return f"let {s.prefix}_row{i} = {s.prefix}_at + min({row}, {s.extent} - 1u) * {s.word('o')};"
 
     def load(self, s: Side, i: int, k: str) -> str:
@@ -153,7 +153,7 @@ class WindowLoader(Loader):
     def _vector(self) -> bool:
         return self.type.startswith("vec4")
 
-    def row(self, s: Side, i: int, row: str) -> str:
+    def row(self, s: Side, i: int, row: str, k: str) -> str:
         p, lines = s.prefix, []
         for e in range(1 if self._vector else 4):
             lines.append(f"let {p}_n{i}_{e} = min({row} + {e}u, {s.extent} - {4 if self._vector else 1}u);")

@@ -18,42 +18,35 @@ class MatrixLoader(Loader):
     def _vector(self) -> bool:
         return self.type.startswith("vec4")
 
-    def row(self, s: Side, i: int, row: str) -> str:
+    def row(self, s: Side, i: int, row: str, k: str) -> str:
         p = s.prefix
-        if self.along_k:
-            return f"let {p}_row{i} = {p}_at + min({row}, {s.extent} - 1u) * {s.word('row')};"
-        if self._vector:
-            return f"let {p}_row{i} = {p}_at + min({row}, {s.extent} - 4u);"
-        return "\n".join(
-            f"let {p}_row{i}_{e} = {p}_at + min({row} + {e}u, {s.extent} - 1u) * {s.word('row')};" for e in range(4)
-        )  # fmt: skip
+        if self.along_k or self._vector:
+            inner = f"min({row}, {s.extent} - 4u) + {k} * {s.word('k')}"
+            if self.along_k:
+                inner = f"min({row}, {s.extent} - 1u) * {s.word('row')} + {k}" + ("" if self._vector else f" * {s.word('k')}")
+            at = f"{p}_at + {inner}"
+            return f"var {p}_next{i} = {f'({at}) / 4u' if self._vector else at};"
+        rows = [f"let {p}_row{i}_{e} = {p}_at + min({row} + {e}u, {s.extent} - 1u) * {s.word('row')};" for e in range(4)]
+        return "\n".join([*rows, f"var {p}_next{i} = {k} * {s.word('k')};"])
 
     def load(self, s: Side, i: int, k: str) -> str:
-        p, value = s.prefix, f"{s.prefix}_value{i}"
-        zero = f"{s.vector}()"
+        p, value, at = s.prefix, f"{s.prefix}_value{i}", f"{s.prefix}_next{i}"
+        zero, step = f"{s.vector}()", f"{s.piece}u * {s.word('k')}"
+        if self._vector:
+            step = f"{s.piece // 4}u" if self.along_k else f"{s.piece // 4}u * {s.word('k')}"
+        checks = [f"let inside = {k} < {s.depth};"] if self.checked else []
         if self.along_k and not self._vector:
-            parts, checks = [], []
-            for e in range(4):
-                at = f"{p}_row{i} + ({k} + {e}u) * {s.word('k')}"
-                if self.checked:
-                    checks.append(f"let inside{e} = {k} + {e}u < {s.depth};")
-                    parts.append(f"select({zero}.x, {s.memory}[select(0u, {at}, inside{e})], inside{e})")
-                else:
-                    parts.append(f"{s.memory}[{at}]")
-            return f"{{ {' '.join(checks)} {value} = {s.vector}({', '.join(parts)}); }}"
-        if self.along_k:
-            places = [f"({p}_row{i} + {k}) / 4u"]
-        elif self._vector:
-            places = [f"({p}_row{i} + {k} * {s.word('k')}) / 4u"]
+            checks = [f"let inside{e} = {k} + {e}u < {s.depth};" for e in range(4)] if self.checked else []
+            places = [f"{at} + {e}u * {s.word('k')}" for e in range(4)]
         else:
-            places = [f"{p}_row{i}_{e} + {k} * {s.word('k')}" for e in range(4)]
-        if not self.checked:
-            loaded = ", ".join(f"{s.memory}[{at}]" for at in places)
-            return f"{value} = {loaded if self._vector else f'{s.vector}({loaded})'};"
-        loaded = ", ".join(f"{s.memory}[select(0u, {at}, inside)]" for at in places)
-        return (
-            f"{{ let inside = {k} < {s.depth}; {value} = select({zero}, {loaded if self._vector else f'{s.vector}({loaded})'}, inside); }}"
-        )
+            places = [at] if self._vector else [f"{p}_row{i}_{e} + {at}" for e in range(4)]
+        parts = []
+        for e, place in enumerate(places):
+            inside = f"inside{e}" if len(checks) > 1 else "inside"
+            none = zero if self._vector else f"{zero}.x"
+            parts.append(f"select({none}, {s.memory}[select(0u, {place}, {inside})], {inside})" if self.checked else f"{s.memory}[{place}]")
+        loaded = parts[0] if self._vector else f"{s.vector}({', '.join(parts)})"
+        return f"{{ {' '.join(checks)} {value} = {loaded}; {at} += {step}; }}"
 
 
 def matrix_loader(v: View, extent: int, length: int, row: int, k: int, batch: tuple[int, ...], *, checked: bool) -> MatrixLoader:

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..calls import Capabilities
+
+#: invocations that run together
+PATCH = 32
 
 
 @dataclass(frozen=True)
 class Tile:
     """A workgroup computes ``rows x columns`` of the result, `depth` steps of k at a time; a thread computes ``thread_rows x
     thread_columns`` of it, in pieces of 4 x 4 that lie apart. All are multiples of 4.
+
+    Threads that run together share what they read from shared memory if they lie in a patch: ``patch`` threads side by side. 0: the
+    threads are numbered row by row.
     """
 
     rows: int
@@ -22,6 +29,7 @@ class Tile:
     unrolled: bool = True
     #: shared memory holds two pieces of each operand, so that one can be filled while the other is read
     double: bool = False
+    patch: int = 0
 
     @property
     def threads(self) -> int:
@@ -36,13 +44,23 @@ class Tile:
         return self.columns // self.thread_columns
 
     @property
+    def apart(self) -> tuple[int, int]:
+        """How far the pieces of a thread lie apart, down and across, in fours."""
+        return (PATCH // self.patch, self.patch) if self.patch else (self.threads_down, self.threads_across)
+
+    @property
     def shared(self) -> int:
         """Bytes of workgroup memory."""
         return 4 * self.depth * (self.rows + self.columns + 8) * (1 + self.double)
 
     @property
     def key(self) -> tuple[int, ...]:
-        return self.rows, self.columns, self.depth, self.thread_rows, self.thread_columns, int(self.unrolled), int(self.double)
+        return self.rows, self.columns, self.depth, self.thread_rows, self.thread_columns, int(self.unrolled), int(self.double), self.patch
+
+    @staticmethod
+    def of(key: Sequence[int]) -> Tile:
+        """The tile with that `key`."""
+        return Tile(*key[:5], bool(key[5]), bool(key[6]), key[7])
 
     def fits(self, caps: Capabilities) -> bool:
         return self.threads <= caps.max_invocations and self.shared <= caps.shared_memory
@@ -51,22 +69,25 @@ class Tile:
 #: each with the share of an NVIDIA H200's arithmetic that it reaches when there are many workgroups, and how many workgroups one of its
 #: multiprocessors runs at a time; largest first
 CANDIDATES: tuple[tuple[Tile, float, int], ...] = (
-    (Tile(256, 128, 8, 16, 8), 0.80, 1),
-    (Tile(128, 256, 8, 8, 16), 0.78, 1),
-    (Tile(256, 128, 16, 16, 8), 0.78, 1),
-    (Tile(128, 128, 16, 8, 8), 0.74, 2),
-    (Tile(128, 64, 16, 8, 8), 0.66, 4),
-    (Tile(64, 128, 16, 8, 8), 0.66, 4),
-    (Tile(64, 64, 16, 8, 4), 0.55, 5),
-    (Tile(128, 32, 16, 8, 4), 0.50, 6),
-    (Tile(32, 128, 16, 4, 8), 0.50, 6),
-    (Tile(32, 64, 32, 4, 4), 0.42, 6),
-    (Tile(128, 16, 16, 8, 4), 0.40, 10),
-    (Tile(32, 32, 32, 4, 4), 0.36, 10),
-    (Tile(16, 64, 32, 4, 4), 0.34, 10),
-    (Tile(64, 16, 32, 4, 4), 0.34, 10),
-    (Tile(8, 64, 32, 4, 4), 0.24, 16),
-    (Tile(64, 8, 32, 4, 4), 0.24, 16),
+    (Tile(128, 256, 16, 8, 16, patch=16), 0.90, 1),
+    (Tile(256, 128, 16, 8, 16, patch=4), 0.88, 1),
+    (Tile(128, 128, 16, 8, 16, patch=4), 0.88, 2),
+    (Tile(128, 128, 16, 8, 8, patch=2), 0.83, 2),
+    (Tile(128, 64, 16, 8, 8, patch=2), 0.83, 4),
+    (Tile(64, 128, 16, 8, 8, patch=4), 0.80, 4),
+    (Tile(64, 64, 16, 8, 8, patch=4), 0.72, 8),
+    (Tile(64, 64, 16, 4, 8, patch=2), 0.74, 5),
+    (Tile(64, 64, 16, 8, 4, patch=4), 0.70, 5),
+    (Tile(128, 32, 16, 8, 4, patch=2), 0.62, 6),
+    (Tile(32, 128, 16, 4, 8, patch=16), 0.60, 6),
+    (Tile(64, 32, 16, 4, 4, patch=2), 0.58, 6),
+    (Tile(32, 64, 32, 4, 4), 0.50, 6),
+    (Tile(128, 16, 16, 8, 4), 0.46, 10),
+    (Tile(32, 32, 32, 4, 4), 0.42, 10),
+    (Tile(16, 64, 32, 4, 4), 0.38, 10),
+    (Tile(64, 16, 32, 4, 4), 0.38, 10),
+    (Tile(8, 64, 32, 4, 4), 0.26, 16),
+    (Tile(64, 8, 32, 4, 4), 0.26, 16),
 )
 #: what software adapters take: little code, which they compile slowly
 SOFTWARE = (Tile(32, 32, 8, 4, 4, False), Tile(8, 32, 8, 4, 4, False), Tile(32, 8, 8, 4, 4, False))

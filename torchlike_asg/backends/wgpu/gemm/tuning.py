@@ -23,7 +23,7 @@ from .tiles import Plan, Tile, in_parts, plan, proposals
 #: multiply-adds from which on a measurement pays; most bytes of operands it is made with; how many tiles are measured, and how many doubled
 _LARGE, _BYTES, _CANDIDATES, _DOUBLED = 1 << 27, 1 << 30, 6, 3
 #: the folder's name changes with what tiles mean
-_FORMAT = "products-1"
+_FORMAT = "products-2"
 
 _lock = threading.RLock()
 forks.guard(_lock.acquire, _lock.release)
@@ -52,9 +52,9 @@ def planned(lowering: Lowering, kind: str, count: int, m: int, n: int, k: int, b
 
 def in_words(key: tuple[int, ...], parts: int, k: int) -> Plan | None:
     """A plan from what is kept of it; None if it is damaged."""
-    if len(key) != 7 or any(not isinstance(x, int) or x < 0 for x in (*key, parts)) or not parts or 0 in key[:5]:
+    if len(key) != 8 or any(not isinstance(x, int) or x < 0 for x in (*key, parts)) or not parts or 0 in key[:5]:
         return None
-    return in_parts(Tile(*key[:5], bool(key[5]), bool(key[6])), parts, k)
+    return in_parts(Tile.of(key), parts, k)
 
 
 def _measured(caps: Capabilities, count: int, m: int, n: int, k: int, build: Callable[[Lowering, Plan], None]) -> Plan | None:
