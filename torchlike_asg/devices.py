@@ -58,6 +58,15 @@ class device:
     def __reduce__(self) -> tuple[Any, ...]:
         return device, (self.type, self.index)
 
+    def __enter__(self) -> device:
+        """``with torch.device("wgpu"):`` factory functions, and modules made there, use the device."""
+        _left.append(default[0])
+        default[0] = check(self)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        default[0] = _left.pop()
+
 
 _interned: dict[tuple[str, int | None], device] = {}
 
@@ -83,6 +92,9 @@ def _foreign(kind: str, index: int | None) -> device:
 
 
 cpu = device("cpu")
+#: where factory functions put new tensors; those that `with` blocks replaced
+default = [cpu]
+_left: list[device] = []
 #: the device of what is computed from literals alone: any device takes part in what it computes. It is equal to `cpu`
 free = object.__new__(device)
 free.type, free.index = "cpu", None

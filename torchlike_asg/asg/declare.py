@@ -211,28 +211,32 @@ def _alike(a: Node, b: Node) -> bool:
     )
 
 
+#: operations whose integer operands may come from the host, as in PyTorch: those behind ``x[i]``
+_INDEXED = frozenset(("index", "index_put", "unindex"))
+
+
 def _device(op: Op, srcs: tuple[Node, ...]) -> devices.device:
+    """The device of an operation's result; RuntimeError for operands of two. Literals are of any, and so are numbers of the host."""
     found: devices.device | None = None
-    literals = False
+    number = literals = False
     for s in srcs:
         if s.op is CONST or s.op is SCALAR or s.device is devices.free:
             literals = True
+        elif found is None:
+            found, number = s.device, s.shape == () and s.device is devices.cpu
+        elif found is s.device or found == s.device:
+            number = number and s.shape == ()
+        elif s.device is devices.cpu and (s.shape == () or (op.name in _INDEXED and s.dtype.category <= INTEGER)):
             continue
-        if op.category == "index" and found is not None and s.device is devices.cpu and s.dtype.category <= INTEGER:
-            continue  # an index may come from the host
-        if found is None or (found is not s.device and found != s.device and not _moves(s)):
-            if found is not None and s.shape != ():
-                raise RuntimeError(
-                    f"Expected all tensors to be on the same device, but found at least two devices, {found} and {s.device}! ({op.name})"
-                )
-            found = s.device
+        elif number:
+            found, number = s.device, False
+        else:
+            raise RuntimeError(
+                f"Expected all tensors to be on the same device, but found at least two devices, {found} and {s.device}! ({op.name})"
+            )
     if found is None:
         return devices.free if literals else devices.cpu
     return found
-
-
-def _moves(n: Node) -> bool:
-    return n.shape == ()
 
 
 # ---------------------------------------------------------------- what a gradient keeps

@@ -80,7 +80,7 @@ class _Call:
         self.cls, self.ctx, self.total = cls, ctx, len(args)
         self.places = [i for i, a in enumerate(args) if isinstance(a, Tensor) and a.requires_grad]
         self.tensors = [args[i] for i in self.places]
-        self.outputs = [(tuple(o.shape), o.dtype) if isinstance(o, Tensor) else None for o in outs]
+        self.outputs = [(tuple(o.shape), o.dtype, o.device) if isinstance(o, Tensor) else None for o in outs]
         self.given: dict[int, Node] = {}
 
     def gradients(self) -> tuple[Any, ...]:
@@ -90,7 +90,7 @@ class _Call:
             if i in given:
                 grads.append(bare(given[i]))
             else:
-                grads.append(zeros(*like[0], dtype=like[1]) if like is not None and self.ctx.materialize_grads else None)
+                grads.append(zeros(*like[0], dtype=like[1], device=like[2]) if like is not None and self.ctx.materialize_grads else None)
         name = self.cls.__name__
         out = self.cls.backward(self.ctx, *grads)
         out = out if isinstance(out, tuple) else (out,)

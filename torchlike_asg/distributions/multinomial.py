@@ -58,10 +58,11 @@ class Multinomial(Counted):
         return torch.lgamma(value.sum(-1) + 1) - torch.lgamma(value + 1).sum(-1) + (logits * value).sum(-1)
 
     def entropy(self) -> torch.Tensor:
-        n = torch.tensor(self.total_count, dtype=self.probs.dtype)
+        n = torch.tensor(self.total_count, dtype=self.probs.dtype, device=self.probs.device)
         per_draw = self._categorical.entropy()
         # the expected logarithm of value! of each category, whose marginal is binomial
-        support = torch.arange(1, self.total_count + 1, dtype=self.probs.dtype).view((-1,) + (1,) * self.probs.dim())
+        support = torch.arange(1, self.total_count + 1, dtype=self.probs.dtype, device=self.probs.device)
+        support = support.view((-1,) + (1,) * self.probs.dim())
         p = clamp_probs(self.probs)
         logs = (
             torch.lgamma(n + 1)

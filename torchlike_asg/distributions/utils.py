@@ -16,8 +16,8 @@ def broadcast_all(*values: Any) -> tuple[torch.Tensor, ...]:
     if not all(isinstance(v, (torch.Tensor, Number)) for v in values):
         raise ValueError("Input arguments must all be instances of Number, torch.Tensor or objects implementing __torch_function__.")
     first = next((v for v in values if isinstance(v, torch.Tensor)), None)
-    d = torch.get_default_dtype() if first is None else first.dtype
-    return torch.broadcast_tensors(*[v if isinstance(v, torch.Tensor) else torch.tensor(v, dtype=d) for v in values])
+    d, device = (torch.get_default_dtype(), None) if first is None else (first.dtype, first.device)
+    return torch.broadcast_tensors(*[v if isinstance(v, torch.Tensor) else torch.tensor(v, dtype=d, device=device) for v in values])
 
 
 def batch_of(t: torch.Tensor, *given: Any) -> torch.Size:

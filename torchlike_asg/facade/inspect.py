@@ -41,7 +41,8 @@ def explain(
     """Record ``fn(*args)`` and show its graph as recorded and after each pass of the compiler. Returns the text; `show` prints it.
 
     With `kernels` also what it is compiled to: the steps with the operations fused into each, their loop kernels, the bytes they move, and
-    what no kernel computes; with `llvm` the LLVM IR of every kernel, too. Nothing is executed but what `fn` itself reads.
+    what no kernel computes (on a GPU also the WGSL of every kernel); with `llvm` the LLVM IR of every kernel, too. Nothing is executed but
+    what `fn` itself reads.
     """
     from ..compiler import pipeline, plan
 

@@ -208,4 +208,4 @@ def padding_mask(lengths: Any, max_len: int | None = None) -> Any:
     `lengths` is an int tensor or list (N,); `max_len` is the longest by default.
     """
     lengths = torch.as_tensor(lengths)
-    return torch.arange(int(lengths.max()) if max_len is None else max_len) >= lengths.unsqueeze(1)
+    return torch.arange(int(lengths.max()) if max_len is None else max_len, device=lengths.device) >= lengths.unsqueeze(1)

@@ -7,8 +7,8 @@ from .assemble import WgpuAssembly
 from .calls import Dispatch
 
 
-def describe(a: WgpuAssembly, page_bytes: int, shaders: bool = False) -> str:
-    """The text of ``asg.explain(..., kernels=True)``; with `shaders` also the WGSL of every kernel."""
+def describe(a: WgpuAssembly, page_bytes: int) -> str:
+    """The text of ``asg.explain(..., kernels=True)``: the steps, then the WGSL of every kernel."""
     calls = [s for s in a.steps if isinstance(s, Dispatch)]
     sources = {c.source.symbol: c.source for c in calls}
     lines = [f"{len(a.b.order)} operations in {len(a.steps)} steps, {len(sources)} shaders, {page_bytes} bytes of working memory"]
@@ -24,6 +24,5 @@ def describe(a: WgpuAssembly, page_bytes: int, shaders: bool = False) -> str:
             lines.append("       = " + ", ".join(dict.fromkeys(f"{n.op.name}{list(n.shape)}" for n in origin.nodes)))
     for n in a.uncovered:
         lines.append(f"no kernel for {n.op.name} of {n.dtype.short}{list(n.shape)}, recorded at {n.site[1]}:{n.site[2]}: NumPy computes it")
-    if shaders:
-        lines += [f"\n// {s.symbol}\n{s.text}" for s in sources.values()]
+    lines += [f"\n// {s.symbol}\n{s.text}" for s in sources.values()]
     return "\n".join(lines)

@@ -242,10 +242,10 @@ class WgpuExecutable:
         return DeviceArray(self.device, whole.block, r.shape, r.strides, r.dtype)
 
     def describe(self, llvm: bool = False) -> str:
-        """The plan in words; with `llvm` (the name is older than the GPU) also the text of every shader."""
+        """The plan in words, and the text of every shader (`llvm` is for other backends)."""
         from .describe import describe
 
-        return describe(self.assembly, sum(self.pages), llvm)
+        return describe(self.assembly, sum(self.pages))
 
 
 def _parts(steps: Sequence[Any]) -> list[Any]:

@@ -68,6 +68,10 @@ class Block:
         self._known.clear()
 
 
+#: the least and the greatest int64, which stand for "less" and "more than all others": so do those of 32 bits in their place
+_EXTREMES = (-(2**63), 2**63 - 1)
+
+
 def constant(value: Any, d: dtype) -> Value:
     """A literal of a type."""
     if d is dtypes.bool_:
@@ -85,7 +89,10 @@ def constant(value: Any, d: dtype) -> Value:
         return Value(f"({text})" if number < 0 else text, d)
     with np.errstate(all="ignore"):
         whole = int(np.asarray(value).astype(d.storage))
-    whole = max(min(whole, 2**31 - 1), -(2**31)) if d is dtypes.int64 else whole
+    if d is dtypes.int64 and not -(2**31) <= whole < 2**31:
+        if whole not in _EXTREMES:
+            raise OverflowError(f"the int64 {whole} does not fit into 32 bits, which is how the wgpu device computes")
+        whole = max(min(whole, 2**31 - 1), -(2**31))
     return Value(integer(whole), d)
 
 

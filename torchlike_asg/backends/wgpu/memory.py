@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 #: free bytes that a pool keeps for later
 KEEP = 1 << 30
 _ELEMENT = {"f32": np.dtype(np.float32), "i32": np.dtype(np.int32), "u32": np.dtype(np.uint32), "vec2<f32>": np.dtype(np.complex64)}
-_INT32 = np.iinfo(np.int32)
+_INT32, _INT64 = np.iinfo(np.int32), np.iinfo(np.int64)
 
 
 def stored(d: dtype) -> np.dtype[Any]:
@@ -214,8 +214,13 @@ def restored(raw: np.ndarray[Any, Any], shape: Sequence[int], layout: Sequence[i
 
 
 def put(target: np.ndarray[Any, Any], a: np.ndarray[Any, Any], d: dtype) -> None:
-    """Copy an array to host memory of the form that the device has. OverflowError if an int64 does not fit."""
+    """Copy an array to host memory of the form that the device has. OverflowError if an int64 does not fit; the least and the greatest
+    int64, which stand for what is beyond all others, become those of 32 bits."""
     if d is int64 and a.size and (int(a.min()) < _INT32.min or int(a.max()) > _INT32.max):
+        inside = np.clip(a, _INT32.min, _INT32.max)
+        if np.isin(a[a != inside], (_INT64.min, _INT64.max)).all():
+            np.copyto(target, inside, casting="unsafe")
+            return
         raise OverflowError(
             f"a tensor of {list(a.shape)}, int64, has values that do not fit into 32 bits, which is how the wgpu device stores it"
         )

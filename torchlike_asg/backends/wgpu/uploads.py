@@ -103,7 +103,7 @@ class Uploads:
         shape, strides, _ = self._arguments[i]
         item, at = self._stored(i), self._offsets[i]
         flat = self._memory[at : at + self._extent(i) * item.itemsize].view(item)
-        if tuple(strides) == contiguous(shape) or flat.size < 2:
+        if tuple(strides) == contiguous(shape) or math.prod(shape) < 2:
             target = flat.reshape(shape)
         else:
             target = np.lib.stride_tricks.as_strided(flat, shape, [s * item.itemsize for s in strides])

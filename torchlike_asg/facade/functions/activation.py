@@ -244,7 +244,7 @@ def _drawn_slopes(input: Tensor, lower: float, upper: float, generator: Any) -> 
     falls = values <= 0
     low, high = (float(input.dtype.compute.type(bound)) for bound in (lower, upper))  # PyTorch rounds the bounds, draws, and rounds
     slopes[falls] = uniform64(engine_of(generator), int(falls.sum())) * (high - low) + low
-    return from_array(slopes.astype(input.dtype.compute), input.dtype)
+    return from_array(slopes.astype(input.dtype.compute), input.dtype, input.device)
 
 
 @_also("rrelu")

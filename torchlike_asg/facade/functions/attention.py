@@ -132,7 +132,7 @@ def _with_dropout(query: Any, key: Any, value: Any, mask: Any, p: float, causal:
         return nary(sdpa_dropout, (*operands[:3], *state, *operands[3:]), causal, scale, p)
     scores = query @ key.transpose(-2, -1) * scale
     if causal:
-        mask = ones(query.shape[-2], key.shape[-2], dtype=dtypes.bool_).tril()
+        mask = ones(query.shape[-2], key.shape[-2], dtype=dtypes.bool_, device=query.device).tril()
     if mask is not None:
         scores = scores.masked_fill(~mask, -math.inf) if mask.dtype is dtypes.bool_ else scores + mask
     return dropout(unary(softmax.softmax, scores, len(scores.shape) - 1), p) @ value  # type: ignore[operator, no-any-return]

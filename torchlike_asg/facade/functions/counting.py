@@ -30,11 +30,11 @@ def bincount(input: Tensor, weights: Tensor | None = None, minlength: int = 0) -
     if values.ndim != 1 or (values.size and values.min() < 0):
         raise RuntimeError("bincount only supports 1-d non-negative integral inputs.")
     if weights is None:
-        return from_array(np.bincount(values, minlength=minlength), dtypes.int64)
+        return from_array(np.bincount(values, minlength=minlength), dtypes.int64, input.device)
     if len(weights.shape) != 1 or weights.shape[0] != len(values):
         raise RuntimeError("weights should be 1-d and have the same length as input")
     d = dtypes.float32 if weights.dtype is dtypes.float32 else dtypes.float64
-    return from_array(np.bincount(values, value_of(weights), minlength), d)
+    return from_array(np.bincount(values, value_of(weights), minlength), d, input.device)
 
 
 @function()
@@ -50,7 +50,7 @@ def histc(input: Tensor, bins: int = 100, min: float = 0, max: float = 0, *, out
     if min == max and values.size:
         min, max = float(values.min()), float(values.max())
     limits = _span("torch.histc", float(min), float(max), 1.0)
-    return from_array(np.histogram(values[~np.isnan(values)], int(bins), limits)[0], input.dtype)
+    return from_array(np.histogram(values[~np.isnan(values)], int(bins), limits)[0], input.dtype, input.device)
 
 
 def _span(name: str, low: float, high: float, margin: float) -> tuple[float, float]:
@@ -87,16 +87,16 @@ def histogram(
         low, high = range or ((float(values.min()), float(values.max())) if values.size else (0.0, 1.0))
         edges, limits = int(bins), _span("torch.histogram", low, high, 0.5)
     counts, borders = np.histogram(values, edges, limits, density=density, weights=weights)
-    return returns.histogram(from_array(counts, input.dtype), from_array(borders, input.dtype))
+    return returns.histogram(from_array(counts, input.dtype, input.device), from_array(borders, input.dtype, input.device))
 
 
 # ---------------------------------------------------------------- distinct elements
 def _results(found: Array, inverse: Array, counts: Array, input: Tensor, return_inverse: bool, return_counts: bool) -> Any:
-    out = [from_array(found, input.dtype)]
+    out = [from_array(found, input.dtype, input.device)]
     if return_inverse:
-        out.append(from_array(inverse, dtypes.int64))
+        out.append(from_array(inverse, dtypes.int64, input.device))
     if return_counts:
-        out.append(from_array(counts, dtypes.int64))
+        out.append(from_array(counts, dtypes.int64, input.device))
     return out[0] if len(out) == 1 else tuple(out)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ... import dtypes
+from ... import devices, dtypes
 from ...asg.geometry import contiguous
 from ...asg.node import Node, const
 from ...devices import check, device, refuse
@@ -22,11 +22,8 @@ from ..storage import Cell, Family
 def device_of(d: Any, like: Tensor | None = None) -> device:
     """The device argument of a factory function."""
     if d is None:
-        return like.device if like is not None else _default_device[0]  # type: ignore[no-any-return]
+        return like.device if like is not None else devices.default[0]  # type: ignore[no-any-return]
     return check(device(d))
-
-
-_default_device = [device("cpu")]
 
 
 def sizes(args: tuple[Any, ...], name: str = "size") -> tuple[int, ...]:
@@ -200,8 +197,8 @@ def _fill(value: Any, shape: tuple[int, ...], d: dtype, dev: Any, requires_grad:
 
 
 def placed(n: Node, dev: device) -> Node:
-    """A node that is made of literals alone, as one of a device."""
-    if dev.type == "cpu":
+    """A node that is made of literals alone, as one of a device. (A number is of any.)"""
+    if n.shape == () and dev.type == "cpu":
         return n
     refuse(dev, n.dtype)
     key = (*n.srcs, *n.attrs, dev)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ... import dtypes
 from ...ops import embedding as ops
 from ..core import Tensor, bound, nary, wrap
 from ..register import function
@@ -57,7 +58,7 @@ def _renormalize(weight: Tensor, input: Tensor, max_norm: float, norm_type: floa
     tr = current()
     grad, tr.grad = tr.grad, False
     try:
-        weight.mul_(from_array(scale, weight.dtype))  # type: ignore[attr-defined]
+        weight.mul_(from_array(scale, weight.dtype, weight.device))  # type: ignore[attr-defined]
     finally:
         tr.grad = grad
 
@@ -79,12 +80,14 @@ def one_hot(tensor: Any, num_classes: int = -1) -> Tensor:
     """int64 vectors with a single one at each class index: (*, num_classes); by default as many classes as the largest index needs."""
     import numpy as np
 
-    from ... import dtypes
     from ..flush import value_of
     from .creation import from_array
+    from .spaced import arange
 
     if tensor.dtype is not dtypes.int64:
         raise RuntimeError("one_hot is only applicable to index tensor of type LongTensor.")
+    if num_classes > 0 and tensor.device.type != "cpu":  # without looking at the values, as PyTorch's GPUs do
+        return (tensor[..., None] == arange(num_classes, device=tensor.device)).to(dtypes.int64)  # type: ignore[no-any-return]
     index = value_of(tensor)
     if not index.size:
         if num_classes <= 0:
@@ -97,4 +100,4 @@ def one_hot(tensor: Any, num_classes: int = -1) -> Tensor:
         num_classes = int(index.max()) + 1
     elif index.max() >= num_classes:
         raise RuntimeError("Class values must be smaller than num_classes.")
-    return from_array((index[..., None] == np.arange(num_classes)).astype(np.int64), dtypes.int64)
+    return from_array((index[..., None] == np.arange(num_classes)).astype(np.int64), dtypes.int64, tensor.device)

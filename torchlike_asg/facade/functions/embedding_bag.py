@@ -58,9 +58,9 @@ def embedding_bag(
         at, inside = _positions(input.shape[0], offsets, include_last_offset)
         if not at.size:
             return found.sum(0, keepdim=True).expand(len(at), -1) * 0  # type: ignore[no-any-return]
-        places = from_array(at.reshape(-1), dtypes.int64)
+        places = from_array(at.reshape(-1), dtypes.int64, weight.device)
         found = found.index_select(0, places).reshape(*at.shape, -1)
-        mask: Any = from_array(inside, dtypes.bool_)
+        mask: Any = from_array(inside, dtypes.bool_, weight.device)
         counts = mask if counts is None else mask & counts.index_select(0, places).reshape(at.shape)
     return _combined(found, counts, mode)
 

@@ -152,7 +152,7 @@ def _window(name: str, window: Tensor | None, length: int, size: int, like: Node
     if window is None:
         if length == size:
             return None
-        window = ones(length, dtype=like.dtype.to_real())
+        window = ones(length, dtype=like.dtype.to_real(), device=like.device)
     w = node_of(window)
     if len(w.shape) != 1 or w.shape[0] != length:
         raise RuntimeError(
@@ -265,7 +265,7 @@ def istft(
     total = n_fft + hop * (frames - 1)
 
     signal = _overlapped(pieces, total, hop)
-    weight = node_of(ones(n_fft, dtype=input.dtype.to_real())) if w is None else w * w  # type: ignore[operator]
+    weight = node_of(ones(n_fft, dtype=input.dtype.to_real(), device=input.device)) if w is None else w * w  # type: ignore[operator]
     envelope = _overlapped(expand(weight, frames, n_fft), total, hop)
     first = n_fft // 2 if center else 0
     last = total - first if length is None else min(first + length, total)

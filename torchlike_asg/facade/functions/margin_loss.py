@@ -178,7 +178,7 @@ def multi_margin_loss(
         loss = loss * loss
     if weight is not None:
         loss = loss * weight[y][:, None]
-    loss = where(y[:, None] == arange(classes), 0, loss).sum(1) / classes
+    loss = where(y[:, None] == arange(classes, device=x.device), 0, loss).sum(1) / classes
     return reduced(loss if len(target.shape) else loss.reshape(()), reduction)
 
 
@@ -200,7 +200,7 @@ def multilabel_margin_loss(
     x, y = input.reshape(-1, classes), target.reshape(-1, classes)
     listed = (y >= 0).to(dtypes.int64).cumprod(1) != 0
     label = clamp_min(y, 0)
-    is_label = (listed[:, :, None] & (label[:, :, None] == arange(classes))).any(1)
+    is_label = (listed[:, :, None] & (label[:, :, None] == arange(classes, device=x.device))).any(1)
     gaps = clamp_min(1 - x.gather(1, label)[:, :, None] + x[:, None, :], 0)
     loss = where(listed[:, :, None] & ~is_label[:, None, :], gaps, 0).sum((1, 2)) / classes
     return reduced(loss if len(input.shape) > 1 else loss.reshape(()), reduction)

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ... import config
+from ... import config, devices
 from ...asg.declare import node
 from ...devices import device
 from ...dtypes import dtype
@@ -20,7 +20,7 @@ from ..core import Tensor
 from ..flush import value_of
 from ..legacy import LEGACY  # noqa: F401  (registers the legacy constructors)
 from ..register import FUNCTIONS, function, method
-from .creation import _default_device, device_of, from_array
+from .creation import device_of, from_array
 
 Tensor.layout = property(lambda self: strided, doc="How the elements are stored: always `torch.strided`.")  # type: ignore[attr-defined]
 FUNCTIONS["set_printoptions"] = printing.set_printoptions
@@ -149,13 +149,13 @@ def map_(self: Tensor, tensor: Tensor, callable: Callable[[Any, Any], Any]) -> T
 @_public
 def set_default_device(device: Any) -> None:
     """Where factory functions put new tensors (None: the CPU)."""
-    _default_device[0] = device_of("cpu" if device is None else device)
+    devices.default[0] = device_of("cpu" if device is None else device)
 
 
 @_public
 def get_default_device() -> device:
     """Where factory functions put new tensors."""
-    return _default_device[0]
+    return devices.default[0]
 
 
 def _positive(name: str, value: Any) -> int:

@@ -278,9 +278,11 @@ def zero_(self: Tensor) -> Tensor:
 
 
 def copy_(self: Tensor, src: Any, non_blocking: bool = False) -> Tensor:
-    """Take the values of `src`, broadcast and converted."""
+    """Take the values of `src`, broadcast and converted; they may come from another device."""
     if not isinstance(src, Tensor):
         return write(self, lambda cur: movement.copy(cur, operand(movement.copy, src, cur)), ())
+    if src.shape and src.device != self.device:
+        src = src.to(self.device, self.dtype)  # type: ignore[attr-defined]
     if self._f is not None and src._f is not None and src._f.cell is self._f.cell and src.geometry == self.geometry:
         return write(self, lambda cur: movement.copy(cur, node_of(src)), (src,), fills=True)
     return write(self, lambda cur: movement.copy(cur, node_of(src)), (src,), bounded=True)

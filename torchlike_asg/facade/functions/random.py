@@ -184,7 +184,7 @@ def normal(
     m = value_of(mean) if isinstance(mean, Tensor) else float(mean)
     s = value_of(std) if isinstance(std, Tensor) else float(std)
     shape = np.broadcast_shapes(getattr(m, "shape", ()), getattr(s, "shape", ()))
-    return from_array(draws.normal_tensors(engine, shape, like.dtype, m, s), like.dtype)
+    return from_array(draws.normal_tensors(engine, shape, like.dtype, m, s), like.dtype, like.device)
 
 
 @function()
@@ -216,12 +216,12 @@ def poisson(input: Tensor, generator: Any = None) -> Tensor:
 @function(method=False)
 def binomial(count: Tensor, prob: Tensor, generator: Any = None) -> Tensor:
     """Binomial random numbers of `count` trials with probability `prob`."""
-    return from_array(draws.binomial(engine_of(generator), value_of(count), value_of(prob), count.dtype), count.dtype)
+    return from_array(draws.binomial(engine_of(generator), value_of(count), value_of(prob), count.dtype), count.dtype, count.device)
 
 
 def _standard_gamma(input: Tensor, generator: Any = None) -> Tensor:
     """Gamma random numbers of shape parameter `input` and scale one."""
-    return from_array(draws.standard_gamma(engine_of(generator), value_of(input), input.dtype), input.dtype)
+    return from_array(draws.standard_gamma(engine_of(generator), value_of(input), input.dtype), input.dtype, input.device)
 
 
 # ---------------------------------------------------------------- in place

@@ -170,16 +170,11 @@ def __copy__(self: Tensor) -> Tensor:
 
 @method()
 def __reduce_ex__(self: Tensor, protocol: Any) -> Any:
-    return _rebuild, (
-        type(self),
-        np.array(numpy_(self.detach()) if self.dtype is not dtypes.bfloat16 else value_of(self)),
-        self.dtype,
-        self.requires_grad,
-    )  # type: ignore[attr-defined]
+    return _rebuild, (type(self), np.array(value_of(self)), self.dtype, self.requires_grad, self.device)
 
 
-def _rebuild(cls: type, a: np.ndarray[Any, Any], d: dtype, requires_grad: bool) -> Tensor:
-    t = concrete(np.ascontiguousarray(dtypes.store(a, d)).reshape(-1), a.shape, d, _cpu(), cls=cls)
+def _rebuild(cls: type, a: np.ndarray[Any, Any], d: dtype, requires_grad: bool, device: Any = None) -> Tensor:
+    t = concrete(np.ascontiguousarray(dtypes.store(a, d)).reshape(-1), a.shape, d, _cpu() if device is None else device, cls=cls)
     return require_grad(t, True, permanent=cls is not Tensor) if requires_grad else t  # type: ignore[no-any-return]
 
 

@@ -218,7 +218,7 @@ def affine_grid(theta: Any, size: Any, align_corners: bool | None = None) -> Ten
     lines = [np.linspace(-1, 1, n) * (1 if align_corners else (n - 1) / n) if n > 1 else np.zeros(1) for n in size[2:]]
     axes = np.meshgrid(*lines, indexing="ij")[::-1]
     base = np.stack([*axes, np.ones(tuple(size[2:]))], -1).reshape(1, -1, dims + 1)
-    places: Any = from_array(base.astype(theta.dtype.compute), theta.dtype)
+    places: Any = from_array(base.astype(theta.dtype.compute), theta.dtype, theta.device)
     return (places @ theta.transpose(1, 2)).reshape(size[0], *size[2:], dims)  # type: ignore[no-any-return]
 
 

@@ -51,7 +51,7 @@ def pdist(input: Any, p: float = 2) -> Tensor:
         raise RuntimeError("pdist only supports floating-point dtypes")
     if p < 0:
         raise RuntimeError("pdist only supports non-negative p values")
-    first, second = (from_array(i.astype(np.int64), dtypes.int64) for i in np.triu_indices(input.shape[0], 1))
+    first, second = (from_array(i.astype(np.int64), dtypes.int64, input.device) for i in np.triu_indices(input.shape[0], 1))
     if not input.shape[1]:
         return (input.sum(1)[first] * 0).contiguous()  # type: ignore[no-any-return]
     return vector_norm(input.index_select(0, first) - input.index_select(0, second), float(p), 1, False, None)
