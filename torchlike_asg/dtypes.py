@@ -137,10 +137,12 @@ def set_default_dtype(d: dtype) -> None:
 
 
 class finfo:
-    """Limits of a floating-point type: ``bits, eps, max, min, tiny, smallest_normal, resolution``."""
+    """Limits of a floating-point type, or of the parts of a complex one: ``bits, eps, max, min, tiny, smallest_normal, resolution``."""
 
     def __init__(self, type: dtype | None = None) -> None:
         d = _default if type is None else type
+        if d.is_complex:
+            d = d.to_real()
         if not d.is_floating_point:
             raise TypeError("torch.finfo() requires a floating point input type. Use torch.iinfo to handle 'torch.iinfo'")
         self.dtype, self.bits = d.name, d.itemsize * 8

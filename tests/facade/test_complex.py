@@ -190,5 +190,5 @@ def test_errors():
 
 def test_a_gradient_without_a_rule_for_complex_numbers_is_refused():
     z = ours.from_numpy(Z.copy()).requires_grad_()
-    with pytest.raises(RuntimeError, match="logsumexp of complex tensors"):
-        ours.logsumexp(z, 1).abs().sum().backward()
+    with pytest.raises(RuntimeError, match="logcumsumexp of complex tensors"):
+        ours.logcumsumexp(z, 1).abs().sum().backward()

@@ -137,11 +137,11 @@ _LINEAR = """
     add sub neg sum mean cumsum sum_to expand view permute select slice reshape clone contiguous relayout cast diagonal unsqueeze squeeze
     unfold restride unview restride_scatter fill copy full where masked_fill cat flip roll tril triu index unindex gather scatter
     scatter_add index_select index_add index_put index_copy index_fill masked_scatter masked_unscatter stack block_diag repeat
-    repeat_interleave pad_constant zeros_of complex real imag conj view_as_real view_as_complex
+    repeat_interleave pad_constant pad_mirror pad_mirror_grad zeros_of complex real imag conj view_as_real view_as_complex
 """
 _CONJUGATED = """
     mul div reciprocal pow exp exp2 expm1 log log1p log2 log10 sqrt rsqrt sin cos tan asin acos atan sinh cosh tanh asinh acosh atanh
-    sigmoid tanh_grad sigmoid_grad abs sign lerp addcmul addcdiv prod cumprod shift recurrence matmul linear inverse det logabsdet solve
-    solve_triangular
+    sigmoid tanh_grad sigmoid_grad abs sign lerp addcmul addcdiv prod cumprod shift recurrence matmul linear inverse det det_sign logabsdet
+    solve solve_triangular cholesky cholesky_solve matrix_exp logsumexp
 """
 gradients.COMPLEX.update(_LINEAR.split(), _CONJUGATED.split())

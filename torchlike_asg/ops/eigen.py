@@ -11,10 +11,13 @@ from .. import dtypes
 from ..asg import gradients
 from ..asg.declare import Array, Grads, Meta, Op, Sample
 from ..asg.node import Node
-from ..errors import MissingGradientError
+from .complex import real
+from .elementwise import bar
+from .linalg import matmul
 from .movement import reshape
-from .pointwise import mul
-from .solve import BATCH, POSITIVE, M, adjoint, check_square, solve
+from .pointwise import add, div, mul, sub
+from .reduce import sum_
+from .solve import BATCH, POSITIVE, M, adjoint, check_square, identity, solve
 
 
 # ---------------------------------------------------------------- eigenvalues
@@ -41,7 +44,19 @@ def _vjp_values(n: Node, g: Node) -> Grads:
 
 
 def _vjp_vectors(n: Node, g: Node) -> Grads:
-    raise MissingGradientError("derivative for the eigenvectors of linalg.eig is not implemented; use linalg.eigh for symmetric matrices")
+    """V^-H ((V^H g - V^H V Re diag(V^H g)) / E) V^H with E[i, j] = conj(w[j] - w[i]) and zeros on the diagonal: Boeddeker et al. (2017).
+
+    Vectors have norm one and any phase: as with PyTorch, the gradient is that of functions which do not see the phase.
+    """
+    vh, w = adjoint(n), bar(values(n.srcs[0]))
+    k = w.shape[-1]
+    eye = identity(k, w.dtype)
+    projected = matmul(vh, g)
+    kept = real(mul(projected, eye))
+    along = reshape(sum_(kept, (len(kept.shape) - 1,), False), (*w.shape[:-1], 1, k))
+    off = sub(projected, mul(matmul(vh, n), along))
+    gap = add(sub(reshape(w, (*w.shape[:-1], 1, k)), reshape(w, (*w.shape, 1))), eye)
+    return (solve(vh, matmul(div(sub(off, mul(off, eye)), gap), vh)),)
 
 
 def _samples() -> list[Sample]:
@@ -49,7 +64,7 @@ def _samples() -> list[Sample]:
 
 
 values = Op("eigvals", "linalg", _rule(False), _ref(0), vjp=_vjp_values, saves=lambda n: n.srcs, samples=_samples)
-vectors = Op("eig_vectors", "linalg", _rule(True), _ref(1), vjp=_vjp_vectors, saves=lambda n: n.srcs, samples=_samples)
+vectors = Op("eig_vectors", "linalg", _rule(True), _ref(1), vjp=_vjp_vectors, saves=lambda n: (n.srcs[0], n), samples=_samples)
 gradients.COMPLEX.update(("eigvals", "eig_vectors"))
 
 

@@ -7,9 +7,8 @@ import numpy as np
 from ..asg.declare import Array, Grads, Op, Sample
 from ..asg.node import Node, const
 from .join import cat
-from .linalg import swap_last
 from .movement import full, slice_
-from .solve import BATCH, square_rule, square_samples
+from .solve import BATCH, adjoint, square_rule, square_samples
 
 _PADE = (
     64764752532480000.0,
@@ -33,7 +32,7 @@ def _ref_matrix_exp(x: Array) -> Array:
     """Scaling and squaring with the Pade approximant of order 13: Higham (2005)."""
     if not x.size:
         return x.copy()
-    a = x.astype(np.float64)
+    a = x.astype(np.result_type(x, np.float64))
     size = np.abs(a).sum(-2).max(-1)
     halvings = np.maximum(0, np.ceil(np.log2(np.maximum(size, 1e-300) / 5.371920351148152))).astype(int)
     a = a / (2.0**halvings)[..., None, None]
@@ -50,8 +49,8 @@ def _ref_matrix_exp(x: Array) -> Array:
 
 
 def _vjp_matrix_exp(n: Node, g: Node) -> Grads:
-    """The upper right block of exp([[A^T, g], [0, A^T]])."""
-    t = swap_last(n.srcs[0])
+    """The upper right block of exp([[A^H, g], [0, A^H]])."""
+    t = adjoint(n.srcs[0])
     rank, k = len(t.shape), t.shape[-1]
     zero = full(const(0, t.dtype), tuple(t.shape))
     whole = matrix_exp(cat(cat(t, g, rank - 1), cat(zero, t, rank - 1), rank - 2))

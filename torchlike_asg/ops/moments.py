@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from .. import dtypes
-from ..asg.declare import Array, Grads, Meta, Op, Sample
+from ..asg.declare import Array, Grads, Meta, Op, Sample, get
 from ..asg.node import Node, weak
-from .pointwise import eq, mul, where
+from .pointwise import add, eq, mul, sqrt, where
 from .reduce import X, count_of, kept, mean, reduced_shape
 from .summation import total
 
@@ -72,3 +72,12 @@ std = Op(
     params=_PARAMS,
     samples=_samples,
 )
+
+
+def of_complex(op: Op, z: Node, dims: tuple[int, ...], correction: float, keepdim: bool) -> Node:
+    """The variance (or, for `std`, deviation) of complex numbers: that of the real plus that of the imaginary parts, a real number."""
+    both = add(*[var(get(part)(z), dims, correction, keepdim) for part in ("real", "imag")])
+    if op is var:
+        return both
+    flat = eq(both, weak(0.0))
+    return where(flat, weak(0.0), sqrt(where(flat, weak(1.0), both)))

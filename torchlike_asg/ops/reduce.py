@@ -318,7 +318,7 @@ def _ref_logsumexp(x: Array, dims: tuple[int, ...], keepdim: bool) -> Array:
 
 def _vjp_logsumexp(n: Node, g: Node) -> Grads:
     x, dims = n.srcs[0], n.attrs[0]
-    return (mul(kept(g, x.shape, dims), exp(x - kept(n, x.shape, dims))),)  # type: ignore[operator]
+    return (mul(kept(g, x.shape, dims), bar(exp(x - kept(n, x.shape, dims)))),)  # type: ignore[operator]
 
 
 logsumexp = Op(

@@ -15,12 +15,12 @@ import numpy as np
 from .. import dtypes
 from ..asg.declare import Array, Grads, Meta, Op, Sample
 from ..asg.geometry import broadcast, contiguous
-from ..asg.node import Node, const
+from ..asg.node import Node, const, weak
 from .arrange import tril, triu
 from .elementwise import bar
 from .linalg import matmul, swap_last
 from .movement import full, reshape, unview
-from .pointwise import mul, neg
+from .pointwise import add, mul, neg, sub
 from .promotion import title
 
 
@@ -86,6 +86,14 @@ def identity(n: int, d: dtypes.dtype) -> Node:
 def adjoint(n: Node) -> Node:
     """The conjugate transpose of (a batch of) matrices."""
     return swap_last(bar(n))
+
+
+def hermitian(triangle: Node, strict: Node) -> Node:
+    """A triangle mirrored into a symmetric matrix, or a Hermitian one with the real part of the diagonal; `strict` is without diagonal."""
+    if not triangle.dtype.is_complex:
+        return add(triangle, swap_last(strict))
+    diagonal = sub(triangle, strict)
+    return add(add(strict, adjoint(strict)), mul(add(diagonal, bar(diagonal)), weak(0.5)))
 
 
 def column(n: Node) -> Node:
@@ -177,12 +185,23 @@ logabsdet = Op(
     saves=lambda n: n.srcs,
     samples=square_samples(),
 )
+
+
+def _vjp_sign(n: Node, g: Node) -> Grads:
+    """Of a complex determinant, whose phase turns with the imaginary part of the trace of A^-1 dA; a real sign is constant."""
+    if not n.dtype.is_complex:
+        return (None,)
+    turn = mul(sub(mul(bar(g), n), mul(g, bar(n))), weak(-0.5))  # -i Im(conj(g) sign)
+    return (mul(column(turn), adjoint(inverse(n.srcs[0]))),)
+
+
 det_sign = Op(
     "det_sign",
     "linalg",
     square_rule("linalg.slogdet", lambda s: s[:-2]),
     lambda x: np.asarray(np.linalg.slogdet(x)[0]),
-    differentiable=False,
+    vjp=_vjp_sign,
+    saves=lambda n: (n.srcs[0], n) if n.dtype.is_complex else (),
     samples=square_samples(grad=False),
 )
 
@@ -300,15 +319,14 @@ def _positive(x: Array) -> bool:
 
 
 def _vjp_cholesky(n: Node, g: Node) -> Grads:
-    """1/2 L^-T (P + P^T) L^-1, with P the lower triangle of L^T g and its diagonal halved."""
-    transposed = swap_last(n)
+    """1/2 L^-H (P + P^H) L^-1, with P the lower triangle of L^H g and its diagonal halved."""
+    transposed = adjoint(n)
     p = matmul(transposed, g)
-    symmetric = tril(p, 0) + swap_last(tril(p, -1))  # type: ignore[operator]
-    left = solve_triangular(transposed, symmetric, True, False)
-    return (mul(swap_last(solve_triangular(transposed, swap_last(left), True, False)), const(0.5, g.dtype)),)
+    left = solve_triangular(transposed, hermitian(tril(p, 0), tril(p, -1)), True, False)
+    return (mul(adjoint(solve_triangular(transposed, adjoint(left), True, False)), const(0.5, g.dtype)),)
 
 
-#: The lower factor L of ``L L^T``; only the lower triangle is read, and the gradient is that of the symmetric matrix.
+#: The lower factor L of ``L L^H``; only the lower triangle is read, and the gradient is that of the symmetric matrix.
 cholesky = Op(
     "cholesky",
     "linalg",
@@ -330,7 +348,7 @@ def _ref_cholesky_solve(b: Array, factor: Array, upper: bool) -> Array:
 
 
 def _vjp_cholesky_solve(n: Node, g: Node) -> Grads:
-    """By the factor as by a full matrix in ``L L^T``, as PyTorch has it: -(S + S^T) L, with S = (A^-1 g) X^T."""
+    """By the factor as by a full matrix in ``L L^H``, as PyTorch has it: -(S + S^H) L, with S = (A^-1 g) X^H."""
     factor, upper = n.srcs[1], n.attrs[0]
     right = functools.cache(lambda: cholesky_solve(g, factor, upper))
 
@@ -342,7 +360,7 @@ def _vjp_cholesky_solve(n: Node, g: Node) -> Grads:
     return right, by_factor
 
 
-#: X with ``L L^T X = B``; only the triangle of the factor is read
+#: X with ``L L^H X = B``; only the triangle of the factor is read
 cholesky_solve = Op(
     "cholesky_solve",
     "linalg",

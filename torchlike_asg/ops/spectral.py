@@ -12,14 +12,27 @@ from typing import Any
 
 import numpy as np
 
+from ..asg import gradients
 from ..asg.declare import Array, Grads, Meta, Op, Sample
 from ..asg.geometry import contiguous
-from ..asg.node import Node
+from ..asg.node import Node, weak
 from .arrange import triu
-from .linalg import matmul, swap_last
+from .linalg import matmul
 from .movement import reshape, slice_, unview
 from .pointwise import add, div, mul, neg, reciprocal, sub
-from .solve import BATCH, POSITIVE, LinAlgError, M, check_floating, identity, solve_triangular, square_rule
+from .solve import (
+    BATCH,
+    POSITIVE,
+    LinAlgError,
+    M,
+    adjoint,
+    check_floating,
+    check_square,
+    hermitian,
+    identity,
+    solve_triangular,
+    square_rule,
+)
 
 WIDE, TALL = M[:2], M[:, :2]
 
@@ -65,11 +78,11 @@ def _ref_eigh(part: int) -> Any:
 
 def _vjp_eigenvalues(n: Node, g: Node) -> Grads:
     v = eigenvectors(n.srcs[0], *n.attrs)
-    return (matmul(mul(v, _row(g)), swap_last(v)),)
+    return (matmul(mul(v, _row(g)), adjoint(v)),)
 
 
 def _vjp_eigenvectors(n: Node, g: Node) -> Grads:
-    values, transposed = eigenvalues(n.srcs[0], *n.attrs), swap_last(n)
+    values, transposed = eigenvalues(n.srcs[0], *n.attrs), adjoint(n)
     return (matmul(n, matmul(_unpaired(matmul(transposed, g), values, False), transposed)),)
 
 
@@ -77,10 +90,15 @@ def _symmetric(*more: Any) -> Callable[[], list[Sample]]:
     return lambda: [Sample((POSITIVE[0],), more, False), Sample((POSITIVE,), more, False), Sample((np.zeros((0, 2, 2)),), more, False)]
 
 
+def _rule_eigenvalues(x: Node, upper: bool) -> Meta:
+    check_square("linalg.eigh", x)
+    return tuple(x.shape[:-1]), x.dtype.to_real()
+
+
 eigenvalues = Op(
     "eigvalsh",
     "linalg",
-    square_rule("linalg.eigh", lambda s: s[:-1]),
+    _rule_eigenvalues,
     _ref_eigh(0),
     vjp=_vjp_eigenvalues,
     saves=lambda n: n.srcs,
@@ -120,7 +138,7 @@ def _svd_rule(part: int) -> Any:
         lead, m, n = _sides("linalg.svd", x)
         k = min(m, n)
         shape = ((m, m if full else k), (k,), (n if full else k, n))[part]
-        return (*lead, *shape), x.dtype
+        return (*lead, *shape), x.dtype.to_real() if part == 1 else x.dtype
 
     return rule
 
@@ -131,32 +149,38 @@ def _vjp_singular(n: Node, g: Node) -> Grads:
 
 
 def _skew(x: Node) -> Node:
-    return sub(x, swap_last(x))
+    return sub(x, adjoint(x))
 
 
 def _vjp_left(n: Node, g: Node) -> Grads:
-    """U ((skew(U^T g) / E) S) V^T, and what lies outside the columns of U over S, for tall matrices."""
+    """U ((skew(U^H g) / E) S) V^H, and what lies outside the columns of U over S, for tall matrices.
+
+    Complex vectors are determined up to a common phase of those of U and V; what turns it is charged to U alone, as in PyTorch.
+    """
     x = n.srcs[0]
     rank, k = len(x.shape), min(x.shape[-2:])
     if n.attrs[0] and x.shape[-2] > k:  # the surplus columns are arbitrary: PyTorch leaves them out
         g = slice_(g, rank - 1, 0, k, 1)
     u, s, v = left_vectors(x, False), singular_values(x), right_vectors(x, False)
-    projected = matmul(swap_last(u), g)
-    core = matmul(u, mul(_unpaired(_skew(projected), s, True), _row(s)))
+    projected = matmul(adjoint(u), g)
+    turned = mul(_unpaired(_skew(projected), s, True), _row(s))
+    if x.dtype.is_complex:
+        turned = add(turned, mul(_skew(projected), div(identity(k, s.dtype), _row(mul(s, weak(2.0))))))
+    core = matmul(u, turned)
     if x.shape[-2] > k:
         core = add(core, mul(sub(g, matmul(u, projected)), _row(reciprocal(s))))
     return (matmul(core, v),)
 
 
 def _vjp_right(n: Node, g: Node) -> Grads:
-    """U (S (skew(V^T g^T) / E)) V^T, and what lies outside the rows of V^T over S, for wide matrices; `g` belongs to V^T."""
+    """U (S (skew(V^H g^H) / E)) V^H, and what lies outside the rows of V^T over S, for wide matrices; `g` belongs to V^H."""
     x = n.srcs[0]
     rank, k = len(x.shape), min(x.shape[-2:])
     if n.attrs[0] and x.shape[-1] > k:
         g = slice_(g, rank - 2, 0, k, 1)
     u, s, v = left_vectors(x, False), singular_values(x), right_vectors(x, False)
-    projected = matmul(g, swap_last(v))
-    core = matmul(mul(_column(s), _unpaired(_skew(swap_last(projected)), s, True)), v)
+    projected = matmul(g, adjoint(v))
+    core = matmul(mul(_column(s), _unpaired(_skew(adjoint(projected)), s, True)), v)
     if x.shape[-1] > k:
         core = add(core, mul(_column(reciprocal(s)), sub(g, matmul(projected, v))))
     return (matmul(u, core),)
@@ -219,23 +243,18 @@ def _ref_qr(part: int) -> Any:
 
 
 def _times_inverse_transposed(y: Node, r: Node) -> Node:
-    """``y r^-T`` for an upper triangular `r`."""
-    return swap_last(solve_triangular(r, swap_last(y), True, False))
-
-
-def _completed(triangle: Node) -> Node:
-    """An upper triangle mirrored into a symmetric matrix."""
-    return add(triangle, swap_last(triu(triangle, 1)))
+    """``y r^-H`` for an upper triangular `r`."""
+    return adjoint(solve_triangular(r, adjoint(y), True, False))
 
 
 def _qr_gradient(q: Node, r: Node, gq: Node | None, gr: Node | None) -> Node:
     """Of a matrix with at least as many rows as columns."""
-    inner = matmul(gr, swap_last(r)) if gr is not None else None
+    inner = matmul(gr, adjoint(r)) if gr is not None else None
     if gq is not None:
-        own = neg(matmul(swap_last(q), gq))
+        own = neg(matmul(adjoint(q), gq))
         inner = own if inner is None else add(inner, own)
     assert inner is not None
-    total = matmul(q, _completed(triu(inner, 0)))
+    total = matmul(q, hermitian(triu(inner, 0), triu(inner, 1)))
     return _times_inverse_transposed(total if gq is None else add(gq, total), r)
 
 
@@ -263,7 +282,7 @@ def _vjp_q(n: Node, g: Node) -> Grads:
 
 
 def _vjp_r(n: Node, g: Node) -> Grads:
-    """Of a wide matrix (X | Y) with R = (U | V): X = Q U is square, and V = Q^T Y."""
+    """Of a wide matrix (X | Y) with R = (U | V): X = Q U is square, and V = Q^H Y."""
     _refuse_complete(n)
     x = n.srcs[0]
     rank, (m, k) = len(x.shape), x.shape[-2:]
@@ -271,7 +290,7 @@ def _vjp_r(n: Node, g: Node) -> Grads:
     if m >= k:
         return (_qr_gradient(q, n, None, g),)
     y, gv = slice_(x, rank - 1, m, k, 1), slice_(g, rank - 1, m, k, 1)
-    left = _qr_gradient(q, slice_(n, rank - 1, 0, m, 1), matmul(y, swap_last(gv)), slice_(g, rank - 1, 0, m, 1))
+    left = _qr_gradient(q, slice_(n, rank - 1, 0, m, 1), matmul(y, adjoint(gv)), slice_(g, rank - 1, 0, m, 1))
     return (add(_padded(left, 0, k), _padded(matmul(q, gv), m, k)),)
 
 
@@ -310,16 +329,16 @@ def _ref_pinv(x: Array, rtol: float, atol: float, hermitian: bool = False) -> Ar
         return np.zeros((*x.shape[:-2], x.shape[-1], x.shape[-2]), x.dtype)
     u, s, v = np.linalg.svd(x, False)
     enough = s > np.maximum(rtol * s.max(-1, keepdims=True), atol)
-    inverted = np.where(enough, 1 / np.where(enough, s, 1), 0).astype(x.dtype)
-    return np.swapaxes(v, -1, -2) @ (inverted[..., None] * np.swapaxes(u, -1, -2))
+    inverted = np.where(enough, 1 / np.where(enough, s, 1), 0).astype(s.dtype)
+    return np.swapaxes(v, -1, -2).conj() @ (inverted[..., None] * np.swapaxes(u, -1, -2).conj())
 
 
 def _vjp_pinv(n: Node, g: Node) -> Grads:
-    """-P^T g P^T, and two projections that vanish for regular matrices; P = pinv(A)."""
+    """-P^H g P^H, and two projections that vanish for regular matrices; P = pinv(A)."""
     a, p = n.srcs[0], n
-    pt, gt = swap_last(p), swap_last(g)
+    pt, gt = adjoint(p), adjoint(g)
     k = matmul(gt, p)  # (m, m)
-    first = neg(swap_last(matmul(p, k)))
+    first = neg(adjoint(matmul(p, k)))
     outside_rows = sub(matmul(k, pt), matmul(matmul(a, p), matmul(k, pt)))
     outside_columns = matmul(matmul(pt, p), sub(gt, matmul(k, a)))
     return (add(first, add(outside_rows, outside_columns)),)
@@ -337,3 +356,4 @@ pinv = Op(
     params=("rtol", "atol", "hermitian"),
     samples=lambda: [*_shapes(1e-15, 0.0), Sample((BATCH,), (1e-15, 0.0, True), False)],
 )
+gradients.COMPLEX.update(("eigvalsh", "eigh_vectors", "svdvals", "svd_left", "svd_right", "qr_q", "qr_r", "pinv"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from ... import dtypes
@@ -12,6 +13,7 @@ from ...ops.linalg import C_NAMES
 from ..core import Tensor, nary, wrap
 from ..register import function
 from ..remembered import recall, remember
+from .complex import complex_, imag, real
 from .padding import pad
 
 
@@ -98,6 +100,8 @@ def convolve(
         if found is not None:
             return wrap(found[0])
     slots = tr.slots
+    if weight.dtype.is_complex and input.dtype.is_complex:
+        return _of_complex(lambda x, w: convolve(name, dims, x, w, None, stride, padding, dilation, groups), input, weight, bias)
     x, batched = _batched(name, dims, input)
     count = len(weight.shape) - 2
     stride, dilation = per_dimension(stride, count, "stride", 1), per_dimension(dilation, count, "dilation", 1)
@@ -122,6 +126,13 @@ def convolve(
     return y if batched else y.squeeze(0)  # type: ignore[attr-defined, no-any-return]
 
 
+def _of_complex(of_parts: Callable[[Tensor, Tensor], Tensor], input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """A bilinear function of complex tensors from that of their real and imaginary parts."""
+    a, b, c, d = real(input), imag(input), real(weight), imag(weight)
+    y = complex_(of_parts(a, c) - of_parts(b, d), of_parts(a, d) + of_parts(b, c))  # type: ignore[operator]
+    return y if bias is None else y + bias.reshape(-1, *[1] * (weight.dim() - 2))  # type: ignore[no-any-return, attr-defined]
+
+
 def convolve_transposed(
     name: str,
     dims: int,
@@ -135,6 +146,12 @@ def convolve_transposed(
     dilation: Any,
 ) -> Tensor:
     """The gradient of a convolution by its input, as a function of its own: it enlarges by `stride`."""
+    if weight.dtype.is_complex and input.dtype.is_complex:
+
+        def of_parts(x: Tensor, w: Tensor) -> Tensor:
+            return convolve_transposed(name, dims, x, w, None, stride, padding, output_padding, groups, dilation)
+
+        return _of_complex(of_parts, input, weight, bias)
     x, batched = _batched(name, dims, input)
     count = len(weight.shape) - 2
     stride, dilation = per_dimension(stride, count, "stride", 1), per_dimension(dilation, count, "dilation", 1)

@@ -13,7 +13,7 @@ from ...ops import solve, spectral
 from ...ops.arrange import tril
 from ...ops.linalg import matmul, swap_last
 from ...ops.movement import clone, copy, expand, full, permute, reshape
-from ...ops.pointwise import add, gt, lt, mul, sub, where
+from ...ops.pointwise import add, gt, log, lt, mul, sub, where
 from ...ops.reduce import amax, sum_
 from ...ops.solve import LinAlgError
 from ..core import Tensor, node_of, unary, wrap
@@ -52,9 +52,12 @@ def slogdet(A: Tensor, *, out: Any = None) -> Any:
 
 @function()
 def logdet(input: Tensor) -> Tensor:
-    """The logarithm of the determinant; NaN where that is negative."""
+    """The logarithm of the determinant; NaN where that is a negative real number."""
     x = node_of(input)
-    return wrap(where(lt(solve.det_sign(x), weak(0.0)), weak(math.nan), solve.logabsdet(x)))
+    sign = solve.det_sign(x)
+    if x.dtype.is_complex:
+        return wrap(add(solve.logabsdet(x), log(sign)))
+    return wrap(where(lt(sign, weak(0.0)), weak(math.nan), solve.logabsdet(x)))
 
 
 @function()

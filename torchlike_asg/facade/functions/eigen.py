@@ -19,7 +19,7 @@ from .decompose import linalg_function, solution
 def eig(A: Tensor, *, out: Any = None) -> Any:
     """Eigenvalues and eigenvectors (columns) of a square matrix, both complex: named tuple (eigenvalues, eigenvectors).
 
-    The eigenvalues have gradients; the eigenvectors have none here.
+    Eigenvectors have norm one and an arbitrary phase; gradients are those of functions that do not depend on the phase.
     """
     return returns.linalg_eig(unary(ops.values, A), unary(ops.vectors, A))
 

@@ -226,7 +226,10 @@ def _spread(name: str, input: Tensor, args: tuple[Any, ...], kwargs: dict[str, A
 def _moment(name: str, op: Any, with_mean: bool, doc: str) -> Any:
     def f(input: Tensor, *args: Any, out: Tensor | None = None, **kwargs: Any) -> Any:
         dims, correction, keepdim = _spread(name, input, args, kwargs)
-        found = unary(op, input, dims, correction, keepdim)
+        if input.dtype.is_complex:
+            found = wrap(moments.of_complex(op, node_of(input), dims, correction, keepdim))
+        else:
+            found = unary(op, input, dims, correction, keepdim)
         return (found, unary(ops.mean, input, dims, keepdim)) if with_mean else found
 
     f.__name__, f.__doc__ = name, doc

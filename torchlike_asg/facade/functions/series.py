@@ -10,13 +10,15 @@ import numpy as np
 
 from ... import dtypes
 from ...asg.node import Node, const, weak
+from ...ops.complex import complex_, imag, real
 from ...ops.join import cat
-from ...ops.linalg import matmul, swap_last
+from ...ops.linalg import matmul
 from ...ops.movement import arange, clone, diagonal, reshape, slice_
 from ...ops.pointwise import add, clamp_max, clamp_min, div, logical_xor, mul, pow_, sqrt, sub
 from ...ops.promotion import result_type, title, to
 from ...ops.reduce import sum_
 from ...ops.scan import cumsum
+from ...ops.solve import adjoint
 from ..core import Tensor, node_of, wrap
 from ..flush import value_of
 from ..register import function
@@ -289,7 +291,7 @@ def cov(input: Tensor, *, correction: int = 1, fweights: Tensor | None = None, a
             divisor = sub(total, shared) if correction else total
     else:
         weighted = centred = sub(to(x, d), div(sum_(x, (1,), True), weak(float(count))))
-    found = div(matmul(weighted, swap_last(centred)), divisor)
+    found = div(matmul(weighted, adjoint(centred)), divisor)
     return wrap(reshape(found, ()) if x.shape[0] == 1 else found)
 
 
@@ -306,4 +308,10 @@ def corrcoef(input: Tensor) -> Tensor:
     spread = sqrt(diagonal(c, 0, 0, 1))
     n = spread.shape[0]
     scaled = div(div(c, reshape(spread, (n, 1))), spread)
-    return wrap(clamp_max(clamp_min(scaled, weak(-1.0)), weak(1.0)))
+    if scaled.dtype.is_complex:
+        return wrap(complex_(*[_bounded(part(scaled)) for part in (real, imag)]))
+    return wrap(_bounded(scaled))
+
+
+def _bounded(x: Node) -> Node:
+    return clamp_max(clamp_min(x, weak(-1.0)), weak(1.0))
