@@ -45,7 +45,7 @@ class Torch:
 
     @staticmethod
     def values(t):
-        return t.detach().numpy().copy()
+        return t.detach().resolve_conj().resolve_neg().numpy().copy()
 
     @staticmethod
     def storage(t):

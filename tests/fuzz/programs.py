@@ -512,7 +512,7 @@ class Program:
         return None
 
 
-def run(first, count):
+def run(first, count, kind=Program):
     """Run programs; returns [(seed, message, statements)] of those that disagree, and counts of what happened."""
     torch.set_num_threads(1)
     ours_backward.check = _watching_check
@@ -521,7 +521,7 @@ def run(first, count):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             for seed in range(first, first + count):
-                p = Program(seed)
+                p = kind(seed)
                 try:
                     p.run()
                     events["ran to the end"] += 1

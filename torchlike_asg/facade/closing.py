@@ -144,7 +144,7 @@ def to_leaf(f: Family) -> None:
         return
     for r in f.faces:
         t = r()
-        if t is not None and t._kind is None:
+        if t is not None and t._kind is None and t._lens is None:
             geometry = t._geo
             if geometry[1] == cell.strides and geometry[2] == 0 and geometry[0] == cell.shape:
                 t._n, t._d = leaf, 0

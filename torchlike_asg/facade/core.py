@@ -12,7 +12,7 @@ from weakref import ref
 
 from .. import dtypes
 from ..asg.declare import DETACH, LEAF_OF, REBIND, STOP, Op
-from ..asg.geometry import Geometry, contiguous, gather
+from ..asg.geometry import Geometry, contiguous
 from ..asg.node import WEAK, Node, weak
 from ..asg.trace import Trace, current
 from ..asg.trace import _get as _current
@@ -21,6 +21,7 @@ from ..ops.movement import restride as RESTRIDE
 from ..ops.movement import restride_scatter as RESTRIDE_SCATTER
 from ..size import Size
 from . import texts
+from .lens import Lens, region, scattered, seen_values
 from .storage import Cell, Counter, Family
 
 _new = object.__new__
@@ -46,6 +47,8 @@ class Tensor(metaclass=_TensorMeta):
     _d: int
     _geo: Geometry
     _kind: str | None
+    #: how the storage is read, see lens.py; set on the few views that need it
+    _lens: Lens | None = None
 
     @property
     def geometry(self) -> Geometry:
@@ -66,7 +69,10 @@ class Tensor(metaclass=_TensorMeta):
     @property
     def dtype(self) -> dtypes.dtype:
         n = self._n
-        return n.dtype if n is not None else self._f.cell.dtype  # type: ignore[union-attr]
+        if n is not None:
+            return n.dtype
+        lens = self._lens
+        return lens.dtype if lens is not None else self._f.cell.dtype  # type: ignore[union-attr]
 
     @property
     def device(self) -> Any:
@@ -140,10 +146,14 @@ def owned(n: Node, who: Any) -> Node:
     return n if tr.claims.setdefault(n, r) is r else twin(tr, n, r)
 
 
-def face(f: Family, n: Node | None, d: int, kind: str | None, geometry: Geometry | None = None, cls: type = Tensor) -> Any:
+def face(
+    f: Family, n: Node | None, d: int, kind: str | None, geometry: Geometry | None = None, cls: type = Tensor, lens: Lens | None = None
+) -> Any:
     """A tensor of an existing family."""
     t = _new(cls)
     t._n, t._f, t._d, t._geo, t._kind = n, f, d, geometry, kind
+    if lens is not None:
+        t._lens = lens
     f.add(t)
     return t
 
@@ -163,7 +173,7 @@ def make_parameter(cls: type, data: Tensor, requires_grad: bool = True) -> Any:
 
     settle(data)
     f = Family(data._f.cell, None, Counter())  # type: ignore[union-attr]
-    t = face(f, None, 0, None, data.geometry, cls)
+    t = face(f, None, 0, None, data.geometry, cls, data._lens)
     if requires_grad:
         from .leaves import require_grad
 
@@ -329,9 +339,9 @@ def view(op: Op, a: Tensor, attrs: tuple[Any, ...], kind: str = "view") -> Tenso
         f = family_of(a)
     if n is None or f.h is None:
         if a._n is None and f.h is None and f.past is None and not f.wants:  # concrete and clean: host arithmetic, no node
-            return face(f, None, 0, _inherit(a, kind), op.rule.geometry(a._geo, *attrs))  # type: ignore[union-attr, no-any-return]
+            return face(f, None, 0, _inherit(a, kind), op.rule.geometry(a._geo, *attrs), lens=a._lens)  # type: ignore[union-attr, no-any-return]
         n = op(node_of(a), *attrs)
-        t = face(f, n, a._d if a._n is not None else 0, _inherit(a, kind))
+        t = face(f, n, a._d if a._n is not None else 0, _inherit(a, kind), lens=a._lens)
         if f.cell.exposed:
             t._geo, t._n = t.geometry, None
         return t  # type: ignore[no-any-return]
@@ -345,6 +355,8 @@ def seen_view(a: Tensor, f: Family, n: Node, kind: str = "view") -> Tensor:
     t._f = f
     t._d = a._d
     t._geo = None
+    if a._lens is not None:
+        t._lens = a._lens
     t._kind = kind if a._kind is None and (_current() or current()).grad else _inherit(a, kind)
     faces = f.faces
     faces.append(ref(t))
@@ -383,7 +395,7 @@ def alias(t: Tensor, share_counter: bool) -> Tensor:
             g.h = owned(g.h, g)
         g.counter.roots.append(g.h)
         g.take_part()
-    out = face(g, None, 0, None, t.geometry)
+    out = face(g, None, 0, None, t.geometry, lens=t._lens)
     if f.h is None and t._n is not None and share_counter:
         out._n, out._d = t._n, t._d  # bound in this trace already: the same Input
         g.take_part()
@@ -416,7 +428,7 @@ def node_of(t: Any) -> Node:
 def enter(t: Any, f: Family, cell: Cell, tr: Trace) -> Node:
     """A concrete tensor's first use in this trace."""
     if f.wants:
-        if cell.geometry != t._geo or t._kind is not None:
+        if cell.geometry != t._geo or t._kind is not None or t._lens is not None:
             root_of(f)
             return node_of(t)
         if f.first is None:
@@ -433,17 +445,18 @@ def enter(t: Any, f: Family, cell: Cell, tr: Trace) -> Node:
         f.take_part()
         t._n, t._d = n, 0
         return n
-    n = t._n = bind(f, t._geo, tr)
+    n = t._n = bind(f, t._geo, tr, lens=t._lens)
     t._d = t._geo[2]
     return n
 
 
-def bind(f: Family, geometry: Geometry, tr: Trace | None = None, buf: Any = None) -> Node:
+def bind(f: Family, geometry: Geometry, tr: Trace | None = None, buf: Any = None, lens: Lens | None = None) -> Node:
     """An Input standing for a region of a concrete storage."""
     tr = current() if tr is None else tr
     cell = f.cell
-    values: Any = cell.bound(geometry) if buf is None else dtypes.load(gather(buf, geometry), cell.dtype)
-    n = tr.input(values.copy() if cell.exposed else values, tuple(geometry[0]), geometry[1], cell.dtype, cell.device)
+    values: Any = cell.bound(geometry) if buf is None and lens is None else seen_values(cell, lens, geometry, buf)
+    d = cell.dtype if lens is None else lens.dtype
+    n = tr.input(values.copy() if cell.exposed else values, tuple(geometry[0]), geometry[1], d, cell.device)
     f.counter.roots.append(n)
     tr.data.append(ref(f))
     return n
@@ -465,6 +478,8 @@ def derive(t: Any, check: bool = True) -> Node:
     if check and f.h.rg:
         refuse_stale(t)
     shape, strides, offset = t.geometry
+    if t._lens is not None:
+        return region(f.h, f.cell, t._lens, (tuple(shape), strides, offset))
     if (tuple(shape), strides, offset) == f.cell.geometry:
         return f.h  # type: ignore[no-any-return]
     return RESTRIDE(f.h, tuple(shape), strides, offset, f.cell.strides)
@@ -486,7 +501,7 @@ def root_of(f: Family) -> Node:
 def _partial_leaf(f: Family, tr: Trace) -> None:
     """A leaf that wants a gradient, seen from its whole storage: it may cover only a part, or be permuted."""
     t = next((t for r in f.faces if (t := r()) is not None and t._kind is None), None)
-    if t is None or (tuple(t._geo[0]) == f.cell.shape and tuple(t._geo[1:]) == f.cell.geometry[1:]):
+    if t is None or (t._lens is None and tuple(t._geo[0]) == f.cell.shape and tuple(t._geo[1:]) == f.cell.geometry[1:]):
         f.h = f.leaf = n = tr.input(f.cell.captured(), f.cell.shape, f.cell.strides, f.cell.dtype, f.cell.device, "leaf")
         tr.leaf_owner[n] = ref(f)
         f.counter.roots.append(n)
@@ -494,7 +509,7 @@ def _partial_leaf(f: Family, tr: Trace) -> None:
         return
     f.wants = False
     whole = f.h = bind(f, f.cell.geometry, tr)
-    make_leaf_of(f, t, whole, RESTRIDE(whole, tuple(t._geo[0]), *t._geo[1:], f.cell.strides), tr)
+    make_leaf_of(f, t, whole, derive(t, check=False), tr)
 
 
 def make_leaf_of(f: Family, t: Any, whole: Node, value: Node, tr: Trace) -> None:
@@ -508,8 +523,11 @@ def make_leaf_of(f: Family, t: Any, whole: Node, value: Node, tr: Trace) -> None
     f.leaf, f.wants = n, True
     tr.leaf_owner[n] = ref(f)
     shape, strides, offset = t.geometry
-    same = (tuple(shape), strides, offset) == f.cell.geometry
-    f.h = n if same else RESTRIDE_SCATTER(whole, n, (tuple(shape), strides, offset), f.cell.strides, False)
+    place = tuple(shape), strides, offset
+    if t._lens is not None:
+        f.h = scattered(whole, n, f.cell, t._lens, place, False)
+    else:
+        f.h = n if place == f.cell.geometry else RESTRIDE_SCATTER(whole, n, place, f.cell.strides, False)
     f.counter.roots += [f.h, n]
     f.take_part()
     f.invalidate()

@@ -46,7 +46,7 @@ _piles: WeakKeyDictionary[Family, int] = WeakKeyDictionary()
 def target(t: Tensor) -> Family | None:
     """The family of a tensor whose memory can be written at once, or None."""
     f = t._f
-    if f is None or t.__class__ is not Tensor or f.h is not None or f.past is not None or f.wants:
+    if f is None or t.__class__ is not Tensor or f.h is not None or f.past is not None or f.wants or t._lens is not None:
         return None
     cell = f.cell
     if cell.exposed or cell.empty or cell.remote or (len(cell.families) > 1 and any(g is not f for g in cell.live())):
@@ -155,6 +155,7 @@ def assign(t: Tensor, value: Any, key: Any = None) -> bool:
     if isinstance(value, Tensor):
         if (
             value._f is f
+            and value._lens is None
             and tuple(map(tuple, value.geometry[:2])) == tuple(map(tuple, t.geometry[:2]))
             and value.geometry[2] == t.geometry[2]
             and key is None

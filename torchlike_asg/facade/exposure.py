@@ -14,6 +14,7 @@ from ..asg.declare import VAR
 from ..asg.geometry import gather
 from ..asg.node import Node
 from ..asg.trace import current
+from .lens import memory
 from .storage import Cell, Family
 
 
@@ -73,10 +74,10 @@ def _snapshot(t: Any, f: Family, cell: Cell) -> Node:
 
     tr = current()
     last = t.__dict__.get("_snapshot")
-    now = gather(cell.buf, t._geo)  # type: ignore[arg-type]
+    now = gather(memory(cell, t._lens), t._geo)
     if last is not None and last[0] == (tr.index, tr.generation) and np.array_equal(last[2], now):
         return last[1]  # type: ignore[no-any-return]
-    n = bind(f, t._geo, tr)
+    n = bind(f, t._geo, tr, lens=t._lens)
     t.__dict__["_snapshot"] = ((tr.index, tr.generation), n, now.copy())
     return n
 

@@ -22,6 +22,7 @@ from .closing import Live, close, make_concrete, to_leaf
 from .core import Tensor, derive
 from .exposure import sync
 from .leaf_data import leaf_value
+from .lens import seen_values
 from .past import prune, saved_values, verdict
 from .storage import Failed, Family
 
@@ -265,10 +266,10 @@ def held_value(t: Tensor) -> Any:
     if n is None:
         assert f is not None
         if f.h is None or (f.h.op is VAR and f.h is f.leaf):
-            return f.cell.values(t._geo)
+            return seen_values(f.cell, t._lens, t._geo)
         flush()
         if t._n is None and (f.h is None or f.h.op is VAR):
-            return f.cell.values(t._geo)
+            return seen_values(f.cell, t._lens, t._geo)
         n = t._n if t._n is not None else derive(t, check=False)
         return evaluate(n)
     if n in tr.known:
@@ -280,4 +281,4 @@ def held_value(t: Tensor) -> Any:
     if t._n is not None:
         return evaluate(t._n)
     found = _untouched(t)
-    return t._f.cell.values(t._geo) if found is None else found  # type: ignore[union-attr]
+    return seen_values(t._f.cell, t._lens, t._geo) if found is None else found  # type: ignore[union-attr]

@@ -102,7 +102,7 @@ def grad_fn(t: Tensor) -> GradFn | None:
     if not t.requires_grad or t.is_leaf:
         return None
     f = t._f
-    if f is not None and f.h is None and isinstance(f.past, (Past, Ended)):
+    if f is not None and f.h is None and (isinstance(f.past, Ended) or (isinstance(f.past, Past) and t._kind is None and t._lens is None)):
         return _step(Freed, f.past.name)  # type: ignore[no-any-return]
     found = of(node_of(t), t._kind if f is not None else None)
     return None if isinstance(found, AccumulateGrad) and t._n is not None and t._n.op in (VAR, LEAF_OF) else found

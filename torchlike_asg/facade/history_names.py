@@ -18,6 +18,9 @@ _NAMES = {
     "batch_norm_eval": "NativeBatchNorm",
     "cast": "ToCopy",
     "cholesky": "LinalgCholeskyEx",
+    "complex_of": "ViewAsComplex",
+    "conj": "ConjPhysical",
+    "conj_of": "Conj",
     "conv": "Convolution",
     "conv_transpose": "Convolution",
     "cross_entropy": "NllLoss",
@@ -27,15 +30,19 @@ _NAMES = {
     "eigvalsh": "LinalgEigh",
     "einsum": "View",
     "group_norm": "NativeGroupNorm",
+    "imag_of": "Select",
     "inverse": "LinalgInvEx",
     "layer_norm": "NativeLayerNorm",
     "log1p": "Log1P",
     "logsigmoid": "LogSigmoid",
     "pad_constant": "ConstantPadNd",
+    "neg_of": "NegView",
+    "pairs_of": "ViewAsReal",
     "pinv": "LinalgPinv",
     "prelu": "PreluKernel",
     "qr_q": "LinalgQr",
     "qr_r": "LinalgQr",
+    "real_of": "Select",
     "reshape": "UnsafeView",
     "restride": "AsStrided",
     "scaled_dot_product_attention": "UnsafeView",
@@ -161,7 +168,11 @@ _BY_NODE: dict[str, Callable[[Node], str]] = {
     "sub": lambda n: "RsubBackward1" if n.srcs[0].op is CONST else "SubBackward0",
     "sum": _reduction,
 }
-_WHOLE = {"restride_scatter": "torch::autograd::CopySlices", "copy": "torch::autograd::CopyBackwards"}
+_WHOLE = {
+    "restride_scatter": "torch::autograd::CopySlices",
+    "unbits": "torch::autograd::CopySlices",
+    "copy": "torch::autograd::CopyBackwards",
+}
 
 
 def title(n: Node, kind: Any = None) -> str:
@@ -184,6 +195,9 @@ def operands(n: Node) -> tuple[Node, ...]:
     """The operands PyTorch's step has: losses are one step."""
     if n.op is REBIND:
         return n.srcs[:1]
+    if n.op.name == "unbits":  # a write through a view of another type: the storage as it was, and what was written
+        whole, value = n.srcs[0].srcs
+        return whole.srcs[0], value
     if n.op.name in ("sum", "mean") and n.srcs[0].op.name in _LOSSES and _whole(n):
         return n.srcs[0].srcs
     return n.srcs

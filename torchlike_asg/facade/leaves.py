@@ -36,7 +36,7 @@ def require_grad(t: Tensor, on: bool = True, permanent: bool = False) -> Tensor:
             f.h = f.leaf = None
             f.invalidate()
         f.wants = True
-        whole = t._n is None and tuple(t._geo[0]) == f.cell.shape and tuple(t._geo[1:]) == f.cell.geometry[1:]
+        whole = t._n is None and t._lens is None and tuple(t._geo[0]) == f.cell.shape and tuple(t._geo[1:]) == f.cell.geometry[1:]
         if t._n is not None:
             f.invalidate()
         if whole and lasting:
@@ -69,6 +69,7 @@ def _view_leaf(t: Tensor) -> Tensor:
     out = alias(t, share_counter=True)
     f = out._f
     t._n, t._f, t._d, t._geo, t._kind = out._n, f, out._d if out._n is not None else 0, out.geometry, None
+    t._lens = out._lens
     f.add(t)  # type: ignore[union-attr]
     return require_grad(t, True)
 

@@ -104,7 +104,7 @@ Tensor._make_subclass = staticmethod(_make_subclass)  # type: ignore[attr-define
 @method()
 def as_subclass(self: Tensor, cls: type) -> Any:
     """This tensor as an instance of a subclass of Tensor, with its memory and history."""
-    return face(family_of(self), self._n, self._d, self._kind, self.geometry, cls)
+    return face(family_of(self), self._n, self._d, self._kind, self.geometry, cls, self._lens)
 
 
 # ---------------------------------------------------------------- torch.FloatTensor and its like

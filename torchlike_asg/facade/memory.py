@@ -16,6 +16,7 @@ from ..errors import Unsupported
 from .core import Tensor, concrete, face, family_of
 from .exposure import sync
 from .flush import settle
+from .lens import lens_over, memory
 from .register import FUNCTIONS, method
 from .storage import Cell, Family
 
@@ -44,7 +45,7 @@ def data_ptr(self: Tensor) -> int:
         base = int(cell.buf.__array_interface__["data"][0])  # type: ignore[union-attr]
     else:
         base = _addresses.get(cell) or _addresses.setdefault(cell, next(_next_address) * _SPACING)
-    return base + self.geometry[2] * cell.dtype.itemsize
+    return base + self.geometry[2] * self.dtype.itemsize
 
 
 class UntypedStorage:
@@ -64,7 +65,8 @@ class UntypedStorage:
 
     def nbytes(self) -> int:
         """The number of bytes."""
-        return math.prod(family_of(self._owner).cell.shape) * self._owner.dtype.itemsize
+        cell = family_of(self._owner).cell
+        return math.prod(cell.shape) * cell.dtype.itemsize
 
     size = __len__ = nbytes
 
@@ -106,7 +108,7 @@ class TypedStorage:
 
     @property
     def _buffer(self) -> np.ndarray[Any, Any]:
-        return dtypes.load(_settled(self._owner).buf, self.dtype)  # type: ignore[arg-type]
+        return dtypes.load(memory(_settled(self._owner), self._owner._lens), self.dtype)
 
     def untyped(self) -> UntypedStorage:
         """The same memory as bytes."""
@@ -122,7 +124,7 @@ class TypedStorage:
 
     def size(self) -> int:
         """The number of elements."""
-        return math.prod(family_of(self._owner).cell.shape)
+        return self.nbytes() // self.dtype.itemsize
 
     __len__ = size
 
@@ -173,25 +175,25 @@ FUNCTIONS.update({"is_storage": is_storage, "UntypedStorage": UntypedStorage, "T
 
 
 # ---------------------------------------------------------------- tensors over a given storage
-def _over(cell: Cell, geometry: Any) -> Tensor:
-    shape, strides, offset = geometry
+def _over(cell: Cell, d: dtypes.dtype, geometry: Any = None) -> Tensor:
+    """A tensor without history over a storage read as type `d`, by default over all of it as a vector."""
+    whole = math.prod(cell.shape) * cell.dtype.itemsize
+    shape, strides, offset = ((whole // d.itemsize,), (1,), 0) if geometry is None else geometry
     extent = 0 if 0 in shape else offset + 1 + sum([(n - 1) * s for n, s in zip(shape, strides, strict=True)])
-    size = math.prod(cell.shape)
-    if extent > size:
+    if extent * d.itemsize > whole:
         raise RuntimeError(
-            f"setStorage: sizes {list(shape)}, strides {list(strides)}, storage offset {offset}, and itemsize {cell.dtype.itemsize} "
-            f"requiring a storage size of {extent * cell.dtype.itemsize} are out of bounds for storage of size {size * cell.dtype.itemsize}"
+            f"setStorage: sizes {list(shape)}, strides {list(strides)}, storage offset {offset}, and itemsize {d.itemsize} "
+            f"requiring a storage size of {extent * d.itemsize} are out of bounds for storage of size {whole}"
         )
-    return face(Family(cell), None, 0, None, geometry)  # type: ignore[no-any-return]
+    return face(Family(cell), None, 0, None, (shape, strides, offset), lens=lens_over(cell.dtype, d))  # type: ignore[no-any-return]
 
 
 def tensor_over(source: Any, d: dtypes.dtype, geometry: Any = None) -> Tensor:
     """A tensor without history over the memory of a storage, by default all of it as a vector."""
     owner = source._owner
-    if owner.dtype is not d:
-        raise TypeError(f"Expected a storage of {d}, not of {owner.dtype}")
-    cell = _settled(owner)
-    return _over(cell, ((math.prod(cell.shape),), (1,), 0) if geometry is None else geometry)
+    if isinstance(source, TypedStorage) and source.dtype is not d:
+        raise TypeError(f"Expected a storage of {d}, not of {source.dtype}")
+    return _over(_settled(owner), d, geometry)
 
 
 @method()
@@ -203,14 +205,14 @@ def set_(self: Tensor, source: Any = None, storage_offset: int = 0, size: Any = 
         other = concrete(np.zeros(0, self.dtype.storage), (0,), self.dtype, self.device)
     else:
         owner = source if isinstance(source, Tensor) else source._owner
-        if owner.dtype is not self.dtype:
+        if owner.dtype is not self.dtype and not isinstance(source, UntypedStorage):
             raise RuntimeError(f"Could not set tensor of type {owner.dtype.name} to a tensor of type {self.dtype.name}")
         geometry = owner.geometry if isinstance(source, Tensor) and size is None else None
         if size is not None:
             shape = tuple(size)
             geometry = (shape, contiguous(shape) if stride is None else tuple(stride), storage_offset)
-        cell = _settled(owner)
-        other = _over(cell, geometry if geometry is not None else ((math.prod(cell.shape),), (1,), 0))
+        other = _over(_settled(owner), self.dtype, geometry)
+    self._lens = other._lens
     self._n, self._f, self._d, self._geo, self._kind = None, other._f, 0, other._geo, None
     other._f.add(self)  # type: ignore[union-attr]
     return self
@@ -222,6 +224,6 @@ def is_set_to(self: Tensor, tensor: Tensor) -> bool:
 
     def shown(t: Tensor) -> Any:
         shape, strides, offset = t.geometry
-        return family_of(t).cell, tuple(shape), tuple(strides), offset
+        return family_of(t).cell, t._lens, tuple(shape), tuple(strides), offset
 
     return bool(shown(self) == shown(tensor))

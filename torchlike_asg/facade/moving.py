@@ -48,7 +48,7 @@ def moving_view(t: Tensor, d: int, start: int, length: int, step: int) -> Tensor
     f, tr = family_of(t), current()
     tr.moved.append(ref(f))
     at = tr.input(np.asarray(start), (), (), int64, n.device)
-    out = face(f, window(n, at, d, length, step), t._d + start * n.strides[d], _inherit(t, "view"))
+    out = face(f, window(n, at, d, length, step), t._d + start * n.strides[d], _inherit(t, "view"), lens=t._lens)
     if f.cell.exposed:
         out._geo, out._n = out.geometry, None
     return out  # type: ignore[no-any-return]

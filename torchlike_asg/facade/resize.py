@@ -11,6 +11,7 @@ from ..asg import arena
 from ..asg.declare import VAR
 from ..asg.geometry import contiguous, flat
 from ..asg.trace import current
+from ..errors import Unsupported
 from .core import Tensor, alias, family_of, history_of
 from .storage import Cell, Family
 
@@ -24,6 +25,10 @@ def resize(t: Tensor, shape: tuple[int, ...]) -> Tensor:
     shape = tuple(int(d) for d in shape)
     if tuple(t.shape) == shape:
         return t
+    if t._lens is not None:
+        raise Unsupported(
+            "resize_() of a view that reads its storage as another type, or of a lazy conjugate, is not supported: clone() it first"
+        )
     settle(t)
     f = t._f
     assert f is not None
@@ -54,7 +59,14 @@ def set_data(t: Tensor, source: Any) -> None:
     new = shares._f
     assert new is not None
     same = tuple(source.shape) == tuple(t.shape) and source.dtype is t.dtype and source.device == t.device
-    if old.leaf is not None and same and old.cell.geometry == new.cell.geometry and shares.geometry == t.geometry:
+    if (
+        old.leaf is not None
+        and same
+        and t._lens is None
+        and shares._lens is None
+        and old.cell.geometry == new.cell.geometry
+        and shares.geometry == t.geometry
+    ):
         value = new.h
         if value is None:
             from .core import root_of
@@ -77,6 +89,7 @@ def set_data(t: Tensor, source: Any) -> None:
     new.hooks, new.grad = hooks, grad
     old.faces = [r for r in old.faces if r() is not t]
     t._n, t._f, t._d, t._geo, t._kind = None, new, 0, shares.geometry, None
+    t._lens = shares._lens
     new.add(t)
     if shares._n is not None:
         t._n, t._d = shares._n, shares._d

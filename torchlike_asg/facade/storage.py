@@ -263,13 +263,14 @@ class Family:
         self.counter.roots = [leaf]
         for r in self.faces:
             t = r()
-            if t is not None and t._kind is None and t._n is None and t._geo == cell.geometry and not cell.exposed:
+            if t is not None and t._kind is None and t._lens is None and t._n is None and t._geo == cell.geometry and not cell.exposed:
                 t._n, t._d = leaf, 0
         return leaf
 
     @property
     def leaf_history(self) -> bool:
         """Whether the current value is still this leaf, possibly overwritten under no_grad."""
+        from ..ops.reinterpret import conj_of, neg_of, unbits
         from .core import RESTRIDE_SCATTER
 
         n, leaf = self.h, self.leaf
@@ -282,6 +283,8 @@ class Family:
                 n = n.srcs[0]
             elif n.op is RESTRIDE_SCATTER:
                 n = n.srcs[1]
+            elif n.op is unbits or n.op is conj_of or n.op is neg_of:  # a leaf that is a view of another type
+                n = n.srcs[0]
             else:
                 return False
         return True

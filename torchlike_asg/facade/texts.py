@@ -26,6 +26,7 @@ OVERLAP_OTHER = (
     "Please clone() the tensor before performing the operation."
 )
 NUMPY = "Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead."
+LAZY_NUMPY = "Can't call numpy() on Tensor that has {} bit set. Use tensor.resolve_{}().numpy() instead."
 NOT_LEAF = (
     "you can only change requires_grad flags of leaf variables. If you want to use a computed variable in a subgraph that doesn't require "
     "differentiation use var_no_grad = var.detach()."

@@ -21,6 +21,7 @@ from ..ops.promotion import title, to
 from . import texts
 from .core import RESTRIDE_SCATTER, Tensor, family_of, history_of, node_of, owned, root_of, twin
 from .exposure import sync
+from .lens import in_bytes, scattered
 from .storage import Family
 
 
@@ -51,7 +52,8 @@ def write(
     for o in others:
         if isinstance(o, Tensor):
             node_of(o)
-    if not fills:
+    lens = t._lens
+    if not fills or (lens is not None and (lens.conj or lens.neg)):
         _check_overlap(t, geometry, cell, others if overlaps else ())
     if bounded:
         check_broadcast(t, others)
@@ -68,10 +70,13 @@ def write(
     if v.rg and not tr.grad:
         v = STOP(v)
     shape = (tuple(geometry[0]), geometry[1], geometry[2])
-    if not (t._kind is None and shape == cell.geometry and (v.strides, v.offset) == cell.geometry[1:]):
+    if not (t._kind is None and lens is None and shape == cell.geometry and (v.strides, v.offset) == cell.geometry[1:]):
         h = root_of(f)
         h = h if tr.grad or not h.rg else STOP(h)
-        new = RESTRIDE_SCATTER(h, v, shape, cell.strides, t._kind is not None)
+        if lens is None:
+            new = RESTRIDE_SCATTER(h, v, shape, cell.strides, t._kind is not None)
+        else:
+            new = scattered(h, v, cell, lens, shape, t._kind is not None)
         v = owned(v, f)
     else:
         new = v
@@ -149,8 +154,12 @@ def _check_overlap(t: Tensor, geometry: Any, cell: Any, others: Sequence[Any]) -
     if any(s == 0 and d > 1 for d, s in zip(geometry[0], geometry[1], strict=True)):
         raise RuntimeError(texts.OVERLAP_SELF)
     for o in others:
-        if isinstance(o, Tensor) and o is not t and o._f is not None and o._f.cell is cell and partial_overlap(geometry, o.geometry):
-            raise RuntimeError(texts.OVERLAP_OTHER)
+        if isinstance(o, Tensor) and o is not t and o._f is not None and o._f.cell is cell:
+            here, there = geometry, o.geometry
+            if t.dtype is not o.dtype:
+                here, there = in_bytes(here, t.dtype), in_bytes(there, o.dtype)
+            if partial_overlap(here, there):
+                raise RuntimeError(texts.OVERLAP_OTHER)
 
 
 def check_broadcast(t: Tensor, others: Sequence[Any]) -> None:

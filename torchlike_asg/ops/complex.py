@@ -87,7 +87,7 @@ conj = Op(
     lambda z: (z.shape, z.dtype),
     np.conjugate,
     vjp=lambda n, g: (conj(g),),
-    layout="pointwise",
+    layout="preserve",
     samples=_samples(),
 )
 

@@ -65,8 +65,6 @@ SHIMS = {
     "torch.onnx.export": None,
     "torch.real": "a copy of the real part; assigning to z.real writes into z",
     "torch.imag": "a copy of the imaginary part; assigning to z.imag writes into z",
-    "torch.view_as_complex": "a copy: writes do not reach the real tensor",
-    "torch.view_as_real": "a copy: writes do not reach the complex tensor",
     "torch.sparse": "COO tensors: building, coalescing, products with dense matrices; the rest after to_dense()",
     "torch.set_float32_matmul_precision": "remembered: float32 products are computed in float32",
     "torch.set_num_interop_threads": "remembered",

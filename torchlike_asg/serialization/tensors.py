@@ -15,6 +15,7 @@ from ..dtypes import dtype
 from ..facade.core import Tensor, concrete, face
 from ..facade.flush import evaluate, settle
 from ..facade.storage import Family
+from ..ops.reinterpret import bytes_as
 from .storage import Storage, StridedRecord, check_extent
 from .writer import GlobalName
 
@@ -30,7 +31,7 @@ __all__ = [
     "tensor_of_array",
 ]
 
-_INTERNAL_ATTRIBUTES = frozenset(("_snapshot",))
+_INTERNAL_ATTRIBUTES = frozenset(("_snapshot", "_lens"))
 
 
 def is_tensor(obj: Any) -> bool:
@@ -54,14 +55,17 @@ def record_of(tensor: Tensor) -> StridedRecord | None:
     is_parameter = type(tensor) is parameter_class()
     if not is_parameter and type(tensor) is not Tensor:
         return None
+    lens = tensor._lens
+    if lens is not None and (lens.conj or lens.neg):
+        return record_of(tensor.detach().resolve_conj().resolve_neg())  # type: ignore[attr-defined]
     settle(tensor)
     family: Any = tensor._f
     cell = family.cell
     shape, strides, offset = tensor.geometry
     return StridedRecord(
         identity=id(cell),
-        elements=_current_elements(family),
-        dtype=cell.dtype,
+        elements=_current_elements(family) if lens is None else bytes_as(_current_elements(family), lens.dtype),
+        dtype=tensor.dtype,
         offset=int(offset),
         size=tuple(map(int, shape)),
         stride=tuple(map(int, strides)),

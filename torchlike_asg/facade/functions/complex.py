@@ -1,6 +1,6 @@
 """Complex numbers: made of parts, taken apart, conjugates and angles.
 
-`view_as_real`, `view_as_complex`, ``.real`` and ``.imag`` are copies here, not views; assigning to ``z.real`` and ``z.imag`` writes.
+`view_as_real`, `view_as_complex`, ``.real``, ``.imag`` and `conj` are views: they read the same memory in another way (facade/lens.py).
 """
 
 from __future__ import annotations
@@ -8,13 +8,32 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from ...dtypes import dtype
 from ...ops import complex as ops
-from ..core import Tensor, binary, node_of, unary
+from ...ops import reinterpret as views
+from ..core import Tensor, _inherit, begin, binary, face, family_of, node_of, unary
+from ..lens import lens_over
 from ..register import function
-from ..write import write
 from .early import adjoint
 from .math import atan2, cos, sin
 from .pointwise import where
+
+
+def reading(op: Any, a: Tensor, d: dtype, conj: bool = False, neg: bool = False) -> Tensor:
+    """``op(a)`` for an operation of ops/reinterpret.py: a view that reads the memory of `a` as type `d`, conjugated, or with the sign changed."""  # noqa: E501
+    if a._n is None:
+        begin((a,))
+    f = family_of(a)
+    geometry = op.rule.geometry(a.geometry, a.dtype)
+    source = f.h.dtype if f.h is not None else f.cell.dtype
+    lens, kind = lens_over(source, d, conj, neg), _inherit(a, "view")
+    if a._n is None and f.h is None and f.past is None and not f.wants:
+        return face(f, None, 0, kind, geometry, lens=lens)  # type: ignore[no-any-return]
+    n = op(node_of(a))
+    t = face(f, n, geometry[2] - n.offset, kind, lens=lens)
+    if f.cell.exposed:
+        t._geo, t._n = t.geometry, None
+    return t  # type: ignore[no-any-return]
 
 
 @function(method=False, name="complex")
@@ -33,73 +52,83 @@ def polar(abs: Tensor, angle: Tensor, *, out: Tensor | None = None) -> Tensor:
 
 @function(method=False)
 def view_as_complex(input: Tensor) -> Tensor:
-    """A real tensor whose last dimension has size two as complex numbers (a copy)."""
-    return unary(ops.as_complex, input)
+    """A real tensor whose last dimension has size two as complex numbers: a view of the same memory."""
+    return reading(views.complex_of, input, input.dtype.to_complex())
 
 
 @function(method=False)
 def view_as_real(input: Tensor) -> Tensor:
-    """A complex tensor as real and imaginary parts, along a last dimension of size two (a copy)."""
-    return unary(ops.as_real, input)
+    """A complex tensor as real and imaginary parts, along a last dimension of size two: a view of the same memory."""
+    if input._lens is not None and input._lens.conj:
+        raise RuntimeError(
+            "view_as_real doesn't work on unresolved conjugated tensors.  To resolve the conjugate tensor so you can view it as real, use "
+            "self.resolve_conj(); however, be warned that the resulting tensor will NOT alias the original."
+        )
+    return reading(views.pairs_of, input, input.dtype.to_real())
 
 
 # ---------------------------------------------------------------- parts
 @function(method=False)
 def real(input: Tensor) -> Tensor:
-    """The real part: of a complex tensor a copy, of a real one the tensor itself."""
-    return unary(ops.real, input) if input.dtype.is_complex else input
+    """The real part: of a complex tensor a view, of a real one the tensor itself."""
+    return reading(views.real_of, input, input.dtype.to_real()) if input.dtype.is_complex else input
 
 
 @function(method=False)
 def imag(input: Tensor) -> Tensor:
-    """The imaginary part of a complex tensor (a copy); raises RuntimeError for a real one."""
-    if not input.dtype.is_complex:
-        raise RuntimeError("imag is not implemented for tensors with non-complex dtypes.")
-    return unary(ops.imag, input)
+    """The imaginary part of a complex tensor (a view); raises RuntimeError for a real one."""
+    return reading(views.imag_of, input, input.dtype.to_real(), neg=input._lens is not None and input._lens.conj)
 
 
-def _set_real(self: Tensor, value: Any) -> None:
-    if not self.dtype.is_complex:
-        self.copy_(value) if isinstance(value, Tensor) else self.fill_(value)  # type: ignore[attr-defined]
-        return
-    _set_part(self, value, lambda n, v: ops.complex_(v, ops.imag(n)))
+def _set(part: Any) -> Any:
+    def assign(self: Tensor, value: Any) -> None:
+        target = part(self)
+        target.copy_(value) if isinstance(value, Tensor) else target.fill_(value)
+
+    return assign
 
 
-def _set_imag(self: Tensor, value: Any) -> None:
-    if not self.dtype.is_complex:
-        raise RuntimeError("imag is not implemented for tensors with non-complex dtypes.")
-    _set_part(self, value, lambda n, v: ops.complex_(ops.real(n), v))
-
-
-def _set_part(t: Tensor, value: Any, join: Any) -> None:
-    from .creation import tensor
-
-    v = value if isinstance(value, Tensor) else tensor(value)
-    v = v.to(t.dtype.to_real()).expand(t.shape)  # type: ignore[attr-defined]
-    write(t, lambda n: join(n, node_of(v)), (v,))
-
-
-Tensor.real = property(real, _set_real, doc="The real part.")  # type: ignore[attr-defined]
-Tensor.imag = property(imag, _set_imag, doc="The imaginary part.")  # type: ignore[attr-defined]
+Tensor.real = property(real, _set(real), doc="The real part.")  # type: ignore[attr-defined]
+Tensor.imag = property(imag, _set(imag), doc="The imaginary part.")  # type: ignore[attr-defined]
 
 
 # ---------------------------------------------------------------- conjugates and angles
 @function()
 def conj(input: Tensor) -> Tensor:
-    """The complex conjugate: a real tensor itself. It is computed at once, so that `is_conj` is always False."""
-    return unary(ops.conj, input) if input.dtype.is_complex else input
+    """The complex conjugate: a view of the same memory, marked as conjugate (`is_conj`); a real tensor itself."""
+    if not input.dtype.is_complex:
+        return input
+    return reading(views.conj_of, input, input.dtype, conj=not is_conj(input))
 
 
-@function(aliases=("resolve_neg",))
+@function()
+def is_conj(input: Tensor) -> bool:
+    """Whether the tensor is a view that shows its memory's conjugate."""
+    return input._lens is not None and input._lens.conj
+
+
+@function()
+def is_neg(input: Tensor) -> bool:
+    """Whether the tensor is a view that shows its memory's negative, such as the imaginary part of a lazy conjugate."""
+    return input._lens is not None and input._lens.neg
+
+
+@function()
 def resolve_conj(input: Tensor) -> Tensor:
-    """The tensor itself: no conjugation or negation is ever put off."""
-    return input
+    """A copy in which the conjugate is in memory, if this is a lazy conjugate; else the tensor itself."""
+    return input.clone() if is_conj(input) else input  # type: ignore[attr-defined, no-any-return]
+
+
+@function()
+def resolve_neg(input: Tensor) -> Tensor:
+    """A copy in which the negative is in memory, if this is a lazy negative; else the tensor itself."""
+    return input.clone() if is_neg(input) else input  # type: ignore[attr-defined, no-any-return]
 
 
 @function(inplace=True)
 def conj_physical(input: Tensor, *, out: Tensor | None = None) -> Tensor:
-    """The complex conjugate: a real tensor itself."""
-    return conj(input)  # type: ignore[no-any-return]
+    """The complex conjugate, computed: a real tensor itself."""
+    return unary(ops.conj, input) if input.dtype.is_complex else input
 
 
 def _hermitian(self: Tensor) -> Tensor:

@@ -75,21 +75,6 @@ def is_inference(input: Tensor) -> bool:
     return False
 
 
-@function(method=False)
-def is_conj(input: Tensor) -> bool:
-    """Whether the tensor is a lazy conjugate; conjugates are computed at once, so none is."""
-    return False
-
-
-@function(method=False)
-def is_neg(input: Tensor) -> bool:
-    """Whether the tensor is a lazy negative; negatives are computed at once, so none is."""
-    return False
-
-
-Tensor.is_conj, Tensor.is_neg = is_conj, is_neg  # type: ignore[attr-defined]
-
-
 @_public
 def can_cast(from_: dtype, to: dtype) -> bool:
     """Whether type promotion may convert one type to the other: never to a weaker kind of number."""

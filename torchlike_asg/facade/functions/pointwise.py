@@ -283,7 +283,13 @@ def copy_(self: Tensor, src: Any, non_blocking: bool = False) -> Tensor:
         return write(self, lambda cur: movement.copy(cur, operand(movement.copy, src, cur)), ())
     if src.shape and src.device != self.device:
         src = src.to(self.device, self.dtype)  # type: ignore[attr-defined]
-    if self._f is not None and src._f is not None and src._f.cell is self._f.cell and src.geometry == self.geometry:
+    if (
+        self._f is not None
+        and src._f is not None
+        and src._f.cell is self._f.cell
+        and src._lens == self._lens
+        and src.geometry == self.geometry
+    ):
         return write(self, lambda cur: movement.copy(cur, node_of(src)), (src,), fills=True)
     return write(self, lambda cur: movement.copy(cur, node_of(src)), (src,), bounded=True)
 

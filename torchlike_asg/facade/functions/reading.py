@@ -15,6 +15,7 @@ from ..core import Tensor, concrete, face, family_of
 from ..exposure import expose
 from ..flush import flush, settle, value_of
 from ..leaves import require_grad
+from ..lens import memory
 from ..register import method
 from ..storage import Cell, Counter, Family
 
@@ -52,13 +53,18 @@ def numpy_(self: Tensor, *, force: bool = False) -> np.ndarray[Any, Any]:
         return value_of(self).copy()
     if self.dtype is dtypes.bfloat16:
         raise TypeError("Got unsupported ScalarType BFloat16")
+    lens = self._lens
+    if lens is not None and (lens.conj or lens.neg):
+        if not force:
+            raise RuntimeError(texts.LAZY_NUMPY.format(*("conjugate", "conj") if lens.conj else ("negative", "neg")))
+        return value_of(self).copy()
     settle(self)
     f = self._f
     assert f is not None
     fresh = not f.cell.exposed
     if fresh:
         expose(f.cell)
-    return gather(f.cell.buf, self.geometry)  # type: ignore[arg-type]
+    return gather(memory(f.cell, self._lens), self.geometry)
 
 
 @method()
@@ -154,7 +160,11 @@ def __deepcopy__(self: Tensor, memo: dict[int, Any]) -> Tensor:
         cell = memo[id(old.cell)] = Cell(old.cell.shape, old.cell.strides, old.cell.dtype, old.cell.device, old.cell.buf.copy())
     f = Family(cell, None, Counter())
     f.counter.version = 1
-    out = memo[id(self)] = face(f, None, 0, None, self.geometry, type(self))
+    out, lens = face(f, None, 0, None, self.geometry, type(self), self._lens), self._lens
+    if lens is not None and (lens.conj or lens.neg):
+        out = memo[id(self)] = out.clone()  # the copy holds what the lazy conjugate showed
+        return out  # type: ignore[no-any-return]
+    memo[id(self)] = out
     if self.requires_grad:
         require_grad(out, True, permanent=type(self) is not Tensor)
     out.__dict__.update(copy.deepcopy({k: v for k, v in self.__dict__.items() if k != "_snapshot"}, memo))
@@ -165,7 +175,7 @@ def __deepcopy__(self: Tensor, memo: dict[int, Any]) -> Tensor:
 
 @method()
 def __copy__(self: Tensor) -> Tensor:
-    return face(family_of(self), self._n, self._d, self._kind, self.geometry, type(self))  # type: ignore[no-any-return]
+    return face(family_of(self), self._n, self._d, self._kind, self.geometry, type(self), self._lens)  # type: ignore[no-any-return]
 
 
 @method()

@@ -9,8 +9,10 @@ from typing import Any
 from ... import dtypes
 from ...asg.geometry import infer_size, view_strides
 from ...ops import movement
+from ...ops.reinterpret import reinterpreted
 from ..core import RESTRIDE, Tensor, _inherit, alias, face, family_of, node_of, refuse_stale, seen_view, unary, view
 from ..exposure import sync
+from ..lens import lens_over, region
 from ..register import function, method
 from .creation import sizes
 
@@ -65,13 +67,19 @@ def _integers(shape: tuple[Any, ...]) -> bool:
 
 
 def _view_dtype(t: Tensor, d: dtypes.dtype) -> Tensor:
-    from ...errors import Unsupported
-
+    """The same bytes as elements of another type, without history; the last dimension shrinks or grows where sizes differ."""
     if d is t.dtype:
-        return view(movement.view, t, tuple(t.shape))
-    raise Unsupported(
-        f"Tensor.view(dtype) is not supported: use .to({d}) to convert values, or reinterpret the bytes with .numpy().view(...)"
-    )
+        return alias(t, share_counter=True)
+    lens = t._lens
+    if lens is not None and (lens.conj or lens.neg):
+        raise RuntimeError(
+            f"torch.Tensor.view is not supported for {'conjugate' if lens.conj else 'tensors with negative bit set'} view tensors when "
+            "converting to a different dtype."
+        )
+    out = alias(t, share_counter=True)
+    geometry = reinterpreted(out.geometry, t.dtype, d)
+    f = family_of(out)
+    return face(f, None, 0, None, geometry, lens=lens_over(f.cell.dtype, d))  # type: ignore[no-any-return]
 
 
 @function()
@@ -266,19 +274,21 @@ def as_strided(input: Tensor, size: Any, stride: Any, storage_offset: int | None
         raise RuntimeError("mismatch in length of strides and shape")
     offset = input.geometry[2] if storage_offset is None else storage_offset
     extent = 0 if 0 in shape else offset + 1 + sum((n - 1) * s for n, s in zip(shape, strides, strict=True))
-    f = family_of(input)
-    if extent > math.prod(f.cell.shape):
+    f, lens, size_of = family_of(input), input._lens, input.dtype.itemsize
+    whole = math.prod(f.cell.shape) * f.cell.dtype.itemsize
+    if extent * size_of > whole:
         raise RuntimeError(
-            f"setStorage: sizes {list(shape)}, strides {list(strides)}, storage offset {offset}, and itemsize {f.cell.dtype.itemsize} requiring a storage size of "  # noqa: E501
-            f"{extent * f.cell.dtype.itemsize} are out of bounds for storage of size {math.prod(f.cell.shape) * f.cell.dtype.itemsize}"
+            f"setStorage: sizes {list(shape)}, strides {list(strides)}, storage offset {offset}, and itemsize {size_of} requiring a storage size of "  # noqa: E501
+            f"{extent * size_of} are out of bounds for storage of size {whole}"
         )
     sync(f.cell)
     if f.h is None and (f.wants or f.past is not None):
         node_of(input)
     if f.cell.exposed or f.h is None:
-        return face(f, None, 0, _inherit(input, "view"), (shape, strides, offset))  # type: ignore[no-any-return]
+        return face(f, None, 0, _inherit(input, "view"), (shape, strides, offset), lens=lens)  # type: ignore[no-any-return]
     node_of(input)
-    return face(f, RESTRIDE(f.h, shape, strides, offset, f.cell.strides), 0, _inherit(input, "view"))  # type: ignore[no-any-return]
+    n = RESTRIDE(f.h, shape, strides, offset, f.cell.strides) if lens is None else region(f.h, f.cell, lens, (shape, strides, offset))
+    return face(f, n, 0, _inherit(input, "view"), lens=lens)  # type: ignore[no-any-return]
 
 
 @function()
@@ -327,5 +337,6 @@ def detach_(self: Tensor) -> Tensor:
         raise RuntimeError("Can't detach views in-place. Use detach() instead.")
     out = alias(self, share_counter=True)
     self._n, self._f, self._d, self._geo, self._kind = out._n, out._f, out._d if out._n is not None else 0, out.geometry, None
+    self._lens = out._lens
     out._f.add(self)  # type: ignore[union-attr]
     return self
