@@ -14,6 +14,7 @@ from ..assemble import Assembly
 from ..build import Build
 from . import loops
 from .calls import Capabilities, LibraryNode, Lowering, View
+from .joining import joined
 
 
 class WgpuAssembly(Assembly):
@@ -29,6 +30,7 @@ class WgpuAssembly(Assembly):
             if n.op is INPUT and n.dtype is int64 and n.shape == () and b.users[n] and all(u.op.category == "random" for u in b.users[n]):
                 lowering.wide.add(i)
         super().__init__(b, lowering)
+        self.steps, self.origins = joined(self.steps, self.origins, caps, self.sizes)
 
     def loop(self, k: LoopKernel, views: Sequence[View], label: str) -> None:
         loops.lower(self.lowering, k, views, label)

@@ -16,7 +16,7 @@ import hashlib
 import struct
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ...dtypes import dtype
 from .. import library as library_
@@ -107,6 +107,7 @@ class Dispatch:
     ``groups``    workgroups: a number, spread over a grid by `grid`, or (x, y, z), each up to 65,535
     ``writes``    the slots it writes; it may read all that it binds
     ``label``     for people; ``flops``, ``bytes`` for the profiler
+    ``form``      of a loop kernel that can be one of several in a dispatch (see loops/joined.py): its form
     """
 
     source: Source
@@ -117,6 +118,7 @@ class Dispatch:
     label: str = ""
     flops: int = 0
     bytes: int = 0
+    form: Any = field(default=None, repr=False)
 
     @property
     def grid(self) -> tuple[int, int, int]:

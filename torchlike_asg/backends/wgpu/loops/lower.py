@@ -180,7 +180,12 @@ def _dispatch(lowering: Lowering, job: Job, form: Form, part: int = 0) -> None:
     groups = -(-total // (GROUP * form.vector)) if not form.reduces else -(-points(k) // form.rows)
     stored = {job.places[o][0] for o, _ in k.stores}
     nbytes = sum(4 * math.prod([n for n, s in zip(k.sizes, o.strides, strict=True) if s]) for o in k.operands)
-    lowering.add(Dispatch(source, tuple(bindings), tuple(words), groups, tuple(sorted(stored)), job.label, bytes=nbytes))
+    alone = len(bindings) < len(k.operands) or any(isinstance(i, Random) for i in k.body)
+    lowering.add(
+        Dispatch(
+            source, tuple(bindings), tuple(words), groups, tuple(sorted(stored)), job.label, bytes=nbytes, form=None if alone else form
+        )
+    )
 
 
 def _shared(form: Form, ranges: list[Binding], offsets: list[int]) -> tuple[list[Binding], list[tuple[Binding, int]]]:

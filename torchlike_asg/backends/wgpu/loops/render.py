@@ -12,6 +12,7 @@ from ..calls import declarations, element, flat_index, word
 from ..handler import WORDS, Block, Handler, Value, constant, convert, from_memory, integer, register_type, to_memory, wrapped
 from ..wgslmath import definitions, used
 from .form import GROUP, Form
+from .joined import Joined
 
 _LOWEST, _HIGHEST = integer(-(2**31)), integer(2**31 - 1)
 _ENTRY = """@compute @workgroup_size({size}) fn main(
@@ -73,8 +74,10 @@ def text_of(form: Form) -> str:
 class Renderer:
     """Writes the shader of one form. The form's words are numbered as the text asks for them."""
 
-    def __init__(self, form: Form) -> None:
-        self.form, self.k = form, form.k
+    def __init__(self, form: Form, joined: Joined | None = None) -> None:
+        """`joined`: how several kernels of this form are one dispatch."""
+        self.form, self.k, self.joined = form, form.k, joined
+        self._group = flat_index() if joined is None else joined.GROUP
         self.b = Block()
         self.values: dict[int, Value] = {}
         #: for each element that a lane keeps: what is known of it, and its place along the inner dimensions
@@ -89,24 +92,36 @@ class Renderer:
         for n, o in enumerate(k.operands):
             if form.binding[n] == len(types):
                 types.append(f"vec4<{element(o.dtype)}>" if self._vector(n) else element(o.dtype))
+        joined = self.joined
+        begin = "" if joined is None else joined.begin
         kinds = sorted({self._shared(n) for n in self._totals()})
         shared = "".join(f"var<workgroup> shared_{t}: array<{t}, {form.group}>;\n" for t in kinds)
-        head = declarations(types, len(form.words)) + shared
-        return head + definitions(used(body)) + _ENTRY.format(size=form.group if form.reduces else GROUP) + "    " + body + "\n}\n"
+        head = (declarations(types, len(form.words)) if joined is None else joined.declarations(types)) + shared
+        return head + definitions(used(body)) + _ENTRY.format(size=form.group if form.reduces else GROUP) + begin + "    " + body + "\n}\n"
 
     # ---------------------------------------------------------------- numbers
     def _number(self, name: tuple[Any, ...], value: int) -> str:
         found = self.form.number(name, value)
-        return found if isinstance(found, str) else word(found)
+        return found if isinstance(found, str) else self._numbered_word(found)
 
     def _word(self, *name: Any, type_: str = "u32") -> str:
-        return word(self.form.word(name), type_)
+        return self._numbered_word(self.form.word(name), type_)
+
+    def _numbered_word(self, k: int, type_: str = "u32") -> str:
+        return word(k, type_) if self.joined is None else self.joined.word(k, type_)
 
     def _size(self, d: int, scale: int = 1) -> str:
         return self._number(("size", d, scale), self.k.sizes[d] // scale)
 
-    def _memory(self, operand: int) -> str:
-        return f"m{self.form.binding[operand]}"
+    def _read(self, operand: int, at: str) -> str:
+        """An element of an operand as it lies in memory."""
+        b = self.form.binding[operand]
+        return f"m{b}[{at}]" if self.joined is None else self.joined.read(b, at)
+
+    def _write(self, operand: int, at: str, value: str) -> str:
+        """The statement that stores an element."""
+        b = self.form.binding[operand]
+        return f"m{b}[{at}] = {value};" if self.joined is None else self.joined.write(b, at, value)
 
     def _vector(self, operand: int) -> bool:
         """Whether an operand is read and written by four elements."""
@@ -142,7 +157,7 @@ class Renderer:
     # ---------------------------------------------------------------- without reductions
     def _plain(self) -> None:
         b, k, form = self.b, self.k, self.form
-        b.add(f"let flat = {flat_index()} * {GROUP}u + lane;")
+        b.add(f"let flat = {self._group} * {GROUP}u + lane;")
         b.add(f"if (flat >= {self._word('count')}) {{ return; }}")
         place = self._place("flat", range(len(k.sizes)), "i", form.vector)
         last = len(k.sizes) - 1
@@ -158,13 +173,13 @@ class Renderer:
                 i = k.body[n]
                 if isinstance(i, Load) and self._vector(i.operand):
                     if i.operand not in loaded:
-                        b.add(f"let whole{i.operand} = {self._memory(i.operand)}[a{i.operand}];")
+                        b.add(f"let whole{i.operand} = {self._read(i.operand, f'a{i.operand}')};")
                         loaded[i.operand] = f"whole{i.operand}"
                     self.values[n] = from_memory(b, f"{loaded[i.operand]}.{'xyzw'[c]}", i.dtype)
                 elif isinstance(i, Load):
                     step = k.operands[i.operand].strides[last] if c else 0
                     at = f"a{i.operand}" if not step else f"a{i.operand} + {c}u * {self._number(('stride', i.operand, last, 1), step)}"
-                    self.values[n] = from_memory(b, f"{self._memory(i.operand)}[{at}]", i.dtype)
+                    self.values[n] = from_memory(b, self._read(i.operand, at), i.dtype)
                 elif isinstance(i, (Index, Random)):
                     strides = (*i.strides[:-1], i.strides[-1] * form.vector) if k.sizes else i.strides
                     start = self._moved(self._word("index", n), ("index stride", n), strides, place)
@@ -178,19 +193,19 @@ class Renderer:
         for s, (o, _) in enumerate(k.stores):
             found = [to_memory(v) for v in results[s]]
             if self._vector(o):
-                b.add(f"{self._memory(o)}[a{o}] = vec4<{element(k.operands[o].dtype)}>({', '.join(found)});")
+                b.add(self._write(o, f"a{o}", f"vec4<{element(k.operands[o].dtype)}>({', '.join(found)})"))
                 continue
             for c, v in enumerate(found):
                 step = k.operands[o].strides[last] if c else 0
                 at = f"a{o}" if not step else f"a{o} + {c}u * {self._number(('stride', o, last, 1), step)}"
-                b.add(f"{self._memory(o)}[{at}] = {v};")
+                b.add(self._write(o, at, v))
 
     # ---------------------------------------------------------------- values
     def _numbered(self, i: Index | Random, number: str) -> Value:
         """The number of a point, or what the counter-based stream has there."""
         if isinstance(i, Index):
             return self.b.let(f"bitcast<i32>({number})", i.dtype)
-        key, block = (f"bitcast<vec2<u32>>(vec2<i32>({m}[0], {m}[1]))" for m in (self._memory(i.key), self._memory(i.block)))
+        key, block = (f"bitcast<vec2<u32>>(vec2<i32>({self._read(m, '0')}, {self._read(m, '1')}))" for m in (i.key, i.block))
         return self.b.let(f"k_random({key}, {block}, {number})", i.dtype)
 
     def _compute(self, n: int, values: dict[int, Value]) -> Value:
@@ -224,7 +239,7 @@ class Renderer:
             row, t = ("lane", "0u") if lanes == 1 else (f"lane % {rows}u", f"lane / {rows}u")
         else:
             row, t = (f"lane / {lanes}u", f"lane % {lanes}u") if lanes > 1 else ("lane", "0u")
-        b.add(f"let number = {flat_index()} * {rows}u + {row};")
+        b.add(f"let number = {self._group} * {rows}u + {row};")
         b.add(f"let inside = number < {self._word('rows')};")
         b.add(f"let row = select({self._word('rows')} - 1u, number, inside);")
         b.add(f"let t = {t};")
@@ -248,7 +263,7 @@ class Renderer:
             if not form.full(o):
                 if (v not in self.values) and isinstance(k.body[v], Const):
                     self.values[v] = self._compute(v, self.values)
-                b.add(f"if (inside && t == 0u) {{ {self._memory(o)}[a{o}] = {to_memory(self.values[v])}; }}")
+                b.add(f"if (inside && t == 0u) {{ {self._write(o, f'a{o}', to_memory(self.values[v]))} }}")
 
     def _row_values(self, stage: int) -> None:
         k, form = self.k, self.form
@@ -257,7 +272,7 @@ class Renderer:
             if not form.row[n] or form.stage[n] != stage or isinstance(i, Reduce):
                 continue
             if isinstance(i, Load):
-                self.values[n] = from_memory(self.b, f"{self._memory(i.operand)}[a{i.operand}]", i.dtype)
+                self.values[n] = from_memory(self.b, self._read(i.operand, f"a{i.operand}"), i.dtype)
             elif isinstance(i, (Index, Random)):
                 self.values[n] = self._numbered(i, f"n{n}")
             else:
@@ -310,7 +325,7 @@ class Renderer:
             if isinstance(i, Load):
                 o = k.operands[i.operand]
                 at = self._moved(f"a{i.operand}", ("stride", i.operand), o.strides, place)
-                values[n] = from_memory(b, f"{self._memory(i.operand)}[{at}]", i.dtype)
+                values[n] = from_memory(b, self._read(i.operand, at), i.dtype)
             elif isinstance(i, (Index, Random)):
                 values[n] = self._numbered(i, self._moved(f"n{n}", ("index stride", n), i.strides, place))
             else:
@@ -324,7 +339,7 @@ class Renderer:
         for s in stores:
             o, v = k.stores[s]
             at = self._moved(f"a{o}", ("stride", o), k.operands[o].strides, place)
-            b.add(f"if ({f'inside && {ok}' if ok else 'inside'}) {{ {self._memory(o)}[{at}] = {to_memory(values[v])}; }}")
+            b.add(f"if ({f'inside && {ok}' if ok else 'inside'}) {{ {self._write(o, at, to_memory(values[v]))} }}")
 
     def _total(self, n: int) -> None:
         """The lanes' results combined; every lane gets the total."""
