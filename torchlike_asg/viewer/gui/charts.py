@@ -32,6 +32,22 @@ def thin(x: NDArray[np.float64], y: NDArray[np.float64], most: int = DRAWN) -> t
     return x[places], y[places]
 
 
+def swatch(hue: str) -> QtGui.QIcon:
+    """A sample of a colour, sharp on every screen: a disc while its curve shows, a ring while it does not."""
+    icon = QtGui.QIcon()
+    for state in (QtGui.QIcon.State.On, QtGui.QIcon.State.Off):
+        picture = QtGui.QPixmap(48, 48)
+        picture.fill(QtCore.Qt.GlobalColor.transparent)
+        p = QtGui.QPainter(picture)
+        p.setRenderHint(QtGui.QPainter.RenderHint.Antialiasing)
+        p.setPen(QtGui.QPen(QtGui.QColor(hue), 6))
+        p.setBrush(QtGui.QColor(hue if state == QtGui.QIcon.State.On else "transparent"))
+        p.drawEllipse(9, 9, 30, 30)
+        p.end()
+        icon.addPixmap(picture, QtGui.QIcon.Mode.Normal, state)
+    return icon
+
+
 class Charts(QtWidgets.QWidget):
     """The panel of curves."""
 
@@ -41,16 +57,19 @@ class Charts(QtWidgets.QWidget):
         self.hidden_curves: set[str] = set()
         self._lines: dict[tuple[str, str, str], pg.PlotDataItem] = {}
         self._markers: list[pg.InfiniteLine] = []
+        self.setObjectName("curves")
+        self.setAttribute(QtCore.Qt.WidgetAttribute.WA_StyledBackground)
         column = QtWidgets.QVBoxLayout(self)
         column.setContentsMargins(8, 4, 8, 4)
         column.setSpacing(2)
         tools = QtWidgets.QHBoxLayout()
+        tools.setSpacing(6)
         self.legend = QtWidgets.QHBoxLayout()
         self.legend.setSpacing(4)
         self.log = QtWidgets.QToolButton(checkable=True)
         self.log.toggled.connect(self._set_log)
         self.by_time = QtWidgets.QToolButton(checkable=True)
-        self.by_time.toggled.connect(lambda _: self.refresh(fit=True))
+        self.by_time.toggled.connect(lambda _: (self.retranslate(), self.refresh(fit=True)))
         self.smooth = QtWidgets.QSlider(QtCore.Qt.Orientation.Horizontal)
         self.smooth.setRange(0, 99)
         self.smooth.setValue(80)
@@ -60,9 +79,8 @@ class Charts(QtWidgets.QWidget):
         self.smooth_label.setProperty("dim", True)
         self.whole = QtWidgets.QToolButton()
         self.whole.clicked.connect(lambda: self.refresh(fit=True))
-        self.read = QtWidgets.QLabel()
         tools.addLayout(self.legend)
-        tools.addWidget(self.read, 1)
+        tools.addStretch(1)
         for w in (self.smooth_label, self.smooth, self.log, self.by_time, self.whole):
             tools.addWidget(w)
         column.addLayout(tools)
@@ -75,18 +93,28 @@ class Charts(QtWidgets.QWidget):
         self.view.ci.layout.setColumnStretchFactor(1, 1)
         self.view.ci.layout.setContentsMargins(0, 0, 0, 0)
         for plot in (self.main, *self.sides.values()):
-            plot.showGrid(x=True, y=True, alpha=0.12)
+            plot.showGrid(x=True, y=True, alpha=0.2)
             plot.setMenuEnabled(False)
             plot.hideButtons()
             plot.setClipToView(True)
         for plot in self.sides.values():
             plot.setXLink(self.main)
-            plot.getAxis("left").setStyle(showValues=False)
+            plot.getAxis("bottom").setStyle(showValues=False)  # they are those of the main plot
+            plot.getAxis("left").setWidth(62)
             plot.vb.setDefaultPadding(0.1)
             plot.hide()
+        self.main.vb.setDefaultPadding(0.03)
         self.cross = pg.InfiniteLine(angle=90, movable=False)
         self.cross.hide()
         self.main.addItem(self.cross, ignoreBounds=True)
+        self.reading = QtWidgets.QLabel(self.view)
+        self.reading.setObjectName("reading")
+        self.reading.setAttribute(QtCore.Qt.WidgetAttribute.WA_TransparentForMouseEvents)
+        self.reading.hide()
+        self.empty = QtWidgets.QLabel(wordWrap=True, alignment=QtCore.Qt.AlignmentFlag.AlignCenter)
+        self.empty.setProperty("dim", True)
+        column.addWidget(self.empty, 1)
+        self.view.viewport().installEventFilter(self)
         self._proxy = pg.SignalProxy(self.main.scene().sigMouseMoved, rateLimit=30, slot=self._moved)
         self.set_colors(colors)
         self.retranslate()
@@ -95,6 +123,9 @@ class Charts(QtWidgets.QWidget):
     def refresh(self, fit: bool = False) -> None:
         """Draw the curves as they are now."""
         names = list(self.store.curves)
+        for part, shown in ((self.view, bool(names)), (self.empty, not names)):
+            if part.isHidden() == shown:
+                part.setVisible(shown)
         main = [n for n in names if n not in SIDE and not n.startswith(("lr ", "grad norm "))]
         weight = self.smooth.value() / 100.0
         wanted: set[tuple[str, str, str]] = set()
@@ -124,9 +155,12 @@ class Charts(QtWidgets.QWidget):
                 plot.enableAutoRange(axis="y")
 
     def _title(self, plot: pg.PlotItem, name: str) -> None:
-        """Small plots have no room for numbers at their axis: the last one stands in the title."""
+        """A small plot's last number stands in its title."""
         curve = self.store.curves.get(name)
         number = f"  {short(float(curve.values[-1]))}" if curve is not None and len(curve) else ""
+        values = curve.values[np.isfinite(curve.values)] if curve is not None else np.zeros(0)
+        if len(values):  # its smallest and largest value are all that fits beside a small plot
+            plot.getAxis("left").setTicks([[(v, short(v)) for v in sorted({float(values.min()), float(values.max())})]])
         text = self.curve_name(name) + number
         if plot.titleLabel.text != text:
             plot.setTitle(text, color=self.colors.dim, size="9pt")
@@ -161,17 +195,17 @@ class Charts(QtWidgets.QWidget):
         """A switch with its colour and last value for each curve."""
         wanted = [(n, HUES[k % len(HUES)]) for k, n in enumerate(names)]
         have = [self.legend.itemAt(k).widget() for k in range(self.legend.count())]
-        if [w.property("curve") for w in have] != names:
+        if [w.property("name") for w in have] != names:
             for w in have:
+                w.hide()
                 w.deleteLater()
             while self.legend.count():
                 self.legend.takeAt(0)
             for name, hue in wanted:
                 button = QtWidgets.QToolButton(checkable=True, checked=name not in self.hidden_curves)
-                button.setProperty("curve", name)
-                swatch = QtGui.QPixmap(12, 12)
-                swatch.fill(QtGui.QColor(hue))
-                button.setIcon(QtGui.QIcon(swatch))
+                button.setProperty("curve", True)
+                button.setProperty("name", name)
+                button.setIcon(swatch(hue))
                 button.setToolButtonStyle(QtCore.Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
                 button.toggled.connect(lambda on, n=name: self._toggle(n, on))
                 self.legend.addWidget(button)
@@ -213,17 +247,31 @@ class Charts(QtWidgets.QWidget):
     # ---------------------------------------------------------------- reading
     def _moved(self, event: tuple[QtCore.QPointF]) -> None:
         at = event[0]
-        if not self.main.sceneBoundingRect().contains(at):
-            self.cross.hide()
-            self.read.setText("")
+        if not self.main.vb.sceneBoundingRect().contains(at):
+            self._leave()
             return
         x = self.main.vb.mapSceneToView(at).x()
+        lines = self.values_at(x)
         self.cross.setPos(x)
-        self.cross.show()
-        self.read.setText("   " + self.values_at(x))
+        self.cross.setVisible(bool(lines))
+        self.reading.setVisible(bool(lines))
+        self.reading.setText("\n".join(lines))
+        self.reading.adjustSize()
+        area, away = self.view.mapFromScene(at), 14
+        left = area.x() + away if area.x() + away + self.reading.width() < self.view.width() else area.x() - away - self.reading.width()
+        self.reading.move(max(left, 0), max(2, min(area.y() + away, self.view.height() - self.reading.height() - 2)))
 
-    def values_at(self, x: float) -> str:
-        """All curves at a place of the axis, in words."""
+    def _leave(self) -> None:
+        self.cross.hide()
+        self.reading.hide()
+
+    def eventFilter(self, watched: QtCore.QObject, event: QtCore.QEvent) -> bool:
+        if event.type() == QtCore.QEvent.Type.Leave:
+            self._leave()
+        return False
+
+    def values_at(self, x: float) -> list[str]:
+        """All curves that show at a place of the axis, a line each; first the step."""
         parts = []
         for name, curve in self.store.curves.items():
             xs = curve.times if self.by_time.isChecked() else curve.steps
@@ -234,7 +282,7 @@ class Charts(QtWidgets.QWidget):
                 if not parts:
                     parts.append(self.say("chart.at_step", step=self.say.number(int(curve.steps[k]))))
                 parts.append(f"{self.curve_name(name)} {short(float(curve.values[k]))}")
-        return " · ".join(parts)
+        return parts
 
     # ---------------------------------------------------------------- appearance
     def set_colors(self, colors: Colors) -> None:
@@ -245,7 +293,7 @@ class Charts(QtWidgets.QWidget):
                 axis = plot.getAxis(side)
                 axis.setPen(pg.mkPen(colors.line))
                 axis.setTextPen(pg.mkPen(colors.dim))
-                axis.setStyle(hideOverlappingLabels=True, autoExpandTextSpace=True)
+                axis.setStyle(hideOverlappingLabels=plot is self.main, autoExpandTextSpace=True)
             if plot is not self.main:
                 plot.setTitle(plot.titleLabel.text, color=colors.dim, size="9pt")
         self.cross.setPen(pg.mkPen(colors.dim, width=1))
@@ -258,5 +306,6 @@ class Charts(QtWidgets.QWidget):
         self.smooth_label.setText(say("chart.smoothing"))
         self.smooth.setAccessibleName(say("chart.smoothing"))
         self.whole.setText(say("chart.fit"))
-        self.main.setLabel("bottom", say("chart.step"))
+        self.main.setLabel("bottom", say("chart.by_time" if self.by_time.isChecked() else "chart.step"))
+        self.empty.setText(say("chart.empty"))
         self.refresh()

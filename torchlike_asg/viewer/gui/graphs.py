@@ -7,7 +7,7 @@ from collections.abc import Collection
 import numpy as np
 
 from ..snapshot import KINDS, GraphSnapshot
-from .canvas import STYLES, Style, style_of
+from .canvas import FAILED, STYLES, Style, style_of
 from .layout import Box, Tree
 from .say import Say, shape_text
 
@@ -34,6 +34,8 @@ class GraphModel:
         return self.say.op(self.ops[i], "title") or self.ops[i]
 
     def node_text(self, node: int) -> tuple[str, str]:
+        if self.categories[node] == FAILED.key:  # it has no shape of its own: what it was given
+            return self.title(node), f" {FAILED.glyph} ".join(shape_text(self.shapes[i]) or "()" for i in self.graph.inputs(node)[:2])
         return self.title(node), shape_text(self.shapes[node])
 
     def group_name(self, group: int) -> str:

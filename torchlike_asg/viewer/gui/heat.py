@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 import pyqtgraph as pg
 from pyqtgraph.Qt import QtCore, QtGui, QtWidgets
@@ -117,24 +115,3 @@ class HeatLegend(QtWidgets.QWidget):
         p.drawText(line, align.AlignLeft, self.heat.write(self.heat.low) if known else self.say("heat.waiting"))
         p.drawText(line, align.AlignRight, self.heat.write(self.heat.high) if known else "")
         p.end()
-
-
-class Legend(QtWidgets.QWidget):
-    """What glyphs and colours of boxes mean: one line that wraps."""
-
-    def __init__(self, say: Say, colors: Colors, styles: Callable[[], list[tuple[str, str, str]]]) -> None:
-        super().__init__()
-        self.say, self.colors, self._styles = say, colors, styles
-        self.label = QtWidgets.QLabel(wordWrap=True)
-        row = QtWidgets.QHBoxLayout(self)
-        row.setContentsMargins(12, 3, 12, 3)
-        row.addWidget(self.label)
-        self.setObjectName("strip")
-        self.retranslate()
-
-    def retranslate(self) -> None:
-        parts = []
-        for key, hue, glyph in self._styles():
-            name = self.say(f"category.{key}").replace(" ", "&nbsp;")
-            parts.append(f'<span style="color:{hue}">■</span>&nbsp;<span style="color:{self.colors.dim}">{glyph}&nbsp;{name}</span>')
-        self.label.setText("&ensp; ".join(parts))

@@ -80,6 +80,7 @@ class Inspector(QtWidgets.QScrollArea):
         self.setMinimumWidth(340)
         column.setSpacing(2)
         head = QtWidgets.QHBoxLayout()
+        head.setSpacing(10)
         self.mark = QtWidgets.QFrame()
         self.mark.setFixedWidth(5)
         head.addWidget(self.mark)
@@ -101,6 +102,7 @@ class Inspector(QtWidgets.QScrollArea):
         self.numbers = LiveNumbers(store, say, colors)
         self.cost = paragraph()
         self.details.linkActivated.connect(self._follow)
+        self.cost.linkActivated.connect(self._follow)
         self.role.linkActivated.connect(self._follow)
         self.show_code = QtWidgets.QPushButton()
         self.show_code.clicked.connect(lambda: self.code.emit(self.item))
@@ -138,16 +140,18 @@ class Inspector(QtWidgets.QScrollArea):
     def refresh(self) -> None:
         """Fill everything in."""
         model = self.model
-        if model is None or not len(model.graph) or not self.kind:
-            waiting = model is None or not len(model.graph)
+        if model is not None and len(model.graph) and not self.kind:
+            self._group(model, 0)
+            return
+        if model is None or not len(model.graph):
             self._headline(self.say("inspector.title"), "", STYLES["module"].hue)
-            self._text("what", self.say("inspector.waiting" if waiting else "inspector.hint"))
+            self._text("what", self.say("inspector.waiting"))
             for name in ("formula", "why", "role", "live", "cost", "details"):
                 self.sections[name].hide()
             self.sections["what"].head.hide()
             return
-        self.sections["what"].head.show()
         if self.kind == "node":
+            self.sections["what"].head.show()
             self._node(model, self.item)
         else:
             self._group(model, self.item)
@@ -160,8 +164,8 @@ class Inspector(QtWidgets.QScrollArea):
             self._cost([self.item])
             if self.numbers.histogram.height() != before:
                 self.widget().layout().activate()
-        elif self.model is not None and self.kind == "group":
-            self._cost(self.model.nodes_in(self.item))
+        elif self.model is not None and len(self.model.graph) and self.kind != "node":
+            self._cost(self.model.nodes_in(max(self.item, 0)))
 
     def _node(self, model: GraphModel, i: int) -> None:
         g, say = model.graph, self.say
@@ -196,20 +200,21 @@ class Inspector(QtWidgets.QScrollArea):
         say, group = self.say, model.tree.groups[number]
         nodes = model.nodes_in(number)
         g = model.graph
-        kind = group.kind or say("inspector.scope")
-        self._headline(
-            model.group_name(number) or say("inspector.whole"), f"{kind} · {say.plural('operations', len(nodes))}", STYLES["module"].hue
-        )
+        operations = say.plural("operations", len(nodes))
+        if number:
+            self._headline(model.group_name(number), f"{group.kind or say('inspector.scope')} · {operations}", STYLES["module"].hue)
+        else:
+            self._headline(self.store.hello.title or say("inspector.whole"), operations, STYLES["module"].hue)
         parameters = [i for i in nodes if KINDS[g.kind[i]] == "parameter"]
         count = sum(_size(model.shapes[i]) for i in parameters)
-        lines = [
-            say("inspector.group", path=group.path or "–", parameters=say.number(count), tensors=say.plural("tensors", len(parameters)))
-        ]
+        sizes = {"parameters": say.number(count), "tensors": say.plural("tensors", len(parameters))}
+        lines = [say("inspector.group", path=group.path, **sizes) if number else say("inspector.total", **sizes)]
         if group.path.startswith("∂"):
             lines.append(say("inspector.mirror"))
         elif group.path.startswith("optimizer"):
             lines.append(say("inspector.update"))
-        self._text("what", " ".join(lines))
+        self._text("what", " ".join(lines) if number else f"{lines[0]}\n\n{say('inspector.hint')}")
+        self.sections["what"].head.setVisible(False)
         for name in ("formula", "why", "role", "live"):
             self.sections[name].hide()
         self._cost(nodes)
@@ -234,7 +239,7 @@ class Inspector(QtWidgets.QScrollArea):
     def _text(self, name: str, text: str) -> None:
         section = self.sections[name]
         section.setVisible(bool(text))
-        section.content.setText(html.escape(text))  # type: ignore[attr-defined]
+        section.content.setText(html.escape(text).replace("\n", "<br>"))  # type: ignore[attr-defined]
 
     def _cost(self, nodes: list[int]) -> None:
         g, say, store = self.store.graph, self.say, self.store
@@ -255,7 +260,20 @@ class Inspector(QtWidgets.QScrollArea):
                 parts.append(say("cost.group_time", time=say.duration(spent), share=f"{100 * spent / total:.0f}" if total else "0"))
             parts.append(say("cost.group_memory", size=say.amount(store.memory(nodes))))
         self.sections["cost"].show()
-        self.cost.setText(html.escape(" ".join(parts)))
+        text = html.escape(" ".join(parts))
+        slow = self._slowest(nodes) if len(nodes) > 1 else []
+        if slow:
+            text += f"<br>{html.escape(say('cost.slowest'))}{self._table(slow)}"
+        self.cost.setText(text)
+
+    def _slowest(self, nodes: list[int], most: int = 5) -> list[tuple[str, str]]:
+        """The kernels of a group that take longest: their times, and links to what they compute last."""
+        store, model = self.store, self.model
+        if model is None or not store.took:
+            return []
+        last = {int(store.graph.kernel[i]): i for i in sorted(nodes)}
+        kernels = sorted((k for k in last if k in store.took), key=lambda k: -store.took[k])[:most]
+        return [(self.say.duration(store.took[k]), f"{self._link(model, last[k])} {html.escape(model.scopes[last[k]])}") for k in kernels]
 
     def _link(self, model: GraphModel, i: int) -> str:
         shape = shape_text(model.shapes[i])

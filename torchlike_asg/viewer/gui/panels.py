@@ -6,6 +6,7 @@ import html
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 from pyqtgraph.Qt import QtCore, QtGui, QtWidgets
 
 from ...i18n import catalog
@@ -58,6 +59,19 @@ SHEET = (
 )
 
 
+class Choice(QtWidgets.QComboBox):
+    """A combo box with an arrow in the text's colour: a style sheet takes the style's own away, and could only bring a picture."""
+
+    def paintEvent(self, event: QtGui.QPaintEvent) -> None:
+        super().paintEvent(event)
+        p = QtGui.QPainter(self)
+        p.setRenderHint(QtGui.QPainter.RenderHint.Antialiasing)
+        p.setPen(QtGui.QPen(self.palette().color(QtGui.QPalette.ColorRole.PlaceholderText), 1.6))
+        x, y = self.width() - 15.0, self.height() / 2 - 2.0
+        p.drawPolyline(QtGui.QPolygonF([QtCore.QPointF(x - 4, y), QtCore.QPointF(x, y + 4), QtCore.QPointF(x + 4, y)]))
+        p.end()
+
+
 class TopBar(QtWidgets.QWidget):
     """Search, the path to the selection, what is shown, the state of training."""
 
@@ -82,7 +96,8 @@ class TopBar(QtWidgets.QWidget):
         self.backward.toggled.connect(lambda _: window.set_phases())
         self.update_.toggled.connect(lambda _: window.set_phases())
         self.kernels.toggled.connect(lambda _: window.paint_kernels())
-        self.heat = QtWidgets.QComboBox()
+        self.heat = Choice()
+        self.heat.setSizeAdjustPolicy(QtWidgets.QComboBox.SizeAdjustPolicy.AdjustToContents)
         self.heat.activated.connect(lambda k: window.set_heat(HEATS[k]))
         self.more = QtWidgets.QToolButton()
         self.more.setPopupMode(QtWidgets.QToolButton.ToolButtonPopupMode.InstantPopup)
@@ -252,7 +267,12 @@ class FailurePanel(QtWidgets.QWidget):
         if failure is None:
             return
         say, c = self.window_.say, self.window_.colors
-        shapes = " &nbsp; ".join(f"<b>{html.escape(shape_text(tuple(s)) or '()')}</b>" for s in failure.shapes)
+        first = min(np.flatnonzero(self.window_.store.graph.dst == failure.node).tolist(), default=0)
+        wrong = {e - first for e in failure.edges}
+        shapes = " &nbsp; ".join(
+            f'<b style="color:{c.bad if k in wrong else c.text}">{html.escape(shape_text(tuple(s)) or "()")}</b>'
+            for k, s in enumerate(failure.shapes)
+        )
         title = html.escape(say("failure.title", op=failure.op or "?"))
         lines = [f'<span style="color:{c.bad}; font-size:13pt; font-weight:700">✕ {title}</span>', html.escape(failure.message)]
         if shapes:
@@ -336,25 +356,3 @@ def key_sheet(window: Window) -> QtWidgets.QDialog:
         grid.addWidget(name, row, 0)
         grid.addWidget(what, row, 1)
     return dialog
-
-
-def show_code(window: Window) -> None:
-    """The code of the kernel that was asked for, as soon as it is here."""
-    kernel = getattr(window, "wanted_kernel", -1)
-    code = window.store.codes.get((window.store.epoch, kernel))
-    if kernel < 0:
-        return
-    dialog = getattr(window, "code_dialog", None)
-    if dialog is None:
-        dialog = window.code_dialog = QtWidgets.QDialog(window)  # type: ignore[attr-defined]
-        dialog.text = QtWidgets.QPlainTextEdit(readOnly=True)
-        dialog.text.setFont(QtGui.QFontDatabase.systemFont(QtGui.QFontDatabase.SystemFont.FixedFont))
-        dialog.text.setLineWrapMode(QtWidgets.QPlainTextEdit.LineWrapMode.NoWrap)
-        QtWidgets.QVBoxLayout(dialog).addWidget(dialog.text)
-        dialog.resize(860, 620)
-    names = window.model.graph.kernel_name
-    language = code.language if code is not None else ""
-    dialog.setWindowTitle(window.say("code.title", kernel=kernel, name=names[kernel] if kernel < len(names) else "", language=language))
-    gone = window.store.ended is not None
-    dialog.text.setPlainText(code.text if code is not None else window.say("code.gone" if gone else "code.waiting"))
-    dialog.show()

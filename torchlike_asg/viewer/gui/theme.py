@@ -77,6 +77,9 @@ def style_sheet(c: Colors) -> str:
     QMainWindow, QDialog {{ background: {c.background}; }}
     QMainWindow::separator {{ background: {edge}; width: 1px; height: 1px; }}
     QMainWindow::separator:hover {{ background: {c.incident}; }}
+    QWidget#legend {{ background: {c.panel}; border-top: 1px solid {edge}; }}
+    QWidget#curves {{ background: {c.panel}; }}
+    QLabel#reading {{ background: {raised}; border: 1px solid {edge}; border-radius: 5px; padding: 5px 8px; }}
     QWidget#bar, QWidget#strip {{ background: {c.panel}; border-bottom: 1px solid {edge}; }}
     QLabel {{ color: {c.text}; background: transparent; }}
     QLabel[dim="true"] {{ color: {c.dim}; }}
@@ -93,13 +96,18 @@ def style_sheet(c: Colors) -> str:
         padding: 4px 8px; selection-background-color: {c.incident}; selection-color: #10141C; }}
     QLineEdit:focus, QComboBox:focus, QPushButton:focus, QToolButton:focus {{ border: 1px solid {c.selection}; }}
     QComboBox QAbstractItemView {{ background: {c.panel}; color: {c.text}; border: 1px solid {edge}; }}
-    QComboBox::drop-down {{ border: none; width: 18px; }}
+    QComboBox::drop-down {{ border: none; width: 22px; }}
+    QToolButton::menu-indicator {{ image: none; width: 0; }}
     QPushButton, QToolButton {{ background: {raised}; color: {c.text}; border: 1px solid {edge}; border-radius: 5px; padding: 4px 9px; }}
     QPushButton:hover, QToolButton:hover {{ border-color: {c.dim}; }}
     QPushButton:checked, QToolButton:checked {{ background: {mix(c.panel, c.match, 0.25)}; border-color: {c.match}; }}
     QToolButton[crumb="true"], QToolButton[fold="true"] {{ background: transparent; border: none; padding: 2px 4px; }}
     QToolButton[fold="true"] {{ color: {c.dim}; font-weight: 600; }}
     QToolButton[crumb="true"]:hover {{ color: {c.match}; }}
+    QToolButton[curve="true"], QToolButton[curve="true"]:checked {{ background: transparent; border: 1px solid transparent;
+        padding: 3px 7px; }}
+    QToolButton[curve="true"]:hover, QToolButton[curve="true"]:focus {{ border-color: {edge}; }}
+    QToolButton[curve="true"]:!checked {{ color: {c.dim}; }}
     QTreeView, QListView, QTableView {{ background: {c.panel}; color: {c.text}; border: none; outline: 0; }}
     QTreeView::item, QListView::item {{ padding: 3px 2px; }}
     QTreeView::item:selected, QListView::item:selected {{ background: {mix(c.panel, c.incident, 0.35)}; color: {c.text}; }}

@@ -13,15 +13,17 @@ from pyqtgraph.Qt import QtCore, QtGui, QtWidgets
 from ...i18n import catalog
 from ..protocol import Ask, Message, Subscribe
 from . import export, panels, theme
-from .canvas import STYLES, Canvas, Colors, style_of
+from .canvas import FAILED, STYLES, Canvas, Colors, style_of
 from .canvas.keys import key_of
 from .charts import Charts
+from .code import CodeView
 from .graphs import GraphModel
 from .heat import KINDS as HEATS
-from .heat import HeatLegend, HeatMap, Legend
+from .heat import HeatLegend, HeatMap
 from .inspector import Inspector
+from .legend import Legend, Sample
 from .outline import Outline
-from .say import Say, short
+from .say import Say, shape_text, short
 from .search import find
 from .store import Store
 
@@ -43,6 +45,8 @@ class Window(QtWidgets.QMainWindow):
         self._hit = -1
         self._shown_epoch = -1
         self._subscribed: Any = None
+        self.wanted_kernel = -1
+        self.code_view: CodeView | None = None
         self._rate: list[tuple[float, int]] = []
         self._checked = (time.monotonic(), time.process_time())
         app = QtWidgets.QApplication.instance()
@@ -70,7 +74,7 @@ class Window(QtWidgets.QMainWindow):
         self.heat = HeatMap(self.store, say)
         self.bar = panels.TopBar(self)
         self.alarm = panels.Banner(self)
-        self.legend = Legend(say, colors, self._styles)
+        self.legend = Legend(say, colors, self._samples)
         self.failure = panels.FailurePanel(self)
         middle = QtWidgets.QWidget()
         column = QtWidgets.QVBoxLayout(middle)
@@ -111,10 +115,13 @@ class Window(QtWidgets.QMainWindow):
         self.addDockWidget(area, dock)
         return dock
 
-    def _styles(self) -> list[tuple[str, str, str]]:
+    def _samples(self) -> list[Sample]:
         """Of the legend: the looks that occur in the graph."""
-        used = {style_of(c).key for c in set(self.model.categories)} or set(STYLES)
-        return [(s.key, s.hue, s.glyph) for s in STYLES.values() if s.key in used or s.key == "module"]
+        used = {style_of(c).key for c in set(self.model.categories)}
+        found = [Sample(s.key, s.hue, s.glyph) for s in (*STYLES.values(), FAILED) if s.key in used or (s.key == "module" and used)]
+        if any(e.back for e in self.canvas.scene.edges):
+            found.append(Sample("back"))
+        return [*found, Sample("kernel")] if self.canvas.marks.fusions else found
 
     # ---------------------------------------------------------------- following the store
     def follow(self) -> None:
@@ -134,7 +141,7 @@ class Window(QtWidgets.QMainWindow):
             if self.heat.kind:
                 self.paint_heat()
         if "code" in changed:
-            panels.show_code(self)
+            self._show_code()
         if "alarm" in changed:
             self.alarm.show_alarm()
         if "failure" in changed:
@@ -241,7 +248,21 @@ class Window(QtWidgets.QMainWindow):
         self.wanted_kernel = int(self.model.graph.kernel[node])
         if (self.store.epoch, self.wanted_kernel) not in self.store.codes:
             self.send(Ask(self.store.epoch, self.wanted_kernel))
-        panels.show_code(self)
+        self._show_code()
+
+    def _show_code(self) -> None:
+        """The code of the kernel that was asked for, as soon as it is here."""
+        kernel = self.wanted_kernel
+        if kernel < 0:
+            return
+        if self.code_view is None:
+            self.code_view = CodeView(self.say, self.colors, self)
+        code = self.store.codes.get((self.store.epoch, kernel))
+        names = self.model.graph.kernel_name
+        language = code.language if code is not None else ""
+        title = self.say("code.title", kernel=kernel, name=names[kernel] if kernel < len(names) else "", language=language)
+        waiting = self.say("code.waiting" if self.store.ended is None else "code.gone")
+        self.code_view.show_code(title, code.text if code is not None else waiting, language)
 
     # ---------------------------------------------------------------- marks
     def _repaint_marks(self) -> None:
@@ -251,9 +272,11 @@ class Window(QtWidgets.QMainWindow):
             self.paint_kernels()
             failure = self.store.failure
             if failure is not None and failure.epoch == self.store.epoch and failure.node >= 0:
-                self.canvas.set_errors([failure.node], failure.edges)
+                graph, shapes = self.store.graph, self.model.shapes
+                self.canvas.set_errors([failure.node], {e: shape_text(shapes[int(graph.src[e])]) or "()" for e in failure.edges})
             elif self.store.alarms and self.store.alarms[-1].epoch == self.store.epoch and self.store.alarms[-1].node >= 0:
-                self.canvas.set_errors([self.store.alarms[-1].node], [])
+                self.canvas.set_errors([self.store.alarms[-1].node], {})
+            self.legend.retranslate()
             self._look_later()
 
     def paint_heat(self) -> None:
@@ -275,6 +298,7 @@ class Window(QtWidgets.QMainWindow):
             sizes = np.bincount(kernel[kernel >= 0], minlength=int(kernel.max()) + 1 if len(kernel) else 1)
             shown = {i: int(k) for i, k in enumerate(kernel.tolist()) if k >= 0 and sizes[k] > 1}
         self.canvas.set_fusions(shown)
+        self.legend.retranslate()
 
     def set_phases(self) -> None:
         """Show or leave out the backward half and the update."""
@@ -305,9 +329,12 @@ class Window(QtWidgets.QMainWindow):
             dock.setWindowTitle(say(f"dock.{name}"))
         self.canvas.setAccessibleName(say("canvas.name"))
         self.canvas.setAccessibleDescription(say("canvas.description"))
+        self.canvas.nothing = say("inspector.waiting")
         for part in (self.bar, self.inspector, self.charts, self.legend, self.alarm, self.failure):
             part.retranslate()
         self.canvas.retranslate()
+        if self.code_view is not None:
+            self.code_view.retranslate()
         self.outline.set_model(self.model)
         kind, item = self.canvas.selection
         self.bar.set_crumbs(self.model, kind, item)
@@ -320,7 +347,7 @@ class Window(QtWidgets.QMainWindow):
         app = QtWidgets.QApplication.instance()
         assert isinstance(app, QtWidgets.QApplication)
         theme.apply(app, self.colors, self.points)
-        for part in (self.canvas, self.inspector, self.charts):
+        for part in (self.canvas, self.inspector, self.charts, *([self.code_view] if self.code_view is not None else [])):
             part.set_colors(self.colors)
         self.legend.colors = self.heat_legend.colors = self.colors
         self.legend.retranslate()

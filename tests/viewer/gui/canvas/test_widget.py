@@ -73,14 +73,14 @@ def test_a_click_selects_and_one_beside_deselects(canvas):
     target = find(canvas, "node", "matmul")
     click(canvas, target)
     assert heard == [("node", 2)]
-    canvas._choose(-1, False)
+    canvas.clear_selection()
     assert heard[-1] == ("", -1)
 
 
 def test_a_double_click_opens_and_closes_and_the_box_stays_put(canvas):
     box = find(canvas, "fold", "1")
     b = canvas.scene.boxes[box]
-    canvas._look(canvas.camera.centred(b.x + b.w / 2, b.y + b.h / 2, canvas.width(), canvas.height(), 1.0))
+    canvas.look(canvas.camera.centred(b.x + b.w / 2, b.y + b.h / 2, canvas.width(), canvas.height(), 1.0))
     before = canvas._centre(box)
     click(canvas, box, double=True)
     group = b.item
@@ -128,12 +128,12 @@ def test_arrow_keys_walk_edges_and_backspace_goes_out(canvas):
 
 
 def test_letters_are_keys_on_a_russian_layout_too(canvas):
-    canvas._look(Camera(0.3, 5, 5))
+    canvas.look(Camera(0.3, 5, 5))
     press(canvas, 0x0410, text="а")  # Qt's key of the letter on the key of F; the event has no scan code
     fitted = canvas.camera
     canvas.fit()
     assert canvas.camera == fitted
-    canvas._look(Camera(0.3, 5, 5))
+    canvas.look(Camera(0.3, 5, 5))
     press(canvas, 0x0410, scan=41, text="а")
     assert canvas.camera == fitted
 
@@ -147,9 +147,9 @@ def test_heat_matches_errors_fusions_and_themes_show(canvas):
     canvas.set_matches([2])
     matched = pixels(canvas)
     canvas.set_matches([])
-    canvas.set_errors([3], [2])
+    canvas.set_errors([3], {2: "8×16"})
     failed = pixels(canvas)
-    canvas.set_errors([], [])
+    canvas.set_errors([], {})
     canvas.set_fusions({2: 0, 3: 0})
     fused = pixels(canvas)
     canvas.set_fusions({})
@@ -180,7 +180,7 @@ def test_a_new_version_of_the_graph_keeps_view_and_open_groups(canvas):
 
 
 def test_the_minimap_goes_where_it_is_clicked(canvas):
-    canvas._look(Camera(1.0, 0, 0))
+    canvas.look(Camera(1.0, 0, 0))
     before = canvas.camera.to_scene(0, canvas.height() / 2)[1]
     minimap = canvas.minimap
     QtTest.QTest.mouseClick(minimap, QtCore.Qt.MouseButton.LeftButton, pos=QtCore.QPoint(minimap.width() // 2, minimap.height() - 8))
@@ -192,13 +192,13 @@ def test_an_animation_ends_at_the_layout(application):
     widget.resize(600, 500)
     widget.show()
     widget.toggle(widget.model.tree.by_path["net.h.0"])
-    assert widget._animation is not None
+    assert widget._glide is not None
     pixels(widget)
     until = QtCore.QElapsedTimer()
     until.start()
-    while widget._animation is not None and until.elapsed() < 5000:
+    while widget._glide is not None and until.elapsed() < 5000:
         application.processEvents(QtCore.QEventLoop.ProcessEventsFlag.AllEvents, 50)
-    assert widget._animation is None
+    assert widget._glide is None
     assert widget._drawn() is widget.geometry_
     widget.close()
     widget.deleteLater()

@@ -1,5 +1,7 @@
 """Nested drawings: boxes lie in their parents, folded runs stand for equal groups, edges are lifted and end at what they name."""
 
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -39,6 +41,11 @@ def check(tree, scene):
                 assert min(abs(end[1] - b.y), abs(end[1] - b.y - b.h)) < 1e-6
             else:
                 assert port
+        for (x, y), (x2, y2) in itertools.pairwise(e.stations):  # what goes straight down keeps clear of all boxes beside it
+            if abs(x - x2) < 1e-6:
+                for k, b in enumerate(boxes):
+                    if b.parent == (boxes[e.source].parent if not e.enters else e.source) and k not in (e.source, e.target):
+                        assert not (b.x < x - 1e-6 and x + 1e-6 < b.x + b.w and b.y < max(y, y2) - 1e-6 and min(y, y2) + 1e-6 < b.y + b.h)
     shown = {k for k, b in enumerate(boxes) if b.kind != "open"}
     assert set(scene.box_of.tolist()) <= shown
     # every graph edge between different boxes is carried, and by a drawn chain from box to box

@@ -55,17 +55,21 @@ class Camera:
         return Camera(zoom, self.x + (other.x - self.x) * t, self.y + (other.y - self.y) * t)
 
 
+def overview(width: float, height: float, scene_width: float, scene_height: float, margin: float = 24.0) -> Camera:
+    """The whole scene in view, at most at zoom 1.2."""
+    zoom = max(SMALLEST, min((width - 2 * margin) / max(scene_width, 1.0), (height - 2 * margin) / max(scene_height, 1.0), 1.2))
+    return Camera(zoom, (width - scene_width * zoom) / 2, (height - scene_height * zoom) / 2)
+
+
 def fit(width: float, height: float, scene_width: float, scene_height: float, margin: float = 24.0) -> Camera:
     """The whole scene in view, at most at zoom 1.2; a scene far taller than wide fits its width and shows its top, as a page would."""
     if scene_width <= 0 or scene_height <= 0:
         return Camera(1.0, width / 2, height / 2)
-    across = max(width - 2 * margin, 1.0) / scene_width
-    down = max(height - 2 * margin, 1.0) / scene_height
-    zoom = min(across, down, 1.2)
-    if zoom < 0.45:
-        zoom = min(across, 0.8)
-        return Camera(max(zoom, SMALLEST), (width - scene_width * zoom) / 2, margin)
-    return Camera(zoom, (width - scene_width * zoom) / 2, (height - scene_height * zoom) / 2)
+    whole = overview(width, height, scene_width, scene_height, margin)
+    if whole.zoom >= 0.45:
+        return whole
+    zoom = max(min(max(width - 2 * margin, 1.0) / scene_width, 0.8), SMALLEST)
+    return Camera(zoom, (width - scene_width * zoom) / 2, margin)
 
 
 def curve(stations: Floats) -> Floats:
@@ -115,6 +119,10 @@ class Geometry:
         #: edges with an arrow head: one for each value, where it is used
         self.arrows = np.asarray([not e.leaves and scene.boxes[e.target].kind != "open" for e in scene.edges], bool)
         self.back = np.asarray([e.back for e in scene.edges], bool)
+        carried = [e.carries for e in scene.edges]
+        self._carried: Ints = np.concatenate(carried) if carried else np.zeros(0, np.int64)
+        self._carrier: Ints = np.repeat(np.arange(len(carried)), [len(c) for c in carried])
+        self._near: tuple[int, Ints] = (-1, np.zeros(0, np.int64))
         self.ends = np.asarray([(e.source, e.target) for e in scene.edges], np.int64).reshape(-1, 2)
 
     def shifted(self, by: Floats) -> Geometry:
@@ -159,13 +167,17 @@ class Geometry:
         return int(max(inside.tolist(), key=lambda i: self.scene.boxes[i].depth, default=-1))
 
     def incident(self, box: int) -> Ints:
-        """Edges that begin or end at a box (of an open group: also those through its border)."""
-        return np.flatnonzero((self.ends == box).any(axis=1))
+        """Edges that begin or end at a box (of an open group: those through its border), all the way: through the borders of the groups
+        around it to their other ends."""
+        if self._near[0] != box:
+            at = np.flatnonzero((self.ends == box).any(axis=1))
+            self._near = (box, self.carrying(np.concatenate([self.scene.edges[k].carries for k in at]) if len(at) else ()))
+        return self._near[1]
 
     def carrying(self, graph_edges: Iterable[int]) -> Ints:
         """Drawn edges that carry any of the given edges of the graph."""
         wanted = np.asarray(list(graph_edges), np.int64)
-        return np.asarray([k for k, e in enumerate(self.scene.edges) if np.isin(e.carries, wanted).any()], np.int64)
+        return np.unique(self._carrier[np.isin(self._carried, wanted)])
 
     def neighbour(self, box: int, direction: str) -> int:
         """The box an arrow key leads to: ``up`` an operand, ``down`` a reader, ``left`` and ``right`` the nearest beside; -1 for none."""

@@ -16,7 +16,7 @@ KEYS = {
     Key.Key_Space: "toggle_selected",
     Key.Key_Backspace: "select_parent",
     Key.Key_Escape: "clear_selection",
-    Key.Key_F: "fit",
+    Key.Key_F: "overview",
     Key.Key_Home: "fit",
     Key.Key_0: "fit",
     Key.Key_1: "actual_size",

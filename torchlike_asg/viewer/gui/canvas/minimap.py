@@ -58,6 +58,8 @@ class Minimap(QtWidgets.QWidget):
         return (scene.width - w) / 2, y, w, h
 
     def paintEvent(self, event: QtGui.QPaintEvent) -> None:
+        if not self._geometry.scene.boxes:
+            return
         p = QtGui.QPainter(self)
         window = self.window_()
         key = (window, self.size().width(), self.size().height(), id(self._canvas.painter), self.devicePixelRatioF())

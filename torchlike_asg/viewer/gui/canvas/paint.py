@@ -1,12 +1,11 @@
 """Drawing a scene with any QPainter: the widget's, an image's, an SVG's or a PDF's.
 
-One pass over what shows: groups, edges as batches of straight pieces (a stroker of curves at more than a pixel's width is twenty times
-slower), arrow heads, boxes. Detail goes with the zoom: text, then arrow heads, then only rectangles by colour.
+One pass over what shows: groups, outlines of fused kernels, edges, boxes, and the titles of groups over all that. Detail goes with the
+zoom: text, then arrow heads, then only rectangles by colour.
 """
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -18,12 +17,14 @@ from pyqtgraph.Qt import QtCore, QtGui, internals
 
 from ..layout import Box, Tree
 from ..layout.nested import TITLE
+from .fusions import FusionSets
 from .geometry import Camera, Geometry
-from .palette import Colors, Style, mix
+from .lettering import Lettering
+from .palette import Colors, Style, mix, readable
+from .wires import Wires
 
-#: zooms below which text, arrow heads, and boxes' own shapes are left out
-TEXT_ZOOM, ARROW_ZOOM, SHAPE_ZOOM, EDGE_ZOOM = 0.32, 0.28, 0.16, 0.02
-TEXTS = 4000
+#: zooms below which text and boxes' own shapes are left out
+TEXT_ZOOM, SHAPE_ZOOM = 0.32, 0.16
 
 
 class Model(Protocol):
@@ -44,10 +45,10 @@ class Model(Protocol):
 class Marks:
     """What is marked on the drawing.
 
-    ``selected`` box or -1, ``hover`` likewise;  ``matches`` boxes a search found;  ``bad`` boxes and ``bad_edges`` edges in error
+    ``selected`` box or -1, ``hover`` likewise;  ``matches`` boxes a search found;  ``bad`` boxes and ``bad_edges`` edges in error, with
+    ``bad_text`` beside them
     ``heat``     box -> value from 0 to 1, and ``heat_text`` the number beside it
-    ``fusions``  box -> number of the fused kernel it is part of: equal ones are outlined in one colour
-    ``faded``    boxes that are to step back (what a filter excludes)
+    ``fusions``  box -> number of the fused kernel it is part of, and ``fused_edges`` those within a kernel: outlined as one set
     """
 
     selected: int = -1
@@ -55,20 +56,20 @@ class Marks:
     matches: Collection[int] = ()
     bad: Collection[int] = ()
     bad_edges: Collection[int] = ()
+    bad_text: Mapping[int, str] = field(default_factory=dict)
     heat: Mapping[int, float] = field(default_factory=dict)
     heat_text: Mapping[int, str] = field(default_factory=dict)
     fusions: Mapping[int, int] = field(default_factory=dict)
-    faded: Collection[int] = ()
+    fused_edges: Mapping[int, int] = field(default_factory=dict)
 
 
 class Painter:
     """Draws scenes of one model in one theme. Keeps laid-out texts between frames."""
 
     def __init__(self, model: Model, colors: Colors, family: str = "DejaVu Sans") -> None:
-        self.model, self.colors, self.family = model, colors, family
-        self._texts: OrderedDict[tuple[str, int, bool, int], QtGui.QStaticText] = OrderedDict()
-        self._fonts: dict[tuple[int, bool], QtGui.QFont] = {}
-        self._lines = internals.PrimitiveArray(QtCore.QLineF, 4)
+        self.model, self.colors = model, colors
+        self.lettering = Lettering(family)
+        self._wires, self._fusions = Wires(colors, self.lettering), FusionSets(colors)
         self._rects = internals.PrimitiveArray(QtCore.QRectF, 4)
         self._heat = pg.colormap.get("viridis")
 
@@ -82,19 +83,24 @@ class Painter:
         sticky = geometry.at(*camera.to_scene(width / 2, 0))  # the innermost group scrolled past keeps its title in view
         if sticky >= 0 and boxes[sticky].kind != "open":
             sticky = boxes[sticky].parent
-        for i in geometry.back_to_front:
-            if i in shown and boxes[i].kind == "open":
-                self._group(p, boxes[i], i, camera, marks, i == sticky)
-        self._edges(p, geometry, camera, width, height, marks)
+        groups = [i for i in geometry.back_to_front if i in shown and boxes[i].kind == "open"]
+        for i in groups:
+            self._group(p, boxes[i], i, camera, marks)
+        self._fusions.draw(p, geometry, camera, width, height, marks.fusions, marks.fused_edges)
+        self._wires.draw(p, geometry, camera, width, height, marks.selected, marks.bad_edges)
         if camera.zoom < SHAPE_ZOOM:
             self._specks(p, geometry, visible[geometry.closed[visible]], camera, marks)
             return
         for i in geometry.back_to_front:
             if i in shown and boxes[i].kind != "open":
                 self._box(p, boxes[i], i, camera, marks)
+        if camera.zoom >= TEXT_ZOOM * 0.7:
+            for i in groups:
+                self._title(p, boxes[i], camera, i == sticky)
+        self._wires.labels(p, geometry, camera, marks.bad_text)
 
     # ----- groups
-    def _group(self, p: QtGui.QPainter, box: Box, i: int, camera: Camera, marks: Marks, sticky: bool) -> None:
+    def _group(self, p: QtGui.QPainter, box: Box, i: int, camera: Camera, marks: Marks) -> None:
         c, z = self.colors, camera.zoom
         r = _rect(box, camera)
         if r.height() < 2:
@@ -104,68 +110,38 @@ class Painter:
         p.setPen(QtGui.QPen(pen, 2.4 if chosen or i in marks.bad else 1.0))
         p.setBrush(QtGui.QColor(c.group(box.depth)))
         p.drawRoundedRect(r, 9 * z, 9 * z)
-        if z < TEXT_ZOOM * 0.7:
-            return
-        title, subtitle = self.model.group_text(box.item, ())
-        top = min(max(r.y(), 0.0), r.bottom() - TITLE * z) if sticky else r.y()
+
+    def _title(self, p: QtGui.QPainter, box: Box, camera: Camera, sticky: bool) -> None:
+        """A group's name and class on plates in its colour, for edges not to cross letters; of a group scrolled past on a strip at the
+        view's upper edge."""
+        c, z, letters = self.colors, camera.zoom, self.lettering
+        r = _rect(box, camera)
+        past = sticky and r.y() < 0
+        top = min(0.0, r.bottom() - TITLE * z) if past else r.y()
         line = QtCore.QRectF(r.x() + 11 * z, top + 6 * z, r.width() - 22 * z, 20 * z)
-        used = self._text(p, "▾ " + title, 12.5, True, c.text, line, z)
-        rest = line.width() - used - 14 * z
-        if subtitle and rest > 60 * z:
-            self._text(p, subtitle, 11, False, c.dim, QtCore.QRectF(line.right() - rest, line.y(), rest, line.height()), z, right=True)
-
-    # ----- edges
-    def _edges(self, p: QtGui.QPainter, g: Geometry, camera: Camera, width: float, height: float, marks: Marks) -> None:
-        if camera.zoom < EDGE_ZOOM or not len(g.segments):
-            return
-        c, z = self.colors, camera.zoom
-        pieces = g.pieces_in(camera, width, height)
-        owner = g.owner[pieces]
-        incident = np.zeros(len(g.ends), bool)
-        if marks.selected >= 0:
-            incident[g.incident(marks.selected)] = True
-        bad = np.zeros(len(g.ends), bool)
-        bad[list(marks.bad_edges)] = True
-        usual = ~(incident | bad)
-        screen = g.segments[pieces] * z + (camera.x, camera.y, camera.x, camera.y)
-        for chosen, color, wide, dashed in (
-            (usual & ~g.back, c.edge, 1.0, False),
-            (usual & g.back, c.edge, 1.0, True),
-            (incident & ~bad, c.incident, 2.2, False),
-            (bad, c.bad, 3.0, False),
-        ):
-            self._pieces(p, screen[chosen[owner]], color, wide, dashed)
-        if z >= ARROW_ZOOM:
-            self._arrows(p, g, camera, width, height, [(usual, c.edge), (incident & ~bad, c.incident), (bad, c.bad)])
-
-    def _pieces(self, p: QtGui.QPainter, screen: NDArray[np.float64], color: str, wide: float, dashed: bool) -> None:
-        if not len(screen):
-            return
-        pen = QtGui.QPen(QtGui.QColor(color), wide)
-        pen.setCapStyle(QtCore.Qt.PenCapStyle.RoundCap if wide > 1 else QtCore.Qt.PenCapStyle.FlatCap)
-        if dashed:
-            pen.setDashPattern([5.0, 4.0])
-        p.setPen(pen)
-        self._lines.resize(len(screen))
-        self._lines.ndarray()[:] = screen
-        p.drawLines(*self._lines.drawargs())
-
-    def _arrows(
-        self, p: QtGui.QPainter, g: Geometry, camera: Camera, width: float, height: float, kinds: list[tuple[NDArray[np.bool_], str]]
-    ) -> None:
-        z = camera.zoom
-        tips = g.tips[:, 2:] * z + (camera.x, camera.y)
-        near = (tips[:, 0] > -9) & (tips[:, 0] < width + 9) & (tips[:, 1] > -9) & (tips[:, 1] < height + 9)
-        near &= g.arrows
+        ground = QtGui.QColor(c.group(box.depth))
         p.setPen(QtCore.Qt.PenStyle.NoPen)
-        half, long = 3.4 * z + 1.0, 6.5 * z + 1.5
-        for which, color in kinds:
-            p.setBrush(QtGui.QColor(color))
-            for k in np.flatnonzero(which & near).tolist():
-                x, y = tips[k]
-                down = -1.0 if g.back[k] else 1.0
-                points = [(x, y), (x - half, y - down * long), (x + half, y - down * long)]
-                p.drawPolygon(QtGui.QPolygonF([QtCore.QPointF(*q) for q in points]))
+        p.setBrush(ground)
+        if past:
+            p.drawRect(QtCore.QRectF(r.x() + 1, top, r.width() - 2, TITLE * z))
+            p.setPen(QtGui.QPen(QtGui.QColor(c.line), 1))
+            p.drawLine(QtCore.QPointF(r.x() + 1, top + TITLE * z), QtCore.QPointF(r.right() - 1, top + TITLE * z))
+            p.setPen(QtCore.Qt.PenStyle.NoPen)
+        title, subtitle = self.model.group_text(box.item, ())
+        title = f"▾ {title}"
+        wide = min(letters.width(title, 12.5 * z, True), line.width())
+        rest = line.width() - wide - 16 * z
+        # what does not fit is told by the inspector: first the count goes, then the class
+        shown = next((t for t in (subtitle, subtitle.partition(" · ")[0]) if t and letters.width(t, 11 * z) <= rest), "")
+        beside = letters.width(shown, 11 * z) if shown else 0.0
+        plate = line.adjusted(0, 2 * z, 0, -2 * z)
+        p.drawRect(QtCore.QRectF(plate.x() - 2, plate.y(), wide + 4, plate.height()))
+        if shown:
+            p.drawRect(QtCore.QRectF(plate.right() - beside - 3, plate.y(), beside + 4, plate.height()))
+        letters.line(p, title, 12.5 * z, True, c.text, line)
+        letters.line(
+            p, shown, 11 * z, False, c.dim, QtCore.QRectF(line.right() - beside - 2, line.y(), beside + 2, line.height()), right=True
+        )
 
     # ----- boxes
     def _specks(self, p: QtGui.QPainter, g: Geometry, boxes: NDArray[np.int64], camera: Camera, marks: Marks) -> None:
@@ -208,9 +184,8 @@ class Painter:
         fill = mix(c.panel, face, 0.75) if heat is not None else c.face(face)
         text, dim = c.text, c.dim
         if heat is not None:
-            text = dim = "#FFFFFF" if QtGui.QColor(fill).lightnessF() < 0.55 else "#10141C"
+            text = dim = readable(fill)
         chosen, bad = i == marks.selected, i in marks.bad
-        p.setOpacity(0.28 if i in marks.faded and not chosen else 1.0)
         border = c.selection if chosen else c.bad if bad else style.hue
         p.setPen(QtGui.QPen(QtGui.QColor(border), 3.0 if chosen else 2.6 if bad else 1.6 if i == marks.hover else 1.0))
         p.setBrush(QtGui.QColor(fill))
@@ -219,14 +194,12 @@ class Painter:
             p.setPen(QtCore.Qt.PenStyle.NoPen)
             p.setBrush(QtGui.QColor(style.hue))
             p.drawRoundedRect(QtCore.QRectF(r.x(), r.y(), 5 * z, r.height()), 2 * z, 2 * z)
-        if i in marks.fusions:
-            hue = QtGui.QColor.fromHsv(marks.fusions[i] * 67 % 360, 150, 235 if c.dark else 150)
-            self._ring(p, r, radius, hue, 4 * z, QtCore.Qt.PenStyle.SolidLine)
+        if bad:
+            self._ring(p, r, radius, QtGui.QColor(c.bad), 4.0, QtCore.Qt.PenStyle.SolidLine)
         if i in marks.matches:
             self._ring(p, r, radius, QtGui.QColor(c.match), 4.0, QtCore.Qt.PenStyle.DashLine)
         if z >= TEXT_ZOOM:
             self._label(p, box, r, style, z, pill, text, dim, marks.heat_text.get(i, ""))
-        p.setOpacity(1.0)
 
     def _label(
         self, p: QtGui.QPainter, box: Box, r: QtCore.QRectF, style: Style, z: float, pill: bool, text: str, dim: str, number: str
@@ -237,54 +210,26 @@ class Painter:
         else:
             title, subtitle = self.model.group_text(box.item, box.members)
             title = f"▸ {title}"
+        letters = self.lettering
         inner = r.adjusted(12 * z, 0, -9 * z, 0)
-        if pill and not subtitle:
-            self._text(p, title, 11.5, False, text, inner, z)
+        if not subtitle and not number:
+            letters.line(p, title, (11.5 if pill else 12.5) * z, not pill, text, inner)
             return
         upper = QtCore.QRectF(inner.x(), r.y() + 4 * z, inner.width(), r.height() / 2 - 3 * z)
         lower = QtCore.QRectF(inner.x(), r.y() + r.height() / 2, inner.width(), r.height() / 2 - 4 * z)
-        self._text(p, title, 12.5, True, text, upper, z)
-        used = self._text(p, number, 11, True, text, lower, z, right=True) + 6 * z if number else 0.0
-        self._text(p, subtitle, 10.5, False, dim, lower.adjusted(0, 0, -used, 0), z)
+        letters.line(p, title, 12.5 * z, True, text, upper)
+        if number:
+            used = letters.line(p, number, 11 * z, True, text, lower, right=True) + 8 * z
+            if letters.width(subtitle, 10.5 * z) > lower.width() - used:
+                subtitle = subtitle.partition(" · ")[0] if " · " in subtitle else ""
+            lower = lower.adjusted(0, 0, -used, 0)
+        letters.line(p, subtitle, 10.5 * z, False, dim, lower)
 
     @staticmethod
     def _ring(p: QtGui.QPainter, r: QtCore.QRectF, radius: float, color: QtGui.QColor, away: float, style: QtCore.Qt.PenStyle) -> None:
         p.setPen(QtGui.QPen(color, 1.8, style))
         p.setBrush(QtCore.Qt.BrushStyle.NoBrush)
         p.drawRoundedRect(r.adjusted(-away, -away, away, away), radius + away, radius + away)
-
-    # ----- text
-    def font(self, pixels: float, bold: bool = False) -> QtGui.QFont:
-        key = (max(1, round(pixels)), bold)
-        found = self._fonts.get(key)
-        if found is None:
-            found = self._fonts[key] = QtGui.QFont(self.family)
-            found.setPixelSize(key[0])
-            found.setBold(bold)
-        return found
-
-    def _text(
-        self, p: QtGui.QPainter, text: str, size: float, bold: bool, color: str, r: QtCore.QRectF, zoom: float, right: bool = False
-    ) -> float:
-        """Draw a line of text in the middle of a rectangle's height, elided to its width; its width is returned."""
-        if not text or r.width() < 8:
-            return 0.0
-        font = self.font(size * zoom, bold)
-        key = (text, font.pixelSize(), bold, int(r.width()))
-        laid = self._texts.get(key)
-        if laid is None:
-            elided = QtGui.QFontMetricsF(font).elidedText(text, QtCore.Qt.TextElideMode.ElideRight, r.width())
-            laid = self._texts[key] = QtGui.QStaticText(elided)
-            laid.setTextFormat(QtCore.Qt.TextFormat.PlainText)
-            laid.prepare(QtGui.QTransform(), font)
-            if len(self._texts) > TEXTS:
-                self._texts.popitem(last=False)
-        size_ = laid.size()
-        p.setFont(font)
-        p.setPen(QtGui.QColor(color))
-        x = r.right() - size_.width() if right else r.x()
-        p.drawStaticText(QtCore.QPointF(x, r.y() + (r.height() - size_.height()) / 2), laid)
-        return float(size_.width())
 
 
 def _rect(box: Box, camera: Camera) -> QtCore.QRectF:

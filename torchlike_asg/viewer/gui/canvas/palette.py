@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-__all__ = ["DARK", "LIGHT", "STYLES", "Colors", "Style", "contrast", "mix", "style_of"]
+__all__ = ["DARK", "FAILED", "LIGHT", "STYLES", "Colors", "Style", "contrast", "mix", "readable", "style_of"]
 
 
 @dataclass(frozen=True)
@@ -36,6 +36,8 @@ STYLES = {
         Style("module", "#7C88A6", "▣"),
     )
 }
+#: an operation that could not be recorded
+FAILED = Style("error", "#E5484D", "✕")
 
 _CLASS = {
     "leaf": "weight",
@@ -67,6 +69,8 @@ _CLASS = {
 
 def style_of(category: str) -> Style:
     """The style of an operation's category (`Op.category`), or of a style's own key. A category nobody has named looks like arithmetic."""
+    if category == FAILED.key:
+        return FAILED
     return STYLES.get(category) or STYLES[_CLASS.get(category, "arithmetic")]
 
 
@@ -147,3 +151,8 @@ def contrast(a: str, b: str) -> float:
     """The contrast ratio of two colours, from 1 to 21 (WCAG 2.2, relative luminance)."""
     high, low = sorted((_luminance(a), _luminance(b)), reverse=True)
     return (high + 0.05) / (low + 0.05)
+
+
+def readable(ground: str) -> str:
+    """Black or white, whichever stands out more: at least 4.5:1 on any ground."""
+    return max("#000000", "#FFFFFF", key=lambda c: contrast(c, ground))

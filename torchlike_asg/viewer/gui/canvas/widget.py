@@ -1,31 +1,28 @@
 """The canvas: a graph one can pan, zoom, open and walk through. One widget, drawn by `Painter`; no item per node.
 
-Mouse: drag pans, wheel zooms to the pointer (with Ctrl or without; Shift pans across), a click selects, a double click opens or closes.
-Keys: see `KEYS`; they go by key code, so a Russian layout changes nothing.
+Mouse: see `Pointer`. Keys: see `KEYS`; they go by key code, so a Russian layout changes nothing.
 """
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 
-import numpy as np
 from pyqtgraph.Qt import QtCore, QtGui, QtWidgets
 
 from ..layout import Nested, Scene
-from .geometry import Camera, Geometry, fit
+from . import fusions
+from .geometry import Camera, Geometry, fit, overview
 from .keys import KEYS, key_of
 from .minimap import Minimap
+from .motion import MOST_BOXES, Glide, Identity, identity
 from .paint import Marks, Model, Painter
 from .palette import Colors
+from .pointer import ZOOM_STEP, Pointer
 
-ANIMATION = 0.15  # seconds
-ZOOM_STEP = 1.18
 #: scopes that are left out at first, and closed when they are shown: the backward half of a step, and its update
 APART = ("∂", "optimizer")
-#: boxes with more than this many drawn pieces around are not animated: every frame lays out their curves anew
-ANIMATED_BOXES = 400
 
 
 class Canvas(QtWidgets.QWidget):
@@ -47,10 +44,10 @@ class Canvas(QtWidgets.QWidget):
         self.camera = Camera()
         self.marks = Marks()
         self._fitted = True
-        self._drag: QtCore.QPointF | None = None
-        self._moved = False
-        self._animation: tuple[float, Camera, Camera, dict[tuple[str, int], tuple[float, float]]] | None = None
-        self._between = 0.0  # how far the animation is
+        self._pointer = Pointer(self)
+        self._glide: Glide | None = None
+        #: what to say where there is no graph yet
+        self.nothing = ""
         self._timer = QtCore.QTimer(self, interval=16)
         self._timer.timeout.connect(self._tick)
         self.setMouseTracking(True)
@@ -107,21 +104,17 @@ class Canvas(QtWidgets.QWidget):
 
     def _measure(self, kind: str, item: int, members: list[int]) -> tuple[float, float]:
         title, subtitle = self.model.node_text(item) if kind == "node" else self.model.group_text(item, members)
-        bold, plain = QtGui.QFontMetricsF(self.painter.font(12.5, True)), QtGui.QFontMetricsF(self.painter.font(10.5))
-        wide = max(bold.horizontalAdvance("⊗ " + title), plain.horizontalAdvance(subtitle)) + 30
+        letters = self.painter.lettering
+        wide = max(letters.width("⊗ " + title, 12.5, True), letters.width(subtitle, 10.5)) + 30
         smallest, high = (84.0, 40.0) if kind == "node" else (150.0, 46.0)
         return min(max(smallest, 2 * math.ceil(wide / 2)), 260.0), high if subtitle else 28.0
 
     def _set_scene(self, scene: Scene) -> None:
         self.scene = scene
         self.geometry_ = Geometry(scene)
-        self._index = {self._identity(i): i for i in range(len(scene.boxes))}
+        self._index = {identity(b): i for i, b in enumerate(scene.boxes)}
         self.minimap.set_geometry(self.geometry_)
         self.update()
-
-    def _identity(self, box: int) -> tuple[str, int]:
-        b = self.scene.boxes[box]
-        return ("node" if b.kind == "node" else "group", b.item)
 
     # ----- opening and closing
     def set_open(self, groups: Iterable[int]) -> None:
@@ -167,8 +160,8 @@ class Canvas(QtWidgets.QWidget):
 
     def _relayout(self, anchor: int | None) -> None:
         """Lay out anew; the box `anchor` (else what is in the middle) stays under the eye, boxes glide to their new places."""
-        old = {self._identity(i): (b.x, b.y) for i, b in enumerate(self.scene.boxes)}
-        identity = self._identity(anchor) if anchor is not None else None
+        old = {identity(b): (b.x, b.y) for b in self.scene.boxes}
+        anchored = identity(self.scene.boxes[anchor]) if anchor is not None else None
         before = self._centre(anchor) if anchor is not None else None
         chosen = self.selection
         self._set_scene(self._lay_out())
@@ -176,8 +169,8 @@ class Canvas(QtWidgets.QWidget):
         target = self.camera
         if self._fitted:
             target = fit(self.width(), self.height(), self.scene.width, self.scene.height)
-        elif identity is not None and before is not None and identity in self._index:
-            b = self.scene.boxes[self._index[identity]]
+        elif anchored is not None and before is not None and anchored in self._index:
+            b = self.scene.boxes[self._index[anchored]]
             x, y = b.x + b.w / 2, b.y + (17.0 if b.kind == "open" else b.h / 2)
             target = Camera(self.camera.zoom, before[0] - x * self.camera.zoom, before[1] - y * self.camera.zoom)
         self._animate(target, old)
@@ -192,9 +185,9 @@ class Canvas(QtWidgets.QWidget):
 
     # ----- selection
     @property
-    def selection(self) -> tuple[str, int]:
+    def selection(self) -> Identity:
         """What is selected: ("node" or "group", its number), or ("", -1)."""
-        return self._identity(self.marks.selected) if self.marks.selected >= 0 else ("", -1)
+        return identity(self.scene.boxes[self.marks.selected]) if self.marks.selected >= 0 else ("", -1)
 
     def select(self, kind: str, item: int, reveal: bool = True) -> None:
         """Select a node or group, opening what hides it; with `reveal` bring it into view."""
@@ -206,12 +199,13 @@ class Canvas(QtWidgets.QWidget):
         box = self._index.get((kind, item), -1)
         if box < 0 and kind == "group":  # folded away: the box that stands for it
             box = next((i for i, b in enumerate(self.scene.boxes) if item in b.members), -1)
-        self._choose(box, reveal)
+        self.choose(box, reveal)
 
     def clear_selection(self) -> None:
-        self._choose(-1, False)
+        self.choose(-1, False)
 
-    def _choose(self, box: int, reveal: bool) -> None:
+    def choose(self, box: int, reveal: bool = False) -> None:
+        """Select a box by its number, -1 for none."""
         changed = box != self.marks.selected
         self.marks.selected = box
         if box >= 0 and reveal:
@@ -235,16 +229,16 @@ class Canvas(QtWidgets.QWidget):
     def select_parent(self) -> None:
         """Select the group around the selection."""
         if self.marks.selected >= 0:
-            self._choose(self.scene.boxes[self.marks.selected].parent, True)
+            self.choose(self.scene.boxes[self.marks.selected].parent, True)
 
     def walk(self, direction: str) -> None:
         """Follow an edge from the selection: up to an operand, down to a reader; left and right to a neighbour."""
         if self.marks.selected < 0:
-            self._choose(next((i for i, b in enumerate(self.scene.boxes) if b.kind != "open"), -1), True)
+            self.choose(next((i for i, b in enumerate(self.scene.boxes) if b.kind != "open"), -1), True)
             return
         found = self.geometry_.neighbour(self.marks.selected, direction)
         if found >= 0:
-            self._choose(found, True)
+            self.choose(found, True)
 
     # ----- marks
     def set_heat(self, values: dict[int, float], texts: dict[int, str]) -> None:
@@ -257,17 +251,25 @@ class Canvas(QtWidgets.QWidget):
         self.marks.matches = set(self.scene.box_of[list(nodes)].tolist()) - {-1} if nodes else ()
         self.update()
 
-    def set_errors(self, nodes: Collection[int], edges: Collection[int]) -> None:
-        """Mark nodes and graph edges in error."""
+    def set_errors(self, nodes: Collection[int], edges: Mapping[int, str]) -> None:
+        """Mark nodes and graph edges in error, with a text beside each edge."""
         self.marks.bad = set(self.scene.box_of[list(nodes)].tolist()) - {-1} if nodes else ()
         self.marks.bad_edges = self.geometry_.carrying(edges).tolist() if edges else ()
+        self.marks.bad_text = {int(k): text for e, text in edges.items() for k in self.geometry_.carrying([e])}
         self.update()
 
-    def set_fusions(self, kernel_of: dict[int, int]) -> None:
-        """Outline nodes by the fused kernel they are part of; only boxes of single nodes show it."""
-        boxes = ((self._index.get(("node", node)), k) for node, k in kernel_of.items())
-        self.marks.fusions = {box: k for box, k in boxes if box is not None}
+    def set_fusions(self, kernel_of: Mapping[int, int]) -> None:
+        """Outline what one fused kernel computes as one set; ``kernel_of`` gives the kernels of nodes."""
+        tree = self.model.tree
+        self.marks.fusions, self.marks.fused_edges = fusions.sets(self.scene, kernel_of, tree.src, tree.dst)
         self.update()
+
+    def hover(self, box: int) -> None:
+        """The pointer is over a box, -1 for none."""
+        if box != self.marks.hover:
+            self.marks.hover = box
+            self.hovered.emit(*(identity(self.scene.boxes[box]) if box >= 0 else ("", -1)))
+            self.update()
 
     def visible_nodes(self) -> list[int]:
         """The nodes whose own boxes are in view."""
@@ -282,8 +284,14 @@ class Canvas(QtWidgets.QWidget):
         return found
 
     # ----- camera
+    def overview(self) -> None:
+        """Everything in view, however small."""
+        self._fitted = False
+        self._animate(overview(self.width(), self.height(), self.scene.width, self.scene.height), {})
+        self.looked.emit()
+
     def fit(self) -> None:
-        """Everything in view."""
+        """The view at first: everything, or the top at a size one can read."""
         self._fitted = True
         self._animate(fit(self.width(), self.height(), self.scene.width, self.scene.height), {})
         self.looked.emit()
@@ -299,112 +307,77 @@ class Canvas(QtWidgets.QWidget):
 
     def zoom(self, factor: float) -> None:
         """Zoom about the middle."""
-        self._look(self.camera.zoomed(factor, self.width() / 2, self.height() / 2))
+        self.look(self.camera.zoomed(factor, self.width() / 2, self.height() / 2))
 
     def look_at(self, x: float, y: float) -> None:
         """Bring a point of the scene to the middle."""
-        self._look(self.camera.centred(x, y, self.width(), self.height()))
+        self.look(self.camera.centred(x, y, self.width(), self.height()))
 
-    def _look(self, camera: Camera) -> None:
+    def look(self, camera: Camera) -> None:
+        """Look from there at once."""
         self._fitted = False
-        self._animation = None
+        self._glide = None
         self.camera = camera
         self.looked.emit()
         self.update()
 
     # ----- animation
-    def _animate(self, target: Camera, old: dict[tuple[str, int], tuple[float, float]]) -> None:
-        if not self.animated or not self.isVisible() or len(self.scene.boxes) > ANIMATED_BOXES:
-            self.camera, self._animation = target, None
+    def _animate(self, target: Camera, old: dict[Identity, tuple[float, float]]) -> None:
+        if not self.animated or not self.isVisible() or len(self.scene.boxes) > MOST_BOXES:
+            self.camera, self._glide = target, None
             self._timer.stop()
             self.update()
             return
-        self._animation = (time.monotonic(), self.camera, target, old)
-        self._between = 0.0
+        self._glide = Glide(time.monotonic(), self.camera, target, old)
         self._timer.start()
 
     def _tick(self) -> None:
-        if self._animation is None:
+        if self._glide is not None:
+            self.camera = self._glide.at(time.monotonic())
+            self.update()
+            if self._glide.over:
+                self._glide = None
+        if self._glide is None:
             self._timer.stop()
-            return
-        begun, start, target, _ = self._animation
-        t = min(1.0, (time.monotonic() - begun) / ANIMATION)
-        eased = t * t * (3 - 2 * t)
-        self.camera = start.towards(target, eased)
-        if t >= 1.0:
-            self.camera, self._animation = target, None
-            self._timer.stop()
-        self._between = 1.0 if self._animation is None else eased
-        self.update()
 
     def _drawn(self) -> Geometry:
         """The geometry to draw now: while boxes glide, between their old and new places."""
-        if self._animation is None or not self._animation[3]:
+        if self._glide is None or not self._glide.old:
             return self.geometry_
-        old, t = self._animation[3], self._between
-        shift = np.zeros((len(self.scene.boxes), 2))
-        for i, b in enumerate(self.scene.boxes):
-            was = old.get(self._identity(i))
-            if was is not None:
-                shift[i] = (was[0] - b.x) * (1 - t), (was[1] - b.y) * (1 - t)
-        return self.geometry_.shifted(shift)
+        return self.geometry_.shifted(self._glide.shift(self.scene.boxes))
 
     # ----- events
     def paintEvent(self, event: QtGui.QPaintEvent) -> None:
         p = QtGui.QPainter(self)
         self.painter.draw(p, self._drawn(), self.camera, self.width(), self.height(), self.marks)
+        if not self.scene.boxes and self.nothing:
+            p.setFont(self.painter.lettering.font(15))
+            p.setPen(QtGui.QColor(self.colors.dim))
+            room = QtCore.QRectF(self.rect()).adjusted(40, 40, -40, -40)
+            p.drawText(room, QtCore.Qt.AlignmentFlag.AlignCenter | QtCore.Qt.TextFlag.TextWordWrap, self.nothing)
         p.end()
 
     def resizeEvent(self, event: QtGui.QResizeEvent) -> None:
         if self._fitted:
             self.camera = fit(self.width(), self.height(), self.scene.width, self.scene.height)
-            self._animation = None
+            self._glide = None
         self.minimap.place()
         self.looked.emit()
 
     def wheelEvent(self, event: QtGui.QWheelEvent) -> None:
-        delta = event.angleDelta()
-        if event.modifiers() & QtCore.Qt.KeyboardModifier.ShiftModifier:
-            self._look(self.camera.moved(delta.y() or delta.x(), 0))
-        elif not event.pixelDelta().isNull() and not event.modifiers() & QtCore.Qt.KeyboardModifier.ControlModifier:
-            self._look(self.camera.moved(event.pixelDelta().x(), event.pixelDelta().y()))  # a touchpad's two fingers
-        else:
-            at = event.position()
-            self._look(self.camera.zoomed(ZOOM_STEP ** (delta.y() / 120), at.x(), at.y()))
-        event.accept()
+        self._pointer.wheel(event)
 
     def mousePressEvent(self, event: QtGui.QMouseEvent) -> None:
-        if event.button() in (QtCore.Qt.MouseButton.LeftButton, QtCore.Qt.MouseButton.MiddleButton):
-            self._drag, self._moved = event.position(), False
+        self._pointer.press(event)
 
     def mouseMoveEvent(self, event: QtGui.QMouseEvent) -> None:
-        at = event.position()
-        if self._drag is not None:
-            away = at - self._drag
-            if self._moved or abs(away.x()) + abs(away.y()) >= QtWidgets.QApplication.startDragDistance() / 2:
-                self._moved, self._drag = True, at
-                self.setCursor(QtCore.Qt.CursorShape.ClosedHandCursor)
-                self._look(self.camera.moved(away.x(), away.y()))
-            return
-        box = self.geometry_.at(*self.camera.to_scene(at.x(), at.y()))
-        if box != self.marks.hover:
-            self.marks.hover = box
-            self.hovered.emit(*(self._identity(box) if box >= 0 else ("", -1)))
-            self.update()
+        self._pointer.move(event)
 
     def mouseReleaseEvent(self, event: QtGui.QMouseEvent) -> None:
-        if self._drag is not None and not self._moved and event.button() == QtCore.Qt.MouseButton.LeftButton:
-            at = event.position()
-            self._choose(self.geometry_.at(*self.camera.to_scene(at.x(), at.y())), False)
-        self._drag = None
-        self.unsetCursor()
+        self._pointer.release(event)
 
     def mouseDoubleClickEvent(self, event: QtGui.QMouseEvent) -> None:
-        at = event.position()
-        box = self.geometry_.at(*self.camera.to_scene(at.x(), at.y()))
-        if box >= 0 and self.scene.boxes[box].kind != "node":
-            self._choose(box, False)
-            self.toggle(self.scene.boxes[box].item)
+        self._pointer.double_click(event)
 
     def keyPressEvent(self, event: QtGui.QKeyEvent) -> None:
         held = event.modifiers() & ~(QtCore.Qt.KeyboardModifier.KeypadModifier | QtCore.Qt.KeyboardModifier.ShiftModifier)

@@ -56,12 +56,14 @@ def layout(
     order: Ints,
     live: Flags | None = None,
     spacing: Spacing | None = None,
+    entry: int | None = None,
+    exit_: int | None = None,
 ) -> Layered:
     """Draw the graph of nodes 0..n-1 with the edges `src` -> `dst` (each pair once, none from a node to itself).
 
     ``left, right``  [n] how far each node reaches from its anchor;  ``height`` [n];  ``order`` [n] distinct numbers, the order of
     execution: an edge against it is turned round. ``live`` [n]: what depends on an input; by default what the first source with the
-    longest path below it reaches.
+    longest path below it reaches. ``entry`` and ``exit_``, if any, are ports, which stand on the first and the last layer.
     """
     spacing = spacing or Spacing()
     n = len(left)
@@ -76,6 +78,10 @@ def layout(
     if live is None:
         live = _live(n, ua, ub, rank)
     layer = layering.assign(n, ua, ub, rank, live)
+    if entry is not None:
+        layer[entry] = 0
+    if exit_ is not None:
+        layer[exit_] = layer.max()
     cut = ordering.segment(n, ua, ub, layer)
     layers, crossings = ordering.order_layers(cut, rank)
     pad = np.full(cut.total - n, BEND)

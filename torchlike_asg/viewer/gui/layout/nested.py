@@ -214,7 +214,7 @@ class Nested:
         pairs = list(level)
         src = np.asarray([place[p] for p, _ in pairs], np.int64)
         dst = np.asarray([place[q] for _, q in pairs], np.int64)
-        drawn = self._remember(src, dst, left, right, high, order, place.get(ENTRY))
+        drawn = self._remember(src, dst, left, right, high, order, place.get(ENTRY), place.get(EXIT))
         self._crossings += drawn.crossings
         side = MARGIN if g else 0.0
         anchor = drawn.x[place[ENTRY]] if ENTRY in place else drawn.x[place[EXIT]] if EXIT in place else (drawn.low + drawn.high) / 2
@@ -243,17 +243,19 @@ class Nested:
         members = self._members.get(item, [])
         return self.measure("fold" if members else "module", item, members)
 
-    def _remember(self, src: Ints, dst: Ints, left: Floats, right: Floats, high: Floats, order: Ints, entry: int | None) -> Layered:
+    def _remember(
+        self, src: Ints, dst: Ints, left: Floats, right: Floats, high: Floats, order: Ints, entry: int | None, exit_: int | None
+    ) -> Layered:
         rank = np.empty(len(order), np.int64)
         rank[np.argsort(order, kind="stable")] = np.arange(len(order))
-        key = b"|".join(v.tobytes() for v in (src, dst, left, right, high, rank)) + repr(entry).encode()
+        key = b"|".join(v.tobytes() for v in (src, dst, left, right, high, rank)) + repr((entry, exit_)).encode()
         found = self._memory.get(key)
         if found is None:
             live = None
             if entry is not None:
                 live = np.zeros(len(order), bool)
                 live[self._reached(src, dst, rank, entry)] = True
-            found = self._memory[key] = layout(src, dst, left, right, high, rank, live, self.spacing)
+            found = self._memory[key] = layout(src, dst, left, right, high, rank, live, self.spacing, entry, exit_)
             if len(self._memory) > self._remembered:
                 self._memory.popitem(last=False)
         else:

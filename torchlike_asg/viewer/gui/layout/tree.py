@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -13,6 +14,7 @@ from .layering import Flags, Ints
 BUDGET = 40
 #: this many equal siblings in a row become one box
 SHORTEST_RUN = 3
+_NUMBER = re.compile(r"\d+")
 
 
 @dataclass
@@ -121,21 +123,27 @@ class Tree:
         return found
 
     def runs(self, group: int, opened: Collection[int]) -> list[list[int]]:
-        """The group's children, equal closed neighbours together where they are enough for one folded box."""
+        """The group's children, equal closed neighbours together where they are enough for one folded box. Their names may differ in
+        numbers only: ``0, 1, 2`` and ``layer1, layer2, layer3`` are a series, ``q, k, v`` are not.
+        """
         found: list[list[int]] = []
         children = self.groups[group].children
         i = 0
         while i < len(children):
             j = i + 1
             if children[i] not in opened:
-                same = self.groups[children[i]].signature
-                while j < len(children) and self.groups[children[j]].signature == same and children[j] not in opened:
+                same = self._kin(children[i])
+                while j < len(children) and self._kin(children[j]) == same and children[j] not in opened:
                     j += 1
                 if j - i < SHORTEST_RUN:
                     j = i + 1
             found.append(children[i:j])
             i = j
         return found
+
+    def _kin(self, group: int) -> tuple[str, int]:
+        g = self.groups[group]
+        return _NUMBER.sub("#", g.name), g.signature
 
     def auto_open(self, budget: int = BUDGET, closed: Collection[str] = ()) -> set[int]:
         """Groups to open at first: from the outermost inwards, the first of each run of equal ones, while at most `budget` boxes show.
