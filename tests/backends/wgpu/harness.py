@@ -9,10 +9,9 @@ import numpy as np
 import pytest
 
 from torchlike_asg.backends.wgpu import adapter
-from torchlike_asg.backends.wgpu.calls import Binding, Dispatch, Lowering, View, element
+from torchlike_asg.backends.wgpu.calls import Binding, Dispatch, Lowering, View
 from torchlike_asg.backends.wgpu.device import Device, open_device
-
-_ARRAY = {"f32": np.float32, "i32": np.int32, "u32": np.uint32, "vec2<f32>": np.complex64}
+from torchlike_asg.backends.wgpu.memory import stored
 
 
 @functools.cache
@@ -32,22 +31,23 @@ def lowering(first_slot: int) -> Lowering:
 
 def memory(values: np.ndarray, d) -> np.ndarray:
     """Values of an element type as they lie in a slot."""
-    return np.ascontiguousarray(values).astype(_ARRAY[element(d)])
+    return np.ascontiguousarray(values).astype(stored(d))
 
 
 def run(low: Lowering, arrays: dict[int, np.ndarray]) -> None:
-    """Do the dispatches in order. `arrays` gives the memory of the slots that are not temporaries, of 4-byte elements (or complex64): it is
-    uploaded before, and takes the slot's content afterwards. Temporaries begin as NaNs (bytes 0xff), so that reading what was never
+    """Do the dispatches in order. `arrays` gives the memory of the slots that are not temporaries, of elements as the device has them: it
+    is uploaded before, and takes the slot's content afterwards. Temporaries begin as NaNs (bytes 0xff), so that reading what was never
     written shows.
     """
     d = device()
     buffers = {}
     content = {**arrays, **{s: np.full(max(n, 4) // 4, 0xFFFFFFFF, np.uint32) for s, n in low.temporaries.items()}}
     for slot, a in content.items():
-        assert a.flags.c_contiguous and a.itemsize in (4, 8), f"slot {slot} is {a.dtype}"
-        buffers[slot] = (d.buffer(a.nbytes), a.nbytes)
+        assert a.flags.c_contiguous and a.itemsize in (2, 4, 8), f"slot {slot} is {a.dtype}"
+        nbytes = -(-a.nbytes // 4) * 4
+        buffers[slot] = (d.buffer(nbytes), nbytes)
         if a.nbytes:
-            d.queue.write_buffer(buffers[slot][0], 0, a)
+            d.queue.write_buffer(buffers[slot][0], 0, a.tobytes() + b"\0" * (nbytes - a.nbytes))
     encoder = d.gpu.create_command_encoder()
     compute = encoder.begin_compute_pass()
     for call in low.calls:
@@ -56,8 +56,8 @@ def run(low: Lowering, arrays: dict[int, np.ndarray]) -> None:
     d.queue.submit([encoder.finish()])
     for slot, a in arrays.items():
         if a.nbytes:
-            raw = d.queue.read_buffer(buffers[slot][0], 0, a.nbytes)
-            a[...] = np.frombuffer(raw, a.dtype).reshape(a.shape)
+            raw = d.queue.read_buffer(buffers[slot][0], 0, buffers[slot][1])
+            a[...] = np.frombuffer(raw, a.dtype)[: a.size].reshape(a.shape)
 
 
 def _encode(d: Device, compute, call: Dispatch, buffers) -> None:

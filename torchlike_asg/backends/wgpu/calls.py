@@ -5,8 +5,9 @@ A shader is a text of WGSL, one entry point ``main``. Its operands are storage b
 operands share pages). Its words (sizes, strides, offsets, numbers) are a uniform ``@binding(n)``, written once, when the plan is linked.
 `declarations` writes both. What changes the code belongs into the source's key; words may differ between dispatches of one source.
 
-Elements take 4 bytes: all floating-point types are ``f32`` (float16 and bfloat16 rounded), all integers ``i32`` (int64 too: values are
-checked when they are uploaded), booleans ``u32`` 0 and 1. complex64 is ``vec2<f32>``.
+Elements take 4 bytes: all floating-point types are ``f32`` (bfloat16 rounded), all integers ``i32`` (int64 too: values are checked when
+they are uploaded), booleans ``u32`` 0 and 1. complex64 is ``vec2<f32>``. float16 takes 2 bytes where shaders can have it so: texts are
+written for f32 all the same, see half.py.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from typing import Any, NamedTuple
 from ...dtypes import dtype
 from .. import library as library_
 from ..library import Library, Shape
+from .half import halved, narrowed
 from .source import declarations, flat_index, word
 
 __all__ = [
@@ -35,7 +37,7 @@ MOST_GROUPS = 65535
 
 
 def element(d: dtype) -> str:
-    """How a value of a type lies in memory, as a type of WGSL."""
+    """How a value of a type lies in memory, as a type of WGSL (float16 as shaders are written for it)."""
     if d.is_floating_point:
         return "f32"
     if d.is_complex:
@@ -44,29 +46,32 @@ def element(d: dtype) -> str:
 
 
 class Binding(NamedTuple):
-    """A range of a slot's memory as an operand: ``offset`` in bytes, a multiple of `ALIGNMENT`; ``size`` in bytes (None: all the rest)."""
+    """A range of a slot's memory as an operand: ``offset`` in bytes, a multiple of `ALIGNMENT`; ``size`` in bytes (None: all the rest), a
+    multiple of 4; ``half``: its elements are f16."""
 
     slot: int
     offset: int = 0
     size: int | None = None
+    half: bool = False
 
 
 class View(library_.View):
-    """Where a value lies, see `library.View`; every element takes 4 bytes (complex64: 8)."""
+    """Where a value lies, see `library.View`; every element takes 4 bytes (complex64: 8, float16 perhaps 2)."""
 
     @property
     def itemsize(self) -> int:
-        return 8 if self.dtype.is_complex else 4
+        return 8 if self.dtype.is_complex else 2 if halved(self.dtype) else 4
 
     def bind(self) -> tuple[Binding, int]:
         """(the range of memory that the view's elements lie in, the element index of its first element in that range)"""
         if 0 in self.shape:
-            return Binding(self.slot, 0, None), self.offset
+            return Binding(self.slot, 0, None, halved(self.dtype)), self.offset
         steps = [(n - 1) * s for n, s in zip(self.shape, self.strides, strict=True)]
         first = self.offset + sum(s for s in steps if s < 0)
         last = self.offset + sum(s for s in steps if s > 0)
         begin = first * self.itemsize // ALIGNMENT * ALIGNMENT
-        return Binding(self.slot, begin, (last + 1) * self.itemsize - begin), self.offset - begin // self.itemsize
+        size = -(-(last + 1) * self.itemsize // 4) * 4 - begin
+        return Binding(self.slot, begin, size, halved(self.dtype)), self.offset - begin // self.itemsize
 
 
 @dataclass(frozen=True)
@@ -232,7 +237,7 @@ class Lowering:
 
     def add(self, call: Dispatch) -> None:
         """The next dispatch. Dispatches run in order: each sees everything that those before it wrote."""
-        self.calls.append(call)
+        self.calls.append(narrowed(call))
 
 
 def bind_all(views: Sequence[View]) -> tuple[tuple[Binding, ...], tuple[int, ...]]:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from ... import dtypes
-from ...compiler.kernel import Const, Load, LoopKernel, Operand
+from ...compiler.kernel import Const, Convert, Load, LoopKernel, Operand
 from . import loops
 from .calls import Lowering, View
 
@@ -19,6 +19,13 @@ def copy(lowering: Lowering, src: View, dst: View, label: str = "copy") -> None:
     d = dst.dtype
     operands = Operand(d, src.strides), Operand(d, dst.strides)
     loops.lower(lowering, LoopKernel(dst.shape, len(dst.shape), operands, (Load(0, d),), ((1, 0),)), [src, dst], label)
+
+
+def convert(lowering: Lowering, src: View, dst: View, label: str = "convert") -> None:
+    """Add the copy of `src` into `dst`, of the same shape, as elements of another type."""
+    operands = Operand(src.dtype, src.strides), Operand(dst.dtype, dst.strides)
+    body = Load(0, src.dtype), Convert(0, dst.dtype)
+    loops.lower(lowering, LoopKernel(dst.shape, len(dst.shape), operands, body, ((1, 1),)), [src, dst], label)
 
 
 def fill(lowering: Lowering, dst: View, value: Any, label: str = "fill") -> None:

@@ -75,8 +75,9 @@ class WgpuExecutable:
         at, found = 0, []
         for slot, n in a.constants.items():
             value = np.asarray(reference.evaluate([n], _no_leaf)[0])
-            raw = np.empty(value.shape, stored(n.dtype))
-            put(raw, value, n.dtype)
+            item = stored(n.dtype)
+            raw = np.zeros(-(-value.size * item.itemsize // 4) * 4, np.uint8)
+            put(raw[: value.size * item.itemsize].view(item).reshape(value.shape), value, n.dtype)
             found.append((slot, at, raw))
             at += -(-max(raw.nbytes, 4) // 256) * 256
         if not found:
@@ -108,7 +109,7 @@ class WgpuExecutable:
         if not self._made:
             return "what a plan was to compute"
         shape, _, d = max(self._made.values(), key=lambda m: math.prod(m[0]))
-        return f"what a plan was to compute, such as a tensor of {list(shape)}, {d.name} ({amount(math.prod(shape) * 4)})"
+        return f"what a plan was to compute, such as a tensor of {list(shape)}, {d.name} ({amount(math.prod(shape) * stored(d).itemsize)})"
 
     def _run(self, inputs: list[Any], donated: Sequence[tuple[int, int]]) -> None:
         if self.pages:

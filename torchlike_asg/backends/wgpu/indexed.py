@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ...dtypes import bool_, dtype, float32, int32, int64
 from .calls import Lowering, View, element
+from .copies import convert
 from .finish import exact, finish_function
 from .points import Scope, Stream, points
 
@@ -60,6 +61,12 @@ def indexed(
     inner = bound if write and ordered else []
     outer = [d for d in range(len(shape)) if d not in inner]
     atomic = action != "copy" and bool(bound) and not ordered
+    if atomic and dst.itemsize == 2:  # there are no atomic operations on 16 bits: combined in a copy of 32
+        wide = replace(_dense(dst), slot=lowering.temporary(4 * _extent(dst)), dtype=float32)
+        convert(lowering, dst, wide)
+        done = indexed(lowering, label, shape, wide, dst_steps, src, src_steps, indices, write, action)
+        convert(lowering, wide, dst)
+        return done
     native = atomic and action == "sum" and dst.dtype is float32 and "shader-float32-atomic" in lowering.caps.features
     integral = atomic and exact(dst.dtype) and not dst.dtype.is_floating_point and action in ("sum", "amax", "amin")
     of = element(dst.dtype)
@@ -79,6 +86,16 @@ def indexed(
     key = ("indexed", dst.dtype.name, action, how, kinds, len(inner), write)
     points(lowering, key, label, [shape[d] for d in outer], streams, made.text, (0,), words, made.functions)
     return True
+
+
+def _extent(v: View) -> int:
+    """Elements from the first to the last of a view."""
+    return 1 + sum((n - 1) * abs(s) for n, s in zip(v.shape, v.strides, strict=True))
+
+
+def _dense(v: View) -> View:
+    """The view at the beginning of memory of its own, with the same steps."""
+    return replace(v, offset=sum((n - 1) * -s for n, s in zip(v.shape, v.strides, strict=True) if s < 0))
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from ...asg.geometry import contiguous
 from ...dtypes import dtype, int64
 from ...errors import OutOfMemoryError
 from .calls import element
+from .half import halved
 
 if TYPE_CHECKING:
     from .device import Device
@@ -19,12 +20,13 @@ if TYPE_CHECKING:
 #: free bytes that a pool keeps for later
 KEEP = 1 << 30
 _ELEMENT = {"f32": np.dtype(np.float32), "i32": np.dtype(np.int32), "u32": np.dtype(np.uint32), "vec2<f32>": np.dtype(np.complex64)}
+_HALF = np.dtype(np.float16)
 _INT32, _INT64 = np.iinfo(np.int32), np.iinfo(np.int64)
 
 
 def stored(d: dtype) -> np.dtype[Any]:
     """The NumPy type of an element in a device's memory."""
-    return _ELEMENT[element(d)]
+    return _HALF if halved(d) else _ELEMENT[element(d)]
 
 
 class Block:
@@ -230,9 +232,12 @@ def put(target: np.ndarray[Any, Any], a: np.ndarray[Any, Any], d: dtype) -> None
 def upload(device: Device, a: np.ndarray[Any, Any], layout: Sequence[int], d: dtype) -> DeviceArray:
     """An array's values on a device."""
     out = empty(device, a.shape, layout, d)
-    raw = np.empty(a.size, stored(d))
     if a.size:
-        target = raw.reshape(a.shape) if out.flags.c_contiguous else np.lib.stride_tricks.as_strided(raw, a.shape, [4 * s for s in layout])
+        item = stored(d)
+        whole = np.zeros(-(-a.size * item.itemsize // 4) * 4, np.uint8)
+        raw = whole[: a.size * item.itemsize].view(item)
+        plain = out.flags.c_contiguous
+        target = raw.reshape(a.shape) if plain else np.lib.stride_tricks.as_strided(raw, a.shape, [item.itemsize * s for s in layout])
         put(target, a, d)
-        device.queue.write_buffer(out.block.buffer, 0, raw)
+        device.queue.write_buffer(out.block.buffer, 0, whole)
     return out

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..calls import Binding, Dispatch, Source, flat_index
+from ..half import narrowed
 from .form import Form
 
 
@@ -118,7 +119,7 @@ def join(calls: Sequence[Dispatch]) -> Dispatch:
     source = Source(
         ("joined", places, len(first.words), *first.source.key), lambda: Renderer(form, joined).text(), trusted=first.source.trusted
     )
-    return Dispatch(
+    made = Dispatch(
         source,
         operands,
         joined.packed(starts, [call.words for call in calls]),
@@ -128,3 +129,4 @@ def join(calls: Sequence[Dispatch]) -> Dispatch:
         sum(call.flops for call in calls),
         sum(call.bytes for call in calls),
     )
+    return narrowed(made)

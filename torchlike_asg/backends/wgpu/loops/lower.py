@@ -179,7 +179,7 @@ def _dispatch(lowering: Lowering, job: Job, form: Form, part: int = 0) -> None:
     words = [values[name] if name in values else _word(form, job, [at for _, at in pairs], name) for name in form.words]
     groups = -(-total // (GROUP * form.vector)) if not form.reduces else -(-points(k) // form.rows)
     stored = {job.places[o][0] for o, _ in k.stores}
-    nbytes = sum(4 * math.prod([n for n, s in zip(k.sizes, o.strides, strict=True) if s]) for o in k.operands)
+    nbytes = sum(o.dtype.itemsize * math.prod([n for n, s in zip(k.sizes, o.strides, strict=True) if s]) for o in k.operands)
     alone = len(bindings) < len(k.operands) or any(isinstance(i, Random) for i in k.body)
     lowering.add(
         Dispatch(
@@ -191,18 +191,18 @@ def _dispatch(lowering: Lowering, job: Job, form: Form, part: int = 0) -> None:
 def _shared(form: Form, ranges: list[Binding], offsets: list[int]) -> tuple[list[Binding], list[tuple[Binding, int]]]:
     """One binding for all operands of one type in one slot; gives the bindings, and each operand's range and element offset in its
     binding."""
-    members: dict[tuple[int, str], list[int]] = {}
+    members: dict[tuple[int, str, bool], list[int]] = {}
     for n, b in enumerate(ranges):
-        members.setdefault((b.slot, element(form.k.operands[n].dtype)), []).append(n)
+        members.setdefault((b.slot, element(form.k.operands[n].dtype), b.half), []).append(n)
     bindings: list[Binding] = []
     pairs: list[Any] = [None] * len(ranges)
-    for (slot, _), operands in members.items():  # in the order of the operands that come first
+    for (slot, _, half), operands in members.items():  # in the order of the operands that come first
         begin = min(ranges[n].offset for n in operands)
         end = max(ranges[n].offset + (ranges[n].size or 0) for n in operands)
         for n in operands:
             form.binding[n] = len(bindings)
-            pairs[n] = (ranges[n], offsets[n] + (ranges[n].offset - begin) // 4)
-        bindings.append(Binding(slot, begin, end - begin))
+            pairs[n] = (ranges[n], offsets[n] + (ranges[n].offset - begin) // (2 if half else 4))
+        bindings.append(Binding(slot, begin, end - begin, half))
     return bindings, pairs
 
 
