@@ -1,12 +1,14 @@
 """What the viewer costs the training process: ``QT_QPA_PLATFORM=offscreen python docs/measure_viewer.py``.
 
-Processor time, which other work on the machine disturbs less than the clock: of the training thread per step, with and without somebody who
-listens, in turns; of the thread that publishes, with a window at 10 Hz; and of the window's own process.
+Processor time of the whole process, its thread beside the training included, per step: with a window attached at 10 Hz, and without,
+in turns of 0.3 seconds, as the median of the ratios of neighbours. Processor time is disturbed less by other work on the machine than the
+clock, but still by some percent, so the parts are printed, too: what hearing a step adds to it, and the share of the thread.
 """
 
 from __future__ import annotations
 
 import statistics
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -17,28 +19,48 @@ from torchlike_asg.cli.data import Corpus, standard_library_text
 from torchlike_asg.cli.training import Settings, Training
 from torchlike_asg.viewer import taps
 
-SECONDS = 12.0
+TURNS, SECONDS = 40, 0.3
+Make = Callable[[], tuple[nn.Module, Callable[[], object]]]
 
 
-def perceptron() -> tuple[nn.Module, Callable[[], object]]:
-    torch.manual_seed(0)
-    model = nn.Sequential(nn.Linear(64, 128), nn.ReLU(), nn.Linear(128, 128), nn.ReLU(), nn.Linear(128, 10))
-    optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
-    x, y = torch.randn(64, 64), torch.randint(0, 10, (64,))
+def perceptron(batch: int, width: int) -> Make:
+    """Three layers, with Adam."""
 
-    def step() -> None:
-        optimizer.zero_grad()
-        loss = nn.functional.cross_entropy(model(x), y)
-        loss.backward()
-        optimizer.step()
+    def make() -> tuple[nn.Module, Callable[[], object]]:
+        torch.manual_seed(0)
+        model = nn.Sequential(nn.Linear(64, width), nn.ReLU(), nn.Linear(width, width), nn.ReLU(), nn.Linear(width, 10))
+        optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
+        x, y = torch.randn(batch, 64), torch.randint(0, 10, (batch,))
 
-    return model, step
+        def step() -> None:
+            optimizer.zero_grad()
+            loss = nn.functional.cross_entropy(model(x), y)
+            loss.backward()
+            optimizer.step()
+
+        return model, step
+
+    return make
 
 
-def transformer() -> tuple[nn.Module, Callable[[], object]]:
-    settings = Settings(seed=0, layers=2, width=96, heads=4, block=64, batch=16, lr=3e-3, warmup=20, decay_steps=1000)
-    training = Training(settings, Corpus.of(standard_library_text(200_000), settings.block))
-    return training.model, training.advance
+def transformer(layers: int, width: int) -> Make:
+    """The main job's model."""
+
+    def make() -> tuple[nn.Module, Callable[[], object]]:
+        settings = Settings(seed=0, layers=layers, width=width, heads=4, block=64, batch=16, lr=3e-3, warmup=20, decay_steps=1000)
+        training = Training(settings, Corpus.of(standard_library_text(200_000), settings.block))
+        return training.model, training.advance
+
+    return make
+
+
+WORKLOADS = {
+    "perceptron, tiny": perceptron(16, 32),
+    "perceptron": perceptron(64, 128),
+    "perceptron, wide": perceptron(512, 512),
+    "transformer": transformer(2, 96),
+    "transformer, larger": transformer(4, 192),
+}
 
 
 def child_time(pid: int) -> float:
@@ -47,54 +69,70 @@ def child_time(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / 100.0
 
 
-def hot_path(step: Callable[[], object], tap: taps.Tap, count: int) -> tuple[float, float]:
-    """Processor seconds of the training thread per step, without and with the tap, in turns; medians."""
-    without, heard = [], []
-    for _ in range(30):
-        for times, on in ((without, False), (heard, True)):
-            (taps.add if on else taps.remove)(tap)
-            begun = time.thread_time()
-            for _ in range(count):
-                step()
-            times.append((time.thread_time() - begun) / count)
-    return statistics.median(without), statistics.median(heard)
+def run(step: Callable[[], object], seconds: float) -> float:
+    """Processor seconds of this process per step."""
+    until, begun, steps = time.monotonic() + seconds, time.process_time(), 0
+    while time.monotonic() < until or not steps:
+        step()
+        steps += 1
+    return (time.process_time() - begun) / steps
 
 
-def measure(name: str, make: Callable[[], tuple[nn.Module, Callable[[], object]]], count: int) -> None:
+def hearing(step: Callable[[], object]) -> float:
+    """Seconds that listening to a step takes by itself: the calls of the tap, on the step's own tensors."""
+    tap = taps.Tap()
+    taps.add(tap)
+    for _ in range(2 * taps.FIRST):
+        step()
+    tap.every = 1
+    optimizer, held = tap._last_optimizer(), []
+    heard, tap.step = tap.step, lambda o: held.append(tap._held)  # type: ignore[method-assign]
+    taps._connect()
+    step()
+    taps.remove(tap)
+    tap.busy, times = False, []
+    for _ in range(2000):
+        begun = time.perf_counter()
+        tap.differentiated(held[0])
+        heard(optimizer)
+        times.append(time.perf_counter() - begun)
+    return statistics.median(times)
+
+
+def measure(name: str, make: Make) -> None:
     model, step = make()
-    for _ in range(50):
+    for _ in range(20):
         step()
     begun = time.perf_counter()
     handle = model.visualize()
     returned = time.perf_counter() - begun
-    session, publisher = handle._session, handle._session.publisher
+    session, tap = handle._session, handle._tap
     run(step, 6.0)  # the window opens, the graph is sent and laid out
-    assert publisher.connected
-    pid, clock = publisher._process.pid, time.pthread_getcpuclockid(session.ident)
-    child, thread, wall, process = child_time(pid), time.clock_gettime(clock), time.monotonic(), time.process_time()
-    steps = run(step, SECONDS)
-    wall, process = time.monotonic() - wall, time.process_time() - process
-    beside, share = (time.clock_gettime(clock) - thread) / wall, (child_time(pid) - child) / wall
+    assert session.publisher.connected
+    pid, clock, tick = session.publisher._process.pid, time.pthread_getcpuclockid(session.ident), session.tick
+    without, watched, shares = [], [], []
+    child, wall = child_time(pid), time.monotonic()
+    for turn in range(2 * TURNS):
+        listening = turn % 2
+        (taps.add if listening else taps.remove)(tap)
+        session.tick = tick if listening else lambda: None  # type: ignore[method-assign]
+        run(step, 0.02)
+        thread, process = time.clock_gettime(clock), time.process_time()
+        (watched if listening else without).append(run(step, SECONDS))
+        if listening:
+            shares.append((time.clock_gettime(clock) - thread) / (time.process_time() - process))
+    window = (child_time(pid) - child) / (time.monotonic() - wall)
     handle.close()
-    tap = taps.Tap()
-    taps.add(tap)
-    plain, heard = hot_path(step, tap, count)
-    taps.remove(tap)
+    ratio = statistics.median([b / a for a, b in zip(without, watched, strict=True)])
+    plain = statistics.median(without)
     print(
-        f"{name}: a step takes {process / steps * 1e3:.2f} ms of processor time; listening adds {1e6 * (heard - plain):.1f} us to it, "
-        f"the thread beside it takes {1e3 * beside:.1f} ms a second; visualize() returned after {1e3 * returned:.1f} ms; "
-        f"the window takes {100 * share:.1f} % of a core"
+        f"{name}: {1e3 * plain:.2f} ms of processor time a step, {100 * (ratio - 1):+.1f} % with a window; hearing a step takes "
+        f"{1e6 * hearing(step):.1f} us ({100 * hearing(step) / plain:.2f} %), the thread {100 * statistics.mean(shares):.2f} %; "
+        f"the window takes {100 * window:.1f} % of a core; visualize() returned after {1e3 * returned:.1f} ms",
+        flush=True,
     )
 
 
-def run(step: Callable[[], object], seconds: float) -> int:
-    until, steps = time.monotonic() + seconds, 0
-    while time.monotonic() < until:
-        step()
-        steps += 1
-    return steps
-
-
 if __name__ == "__main__":
-    measure("perceptron", perceptron, 200)
-    measure("transformer", transformer, 5)
+    for name in sys.argv[1:] or WORKLOADS:
+        measure(name, WORKLOADS[name])

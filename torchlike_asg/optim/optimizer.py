@@ -337,6 +337,8 @@ def _hooked(step: Callable[..., Any]) -> Callable[..., Any]:
 def _finish(optimizer: Optimizer) -> None:
     """What ends a step, whoever wrote it."""
     _close()
+    if events.after_step is not None:
+        events.after_step(optimizer)
     if events.listeners and events.wanted(events.StepDone):
         events.publish(events.StepDone(type(optimizer).__name__, optimizer))
 

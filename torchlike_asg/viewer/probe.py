@@ -26,21 +26,39 @@ MOST_PLANS = 16
 
 
 class Governor:
-    """An account of seconds: a share of the time that passes flows in, probes are paid from it."""
+    """An account of seconds: a share of the processor time that passes flows in, probes are paid from it."""
 
-    def __init__(self, share: float = 0.005, credit: float = 0.2, now: float | None = None) -> None:
+    def __init__(self, share: float = 0.003, credit: float = 0.2, now: float | None = None) -> None:
         self.share, self.credit, self.most = share, credit, credit
-        self._last = time.perf_counter() if now is None else now
+        self._last = time.process_time() if now is None else now
 
     def allows(self, expected: float, now: float | None = None) -> bool:
         """Whether there is enough for a probe of that cost."""
-        now = time.perf_counter() if now is None else now
+        now = time.process_time() if now is None else now
         self.credit = min(self.most, self.credit + self.share * (now - self._last))
         self._last = now
         return self.credit >= min(expected, self.most)
 
     def spend(self, seconds: float) -> None:
         self.credit -= seconds
+
+
+class Pace:
+    """How long the session's thread pauses, so that it takes no more than a share of the process's processor time."""
+
+    def __init__(self, share: float = 0.004, shortest: float = 0.1, longest: float = 0.5) -> None:
+        self.share, self.shortest, self.longest = share, shortest, longest
+        self._times: tuple[float, float, float] | None = None
+
+    def pause(self, times: tuple[float, float, float] | None = None) -> float:
+        """Seconds, at the end of a turn. `times`: this thread's processor time, the process's, and the clock."""
+        times = (time.thread_time(), time.process_time(), time.perf_counter()) if times is None else times
+        last, self._times = self._times, times
+        if last is None:
+            return self.shortest
+        own, process, wall = (now - before for now, before in zip(times, last, strict=True))
+        rate = process / max(wall, 1e-9)  # processor seconds of the process in a second
+        return min(max(own / (self.share * max(rate, 1e-3)), self.shortest), self.longest)
 
 
 class Probe:

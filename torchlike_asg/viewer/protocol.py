@@ -40,12 +40,15 @@ class Message:
 
 
 _KINDS: dict[str, type[Message]] = {}
+_FIELDS: dict[type[Message], tuple[str, ...]] = {}
+_json = json.JSONEncoder(ensure_ascii=False, check_circular=False).encode
 
 
 def _message(cls: type[Any]) -> type[Any]:
     made: type[Any] = dataclass(cls)
     made.kind = cls.__name__.lower()
     _KINDS[made.kind] = made
+    _FIELDS[made] = tuple(f.name for f in fields(made))
     return made
 
 
@@ -193,20 +196,20 @@ class Bye(Message):
 def encode(message: Message) -> bytes:
     """A message as one frame."""
     arrays: list[NDArray[Any]] = []
-    content = {f.name: _plain(getattr(message, f.name), arrays) for f in fields(message)}  # type: ignore[arg-type]
-    table, at = [], 0
-    for a in arrays:
-        table.append([a.dtype.str, list(a.shape)])
-    header = json.dumps({"kind": message.kind, "arrays": table, "fields": content}, ensure_ascii=False).encode()
+    content = {name: _plain(getattr(message, name), arrays) for name in _FIELDS[type(message)]}
+    table = [[a.dtype.str, a.shape] for a in arrays]
+    header = _json({"kind": message.kind, "arrays": table, "fields": content}).encode()
     header += b" " * (-(8 + len(header)) % 8)
     parts = [_FRAME, struct.pack("<I", len(header)), header]
     for a in arrays:
         parts += [a.tobytes(), b"\0" * (-a.nbytes % 8)]
-        at += a.nbytes
     return b"".join(parts)
 
 
 def _plain(value: Any, arrays: list[NDArray[Any]]) -> Any:
+    kind = value.__class__
+    if kind is int or kind is str or kind is float or kind is bool:
+        return value
     if isinstance(value, np.ndarray):
         if value.dtype.str not in _TYPES:
             raise ProtocolError(f"arrays of {value.dtype} are not sent")
@@ -247,7 +250,7 @@ def decode(frame: bytes | memoryview) -> Message | None:
         cls = _KINDS.get(header["kind"])
         if cls is None:
             return None
-        known = {f.name for f in fields(cls)}  # type: ignore[arg-type]
+        known = _FIELDS[cls]
         return cls(**{k: _restore(v, arrays) for k, v in header["fields"].items() if k in known})
     except (KeyError, TypeError, ValueError, IndexError, struct.error) as error:
         if isinstance(error, ProtocolError):

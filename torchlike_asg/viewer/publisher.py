@@ -33,8 +33,8 @@ if TYPE_CHECKING:
 MOST_WAITING = 4000
 #: messages of other kinds than curves and graphs that are remembered for `save`
 MOST_REMEMBERED = 4000
-#: points of a curve that are remembered; beyond that every second one
-MOST_POINTS = 1_000_000
+#: points of a curve that are remembered, beyond that every second one of the older half; and pieces that they may come in
+MOST_POINTS, MOST_PIECES = 1_000_000, 256
 START = 60.0  # seconds that a window has to appear
 
 
@@ -56,17 +56,22 @@ class History:
         self._lock = threading.Lock()
         self._hello = hello
         self._graphs: list[bytes] = []
-        self._curves: dict[str, list[Any]] = {}
+        self._curves: dict[str, list[Any]] = {}  # of each curve pieces of (steps, times, values)
+        self._points: dict[str, int] = {}
         self._rest: deque[bytes] = deque(maxlen=MOST_REMEMBERED)
 
     def add(self, message: Message, frame: bytes) -> None:
         with self._lock:
             if isinstance(message, Scalars):
-                curve = self._curves.setdefault(message.name, [[], [], []])
-                for column, new in zip(curve, (message.steps, message.times, message.values), strict=True):
-                    column.extend(new.tolist())
-                if len(curve[0]) > MOST_POINTS:
-                    self._curves[message.name] = [c[: MOST_POINTS // 2 : 2] + c[MOST_POINTS // 2 :] for c in curve]
+                curve = self._curves.setdefault(message.name, [])
+                curve.append((message.steps, message.times, message.values))
+                self._points[message.name] = count = self._points.get(message.name, 0) + len(message.steps)
+                if len(curve) >= MOST_PIECES or count > MOST_POINTS:
+                    joined = tuple(map(np.concatenate, zip(*curve, strict=True)))
+                    if count > MOST_POINTS:
+                        half = count // 2
+                        joined = tuple([np.concatenate([c[:half:2], c[half:]]) for c in joined])
+                    self._curves[message.name], self._points[message.name] = [joined], len(joined[0])
             elif isinstance(message, Graph):
                 self._graphs.append(frame)
                 if len(self._graphs) > 64:
@@ -81,8 +86,8 @@ class History:
             write_frame(file, encode(self._hello))
             for frame in self._graphs:
                 write_frame(file, frame)
-            for name, (steps, times, values) in self._curves.items():
-                write_frame(file, encode(Scalars(name, np.asarray(steps, np.int64), np.asarray(times), np.asarray(values, np.float64))))
+            for name, pieces in self._curves.items():
+                write_frame(file, encode(Scalars(name, *map(np.concatenate, zip(*pieces, strict=True)))))
             for frame in self._rest:
                 write_frame(file, frame)
 

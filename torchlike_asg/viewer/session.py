@@ -1,4 +1,7 @@
-"""One viewer's work beside the training: it takes what the tap heard, makes messages of it, and answers the window. One thread, 10 Hz."""
+"""One viewer's work beside the training: it takes what the tap heard, makes messages of it, and answers the window. One thread.
+
+It does so ten times a second, or less often while that would take more than its share of the processor time that the process gets.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,8 @@ from ..backends.cpu import timing
 from . import failure as failures
 from . import hunt
 from .capture import Step, behind, capture, kernels
-from .probe import Governor, Probe
+from .points import Points
+from .probe import Governor, Pace, Probe
 from .protocol import Alarm, Ask, Bye, Code, Event, Graph, Hello, Message, Scalars, Stats, Subscribe, Timing
 from .publisher import Publisher
 from .roles import owners
@@ -25,9 +29,11 @@ from .snapshot import GraphSnapshot
 from .statistics import histogram, summary
 from .taps import Tap
 
-HZ = 10.0
 #: seconds between looks at what is on screen, at least, and between timings of kernels
 LOOK, CLOCK = 0.2, 1.0
+#: seconds that hearing a step takes, the share of the time that may go to it, and of how many steps one is heard then. (All odd: where
+#: two optimizers take turns, both are heard.)
+HEARING, HEARD, THINNED = 1.3e-6, 0.006, (1, 3, 5, 11, 23, 47)
 #: graphs of one run that are sent, at most
 MOST_GRAPHS = 32
 
@@ -67,9 +73,11 @@ class Session(threading.Thread):
         # probes
         self._probe: Probe | None = None
         self._looked = self._timed = self._summed = 0.0
-        self._turn = 0
+        self._turn = self._steps = 0
+        self._ticked = 0.0
         self._hunted = False
         self._clock: Any = None
+        self._points = Points(tap)
 
     # ---------------------------------------------------------------- the thread
     def run(self) -> None:
@@ -78,8 +86,9 @@ class Session(threading.Thread):
             starter.start()
         else:
             self.publisher.closed.set()
+        pace = Pace()
         while not self._stop.is_set():
-            self._wake.wait(1.0 / HZ)
+            self._wake.wait(pace.pause())
             self._wake.clear()
             self._safely()
             self.publisher.flush()
@@ -118,46 +127,31 @@ class Session(threading.Thread):
             first, self.first = self.first, None
             self.show(first)
         self._graphs()
-        self._points()
+        self._curves()
         self._failures()
         self._collect()
         self._answer()
         while self.logged:
             self.publisher.post(self.logged.popleft())
         self._plan_probe()
+        self._listen()
         for event in waiting:
             event.set()
 
     # ---------------------------------------------------------------- curves
-    def _points(self) -> None:
+    def _curves(self) -> None:
         tap = self.tap
-        taken: list[tuple[int, float, Any, float | None, int]] = []
-        points = tap.points
-        while points:
-            taken.append(points.popleft())
         if tap.dropped:
             self.publisher.post(Event(tap.steps, 0.0, f"dropped:{tap.dropped}"))
             tap.dropped = 0
-        several = len({p[4] for p in taken}) > 1 or any(p[4] for p in taken)
-        for number in sorted({p[4] for p in taken}):
-            mine = [p for p in taken if p[4] == number]
-            suffix = f" {number + 1}" if several else ""
-            self._curve("loss" + suffix, [p for p in mine if p[2] is not None], 2)
-            self._curve("lr" + suffix, [p for p in mine if p[3] is not None], 3)
-        bad = next((p for p in taken if p[2] is not None and not np.isfinite(p[2])), None)
-        if bad is not None and not self._hunted:
+        for curve in self._points.take():
+            self.publisher.post(curve)
+        if self._points.bad and not self._hunted:
             self._hunted = True
-            self.publisher.post(Alarm(self.epoch, bad[0], -1, "loss"))
+            self.publisher.post(Alarm(self.epoch, self._points.bad, -1, "loss"))
             tap.probe = self._probe = hunt.Hunt(self._nodes, self._snapshot)
-        elif bad is None and taken and taken[-1][2] is not None:
+        elif self._points.well:
             self._hunted = False
-
-    def _curve(self, name: str, points: list[Any], column: int) -> None:
-        if points:
-            steps = np.asarray([p[0] for p in points], np.int64)
-            self.publisher.post(
-                Scalars(name, steps, np.asarray([p[1] for p in points]), np.asarray([p[column] for p in points], np.float64))
-            )
 
     # ---------------------------------------------------------------- graphs
     def infos(self) -> dict[Node, Any]:
@@ -188,8 +182,8 @@ class Session(threading.Thread):
             tap.fresh_plans()
         while tap.fresh:
             plans, found = tap.fresh.popleft()
-            losses = [r for d in found.values() if d for r in d[0]]
-            updates = [pair for d in found.values() if d for pair in d[1]]
+            losses = [r for d in found for r in d[0]]
+            updates = [pair for d in found for pair in d[1]]
             if self._trained and not (losses and updates):
                 continue  # an evaluation between steps
             self._trained |= bool(losses and updates)
@@ -285,6 +279,17 @@ class Session(threading.Thread):
         self._probe = Probe([(i, self._nodes[i]) for i in look], self._parameters, set(changing), timed)
         self.tap.probe = self._probe
 
+    def _listen(self) -> None:
+        """Have the tap look at the next step, or at what runs, if nothing steps."""
+        tap = self.tap
+        now = time.process_time()
+        steps, self._steps = tap.steps - self._steps, tap.steps
+        if not steps and not tap.near:
+            tap.come_near()
+        heard = HEARING * steps / (HEARD * max(now - self._ticked, 1e-3))
+        tap.every, self._ticked = next((k for k in THINNED if k >= heard), THINNED[-1]), now
+        tap.ask()
+
     def _is_parameter(self, i: int) -> bool:
         n = self._nodes[i]
         return n.op.name == "var" and n.rg
@@ -341,7 +346,8 @@ class Session(threading.Thread):
         self._summed = now
         norms = np.asarray([_norm(a) for _, a in probe.gradients])
         total = float(np.sqrt(np.sum(norms**2)))
-        self._curve("grad norm", [(self.tap.steps, now - self.tap.begun, total)], 2)
+        at = (np.asarray([self.tap.steps], np.int64), np.asarray([now - self.tap.begun]), np.asarray([total]))
+        self.publisher.post(Scalars("grad norm", *at))
         values = np.full((len(norms), 6), np.nan, np.float32)
         values[:, 5] = norms
         self.publisher.post(Stats(self.epoch, self.tap.steps, "gradient", np.asarray([i for i, _ in probe.gradients], np.int32), values))

@@ -1,7 +1,8 @@
-"""Where training is listened to: around every run of a plan, and after every optimizer step. Both only append to lists.
+"""Where training is listened to: at every backward pass and every optimizer step, and now and then around the plans of a step.
 
-Nothing here computes, waits or copies, unless a probe is due (`probe.py`), and no probe changes what training computes: plans, their
-arguments and their results are the same with and without taps.
+What is done in every step takes about a microsecond: it notes the loss. Which plans a step is made of is looked at only when the
+session asks (`Tap.ask`), in quick loops some ten times a second. Nothing here computes, waits or copies, unless a probe is due
+(`probe.py`), and no probe changes what training computes: plans, their arguments and their results are the same with and without taps.
 """
 
 from __future__ import annotations
@@ -22,11 +23,15 @@ from ..facade.storage import Family
 
 #: points kept for the publisher; beyond that every second one of the older is dropped
 MOST_POINTS = 100_000
+#: seconds that a step takes from which on the plans of every step are looked at
+SLOW = 0.004
+#: steps after `add` that are looked at in any case, and plans after which those of a loop without steps are offered as a graph
+FIRST, LOOSE = 8, 64
 _Array = np.ndarray
+_clock = time.perf_counter
 
 _taps: list[Tap] = []
 _original: Any = None
-_unsubscribe: list[Callable[[], None]] = []
 
 
 def _nobody() -> None:
@@ -36,34 +41,133 @@ def _nobody() -> None:
 class Tap:
     """What one viewer hears.
 
-    ``points``  (step, seconds, loss or None, learning rate or None, number of the optimizer) for the publisher to take
+    ``losses``  (step, loss, number of the optimizer) for the session to take
+    ``marks``   (step, seconds, learning rate or None, number of the optimizer) of the steps that were looked at more closely
     ``fresh``   plans of steps that were not seen before, as (plans, what was found out about each)
+    ``every``   of so many quick steps one is heard
     """
 
     def __init__(self) -> None:
-        self.points: deque[tuple[int, float, Any, float | None, int]] = deque()
-        self.fresh: deque[tuple[list[Any], dict[int, Any]]] = deque()
-        self.begun = time.perf_counter()
+        self.losses: list[tuple[int, float, int]] = []
+        self.marks: list[tuple[int, float, float | None, int]] = []
+        self.fresh: deque[tuple[list[Any], list[Any]]] = deque()
+        self.begun = _clock()
         self.steps = self.dropped = 0
+        self.every, self._next = 1, 0
         self.failures: deque[tuple[BaseException, tuple[Any, ...]]] = deque(maxlen=4)
-        #: set by the publisher when the next run of a plan is to be looked into
+        #: set by the session when the next step is to be looked into
         self.probe: Any = None
-        #: whether the last loss was finite; a hunt for the first bad value begins when it no longer is
-        self.finite = True
+        #: whether there is more to do at the end of the step than to note the loss
+        self.busy = True
+        #: whether runs of plans are listened to, and whether they are to be from the next step on
+        self.near, self._asked = True, False
+        self._least = FIRST  # steps for which they are in any case
         #: the tensor that `backward` was called on last: held until the step, so that its value is computed also if the script drops it
-        self.held: Any = None
-        self._loss: Any = None
+        self._held: Any = None
         self._awaited: Any = None
+        self._reads: Callable[[], None] | None = None
         self._ran: list[Any] = []
         self._when: list[tuple[int, int]] = []  # in which iteration of which trace each ran
         self._last: list[Any] = []
         self._seen: set[tuple[int, ...]] = set()
-        self._details: dict[int, Any] = {}
+        self._known: weakref.WeakKeyDictionary[Any, tuple[int, Any]] = weakref.WeakKeyDictionary()  # plan -> its number, details
         self._last_optimizer: Callable[[], Any] = _nobody
         self._last_number = 0
+        self._last_time, self._last_step = self.begun, 0
         self._optimizers: weakref.WeakKeyDictionary[Any, int] = weakref.WeakKeyDictionary()
 
-    # ---------------------------------------------------------------- around a run
+    def ask(self) -> None:
+        """Listen to the plans of the next step (of a loop without steps: to those that run from now on)."""
+        self._asked = self.busy = True
+
+    def come_near(self) -> None:
+        """Listen to plans from this moment on."""
+        self.near = True
+        _rewire()
+
+    # ---------------------------------------------------------------- in every step
+    def differentiated(self, tensor: Any) -> None:
+        """``backward()`` is called."""
+        self._held = tensor
+
+    def step(self, optimizer: Any) -> None:
+        """An optimizer step is done."""
+        steps = self.steps = self.steps + 1
+        tensor, self._held = self._held, None
+        if self.busy or optimizer is not self._last_optimizer() or not steps & 0xFFFF:
+            self._whole_step(steps, tensor, optimizer)
+        elif tensor is not None:
+            family = tensor._f
+            if family is not None:
+                value = family.value
+                if value is not None and (value := value[1]).__class__ is _Array and value.size == 1:
+                    self.losses.append((steps, value.item(), self._last_number))
+                else:
+                    self.busy = True  # something else: look closer at the next one
+            if self.every > 1:
+                self._next = steps + self.every - 1
+                _connect()
+
+    def pass_over(self, optimizer: Any) -> None:
+        """Stands in for `step` after steps that nobody hears."""
+        steps = self.steps = self.steps + 1
+        if steps >= self._next or self.busy:
+            self._next = 0
+            _connect()
+
+    # ---------------------------------------------------------------- sometimes
+    def _whole_step(self, steps: int, tensor: Any, optimizer: Any) -> None:
+        """A step of which everything is noted."""
+        if optimizer is not self._last_optimizer():
+            self._last_optimizer = weakref.ref(optimizer)
+            self._last_number = self._optimizers.setdefault(optimizer, len(self._optimizers))
+        if tensor is not None and (family := tensor._f) is not None:
+            value = _content(family) if family.value is None else family.value[1]
+            if value.__class__ is not _Array:
+                self._await(tensor)
+            elif value.size == 1:
+                self.losses.append((steps, value.item(), self._last_number))
+        rate = optimizer.param_groups[0].get("lr")
+        now = _clock()
+        self.marks.append((steps, now - self.begun, rate if isinstance(rate, float) else None, self._last_number))
+        for points in (self.losses, self.marks):
+            if len(points) > MOST_POINTS:  # nobody takes them
+                self._thin(points)
+        if self.busy:
+            self._after(now)
+        self._last_time, self._last_step = now, steps
+
+    def _thin(self, points: list[Any]) -> None:
+        most = len(points)
+        del points[1 : MOST_POINTS // 2 : 2]
+        self.dropped += most - len(points)
+
+    def _after(self, now: float) -> None:
+        """The end of a step that was listened to, or that the next one is to follow."""
+        if self.near:
+            ran, when = self._ran, self._when
+            if when and when[0] != when[-1]:  # evaluations since the last step are no part of it
+                self._ran = ran = [p for p, w in zip(ran, when, strict=True) if w == when[-1]]
+            if ran != self._last:
+                self.fresh_plans()
+            else:
+                self._ran, self._when = [], []
+            probe = self.probe
+            if probe is not None:
+                probe.stepped()
+                if probe.done:
+                    self.probe = None
+        near = (
+            self._asked
+            or self.probe is not None
+            or self.steps < self._least
+            or now - self._last_time > SLOW * (self.steps - self._last_step)
+        )
+        self._asked, self.busy = False, near
+        if near != self.near:
+            self.near = near
+            _rewire()
+
     def after(self, tr: Trace) -> None:
         """A plan ran; its values are known in the trace."""
         plan = tr.plan
@@ -71,15 +175,12 @@ class Tap:
             return
         self._ran.append(plan)
         self._when.append((tr.index, tr.generation))
-        if id(plan) not in self._details:
-            self._details[id(plan)] = details(tr, plan)
-        swept = tr.swept
-        if swept:
-            value = tr.known.get(swept[-1][0])
-            if value.__class__ is _Array and value.size == 1:
-                self._loss = value.item()
-        if len(self._ran) > 64:  # nobody steps: a loop that only evaluates
+        if plan not in self._known:
+            self._known[plan] = len(self._seen) + len(self._known), details(tr, plan)
+        if len(self._ran) > LOOSE:  # nobody steps: a loop that only evaluates
             self.fresh_plans()
+            self.near = self.probe is not None
+            _rewire()
 
     def fresh_plans(self) -> None:
         """Offer what ran since the last step as a graph, if it is a new one."""
@@ -87,46 +188,38 @@ class Tap:
         if ran == self._last or not ran:
             return
         self._last = ran
-        key = tuple(map(id, ran))
+        unique = list(dict.fromkeys(ran))
+        key = tuple([self._known[p][0] for p in unique])
         if key not in self._seen and len(self._seen) < 4096:
             self._seen.add(key)
-            unique = list({id(p): p for p in ran}.values())
-            self.fresh.append((unique, {id(p): self._details.get(id(p)) for p in unique}))
+            self.fresh.append((unique, [self._known[p][1] for p in unique]))
 
-    # ---------------------------------------------------------------- after a step
-    def step(self, event: Any) -> None:
-        """An optimizer step is done."""
-        self.steps += 1
-        loss, self._loss = self._loss, None
-        self._awaited = weakref.ref(self.held) if self.held is not None and loss is None else None
-        self.held = None
-        optimizer = event.source
-        if optimizer is not self._last_optimizer():
-            self._last_optimizer = weakref.ref(optimizer)
-            self._last_number = self._optimizers.setdefault(optimizer, len(self._optimizers))
-        number = self._last_number
-        rate = optimizer.param_groups[0].get("lr")
-        points = self.points
-        points.append((self.steps, time.perf_counter() - self.begun, loss, rate if isinstance(rate, float) else None, number))
-        if len(points) > MOST_POINTS:  # the window is not listening
-            kept = list(points)
-            self.points = deque(kept[: MOST_POINTS // 2 : 2] + kept[MOST_POINTS // 2 :])
-            self.dropped += len(kept) - len(self.points)
-        if loss is not None:
-            self.finite = loss - loss == 0.0
-        ran, when = self._ran, self._when
-        if when and when[0] != when[-1]:  # evaluations since the last step are no part of it
-            self._ran = ran = [p for p, w in zip(ran, when, strict=True) if w == when[-1]]
-        if ran != self._last:
-            self.fresh_plans()
-        else:
-            self._ran, self._when = [], []
+    def _await(self, tensor: Any) -> None:
+        """The loss lies on another device: it is known when the script reads it."""
+        self._awaited = weakref.ref(tensor)
+        if self._reads is None:
+            self._reads = events.subscribe("item_read", self._read)
 
-    def read(self, tensor: Any, value: Any) -> None:
+    def _read(self, event: Any) -> None:
         """The script read a number. Of a loss that lies on another device this is when it is known, without anybody waiting for it."""
-        if self._awaited is not None and self._awaited() is tensor:
+        if self._awaited is not None and self._awaited() is event.tensor:
             self._awaited = None
-            self.points.append((self.steps, time.perf_counter() - self.begun, float(value), None, 0))
+            self.losses.append((self.steps, float(event.value), self._last_number))
+
+    def close(self) -> None:
+        """Nothing is listened to any more."""
+        self._held = self._awaited = None
+        if self._reads is not None:
+            self._reads()
+            self._reads = None
+
+
+def _content(family: Family) -> Any:
+    """The array of a storage, if it is at hand as it was computed."""
+    try:
+        return family.cell.array
+    except AttributeError:
+        return None
 
 
 def details(tr: Trace, plan: Any) -> tuple[tuple[Any, ...], tuple[tuple[Any, Any], ...], tuple[Any, ...]]:
@@ -141,35 +234,26 @@ def details(tr: Trace, plan: Any) -> tuple[tuple[Any, ...], tuple[tuple[Any, Any
 
 
 def _execute(tr: Trace, outputs: Any, donated: Any = ()) -> None:
-    """Stands in for `trace.execute` while somebody listens."""
+    """Stands in for `trace.execute` while somebody listens to plans."""
     for tap in _taps:
-        if tap.probe is not None:
+        if tap.near and tap.probe is not None:
             tap.probe.before(tr, outputs)
     _original(tr, outputs, donated)
+    for tap in tuple(_taps):
+        if tap.near:
+            if tap.probe is not None:
+                tap.probe.after(tr)
+            tap.after(tr)
+
+
+def _differentiated(tensor: Any) -> None:
     for tap in _taps:
-        if tap.probe is not None:
-            tap.probe.after(tr)
-        tap.after(tr)
+        tap.differentiated(tensor)
 
 
-def _stepped(event: Any) -> None:
-    for tap in _taps:
-        tap.step(event)
-        probe = tap.probe
-        if probe is not None:
-            probe.stepped()
-            if probe.done:
-                tap.probe = None
-
-
-def _differentiated(event: Any) -> None:
-    for tap in _taps:
-        tap.held = event.tensor
-
-
-def _read(event: Any) -> None:
-    for tap in _taps:
-        tap.read(event.tensor, event.value)
+def _stepped(optimizer: Any) -> None:
+    for tap in tuple(_taps):
+        tap.step(optimizer)
 
 
 def _failed(error: BaseException, modules: list[Any]) -> None:
@@ -177,23 +261,41 @@ def _failed(error: BaseException, modules: list[Any]) -> None:
         tap.failures.append((error, (tuple(modules), current())))
 
 
+def _rewire() -> None:
+    """Have plans run through `_execute` or not."""
+    trace.execute = _execute if any(tap.near for tap in _taps) else _original
+
+
+def _connect() -> None:
+    """Have what happens in every step told to the taps."""
+    if len(_taps) == 1:
+        tap = _taps[0]
+        passing = tap._next > tap.steps
+        events.before_backward, events.after_step = (None, tap.pass_over) if passing else (tap.differentiated, tap.step)
+    else:
+        events.before_backward, events.after_step = (_differentiated, _stepped) if _taps else (None, None)
+
+
 def add(tap: Tap) -> None:
     """Begin to listen."""
     global _original
-    _taps.append(tap)
-    if len(_taps) == 1:
-        _original, trace.execute = trace.execute, _execute
-        _unsubscribe[:] = [events.subscribe("step_done", _stepped), events.subscribe("differentiated", _differentiated)]
-        _unsubscribe.append(events.subscribe("item_read", _read))
+    if not _taps:
+        _original = trace.execute
         scope.on_failure = _failed
+    _taps.append(tap)
+    tap.near = tap.busy = True
+    tap._next = 0
+    tap._least = tap.steps + FIRST
+    _rewire()
+    _connect()
 
 
 def remove(tap: Tap) -> None:
     """End it. Once nobody listens, everything is as it was."""
     if tap in _taps:
         _taps.remove(tap)
+        tap.close()
+        _rewire()
+        _connect()
         if not _taps:
-            trace.execute = _original
             scope.on_failure = None
-            while _unsubscribe:
-                _unsubscribe.pop()()
