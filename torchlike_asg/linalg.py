@@ -9,6 +9,7 @@ from .facade.core import Tensor, unary
 from .facade.functions import decompose as _decompose
 from .facade.functions import eigen as _eigen
 from .facade.functions import linalg as _products
+from .facade.functions import lu as _lu
 from .facade.functions import matrix_norm as _norms
 from .facade.functions import returns as _returns
 from .facade.functions import views as _views
@@ -32,6 +33,14 @@ __all__ = [
     "inv",
     "inv_ex",
     "lstsq",
+    "householder_product",
+    "ldl_factor",
+    "ldl_factor_ex",
+    "ldl_solve",
+    "lu",
+    "lu_factor",
+    "lu_factor_ex",
+    "lu_solve",
     "matmul",
     "matrix_exp",
     "matrix_norm",
@@ -84,6 +93,8 @@ qr, solve, solve_triangular, svd, svdvals = (
     _decompose.svdvals,
 )
 cholesky_ex, eig, eigvals, inv_ex, solve_ex = _eigen.cholesky_ex, _eigen.eig, _eigen.eigvals, _eigen.inv_ex, _eigen.solve_ex
+lu, lu_factor, lu_factor_ex, lu_solve = _lu.lu, _lu.lu_factor, _lu.lu_factor_ex, _lu.lu_solve
+ldl_factor, ldl_factor_ex, ldl_solve, householder_product = _lu.ldl_factor, _lu.ldl_factor_ex, _lu.ldl_solve, _lu.householder_product
 tensorinv, tensorsolve = _decompose.tensorinv, _decompose.tensorsolve
 
 

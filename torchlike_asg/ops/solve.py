@@ -83,6 +83,12 @@ def identity(n: int, d: dtypes.dtype) -> Node:
     return diagonal_matrix(full(const(1, d), (n,)))
 
 
+def eye(m: int, n: int, d: dtypes.dtype) -> Node:
+    """Ones on the main diagonal of an m x n matrix of zeros."""
+    ones = full(const(1, d), (min(m, n),))
+    return unview(ones, "diagonal", (0, 0, 1), ((m, n), contiguous((m, n)), 0))
+
+
 def adjoint(n: Node) -> Node:
     """The conjugate transpose of (a batch of) matrices."""
     return swap_last(bar(n))

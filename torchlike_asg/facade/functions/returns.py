@@ -41,4 +41,12 @@ linalg_eig = named("linalg_eig", "eigenvalues", "eigenvectors")
 linalg_cholesky_ex = named("linalg_cholesky_ex", "L", "info")
 linalg_inv_ex, linalg_solve_ex = named("linalg_inv_ex", "inverse", "info"), named("linalg_solve_ex", "result", "info")
 linalg_lstsq = named("linalg_lstsq", "solution", "residuals", "rank", "singular_values")
+linalg_lu_factor, linalg_lu_factor_ex = named("linalg_lu_factor", "LU", "pivots"), named("linalg_lu_factor_ex", "LU", "pivots", "info")
+linalg_lu, lu_unpack, lu_with_info = (
+    named("linalg_lu", "P", "L", "U"),
+    named("lu_unpack", "P", "L", "U"),
+    named("_lu_with_info", "LU", "pivots", "info"),
+)
+linalg_ldl_factor, linalg_ldl_factor_ex = named("linalg_ldl_factor", "LD", "pivots"), named("linalg_ldl_factor_ex", "LD", "pivots", "info")
+geqrf = named("geqrf", "a", "tau")
 histogram = named("histogram", "hist", "bin_edges")
