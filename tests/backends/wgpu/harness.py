@@ -41,6 +41,8 @@ def run(low: Lowering, arrays: dict[int, np.ndarray]) -> None:
     """
     d = device()
     buffers = {}
+    if low.flags is not None:
+        arrays = {**arrays, low.flags: np.zeros(2, np.uint32)}
     content = {**arrays, **{s: np.full(max(n, 4) // 4, 0xFFFFFFFF, np.uint32) for s, n in low.temporaries.items()}}
     for slot, a in content.items():
         assert a.flags.c_contiguous and a.itemsize in (2, 4, 8), f"slot {slot} is {a.dtype}"

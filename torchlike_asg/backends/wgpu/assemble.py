@@ -11,9 +11,10 @@ from ...asg.node import Node
 from ...compiler.kernel import Load, LoopKernel, Operand
 from ...dtypes import int64
 from ..assemble import Assembly
-from ..build import Build
+from ..build import Build, Unit
 from . import loops
 from .calls import Capabilities, LibraryNode, Lowering, View
+from .checks import place
 from .joining import joined
 
 
@@ -31,6 +32,11 @@ class WgpuAssembly(Assembly):
                 lowering.wide.add(i)
         super().__init__(b, lowering)
         self.steps, self.origins = joined(self.steps, self.origins, caps, self.sizes)
+
+    def _lower(self, unit: Unit) -> None:
+        nodes = (unit.node,) if unit.node is not None else tuple(unit.group.nodes) if unit.group is not None else ()
+        self.lowering.where = place(nodes) if nodes else ""
+        super()._lower(unit)
 
     def loop(self, k: LoopKernel, views: Sequence[View], label: str) -> None:
         loops.lower(self.lowering, k, views, label)

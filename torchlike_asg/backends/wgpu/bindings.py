@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from .calls import ALIGNMENT, Dispatch
 from .native import Program
+from .readback import Copy
 
 if TYPE_CHECKING:
     from .device import Device
@@ -100,8 +101,8 @@ class Bindings:
                 self._program.put(self._before[k], self._pipelines[k]._internal, group._internal, self._grids[k])
         self._moved.clear()
 
-    def submit(self, first: int, end: int, copies: Sequence[tuple[Any, int, Any, int]] = ()) -> None:
-        """Order dispatches `first` to `end`, then copies (source, offset there, target, bytes): one encoder, one pass, one submission."""
+    def submit(self, first: int, end: int, copies: Sequence[Copy] = ()) -> None:
+        """Order dispatches `first` to `end`, then copies: one encoder, one pass, one submission."""
         native = self._device.encoder
         if self._moved:
             self._renew()
@@ -110,7 +111,7 @@ class Bindings:
         else:
             native.submit(self._program, self._before[first], self._before[end], copies)
 
-    def _submit(self, first: int, end: int, copies: Sequence[tuple[Any, int, Any, int]]) -> None:
+    def _submit(self, first: int, end: int, copies: Sequence[Copy]) -> None:
         """The same by the objects of wgpu."""
         device = self._device
         encoder = device.gpu.create_command_encoder()
@@ -125,6 +126,6 @@ class Bindings:
             compute.set_bind_group(0, self._groups[k])
             compute.dispatch_workgroups(*self._grids[k])
         compute.end()
-        for source, at, target, nbytes in copies:
-            encoder.copy_buffer_to_buffer(source, at, target, 0, nbytes)
+        for source, at, target, to, nbytes in copies:
+            encoder.copy_buffer_to_buffer(source, at, target, to, nbytes)
         device.queue.submit([encoder.finish()])

@@ -22,6 +22,7 @@ from typing import Any, NamedTuple
 from ...dtypes import dtype
 from .. import library as library_
 from ..library import Library, Shape
+from .checks import SIZE as CHECK_BYTES
 from .half import halved, narrowed
 from .source import declarations, flat_index, word
 
@@ -222,12 +223,21 @@ class Lowering:
         self.temporaries: dict[int, int] = {}  # slot -> bytes
         #: slots of 0-d int64 arguments that lie in memory whole, as two words (lower first): seeds and counters
         self.wide: set[int] = set()
+        #: the slot of the device's flags, if a kernel checks data; which operation and line is being lowered (see checks.py)
+        self.flags: int | None = None
+        self.where = ""
         self._next = first_slot
 
     def slot(self) -> int:
         """The number of a new slot."""
         self._next += 1
         return self._next - 1
+
+    def checked(self) -> Binding:
+        """The device's flags as an operand, which a kernel that checks data binds last: two words (see checks.py)."""
+        if self.flags is None:
+            self.flags = self.slot()
+        return Binding(self.flags, 0, CHECK_BYTES)
 
     def temporary(self, nbytes: int) -> int:
         """A slot with that many bytes of memory, uninitialised, kept from the first to the last dispatch that binds it."""

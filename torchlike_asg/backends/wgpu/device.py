@@ -11,6 +11,7 @@ import numpy as np
 from ...errors import DeviceLostError
 from .adapter import Adapter, choose
 from .calls import Capabilities, Dispatch, Source
+from .checks import Flags
 from .memory import Pool
 from .native import native_encoder
 from .readback import Reader
@@ -44,6 +45,7 @@ class Device:
         self.pool = Pool(self)
         self.workspace = Workspace(self)
         self.reader = Reader(self)
+        self.flags = Flags(self)
         self.encoder = native_encoder(gpu, gpu.queue)
         self._sync: Any = None
 

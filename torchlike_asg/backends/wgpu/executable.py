@@ -18,6 +18,7 @@ from .bindings import Bindings
 from .calls import Dispatch, View
 from .device import Device, explained
 from .memory import Block, DeviceArray, amount, empty, normal, put, restored, stored
+from .readback import Copy
 from .uploads import Uploads
 from .workspace import assign
 
@@ -56,6 +57,8 @@ class WgpuExecutable:
         inside = {slot: max(nbytes, 4) for slot, nbytes in a.sizes.items()}
         self._places, self.pages = assign([_touched(s) for s in a.steps], inside)
         self.bindings = Bindings(device, [s for s in a.steps if isinstance(s, Dispatch)])
+        if a.lowering.flags is not None:
+            self.bindings.bind(a.lowering.flags, device.flags.bound(), 0, 16)
         self._uploads = Uploads(device, self._arguments, a.lowering.wide)
         self._generation = -1
         self._constants(a)
@@ -149,9 +152,9 @@ class WgpuExecutable:
                 uploads.add(i, np.asarray(a))
         uploads.send(bindings)
 
-    def _bind_outputs(self) -> list[tuple[Any, int, Any, int]]:
+    def _bind_outputs(self) -> list[Copy]:
         """Memory for the results; gives the copies to be made of those that are read on the host after every run."""
-        copies: list[tuple[Any, int, Any, int]] = []
+        copies: list[Copy] = []
         for slot, spare in self._spare.items():
             found = None
             for a in spare:
@@ -169,7 +172,7 @@ class WgpuExecutable:
                 found.staging = self.device.reader.staging(found.nbytes)
             found.host, found.staged = None, found.staging is not None
             if found.staged:
-                copies.append((found.block.buffer, 0, found.staging, -(-found.nbytes // 4) * 4))
+                copies += self.device.reader.copies(found.block.buffer, 0, found.staging, found.nbytes)
             self.bindings.bind(slot, found.block.buffer, 0, found.block.nbytes)
             self._output[slot] = found
         return copies

@@ -162,8 +162,9 @@ WORDS = frozenset(_UNARY)
 class Handler:
     """Interprets formulas of one element type, adding lines to a block."""
 
-    def __init__(self, block: Block, d: dtype) -> None:
-        self.b, self.type = block, d
+    def __init__(self, block: Block, d: dtype, fail: Callable[[Value, Value], None] | None = None) -> None:
+        """`fail(c, x)` adds what is to happen where a value x, of which a formula requires c, is not as it should be."""
+        self.b, self.type, self._fail = block, d, fail
 
     # ---------------------------------------------------------------- values
     @property
@@ -280,7 +281,9 @@ class Handler:
         return self._rounding("trunc", a)
 
     def require(self, c: Value, x: Value) -> Value:
-        """`x`: a GPU does not look whether data are acceptable, as a CUDA kernel does only when it stops for good."""
+        """`x`; where `c` does not hold, the data are an error."""
+        if self._fail is not None:
+            self._fail(c, x)
         return x
 
     def __getattr__(self, word: str) -> Callable[..., Value]:

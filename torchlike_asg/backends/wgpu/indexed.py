@@ -14,9 +14,11 @@ from dataclasses import dataclass, replace
 
 from ...dtypes import bool_, dtype, float32, int32, int64
 from .calls import Lowering, View, element
+from .checks import of_index
 from .copies import convert
 from .finish import exact, finish_function
 from .points import Scope, Stream, points
+from .source import failed
 
 #: how a written value meets the one that is there
 ACTIONS = {"copy": "value", "sum": "old + value", "prod": "old * value", "amax": "", "amin": ""}
@@ -36,6 +38,8 @@ class Index:
     stride: int
     negative: bool = True
     skip: int | None = None
+    #: the dimension that it selects along
+    dim: int = 0
 
 
 def indexed(
@@ -49,8 +53,9 @@ def indexed(
     indices: Sequence[Index],
     write: bool,
     action: str = "copy",
+    checks: str = "",
 ) -> bool:
-    """Add the launch over `shape`; whether that was possible."""
+    """Add the launch over `shape`; whether that was possible. `checks`: the operation, if an index out of range is an error."""
     if any(i.view.dtype not in (int32, int64) for i in indices):
         return False
     if action != "copy" and (dst.dtype is bool_ or dst.dtype.is_complex):
@@ -64,7 +69,7 @@ def indexed(
     if atomic and dst.itemsize == 2:  # there are no atomic operations on 16 bits: combined in a copy of 32
         wide = replace(_dense(dst), slot=lowering.temporary(4 * _extent(dst)), dtype=float32)
         convert(lowering, dst, wide)
-        done = indexed(lowering, label, shape, wide, dst_steps, src, src_steps, indices, write, action)
+        done = indexed(lowering, label, shape, wide, dst_steps, src, src_steps, indices, write, action, checks)
         convert(lowering, wide, dst)
         return done
     native = atomic and action == "sum" and dst.dtype is float32 and "shader-float32-atomic" in lowering.caps.features
@@ -80,10 +85,15 @@ def indexed(
         words |= {f"count{d}": shape[place], **{f"in{k}_{d}": s[place] for k, s in enumerate(every)}}
     for k, i in enumerate(indices):
         words |= {f"positions{k}": i.size, f"stride{k}": i.stride, f"skip{k}": i.skip or 0}
+    checked = bool(checks) and len(views) < lowering.caps.max_operands
+    if checked:
+        flags = View(lowering.checked().slot, (2,), (1,), 0, int32)
+        streams.append(Stream(flags, (0,) * len(outer), "u32"))
+        words |= {f"check{k}": of_index(checks, i.dim, i.size, lowering.where) for k, i in enumerate(indices)}
     kinds = tuple((i.negative, i.skip is not None) for i in indices)
     how = "native" if native else "integral" if integral else "exchange" if atomic else "plain"
-    made = _Body(dst.dtype, action, how, kinds, len(inner), write)
-    key = ("indexed", dst.dtype.name, action, how, kinds, len(inner), write)
+    made = _Body(dst.dtype, action, how, kinds, len(inner), write, checked)
+    key = ("indexed", dst.dtype.name, action, how, kinds, len(inner), write, checked)
     points(lowering, key, label, [shape[d] for d in outer], streams, made.text, (0,), words, made.functions)
     return True
 
@@ -106,6 +116,7 @@ class _Body:
     kinds: tuple[tuple[bool, bool], ...]
     loops: int
     write: bool
+    checked: bool
 
     def functions(self, s: Scope) -> str:
         d, t = self.dtype, element(self.dtype)
@@ -142,6 +153,9 @@ class _Body:
             if negative:
                 lines.append(f"if (index{k} < 0) {{ index{k} += {s.signed(f'positions{k}')}; }}")
             inside.append(f"u32(index{k}) < {s[f'positions{k}']}")
+            if self.checked:
+                wanted = f"{inside[-1]} || index{k} == {s.signed(f'skip{k}')}" if skips else inside[-1]
+                lines.append(failed(f"m{count}", wanted, s[f"check{k}"], f"m{k + 2}[p{k + 2}]"))
             lines.append(f"{moving} += u32(index{k}) * {s[f'stride{k}']};")
         lines.append(f"if ({' && '.join(inside) or 'true'}) {{")
         lines.append("put(p0, m1[p1]);" if self.action != "copy" else "m0[p0] = m1[p1];")

@@ -13,6 +13,17 @@ from .indexed import Index, indexed
 Steps = tuple[int, ...]
 
 
+#: operations whose indices a program gives; also those of gradients, since the way forward is not computed where nobody wants its value
+_CHECKED = frozenset((
+    "index", "index_select", "embedding", "gather", "index_put", "index_add", "index_copy", "index_fill", "scatter", "scatter_add",
+    "scatter_reduce", "unindex", "embedding_grad", "embedding_grad_grad",
+))  # fmt: skip
+
+
+def _checks(node: LibraryNode) -> str:
+    return node.op if node.op in _CHECKED else ""
+
+
 class _Subscript:
     """The iteration space of ``x[indices]``: the dimensions of the result."""
 
@@ -26,7 +37,7 @@ class _Subscript:
         self.indices = []
         for i, d in zip(indices, dims, strict=True):
             steps = (*[0] * len(before), *broadcast(i, picked).strides, *[0] * len(after))
-            self.indices.append(Index(i, steps, target.shape[d], target.strides[d], negative, skip))
+            self.indices.append(Index(i, steps, target.shape[d], target.strides[d], negative, skip, d))
 
 
 # ---------------------------------------------------------------- reading
@@ -55,7 +66,7 @@ def _read(lowering: Lowering, node: LibraryNode, dims: Sequence[int], negative: 
     if len(x.shape) < len(dims):
         return False
     s, out = _Subscript(x, indices, dims, negative), node.result
-    return indexed(lowering, node.op, s.shape, out, out.strides, x, s.steps, s.indices, write=False)
+    return indexed(lowering, node.op, s.shape, out, out.strides, x, s.steps, s.indices, write=False, checks=_checks(node))
 
 
 # ---------------------------------------------------------------- writing
@@ -71,7 +82,19 @@ def _write(
 ) -> bool:
     out = node.result
     s = _Subscript(out, indices, dims, negative, skip)
-    return indexed(lowering, node.op, s.shape, out, s.steps, v, broadcast(v, s.shape).strides, s.indices, write=True, action=action)
+    return indexed(
+        lowering,
+        node.op,
+        s.shape,
+        out,
+        s.steps,
+        v,
+        broadcast(v, s.shape).strides,
+        s.indices,
+        write=True,
+        action=action,
+        checks=_checks(node),
+    )
 
 
 def _onto(lowering: Lowering, x: View, out: View) -> None:
@@ -141,7 +164,7 @@ def _lines(target: View, index: View, d: int) -> tuple[Steps, list[Index]]:
     if not target.shape:
         return (0,) * len(index.shape), [Index(index, index.strides, 1, 0, False)]
     steps = (*target.strides[:d], 0, *target.strides[d + 1 :]) if index.shape else ()
-    return steps, [Index(index, index.strides, target.shape[d], target.strides[d], False)]
+    return steps, [Index(index, index.strides, target.shape[d], target.strides[d], False, dim=d)]
 
 
 @library("gather", "pick")
@@ -150,7 +173,7 @@ def _gather(lowering: Lowering, node: LibraryNode) -> bool:
     if len(x.shape) != len(i.shape):
         return False
     steps, indices = _lines(x, i, *node.attrs)
-    return indexed(lowering, node.op, i.shape, node.result, node.result.strides, x, steps, indices, write=False)
+    return indexed(lowering, node.op, i.shape, node.result, node.result.strides, x, steps, indices, write=False, checks=_checks(node))
 
 
 def _corner(v: View, index: View) -> Steps:
@@ -160,7 +183,7 @@ def _corner(v: View, index: View) -> Steps:
 def _scattered(lowering: Lowering, node: LibraryNode, v: View, steps: Steps, action: str) -> bool:
     out, i = node.result, node.operands[1]
     out_steps, indices = _lines(out, i, node.attrs[0])
-    return indexed(lowering, node.op, i.shape, out, out_steps, v, steps, indices, write=True, action=action)
+    return indexed(lowering, node.op, i.shape, out, out_steps, v, steps, indices, write=True, action=action, checks=_checks(node))
 
 
 @library("scatter", "scatter_add")

@@ -51,6 +51,8 @@ class Pool:
     def __init__(self, device: Device) -> None:
         self._device, self._keep = device, KEEP  # its own: at the interpreter's end a module's names are gone before the last block
         self._free: dict[int, list[Any]] = {}
+        #: buffers in use: in a cycle of garbage together with its block, a buffer would be closed before the block gives it back
+        self._used: dict[int, Any] = {}
         self.allocated = self.reserved = self.peak = self.peak_reserved = 0
 
     def take(self, nbytes: int, what: str) -> Block:
@@ -65,6 +67,7 @@ class Pool:
                 self.peak_reserved = max(self.peak_reserved, self.reserved)
             self.allocated += size
             self.peak = max(self.peak, self.allocated)
+            self._used[id(buffer)] = buffer
             return Block(self, buffer, size)
 
     def _make(self, size: int, what: str) -> Any:
@@ -87,6 +90,7 @@ class Pool:
 
     def give(self, buffer: Any, nbytes: int) -> None:
         with self._device.lock:
+            del self._used[id(buffer)]
             self.allocated -= nbytes
             if self.reserved - self.allocated > self._keep:
                 self.reserved -= nbytes
@@ -178,7 +182,10 @@ class DeviceArray:
                 from .device import explained
 
                 what = f"a tensor of {list(self.shape)}, {self.element.name} ({amount(self.nbytes)})"
-                raise explained(self.device, error, what) from error
+                told = explained(self.device, error, what)
+                if told is error:
+                    raise
+                raise told from error
             raw = found.view(stored(self.element))
             self.host = restored(raw, self.shape, self.layout, self.element)
         return self.host

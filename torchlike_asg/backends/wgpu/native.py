@@ -120,8 +120,8 @@ class Encoder:
         if error is not None:
             raise RuntimeError(f"the GPU refuses data: {error[1]}")
 
-    def submit(self, program: Program, first: int, end: int, copies: Sequence[tuple[Any, int, Any, int]]) -> None:
-        """Dispatches `first` to `end`, then `copies`: (source, offset there, target, bytes)."""
+    def submit(self, program: Program, first: int, end: int, copies: Sequence[tuple[Any, int, Any, int, int]]) -> None:
+        """Dispatches `first` to `end`, then `copies`: (source, offset there, target, offset there, bytes)."""
         lib = self._lib
         self._errors.capture("submit")
         try:
@@ -133,8 +133,8 @@ class Encoder:
                 self._record(compute, program.records[first:end])
             lib.wgpuComputePassEncoderEnd(compute)
             lib.wgpuComputePassEncoderRelease(compute)
-            for source, at, target, nbytes in copies:
-                lib.wgpuCommandEncoderCopyBufferToBuffer(encoder, source._internal, at, target._internal, 0, nbytes)
+            for source, at, target, to, nbytes in copies:
+                lib.wgpuCommandEncoderCopyBufferToBuffer(encoder, source._internal, at, target._internal, to, nbytes)
             commands = self._commands
             commands[0] = lib.wgpuCommandEncoderFinish(encoder, self._finish)
             lib.wgpuCommandEncoderRelease(encoder)

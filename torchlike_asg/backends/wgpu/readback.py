@@ -10,9 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .checks import SIZE
+
 if TYPE_CHECKING:
     from .device import Device
 
+#: (source, offset there, target, offset there, bytes)
+Copy = tuple[Any, int, Any, int, int]
 #: bytes of the buffer for small values; larger ones get one of their own
 SMALL = 1 << 16
 
@@ -33,27 +37,46 @@ class Reader:
 
     def staging(self, nbytes: int) -> Any:
         """A buffer for a value of that size that a plan copies there itself, to be read by `staged`; None where that cannot be."""
-        return None if self._map is None else self._device.buffer(nbytes, readable=True)
+        return None if self._map is None else self._device.buffer(_padded(nbytes) + SIZE, readable=True)
+
+    def copies(self, source: Any, at: int, target: Any, nbytes: int) -> list[Copy]:
+        """What brings a value, and behind it the device's flags, to a staging buffer."""
+        size, flags = _padded(nbytes), self._device.flags.buffer
+        found = [(source, at, target, 0, size)]
+        return found if flags is None else [*found, (flags, 0, target, size, SIZE)]
 
     def staged(self, staging: Any, nbytes: int) -> np.ndarray[Any, Any]:
-        """The content of a staging buffer, when the copy to it is done."""
-        return self._map.content(staging, -(-nbytes // 4) * 4)[:nbytes]  # type: ignore[no-any-return]
+        """The content of a staging buffer, when the copy to it is done. Raises what a kernel found wrong with its data."""
+        size = _padded(nbytes)
+        checked = self._device.flags.buffer is not None
+        raw = self._map.content(staging, size + SIZE if checked else size)
+        if checked:
+            self._device.flags.look(raw[size:])
+        return raw[:nbytes]  # type: ignore[no-any-return]
 
     def read(self, buffer: Any, nbytes: int, offset: int = 0) -> np.ndarray[Any, Any]:
-        """Bytes of a buffer, as a new array."""
-        d, size = self._device, -(-nbytes // 4) * 4
+        """Bytes of a buffer, as a new array. Raises what a kernel found wrong with its data."""
+        d, size = self._device, _padded(nbytes)
         if self._map is None:
+            if d.flags.buffer is not None:
+                d.flags.look(np.frombuffer(d.queue.read_buffer(d.flags.buffer, 0, SIZE), np.uint8))
             return np.frombuffer(d.queue.read_buffer(buffer, offset, size), np.uint8)[:nbytes].copy()
         if size <= SMALL:
             if self._small is None:
-                self._small = d.buffer(SMALL, readable=True)
+                self._small = d.buffer(SMALL + SIZE, readable=True)
             staging = self._small
         else:
-            staging = d.buffer(size, readable=True)
+            staging = d.buffer(size + SIZE, readable=True)
         encoder = d.gpu.create_command_encoder()
-        encoder.copy_buffer_to_buffer(buffer, offset, staging, 0, size)
+        for copy in self.copies(buffer, offset, staging, nbytes):
+            encoder.copy_buffer_to_buffer(*copy)
         d.queue.submit([encoder.finish()])
-        out: np.ndarray[Any, Any] = self._map.content(staging, size)[:nbytes]
-        if staging is not self._small:
-            staging.destroy()
-        return out
+        try:
+            return self.staged(staging, nbytes)
+        finally:
+            if staging is not self._small:
+                staging.destroy()
+
+
+def _padded(nbytes: int) -> int:
+    return -(-nbytes // 4) * 4

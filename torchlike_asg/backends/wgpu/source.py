@@ -16,6 +16,11 @@ def declarations(types: Sequence[str], words: int = 0) -> str:
     return "\n".join(lines) + "\n"
 
 
+def failed(flags: str, condition: str, number: str, value: str) -> str:
+    """The statement that leaves a check's number and a value in the flags where a condition does not hold (see checks.py)."""
+    return f"if (!({condition}) && {flags}[0] == 0u) {{ {flags}[0] = {number}; {flags}[1] = bitcast<u32>({value}); }}"
+
+
 def word(k: int, type_: str = "u32") -> str:
     """The k-th word as an expression of type u32, i32 or f32."""
     text = f"words[{k // 4}].{'xyzw'[k % 4]}"

@@ -11,6 +11,7 @@ from ....compiler import parts
 from ....compiler.kernel import NUMBERED, Const, Load, LoopKernel, Operand, Random, Reduce
 from ....compiler.normal import length, orient, points, simplify, without_rows
 from ..calls import Binding, Dispatch, Lowering, Source, View, element
+from ..checks import of_formula
 from .form import BUSY, GROUP, LONG_COLUMN, LONG_ROW, LONG_ROW_AGAIN, PARTS, VECTOR, Form
 from .render import Renderer
 
@@ -166,9 +167,9 @@ def _dispatch(lowering: Lowering, job: Job, form: Form, part: int = 0) -> None:
     bindings = [b for b, _ in pairs]
     if len(pairs) > lowering.caps.max_operands and form.vector == 1:
         bindings, pairs = _shared(form, bindings, [at for _, at in pairs])
-    renderer = Renderer(form)
+    renderer = Renderer(form, checks=len(bindings) < lowering.caps.max_operands)
     text = renderer.text()  # numbers the words
-    source = Source(("loops", *form.key()), lambda: text, trusted=True)
+    source = Source(("loops", *form.key(), renderer.checked), lambda: text, trusted=True)
     total = math.prod(k.sizes)
     values: dict[tuple[Any, ...], int | float] = {
         ("count",): total // form.vector,
@@ -176,11 +177,14 @@ def _dispatch(lowering: Lowering, job: Job, form: Form, part: int = 0) -> None:
         ("length",): length(k),
         ("part",): part,
     }
+    if renderer.checked is not None:
+        bindings = [*bindings, lowering.checked()]
+        values["check",] = of_formula(*renderer.checked, lowering.where)
     words = [values[name] if name in values else _word(form, job, [at for _, at in pairs], name) for name in form.words]
     groups = -(-total // (GROUP * form.vector)) if not form.reduces else -(-points(k) // form.rows)
     stored = {job.places[o][0] for o, _ in k.stores}
     nbytes = sum(o.dtype.itemsize * math.prod([n for n, s in zip(k.sizes, o.strides, strict=True) if s]) for o in k.operands)
-    alone = len(bindings) < len(k.operands) or any(isinstance(i, Random) for i in k.body)
+    alone = len(bindings) < len(k.operands) or any(isinstance(i, Random) for i in k.body) or renderer.checked is not None
     lowering.add(
         Dispatch(
             source, tuple(bindings), tuple(words), groups, tuple(sorted(stored)), job.label, bytes=nbytes, form=None if alone else form

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,6 +11,7 @@ from ....compiler.kernel import Apply, Const, Convert, Index, Load, LoopKernel, 
 from ....dtypes import dtype
 from ..calls import declarations, element, flat_index, word
 from ..handler import WORDS, Block, Handler, Value, constant, convert, from_memory, integer, register_type, to_memory, wrapped
+from ..source import failed
 from ..wgslmath import definitions, used
 from .form import GROUP, Form
 from .joined import Joined
@@ -74,9 +76,11 @@ def text_of(form: Form) -> str:
 class Renderer:
     """Writes the shader of one form. The form's words are numbered as the text asks for them."""
 
-    def __init__(self, form: Form, joined: Joined | None = None) -> None:
-        """`joined`: how several kernels of this form are one dispatch."""
-        self.form, self.k, self.joined = form, form.k, joined
+    def __init__(self, form: Form, joined: Joined | None = None, checks: bool = False) -> None:
+        """`joined`: how several kernels of this form are one dispatch; `checks`: what formulas require of data is looked at."""
+        self.form, self.k, self.joined, self._checks = form, form.k, joined, checks
+        #: the operation that checks its data, and whether they are floating-point numbers
+        self.checked: tuple[str, bool] | None = None
         self._group = flat_index() if joined is None else joined.GROUP
         self.b = Block()
         self.values: dict[int, Value] = {}
@@ -92,6 +96,8 @@ class Renderer:
         for n, o in enumerate(k.operands):
             if form.binding[n] == len(types):
                 types.append(f"vec4<{element(o.dtype)}>" if self._vector(n) else element(o.dtype))
+        if self.checked is not None:
+            types.append("u32")
         joined = self.joined
         begin = "" if joined is None else joined.begin
         kinds = sorted({self._shared(n) for n in self._totals()})
@@ -217,12 +223,18 @@ class Renderer:
         if isinstance(i, Convert):
             return convert(b, values[i.arg], i.dtype)
         assert isinstance(i, Apply)
-        h = Handler(b, i.compute)
+        h = Handler(b, i.compute, functools.partial(self._check, i.op) if self._checks else None)
         args = [v if v.boolean else convert(b, v, i.compute) for v in (values[a] for a in i.args)]
         out = i.formula(h, *args, *i.attrs)
         if out.dtype is i.dtype:
             return out if i.dtype.is_floating_point and i.dtype is dtypes.float32 else wrapped(b, out)
         return convert(b, out, i.dtype)
+
+    def _check(self, op: str, c: Value, x: Value) -> None:
+        if self.checked is None:
+            self.checked = op, x.floating
+        if self.checked == (op, x.floating):
+            self.b.add(failed(f"m{len(set(self.form.binding))}", c.text, self._word("check"), x.text))
 
     # ---------------------------------------------------------------- reductions
     def _totals(self) -> list[int]:
