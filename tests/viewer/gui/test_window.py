@@ -7,8 +7,8 @@ import pytest
 from pyqtgraph.Qt import QtCore, QtGui, QtWidgets
 
 from torchlike_asg.i18n import catalog
+from torchlike_asg.viewer.gui.actions import ACTIONS, SHEET
 from torchlike_asg.viewer.gui.app import load
-from torchlike_asg.viewer.gui.panels import ACTIONS, SHEET
 from torchlike_asg.viewer.gui.say import Say
 from torchlike_asg.viewer.gui.search import find, parse
 from torchlike_asg.viewer.gui.store import Store, smoothed

@@ -17,47 +17,6 @@ from .say import shape_text
 if TYPE_CHECKING:
     from .window import Window
 
-Key = QtCore.Qt.Key
-#: (key, with Ctrl, with Shift) -> what the window does; keys of the canvas are its own
-ACTIONS = {
-    (Key.Key_F, True, False): "search",
-    (Key.Key_Slash, False, False): "search",
-    (Key.Key_F3, False, False): "next",
-    (Key.Key_F3, False, True): "previous",
-    (Key.Key_H, False, False): "heat",
-    (Key.Key_T, False, False): "theme",
-    (Key.Key_L, False, False): "language",
-    (Key.Key_M, False, False): "minimap",
-    (Key.Key_F2, False, False): "outline",
-    (Key.Key_F1, False, False): "help",
-    (Key.Key_F6, False, False): "motion",
-    (Key.Key_E, True, False): "export",
-    (Key.Key_Plus, True, False): "larger",
-    (Key.Key_Equal, True, False): "larger",
-    (Key.Key_Minus, True, False): "smaller",
-}
-#: the lines of the key sheet: keys as they are written on keyboards, and the texts' keys
-SHEET = (
-    ("Ctrl+F  /", "search"),
-    ("Enter  F3  Shift+F3", "next"),
-    ("↑ ↓ ← →", "walk"),
-    ("Space  Enter", "open"),
-    ("Backspace", "parent"),
-    ("Esc", "clear"),
-    ("E  C", "levels"),
-    ("F  0  1", "fit"),
-    ("+  −", "zoom"),
-    ("H", "heat"),
-    ("M", "minimap"),
-    ("F2", "outline"),
-    ("T", "theme"),
-    ("L", "language"),
-    ("Ctrl+E", "export"),
-    ("Ctrl +  Ctrl −", "text"),
-    ("F6", "motion"),
-    ("F1", "help"),
-)
-
 
 class Choice(QtWidgets.QComboBox):
     """A combo box with an arrow in the text's colour: a style sheet takes the style's own away, and could only bring a picture."""
@@ -289,11 +248,12 @@ class FailurePanel(QtWidgets.QWidget):
 def main_menu(window: Window) -> QtWidgets.QMenu:
     say = window.say
     menu = QtWidgets.QMenu(window)
+    do = window.actions_
     for name in ("export", "outline", "minimap"):
-        menu.addAction(say(f"menu.{name}"), getattr(window, f"do_{name}"))
+        menu.addAction(say(f"menu.{name}"), getattr(do, name))
     menu.addAction(say("menu.overlay"), lambda: _overlay(window))
     menu.addSeparator()
-    menu.addAction(say("menu.theme"), window.do_theme)
+    menu.addAction(say("menu.theme"), do.theme)
     languages = menu.addMenu(say("menu.language"))
     for code in catalog.languages():
         languages.addAction(catalog.text("language.name", code), lambda c=code: say.set_language(c))
@@ -304,7 +264,11 @@ def main_menu(window: Window) -> QtWidgets.QMenu:
             action.setText(say(f"dock.{name}"))
             menu.addAction(action)
     menu.addSeparator()
-    menu.addAction(say("menu.help"), window.do_help)
+    motion = menu.addAction(say("menu.motion"), do.motion)
+    motion.setCheckable(True)
+    motion.setChecked(window.canvas.animated)
+    menu.aboutToShow.connect(lambda: motion.setChecked(window.canvas.animated))
+    menu.addAction(say("menu.help"), do.help)
     return menu
 
 
@@ -338,21 +302,5 @@ def context_menu(window: Window, at: QtCore.QPoint) -> None:
         menu.addSeparator()
     menu.addAction(say("menu.open_level"), canvas.open_level)
     menu.addAction(say("menu.close_all"), canvas.close_all)
-    menu.addAction(say("menu.fit"), canvas.fit)
+    menu.addAction(say("menu.fit"), canvas.overview)
     menu.popup(canvas.mapToGlobal(at))
-
-
-def key_sheet(window: Window) -> QtWidgets.QDialog:
-    """All keys and what they do."""
-    dialog = QtWidgets.QDialog(window)
-    dialog.setAttribute(QtCore.Qt.WidgetAttribute.WA_DeleteOnClose)
-    dialog.setWindowTitle(window.say("keys.title"))
-    grid = QtWidgets.QGridLayout(dialog)
-    grid.setHorizontalSpacing(28)
-    grid.setContentsMargins(24, 20, 24, 20)
-    for row, (keys, key) in enumerate(SHEET):
-        name, what = QtWidgets.QLabel(keys), QtWidgets.QLabel(window.say(f"keys.{key}"))
-        name.setProperty("value", True)
-        grid.addWidget(name, row, 0)
-        grid.addWidget(what, row, 1)
-    return dialog

@@ -86,6 +86,8 @@ def style_sheet(c: Colors) -> str:
     QLabel[head="true"] {{ color: {c.dim}; font-weight: 600; letter-spacing: 1px; }}
     QLabel[title="true"] {{ color: {c.text}; font-weight: 700; font-size: 15pt; }}
     QLabel[value="true"] {{ color: {c.text}; font-weight: 600; }}
+    QLabel[cap="true"] {{ color: {c.text}; background: {raised}; border: 1px solid {mix(c.panel, c.text, 0.3)}; border-radius: 4px;
+        padding: 1px 6px; font-weight: 600; }}
     QLabel#banner {{ color: #FFFFFF; font-weight: 600; }}
     QWidget#alarm {{ background: {"#8E2A22" if c.dark else "#B3261E"}; }}
     QWidget#alarm QPushButton {{ color: #FFFFFF; background: transparent; border: 1px solid #FFFFFF; }}

@@ -10,15 +10,13 @@ from typing import Any
 import numpy as np
 from pyqtgraph.Qt import QtCore, QtGui, QtWidgets
 
-from ...i18n import catalog
 from ..protocol import Ask, Message, Subscribe
 from . import export, panels, theme
+from .actions import Actions
 from .canvas import FAILED, STYLES, Canvas, Colors, style_of
-from .canvas.keys import key_of
 from .charts import Charts
 from .code import CodeView
 from .graphs import GraphModel
-from .heat import KINDS as HEATS
 from .heat import HeatLegend, HeatMap
 from .inspector import Inspector
 from .legend import Legend, Sample
@@ -27,7 +25,6 @@ from .say import Say, shape_text, short
 from .search import find
 from .store import Store
 
-Key = QtCore.Qt.Key
 #: milliseconds between looks at what came, which grow while this process takes more than its share of a core
 PACE, SLOWEST, SHARE = 100, 2000, 0.08
 
@@ -72,6 +69,7 @@ class Window(QtWidgets.QMainWindow):
         self.canvas.setContextMenuPolicy(QtCore.Qt.ContextMenuPolicy.CustomContextMenu)
         self.canvas.customContextMenuRequested.connect(lambda at: panels.context_menu(self, at))
         self.heat = HeatMap(self.store, say)
+        self.actions_ = Actions(self)
         self.bar = panels.TopBar(self)
         self.alarm = panels.Banner(self)
         self.legend = Legend(say, colors, self._samples)
@@ -366,63 +364,8 @@ class Window(QtWidgets.QMainWindow):
     # ---------------------------------------------------------------- actions
     def keyPressEvent(self, event: QtGui.QKeyEvent) -> None:
         """Shortcuts, by the place of keys: a Russian layout changes nothing."""
-        key, mods = key_of(event), event.modifiers()
-        control = bool(mods & QtCore.Qt.KeyboardModifier.ControlModifier)
-        shift = bool(mods & QtCore.Qt.KeyboardModifier.ShiftModifier)
-        action = panels.ACTIONS.get((key, control, shift)) or panels.ACTIONS.get((key, control, False))
-        if action is None:
+        if not self.actions_.press(event):
             super().keyPressEvent(event)
-        else:
-            getattr(self, f"do_{action}")()
-
-    def do_search(self) -> None:
-        self.bar.search.setFocus()
-        self.bar.search.selectAll()
-
-    def do_next(self) -> None:
-        self.next_hit()
-
-    def do_previous(self) -> None:
-        self.next_hit(-1)
-
-    def do_heat(self) -> None:
-        self.set_heat(HEATS[(HEATS.index(self.heat.kind) + 1) % len(HEATS)])
-
-    def do_theme(self) -> None:
-        self.set_theme("light" if self.colors.dark else "dark")
-
-    def do_language(self) -> None:
-        self.say.next_language()
-
-    def do_minimap(self) -> None:
-        self.canvas.minimap.setVisible(not self.canvas.minimap.isVisible())
-
-    def do_outline(self) -> None:
-        dock = self.docks["outline"]
-        dock.setVisible(not dock.isVisible())
-        if dock.isVisible():
-            self.outline.show_item(*self.canvas.selection)
-            self.outline.setFocus()
-
-    def do_help(self) -> None:
-        panels.key_sheet(self).open()
-
-    def do_larger(self) -> None:
-        self.zoom_text(1.0)
-
-    def do_smaller(self) -> None:
-        self.zoom_text(-1.0)
-
-    def do_motion(self) -> None:
-        self.canvas.animated = not self.canvas.animated
-
-    def do_export(self) -> None:
-        """Ask where to, and write."""
-        names = ";;".join(f"{self.say('export.' + f.replace('.', '_'))} (*.{f})" for f in export.FORMATS)
-        chosen, kind = QtWidgets.QFileDialog.getSaveFileName(self, self.say("export.title"), self.store.hello.title or "graph", names)
-        if chosen:
-            ending = kind.partition("(*")[2].rstrip(")")
-            self.export(Path(chosen if "." in Path(chosen).name else chosen + ending))
 
     def export(self, path: Path) -> bool:
         """Write the graph or the report; says so if that fails."""
@@ -442,6 +385,3 @@ class Window(QtWidgets.QMainWindow):
             other.apply(message)
         self.store.runs[path.stem] = other.curves
         self.charts.refresh(fit=True)
-
-    def languages(self) -> tuple[str, ...]:
-        return catalog.languages()

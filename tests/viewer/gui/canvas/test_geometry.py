@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from torchlike_asg.viewer.gui.canvas.geometry import Camera, Geometry, curve, fit
+from torchlike_asg.viewer.gui.canvas.geometry import Camera, Geometry, curves, fit
 from torchlike_asg.viewer.gui.layout import Nested
 
 from ..graphs import Network
@@ -22,7 +22,13 @@ def test_zooming_keeps_the_point_under_the_pointer(x, y, zoom, sx, sy, factor):
 
 
 def test_a_curve_is_smooth_and_vertical_at_its_stations():
-    points = curve(np.asarray([(0.0, 0.0), (100.0, 60.0), (100.0, 90.0), (20.0, 150.0)]))
+    stations = [(0.0, 0.0), (100.0, 60.0), (100.0, 90.0), (20.0, 150.0)]
+    pieces, owner = curves([np.asarray([(5.0, 0.0), (5.0, 9.0)]), np.asarray(stations)])
+    assert owner.tolist() == [0] + [1] * (len(pieces) - 1)
+    assert pieces[0].tolist() == [5.0, 0.0, 5.0, 9.0]
+    assert np.array_equal(pieces[2:, :2], pieces[1:-1, 2:])  # one begins where the one before ends
+    assert set(stations) <= {tuple(p) for p in pieces[:, :2]} | {tuple(p) for p in pieces[:, 2:]}
+    points = np.concatenate([pieces[1:2, :2], pieces[1:, 2:]])
     steps = np.diff(points, axis=0)
     assert (steps[:, 1] > 0).all()
     angle = np.arctan2(steps[:, 0], steps[:, 1])

@@ -5,9 +5,8 @@ Scene coordinates are logical pixels at zoom 1; a `Camera` maps them to the widg
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -72,19 +71,33 @@ def fit(width: float, height: float, scene_width: float, scene_height: float, ma
     return Camera(zoom, (width - scene_width * zoom) / 2, margin)
 
 
-def curve(stations: Floats) -> Floats:
-    """Points along an edge: cubic curves between its stations, vertical at each, so that they join without a kink."""
-    t = (1 - np.cos(np.linspace(0.0, np.pi, PIECES + 1)[1:])) / 2  # denser at the ends, where it bends
-    points = [stations[:1]]
-    for (x1, y1), (x2, y2) in pairwise(stations):
-        if abs(x1 - x2) < 0.5 or y1 == y2:
-            points.append(np.asarray([[x2, y2]]))
-            continue
-        across = t * t * (3 - 2 * t)  # Bezier with both handles half way down
-        middle = (y1 + y2) / 2
-        down = (1 - t) ** 3 * y1 + 3 * t * (1 - t) * middle + t**3 * y2
-        points.append(np.stack([x1 + (x2 - x1) * across, down], axis=1))
-    return np.concatenate(points)
+#: how far along a curve's pieces end (denser at its ends, where it bends), and how far across: a Bezier with both handles half way down
+_ALONG = (1 - np.cos(np.linspace(0.0, np.pi, PIECES + 1))) / 2
+_ACROSS = _ALONG * _ALONG * (3 - 2 * _ALONG)
+_EARLY, _MIDDLE, _LATE = (1 - _ALONG) ** 3, 3 * _ALONG * (1 - _ALONG), _ALONG**3
+
+
+def curves(stations: Sequence[Floats]) -> tuple[Floats, Ints]:
+    """(straight pieces [k, 4], the edge of each) of edges given by their stations: between two stations a cubic curve that is vertical at
+    both, so that curves join without a kink; one piece if it would be straight."""
+    if not len(stations):
+        return np.zeros((0, 4)), np.zeros(0, np.int64)
+    lengths = np.asarray([len(s) for s in stations])
+    points = np.concatenate(stations)
+    last = np.zeros(len(points), bool)
+    last[np.cumsum(lengths) - 1] = True
+    a, b = points[~last], points[np.roll(~last, 1)]
+    straight = (np.abs(a[:, 0] - b[:, 0]) < 0.5) | (a[:, 1] == b[:, 1])
+    count = np.where(straight, 1, PIECES)
+    which = np.repeat(np.arange(len(a)), count)
+    step = np.arange(len(which)) - np.repeat(np.cumsum(count) - count, count)
+    found = np.empty((len(which), 4))
+    for end in (0, 1):
+        k = np.where(straight[which], end * PIECES, step + end)
+        (x1, y1), (x2, y2) = a[which].T, b[which].T
+        found[:, 2 * end] = x1 + (x2 - x1) * _ACROSS[k]
+        found[:, 2 * end + 1] = _EARLY[k] * y1 + _MIDDLE[k] * (y1 + y2) / 2 + _LATE[k] * y2
+    return found, np.repeat(np.arange(len(lengths)), lengths - 1)[which]
 
 
 def _shares(pieces: int) -> Floats:
@@ -107,15 +120,8 @@ class Geometry:
         self.closed = np.asarray([b.kind != "open" for b in scene.boxes], bool)
         #: drawn first to last: groups before what lies in them
         self.back_to_front: list[int] = np.argsort([b.depth for b in scene.boxes], kind="stable").tolist()
-        pieces, owners, tips = [], [], []
-        for k, edge in enumerate(scene.edges):
-            points = curve(edge.stations)
-            pieces.append(np.concatenate([points[:-1], points[1:]], axis=1))
-            owners.append(np.full(len(points) - 1, k, np.int64))
-            tips.append(pieces[-1][-1])
-        self.segments = np.concatenate(pieces) if pieces else np.zeros((0, 4))
-        self.owner: Ints = np.concatenate(owners) if owners else np.zeros(0, np.int64)
-        self.tips = np.asarray(tips, float).reshape(-1, 4)
+        self.segments, self.owner = curves([e.stations for e in scene.edges])
+        self.tips = self.segments[np.searchsorted(self.owner, np.arange(len(scene.edges)), "right") - 1].reshape(-1, 4)
         #: edges with an arrow head: one for each value, where it is used
         self.arrows = np.asarray([not e.leaves and scene.boxes[e.target].kind != "open" for e in scene.edges], bool)
         self.back = np.asarray([e.back for e in scene.edges], bool)

@@ -86,7 +86,8 @@ class Painter:
         groups = [i for i in geometry.back_to_front if i in shown and boxes[i].kind == "open"]
         for i in groups:
             self._group(p, boxes[i], i, camera, marks)
-        self._fusions.draw(p, geometry, camera, width, height, marks.fusions, marks.fused_edges)
+        if camera.zoom >= SHAPE_ZOOM:
+            self._fusions.draw(p, geometry, camera, width, height, marks.fusions, marks.fused_edges)
         self._wires.draw(p, geometry, camera, width, height, marks.selected, marks.bad_edges)
         if camera.zoom < SHAPE_ZOOM:
             self._specks(p, geometry, visible[geometry.closed[visible]], camera, marks)
