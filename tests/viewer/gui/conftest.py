@@ -13,3 +13,18 @@ def application():
     from pyqtgraph.Qt import QtWidgets
 
     return QtWidgets.QApplication.instance() or QtWidgets.QApplication([])
+
+
+@pytest.fixture
+def sent():
+    """What the window said to the trainer."""
+    return []
+
+
+@pytest.fixture
+def window(application, sent):
+    from .windows import discard, opened
+
+    made = opened(application, sent.append)
+    yield made
+    discard(made)

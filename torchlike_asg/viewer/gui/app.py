@@ -21,6 +21,8 @@ from .window import Window
 
 #: frames that wait to be looked at; a window that is this far behind leaves out what is old
 MOST_WAITING = 20_000
+#: Qt's platforms that show nothing
+UNSEEN = ("offscreen", "minimal")
 
 
 class Link:
@@ -92,6 +94,24 @@ def application() -> QtWidgets.QApplication:
     return found
 
 
+class Unseen(QtCore.QObject):
+    """On a platform without a screen nobody can close the window: it goes by itself, a while after its trainer. ``over()`` says when."""
+
+    over = QtCore.Signal()
+
+    def __init__(self, store: Store, parent: QtCore.QObject | None = None, delay: int = 30_000) -> None:
+        super().__init__(parent)
+        self._store, self._delay = store, delay
+        self._timer = QtCore.QTimer(self, interval=min(delay, 500))
+        self._timer.timeout.connect(self._look)
+        self._timer.start()
+
+    def _look(self) -> None:
+        if self._store.ended is not None:
+            self._timer.stop()
+            QtCore.QTimer.singleShot(self._delay, self.over.emit)
+
+
 class Shot(QtCore.QObject):
     """Saves a picture of the window once training has ended, and leaves."""
 
@@ -146,6 +166,9 @@ def run(target: str, lang: str | None = None, theme: str | None = None, shot: st
     window = Window(store, say, theme or store.hello.theme, link.send if link is not None else None)
     feed = Feed(link, store) if link is not None else None
     window.feed = feed  # type: ignore[attr-defined]
+    if link is not None and QtWidgets.QApplication.platformName() in UNSEEN:
+        unseen = Unseen(store, window)
+        unseen.over.connect(app.quit)
     if shot or store.hello.shot:
         Shot(window, shot or store.hello.shot)
     window.show()

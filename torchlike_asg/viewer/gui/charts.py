@@ -8,15 +8,26 @@ from numpy.typing import NDArray
 from pyqtgraph.Qt import QtCore, QtGui, QtWidgets
 
 from .canvas import Colors
+from .canvas.palette import contrast, mix
 from .say import Say, short
 from .store import Curve, Store, smoothed
 
 #: hues of curves, after Okabe and Ito
 HUES = ("#56B4E9", "#E69F00", "#2BB39B", "#CC79A7", "#D55E00", "#8FA3FF", "#B8B04A")
+#: at least this contrast of a curve with its ground
+STANDS_OUT = 3.0
 #: curves that have axes of their own, at the side
 SIDE = ("lr", "grad norm")
 #: points that are drawn
 DRAWN = 3000
+
+
+def curve_hue(k: int, colors: Colors) -> str:
+    """The colour of the k-th curve, dark enough on a light ground."""
+    hue = HUES[k % len(HUES)]
+    while contrast(hue, colors.panel) < STANDS_OUT:
+        hue = mix(hue, colors.text, 0.1)
+    return hue
 
 
 def thin(x: NDArray[np.float64], y: NDArray[np.float64], most: int = DRAWN) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -101,6 +112,7 @@ class Charts(QtWidgets.QWidget):
             plot.setXLink(self.main)
             plot.getAxis("bottom").setStyle(showValues=False)  # they are those of the main plot
             plot.getAxis("left").setWidth(62)
+            plot.getAxis("left").setStyle(textFillLimits=[(0, 2.0)])  # both of its numbers, however low it is
             plot.vb.setDefaultPadding(0.1)
             plot.hide()
         self.main.vb.setDefaultPadding(0.03)
@@ -131,7 +143,7 @@ class Charts(QtWidgets.QWidget):
         wanted: set[tuple[str, str, str]] = set()
         for k, name in enumerate(main):
             if name not in self.hidden_curves:
-                hue = HUES[k % len(HUES)]
+                hue = curve_hue(k, self.colors)
                 wanted |= self._draw(self.main, "", name, self.store.curves[name], hue, weight)
                 for run, curves in self.store.runs.items():
                     if name in curves:
@@ -140,7 +152,7 @@ class Charts(QtWidgets.QWidget):
             here = [n for n in names if n == name or n.startswith(name + " ")]
             plot.setVisible(bool(here))
             for k, n in enumerate(here):
-                wanted |= self._draw(plot, "", n, self.store.curves[n], HUES[k % len(HUES)], 0.0)
+                wanted |= self._draw(plot, "", n, self.store.curves[n], curve_hue(k, self.colors), 0.0)
             self._title(plot, name)
         for key in [k for k in self._lines if k not in wanted]:
             line = self._lines.pop(key)
@@ -193,9 +205,9 @@ class Charts(QtWidgets.QWidget):
 
     def _legend(self, names: list[str]) -> None:
         """A switch with its colour and last value for each curve."""
-        wanted = [(n, HUES[k % len(HUES)]) for k, n in enumerate(names)]
+        wanted = [(n, curve_hue(k, self.colors)) for k, n in enumerate(names)]
         have = [self.legend.itemAt(k).widget() for k in range(self.legend.count())]
-        if [w.property("name") for w in have] != names:
+        if [(w.property("name"), w.property("hue")) for w in have] != wanted:
             for w in have:
                 w.hide()
                 w.deleteLater()
@@ -205,6 +217,7 @@ class Charts(QtWidgets.QWidget):
                 button = QtWidgets.QToolButton(checkable=True, checked=name not in self.hidden_curves)
                 button.setProperty("curve", True)
                 button.setProperty("name", name)
+                button.setProperty("hue", hue)
                 button.setIcon(swatch(hue))
                 button.setToolButtonStyle(QtCore.Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
                 button.toggled.connect(lambda on, n=name: self._toggle(n, on))
@@ -287,6 +300,9 @@ class Charts(QtWidgets.QWidget):
     # ---------------------------------------------------------------- appearance
     def set_colors(self, colors: Colors) -> None:
         self.colors = colors
+        for line in self._markers:
+            line.setPen(pg.mkPen(colors.incident, width=1, style=QtCore.Qt.PenStyle.DashLine))
+            line.label.setColor(colors.incident)
         self.view.setBackground(colors.panel)
         for plot in (self.main, *self.sides.values()):
             for side in ("left", "bottom"):

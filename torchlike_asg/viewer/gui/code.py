@@ -7,6 +7,7 @@ import re
 from pyqtgraph.Qt import QtCore, QtGui, QtWidgets
 
 from .canvas import Colors
+from .canvas.palette import readable
 from .say import Say
 
 #: what a piece of code is, and how it is found; the first that matches at a place counts
@@ -186,8 +187,9 @@ class CodeView(QtWidgets.QDialog):
         for k, cursor in enumerate(self._matches):
             mark = QtWidgets.QTextEdit.ExtraSelection()
             mark.cursor = cursor
-            mark.format.setBackground(QtGui.QColor(self._colors.incident if k == self._at else self._colors.match))
-            mark.format.setForeground(QtGui.QColor("#000000" if self._colors.dark else "#FFFFFF"))
+            ground = self._colors.incident if k == self._at else self._colors.match
+            mark.format.setBackground(QtGui.QColor(ground))
+            mark.format.setForeground(QtGui.QColor(readable(ground)))
             marks.append(mark)
         self.text.setExtraSelections(marks)
         count = len(self._matches)

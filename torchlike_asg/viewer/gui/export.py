@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import html
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +13,9 @@ from pyqtgraph.Qt import QtCore, QtGui, QtSvg
 from ..formula import mathml
 from ..roles import sentence
 from ..snapshot import GraphSnapshot
-from .canvas import Camera, Canvas, Marks
+from .canvas import Camera, Canvas, Colors
 from .canvas.palette import style_of
-from .charts import HUES, thin
+from .charts import curve_hue, thin
 from .graphs import GraphModel
 from .say import Say, shape_text, short
 from .store import Store, smoothed
@@ -28,8 +29,7 @@ FORMATS = ("svg", "png", "pdf", "html", "asg.json", "dot")
 def draw(p: QtGui.QPainter, canvas: Canvas, zoom: float = 1.0) -> None:
     """The whole scene, as the canvas shows it now."""
     width, height = size(canvas)
-    marks = Marks(heat=canvas.marks.heat, heat_text=canvas.marks.heat_text, fusions=canvas.marks.fusions)
-    marks.bad, marks.bad_edges = canvas.marks.bad, canvas.marks.bad_edges
+    marks = replace(canvas.marks, selected=-1, hover=-1, matches=())
     canvas.painter.draw(p, canvas.geometry_, Camera(zoom, MARGIN * zoom, MARGIN * zoom), width * zoom, height * zoom, marks)
 
 
@@ -128,7 +128,7 @@ def to_html(canvas: Canvas, model: GraphModel, store: Store, say: Say) -> str:
     to_image(canvas, 1.5).save(buffer, "PNG")
     picture = base64.b64encode(data.data()).decode()
     body = [f"<h1>{html.escape(store.hello.title or say('window.title'))}</h1>", f"<p>{html.escape(_summary(model.graph, store, say))}</p>"]
-    body += [_curve_svg(n, k, store, say, c.line, c.dim) for k, n in enumerate(store.curves)]
+    body += [_curve_svg(n, k, store, say, c) for k, n in enumerate(store.curves)]
     body.append(f'<h2>{say("report.graph")}</h2><img alt="{html.escape(say("report.graph"))}" src="data:image/png;base64,{picture}">')
     body.append(f"<h2>{say('report.operations')}</h2>{_operations(model, say)}")
     body.append(f"<h2>{say('report.parameters')}</h2>{_parameters(model, store, say)}")
@@ -152,7 +152,7 @@ def _summary(g: GraphSnapshot, store: Store, say: Say) -> str:
     return " · ".join(parts)
 
 
-def _curve_svg(name: str, number: int, store: Store, say: Say, line: str, dim: str) -> str:
+def _curve_svg(name: str, number: int, store: Store, say: Say, colors: Colors) -> str:
     curve = store.curves[name]
     finite = np.isfinite(curve.values)
     if finite.sum() < 2:
@@ -160,7 +160,7 @@ def _curve_svg(name: str, number: int, store: Store, say: Say, line: str, dim: s
     x, y = curve.steps[finite], curve.values[finite]
     w, h, left = 900.0, 220.0, 70.0
     low, high = float(y.min()), float(y.max())
-    hue = HUES[number % len(HUES)]
+    hue = curve_hue(number, colors)
 
     def path(values: np.ndarray) -> str:
         xs, ys = thin(x, values, 1500)
@@ -171,7 +171,7 @@ def _curve_svg(name: str, number: int, store: Store, say: Say, line: str, dim: s
     title = {"loss": say("chart.loss"), "lr": say("chart.lr"), "grad norm": say("chart.norm")}.get(name, name)
     return (
         f'<h2>{html.escape(title)}</h2><svg viewBox="0 0 {w:.0f} {h:.0f}" width="100%" role="img" aria-label="{html.escape(title)}">'
-        f'<path d="M{left} 12V{h - 24}H{w}" stroke="{line}" fill="none"/>'
+        f'<path d="M{left} 12V{h - 24}H{w}" stroke="{colors.line}" fill="none"/>'
         f'<path d="{path(y)}" stroke="{hue}" stroke-opacity=".4" fill="none"/>'
         f'<path d="{path(smoothed(y, 0.9 if len(y) > 40 else 0.0))}" stroke="{hue}" stroke-width="2" fill="none"/>'
         + "".join(

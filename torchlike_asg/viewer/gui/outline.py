@@ -40,8 +40,12 @@ class Outline(QtWidgets.QTreeWidget):
         rows = [(model.tree.groups[c].first, "group", c) for c in g.children] + [(n, "node", n) for n in g.nodes]
         for _, kind, item in sorted(rows):
             title, subtitle = model.node_text(item) if kind == "node" else model.group_text(item, ())
-            row = QtWidgets.QTreeWidgetItem([f"{title}   {subtitle}"])
+            told = ", ".join(t for t in (title, subtitle) if t)
+            beside = subtitle if kind == "node" else model.tree.groups[item].kind  # the count is told, and in the tooltip: lines are short
+            row = QtWidgets.QTreeWidgetItem([f"{title}   {beside}".rstrip()])
             row.setData(0, ROLE, (kind, item))
+            row.setData(0, QtCore.Qt.ItemDataRole.AccessibleTextRole, told)
+            row.setToolTip(0, told)
             if kind == "group":
                 row.setChildIndicatorPolicy(QtWidgets.QTreeWidgetItem.ChildIndicatorPolicy.ShowIndicator)
             parent.addChild(row)

@@ -50,6 +50,7 @@ class TopBar(QtWidgets.QWidget):
         self.search.textChanged.connect(window.search)
         self.search.returnPressed.connect(window.next_hit)
         self.found = QtWidgets.QLabel()
+        self._matches: tuple[int | None, int] = (None, -1)
         self.found.setProperty("dim", True)
         self.backward, self.update_, self.kernels = (QtWidgets.QToolButton(checkable=True) for _ in range(3))
         self.backward.toggled.connect(lambda _: window.set_phases())
@@ -78,7 +79,12 @@ class TopBar(QtWidgets.QWidget):
             w.setFocusPolicy(QtCore.Qt.FocusPolicy.TabFocus)
 
     def set_found(self, count: int | None, at: int = -1) -> None:
-        say = self.window_.say
+        """How many matches a search has, None without one, and which of them is shown."""
+        self._matches = (count, at)
+        self._show_found()
+
+    def _show_found(self) -> None:
+        say, (count, at) = self.window_.say, self._matches
         if count is None:
             self.found.setText("")
         elif at >= 0:
@@ -142,7 +148,11 @@ class TopBar(QtWidgets.QWidget):
         self.heat.setCurrentIndex(at)
         self.heat.setAccessibleName(say("heat.title"))
         self.more.setAccessibleName(say("menu.title"))
+        before = self.more.menu()
         self.more.setMenu(main_menu(self.window_))
+        if before is not None:
+            before.deleteLater()
+        self._show_found()
 
 
 class Banner(QtWidgets.QWidget):
@@ -286,6 +296,7 @@ def context_menu(window: Window, at: QtCore.QPoint) -> None:
     canvas, say = window.canvas, window.say
     box = canvas.geometry_.at(*canvas.camera.to_scene(at.x(), at.y()))
     menu = QtWidgets.QMenu(window)
+    menu.setAttribute(QtCore.Qt.WidgetAttribute.WA_DeleteOnClose)
     if box >= 0:
         b = canvas.scene.boxes[box]
         group = b.item if b.kind != "node" else int(window.model.tree.group_of[b.item])

@@ -60,6 +60,20 @@ class Say:
         return self("unit.ms", n=f"{us / 1000:.3g}") if us < 1e6 else self("unit.s", n=f"{us / 1e6:.3g}")
 
 
+def translate_qt(lang: str) -> None:
+    """Qt's own texts (of file dialogs, text fields' menus, docks) in a language, as far as Qt brings it."""
+    app = QtCore.QCoreApplication.instance()
+    if app is None or app.property("speaks") == lang:
+        return
+    app.setProperty("speaks", lang)
+    for old in app.findChildren(QtCore.QTranslator):
+        app.removeTranslator(old)
+        old.deleteLater()
+    translator = QtCore.QTranslator(app)
+    if translator.load(f"qtbase_{lang}", QtCore.QLibraryInfo.path(QtCore.QLibraryInfo.LibraryPath.TranslationsPath)):
+        app.installTranslator(translator)
+
+
 def short(x: float) -> str:
     """A measured number in a few characters."""
     if x != x:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pyqtgraph as pg
-from pyqtgraph.Qt import QtGui, QtWidgets
+from pyqtgraph.Qt import QtCore, QtGui, QtWidgets
 
 from .canvas import DARK, LIGHT, Colors
-from .canvas.palette import mix
+from .canvas.palette import mix, readable
 
 FAMILY = "DejaVu Sans"
 #: what a font must be able to write: letters of both alphabets. Single signs may come from another font, which Qt then takes them from.
@@ -39,6 +39,12 @@ def covers(family: str, sample: str = SAMPLE) -> bool:
     return raw.isValid() and all(raw.supportsCharacter(ord(c)) for c in sample)
 
 
+def animations() -> bool:
+    """Whether the desktop wants things to move."""
+    style = QtWidgets.QApplication.style()
+    return style is None or style.styleHint(QtWidgets.QStyle.StyleHint.SH_Widget_Animation_Duration) > 0
+
+
 def apply(app: QtWidgets.QApplication, c: Colors, points: float = 10.0) -> None:
     """Dress the application. (Qt looks at every widget for it, so only if something changes.)"""
     dressed = f"{c.dark} {points}"
@@ -62,13 +68,26 @@ def apply(app: QtWidgets.QApplication, c: Colors, points: float = 10.0) -> None:
         (role.ToolTipText, c.text),
         (role.PlaceholderText, c.dim),
         (role.Highlight, c.incident),
-        (role.HighlightedText, "#10141C"),
+        (role.HighlightedText, readable(c.incident)),
         (role.Link, c.match),
     ):
         palette.setColor(which, QtGui.QColor(color))
     app.setPalette(palette)
     app.setStyleSheet(style_sheet(c))
     pg.setConfigOptions(background=c.panel, foreground=c.dim, antialias=False)
+
+
+def cross(c: Colors) -> QtGui.QIcon:
+    """An icon for closing."""
+    picture = QtGui.QPixmap(48, 48)
+    picture.fill(QtCore.Qt.GlobalColor.transparent)
+    p = QtGui.QPainter(picture)
+    p.setRenderHint(QtGui.QPainter.RenderHint.Antialiasing)
+    p.setPen(QtGui.QPen(QtGui.QColor(c.dim), 5))
+    p.drawLine(13, 13, 35, 35)
+    p.drawLine(13, 35, 35, 13)
+    p.end()
+    return QtGui.QIcon(picture)
 
 
 def style_sheet(c: Colors) -> str:
@@ -95,7 +114,8 @@ def style_sheet(c: Colors) -> str:
     QDockWidget::title {{ background: {c.panel}; padding: 6px 10px; border-bottom: 1px solid {edge}; }}
     QScrollArea, QScrollArea > QWidget > QWidget {{ background: {c.panel}; border: none; }}
     QLineEdit, QComboBox, QPlainTextEdit {{ background: {raised}; color: {c.text}; border: 1px solid {edge}; border-radius: 5px;
-        padding: 4px 8px; selection-background-color: {c.incident}; selection-color: #10141C; }}
+        padding: 4px 8px; selection-background-color: {c.incident}; selection-color: {readable(c.incident)};
+        placeholder-text-color: {c.dim}; }}
     QLineEdit:focus, QComboBox:focus, QPushButton:focus, QToolButton:focus {{ border: 1px solid {c.selection}; }}
     QComboBox QAbstractItemView {{ background: {c.panel}; color: {c.text}; border: 1px solid {edge}; }}
     QComboBox::drop-down {{ border: none; width: 22px; }}

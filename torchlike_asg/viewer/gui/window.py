@@ -21,7 +21,7 @@ from .heat import HeatLegend, HeatMap
 from .inspector import Inspector
 from .legend import Legend, Sample
 from .outline import Outline
-from .say import Say, shape_text, short
+from .say import Say, shape_text, short, translate_qt
 from .search import find
 from .store import Store
 
@@ -61,7 +61,7 @@ class Window(QtWidgets.QMainWindow):
     # ---------------------------------------------------------------- construction
     def _build(self) -> None:
         say, colors = self.say, self.colors
-        self.canvas = Canvas(self.model, colors)
+        self.canvas = Canvas(self.model, colors, animated=theme.animations())
         self.canvas.selected.connect(self._selected)
         self.canvas.opened.connect(self._repaint_marks)
         self.canvas.looked.connect(self._look_later)
@@ -209,10 +209,20 @@ class Window(QtWidgets.QMainWindow):
 
     def _selected(self, kind: str, item: int) -> None:
         self.inspector.show_item(kind, item)
+        self._describe(kind, item)
         self.bar.set_crumbs(self.model, kind, item)
         if self.docks["outline"].isVisible():
             self.outline.show_item(kind, item)
         self._look_later()
+
+    def _describe(self, kind: str, item: int) -> None:
+        """What a screen reader says of the canvas: the selection."""
+        told = self.say("canvas.description")
+        if kind == "node":
+            told = ". ".join(t for t in (*self.model.node_text(item), self.say.op(self.model.ops[item], "what")) if t)
+        elif kind == "group":
+            told = ", ".join(self.model.group_text(item, ()))
+        self.canvas.setAccessibleDescription(told)
 
     def _hovered(self, kind: str, item: int) -> None:
         text = ""
@@ -321,20 +331,25 @@ class Window(QtWidgets.QMainWindow):
     # ---------------------------------------------------------------- appearance
     def retranslate(self) -> None:
         say = self.say
+        translate_qt(say.lang)
         title = self.store.hello.title
         self.setWindowTitle(say("window.of", title=title) if title else say("window.title"))
         for name, dock in self.docks.items():
             dock.setWindowTitle(say(f"dock.{name}"))
+        self._dress_docks()
         self.canvas.setAccessibleName(say("canvas.name"))
-        self.canvas.setAccessibleDescription(say("canvas.description"))
         self.canvas.nothing = say("inspector.waiting")
+        self.canvas.setToolTip("")
         for part in (self.bar, self.inspector, self.charts, self.legend, self.alarm, self.failure):
             part.retranslate()
         self.canvas.retranslate()
         if self.code_view is not None:
             self.code_view.retranslate()
+            if self.code_view.isVisible():
+                self._show_code()
         self.outline.set_model(self.model)
         kind, item = self.canvas.selection
+        self._describe(kind, item)
         self.bar.set_crumbs(self.model, kind, item)
         self._repaint_marks()
         self._status()
@@ -348,10 +363,19 @@ class Window(QtWidgets.QMainWindow):
         for part in (self.canvas, self.inspector, self.charts, *([self.code_view] if self.code_view is not None else [])):
             part.set_colors(self.colors)
         self.legend.colors = self.heat_legend.colors = self.colors
+        self._dress_docks()
         self.legend.retranslate()
         self._status()
         self.canvas.retranslate()
         self._repaint_marks()
+
+    def _dress_docks(self) -> None:
+        """Qt makes the buttons that close docks, in its own language and with an icon for light grounds."""
+        for dock in self.docks.values():
+            button = dock.findChild(QtWidgets.QAbstractButton, "qt_dockwidget_closebutton")
+            button.setIcon(theme.cross(self.colors))
+            button.setToolTip(self.say("menu.close"))
+            button.setAccessibleName(self.say("menu.close"))
 
     def zoom_text(self, by: float) -> None:
         """Make all texts larger or smaller."""
