@@ -516,3 +516,71 @@ def test_a_numpy_write_never_reaches_what_a_kept_history_recorded(name):
     positive = column.relu()
     array[1] = 3.0
     assert positive.tolist() == [2.0, 0.0] and column.tolist() == [2.0, 3.0]
+
+
+def test_a_parameter_that_numpy_looked_at_is_updated_with_the_others():
+    model = nn.Sequential(nn.Linear(4, 8), nn.Tanh(), nn.Linear(8, 1))
+    before = [np.array(p.detach().numpy()) for p in model.parameters()]
+    kept = model[0].weight.detach().numpy()
+    opt = optim.SGD(model.parameters(), lr=0.5)
+    x = ours.linspace(-1, 1, 12).reshape(3, 4)
+    (model(x) ** 2).mean().backward()
+    ours.sync()
+    plans = ours.asg.stats()["plans"]
+    opt.step()
+    assert ours.asg.stats()["plans"] - plans <= 2  # what NumPy still refers to is computed at once, the other three parameters together
+    np.testing.assert_array_equal(kept, model[0].weight.detach().numpy())
+    assert all((a != p.detach().numpy()).any() for a, p in zip(before, model.parameters(), strict=True))
+
+
+@pytest.mark.parametrize("rows", [1, 3])
+def test_the_end_of_a_growing_text_settles(rows):
+    """What a model is shown of a text that grows by a word in each turn: always as many words, of rows that get longer."""
+    embedding = nn.Embedding(10, 4)
+    text = ours.arange(rows * 9).reshape(rows, 9) % 10
+    plain = text.numpy().copy()
+    word = np.arange(rows)[:, None] % 10
+
+    def turn():
+        nonlocal text, plain
+        shown = text[:, -6:]
+        assert shown.stride() == (text.shape[1], 1) and shown.storage_offset() == text.shape[1] - 6
+        with ours.no_grad():
+            out = embedding(shown)
+        assert shown.stride() == (text.shape[1], 1)
+        np.testing.assert_array_equal(out.numpy(), embedding.weight.detach().numpy()[plain[:, -6:]])
+        text = ours.cat((text, ours.from_numpy(word.copy())), 1)
+        plain = np.concatenate((plain, word), 1)
+
+    assert settled(turn, 8)[-4:] == [(0, 0)] * 4
+
+
+def test_a_write_reaches_a_view_with_gaps_that_moved():
+    def run(T):
+        found = []
+        for width in (7, 8, 9):
+            x = T.arange(2 * width).reshape(2, width)
+            end = x[:, -3:]
+            a = end * 2
+            x[0, -1] = 50
+            b = end * 2
+            end[1, 0] = 60
+            found += [a.tolist(), b.tolist(), (end + 1).tolist(), x.tolist(), end[1].tolist(), list(end.t().stride())]
+        return [v for f in found for v in np.ravel(f).tolist()]
+
+    agree(run)
+
+
+def test_batches_of_pieces_of_a_text_are_data():
+    text = ours.arange(100)
+    places = np.random.default_rng(0)
+    model = nn.Linear(8, 2)
+
+    def turn():
+        at = ours.from_numpy(places.integers(0, 80, 4))
+        x = ours.stack([text[i : i + 8] for i in at])
+        y = ours.stack([text[i + 1 : i + 8 + 1] for i in at])
+        np.testing.assert_array_equal(y.numpy(), x.numpy() + 1)
+        return model(x.float()).sum().item()
+
+    assert settled(turn, 8)[-4:] == [(0, 0)] * 4

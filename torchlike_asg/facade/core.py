@@ -12,7 +12,7 @@ from weakref import ref
 
 from .. import dtypes
 from ..asg.declare import DETACH, LEAF_OF, REBIND, STOP, Op
-from ..asg.geometry import Geometry, contiguous
+from ..asg.geometry import Geometry, contiguous, flat, gather, pointwise_strides
 from ..asg.node import WEAK, Node, weak
 from ..asg.trace import Trace, current
 from ..asg.trace import _get as _current
@@ -445,18 +445,27 @@ def enter(t: Any, f: Family, cell: Cell, tr: Trace) -> Node:
         f.take_part()
         t._n, t._d = n, 0
         return n
+    if t._lens is None:
+        from .packed import elsewhere, packed
+
+        if elsewhere(t._geo, tr):
+            return packed(t, f, tr)
     n = t._n = bind(f, t._geo, tr, lens=t._lens)
     t._d = t._geo[2]
     return n
 
 
-def bind(f: Family, geometry: Geometry, tr: Trace | None = None, buf: Any = None, lens: Lens | None = None) -> Node:
-    """An Input standing for a region of a concrete storage."""
+def bind(f: Family, geometry: Geometry, tr: Trace | None = None, buf: Any = None, lens: Lens | None = None, dense: bool = False) -> Node:
+    """An Input standing for a region of a concrete storage. `dense`: for a copy without gaps, the dimensions in the same order."""
     tr = current() if tr is None else tr
     cell = f.cell
+    shape, strides = tuple(geometry[0]), geometry[1]
     values: Any = cell.bound(geometry) if buf is None and lens is None else seen_values(cell, lens, geometry, buf)
+    if dense:
+        strides = pointwise_strides(shape, [(shape, strides)])
+        values = gather(flat(values, strides), (shape, strides, 0))
     d = cell.dtype if lens is None else lens.dtype
-    n = tr.input(values.copy() if cell.exposed else values, tuple(geometry[0]), geometry[1], d, cell.device)
+    n = tr.input(values.copy() if cell.exposed else values, shape, strides, d, cell.device)
     f.counter.roots.append(n)
     tr.data.append(ref(f))
     return n

@@ -96,6 +96,15 @@ def expose(cell: Cell) -> None:
         g.invalidate()
 
 
+def shared(cell: Cell) -> bool:
+    """Whether a NumPy array may still look at a storage's memory. A storage whose arrays are all gone is an ordinary one again, if they
+    left no foreign write to be noticed: a write to it need not be computed at once.
+    """
+    if cell.exposed and (cell.shadow is None or _equal(cell.buf, cell.shadow)):
+        release(cell)
+    return cell.exposed
+
+
 def release(cell: Cell) -> None:
     """Stop watching a buffer that no NumPy array refers to any more."""
     if not cell.exposed:

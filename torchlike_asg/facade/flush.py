@@ -11,12 +11,13 @@ from weakref import ref
 
 import numpy as np
 
-from ..asg import arena, trace
+from ..asg import arena, reference, trace
 from ..asg.batching import dependent, depends
 from ..asg.declare import CONST, INPUT, REBIND, VAR
 from ..asg.node import COUNTS, Node
 from ..asg.trace import Trace, current
 from ..backends.wgpu.memory import DeviceArray
+from ..dtypes import int64
 from . import texts
 from .closing import Live, close, make_concrete, to_leaf
 from .core import Tensor, derive
@@ -252,6 +253,25 @@ def value_of(t: Tensor) -> np.ndarray[Any, Any]:
     return found.numpy() if found.__class__ is DeviceArray else found  # type: ignore[no-any-return]
 
 
+#: Inputs of a trace up to which `_counted` leaves it open
+_FEW = 64
+
+
+def _counted(n: Node, tr: Trace, depth: int = 0) -> Any:
+    """The value of an integer that follows from known ones by a few sums, such as the end of a slice, ``text[i : i + n + 1]``: too
+    little to compute all that is pending for. None for anything else.
+    """
+    value = tr.known[n] if n in tr.known else leaf_value(n, tr)
+    if value is None and n.dtype is int64 and not n.shape and n.op.name in _SUMS and depth < 4 and tr.slots < _FEW:
+        operands = [_counted(s, tr, depth + 1) for s in n.srcs]
+        if all([v is not None for v in operands]):
+            value = tr.known[n] = reference.apply(n, operands)
+    return value if value.__class__ is np.ndarray else None
+
+
+_SUMS = frozenset(("add", "sub", "mul"))
+
+
 def held_value(t: Tensor) -> Any:
     """What a tensor holds now: an array, or a `DeviceArray` if it lies on another device."""
     tr = current()
@@ -275,6 +295,8 @@ def held_value(t: Tensor) -> Any:
     if n in tr.known:
         return tr.known[n]  # type: ignore[no-any-return]
     found = leaf_value(n, tr)
+    if found is None and not n.shape:
+        found = _counted(n, tr)
     if found is not None:
         return found
     flush()

@@ -5,11 +5,12 @@ Picking rows of a data set by known numbers is host work: the whole set never en
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from ..asg.declare import INPUT
+from ..asg.declare import INPUT, Op, get
 from ..asg.geometry import contiguous, flat
 from ..asg.node import Node
 from ..asg.trace import current
@@ -17,6 +18,8 @@ from ..devices import cpu
 from ..dtypes import dtype, int64, store
 from .core import Tensor, concrete, node_of
 from .lens import seen_values
+
+_CAT = get("cat")
 
 
 def known(t: Any) -> np.ndarray[Any, Any] | None:
@@ -37,6 +40,27 @@ def data(values: np.ndarray[Any, Any], d: dtype, device: Any, strides: Any = Non
     """A new tensor holding `values`, laid out by dense `strides`."""
     strides = contiguous(values.shape) if strides is None else strides
     return concrete(store(flat(values, strides), d), values.shape, d, device, strides)  # type: ignore[no-any-return]
+
+
+#: elements of a result up to which joining data is host work
+_SMALL = 1 << 16
+
+
+def joined(op: Op, tensors: Sequence[Any], d: int) -> Tensor | None:
+    """Data joined by `op` along `d`; None unless all of it is small row-major data of one type on the CPU. A batch of pieces of a text, or
+    a text that grows by a word, would otherwise make another graph for every set of places and every length.
+    """
+    first = tensors[0]
+    values = []
+    for t in tensors:
+        found = known(t)
+        if found is None or t.dtype is not first.dtype or t.__class__ is not Tensor or found.ndim != len(first.shape):
+            return None
+        values.append(found)
+    if first.device.type != "cpu" or sum([v.size for v in values]) > _SMALL or not all([v.flags.c_contiguous for v in values]):
+        return None
+    shapes = {(*v.shape[:d], *v.shape[d + 1 :]) if op is _CAT else v.shape for v in values}
+    return data(op.ref(*values, d), first.dtype, first.device) if len(shapes) == 1 else None  # type: ignore[misc]
 
 
 def operand(t: Any) -> Node:

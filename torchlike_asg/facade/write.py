@@ -20,7 +20,7 @@ from ..dtypes import promote_types, store
 from ..ops.promotion import title, to
 from . import texts
 from .core import RESTRIDE_SCATTER, Tensor, family_of, history_of, node_of, owned, root_of, twin
-from .exposure import sync
+from .exposure import shared, sync
 from .lens import in_bytes, scattered
 from .storage import Family
 
@@ -44,6 +44,7 @@ def write(
     f = family_of(t)
     cell = f.cell
     sync(cell)
+    shared(cell)
     geometry = t.geometry
     if tr.grad and (t.requires_grad or any(isinstance(o, Tensor) and o.requires_grad for o in others)):
         _check_tracked(t, f)
@@ -132,7 +133,7 @@ def alone(f: Family) -> bool:
     cell = f.cell
     if len(f.faces) > 1:
         f.faces = [r for r in f.faces if r() is not None]
-    return len(f.faces) == 1 and (len(cell.families) == 1 or len(cell.live()) == 1) and not cell.exposed
+    return len(f.faces) == 1 and (len(cell.families) == 1 or len(cell.live()) == 1) and not shared(cell)
 
 
 def _own_copy(v: Node) -> Node:

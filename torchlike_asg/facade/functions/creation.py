@@ -99,12 +99,15 @@ def as_array(data: Any, d: dtype | None) -> tuple[np.ndarray[Any, Any], dtype]:
     return a, (dtypes.from_numpy(a.dtype) if isinstance(numeric, np.generic) else _inferred(a)) if d is None else d
 
 
+_NUMBERS = frozenset((int, float, bool))
+
+
 def _plain(data: Any) -> Any:
     """Tensors inside lists become arrays or numbers."""
     if isinstance(data, Tensor):
         return data.item() if data.numel() == 1 else data.tolist()  # as an element of a list a tensor of one element is a number
     if isinstance(data, (list, tuple)):
-        return [_plain(v) for v in data] if any(not isinstance(v, (int, float)) for v in data) else data
+        return data if _NUMBERS.issuperset(map(type, data)) else [_plain(v) for v in data]
     if hasattr(data, "__array__") or isinstance(data, (int, float, complex, np.generic)):
         return data
     if isinstance(data, str):

@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 
 from ... import dtypes
+from ...asg.declare import Op
 from ...asg.geometry import broadcast
 from ...ops import join as ops
 from ..core import Tensor, nary
-from ..hosted import indices
+from ..hosted import indices, joined
 from ..register import FUNCTIONS, function
 from .indexing import index_select
 from .parts import split
@@ -43,14 +44,19 @@ def cat(tensors: Any, dim: int = 0, *, axis: int | None = None, out: Tensor | No
         if tuple(t.shape) != (0,):
             rank = len(t.shape)
             break
-    return nary(ops.cat, ts, wrap_dim(dim if axis is None else axis, rank))
+    return _join(ops.cat, ts, wrap_dim(dim if axis is None else axis, rank))
 
 
 @function(method=False)
 def stack(tensors: Any, dim: int = 0, *, axis: int | None = None, out: Tensor | None = None) -> Tensor:
     """Tensors of one shape, joined along a new dimension `dim`."""
     ts = _tensors("stack", tensors, "stack expects a non-empty TensorList")
-    return nary(ops.stack, ts, wrap_dim(dim if axis is None else axis, len(ts[0].shape) + 1))
+    return _join(ops.stack, ts, wrap_dim(dim if axis is None else axis, len(ts[0].shape) + 1))
+
+
+def _join(op: Op, ts: list[Tensor], d: int) -> Tensor:
+    found = joined(op, ts, d)
+    return nary(op, ts, d) if found is None else found
 
 
 @function(method=False)
