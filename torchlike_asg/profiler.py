@@ -7,7 +7,7 @@
 
 Operations are recorded first and run later, several in one kernel: the rows of the table are kernels, named after the operations they
 compute, and NumPy's share of operations without one. While a profiler is active every kernel reads the processor's counter before and
-after it; otherwise nothing is measured and nothing is slower.
+after it, and on a GPU the device's own clock; otherwise nothing is measured and nothing is slower.
 """
 
 from __future__ import annotations
@@ -23,16 +23,19 @@ from typing import Any
 
 from . import events
 from .backends.cpu import timing
+from .backends.wgpu import profiling
 from .errors import Unsupported
 from .facade.flush import flush
 
 __all__ = ["EventList", "FunctionEvent", "FunctionEventAvg", "ProfilerActivity", "profile", "record_function"]
 
 _active: profile | None = None
+#: rows of GPUs in a trace come behind those of threads
+_GPU = 1000
 
 
 class ProfilerActivity(enum.Enum):
-    """What is measured. There is only the CPU; others are accepted and have no events."""
+    """What is measured: the CPU, or GPUs (any other name), which are those of wgpu."""
 
     CPU = 0
     XPU = 1
@@ -46,6 +49,7 @@ class FunctionEvent:
     ``start``, ``end``  nanoseconds of `time.perf_counter_ns`;  ``busy`` nanoseconds of processor time, of all threads together
     ``bytes``, ``flops``  what it moves and computes, as far as that is known
     ``parts``   (thread, start, end)
+    ``device``  where it ran: "" for the CPU, "wgpu:0" and so on, where `busy` is the device's time
     """
 
     name: str
@@ -56,6 +60,7 @@ class FunctionEvent:
     bytes: int = 0
     flops: int = 0
     parts: tuple[tuple[int, float, float], ...] = ()
+    device: str = ""
 
 
 class FunctionEventAvg:
@@ -63,12 +68,16 @@ class FunctionEventAvg:
 
     def __init__(self, key: str) -> None:
         self.key, self.count, self.bytes, self.flops = key, 0, 0, 0
-        self.self_cpu_time_total = self.cpu_time_total = 0.0
+        self.self_cpu_time_total = self.cpu_time_total = self.self_device_time_total = self.device_time_total = 0.0
 
     def add(self, e: FunctionEvent) -> None:
         self.count += 1
         self.bytes += e.bytes
         self.flops += e.flops
+        if e.device:
+            self.device_time_total += (e.end - e.start) / 1000
+            self.self_device_time_total += e.busy / 1000
+            return
         self.cpu_time_total += (e.end - e.start) / 1000
         self.self_cpu_time_total += e.busy / 1000
 
@@ -78,19 +87,34 @@ class FunctionEventAvg:
         return self.cpu_time_total / max(self.count, 1)
 
     @property
+    def device_time(self) -> float:
+        """Of one event on a GPU, on average."""
+        return self.device_time_total / max(self.count, 1)
+
+    @property
+    def _time(self) -> float:
+        return self.cpu_time_total + self.device_time_total
+
+    @property
     def gigabytes_per_second(self) -> float:
-        return self.bytes / 1000 / self.cpu_time_total if self.cpu_time_total else 0.0
+        return self.bytes / 1000 / self._time if self._time else 0.0
 
     @property
     def gigaflops(self) -> float:
         """Billions of operations a second."""
-        return self.flops / 1000 / self.cpu_time_total if self.cpu_time_total else 0.0
+        return self.flops / 1000 / self._time if self._time else 0.0
+
+    # what older scripts say
+    self_cuda_time_total = property(lambda self: self.self_device_time_total)
+    cuda_time_total = property(lambda self: self.device_time_total)
+    cuda_time = property(lambda self: self.device_time)
 
     def __repr__(self) -> str:
         return f"<FunctionEventAvg key={self.key} count={self.count} cpu_time={self.cpu_time:.3f}us>"
 
 
-_COLUMNS: list[tuple[str, Callable[[FunctionEventAvg, float], str]]] = [
+_Columns = list[tuple[str, Callable[[FunctionEventAvg, float], str]]]
+_COLUMNS: _Columns = [
     ("Self CPU %", lambda a, total: f"{100 * a.self_cpu_time_total / total:.2f}%"),
     ("Self CPU", lambda a, _: _time(a.self_cpu_time_total)),
     ("CPU total", lambda a, _: _time(a.cpu_time_total)),
@@ -99,33 +123,47 @@ _COLUMNS: list[tuple[str, Callable[[FunctionEventAvg, float], str]]] = [
     ("GB/s", lambda a, _: f"{a.gigabytes_per_second:.1f}" if a.bytes else "--"),
     ("GFLOP/s", lambda a, _: f"{a.gigaflops:.1f}" if a.flops else "--"),
 ]
+#: where something ran on a GPU; the number is all time there
+_DEVICE: _Columns = [
+    ("Self WGPU %", lambda a, total: f"{100 * a.self_device_time_total / total:.2f}%"),
+    ("Self WGPU", lambda a, _: _time(a.self_device_time_total)),
+    ("WGPU total", lambda a, _: _time(a.device_time_total)),
+    ("WGPU time avg", lambda a, _: _time(a.device_time)),
+]
 
 
 class EventList(list[Any]):
     """Averages, with a table."""
 
     def table(self, sort_by: str | None = None, row_limit: int = 100, max_name_column_width: int = 55, header: str | None = None) -> str:
-        """The rows as text, largest first by an attribute such as ``self_cpu_time_total``, ``cpu_time_total``, ``count``, ``flops``."""
+        """The rows as text, largest first by an attribute: ``self_cpu_time_total``, ``self_device_time_total``, ``count``, ``flops``."""
         rows = list(self)
         if sort_by is not None:
             if not hasattr(FunctionEventAvg(""), sort_by):
                 raise AttributeError(f"events have no {sort_by!r}")
             rows.sort(key=lambda a: -getattr(a, sort_by))
-        total = self.self_cpu_time_total
-        cells = [["Name", *[title for title, _ in _COLUMNS]]]
+        total, there = self.self_cpu_time_total, self.self_device_time_total
+        columns = [*_COLUMNS[:4], *(_DEVICE if there else []), *_COLUMNS[4:]]
+        cells = [["Name", *[title for title, _ in columns]]]
         for a in rows[: row_limit if row_limit >= 0 else None]:
             name = a.key if len(a.key) <= max_name_column_width else a.key[: max_name_column_width - 3] + "..."
-            cells.append([name, *[show(a, total or 1.0) for _, show in _COLUMNS]])
+            cells.append([name, *[show(a, (there if column in _DEVICE else total) or 1.0) for column in columns for show in column[1:]]])
         widths = [max(len(row[i]) for row in cells) for i in range(len(cells[0]))]
         rule = "  ".join("-" * w for w in widths)
         lines = ["  ".join(c.ljust(w) if i == 0 else c.rjust(w) for i, (c, w) in enumerate(zip(row, widths, strict=True))) for row in cells]
         text = [header] if header else []
-        return "\n".join([*text, rule, lines[0], rule, *lines[1:], rule, f"Self CPU time total: {_time(total)}"]) + "\n"
+        totals = [f"Self CPU time total: {_time(total)}", *([f"Self WGPU time total: {_time(there)}"] if there else [])]
+        return "\n".join([*text, rule, lines[0], rule, *lines[1:], rule, *totals]) + "\n"
 
     @property
     def self_cpu_time_total(self) -> float:
         """Microseconds of processor time in kernels."""
         return sum(a.self_cpu_time_total for a in self)
+
+    @property
+    def self_device_time_total(self) -> float:
+        """Microseconds of GPUs in kernels."""
+        return sum(a.self_device_time_total for a in self)
 
 
 def _time(us: float) -> str:
@@ -136,8 +174,8 @@ class profile:
     """Measures what runs inside a ``with`` block (or between `start` and `stop`).
 
     Work that is pending at the start is done before, and what is pending at the end is done before the measurement ends. One profiler is
-    active at a time. `on_trace_ready` is called with the profiler at the end. `record_shapes`, `with_stack`, `with_flops`,
-    `with_modules` and `profile_memory` are accepted: what is known is always recorded.
+    active at a time. `activities` may name the CPU alone, or GPUs. `on_trace_ready` is called with the profiler at the end.
+    `record_shapes`, `with_stack`, `with_flops`, `with_modules` and `profile_memory` are accepted: what is known is always recorded.
     """
 
     def __init__(
@@ -154,6 +192,8 @@ class profile:
     ) -> None:
         if schedule is not None:
             raise Unsupported("torch.profiler.profile: schedules are not supported; call start() and stop() around the steps to measure")
+        named = None if activities is None else {getattr(a, "name", str(a)) for a in activities}
+        self._here, self._there = named is None or "CPU" in named, named is None or bool(named - {"CPU"})
         self._ready = on_trace_ready
         self._runs: list[tuple[Any, ...]] = []
         self._others: list[FunctionEvent] = []
@@ -178,7 +218,8 @@ class profile:
         self._clock = timing.Clock()
         self._began = self._step = time.perf_counter_ns()
         events.subscribe("plan_built", self._plan_built)
-        timing.watcher = self
+        timing.watcher = self if self._here else None
+        profiling.recorder = profiling.Recorder() if self._there else None
 
     def stop(self) -> None:
         """End it."""
@@ -189,11 +230,15 @@ class profile:
             flush()
         finally:
             timing.watcher = _active = None
+            recorder, profiling.recorder = profiling.recorder, None
             events.unsubscribe("plan_built", self._plan_built)
         self._ended = time.perf_counter_ns()
         self._clock.stop()
         kernels = [e for run in self._runs for e in self._kernels(*run)]
-        self._events = [*self._others, *kernels]
+        there = [] if recorder is None else [_on_device(t) for t in recorder.events()]
+        for name, start, end in recorder.others if recorder is not None else ():
+            self.other(f"numpy {name}", start, end)
+        self._events = [*self._others, *kernels, *there]
         self._events.sort(key=lambda e: e.start)
         self._runs.clear()
         if self._ready is not None:
@@ -242,20 +287,27 @@ class profile:
         return EventList(found.values())
 
     def export_chrome_trace(self, path: str | os.PathLike[str]) -> None:
-        """Write a file that ``chrome://tracing`` and Perfetto show: a row for the program and one for each thread of kernels."""
+        """Write a file that ``chrome://tracing`` and Perfetto show: rows for the program, each thread of kernels, each GPU."""
         rows: list[dict[str, Any]] = []
         for e in self.events():
             detail = {"bytes": e.bytes, "flops": e.flops} if e.bytes or e.flops else {}
-            for thread, start, end in e.parts or ((-1, e.start, e.end),):
+            row = _GPU + int(e.device.partition(":")[2]) if e.device else -1
+            for thread, start, end in e.parts or ((row, e.start, e.end),):
                 at, took = (start - self._began) / 1000, (end - start) / 1000
                 rows.append(
                     {"ph": "X", "name": e.name, "cat": e.kind, "pid": os.getpid(), "tid": thread + 1, "ts": at, "dur": took, "args": detail}
                 )
         for tid in sorted({row["tid"] for row in rows}):
-            name = "program" if tid == 0 else f"thread {tid - 1}"
+            name = "program" if tid == 0 else f"wgpu:{tid - 1 - _GPU}" if tid > _GPU else f"thread {tid - 1}"
             rows.append({"ph": "M", "name": "thread_name", "pid": os.getpid(), "tid": tid, "args": {"name": name}})
         with open(path, "w", encoding="utf-8") as file:
             json.dump({"traceEvents": rows, "displayTimeUnit": "ms"}, file)
+
+
+def _on_device(t: profiling.Timed) -> FunctionEvent:
+    name = ", ".join(dict.fromkeys([c.label or str(c.source.key[0]) for c in t.calls]))
+    moved, flops = sum(c.bytes for c in t.calls), sum(c.flops for c in t.calls)
+    return FunctionEvent(name, "kernel", t.start, t.end, t.end - t.start, moved, flops, device=f"wgpu:{t.device}")
 
 
 @contextlib.contextmanager

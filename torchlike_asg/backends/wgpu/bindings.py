@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from . import profiling
 from .calls import ALIGNMENT, Dispatch
 from .native import Program
 from .readback import Copy
@@ -102,14 +103,28 @@ class Bindings:
         self._moved.clear()
 
     def submit(self, first: int, end: int, copies: Sequence[Copy] = ()) -> None:
-        """Order dispatches `first` to `end`, then copies: one encoder, one pass, one submission."""
-        native = self._device.encoder
+        """Order dispatches `first` to `end`, then copies: one encoder, one pass, one submission. (While somebody watches how long
+        they take, each dispatch has a pass of its own.)"""
         if self._moved:
             self._renew()
+        if profiling.recorder is None:
+            self.order(first, end, copies)
+        else:
+            profiling.recorder.submit(self, self._device, first, end, copies)
+
+    def order(self, first: int, end: int, copies: Sequence[Copy]) -> None:
+        """The submission itself."""
+        native = self._device.encoder
         if native is None:
             self._submit(first, end, copies)
         else:
             native.submit(self._program, self._before[first], self._before[end], copies)
+
+    def record(self, compute: Any, k: int) -> None:
+        """Dispatch `k` in a pass of wgpu's."""
+        compute.set_pipeline(self._pipelines[k])
+        compute.set_bind_group(0, self._groups[k])
+        compute.dispatch_workgroups(*self._grids[k])
 
     def _submit(self, first: int, end: int, copies: Sequence[Copy]) -> None:
         """The same by the objects of wgpu."""

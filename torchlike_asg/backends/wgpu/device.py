@@ -33,7 +33,7 @@ class Device:
         import wgpu
 
         self.adapter, self.gpu, self.queue = adapter, gpu, gpu.queue
-        self._wgpu, self._trusted = wgpu, trusted
+        self.wgpu, self._trusted = wgpu, trusted
         info = adapter.raw.info if adapter.raw is not None else {}
         sizes = (int(info.get("stackgroup_min_size") or 1), int(info.get("stackgroup_max_size") or 1))
         self.caps = Capabilities(adapter.name, frozenset(gpu.features), dict(gpu.limits), sizes, adapter.software)
@@ -54,7 +54,7 @@ class Device:
         key = (operands, words)
         found = self._layouts.get(key)
         if found is None:
-            visible = self._wgpu.ShaderStage.COMPUTE
+            visible = self.wgpu.ShaderStage.COMPUTE
             entries: list[dict[str, Any]] = [{"binding": k, "visibility": visible, "buffer": {"type": "storage"}} for k in range(operands)]
             if words:
                 entries.append({"binding": operands, "visibility": visible, "buffer": {"type": "uniform"}})
@@ -85,7 +85,7 @@ class Device:
 
     def buffer(self, nbytes: int, *, uniform: bool = False, readable: bool = False) -> Any:
         """A buffer that shaders bind (`uniform`: as words; `readable`: that the host maps for reading instead)."""
-        usage = self._wgpu.BufferUsage
+        usage = self.wgpu.BufferUsage
         if readable:
             flags = usage.MAP_READ | usage.COPY_DST
         else:

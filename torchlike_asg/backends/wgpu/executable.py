@@ -13,6 +13,7 @@ from ...asg import reference
 from ...asg.geometry import contiguous, flat
 from ...asg.node import Node
 from ..assemble import Fallback
+from . import profiling
 from .assemble import WgpuAssembly
 from .bindings import Bindings
 from .calls import Dispatch, View
@@ -205,7 +206,7 @@ class WgpuExecutable:
         objects = self._objects
         views = iter(part.operands)
         operands = [self._array(next(views)) if s is None else objects[s] for s in part.objects]  # type: ignore[arg-type]
-        value = reference.apply(part.node, operands)
+        value = profiling.noted(part.node.op.name, reference.apply, part.node, operands)
         if part.result is None:
             objects[part.node] = value
         else:
