@@ -10,7 +10,7 @@ import numpy as np
 
 from .. import devices
 from ..dtypes import INTEGER
-from .geometry import Geometry, pointwise_strides, preserved_strides
+from .geometry import Geometry, channels_last, pointwise_strides, preserved_strides, suggests_channels_last
 from .node import Node, weak
 
 Array = np.ndarray[Any, Any]
@@ -192,8 +192,18 @@ class Op:
             return None
         if self.layout == "preserve":
             return preserved_strides(shape, srcs[0].strides) if tuple(srcs[0].shape) == tuple(shape) else None
+        if self.layout in ("images", "joined"):
+            return self._image_strides(tuple(shape), srcs)
         shape = tuple(shape)
         return pointwise_strides(shape, [(tuple(s.shape), s.strides) for s in srcs]) if srcs else None
+
+    def _image_strides(self, shape: Any, srcs: tuple[Node, ...]) -> Any:
+        """Channels last if the image given lies so (of a convolution, or its weight; of pieces that are joined, all of them)."""
+        if len(shape) not in (4, 5):
+            return None
+        suggested = [suggests_channels_last(tuple(s.shape), s.strides) for s in (srcs if self.layout == "joined" else srcs[:2])]
+        last = all(suggested) if self.layout == "joined" else suggested[0] or (self.category == "conv" and any(suggested))
+        return channels_last(shape) if last else None
 
 
 def _alike(a: Node, b: Node) -> bool:

@@ -37,6 +37,41 @@ def is_contiguous(shape: Shape, strides: Shape) -> bool:
     return True
 
 
+#: dimensions of an image, from fastest to slowest in memory, where its channels come last; by rank
+_CHANNELS_LAST = {4: (1, 3, 2, 0), 5: (1, 4, 3, 2, 0)}
+
+
+def channels_last(shape: Sequence[int]) -> Shape:
+    """Strides of an image (or volume) of `shape`, rank 4 or 5, in which the channels lie together."""
+    return _ordered(tuple(shape), _CHANNELS_LAST[len(shape)])
+
+
+def is_channels_last(shape: Shape, strides: Shape, rank: int) -> bool:
+    """Whether the elements of an image of that rank lie channels last without gaps."""
+    if len(shape) != rank:
+        return False
+    step = 1
+    for i in _CHANNELS_LAST[rank]:
+        if shape[i] != 1:
+            if strides[i] != step:
+                return False
+            step *= shape[i]
+    return True
+
+
+def suggests_channels_last(shape: Shape, strides: Shape) -> bool:
+    """Whether the order of the strides is that of channels last; where it could be either, it is not (PyTorch's rule for results)."""
+    order = _CHANNELS_LAST.get(len(shape))
+    if order is None or strides[1] == 0:
+        return False
+    least = 0
+    for i in order:
+        if shape[i] == 0 or strides[i] < least or (i == 0 and least == strides[1]):
+            return False
+        least = strides[i] * max(shape[i], 1)
+    return True
+
+
 def is_dense(shape: Shape, strides: Shape) -> bool:
     """Whether the elements fill a block of memory, each once, in some order of the dimensions."""
     step = 1

@@ -162,6 +162,7 @@ _BY_NODE: dict[str, Callable[[Node], str]] = {
     "pick": _picked,
     "pow": _pow,
     "prod": _reduction,
+    "relayout": lambda n: "ToCopyBackward0" if n.attrs[1:] == ("to",) else "CloneBackward0",
     "remainder": lambda n: f"RemainderBackward{0 if n.srcs[1].op is CONST else 1}",
     "reshape": _reshape,
     "squeeze": lambda n: "SqueezeBackward1",

@@ -16,15 +16,19 @@ from .core import Tensor, alias, family_of, history_of
 from .storage import Cell, Family
 
 
-def resize(t: Tensor, shape: tuple[int, ...]) -> Tensor:
-    """Give `t` another shape over its storage, enlarging that if need be; new elements are zero (PyTorch leaves them undefined)."""
+def resize(t: Tensor, shape: tuple[int, ...], strides: tuple[int, ...] | None = None) -> Tensor:
+    """Give `t` another shape over its storage, enlarging that if need be; new elements are zero (PyTorch leaves them undefined).
+
+    `strides` are dense ones; by default row-major, or as they are where the shape is what it was.
+    """
     from .flush import settle, value_of
 
     if t.requires_grad:
         raise RuntimeError("cannot resize variables that require grad")
     shape = tuple(int(d) for d in shape)
-    if tuple(t.shape) == shape:
+    if tuple(t.shape) == shape and (strides is None or tuple(t.geometry[1]) == strides):
         return t
+    strides = contiguous(shape) if strides is None else strides
     if t._lens is not None:
         raise Unsupported(
             "resize_() of a view that reads its storage as another type, or of a lazy conjugate, is not supported: clone() it first"
@@ -39,14 +43,14 @@ def resize(t: Tensor, shape: tuple[int, ...]) -> Tensor:
         from ..dtypes import store
 
         buf[: values.size] = store(values, f.cell.dtype)
-        cell = Cell(shape, contiguous(shape), f.cell.dtype, f.cell.device, buf)
+        cell = Cell(shape, strides, f.cell.dtype, f.cell.device, buf)
         t._f = Family(cell, None)
         t._f.counter.version = f.counter.version + 1
         t._f.add(t)
         t._n, t._d, t._geo, t._kind = None, 0, cell.geometry, None
     else:
         offset = t.geometry[2]
-        t._n, t._geo = None, (shape, contiguous(shape), offset)
+        t._n, t._geo = None, (shape, strides, offset)
     return t
 
 

@@ -212,15 +212,15 @@ clone = Op(
     layout="preserve",
     samples=lambda: [Sample((_a(2, 3),)), Sample((_a(),))],
 )
-#: A copy with given strides: a gradient is laid out as its leaf is.
+#: A copy with given strides: a gradient is laid out as its leaf is. `by` says what asked for it: "clone", or "to" for a conversion.
 relayout = Op(
     "relayout",
     "shape",
-    lambda s, strides: (s.shape, s.dtype, strides),
-    lambda x, strides: x,
+    lambda s, strides, by="clone": (s.shape, s.dtype, strides),
+    lambda x, strides, by="clone": x,
     vjp=lambda n, g: (g,),
-    params=("stride",),
-    samples=lambda: [Sample((_a(2, 3),), ((1, 2),))],
+    params=("stride", "by"),
+    samples=lambda: [Sample((_a(2, 3),), ((1, 2),)), Sample((_a(2, 3),), ((1, 2), "to"))],
 )
 contiguous = Op(
     "contiguous", "shape", lambda s: (s.shape, s.dtype), lambda x: x, vjp=lambda n, g: (g,), samples=lambda: [Sample((_a(2, 3),))]

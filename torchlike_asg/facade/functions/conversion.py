@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ... import dtypes
+from ... import dtypes, formats
 from ...asg.declare import TRANSFER
 from ...asg.geometry import contiguous, flat, is_dense
 from ...asg.trace import current
@@ -19,6 +19,7 @@ from ..core import Tensor, concrete, unary
 from ..flush import value_of
 from ..register import method
 from .creation import device_of
+from .layout import format_strides, relaid
 
 
 @method("element_size")
@@ -100,12 +101,17 @@ def to(
             moved = transferred(self, target)
     self, copy = moved, copy and moved is self
     if dtype is not None and dtype is not self.dtype:
-        return unary(movement.cast, self, dtype)
-    return unary(movement.clone, self) if copy else self
+        return relaid(unary(movement.cast, self, dtype), memory_format)
+    if copy:
+        shape, strides, _ = self.geometry
+        return unary(movement.relayout, self, format_strides(memory_format, shape, strides, "to"), "to")
+    return self if memory_format is None or memory_format is formats.preserve_format else relaid(self, memory_format)
 
 
 def _converter(name: str, d: dtype) -> None:
     def convert(self: Tensor, memory_format: Any = None) -> Tensor:
+        if memory_format is not None:
+            return to(self, d, memory_format=memory_format)  # type: ignore[no-any-return]
         return self if self.dtype is d else unary(movement.cast, self, d)
 
     convert.__name__, convert.__doc__ = name, f"This tensor as {d.name}."
@@ -138,7 +144,7 @@ def type_as(self: Tensor, other: Tensor) -> Tensor:
 @method()
 def cpu(self: Tensor, memory_format: Any = None) -> Tensor:
     """This tensor on the CPU."""
-    return to(self, device="cpu")
+    return to(self, device="cpu", memory_format=memory_format)
 
 
 @method()

@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 
 from ... import devices, dtypes
-from ...asg.geometry import contiguous
+from ...asg.geometry import contiguous, is_contiguous
 from ...asg.node import Node, const
 from ...devices import check, device, refuse
 from ...dtypes import dtype
 from ...ops import movement
-from ..core import Tensor, concrete, face, node_of, wrap
+from ..core import Tensor, concrete, face, node_of, unary, wrap
 from ..leaves import require_grad
 from ..register import FUNCTIONS, function, method
 from ..storage import Cell, Family
@@ -211,6 +211,14 @@ def placed(n: Node, dev: device) -> Node:
     return found
 
 
+def laid_out(t: Tensor, wanted: Any, strides: Any, requires_grad: bool) -> Tensor:
+    """A new tensor in a memory format; with `strides`, those of the tensor it is like, in their order by default."""
+    from .layout import format_strides
+
+    given = format_strides(wanted, t.shape, t.geometry[1] if strides is None else strides, "empty")
+    return finish(t if t.geometry[1] == given else unary(movement.relayout, t, given), requires_grad)  # type: ignore[no-any-return]
+
+
 def _factory(name: str, value: Any) -> Any:
     def make(
         *shape: Any,
@@ -224,9 +232,10 @@ def _factory(name: str, value: Any) -> Any:
         memory_format: Any = None,
         names: Any = None,
     ) -> Tensor:
-        return _fill(
-            value, given_sizes(shape, size), dtypes.get_default_dtype() if dtype is None else dtype, device_of(device), requires_grad
-        )
+        given, d = given_sizes(shape, size), dtypes.get_default_dtype() if dtype is None else dtype
+        if memory_format is not None:
+            return laid_out(_fill(value, given, d, device_of(device), False), memory_format, None, requires_grad)
+        return _fill(value, given, d, device_of(device), requires_grad)
 
     def like(
         input: Tensor,
@@ -238,7 +247,10 @@ def _factory(name: str, value: Any) -> Any:
         memory_format: Any = None,
         pin_memory: bool = False,
     ) -> Tensor:
-        return _fill(value, tuple(input.shape), input.dtype if dtype is None else dtype, device_of(device, input), requires_grad)
+        d, strides = input.dtype if dtype is None else dtype, input.geometry[1]
+        if memory_format is not None or not is_contiguous(input.shape, strides):
+            return laid_out(_fill(value, tuple(input.shape), d, device_of(device, input), False), memory_format, strides, requires_grad)
+        return _fill(value, tuple(input.shape), d, device_of(device, input), requires_grad)
 
     def new(
         self: Tensor,
@@ -306,7 +318,8 @@ def full_like(
     pin_memory: bool = False,
 ) -> Tensor:
     """A tensor of the shape and type of `input`, filled with `fill_value`."""
-    return _full(tuple(input.shape), fill_value, input.dtype if dtype is None else dtype, device_of(device, input), requires_grad)
+    made = _full(tuple(input.shape), fill_value, input.dtype if dtype is None else dtype, device_of(device, input))
+    return laid_out(made, memory_format, input.geometry[1], requires_grad)
 
 
 @method()

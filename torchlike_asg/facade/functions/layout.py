@@ -5,8 +5,9 @@ from __future__ import annotations
 import functools
 from typing import Any
 
-from ...asg.geometry import is_contiguous
-from ...formats import contiguous_format
+from ... import formats
+from ...asg.geometry import channels_last, is_channels_last, is_contiguous, preserved_strides
+from ...asg.geometry import contiguous as row_major
 from ...ops import movement
 from ..core import Tensor, plain, unary
 from ..register import function, method
@@ -14,13 +15,39 @@ from ..resize import resize
 from .creation import sizes
 from .views import reshape, wrap_dim
 
+_RANKS = {formats.channels_last: 4, formats.channels_last_3d: 5}
+
+
+def format_strides(wanted: Any, shape: Any, strides: Any, name: str = "clone") -> Any:
+    """The strides a memory format asks for. `strides` are those of the tensor whose order `torch.preserve_format` (or None) keeps."""
+    shape = tuple(shape)
+    if wanted is None or wanted is formats.preserve_format:
+        return preserved_strides(shape, strides)
+    if wanted is formats.contiguous_format:
+        return row_major(shape)
+    if not isinstance(wanted, formats.memory_format):
+        raise TypeError(f"{name}(): argument 'memory_format' must be torch.memory_format, not {type(wanted).__name__}")
+    rank = _RANKS[wanted]
+    if len(shape) != rank:
+        raise RuntimeError(f"required rank {rank} tensor to use {wanted.name} format")
+    return channels_last(shape)
+
+
+def relaid(t: Tensor, wanted: Any, by: str = "to") -> Tensor:
+    """`t`, or a copy of it whose elements lie as a memory format asks."""
+    shape, strides, _ = t.geometry
+    given = format_strides(wanted, shape, strides, by)
+    return t if tuple(strides) == given else unary(movement.relayout, t, given, by)
+
 
 @function(method=False)
 def clone(input: Tensor, *, memory_format: Any = None) -> Tensor:
-    """A copy, laid out as the input or, for ``contiguous_format``, in row-major order; gradients flow through."""
-    if memory_format is contiguous_format and not _row_major(*input.geometry[:2]):
-        return plain(movement.contiguous, input)
-    return unary(movement.clone, input)
+    """A copy, laid out as `input` is or as `memory_format` asks; gradients flow through."""
+    if memory_format is None or memory_format is formats.preserve_format:
+        return unary(movement.clone, input)
+    shape, strides, _ = input.geometry
+    given = format_strides(memory_format, shape, strides)
+    return unary(movement.clone, input) if given == preserved_strides(tuple(shape), strides) else unary(movement.relayout, input, given)
 
 
 Tensor.clone = clone  # type: ignore[attr-defined]
@@ -28,9 +55,16 @@ Tensor.clone = clone  # type: ignore[attr-defined]
 
 @method()
 def contiguous(self: Tensor, memory_format: Any = None) -> Tensor:
-    """This tensor if its elements lie in row-major order, else a copy that does."""
+    """This tensor if its elements lie in row-major order (or as `memory_format` asks), else a copy that does."""
     n = self._n
     shape, strides = (n.shape, n.strides) if n is not None else self._geo[:2]
+    if memory_format is not None and memory_format is not formats.contiguous_format:
+        if memory_format is formats.preserve_format:
+            if _row_major(shape, strides):
+                return self
+            raise RuntimeError("preserve memory format is unsupported by the contiguous operator")
+        given = format_strides(memory_format, shape, strides, "contiguous")
+        return self if _is_contiguous(self, memory_format) else unary(movement.relayout, self, given)
     return self if _row_major(shape, strides) else plain(movement.contiguous, self)
 
 
@@ -44,8 +78,10 @@ def ravel(input: Tensor) -> Tensor:
 
 
 def _is_contiguous(self: Tensor, memory_format: Any = None) -> bool:
-    """Whether the elements lie in row-major order without gaps."""
-    return is_contiguous(*self.geometry[:2])
+    """Whether the elements lie in row-major order without gaps, or as `memory_format` asks."""
+    shape, strides, _ = self.geometry
+    rank = _RANKS.get(memory_format)
+    return is_contiguous(shape, strides) if rank is None else is_channels_last(tuple(shape), strides, rank)
 
 
 Tensor.is_contiguous = _is_contiguous  # type: ignore[attr-defined]
@@ -90,7 +126,8 @@ Tensor.ndim = property(dim)  # type: ignore[attr-defined]
 @method()
 def resize_(self: Tensor, *size: Any, memory_format: Any = None) -> Tensor:
     """Change the shape in place, keeping the storage's elements in order."""
-    return resize(self, sizes(size))
+    shape = sizes(size)
+    return resize(self, shape, None if memory_format is None else format_strides(memory_format, shape, row_major(shape), "resize_"))
 
 
 @method()

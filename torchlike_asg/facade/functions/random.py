@@ -66,7 +66,7 @@ def _factory(name: str, draw: Any, doc: str) -> None:
         pin_memory: bool = False,
     ) -> Tensor:
         d = input.dtype if dtype is None else dtype
-        return finish(_like(input, d, lambda shape, strides: draw(engine_of(generator), shape, strides, d)), requires_grad)  # type: ignore[no-any-return]
+        return finish(_like(input, d, lambda shape, strides: draw(engine_of(generator), shape, strides, d), memory_format), requires_grad)  # type: ignore[no-any-return]
 
     make.__name__, make.__doc__ = name, f"A tensor of {doc}."
     like.__name__, like.__doc__ = f"{name}_like", f"A tensor of {doc}, of the shape and (by default) type of `input`."
@@ -74,13 +74,14 @@ def _factory(name: str, draw: Any, doc: str) -> None:
     function(method=False)(like)
 
 
-def _like(t: Tensor, d: dtype, draw: Any) -> Tensor:
-    """A new tensor laid out as `t` is, filled in memory order."""
-    from ...asg.geometry import flat, preserved_strides
+def _like(t: Tensor, d: dtype, draw: Any, memory_format: Any = None) -> Tensor:
+    """A new tensor laid out as `t` is (or in another memory format), filled in memory order."""
+    from ...asg.geometry import flat
     from ..core import concrete
+    from .layout import format_strides
 
     shape, strides, _ = t.geometry
-    strides = preserved_strides(tuple(shape), strides)
+    strides = format_strides(memory_format, shape, strides)
     values = draw(tuple(shape), strides)
     return concrete(flat(dtypes.store(values, d), strides), shape, d, t.device, strides)  # type: ignore[no-any-return]
 
@@ -136,7 +137,8 @@ def randint_like(
         high = args[0]
     d = input.dtype if dtype is None else dtype
     return finish(
-        _like(input, d, lambda shape, strides: draws.random_(engine_of(generator), shape, strides, d, int(low), int(high))), requires_grad
+        _like(input, d, lambda shape, strides: draws.random_(engine_of(generator), shape, strides, d, int(low), int(high)), memory_format),
+        requires_grad,
     )  # type: ignore[no-any-return, arg-type]
 
 

@@ -58,7 +58,8 @@ class ConversionMixin:
             wanted = {"dtype": dtype} if dtype is not None and (tensor.is_floating_point() or tensor.is_complex()) else {}
             if device is not None:
                 wanted["device"] = device
-            return tensor.to(**wanted, **options) if wanted or options else tensor
+            given = options if tensor.dim() in (4, 5) else {}  # a memory format is one of images
+            return tensor.to(**wanted, **given) if wanted or given else tensor
 
         return self._apply(convert)
 

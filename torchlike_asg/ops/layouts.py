@@ -1,0 +1,20 @@
+"""Operations whose result lies in memory as PyTorch's kernels leave it: channels last where the image they are given lies so."""
+
+from __future__ import annotations
+
+from ..asg.declare import REGISTRY
+from . import arrange, conv, join, moments, norm, padding, pooling, resize, sort  # noqa: F401  (they declare what is named here)
+
+#: results follow the operands' memory format, as ``suggest_memory_format`` reads it
+_IMAGES = """
+    conv conv_transpose max_pool max_pool_index avg_pool adaptive_avg_pool adaptive_max_pool adaptive_max_pool_index batch_norm
+    batch_norm_eval group_norm interpolate pad_constant
+"""
+#: results keep the order of the dimensions in memory
+_PRESERVED = "flip roll argsort"
+
+for _name in _IMAGES.split():
+    REGISTRY[_name].layout = "images"
+REGISTRY["cat"].layout = "joined"
+for _name in _PRESERVED.split():
+    REGISTRY[_name].layout = "preserve"
