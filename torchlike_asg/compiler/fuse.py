@@ -242,7 +242,7 @@ class Fuser(Dependence):
         g = self.group.get(r)
         if g is not None and len(g.nodes) < MAX_NODES and (g.nodes[0] in self._apart) == (n in self._apart):
             axes = self.through(g, g.axes[r], chain)
-            if axes is not None and None not in axes and self._reducible(g, axes, dims):  # type: ignore[arg-type]
+            if axes is not None and None not in axes and self._reducible(g, axes, dims, r):  # type: ignore[arg-type]
                 self._add(g, n, self._kept(axes, dims, keepdim))  # type: ignore[arg-type]
                 return
         g, full = self._new(n, tuple(x.shape))
@@ -254,18 +254,33 @@ class Fuser(Dependence):
     def _kept(axes: tuple[tuple[int, ...], ...], dims: tuple[int, ...], keepdim: bool) -> tuple[tuple[int, ...], ...]:
         return tuple([() if d in dims else a for d, a in enumerate(axes) if keepdim or d not in dims])
 
-    def _reducible(self, g: Group, axes: tuple[tuple[int, ...], ...], dims: tuple[int, ...]) -> bool:
+    def _reducible(self, g: Group, axes: tuple[tuple[int, ...], ...], dims: tuple[int, ...], r: Node) -> bool:
+        """Whether a reduction of member `r`, or of a view of it, can be a member."""
         atoms = [a for dim in axes for a in dim]
         if set(atoms) != set(g.sizes):
             return False
         inner = tuple([a for d in dims for a in axes[d]])
         if g.inner:
-            return inner == g.inner and self._again(g)
+            return inner == g.inner and (self._again(g) or not self._reduced(g, r))
         columns = tuple(atoms[len(atoms) - len(inner) :]) != inner
         if columns and any(self._read_elsewhere(m, g) for m in g.nodes):
             return False  # a value that is stored anyway: its rows are better written in order, and the columns read from there
         g.inner = inner
         return True
+
+    def _reduced(self, g: Group, r: Node) -> bool:
+        """Whether a member needs a reduction of its group: else it is there when the rows are gone through for the first time."""
+        seen, stack = {r}, [r]
+        while stack:
+            n = stack.pop()
+            if self.kind[n] == "reduce":
+                return True
+            for s in n.srcs:
+                m = self.root(s)[0]
+                if m not in seen and self.group.get(m) is g:
+                    seen.add(m)
+                    stack.append(m)
+        return False
 
     def _read_elsewhere(self, m: Node, g: Group) -> bool:
         return m in self.roots or any(self.group.get(u) is not g and self.kind[u] != "reduce" for u in self.users[m])

@@ -37,7 +37,7 @@ class Bindings:
         self._grids = [c.grid for c in self.calls]
         #: dispatches that have workgroups, and how many there are before each
         self._live = [k for k, grid in enumerate(self._grids) if 0 not in grid]
-        self._before = [0, *itertools.accumulate(0 not in grid for grid in self._grids)]
+        self._before = [0, *itertools.accumulate(int(0 not in grid) for grid in self._grids)]
         #: those whose memory is another than at the last submission
         self._moved = set(self._live)
         self._program = Program(len(self._live))

@@ -261,6 +261,11 @@ def _norm_grad_input(n: Node, g: Node, x: Node, *w: Node) -> Node | None:
     dims, eps = n.attrs
     centred, scale = _statistics(x, dims, eps)
     y = _mul(centred, scale)
+    if w and 0 in dims and len(dims) > 1 and w[0].numel == math.prod([s for d, s in enumerate(x.shape) if d not in dims]):
+        # a weight for each channel: without it the sums are the gradients of weight and bias, which are wanted, too
+        count = _lit(math.prod([x.shape[d] for d in dims]), x)
+        along = _mul(y, _div(_sum(_mul(g, y), dims), count))
+        return _mul(_mul(scale, w[0]), _sub(g, _add(_div(_sum(g, dims), count), along)))
     if w:
         g = _mul(g, w[0])
     return _mul(scale, _sub(_sub(g, _mean(g, dims)), _mul(y, _mean(_mul(g, y), dims))))
