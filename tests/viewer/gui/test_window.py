@@ -1,19 +1,16 @@
 """The window as a whole, fed with messages, drawn offscreen."""
 
-import json
-
 import numpy as np
 import pytest
 from pyqtgraph.Qt import QtCore, QtWidgets
 
 from torchlike_asg.i18n import catalog
 from torchlike_asg.viewer.gui.actions import ACTIONS, SHEET
-from torchlike_asg.viewer.gui.app import load
 from torchlike_asg.viewer.gui.say import Say
 from torchlike_asg.viewer.gui.search import find, parse
 from torchlike_asg.viewer.gui.store import Store, smoothed
 from torchlike_asg.viewer.gui.window import PACE, SLOWEST, Window
-from torchlike_asg.viewer.protocol import Alarm, Bye, Code, Event, Failure, Graph, Scalars, Subscribe, Timing
+from torchlike_asg.viewer.protocol import Alarm, Bye, Code, Failure, Graph, Subscribe, Timing
 
 from ..models import fake_gpt
 from .windows import discard, node, press, stats
@@ -272,22 +269,6 @@ def test_the_outline_is_a_second_way(window):
 
 
 # ---------------------------------------------------------------- curves
-def test_curves(window):
-    window.store.apply(Scalars("validation", np.asarray([50, 100]), np.asarray([5.0, 10.0]), np.asarray([3.0, 2.0])))
-    window.store.apply(Event(80, 8.0, "lr ÷ 10"))
-    window.follow()
-    charts = window.charts
-    assert {k[1] for k in charts._lines} == {"loss", "validation", "lr"}
-    assert "step 101" in charts.values_at(101)
-    assert "loss 0.5413" in charts.values_at(101)
-    assert len(charts._markers) == 1
-    charts.log.setChecked(True)
-    charts.by_time.setChecked(True)
-    assert not charts.grab().isNull()
-    charts._toggle("validation", False)
-    assert "validation" not in {k[1] for k in charts._lines}
-
-
 def test_smoothing_has_no_pull_towards_its_start():
     x = np.full(2000, 3.0)
     assert np.allclose(smoothed(x, 0.99), 3.0)
@@ -330,26 +311,6 @@ def test_the_end_of_training_leaves_the_window(window):
     window.follow()
     assert window.isVisible()
     assert "ended" in window.bar.status.text()
-
-
-@pytest.mark.parametrize("ending", ["svg", "png", "pdf", "html", "asg.json", "dot"])
-def test_export(window, tmp_path, ending):
-    path = tmp_path / f"out.{ending}"
-    assert window.export(path)
-    data = path.read_bytes()
-    assert len(data) > 1000
-    starts = {"svg": b"<?xml", "png": b"\x89PNG", "pdf": b"%PDF", "html": b"<!doctype html>", "asg.json": b'{"format"', "dot": b"digraph"}
-    assert data.startswith(starts[ending])
-    if ending == "html":
-        assert "<math" in data.decode()
-        assert "<script" not in data.decode()
-    if ending == "asg.json":
-        assert json.loads(data)["format"] == "asg-graph 1"
-        again = Store()
-        load(path, again)
-        assert len(again.graph) == len(window.model.graph)
-    if ending == "svg":
-        assert b"Embedding" in data or b"GPT" in data
 
 
 def test_a_graph_of_twenty_thousand_operations_opens_at_once(application):

@@ -1,0 +1,70 @@
+"""The window's process: it leaves when nobody could close it."""
+
+import os
+import subprocess
+import sys
+import time
+
+from pyqtgraph.Qt import QtCore
+
+from torchlike_asg.viewer.gui.app import Unseen
+from torchlike_asg.viewer.gui.store import Store
+from torchlike_asg.viewer.protocol import Bye, Hello
+
+SCRIPT = """
+import os, signal, sys
+from torchlike_asg import nn
+import torchlike_asg as torch
+from torchlike_asg.viewer.gui import app
+handle = nn.Linear(2, 2).visualize(shot={shot!r})
+publisher = handle._session.publisher
+while not publisher.connected:
+    handle._session.join(0.05)
+print(publisher._process.pid, flush=True)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def waits(application, seconds, done):
+    clock = QtCore.QElapsedTimer()
+    clock.start()
+    while not done() and clock.elapsed() < 1000 * seconds:
+        application.processEvents(QtCore.QEventLoop.ProcessEventsFlag.AllEvents, 20)
+
+
+def test_a_window_that_nobody_sees_leaves_after_its_trainer(application):
+    store, heard = Store(), []
+    unseen = Unseen(store, delay=10)
+    unseen.over.connect(lambda: heard.append(1))
+    store.apply(Hello())
+    waits(application, 0.1, lambda: heard)
+    assert not heard
+    store.apply(Bye("lost"))
+    waits(application, 5, lambda: heard)
+    assert heard == [1]
+
+
+def test_a_window_that_was_to_take_a_picture_leaves_though_its_trainer_was_killed(tmp_path):
+    shot = tmp_path / "shot.png"
+    script = tmp_path / "train.py"
+    script.write_text(SCRIPT.format(shot=str(shot)), encoding="utf-8")
+    env = os.environ | {"QT_QPA_PLATFORM": "offscreen"}
+    done = subprocess.run([sys.executable, str(script)], env=env, capture_output=True, text=True, timeout=120)
+    pid = int(done.stdout)
+    until = time.monotonic() + 60
+    while time.monotonic() < until and alive(pid):
+        time.sleep(0.05)
+    assert not alive(pid)
+    assert shot.read_bytes().startswith(b"\x89PNG")
+
+
+def alive(pid):
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    try:  # one that has ended, but that nobody has waited for
+        with open(f"/proc/{pid}/stat", encoding="utf-8") as f:
+            return f.read().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
