@@ -292,10 +292,14 @@ class Fuser(Dependence):
         if len(home.reads | g.reads) > MAX_OPERANDS:
             return False
         names = self._match(home, g, n, axes)
-        if names is None or not self._meet(home, g, n, names) or not self.absorb(home, g):
+        if names is None or not self._meet(home, g, n, names):
             return False
-        for m, a in g.axes.items():
-            home.axes.setdefault(m, tuple([tuple([names[x] for x in dim]) for dim in a]))
+        axes_here = {m: tuple([tuple([names[x] for x in dim]) for dim in a]) for m, a in g.axes.items()}
+        if any(home.axes.get(m, a) != a for m, a in axes_here.items()):
+            return False  # sums over the rows and over the columns of one value: it is read in two ways
+        if not self.absorb(home, g):
+            return False
+        home.axes |= axes_here
         for m in g.nodes:
             self.group[m] = home
         home.nodes = sorted(home.nodes + g.nodes, key=self.number.__getitem__)

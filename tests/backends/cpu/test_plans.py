@@ -33,17 +33,19 @@ def random(*shape: int, seed: int = 0) -> np.ndarray:
 
 
 class Maker:
-    """Draws a random graph of float32 nodes."""
+    """Draws a random graph of float32 nodes. With `square` all dimensions are of one size, so that nothing but its axes tells a row from
+    a column.
+    """
 
-    def __init__(self, data: Any) -> None:
-        self.draw, self.graph = data.draw, Graph()
+    def __init__(self, data: Any, square: int = 0) -> None:
+        self.draw, self.graph, self.square = data.draw, Graph(), square
         self.nodes: list[Any] = []
 
     def pick(self, values: Any) -> Any:
         return self.draw(st.sampled_from(list(values)))
 
     def fresh(self) -> Any:
-        shape = tuple(self.pick(SIZES) for _ in range(self.pick((1, 2, 2, 3, 4))))
+        shape = tuple(self.square or self.pick(SIZES) for _ in range(self.pick((1, 2, 2, 3, 4))))
         if math.prod(shape) > 4000:
             shape = shape[:2]
         a = random(*shape, seed=self.pick(range(50)))
@@ -124,10 +126,11 @@ class Maker:
         return op("cat", n, self.pick((n, op("relu", n), op("neg", n))), d)
 
 
+@pytest.mark.parametrize("square", [0, 4])
 @given(st.data())
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
-def test_random_graphs_compute_what_the_reference_does(data: Any) -> None:
-    m = Maker(data)
+def test_random_graphs_compute_what_the_reference_does(square: int, data: Any) -> None:
+    m = Maker(data, square)
     m.nodes = [m.fresh() for _ in range(data.draw(st.integers(1, 3)))]
     first = len(m.nodes)
     for _ in range(data.draw(st.integers(1, 14))):
@@ -228,6 +231,16 @@ def test_a_part_of_a_value_is_read_after_all_of_it_was_stored() -> None:
     x = op("relu", g.input(random(4, 2)))
     y = op("mul", x, op("select", x, 0, 2))
     g.same([op("add", y, x), y])
+
+
+def test_rows_and_columns_of_one_value_are_summed_each_in_its_own_way() -> None:
+    """Both sums have as many elements and meet in one group: only the axes that they read the square value along tell them apart."""
+    g = Graph()
+    x = g.input(random(4, 4))
+    rows, columns = op("sum", x, (1,), False), op("sum", x, (0,), False)
+    g.same([rows, columns, op("add", rows, columns)])
+    y = op("relu", x)
+    g.same([y, op("add", op("sum", y, (1,), False), op("amax", y, (0,), False))])
 
 
 # ---------------------------------------------------------------- memory
