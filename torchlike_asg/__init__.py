@@ -18,6 +18,11 @@ from .dtypes import (
     complex128,
     dtype,
     finfo,
+    float8_e4m3fn,
+    float8_e4m3fnuz,
+    float8_e5m2,
+    float8_e5m2fnuz,
+    float8_e8m0fnu,
     float16,
     float32,
     float64,
@@ -30,6 +35,9 @@ from .dtypes import (
     promote_types,
     set_default_dtype,
     uint8,
+    uint16,
+    uint32,
+    uint64,
 )
 from .dtypes import bool_ as bool
 from .errors import Unsupported
@@ -53,6 +61,7 @@ globals().update(_NAMES)
 #: loaded when first asked for, so that importing the package stays quick
 _SUBMODULES = frozenset(
     (
+        "_C",
         "accelerator",
         "alias",
         "amp",
@@ -66,6 +75,7 @@ _SUBMODULES = frozenset(
         "events",
         "fft",
         "func",
+        "fx",
         "hub",
         "i18n",
         "jit",
@@ -87,6 +97,7 @@ _SUBMODULES = frozenset(
         "testing",
         "transforms",
         "utils",
+        "viewer",
         "vision",
     )
 )
@@ -99,11 +110,9 @@ _ELSEWHERE = {
     "sparse_coo_tensor": "sparse",
     "spmm": "sparse",
 }
-_LATER = {
-    "viewer": "a later version",
+_INSTEAD = {
     "ao": "floating point: there is no quantisation",
     "export": "torchlike_asg.asg.export for the graph, or state_dict for the weights",
-    "fx": "torchlike_asg.asg.explain to see the graph",
     "quantization": "floating point: there is no quantisation",
 }
 
@@ -120,13 +129,7 @@ def __getattr__(name: str) -> Any:
         return getattr(importlib.import_module(f"{__name__}.{_ELSEWHERE[name]}"), name)
     if name.startswith("__"):
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    hint = (
-        f"it is planned for {_LATER[name]}"
-        if _LATER.get(name, "").startswith("a later")
-        else f"use {_LATER[name]}"
-        if name in _LATER
-        else "docs/porting.md lists what is there and what to use instead"
-    )
+    hint = f"use {_INSTEAD[name]}" if name in _INSTEAD else "docs/porting.md lists what is there and what to use instead"
     raise Unsupported(f"torchlike_asg.{name} is not implemented: {hint}")
 
 

@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from .errors import Unsupported
+
 __all__ = ["dtype", "finfo", "iinfo", "promote_types"]
 
 
@@ -69,6 +71,30 @@ float32 = dtype("float32", "f32", np.float32, np.float32, FLOAT, 6)
 float64 = dtype("float64", "f64", np.float64, np.float64, FLOAT, 7)
 complex64 = dtype("complex64", "c64", np.complex64, np.complex64, COMPLEX, 8)
 complex128 = dtype("complex128", "c128", np.complex128, np.complex128, COMPLEX, 9)
+
+
+class NamedOnly(dtype):
+    """A type of PyTorch's that can be named, compared and put in tables; no tensor has it."""
+
+    __slots__ = ()
+
+    def __init__(self, name: str, itemsize: int, category: int, is_signed: bool = True) -> None:
+        self.name = self.short = name
+        self.itemsize, self.category, self.rank = itemsize, category, -1
+        self.is_floating_point, self.is_complex, self.is_signed = category == FLOAT, False, is_signed
+
+    def __getattr__(self, name: str) -> Any:
+        if name in ("storage", "compute"):
+            instead = "float16 or bfloat16" if self.is_floating_point else "int32 or int64"
+            raise Unsupported(f"torch.{self.name} can be named, but no tensor can have this type: use {instead}")
+        raise AttributeError(name)
+
+
+float8_e4m3fn, float8_e4m3fnuz, float8_e5m2, float8_e5m2fnuz = [
+    NamedOnly(f"float8_{kind}", 1, FLOAT) for kind in ("e4m3fn", "e4m3fnuz", "e5m2", "e5m2fnuz")
+]
+float8_e8m0fnu = NamedOnly("float8_e8m0fnu", 1, FLOAT, is_signed=False)
+uint16, uint32, uint64 = [NamedOnly(f"uint{8 * size}", size, INTEGER, is_signed=False) for size in (2, 4, 8)]
 
 ALL = (bool_, uint8, int8, int16, int32, int64, float16, bfloat16, float32, float64, complex64, complex128)
 BY_NAME = {d.name: d for d in ALL} | {"double": float64, "float": float32, "half": float16, "long": int64, "int": int32, "short": int16}

@@ -1,0 +1,64 @@
+"""``torch.fx`` as far as packages need it to be imported: graphs are recorded here by running the script, not by tracing a module.
+
+The classes exist for `isinstance`, which is always false, and for annotations; tracing raises and says what to use instead.
+"""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+from .errors import Unsupported, refuses
+
+__all__ = ["Graph", "GraphModule", "Interpreter", "Node", "Proxy", "Tracer", "Transformer", "symbolic_trace", "wrap"]
+
+T = TypeVar("T")
+
+
+class _Absent:
+    """A class of torch.fx that has no instances here."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        raise Unsupported(
+            f"torch.fx.{type(self).__name__}: modules are not traced symbolically; torchlike_asg.asg.explain(tensor) shows the recorded graph"
+        )
+
+
+class Graph(_Absent):
+    """PyTorch's list of traced operations."""
+
+
+class GraphModule(_Absent):
+    """PyTorch's module made from a graph."""
+
+
+class Interpreter(_Absent):
+    """PyTorch's execution of a graph, node by node."""
+
+
+class Node(_Absent):
+    """PyTorch's operation in a graph."""
+
+
+class Proxy(_Absent):
+    """PyTorch's stand-in for a value while a module is traced."""
+
+
+class Tracer(_Absent):
+    """PyTorch's symbolic tracer."""
+
+
+class Transformer(_Absent):
+    """PyTorch's rewriting of a graph."""
+
+
+@refuses
+def symbolic_trace(root: Any, concrete_args: Any = None) -> Any:
+    """Raises: see the error."""
+    raise Unsupported(
+        "torch.fx.symbolic_trace: modules are not traced symbolically; torchlike_asg.asg.explain(tensor) shows the recorded graph"
+    )
+
+
+def wrap(fn_or_name: T) -> T:
+    """The function itself: with no symbolic tracing there is nothing to keep it out of."""
+    return fn_or_name
