@@ -89,12 +89,12 @@ def test_a_missing_submodule_is_a_missing_module():
         import importlib.util
         import torchlike_asg
         torchlike_asg.install_as_torch()
-        assert importlib.util.find_spec("torch._dynamo") is None
+        assert importlib.util.find_spec("torch._export") is None
         assert importlib.util.find_spec("torch.nn") is not None
         try:
-            import torch._dynamo
+            import torch._export
         except ModuleNotFoundError as error:
-            assert error.name == "torch._dynamo"
+            assert error.name == "torch._export"
         else:
             raise SystemExit("imported a module that is not there")
         try:

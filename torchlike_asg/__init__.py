@@ -62,6 +62,8 @@ globals().update(_NAMES)
 _SUBMODULES = frozenset(
     (
         "_C",
+        "_dynamo",
+        "_inductor",
         "accelerator",
         "alias",
         "amp",

@@ -6,7 +6,7 @@ computed in float32, see :func:`load` and :func:`store`. ``float16`` is stored n
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -74,27 +74,33 @@ complex128 = dtype("complex128", "c128", np.complex128, np.complex128, COMPLEX, 
 
 
 class NamedOnly(dtype):
-    """A type of PyTorch's that can be named, compared and put in tables; no tensor has it."""
+    """A type of PyTorch's that can be named, compared and put in tables; no tensor has it. `limits`: those that `finfo` and `iinfo` give,
+    (eps, max, tiny) of a floating-point type, (max,) of an integer one.
+    """
 
-    __slots__ = ()
+    __slots__ = ("limits",)
 
-    def __init__(self, name: str, itemsize: int, category: int, is_signed: bool = True) -> None:
+    def __init__(self, name: str, itemsize: int, category: int, limits: tuple[float, ...], is_signed: bool = True) -> None:
         self.name = self.short = name
-        self.itemsize, self.category, self.rank = itemsize, category, -1
+        self.itemsize, self.category, self.rank, self.limits = itemsize, category, -1, limits
         self.is_floating_point, self.is_complex, self.is_signed = category == FLOAT, False, is_signed
+
+    def refuse(self) -> NoReturn:
+        instead = "float16 or bfloat16" if self.is_floating_point else "int32 or int64"
+        raise Unsupported(f"torch.{self.name} can be named, but no tensor can have this type: use {instead}")
 
     def __getattr__(self, name: str) -> Any:
         if name in ("storage", "compute"):
-            instead = "float16 or bfloat16" if self.is_floating_point else "int32 or int64"
-            raise Unsupported(f"torch.{self.name} can be named, but no tensor can have this type: use {instead}")
+            self.refuse()
         raise AttributeError(name)
 
 
-float8_e4m3fn, float8_e4m3fnuz, float8_e5m2, float8_e5m2fnuz = [
-    NamedOnly(f"float8_{kind}", 1, FLOAT) for kind in ("e4m3fn", "e4m3fnuz", "e5m2", "e5m2fnuz")
-]
-float8_e8m0fnu = NamedOnly("float8_e8m0fnu", 1, FLOAT, is_signed=False)
-uint16, uint32, uint64 = [NamedOnly(f"uint{8 * size}", size, INTEGER, is_signed=False) for size in (2, 4, 8)]
+float8_e4m3fn = NamedOnly("float8_e4m3fn", 1, FLOAT, (0.125, 448.0, 2.0**-6))
+float8_e4m3fnuz = NamedOnly("float8_e4m3fnuz", 1, FLOAT, (0.125, 240.0, 2.0**-7))
+float8_e5m2 = NamedOnly("float8_e5m2", 1, FLOAT, (0.25, 57344.0, 2.0**-14))
+float8_e5m2fnuz = NamedOnly("float8_e5m2fnuz", 1, FLOAT, (0.125, 57344.0, 2.0**-15))
+float8_e8m0fnu = NamedOnly("float8_e8m0fnu", 1, FLOAT, (1.0, 2.0**127, 2.0**-127), is_signed=False)
+uint16, uint32, uint64 = [NamedOnly(f"uint{bits}", bits // 8, INTEGER, (2**bits - 1,), is_signed=False) for bits in (16, 32, 64)]
 
 ALL = (bool_, uint8, int8, int16, int32, int64, float16, bfloat16, float32, float64, complex64, complex128)
 BY_NAME = {d.name: d for d in ALL} | {"double": float64, "float": float32, "half": float16, "long": int64, "int": int32, "short": int16}
@@ -174,10 +180,12 @@ class finfo:
         self.dtype, self.bits = d.name, d.itemsize * 8
         if d is bfloat16:
             self.eps, self.max, self.tiny, self.resolution = 2.0**-7, float(2.0**128 - 2.0**120), 2.0**-126, 0.01
+        elif isinstance(d, NamedOnly):
+            (self.eps, self.max, self.tiny), self.resolution = d.limits, 1.0
         else:
             f = np.finfo(d.storage)
             self.eps, self.max, self.tiny, self.resolution = float(f.eps), float(f.max), float(f.tiny), float(f.resolution)
-        self.min, self.smallest_normal = -self.max, self.tiny
+        self.min, self.smallest_normal = -self.max if d.is_signed else self.tiny, self.tiny
 
     def __repr__(self) -> str:
         return f"finfo(resolution={self.resolution}, min={self.min}, max={self.max}, eps={self.eps}, smallest_normal={self.smallest_normal}, tiny={self.tiny}, dtype={self.dtype})"  # noqa: E501
@@ -189,8 +197,12 @@ class iinfo:
     def __init__(self, type: dtype) -> None:
         if type.category != INTEGER:
             raise TypeError("torch.iinfo() requires an integer input type.")
-        i = np.iinfo(type.storage)
-        self.dtype, self.bits, self.max, self.min = type.name, i.bits, int(i.max), int(i.min)
+        self.dtype, self.bits = type.name, type.itemsize * 8
+        if isinstance(type, NamedOnly):
+            self.max, self.min = int(type.limits[0]), 0
+        else:
+            i = np.iinfo(type.storage)
+            self.max, self.min = int(i.max), int(i.min)
 
     def __repr__(self) -> str:
         return f"iinfo(min={self.min}, max={self.max}, dtype={self.dtype})"

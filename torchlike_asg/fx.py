@@ -12,15 +12,14 @@ from .errors import Unsupported, refuses
 __all__ = ["Graph", "GraphModule", "Interpreter", "Node", "Proxy", "Tracer", "Transformer", "symbolic_trace", "wrap"]
 
 T = TypeVar("T")
+_INSTEAD = "modules are not traced symbolically; torchlike_asg.asg.explain(model, input) shows the recorded graph"
 
 
 class _Absent:
     """A class of torch.fx that has no instances here."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        raise Unsupported(
-            f"torch.fx.{type(self).__name__}: modules are not traced symbolically; torchlike_asg.asg.explain(tensor) shows the recorded graph"
-        )
+        raise Unsupported(f"torch.fx.{type(self).__name__}: {_INSTEAD}")
 
 
 class Graph(_Absent):
@@ -54,9 +53,7 @@ class Transformer(_Absent):
 @refuses
 def symbolic_trace(root: Any, concrete_args: Any = None) -> Any:
     """Raises: see the error."""
-    raise Unsupported(
-        "torch.fx.symbolic_trace: modules are not traced symbolically; torchlike_asg.asg.explain(tensor) shows the recorded graph"
-    )
+    raise Unsupported(f"torch.fx.symbolic_trace: {_INSTEAD}")
 
 
 def wrap(fn_or_name: T) -> T:

@@ -7,14 +7,53 @@ leaf, until its type is registered.
 from __future__ import annotations
 
 from collections import OrderedDict, defaultdict, deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["TreeSpec", "register_pytree_node", "tree_all", "tree_any", "tree_flatten", "tree_leaves", "tree_map", "tree_map_only",
-           "tree_structure", "tree_unflatten"]  # fmt: skip
+__all__ = ["GetAttrKey", "MappingKey", "SequenceKey", "TreeSpec", "keystr", "register_pytree_node", "tree_all", "tree_any", "tree_flatten",
+           "tree_flatten_with_path", "tree_leaves", "tree_map", "tree_map_only", "tree_map_with_path", "tree_structure",
+           "tree_unflatten"]  # fmt: skip
 
 #: type -> (flatten to (children, context), unflatten from them)
 _NODES: dict[type, tuple[Callable[[Any], tuple[list[Any], Any]], Callable[[list[Any], Any], Any]]] = {}
+#: type -> flatten to ([(key, child), ...], context), for types whose children are not simply numbered
+_KEYED: dict[type, Callable[[Any], tuple[list[tuple[Any, Any]], Any]]] = {}
+
+
+@dataclass(frozen=True)
+class SequenceKey:
+    """A step of a path: an element of a list or tuple."""
+
+    idx: int
+
+    def __str__(self) -> str:
+        return f"[{self.idx!r}]"
+
+
+@dataclass(frozen=True)
+class MappingKey:
+    """A step of a path: a value of a dict."""
+
+    key: Any
+
+    def __str__(self) -> str:
+        return f"[{self.key!r}]"
+
+
+@dataclass(frozen=True)
+class GetAttrKey:
+    """A step of a path: an attribute."""
+
+    name: str
+
+    def __str__(self) -> str:
+        return f".{self.name}"
+
+
+def keystr(path: tuple[Any, ...]) -> str:
+    """A path as Python would write it: ``['a'][0].x``."""
+    return "".join(map(str, path))
 
 
 class TreeSpec:
@@ -46,11 +85,15 @@ class TreeSpec:
 LeafSpec = TreeSpec(None, None, [])
 
 
-def register_pytree_node(cls: type, flatten_fn: Any, unflatten_fn: Any, **_: Any) -> None:
-    """Have instances of `cls` taken apart: ``flatten_fn(x) -> (children, context)``, ``unflatten_fn(children, context) -> x``."""
+def register_pytree_node(cls: type, flatten_fn: Any, unflatten_fn: Any, *, flatten_with_keys_fn: Any = None, **_: Any) -> None:
+    """Have instances of `cls` taken apart: ``flatten_fn(x) -> (children, context)``, ``unflatten_fn(children, context) -> x``;
+    ``flatten_with_keys_fn(x) -> ([(key, child), ...], context)`` for those who ask for paths.
+    """
     if cls in _NODES:
         raise ValueError(f"{cls} is already registered as pytree node.")
     _NODES[cls] = (flatten_fn, unflatten_fn)
+    if flatten_with_keys_fn is not None:
+        _KEYED[cls] = flatten_with_keys_fn
 
 
 def _kind(x: Any) -> type | None:
@@ -71,12 +114,24 @@ def _named(children: list[Any], context: Any) -> Any:
 
 register_pytree_node(tuple, lambda x: (list(x), None), _named)
 register_pytree_node(list, lambda x: (list(x), None), lambda c, _: list(c))
-register_pytree_node(dict, lambda x: (list(x.values()), list(x)), lambda c, k: dict(zip(k, c, strict=True)))
-register_pytree_node(OrderedDict, lambda x: (list(x.values()), list(x)), lambda c, k: OrderedDict(zip(k, c, strict=True)))
+
+
+def _dict_flatten_with_keys(x: Any) -> tuple[list[tuple[Any, Any]], Any]:
+    return [(MappingKey(k), v) for k, v in x.items()], list(x)
+
+
+for _mapping in (dict, OrderedDict):
+    register_pytree_node(
+        _mapping,
+        lambda x: (list(x.values()), list(x)),
+        lambda c, k, kind=_mapping: kind(zip(k, c, strict=True)),
+        flatten_with_keys_fn=_dict_flatten_with_keys,
+    )
 register_pytree_node(
     defaultdict,
     lambda x: (list(x.values()), (x.default_factory, list(x))),
     lambda c, k: defaultdict(k[0], zip(k[1], c, strict=True)),
+    flatten_with_keys_fn=lambda x: ([(MappingKey(k), v) for k, v in x.items()], (x.default_factory, list(x))),
 )
 register_pytree_node(deque, lambda x: (list(x), x.maxlen), lambda c, n: deque(c, n))
 
@@ -94,6 +149,33 @@ def tree_flatten(tree: Any, is_leaf: Callable[[Any], bool] | None = None) -> tup
         leaves += inner
         specs.append(spec)
     return leaves, TreeSpec(kind, context, specs)
+
+
+def tree_flatten_with_path(tree: Any, is_leaf: Callable[[Any], bool] | None = None) -> tuple[list[tuple[tuple[Any, ...], Any]], TreeSpec]:
+    """([(path, leaf), ...], structure); a path is a tuple of `SequenceKey`, `MappingKey` and `GetAttrKey`."""
+    return list(_with_paths(tree, (), is_leaf)), tree_structure(tree, is_leaf)
+
+
+def _with_paths(tree: Any, path: tuple[Any, ...], is_leaf: Callable[[Any], bool] | None) -> Iterator[tuple[tuple[Any, ...], Any]]:
+    kind = None if is_leaf is not None and is_leaf(tree) else _kind(tree)
+    if kind is None:
+        yield path, tree
+        return
+    if kind is tuple and hasattr(tree, "_fields"):
+        keyed = [(GetAttrKey(name), child) for name, child in zip(tree._fields, tree, strict=True)]
+    elif kind in _KEYED:
+        keyed = _KEYED[kind](tree)[0]
+    else:
+        keyed = [(SequenceKey(i), child) for i, child in enumerate(_flatten(tree)[0])]
+    for key, child in keyed:
+        yield from _with_paths(child, (*path, key), is_leaf)
+
+
+def tree_map_with_path(fn: Callable[..., Any], tree: Any, *rests: Any, is_leaf: Callable[[Any], bool] | None = None) -> Any:
+    """``fn(path, leaf, ...)`` of every leaf, and of what stands in its place in the other trees, in the tree's structure."""
+    found, spec = tree_flatten_with_path(tree, is_leaf)
+    others = [tree_leaves(rest, is_leaf) for rest in rests]
+    return tree_unflatten([fn(path, leaf, *more) for (path, leaf), *more in zip(found, *others, strict=True)], spec)
 
 
 def tree_unflatten(leaves: Any, treespec: TreeSpec) -> Any:

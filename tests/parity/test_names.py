@@ -374,7 +374,6 @@ REFUSED = {
     "a name of no library": (lambda T: T.no_such_name, "no_such_name is not implemented"),
     "a layer of no library": (lambda T: T.nn.NoSuchLayer(2), "NoSuchLayer is not implemented"),
     "another distribution": (lambda T: T.distributions.Wishart, "distributions.Wishart is not implemented"),
-    "flexible attention": (lambda T: T.nn.attention.flex_attention, "not implemented"),
 }
 
 

@@ -67,6 +67,8 @@ class Node:
 
     def __init__(self, op: Op, srcs: tuple[Node, ...], attrs: tuple[Any, ...], shape: Shape, d: dtypes.dtype, strides: Shape | None = None,
                  offset: int = 0, device: devices.device = devices.cpu, rg: bool = False) -> None:  # fmt: skip
+        if d.__class__ is dtypes.NamedOnly:
+            d.refuse()
         self.op, self.srcs, self.attrs, self.shape, self.dtype = op, srcs, attrs, Size(shape), d
         self.strides = contiguous(shape) if strides is None else strides
         self.offset, self.device, self.rg = offset, device, rg

@@ -215,6 +215,9 @@ class stream:
         return None
 
 
+StreamContext = stream
+
+
 class Event:
     """Cannot be made: there is no CUDA here."""
 
@@ -227,6 +230,20 @@ class Stream:
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         raise RuntimeError("torch.cuda.Stream requires CUDA support")
+
+
+class CUDAGraph:
+    """Cannot be made: a plan is replayed as it is, without capturing it."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        raise RuntimeError("torch.cuda.CUDAGraph requires CUDA support; repeated steps replay their compiled plan without it")
+
+
+class graph:
+    """Cannot be opened: see `CUDAGraph`."""
+
+    def __init__(self, cuda_graph: Any, *args: Any, **kwargs: Any) -> None:
+        raise RuntimeError("torch.cuda.graph requires CUDA support; repeated steps replay their compiled plan without it")
 
 
 # ---------------------------------------------------------------- tensor types

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..errors import Unsupported
-from . import functional, init, modules, parallel, parameter, positional, utils
+from . import attention, functional, init, modules, parallel, parameter, positional, utils
 from .modules import *  # noqa: F403
 from .parallel import DataParallel
 from .parameter import Buffer, Parameter, UninitializedBuffer, UninitializedParameter
@@ -21,6 +21,7 @@ __all__ = [
     "SinusoidalPositionalEncoding",
     "UninitializedBuffer",
     "UninitializedParameter",
+    "attention",
     "functional",
     "init",
     "modules",

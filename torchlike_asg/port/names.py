@@ -43,6 +43,14 @@ NAMESPACES = (
 _OURS = frozenset({"geometry"})
 #: name, or beginning of names, that is here and does less than in PyTorch -> what it does
 SHIMS = {
+    "torch._C": "a few names that packages look up",
+    "torch._dynamo": "settings are remembered and change nothing",
+    "torch._inductor": "settings are remembered and change nothing",
+    "torch.fx": "its classes can be named and have no instances; tracing raises",
+    "torch.fx.symbolic_trace": None,
+    "torch.nn.attention": "sdpa_kernel is checked and changes nothing; flex_attention computes all scores",
+    **{f"torch.float8_{kind}": "can be named; no tensor has this type" for kind in ("e4m3fn", "e4m3fnuz", "e5m2", "e5m2fnuz", "e8m0fnu")},
+    **{f"torch.uint{bits}": "can be named; no tensor has this type" for bits in (16, 32, 64)},
     "torch.accelerator": "reports the accelerators that this package has",
     "torch.amp.autocast": "on the CPU everything stays in float32 (warned of once)",
     "torch.backends": "settings are remembered and change nothing",
@@ -76,16 +84,12 @@ SHIMS = {
 }
 #: missing name, or beginning of names (or one whose call raises: None above) -> what to use instead
 INSTEAD = {
+    "torch.fx.symbolic_trace": "torchlike_asg.asg.explain to see the graph",
     "torch.Tensor.cuda": "x.to(device) with a device that torch.cuda.is_available() guards",
     "torch.Tensor.share_memory_": "NumPy arrays in multiprocessing.shared_memory",
-    "torch._C": "the public functions",
-    "torch._dynamo": "nothing: leave the settings out",
-    "torch._inductor": "nothing: leave the settings out",
     "torch.distributed.init_process_group": "one process, guarded by torch.distributed.is_available()",
     "torch.export": "torchlike_asg.asg.export for the graph, state_dict for the weights",
-    "torch.fx": "torchlike_asg.asg.explain to see the graph",
     "torch.hub.load": "the package that the model is in, and torch.hub.load_state_dict_from_url",
-    "torch.nn.attention": "torch.nn.functional.scaled_dot_product_attention with a mask",
     "torch.nn.parallel.DistributedDataParallel": "the module itself",
     "torch.onnx.export": "PyTorch, from the saved state_dict",
     "torch.ops": "the public functions",
@@ -173,7 +177,7 @@ def _lookup(name: str) -> tuple[list[Any] | None, str]:
 
 def refuses(value: object) -> bool:
     """Whether a function or property is there only to say what to use instead."""
-    return bool(getattr(value.fget if isinstance(value, property) else value, "refuses", False))
+    return getattr(value.fget if isinstance(value, property) else value, "refuses", False) is True
 
 
 def _refusal(value: Any) -> str:

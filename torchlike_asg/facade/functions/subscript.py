@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 
 from ... import dtypes
+from ...asg.batching import depends
 from ...asg.geometry import view_strides
+from ...asg.trace import current
 from ...ops import indexing as ops
 from ...ops import movement
 from ...ops.formula import title
@@ -109,7 +111,7 @@ def _basic(t: Tensor, entries: tuple[Any, ...]) -> tuple[Tensor, list[Entry]]:
             found.append((d, np.zeros(int(k), np.int64)))
             d += 1
         elif isinstance(k, (Tensor, np.ndarray)):
-            if k.shape:
+            if k.shape or _example(k):
                 found.append((d, _checked(k)))
                 d += _width(k)
             elif _is_mask(k):
@@ -123,6 +125,11 @@ def _basic(t: Tensor, entries: tuple[Any, ...]) -> tuple[Tensor, list[Entry]]:
         else:
             raise TypeError("new(): invalid data type 'str'") if kind is str else IndexError(_WRONG_KIND.format(kind.__name__))
     return t, found
+
+
+def _example(k: Any) -> bool:
+    """Whether an index of no dimensions stands for every example of a batch: it has no one value that would select a part."""
+    return bool(current().mapped) and k.__class__ is not np.ndarray and not _is_mask(k) and depends((node_of(k),))
 
 
 def _select(t: Tensor, d: int, i: int) -> Tensor:

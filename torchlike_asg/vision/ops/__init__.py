@@ -8,10 +8,11 @@ from ...errors import Unsupported
 from . import boxes
 from .boxes import batched_nms, box_area, box_convert, box_iou, clip_boxes_to_image, generalized_box_iou, nms, remove_small_boxes
 from .focal_loss import sigmoid_focal_loss
-from .misc import MLP, Conv2dNormActivation, Permute, StochasticDepth, stochastic_depth
+from .misc import MLP, Conv2dNormActivation, FrozenBatchNorm2d, Permute, StochasticDepth, stochastic_depth
 
 __all__ = [
     "Conv2dNormActivation",
+    "FrozenBatchNorm2d",
     "MLP",
     "Permute",
     "StochasticDepth",

@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Callable
 from typing import Any, Final, TypeVar
 
-from .errors import Unsupported
+from ..errors import Unsupported
 
 __all__ = [
     "Final",

@@ -1,0 +1,101 @@
+"""Names that packages written for PyTorch look up when they are imported."""
+
+import pytest
+
+import torchlike_asg as torch
+from torchlike_asg.utils import _pytree as pytree
+
+
+@pytest.mark.parametrize(
+    ("name", "eps", "largest", "smallest"),
+    [
+        ("float8_e4m3fn", 0.125, 448.0, -448.0),
+        ("float8_e4m3fnuz", 0.125, 240.0, -240.0),
+        ("float8_e5m2", 0.25, 57344.0, -57344.0),
+        ("float8_e5m2fnuz", 0.125, 57344.0, -57344.0),
+        ("float8_e8m0fnu", 1.0, 2.0**127, 2.0**-127),
+    ],
+)
+def test_small_floats_are_named_and_have_limits(name, eps, largest, smallest):
+    d = getattr(torch, name)
+    limits = torch.finfo(d)
+    assert repr(d) == f"torch.{name}" and d.itemsize == 1 and d.is_floating_point
+    assert (limits.bits, limits.eps, limits.max, limits.min) == (8, eps, largest, smallest)
+    for make in (lambda: torch.zeros(2, dtype=d), lambda: torch.ones(2).to(d), lambda: torch.tensor([1.0], dtype=d)):
+        with pytest.raises(NotImplementedError, match=f"torch.{name} can be named"):
+            make()
+
+
+def test_wide_unsigned_integers_are_named_and_have_limits():
+    for bits in (16, 32, 64):
+        d = getattr(torch, f"uint{bits}")
+        assert torch.iinfo(d).max == 2**bits - 1 and torch.iinfo(d).min == 0 and torch.iinfo(d).bits == bits and not d.is_signed
+        with pytest.raises(NotImplementedError, match="int32 or int64"):
+            torch.zeros(2, dtype=d)
+
+
+def test_nothing_is_traced():
+    assert not isinstance(torch.ones(2), torch.fx.Proxy) and not isinstance(torch.nn.Linear(1, 1), torch.fx.GraphModule)
+    assert torch.fx.wrap(len) is len and torch._C._get_tracing_state() is None
+    with pytest.raises(NotImplementedError, match="explain"):
+        torch.fx.symbolic_trace(torch.nn.Linear(1, 1))
+    assert not hasattr(torch._C, "_jit_set_profiling_executor")
+
+
+def test_settings_of_a_compiler_are_remembered():
+    torch._dynamo.config.suppress_errors = True
+    torch._inductor.config.max_autotune = True
+    assert torch._dynamo.config.suppress_errors and torch._inductor.config.max_autotune
+    torch._dynamo.mark_dynamic(torch.ones(2), 0)
+    torch._dynamo.reset()
+
+
+def test_the_viewer_is_a_part_of_the_package():
+    assert callable(torch.viewer.attach)
+
+
+def test_paths_of_leaves():
+    tree = {"a": [1, (2, 3)], "b": 4}
+    found, spec = pytree.tree_flatten_with_path(tree)
+    assert [(pytree.keystr(path), leaf) for path, leaf in found] == [("['a'][0]", 1), ("['a'][1][0]", 2), ("['a'][1][1]", 3), ("['b']", 4)]
+    assert pytree.tree_unflatten([leaf for _, leaf in found], spec) == tree
+    assert pytree.tree_map_with_path(lambda path, x, y: (len(path), x + y), {"a": 1}, {"a": 2}) == {"a": (1, 3)}
+
+
+def test_a_registered_type_names_its_children():
+    class Pair:
+        def __init__(self, left, right):
+            self.left, self.right = left, right
+
+    pytree.register_pytree_node(
+        Pair,
+        lambda p: ([p.left, p.right], None),
+        lambda children, _: Pair(*children),
+        flatten_with_keys_fn=lambda p: ([(pytree.GetAttrKey("left"), p.left), (pytree.GetAttrKey("right"), p.right)], None),
+    )
+    assert [pytree.keystr(path) for path, _ in pytree.tree_flatten_with_path([Pair(1, 2)])[0]] == ["[0].left", "[0].right"]
+
+
+def test_collectives_with_gradients_need_a_group():
+    from torchlike_asg.distributed import nn as collectives
+
+    with pytest.raises(ValueError, match="process group has not been initialized"):
+        collectives.all_reduce(torch.ones(2))
+
+
+def test_frozen_batch_norm_reads_a_trained_layer():
+    trained = torch.nn.BatchNorm2d(3)
+    trained(torch.randn(4, 3, 5, 5))
+    frozen = torch.vision.ops.FrozenBatchNorm2d(3)
+    frozen.load_state_dict(trained.state_dict())
+    x = torch.randn(2, 3, 5, 5)
+    assert torch.allclose(frozen(x), trained.eval()(x), atol=1e-5) and not list(frozen.parameters())
+    assert repr(frozen) == "FrozenBatchNorm2d(3, eps=1e-05)"
+
+
+def test_one_number_for_every_example_indexes_under_vmap():
+    table = torch.arange(12.0).reshape(3, 4)
+    rows, columns = torch.tensor([2, 0, 1]), torch.tensor([1, 3, 0])
+    assert torch.vmap(lambda i, j: table[i, j])(rows, columns).tolist() == [9.0, 3.0, 4.0]
+    assert torch.vmap(lambda i: table[i])(rows).tolist() == table[rows].tolist()
+    assert torch.vmap(lambda i: table[:, i])(columns).tolist() == table[:, columns].t().tolist()
