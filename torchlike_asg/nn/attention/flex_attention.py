@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from ... import dtypes
+from ...autograd.vectorize import vmap
 from ...facade.core import Tensor
 from ...facade.register import FUNCTIONS
 from ..functional import pad
@@ -76,8 +77,6 @@ def _combined(mask_mods: tuple[MaskMod, ...], combine: Callable[[Tensor, Tensor]
 
 def _everywhere(mod: Any, sizes: tuple[int, int, int, int], device: Any, score: Tensor | None = None) -> Tensor:
     """``mod([score,] batch, head, query, key)`` at every place of (batch, heads, queries, keys)."""
-    from ...func import vmap
-
     lead = () if score is None else (score,)
     for place in (3, 2, 1, 0):
         mod = vmap(mod, in_dims=(*(0 for _ in lead), *(0 if d == place else None for d in range(4))))
