@@ -18,8 +18,13 @@ from ..asg.node import Node
 from ..asg.rewrite import topo
 from ..asg.trace import Trace
 from ..backends.cpu import timing
+from ..backends.wgpu import profiling, stamps
+from ..backends.wgpu.device import open_device
+from ..backends.wgpu.memory import DeviceArray
 from ..compiler import plan as plans
+from . import remote
 from .statistics import thinned
+from .taps import content
 
 #: plans of probes that are kept
 MOST_PLANS = 16
@@ -66,6 +71,7 @@ class Probe:
 
     ``values``, ``gradients``  (index, array) as far as they were found;  ``updates`` (index, norm of the change over the norm)
     ``runs``    (calls of a program, numbers of calls, ticks before and after)
+    ``reports`` numbers of what lies on another device;  ``stamps`` (timestamps there, the reading of them) or None
     ``cost``    processor seconds of the training thread;  ``compiled`` whether a plan had to be made;  ``done`` after the step
     """
 
@@ -75,8 +81,10 @@ class Probe:
         parameters: Sequence[tuple[int, Node]] = (),
         changing: Collection[int] = (),
         timed: bool = False,
+        long: Collection[int] = (),
     ) -> None:
-        """`changing`: those of the parameters whose change is to be measured (which takes a copy of each)."""
+        """`changing`: those of the parameters whose change is to be measured (which takes a copy of each); `long`: those of the nodes of
+        which more than summaries is wanted."""
         self.wanted, self.parameters, self.changing, self.timed = wanted, parameters, changing, timed
         self.values: list[tuple[int, Any]] = []
         self.gradients: list[tuple[int, Any]] = []
@@ -86,6 +94,11 @@ class Probe:
         self._found: set[int] = set()
         self._old: dict[int, Any] = {}
         self._watching = False
+        self.reports: list[remote.Report] = []
+        self.stamps: tuple[stamps.Stamps, Any] | None = None
+        self._stamps: stamps.Stamps | None = None
+        #: those of the nodes of which histograms are wanted
+        self.long = frozenset(long)
 
     # ---------------------------------------------------------------- what taps call
     def before(self, tr: Trace, outputs: tuple[Node, ...]) -> None:
@@ -96,31 +109,64 @@ class Probe:
             self._look(tr, plan)
             if self.timed and timing.watcher is None:
                 timing.watcher, self._watching = self, True
+        if self.timed and outputs[0].device.type == "wgpu":
+            self._stamp(outputs[0].device.index)
         self.cost += time.thread_time() - begun
+
+    def _stamp(self, index: int | None) -> None:
+        """Have the dispatches of a device timed."""
+        if self._stamps is None:
+            try:
+                self._stamps = stamps.Stamps(open_device(index))
+            except RuntimeError:  # it has no timestamps
+                self.timed = False
+                return
+        if profiling.recorder is None:
+            profiling.recorder = self._stamps
 
     def after(self, tr: Trace) -> None:
         """It ran."""
         if self._watching:
             timing.watcher, self._watching = None, False
+        if self._stamps is not None and profiling.recorder is self._stamps:
+            profiling.recorder = None
 
     def stepped(self) -> None:
         """The optimizer step is complete: parameters have their new values, gradients are at hand."""
         begun = time.thread_time()
+        there: dict[str, list[tuple[int, str, Any]]] = {"gradient": [], "update": []}
         for i, n in self.parameters:
             family = n.owner() if n.owner is not None else None
             if family is None:
                 continue
             gradient = _gradient(family)
-            if gradient is not None:
+            if gradient.__class__ is DeviceArray:
+                there["gradient"].append((i, "histogram" if i in self.long else "norm", [gradient]))
+            elif gradient is not None:
                 self.gradients.append((i, gradient))
             old = self._old.pop(i, None)
+            if old.__class__ is DeviceArray:
+                new = content(family)
+                if new.__class__ is DeviceArray:
+                    there["update"].append((i, "update", [new, old]))
+                continue
             new = family.cell.shaped() if old is not None else None
             if isinstance(new, np.ndarray):
                 size = float(np.linalg.norm(old))
                 change = float(np.linalg.norm(thinned(new).astype(old.dtype) - old))
                 self.updates.append((i, change / size if size else 0.0))
+        for of, rows in there.items():
+            if rows:
+                self._report(of, [r[:2] for r in rows], remote.of_arrays([r[1:] for r in rows]))
+        if self._stamps is not None and (reading := self._stamps.reading()) is not None:
+            self.stamps = self._stamps, reading
         self.done = True
         self.cost += time.thread_time() - begun
+
+    def _report(self, of: str, rows: list[tuple[int, str]], numbers: Any) -> None:
+        reading = remote.reading(numbers)
+        if reading is not None:
+            self.reports.append(remote.Report(of, rows, reading))
 
     # what `timing.watcher` is for
     def calls(self, program: Any, threads: Any, calls: Any, ticks: Any) -> None:
@@ -132,24 +178,40 @@ class Probe:
     # ---------------------------------------------------------------- values
     def _look(self, tr: Trace, plan: Any) -> None:
         compute: list[tuple[int, Node]] = []
+        there: list[tuple[int, Node]] = []
         for i, n in self.wanted:
-            if i in self._found or n.op.multi or n.device.type != "cpu":
+            if i in self._found or n.op.multi or 0 in n.shape:
                 continue
-            if n.op in LEAVES:
-                if n in plan.leaves:
-                    self._add(i, np.array(thinned(plans.leaf_value(n, tr))))  # a copy: the step overwrites it
+            leaf = n.op in LEAVES
+            if not (n in plan.leaves if leaf else n in tr.known or n in plan.order):
+                continue
+            if n.device.type != "cpu":
+                there.append((i, n))
+            elif leaf:
+                self._add(i, np.array(thinned(plans.leaf_value(n, tr))))  # a copy: the step overwrites it
             elif n in tr.known:
                 self._add(i, tr.known[n])
-            elif n in plan.order:
+            else:
                 compute.append((i, n))
         for i, n in self.parameters:
-            if i in self.changing and n.op is VAR and n in plan.leaves and n.device.type == "cpu":
-                self._old[i] = np.array(thinned(plans.leaf_value(n, tr)))
+            if i in self.changing and n.op is VAR and n in plan.leaves:
+                value = plans.leaf_value(n, tr)
+                self._old[i] = value.copy() if value.__class__ is DeviceArray else np.array(thinned(value))
         if compute:
             values, made = evaluate(tr, tuple(n for _, n in compute))
             self.compiled |= made
             for (i, _), value in zip(compute, values, strict=True):
                 self._add(i, value)
+        if there:
+            self._look_there(tr, there)
+
+    def _look_there(self, tr: Trace, nodes: list[tuple[int, Node]]) -> None:
+        """Have another device compute the numbers of what lies there."""
+        forms = [(i, "histogram" if i in self.long else "summary") for i, _ in nodes]
+        values, made = evaluate(tr, (remote.of_nodes([(n, form) for (_, n), (_, form) in zip(nodes, forms, strict=True)]),))
+        self.compiled |= made
+        self._found.update(i for i, _ in nodes)
+        self._report("value", forms, values[0])
 
     def _add(self, i: int, value: Any) -> None:
         if isinstance(value, np.ndarray):
@@ -178,17 +240,23 @@ def evaluate(tr: Trace, nodes: tuple[Node, ...]) -> tuple[list[Any], bool]:
 
 
 def _gradient(family: Any) -> Any:
-    """The array of a leaf's gradient, if it was computed."""
+    """The array of a leaf's gradient, if it was computed; on the host or another device."""
     held = family.held
     if held.__class__ is tuple:
-        return held[1] if isinstance(held[1], np.ndarray) else None
+        return _array(held[1])
     storage = getattr(held, "_f", None)
     if storage is None:
         return None
     if storage.h is None and storage.value is not None:
-        return storage.value[1] if isinstance(storage.value[1], np.ndarray) else None
+        return _array(storage.value[1])
     try:
         cell = object.__getattribute__(storage, "cell")  # not one made by asking for it
     except AttributeError:
         return None
-    return None if cell.empty or cell.exposed or cell.device.type != "cpu" else cell.shaped()
+    if cell.device.type != "cpu":
+        return _array(getattr(cell, "array", None))
+    return None if cell.empty or cell.exposed else cell.shaped()
+
+
+def _array(value: Any) -> Any:
+    return value if isinstance(value, (np.ndarray, DeviceArray)) else None

@@ -12,21 +12,18 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-
 from ..asg.gradients import MEMO
 from ..asg.node import Node
-from ..backends.cpu import timing
 from . import failure as failures
 from . import hunt
 from .capture import Step, behind, capture, kernels
+from .findings import Findings, code_of
 from .points import Points
 from .probe import Governor, Pace, Probe
-from .protocol import Alarm, Ask, Bye, Code, Event, Graph, Hello, Message, Scalars, Stats, Subscribe, Timing
+from .protocol import Alarm, Ask, Bye, Code, Event, Graph, Hello, Message, Subscribe
 from .publisher import Publisher
 from .roles import owners
 from .snapshot import GraphSnapshot
-from .statistics import histogram, summary
 from .taps import Tap
 
 #: seconds between looks at what is on screen, at least, and between timings of kernels
@@ -34,6 +31,8 @@ LOOK, CLOCK = 0.2, 1.0
 #: seconds that hearing a step takes, the share of the time that may go to it, and of how many steps one is heard then. (All odd: where
 #: two optimizers take turns, both are heard.)
 HEARING, HEARD, THINNED = 1.3e-6, 0.006, (1, 3, 5, 11, 23, 47)
+#: the same for values on another device, where a look takes its time, too: at least, and in steps; and nodes of one look
+FAR, PAUSES, FEW = 1.0, 50, 24
 #: graphs of one run that are sent, at most
 MOST_GRAPHS = 32
 
@@ -66,7 +65,6 @@ class Session(threading.Thread):
         self._nodes: list[Node] = []
         self._snapshot = GraphSnapshot()
         self._structure: Any = None
-        self._number: dict[int, int] = {}  # id of a call -> kernel
         self._kernels: list[Any] = []
         self._parameters: list[tuple[int, Node]] = []
         self._trained = False
@@ -74,10 +72,12 @@ class Session(threading.Thread):
         self._probe: Probe | None = None
         self._looked = self._timed = self._summed = 0.0
         self._turn = self._steps = 0
-        self._ticked = 0.0
+        self._ticked = self._step = 0.0  # processor time of the last tick; seconds of a step
+        self._stepped = time.perf_counter()
+        self._remote = False  # whether the graph lies on another device
         self._hunted = False
-        self._clock: Any = None
         self._points = Points(tap)
+        self._findings = Findings(self.publisher, self._governor.share, tap.begun)
 
     # ---------------------------------------------------------------- the thread
     def run(self) -> None:
@@ -130,6 +130,7 @@ class Session(threading.Thread):
         self._curves()
         self._failures()
         self._collect()
+        self._findings.arrived(self.tap.steps)
         self._answer()
         while self.logged:
             self.publisher.post(self.logged.popleft())
@@ -205,14 +206,16 @@ class Session(threading.Thread):
             tuple(snapshot.column("scope")),
         )
         steps = kernels(step.plans)
-        self._number = {id(call): k for k, (call, *_) in enumerate(steps)}
         self._kernels = [call for call, *_ in steps]
+        self._findings.begin(self.epoch, self._kernels)
         self._nodes = nodes
+        self._remote = any(n.device.type != "cpu" for n in nodes)
         self._parameters = [(i, n) for i, n in enumerate(nodes) if n.op.name == "var" and n.rg and snapshot.phase[i] == 0]
         if structure == self._structure or self.epoch >= MOST_GRAPHS:
             return
         self._structure, self._snapshot = structure, snapshot
         self.epoch += 1
+        self._findings.begin(self.epoch, self._kernels)
         self._subscribed = None
         self.publisher.post(Graph(self.epoch, snapshot.columns()))
 
@@ -258,26 +261,35 @@ class Session(threading.Thread):
             wanted = Subscribe(self.epoch)  # nobody looks: only what costs next to nothing
         selected = [i for i in wanted.selected.tolist() if 0 <= i < len(self._nodes)]
         user = self._fresh_selection and bool(selected)
-        if not user and (now - self._looked < LOOK or not self._governor.allows(self._costs["value"])):
+        pause = max(FAR, PAUSES * self._step) if self._remote else LOOK
+        if not user and (now - self._looked < pause or not self._governor.allows(self._costs["value"])):
             return
         nodes = [i for i in wanted.nodes.tolist() if 0 <= i < len(self._nodes)]
         look = dict.fromkeys(selected)
         self._turn += 1
         if not user and self._turn % 4 == 0:
-            look.update(dict.fromkeys(nodes[:64]))
+            look.update(dict.fromkeys(self._some(nodes)))
         deep = user or (self._turn % 3 == 0 and self._governor.allows(self._costs["gradient"]))  # it takes the backward half
         if deep:
             look.update(dict.fromkeys(g for i in selected if (g := int(self._snapshot.gradient[i])) >= 0 and not self._is_parameter(i)))
         changing = [i for i in dict.fromkeys([*selected, *nodes]) if self._is_parameter(i)][:32]
-        timed = wanted.timing and now - self._timed > CLOCK and bool(self._number)
+        timed = wanted.timing and now - self._timed > CLOCK and bool(self._kernels)
         self._fresh_selection, self._asked_for, self._deep = False, user, deep
         self._looked = now
         if timed:
             self._timed = now
-            if self._clock is None:
-                self._clock = timing.Clock()
-        self._probe = Probe([(i, self._nodes[i]) for i in look], self._parameters, set(changing), timed)
+            self._findings.prepare()
+        long = {*selected, *[int(self._snapshot.gradient[i]) for i in selected]}
+        self._probe = Probe([(i, self._nodes[i]) for i in look], self._parameters, set(changing), timed, long)
         self.tap.probe = self._probe
+
+    def _some(self, nodes: list[int]) -> list[int]:
+        """Of the visible nodes as many as a look takes: on another device a few, in turns, since each set of them is a plan of its own."""
+        if not self._remote:
+            return nodes[:64]
+        parts = max(1, -(-len(nodes) // FEW))
+        at = FEW * (self._turn // 4 % parts)
+        return nodes[at : at + FEW]
 
     def _listen(self) -> None:
         """Have the tap look at the next step, or at what runs, if nothing steps."""
@@ -286,6 +298,9 @@ class Session(threading.Thread):
         steps, self._steps = tap.steps - self._steps, tap.steps
         if not steps and not tap.near:
             tap.come_near()
+        clock = time.perf_counter()
+        if steps:
+            self._step, self._stepped = (clock - self._stepped) / steps, clock
         heard = HEARING * steps / (HEARD * max(now - self._ticked, 1e-3))
         tap.every, self._ticked = next((k for k in THINNED if k >= heard), THINNED[-1]), now
         tap.ask()
@@ -308,80 +323,10 @@ class Session(threading.Thread):
             if found is not None:
                 self.publisher.post(Alarm(self.epoch, self.tap.steps, *found))
             return
-        selected = set(self._subscribed.selected.tolist()) if self._subscribed is not None else set()
-        chosen = selected | {int(self._snapshot.gradient[i]) for i in selected if i < len(self._nodes)}
-        self._send_stats("value", probe.values, chosen)
-        self._send_gradients(probe, selected)
-        if probe.updates:
-            values = np.zeros((len(probe.updates), 6), np.float32)
-            values[:, 5] = [r for _, r in probe.updates]
-            self.publisher.post(Stats(self.epoch, self.tap.steps, "update", np.asarray([i for i, _ in probe.updates], np.int32), values))
-        if probe.runs:
-            self._send_timing(probe)
+        self._findings.take(probe, self.tap.steps)
         own = time.thread_time() - begun
         if not probe.compiled:
             kind = "gradient" if self._deep else "value"
             self._costs[kind] += 0.3 * (probe.cost + own - self._costs[kind])
         free = probe.compiled and self._asked_for  # what the user clicked is shown at once
         self._governor.spend((0.0 if free else probe.cost) + own)
-
-    def _send_stats(self, of: str, values: list[tuple[int, Any]], chosen: set[int]) -> None:
-        if not values:
-            return
-        rows = np.asarray([summary(a) for _, a in values], np.float32)
-        counts, ranges = np.zeros((len(values), 32), np.uint32), np.zeros((len(values), 2), np.float32)
-        for k, (i, a) in enumerate(values):
-            if i in chosen:
-                counts[k], ranges[k] = histogram(a)
-        nodes = np.asarray([i for i, _ in values], np.int32)
-        self.publisher.post(Stats(self.epoch, self.tap.steps, of, nodes, rows, counts, ranges))
-
-    def _send_gradients(self, probe: Probe, selected: set[int]) -> None:
-        """Gradients of parameters: of the selected ones everything, of all the norms, which make the whole gradient's."""
-        self._send_stats("gradient", [(i, a) for i, a in probe.gradients if i in selected], selected)
-        now = time.perf_counter()
-        size = sum(a.size for _, a in probe.gradients)
-        if not probe.gradients or now - self._summed < max(LOOK, size * 1e-9 / self._governor.share):
-            return
-        self._summed = now
-        norms = np.asarray([_norm(a) for _, a in probe.gradients])
-        total = float(np.sqrt(np.sum(norms**2)))
-        at = (np.asarray([self.tap.steps], np.int64), np.asarray([now - self.tap.begun]), np.asarray([total]))
-        self.publisher.post(Scalars("grad norm", *at))
-        values = np.full((len(norms), 6), np.nan, np.float32)
-        values[:, 5] = norms
-        self.publisher.post(Stats(self.epoch, self.tap.steps, "gradient", np.asarray([i for i, _ in probe.gradients], np.int32), values))
-
-    def _send_timing(self, probe: Probe) -> None:
-        self._clock.stop()
-        took: dict[int, float] = {}
-        for calls, numbers, ticks in probe.runs:
-            spent = (ticks[:, 1] - ticks[:, 0]) * self._clock._rate / 1000
-            for number, us in zip(numbers.tolist(), spent.tolist(), strict=True):
-                k = self._number.get(id(calls[number]))
-                if k is not None:
-                    took[k] = took.get(k, 0.0) + us
-        if took:
-            self.publisher.post(
-                Timing(self.epoch, self.tap.steps, np.asarray(list(took), np.int32), np.asarray(list(took.values()), np.float32))
-            )
-
-
-def _norm(a: Any) -> float:
-    flat = a.reshape(-1)
-    return float(np.sqrt(float(np.vdot(flat, flat).real)))
-
-
-def code_of(call: Any) -> tuple[str, str]:
-    """(language, text) of a kernel's code."""
-    source = getattr(call, "source", None)
-    if source is None:
-        return "Python", f"NumPy computes {call.node.op.name}: there is no kernel for {call.node!r}."
-    if isinstance(getattr(source, "text", None), str):
-        return "WGSL", source.text
-    from ..backends.cpu.describe import llvm_text
-
-    try:
-        return "LLVM IR", llvm_text(source)
-    except Exception:  # another backend's source
-        return "", repr(source)

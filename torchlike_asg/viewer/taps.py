@@ -7,6 +7,7 @@ session asks (`Tap.ask`), in quick loops some ten times a second. Nothing here c
 
 from __future__ import annotations
 
+import itertools
 import time
 import weakref
 from collections import deque
@@ -19,7 +20,9 @@ from .. import events
 from ..asg import scope, trace
 from ..asg.declare import VAR
 from ..asg.trace import Trace, current
+from ..backends.wgpu.memory import DeviceArray, stored
 from ..facade.storage import Family
+from . import remote
 
 #: points kept for the publisher; beyond that every second one of the older is dropped
 MOST_POINTS = 100_000
@@ -27,6 +30,8 @@ MOST_POINTS = 100_000
 SLOW = 0.004
 #: steps after `add` that are looked at in any case, and plans after which those of a loop without steps are offered as a graph
 FIRST, LOOSE = 8, 64
+#: steps after which a loss on another device that the script has not read is fetched, and seconds between two of these
+UNREAD, FETCH = 20, 0.1
 _Array = np.ndarray
 _clock = time.perf_counter
 
@@ -43,6 +48,7 @@ class Tap:
 
     ``losses``  (step, loss, number of the optimizer) for the session to take
     ``marks``   (step, seconds, learning rate or None, number of the optimizer) of the steps that were looked at more closely
+    ``coming``  (step, number of the optimizer, reading) of losses that are fetched from another device
     ``fresh``   plans of steps that were not seen before, as (plans, what was found out about each)
     ``every``   of so many quick steps one is heard
     """
@@ -50,6 +56,7 @@ class Tap:
     def __init__(self) -> None:
         self.losses: list[tuple[int, float, int]] = []
         self.marks: list[tuple[int, float, float | None, int]] = []
+        self.coming: deque[tuple[int, int, Any]] = deque()
         self.fresh: deque[tuple[list[Any], list[Any]]] = deque()
         self.begun = _clock()
         self.steps = self.dropped = 0
@@ -65,11 +72,13 @@ class Tap:
         #: the tensor that `backward` was called on last: held until the step, so that its value is computed also if the script drops it
         self._held: Any = None
         self._awaited: Any = None
+        self._heard_at, self._fetched = 0, self.begun  # the step whose loss was read last; when one was fetched
         self._reads: Callable[[], None] | None = None
         self._ran: list[Any] = []
         self._when: list[tuple[int, int]] = []  # in which iteration of which trace each ran
         self._last: list[Any] = []
         self._seen: set[tuple[int, ...]] = set()
+        self._numbers = itertools.count()
         self._known: weakref.WeakKeyDictionary[Any, tuple[int, Any]] = weakref.WeakKeyDictionary()  # plan -> its number, details
         self._last_optimizer: Callable[[], Any] = _nobody
         self._last_number = 0
@@ -100,10 +109,11 @@ class Tap:
             family = tensor._f
             if family is not None:
                 value = family.value
-                if value is not None and (value := value[1]).__class__ is _Array and value.size == 1:
+                value = content(family) if value is None else value[1]
+                if value.__class__ is _Array and value.size == 1:
                     self.losses.append((steps, value.item(), self._last_number))
                 else:
-                    self.busy = True  # something else: look closer at the next one
+                    self._await(tensor, value)
             if self.every > 1:
                 self._next = steps + self.every - 1
                 _connect()
@@ -122,9 +132,9 @@ class Tap:
             self._last_optimizer = weakref.ref(optimizer)
             self._last_number = self._optimizers.setdefault(optimizer, len(self._optimizers))
         if tensor is not None and (family := tensor._f) is not None:
-            value = _content(family) if family.value is None else family.value[1]
+            value = content(family) if family.value is None else family.value[1]
             if value.__class__ is not _Array:
-                self._await(tensor)
+                self._await(tensor, value)
             elif value.size == 1:
                 self.losses.append((steps, value.item(), self._last_number))
         rate = optimizer.param_groups[0].get("lr")
@@ -168,15 +178,13 @@ class Tap:
             self.near = near
             _rewire()
 
-    def after(self, tr: Trace) -> None:
-        """A plan ran; its values are known in the trace."""
-        plan = tr.plan
-        if plan is None:
-            return
-        self._ran.append(plan)
-        self._when.append((tr.index, tr.generation))
-        if plan not in self._known:
-            self._known[plan] = len(self._seen) + len(self._known), details(tr, plan)
+    def after(self, tr: Trace, plans: list[Any]) -> None:
+        """Plans ran; their values are known in the trace."""
+        for plan in plans:
+            self._ran.append(plan)
+            self._when.append((tr.index, tr.generation))
+            if plan not in self._known:
+                self._known[plan] = next(self._numbers), details(tr, plan)
         if len(self._ran) > LOOSE:  # nobody steps: a loop that only evaluates
             self.fresh_plans()
             self.near = self.probe is not None
@@ -194,16 +202,24 @@ class Tap:
             self._seen.add(key)
             self.fresh.append((unique, [self._known[p][1] for p in unique]))
 
-    def _await(self, tensor: Any) -> None:
-        """The loss lies on another device: it is known when the script reads it."""
+    def _await(self, tensor: Any, value: Any) -> None:
+        """The loss lies on another device: it is known when the script reads it. If the script does not, some are read without waiting."""
+        if value.__class__ is not DeviceArray:
+            return
         self._awaited = weakref.ref(tensor)
         if self._reads is None:
             self._reads = events.subscribe("item_read", self._read)
+        now = _clock()
+        if self.steps - self._heard_at > UNREAD and now - self._fetched > FETCH and value.size == 1 and stored(value.element) == np.float32:
+            self._fetched = now
+            reading = remote.reading(value)
+            if reading is not None:
+                self.coming.append((self.steps, self._last_number, reading))
 
     def _read(self, event: Any) -> None:
         """The script read a number. Of a loss that lies on another device this is when it is known, without anybody waiting for it."""
         if self._awaited is not None and self._awaited() is event.tensor:
-            self._awaited = None
+            self._awaited, self._heard_at = None, self.steps
             self.losses.append((self.steps, float(event.value), self._last_number))
 
     def close(self) -> None:
@@ -214,7 +230,7 @@ class Tap:
             self._reads = None
 
 
-def _content(family: Family) -> Any:
+def content(family: Family) -> Any:
     """The array of a storage, if it is at hand as it was computed."""
     try:
         return family.cell.array
@@ -238,12 +254,13 @@ def _execute(tr: Trace, outputs: Any, donated: Any = ()) -> None:
     for tap in _taps:
         if tap.near and tap.probe is not None:
             tap.probe.before(tr, outputs)
+    before = len(tr.ran)
     _original(tr, outputs, donated)
     for tap in tuple(_taps):
         if tap.near:
             if tap.probe is not None:
                 tap.probe.after(tr)
-            tap.after(tr)
+            tap.after(tr, [plan for _, plan in tr.ran[before:]])
 
 
 def _differentiated(tensor: Any) -> None:

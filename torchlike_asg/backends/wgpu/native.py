@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -62,6 +62,45 @@ class Mapper:
         pointer = lib.wgpuBufferGetConstMappedRange(buffer._internal, 0, nbytes)
         out = np.frombuffer(self._ffi.buffer(pointer, nbytes), np.uint8).copy()
         lib.wgpuBufferUnmap(buffer._internal)
+        return out
+
+
+class Later:
+    """The bytes of a buffer that the host can map, when the copy to it that was ordered is done. Nobody waits: `ready` asks."""
+
+    #: those that the library will call: they must live until then
+    _called_back: ClassVar[set[Later]] = set()
+
+    def __init__(self, gpu: Any, buffer: Any, nbytes: int) -> None:
+        from wgpu.backends.wgpu_native import ffi, lib
+
+        self._ffi, self._lib, self._gpu, self._buffer, self._nbytes = ffi, lib, gpu, buffer, nbytes
+        self._status = 0
+        self._callback = ffi.callback("void(WGPUMapAsyncStatus, WGPUStringView, void *, void *)", self._called)
+        self._info = ffi.new("WGPUBufferMapCallbackInfo *")
+        self._info.mode = lib.WGPUCallbackMode_AllowProcessEvents
+        self._info.callback = self._callback
+        self._called_back.add(self)
+        lib.wgpuBufferMapAsync(buffer._internal, lib.WGPUMapMode_Read, 0, nbytes, self._info[0])
+
+    def _called(self, status: int, message: Any, *_: Any) -> None:
+        self._status = 1 if status == self._lib.WGPUMapAsyncStatus_Success else -1
+        self._called_back.discard(self)
+
+    def ready(self) -> bool:
+        """Whether `content` can be asked for (if the device was lost, to raise RuntimeError)."""
+        if not self._status:
+            self._lib.wgpuDevicePoll(self._gpu._internal, False, self._ffi.NULL)
+        return self._status != 0
+
+    def content(self) -> np.ndarray[Any, Any]:
+        """The bytes; once."""
+        if self._status <= 0:
+            raise RuntimeError("the GPU's memory cannot be read: its device was lost")
+        pointer = self._lib.wgpuBufferGetConstMappedRange(self._buffer._internal, 0, self._nbytes)
+        out = np.frombuffer(self._ffi.buffer(pointer, self._nbytes), np.uint8).copy()
+        self._lib.wgpuBufferUnmap(self._buffer._internal)
+        self._buffer.destroy()
         return out
 
 

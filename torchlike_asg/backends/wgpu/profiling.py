@@ -19,11 +19,12 @@ from .readback import Copy
 if TYPE_CHECKING:
     from .bindings import Bindings
     from .device import Device
+    from .stamps import Stamps
 
 #: queries of one set
 MOST = 4096
 #: who watches; None: nobody does
-recorder: Recorder | None = None
+recorder: Recorder | Stamps | None = None
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ class _Clock:
     def __init__(self, device: Device) -> None:
         self._device = device
         self._set = device.gpu.create_query_set(type="timestamp", count=MOST)
-        self._period = _period(device)
+        self._period = period(device)
         self.mark()
 
     def mark(self) -> None:
@@ -79,7 +80,7 @@ class _Clock:
         return (self._time + ticks * self._period).reshape(-1, 2)
 
 
-def _period(device: Device) -> float:
+def period(device: Device) -> float:
     """Nanoseconds of a tick."""
     try:
         from wgpu.backends.wgpu_native import lib

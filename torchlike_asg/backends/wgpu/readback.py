@@ -14,6 +14,7 @@ from .checks import SIZE
 
 if TYPE_CHECKING:
     from .device import Device
+    from .native import Later
 
 #: (source, offset there, target, offset there, bytes)
 Copy = tuple[Any, int, Any, int, int]
@@ -76,6 +77,18 @@ class Reader:
         finally:
             if staging is not self._small:
                 staging.destroy()
+
+    def later(self, buffer: Any, nbytes: int) -> Later | None:
+        """The first bytes of a buffer as they are when all that was ordered so far is done, to be had without waiting; None where the
+        library offers no way to that."""
+        if self._map is None:
+            return None
+        from .native import Later
+
+        d, size = self._device, _padded(nbytes)
+        staging = d.buffer(size, readable=True)
+        d.copy(buffer, staging, size)
+        return Later(d.gpu, staging, size)
 
 
 def _padded(nbytes: int) -> int:

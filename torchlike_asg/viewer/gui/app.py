@@ -124,9 +124,9 @@ class Shot(QtCore.QObject):
         self.timer.start()
 
     def _look(self) -> None:
+        self._choose()  # early, so that training is looked into there
         if self.window_.store.ended is not None and not self.window_.store.changed and not self._armed:
             self._armed = True
-            self._choose()
             QtCore.QTimer.singleShot(self._delay, self._take)
 
     def _choose(self) -> None:
