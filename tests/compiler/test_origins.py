@@ -22,7 +22,9 @@ def plans_of(steps):
 
 
 def test_every_computed_node_leads_to_a_recorded_one_of_its_own_plan():
-    for plan in {id(p): p for p in plans_of(3)}.values():
+    plans = [p for p in {id(p): p for p in plans_of(3)}.values() if p.executable.size]  # the first takes the initial values, without a step
+    assert plans
+    for plan in plans:
         recorded = {n.serial: n for n in plan.order}
         made_of = plan.recorded()
         assert made_of

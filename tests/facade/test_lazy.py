@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import torchlike_asg as ours
-from torchlike_asg import nn, optim
+from torchlike_asg import events, nn, optim
 
 torch = pytest.importorskip("torch")
 
@@ -584,3 +584,17 @@ def test_batches_of_pieces_of_a_text_are_data():
         return model(x.float()).sum().item()
 
     assert settled(turn, 8)[-4:] == [(0, 0)] * 4
+
+
+def test_a_parameter_written_before_the_first_call_does_not_split_it():
+    model = nn.Sequential(nn.Linear(4, 8), nn.Tanh(), nn.Linear(8, 1, bias=False))
+    ours.sync()
+    with ours.no_grad():
+        model[2].weight.copy_(ours.ones(1, 8))
+    built = []
+    stop = events.subscribe("plan_built", lambda event: built.append({n.op.name for n in event.plan.order}))
+    loss = (model(ours.ones(3, 4)) ** 2).mean()
+    loss.backward()
+    loss.item()
+    stop()
+    assert ["mean" in names for names in built if "tanh" in names] == [True]

@@ -7,20 +7,36 @@ iteration of a loop records the same nodes, and so that loops that read nothing 
 from __future__ import annotations
 
 from typing import Any
+from weakref import WeakSet
 
-from ..asg.trace import current
+from ..asg.trace import Trace, current
 from .flush import flush
 
 #: results recorded in one trace before the next outermost module call cuts it
 MAX_PENDING = 50_000
+_called: WeakSet[Any] = WeakSet()
 
 
 def enter(module: Any) -> None:
     """An outermost module is called. A second call of the same one starts a new trace if something was read since the first (an
-    evaluation or acting loop), or if nothing is recorded for differentiation (a loop that collects predictions).
+    evaluation or acting loop), or if nothing is recorded for differentiation (a loop that collects predictions). Before the very first
+    call, parameters that were initialised by hand take their values: the use of one in the middle of the call would end the trace there.
     """
     tr = current()
     key = id(module)
+    if key not in tr.entered and module not in _called:
+        _called.add(module)
+        if tr.grad and _initialised(tr):
+            flush(closing=True)
     if (key in tr.entered and (tr.flushes or not tr.grad)) or len(tr.claims) > MAX_PENDING:
         flush(closing=True)
     tr.entered[key] = 1
+
+
+def _initialised(tr: Trace) -> bool:
+    """Whether the value of a parameter that was overwritten is pending."""
+    for r in tr.families:
+        f = r()
+        if f is not None and f.leaf is not None and f.h is not None and f.h is not f.leaf and f.leaf.rg and f.leaf_history:
+            return True
+    return False
