@@ -133,3 +133,12 @@ def test_explain_prints_the_shaders(w, capsys):
     text = torch.asg.explain(lambda a: (a @ a.t()).relu().sum(), torch.rand(4, 4, device="wgpu"), kernels=True)
     assert text in capsys.readouterr().out
     assert text.count("@compute @workgroup_size") >= 2 and "var<storage, read_write>" in text
+
+
+def test_a_leaf_made_of_a_copy_of_a_leaf(w):
+    """Its value is there already, on the other device: nothing has to be computed first."""
+    x = torch.ones(3, 4, requires_grad=True).to("wgpu").detach().requires_grad_()
+    (x * 2).sum().backward()
+    assert x.grad.device == w.device and x.grad.tolist() == [[2.0] * 4] * 3
+    y = torch.ones(2, requires_grad=True).to("wgpu").requires_grad_(True)
+    assert (y.cpu() * 3).tolist() == [3.0, 3.0]

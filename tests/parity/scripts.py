@@ -13,7 +13,7 @@ torch.set_num_threads(1)
 def plain(x):
     """Tensors as (type, array); containers item by item; the rest as it is."""
     if isinstance(x, (torch.Tensor, ours.Tensor)):
-        a = x.detach()
+        a = x.detach().cpu()
         return str(x.dtype), (a.float() if str(x.dtype) == "torch.bfloat16" else a).numpy().copy()
     if isinstance(x, np.ndarray):
         return str(x.dtype), x

@@ -9,10 +9,11 @@ import pytest
 torch = pytest.importorskip("torch")
 
 import torchlike_asg as ours  # noqa: E402
+from tests.backends.wgpu.harness import device as open_adapter  # noqa: E402
 from torchlike_asg import checkpoint, metrics, transforms  # noqa: E402
 from torchlike_asg.nn import positional  # noqa: E402
 
-from .scripts import same  # noqa: E402
+from .scripts import check, outcome, same  # noqa: E402
 
 F32 = np.float32
 rng = np.random.default_rng(11)
@@ -59,7 +60,7 @@ def gradients(function, *arrays):
     def run(T):
         tensors = [T.tensor(a, requires_grad=a.dtype == F32) for a in arrays]
         y = function(T, *tensors)
-        weights = T.from_numpy(np.linspace(0.5, 2.0, y.numel(), dtype=F32)).view(y.shape)
+        weights = T.from_numpy(np.linspace(0.5, 2.0, y.numel(), dtype=F32)).view(y.shape).to(y.device)
         (y * weights).sum().backward()
         return y, [t.grad for t in tensors if t.requires_grad]
 
@@ -104,6 +105,15 @@ WRONG_THERE = {
 @pytest.mark.parametrize("run", WRONG_THERE.values(), ids=WRONG_THERE)
 def test_what_it_computes_wrongly(run):
     same(run, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("run", WRONG_THERE.values(), ids=WRONG_THERE)
+def test_what_it_computes_wrongly_on_a_gpu(run):
+    """Its GPU was wrong in more cases still: rows added to matrices, broadcasts, sums to a shape, powers of negative numbers, biases."""
+    open_adapter()
+    with ours.device("wgpu"):
+        got = outcome(run, ours)
+    check(got, outcome(run, torch), 1e-3, 1e-4)
 
 
 def test_shapes_that_do_not_broadcast_are_refused():

@@ -161,7 +161,13 @@ def execute(tr: Trace, outputs: tuple[Node, ...], donated: Donated = ()) -> None
     key = (tr.plan, outputs)
     if key in STAGED or (key not in PLANS and staged(tr, key)):
         run_staged(tr, STAGED[key], outputs, donated)
-        return
+    else:
+        _execute(tr, key, donated)
+
+
+def _execute(tr: Trace, key: Any, donated: Donated) -> None:
+    """The same, of outputs that one device computes from what is there."""
+    outputs: tuple[Node, ...] = key[1]
     plan = PLANS.get(key)
     if plan is not None and (not plan.cuts or all(n in tr.known for n in plan.cuts)):
         COUNTS["cache_hits"] += 1
@@ -219,7 +225,7 @@ def run_staged(tr: Trace, moves: Sequence[Node], outputs: tuple[Node, ...], dona
             groups.setdefault(_place(n), []).append(n)
     for group in groups.values():
         members = set(group)
-        execute(tr, tuple(group), tuple([pair for pair in donated if pair[0] in members]))
+        _execute(tr, (tr.plan, tuple(group)), tuple([pair for pair in donated if pair[0] in members]))
 
 
 def build(tr: Trace, key: Any, outputs: tuple[Node, ...], donated: Donated = ()) -> Plan:

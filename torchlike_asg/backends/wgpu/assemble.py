@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from ...asg.declare import INPUT
@@ -37,6 +37,11 @@ class WgpuAssembly(Assembly):
         nodes = (unit.node,) if unit.node is not None else tuple(unit.group.nodes) if unit.group is not None else ()
         self.lowering.where = place(nodes) if nodes else ""
         super()._lower(unit)
+
+    def generate(self, lower: Callable[[Any, Any], bool], node: Any) -> bool:
+        """Lower an operation by its generator, unless a dispatch would bind more than the adapter allows: few divide their work."""
+        limit = self.lowering.caps.max_binding
+        return lower(self.lowering, node) and all((b.size or 0) <= limit for call in self.lowering.calls for b in call.operands)
 
     def loop(self, k: LoopKernel, views: Sequence[View], label: str) -> None:
         loops.lower(self.lowering, k, views, label)

@@ -3,7 +3,7 @@
 Every array has a step for each dimension of an iteration space, and one side, the source when reading and the destination when writing, is
 displaced by each index times a stride. Where only few values may name a place, they are taken in their order; else those that are combined
 with what lies there are combined in any order, by atomic operations, and of those that replace it any one may stay. For an index out of
-range nothing is written.
+range nothing is written. Where results have to be the same from run to run, all values are taken in their order.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from ... import config
 from ...dtypes import bool_, dtype, float32, int32, int64
 from .calls import Lowering, View, element
 from .checks import of_index
@@ -62,7 +63,7 @@ def indexed(
         return False
     every = [tuple(dst_steps), tuple(src_steps), *[i.steps for i in indices]]
     bound = [d for d, n in enumerate(shape) if write and n > 1 and dst_steps[d] == 0]
-    ordered = math.prod([shape[d] for d in bound]) <= IN_ORDER[action == "copy"]
+    ordered = config.deterministic or math.prod([shape[d] for d in bound]) <= IN_ORDER[action == "copy"]
     inner = bound if write and ordered else []
     outer = [d for d in range(len(shape)) if d not in inner]
     atomic = action != "copy" and bool(bound) and not ordered

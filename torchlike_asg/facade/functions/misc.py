@@ -17,7 +17,7 @@ from ...formats import strided
 from ...ops.promotion import result_type as common_type
 from .. import printing
 from ..core import Tensor
-from ..flush import value_of
+from ..flush import flush, value_of
 from ..legacy import LEGACY  # noqa: F401  (registers the legacy constructors)
 from ..register import FUNCTIONS, function, method
 from .creation import device_of, from_array
@@ -199,13 +199,23 @@ def get_float32_matmul_precision() -> str:
     return _precision[0]
 
 
-_deterministic = {"mode": 0}  # 0 default, 1 warn, 2 error; every operation is deterministic anyway
+_deterministic = {"mode": 0}  # 0 default, 1 warn, 2 error
+
+
+def _set_deterministic(mode: int) -> None:
+    from ...compiler import plan
+
+    _deterministic["mode"] = mode
+    if config.deterministic != (mode > 0):
+        config.deterministic = mode > 0
+        flush()
+        plan.clear()  # plans for a GPU are made for one or the other
 
 
 @_public
 def use_deterministic_algorithms(mode: bool, *, warn_only: bool = False) -> None:
-    """Accepted and remembered: every operation here is deterministic."""
-    _deterministic["mode"] = (1 if warn_only else 2) if mode else 0
+    """Whether scatters on a GPU, whose order is else that of its threads, have a fixed one; all else is the same from run to run anyway."""
+    _set_deterministic((1 if warn_only else 2) if mode else 0)
 
 
 @_public
@@ -232,7 +242,7 @@ def set_deterministic_debug_mode(debug_mode: int | str) -> None:
         debug_mode = _MODES.index(debug_mode)
     if debug_mode not in (0, 1, 2):
         raise RuntimeError(f"invalid value of debug_mode, expected 0, 1, or 2, but got {debug_mode}")
-    _deterministic["mode"] = debug_mode
+    _set_deterministic(debug_mode)
 
 
 @_public

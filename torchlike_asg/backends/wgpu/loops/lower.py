@@ -51,7 +51,11 @@ def _lower(lowering: Lowering, job: Job) -> None:
     if not any(isinstance(i, Reduce) for i in k.body):
         k = replace(k, outer=len(k.sizes))
     job = replace(job, k=k)
-    halves = _halves(lowering, job) or _fewer_stores(lowering, job)
+    longest = _longest(lowering, job)
+    if longest is not None and longest >= k.outer:
+        _in_halves(lowering, job, longest)
+        return
+    halves = _fewer_stores(lowering, job) if longest is None else _halves(job, longest)
     if halves is not None:
         for half in halves:
             _lower(lowering, half)
@@ -84,24 +88,26 @@ def _vector(job: Job) -> int:
     return 4
 
 
-def _halves(lowering: Lowering, job: Job) -> tuple[Job, Job] | None:
-    """The kernel as two over halves of an outer dimension, if an operand is larger than a binding may be."""
+def _longest(lowering: Lowering, job: Job) -> int | None:
+    """The dimension that takes an operand furthest, if one is larger than a binding may be."""
     k, limit = job.k, lowering.caps.max_binding
     for n, o in enumerate(k.operands):
-        if (job.view(n).bind()[0].size or 0) <= limit:
-            continue
-        dims = [d for d in range(k.outer) if k.sizes[d] > 1]
-        if not dims or not any(o.strides[d] for d in dims):
-            raise RuntimeError(
-                f"{job.label}: an operand of {list(k.sizes)} is larger than the {limit} bytes that {lowering.caps.name} can bind"
-            )
-        d = max(dims, key=lambda d: abs(o.strides[d]) * k.sizes[d])
-        first = k.sizes[d] // 2
-        moved = tuple([(slot, at + first * o.strides[d]) for (slot, at), o in zip(job.places, k.operands, strict=True)])
-        body = tuple([replace(i, offset=i.offset + first * i.strides[d]) if isinstance(i, NUMBERED) else i for i in k.body])
-        sizes = (*k.sizes[:d], first, *k.sizes[d + 1 :]), (*k.sizes[:d], k.sizes[d] - first, *k.sizes[d + 1 :])
-        return replace(job, k=replace(k, sizes=sizes[0])), Job(replace(k, sizes=sizes[1], body=body), moved, job.label)
+        if (job.view(n).bind()[0].size or 0) > limit:
+            return max(range(len(k.sizes)), key=lambda d: abs(o.strides[d]) * (k.sizes[d] - 1))
     return None
+
+
+def _halves(job: Job, d: int) -> tuple[Job, Job]:
+    """The kernel as two over halves of an outer dimension."""
+    k, first = job.k, job.k.sizes[d] // 2
+    return _part(job, k, d, 0, first), _part(job, k, d, first, k.sizes[d] - first)
+
+
+def _part(job: Job, k: LoopKernel, d: int, begin: int, size: int) -> Job:
+    """A kernel over a part of a dimension."""
+    moved = tuple([(slot, at + begin * o.strides[d]) for (slot, at), o in zip(job.places, k.operands, strict=True)])
+    body = tuple([replace(i, offset=i.offset + begin * i.strides[d]) if isinstance(i, NUMBERED) else i for i in k.body])
+    return Job(replace(k, sizes=(*k.sizes[:d], size, *k.sizes[d + 1 :]), body=body), moved, job.label)
 
 
 def _fewer_stores(lowering: Lowering, job: Job) -> tuple[Job, Job] | None:
@@ -127,33 +133,73 @@ def _parts(form: Form) -> int:
     return max(1, min(n // 1024, BUSY // invocations))
 
 
+@dataclass(frozen=True)
+class _Plan:
+    """What a kernel does in its first stage, in parts: its reductions, and the stores that can be done at once; then the other stores."""
+
+    reduces: list[int]
+    now: list[tuple[int, int]]
+    later: list[tuple[int, int]]
+    #: whether the totals are all that the other stores need
+    ends: bool
+
+    @classmethod
+    def of(cls, job: Job) -> _Plan:
+        k = job.k
+        stage, row = parts.stages(k), k.rows()
+        full = [s for s in k.stores if any(k.operands[s[0]].strides[k.outer :])]
+        # a kernel that goes on reading must find what it reads unchanged
+        only = max(stage) == 1 and all(stage[v] == 0 for _, v in full)
+        now = [s for s in full if stage[s[1]] == 0] if only or not _inplace(job) else []
+        later = [s for s in k.stores if s not in now]
+        ends = all(row[v] and s not in full for s in later for v in s[1:]) and max(stage) == 1
+        return cls(parts.first_reductions(k), now, later, ends)
+
+
+def _temporary(lowering: Lowering, k: LoopKernel, copies: int) -> tuple[int, int]:
+    return lowering.temporary(copies * points(k) * 4), 0
+
+
 def _in_parts(lowering: Lowering, job: Job, column: bool, count: int) -> None:
     """The first stage's reductions in parts, then what is left of the kernel, with their totals."""
-    k, places = job.k, job.places
-    reduces, stage, row = parts.first_reductions(k), parts.stages(k), k.rows()
-    full = [s for s in k.stores if any(k.operands[s[0]].strides[k.outer :])]
-    # a kernel that goes on reading must find what it reads unchanged
-    only = max(stage) == 1 and all(stage[v] == 0 for _, v in full)
-    now = [s for s in full if stage[s[1]] == 0] if only or not _inplace(job) else []
-    later = [s for s in k.stores if s not in now]
+    k, plan = job.k, _Plan.of(job)
     size = -(-length(k) // count)
     count = -(-length(k) // size)
-
-    def temporary(copies: int) -> tuple[int, int]:
-        return lowering.temporary(copies * points(k) * 4), 0
-
-    sums = [temporary(count) for _ in reduces]
-    first, kept = parts.prune(parts.partial_results(k, reduces, count, now))
-    made = [*places, *sums]
-    here = Job(first, tuple([made[n] for n in kept]), job.label)
-    form = Form(first, column, parts=True, special=not lowering.caps.software, most=lowering.caps.max_invocations, inplace=_inplace(here))
+    sums = [_temporary(lowering, k, count) for _ in plan.reduces]
+    here = _partial(job, plan, count, sums)
+    form = Form(here.k, column, parts=True, special=not lowering.caps.software, most=lowering.caps.max_invocations, inplace=_inplace(here))
     _dispatch(lowering, here, form, size)
-    if all(row[v] and s not in full for s in later for v in s[1:]) and max(stage) == 1:
-        _lower(lowering, Job(parts.totals(k, reduces, count, results=False, stores=later), (*places, *sums), job.label))
+    _combine(lowering, job, plan, count, sums)
+
+
+def _in_halves(lowering: Lowering, job: Job, d: int) -> None:
+    """The same over two halves of an inner dimension, each by a kernel of its own, where that takes an operand too far to be bound."""
+    k, plan = job.k, _Plan.of(job)
+    sums = [_temporary(lowering, k, 2) for _ in plan.reduces]
+    here = _partial(job, plan, 2, sums)
+    first = k.sizes[d] // 2
+    for number, (begin, size) in enumerate(((0, first), (first, k.sizes[d] - first))):
+        part = _part(here, here.k, 0, number, 1)
+        _lower(lowering, _part(part, part.k, d + 1, begin, size))
+    _combine(lowering, job, plan, 2, sums)
+
+
+def _partial(job: Job, plan: _Plan, count: int, sums: Sequence[tuple[int, int]]) -> Job:
+    """The first stage, with parts as a new first dimension."""
+    first, kept = parts.prune(parts.partial_results(job.k, plan.reduces, count, plan.now))
+    made = [*job.places, *sums]
+    return Job(first, tuple([made[n] for n in kept]), job.label)
+
+
+def _combine(lowering: Lowering, job: Job, plan: _Plan, count: int, sums: Sequence[tuple[int, int]]) -> None:
+    """What follows the first stage."""
+    k, places, reduces = job.k, job.places, plan.reduces
+    if plan.ends:
+        _lower(lowering, Job(parts.totals(k, reduces, count, results=False, stores=plan.later), (*places, *sums), job.label))
         return
-    results = [temporary(1) for _ in reduces]
+    results = [_temporary(lowering, k, 1) for _ in reduces]
     _lower(lowering, Job(parts.totals(k, reduces, count, results=True), (*places, *sums, *results), job.label))
-    _lower(lowering, Job(parts.rest(k, reduces, later), (*places, *results), job.label))
+    _lower(lowering, Job(parts.rest(k, reduces, plan.later), (*places, *results), job.label))
 
 
 # ---------------------------------------------------------------- dispatches
