@@ -111,9 +111,9 @@ class Charts(QtWidgets.QWidget):
         for plot in self.sides.values():
             plot.setXLink(self.main)
             plot.getAxis("bottom").setStyle(showValues=False)  # they are those of the main plot
-            plot.getAxis("left").setWidth(62)
+            plot.getAxis("left").setWidth(76)
             plot.getAxis("left").setStyle(textFillLimits=[(0, 2.0)])  # both of its numbers, however low it is
-            plot.vb.setDefaultPadding(0.1)
+            plot.vb.setDefaultPadding(0.25)  # room for the numbers at its ends
             plot.hide()
         self.main.vb.setDefaultPadding(0.03)
         self.cross = pg.InfiniteLine(angle=90, movable=False)
@@ -172,7 +172,8 @@ class Charts(QtWidgets.QWidget):
         number = f"  {short(float(curve.values[-1]))}" if curve is not None and len(curve) else ""
         values = curve.values[np.isfinite(curve.values)] if curve is not None else np.zeros(0)
         if len(values):  # its smallest and largest value are all that fits beside a small plot
-            plot.getAxis("left").setTicks([[(v, short(v)) for v in sorted({float(values.min()), float(values.max())})]])
+            ticks = {short(float(v)): float(v) for v in (values.min(), values.max())}
+            plot.getAxis("left").setTicks([[(v, told) for told, v in ticks.items()]])
         text = self.curve_name(name) + number
         if plot.titleLabel.text != text:
             plot.setTitle(text, color=self.colors.dim, size="9pt")

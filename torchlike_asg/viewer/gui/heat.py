@@ -81,12 +81,20 @@ class HeatMap:
 class HeatLegend(QtWidgets.QWidget):
     """A bar of colours with the smallest and the largest value."""
 
-    def __init__(self, heat: HeatMap, say: Say, colors: Colors, parent: QtWidgets.QWidget) -> None:
+    def __init__(self, heat: HeatMap, say: Say, colors: Colors, parent: Canvas) -> None:
         super().__init__(parent)
         self.heat, self.say, self.colors = heat, say, colors
         self.setFixedSize(230, 58)
         self.setAttribute(QtCore.Qt.WidgetAttribute.WA_TransparentForMouseEvents)
+        parent.looked.connect(self.place)
+        self.place()
         self.hide()
+
+    def place(self) -> None:
+        """In the canvas's lower left corner, where graphs seldom are."""
+        around = self.parentWidget()
+        if around is not None:
+            self.move(12, around.height() - self.height() - 12)
 
     def paintEvent(self, event: QtGui.QPaintEvent) -> None:
         p = QtGui.QPainter(self)

@@ -273,7 +273,10 @@ class Inspector(QtWidgets.QScrollArea):
             return []
         last = {int(store.graph.kernel[i]): i for i in sorted(nodes)}
         kernels = sorted((k for k in last if k in store.took), key=lambda k: -store.took[k])[:most]
-        return [(self.say.duration(store.took[k]), f"{self._link(model, last[k])} {html.escape(model.scopes[last[k]])}") for k in kernels]
+        return [
+            (self.say.duration(store.took[k]).replace(" ", "\u00a0"), f"{self._link(model, last[k])} {html.escape(model.scopes[last[k]])}")
+            for k in kernels
+        ]
 
     def _link(self, model: GraphModel, i: int) -> str:
         shape = shape_text(model.shapes[i])

@@ -92,7 +92,7 @@ class Ridge(QtWidgets.QWidget):
 
     def show_looks(self, looks: list[Look]) -> None:
         self.looks = looks[-60:]
-        self.setFixedHeight(132 if len(self.looks) > 1 else 72 if self.looks else 0)
+        self.setFixedHeight(136 if len(self.looks) > 1 else 76 if self.looks else 0)
         self.update()
 
     def paintEvent(self, event: QtGui.QPaintEvent) -> None:
@@ -120,12 +120,12 @@ class Ridge(QtWidgets.QWidget):
             zero = -low / span * w
             p.drawLine(QtCore.QPointF(zero, 2), QtCore.QPointF(zero, base))
         if len(self.looks) > 1:
-            self._image(p, low, span, w, base + 3, self.height() - base - 18)
+            self._image(p, low, span, w, base + 3, self.height() - base - 22)
         p.setPen(QtGui.QColor(c.dim))
         font = p.font()
         font.setPixelSize(10)
         p.setFont(font)
-        area = QtCore.QRectF(0, self.height() - 14, w, 13)
+        area = QtCore.QRectF(0, self.height() - 17, w, 15)
         p.drawText(area, QtCore.Qt.AlignmentFlag.AlignLeft, short(low))
         p.drawText(area, QtCore.Qt.AlignmentFlag.AlignRight, short(high))
         p.end()

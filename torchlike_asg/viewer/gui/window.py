@@ -82,7 +82,6 @@ class Window(QtWidgets.QMainWindow):
             column.addWidget(w, 1 if w is self.canvas else 0)
         self.setCentralWidget(middle)
         self.heat_legend = HeatLegend(self.heat, say, colors, self.canvas)
-        self.heat_legend.move(12, 12)
         self.inspector = Inspector(self.store, say, colors)
         self.inspector.linked.connect(self.go)
         self.inspector.code.connect(self._code)

@@ -6,6 +6,8 @@ import pytest
 from pyqtgraph.Qt import QtCore, QtGui, QtTest, QtWidgets
 
 from torchlike_asg.viewer.gui.canvas import DARK, LIGHT, Camera, Canvas
+from torchlike_asg.viewer.gui.canvas.geometry import fit
+from torchlike_asg.viewer.gui.layout import Tree
 
 from ..graphs import Network
 
@@ -177,6 +179,21 @@ def test_a_new_version_of_the_graph_keeps_view_and_open_groups(canvas):
     assert canvas.camera == camera
     assert {canvas.model.tree.groups[g].path for g in canvas.open_groups} == paths
     assert canvas.model.tree.groups[canvas.selection[1]].path == "net.h.0.act"
+
+
+def test_what_is_new_in_a_graph_opens_as_at_first(canvas):
+    """A first step that only makes data must not leave the model closed for ever."""
+    lone = Network(12)
+    lone.scopes = ["data"] * len(lone.scopes)
+    lone.tree = Tree(lone.scopes, lone.labels, lone.src, lone.dst)
+    canvas.set_model(lone, DARK)
+    canvas.set_model(Network(12), DARK, keep=True)
+    paths = {canvas.model.tree.groups[g].path for g in canvas.open_groups}
+    assert {"net", "net.h", "net.h.0"} <= paths
+    assert canvas.camera == fit(canvas.width(), canvas.height(), canvas.scene.width, canvas.scene.height)
+    canvas.toggle(canvas.model.tree.by_path["net.h.0"])  # closed by hand
+    canvas.set_model(Network(13), DARK, keep=True)
+    assert canvas.model.tree.by_path["net.h.0"] not in canvas.open_groups
 
 
 def test_the_minimap_goes_where_it_is_clicked(canvas):

@@ -60,22 +60,24 @@ class Canvas(QtWidgets.QWidget):
     # ----- content
     def set_model(self, model: Model, colors: Colors, keep: bool = False) -> None:
         """Show another graph; with `keep` a new version of this one: open groups, selection and view stay as far as they still exist."""
-        paths: set[str] = set()
         if keep:
-            paths = {self.model.tree.groups[g].path for g in self.open_groups}
-            chosen = self.selection
-            focus = self._path_of(*chosen)
+            old = self.model.tree
+            opened = {old.groups[g].path for g in self.open_groups}
+            kind, item = self.selection
+            chosen = old.groups[item].path if kind == "group" else None
         self.model, self.colors = model, colors
         self.painter = Painter(model, colors, self.font().family())
         self.nested = Nested(model.tree, self._measure)
         tree = model.tree
-        self.open_groups = {tree.by_path[p] for p in paths if p in tree.by_path} if keep else tree.auto_open(closed=APART)
+        self.open_groups = tree.auto_open(closed=APART)
+        if keep:  # what is new opens as at first
+            fresh = {g for g in self.open_groups if tree.groups[g].path not in old.by_path}
+            self.open_groups = fresh | {tree.by_path[p] for p in opened if p in tree.by_path}
         self.marks = Marks()
         self._set_scene(self._lay_out())
-        if keep and focus is not None and focus in tree.by_path:
-            self.select("group", tree.by_path[focus], reveal=False)
-        elif not keep:
-            self._fitted = True
+        if keep and chosen is not None and chosen in tree.by_path:
+            self.select("group", tree.by_path[chosen], reveal=False)
+        if not keep or self._fitted:
             self.fit()
 
     def _lay_out(self) -> Scene:
@@ -86,9 +88,6 @@ class Canvas(QtWidgets.QWidget):
         """Leave whole scopes out: the backward half (``∂``), the update (``optimizer``)."""
         self.hidden = frozenset(paths)
         self._relayout(None)
-
-    def _path_of(self, kind: str, item: int) -> str | None:
-        return self.model.tree.groups[item].path if kind == "group" else None
 
     def set_colors(self, colors: Colors) -> None:
         """Change the theme."""
