@@ -7,6 +7,7 @@ import inspect
 import warnings
 from typing import Any
 
+import numpy as np
 import pytest
 
 import torchlike_asg as ours
@@ -75,9 +76,34 @@ def test_contradicting_implementations(twins: Any, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["SGD", "Adam", "RMSprop", "Adagrad", "Adadelta", "Adamax", "NAdam", "RAdam", "ASGD", "Rprop"])
-def test_differentiable_is_refused(name: str) -> None:
-    with pytest.raises(NotImplementedError, match="differentiable=True"):
-        getattr(ours.optim, name)([ours.nn.Parameter(ours.ones(2))], differentiable=True)
+def test_a_step_can_be_differentiated(name: str) -> None:
+    torch = pytest.importorskip("torch")
+
+    def run(lib: Any) -> Any:
+        p = lib.tensor([1.0, 2.0], requires_grad=True)
+        q = p.clone()
+        optimizer = getattr(lib.optim, name)([q], lr=0.1, differentiable=True)
+        for _ in range(1 if name in ("Adamax", "Rprop") else 3):  # PyTorch's own rules overwrite there what their gradients need
+            c = q.clone()  # what the gradient keeps is not overwritten by the step
+            q.grad = lib.autograd.grad((c * c * c).sum(), c, create_graph=True)[0]
+            optimizer.step()
+        (q * q).sum().backward()
+        return q.tolist(), p.grad.tolist(), sorted(optimizer.state[q])
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # PyTorch warns where the gradient of a result is looked at
+        (values, gradient, state), (our_values, our_gradient, our_state) = run(torch), run(ours)
+    np.testing.assert_allclose(our_values, values, rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(our_gradient, gradient, rtol=1e-3, atol=1e-5)
+    assert our_state == state
+
+
+@pytest.mark.parametrize("name", ["SGD", "Adam"])
+def test_a_leaf_takes_no_differentiable_step(name: str) -> None:
+    p = ours.nn.Parameter(ours.ones(2))
+    (p * p).sum().backward()
+    with pytest.raises(RuntimeError, match="a leaf Variable that requires grad"):
+        getattr(ours.optim, name)([p], lr=0.1, differentiable=True).step()
 
 
 @pytest.mark.parametrize("flags", [{"foreach": True}, {"foreach": False}, {"fused": True}, {"capturable": True}])

@@ -19,6 +19,8 @@ from .scope import inherited
 
 #: called at a node with its gradient, for tensor hooks; returns the gradient to go on with
 Hook = Callable[[Node, Node], Node]
+#: called at a node with its gradient and those of its operands (None = no gradient); returns the operands' to go on with
+After = Callable[[Node, Node, "list[Node | None]"], "list[Node | None]"]
 
 
 class Sweep:
@@ -43,7 +45,9 @@ def is_leaf(n: Node) -> bool:
     return n.op is VAR or n.op is LEAF_OF or n.op is INPUT
 
 
-def sweep(roots: tuple[Node, ...], seeds: tuple[Node, ...], hooks: dict[Node, Hook] | None = None) -> Sweep:
+def sweep(
+    roots: tuple[Node, ...], seeds: tuple[Node, ...], hooks: dict[Node, Hook] | None = None, after: dict[Node, After] | None = None
+) -> Sweep:
     """Gradients of sum(root * seed) with respect to every node between the roots and their leaves."""
     key = (roots, seeds)
     if not hooks:
@@ -67,6 +71,10 @@ def sweep(roots: tuple[Node, ...], seeds: tuple[Node, ...], hooks: dict[Node, Ho
             if is_leaf(n):
                 g = acc[n] = like(g, n)
                 leaves.append((n, g))
+            elif after and n in after:
+                for s, part in zip(n.srcs, after[n](n, g, _parts(n, g)), strict=True):
+                    if part is not None and s.rg:
+                        _accumulate(acc, s, part)
             else:
                 _pull(n, g, acc, ())
     result = Sweep(roots, acc, tuple(leaves), tuple([n for n in order if n.saved is not None]))
@@ -74,6 +82,13 @@ def sweep(roots: tuple[Node, ...], seeds: tuple[Node, ...], hooks: dict[Node, Ho
         return result
     result.memoised = True
     return MEMO.setdefault(key, result)
+
+
+def _parts(n: Node, g: Node) -> list[Node | None]:
+    """The gradients of the operands of `n`; an operand that stands twice has its whole gradient at the first place."""
+    own: dict[Node, Node] = {}
+    _pull(n, g, own, ())
+    return [own.pop(s, None) for s in n.srcs]
 
 
 def history(roots: tuple[Node, ...]) -> list[Node]:

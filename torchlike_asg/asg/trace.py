@@ -66,6 +66,9 @@ class Trace:
         "grads",
         "held",
         "hooks",
+        "forgiving",
+        "running",
+        "saving",
         "index",
         "inference",
         "inputs",
@@ -109,6 +112,12 @@ class Trace:
         self.swept: list[tuple[Node, ...]] = []
         self.passed: set[Node] = set()
         self.hooks: dict[Node, list[Any]] = {}
+        #: blocks of hooks on saved values that are open, innermost last
+        self.saving: list[Any] = []
+        #: the roots of the latest backward pass
+        self.running: Any = None
+        #: whether overwritten saved values are no error
+        self.forgiving = False
         self.retained: dict[Node, Any] = {}
         self.leaf_owner: dict[Node, Any] = {}
         self.contexts: dict[Node, Any] = {}

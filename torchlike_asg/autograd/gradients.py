@@ -13,7 +13,18 @@ from ..facade.functions.creation import zeros_like
 
 
 def _list(x: Any) -> list[Any]:
-    return [x] if isinstance(x, Tensor) or x is None else list(x)
+    """Tensors of one or several tensors and `graph.GradientEdge`s."""
+    from .graph import GradientEdge
+
+    several = [x] if isinstance(x, (Tensor, GradientEdge)) or x is None else list(x)
+    return [_tensor_at(t) if isinstance(t, GradientEdge) else t for t in several]
+
+
+def _tensor_at(edge: Any) -> Tensor:
+    """The output that an edge stands for."""
+    t: Tensor = object.__new__(Tensor)
+    t._n, t._f = edge.node._node, None
+    return t
 
 
 def grad(

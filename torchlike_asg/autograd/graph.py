@@ -6,9 +6,12 @@ import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
-from ..facade.core import Tensor
+from ..asg.gradients import history
+from ..asg.trace import current
+from ..facade.core import Tensor, family_of, node_of
 from ..facade.grad_fn import AccumulateGrad, GradFn
 from ..facade.hooks import RemovableHandle
+from ..facade.saved_hooks import Region, enter, leave
 
 Node = GradFn
 
@@ -17,8 +20,10 @@ __all__ = [
     "GradFn",
     "GradientEdge",
     "Node",
+    "allow_mutation_on_saved_tensors",
     "disable_saved_tensors_hooks",
     "get_gradient_edge",
+    "increment_version",
     "register_multi_grad_hook",
     "save_on_cpu",
     "saved_tensors_hooks",
@@ -40,7 +45,11 @@ def get_gradient_edge(tensor: Tensor) -> GradientEdge:
     step = tensor.grad_fn  # type: ignore[attr-defined]
     if step is None:
         step = tensor.view_as(tensor).grad_fn.next_functions[0][0]  # type: ignore[attr-defined]
-    return GradientEdge(step, 0)
+    n = tensor._n
+    place = 0
+    if n is not None and tensor._f is not None and (tensor._kind or "").startswith("multi") and n.op.name in ("select", "slice"):
+        place = n.attrs[1] if n.op.name == "select" else n.attrs[1] // max(n.attrs[2] - n.attrs[1], 1)  # one of several equal pieces
+    return GradientEdge(step, place)
 
 
 class _Handles:
@@ -64,28 +73,49 @@ def register_multi_grad_hook(tensors: Sequence[Tensor], fn: Callable[..., Any], 
     """``fn(gradients)`` once the gradients of all `tensors` that a backward pass reaches are there; with `mode` "any", ``fn(gradient)`` of
     the first.
 
-    A tensor that a pass does not reach keeps the hook waiting for the next one.
+    A tensor that a pass does not reach has None among them.
     """
     if mode not in ("all", "any"):
         raise ValueError(f"Expects mode to be one of ('all', 'any') but got {mode}")
-    found: list[Any] = [None] * len(tensors)
-    fired = [False]
+    state = _Pass()
 
     def hook(i: int) -> Callable[[Tensor], None]:
         def keep(gradient: Tensor) -> None:
-            if mode == "any":
-                if not fired[0]:
-                    fired[0] = True
+            if state.begins(tensors) or mode == "all":
+                if mode == "any":
                     fn(gradient)
-                return
-            found[i] = gradient
-            if all(g is not None for g in found):
-                gradients, found[:] = list(found), [None] * len(tensors)
-                fn(gradients)
+                elif state.add(i, gradient):
+                    fn(state.found)
 
         return keep
 
     return _Handles([t.register_hook(hook(i)) for i, t in enumerate(tensors)])  # type: ignore[attr-defined]
+
+
+class _Pass:
+    """Which of several tensors the backward pass that runs will reach, and the gradients there are."""
+
+    def __init__(self) -> None:
+        self.running: Any = None
+        self.found: list[Any] = []
+        self.missing = 0
+
+    def begins(self, tensors: Sequence[Tensor]) -> bool:
+        """Whether this is the first hook of a pass."""
+        running = current().running
+        if running is self.running:
+            return False
+        self.running = running
+        reached = set(history(running[0]))
+        self.missing = sum([node_of(t) in reached for t in tensors])
+        self.found = [None] * len(tensors)
+        return True
+
+    def add(self, i: int, gradient: Tensor) -> bool:
+        """Note a gradient; True if it is the last one."""
+        self.found[i] = gradient
+        self.missing -= 1
+        return self.missing == 0
 
 
 @contextlib.contextmanager
@@ -94,18 +124,55 @@ def save_on_cpu(pin_memory: bool = False, device_type: str = "cuda") -> Iterator
     yield
 
 
+_disabled: list[str] = []
+
+
 @contextlib.contextmanager
 def disable_saved_tensors_hooks(error_message: str) -> Iterator[None]:
-    """There are no such hooks to disable."""
-    yield
+    """A block in which `saved_tensors_hooks` raises RuntimeError with this message."""
+    _disabled.append(error_message)
+    try:
+        yield
+    finally:
+        _disabled.pop()
 
 
-class saved_tensors_hooks:
-    """Not supported: nothing is saved eagerly here, the compiler decides what to keep."""
+class saved_tensors_hooks(contextlib.ContextDecorator):
+    """A block in which what operations keep for their gradient is replaced by ``pack_hook(tensor)``; a backward pass reads
+    ``unpack_hook(packed)`` instead.
 
-    def __init__(self, pack_hook: Any, unpack_hook: Any) -> None:
-        from ..errors import Unsupported
+    `pack_hook` is called for all operations of the block when it ends, or a backward pass begins in it. What it is given has no history.
+    """
 
-        raise Unsupported(
-            "autograd.graph.saved_tensors_hooks is not supported: the compiler decides what is kept; use utils.checkpoint to trade memory for time"  # noqa: E501
-        )
+    def __init__(self, pack_hook: Callable[[Tensor], Any], unpack_hook: Callable[[Any], Tensor]) -> None:
+        self.pack_hook, self.unpack_hook = pack_hook, unpack_hook
+        self._open: list[Region] = []
+
+    def __enter__(self) -> None:
+        if _disabled:
+            raise RuntimeError(_disabled[-1])
+        region = Region(self.pack_hook, self.unpack_hook)
+        enter(region)
+        self._open.append(region)
+
+    def __exit__(self, *_: Any) -> None:
+        leave(self._open.pop())
+
+
+@contextlib.contextmanager
+def allow_mutation_on_saved_tensors() -> Iterator[None]:
+    """A block in which what an operation keeps for its gradient may be overwritten in place: gradients read the recorded values."""
+    tr = current()
+    before, tr.forgiving = tr.forgiving, True
+    try:
+        yield
+    finally:
+        tr.forgiving = before
+
+
+def increment_version(tensor: Tensor | Sequence[Tensor]) -> None:
+    """Count a write to the storage of one or several tensors that autograd did not see."""
+    for t in [tensor] if isinstance(tensor, Tensor) else tensor:
+        f = family_of(t)
+        current().stale.update(f.counter.roots)
+        f.counter.version += 1

@@ -61,10 +61,15 @@ def run(outputs: Sequence[Tensor], grads: Sequence[Any], retain: bool, create: b
     seeds = tuple([seed(t, g, i) for i, (t, g) in enumerate(zip(outputs, grads, strict=True))])
     roots = tuple([node_of(t) for t in outputs])
     tr = current()
+    if tr.saving:
+        from .saved_hooks import pack_pending
+
+        pack_pending(tr)
+    tr.running = (roots,)
     with grad_mode(create):
         if tr.hooks:
             with _held(tr):
-                result = gradients.sweep(roots, seeds, _hooks(tr))
+                result = gradients.sweep(roots, seeds, _hooks(tr), _after(tr))
         else:
             result = gradients.sweep(roots, seeds)
     check(result, tr)
@@ -83,7 +88,12 @@ def _free(result: gradients.Sweep, tr: Trace) -> None:
 def check(result: gradients.Sweep, tr: Trace) -> None:
     """Only mutation and a second backward pay for this."""
     if tr.freed or tr.stale or tr.retained:
-        error = blame(result.roots, result.savers, tr)
+        savers = result.savers
+        if tr.forgiving:
+            savers = tuple([n for n in savers if n in tr.freed])
+        elif tr.stale and tr.hooks:  # what was packed is the hooks' to keep
+            savers = tuple([n for n in savers if n in tr.freed or getattr(tr.hooks.get(n), "packed", None) is None])
+        error = blame(result.roots, savers, tr)
         if error is not None:
             raise RuntimeError(error)
 
@@ -97,6 +107,30 @@ def _hooks(tr: Trace) -> dict[Node, gradients.Hook]:
         return g
 
     return dict.fromkeys(tr.hooks, run_hooks)
+
+
+def _after(tr: Trace) -> dict[Node, gradients.After]:
+    """What follows a step of the sweep: its unpacked saved values read, its hooks on the operands' gradients."""
+
+    def run_after(n: Node, g: Node, parts: list[Node | None]) -> list[Node | None]:
+        hooks: Any = tr.hooks[n]
+        if hooks.packed is not None:
+            from .saved_hooks import unpacked
+
+            parts = unpacked(n, g, parts, hooks.packed)
+        for fn in list(hooks.post.values()):
+            out = fn(tuple([None if p is None else wrap(gradients.dense(p)) for p in parts]), (wrap(gradients.dense(g)),))
+            if out is not None:
+                given = out if isinstance(out, tuple) else (out,)
+                if len(given) != len(parts):
+                    name, n_parts = getattr(fn, "__name__", type(fn).__name__), len(parts)
+                    raise RuntimeError(
+                        f"hook '{name}' has returned an incorrect number of values (got {len(given)}, but expected {n_parts})"
+                    )
+                parts = [None if t is None else node_of(t) for t in given]
+        return parts
+
+    return {n: run_after for n, hooks in tr.hooks.items() if hooks.post or hooks.packed is not None}  # type: ignore[attr-defined]
 
 
 def backward(
@@ -159,7 +193,7 @@ def accumulate(f: Family | Tensor, g: Node) -> None:
         f.grad.add_(t)
     if f.hooks is not None:
         for fn in list(f.hooks.post.values()):
-            fn()
+            fn(t)
 
 
 def _hold(f: Family, g: Node, tr: Trace) -> None:
@@ -212,9 +246,10 @@ def again(n: Node | None, retain: bool | None) -> bool:
     if prepared is None:
         return False
     tr = current()
-    if tr.hooks or tr.retained:
+    if tr.hooks or tr.retained or tr.saving:
         return False
     result = prepared.result
+    tr.running = (result.roots,)
     if tr.freed or tr.stale:
         check(result, tr)
     if not retain:

@@ -36,6 +36,10 @@ def flush(closing: bool | None = None) -> None:
     tr = current()
     if not (tr.claims or tr.data or tr.families or tr.updates or tr.grads or tr.plan is not None):
         return
+    if tr.saving:
+        from .saved_hooks import pack_pending
+
+        pack_pending(tr)
     live = _live(tr)
     outputs: list[Any] = [t._n for t in live.tensors]
     if live.gradients:

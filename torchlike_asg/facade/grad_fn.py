@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 from typing import Any
+from weakref import WeakKeyDictionary, ref
 
-from ..asg.declare import CONST, IDENTITIES, INPUT, LEAF_OF, VAR
+from ..asg.declare import CONST, IDENTITIES, INPUT, LEAF_OF, STOP, VAR
 from ..asg.node import Node
-from .core import Tensor, node_of
+from ..dtypes import INTEGER
+from .core import Tensor, node_of, wrap
 from .history_names import operands, title
+from .hooks import RemovableHandle, add_node_hook, add_node_post_hook, leaf_hooks
 from .past import Ended, Past
 from .storage import leaf_family
+
+#: operations to which PyTorch gives a number as a tensor: it counts among the next functions
+_TWO_TENSORS = frozenset(("add", "sub", "mul", "div"))
+
+
+#: PyTorch's names of what a step keeps: which operand it is, -1 = the result
+_SAVED = {"_saved_self": 0, "_saved_input": 0, "_saved_other": 1, "_saved_mat2": 1, "_saved_weight": 1, "_saved_result": -1}
 
 
 class GradFn:
@@ -27,11 +37,33 @@ class GradFn:
         srcs = operands(n)
         if not n.op.pure and len(srcs) == 2 and not srcs[1].op.pure:  # a custom Function's output, then its call
             srcs = srcs[1].srcs
-        return tuple((of(s), 0) for s in srcs if s.op is not CONST)
+        if n.op.name in ("add", "mul") and srcs[0].op is CONST:
+            srcs = srcs[::-1]
+        constants = n.op.name in _TWO_TENSORS and srcs[0].op is not CONST
+        edges = [(of(s), 0) for s in srcs if (constants or s.op is not CONST) and (s.rg or s.dtype.category > INTEGER or constants)]
+        return tuple(edges)
 
     @property
     def metadata(self) -> dict[str, Any]:
-        return {}
+        """A dictionary of one's own."""
+        return _metadata.setdefault(self._node, {})
+
+    def __getattr__(self, name: str) -> Any:
+        place = _SAVED.get(name)
+        n = self._node if place is not None and not isinstance(self, Freed) else None
+        if place is not None and n is not None and n.saved is not None:
+            kept = n if place < 0 else n.srcs[place] if place < len(n.srcs) else None
+            if kept in n.saved:
+                return wrap(STOP(kept))
+        raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'")
+
+    def register_hook(self, fn: Any) -> RemovableHandle:
+        """Call ``fn(grad_inputs, grad_outputs)`` after a backward pass; a tuple that it returns replaces the first."""
+        return add_node_post_hook(self._node, fn)
+
+    def register_prehook(self, fn: Any) -> RemovableHandle:
+        """Call ``fn(grad_outputs)`` before a backward pass goes through this step; a tuple that it returns replaces them."""
+        return add_node_hook(self._node, _of_one(fn))
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} object at 0x{id(self._node):x}>"
@@ -41,6 +73,21 @@ class GradFn:
 
     def __hash__(self) -> int:
         return hash(self._node)
+
+
+#: the step of a node, as long as somebody holds it
+_steps: WeakKeyDictionary[Node, Any] = WeakKeyDictionary()
+_metadata: WeakKeyDictionary[Node, dict[str, Any]] = WeakKeyDictionary()
+
+
+def _of_one(fn: Any) -> Any:
+    """A hook on a tuple of gradients as one on the only gradient."""
+
+    def hook(g: Tensor) -> Any:
+        out = fn((g,))
+        return out[0] if isinstance(out, (tuple, list)) else out
+
+    return hook
 
 
 _classes: dict[tuple[type, str], type] = {}
@@ -62,6 +109,21 @@ class AccumulateGrad(GradFn):
     @property
     def next_functions(self) -> tuple[tuple[Any, int], ...]:
         return ()
+
+    def register_hook(self, fn: Any) -> RemovableHandle:
+        """Call ``fn((), grad_outputs)`` after a gradient was accumulated."""
+        f = leaf_family(self._node)
+        post = leaf_hooks(f).post
+        handle = RemovableHandle(post)
+        post[handle.id] = lambda g: fn((), (g,))
+        return handle
+
+    def register_prehook(self, fn: Any) -> RemovableHandle:
+        """Call ``fn(grad_outputs)`` before a gradient is accumulated; a tuple that it returns replaces it."""
+        hooks = leaf_hooks(leaf_family(self._node))
+        handle = RemovableHandle(hooks)
+        hooks[handle.id] = _of_one(fn)
+        return handle
 
     @property
     def variable(self) -> Any:
@@ -86,6 +148,22 @@ class Freed(GradFn):
         return id(self)
 
 
+class Closed(GradFn):
+    """A step of a history whose trace has ended; it is replayed when somebody asks for more than the name."""
+
+    _tensor: Any
+
+    @property
+    def _node(self) -> Node:  # type: ignore[override]
+        n = node_of(self._tensor)
+        while n.op in IDENTITIES and n.op is not LEAF_OF:
+            n = n.srcs[0]
+        return n
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} object at 0x{id(self):x}>"
+
+
 def of(n: Node, kind: str | None = None) -> GradFn | None:
     """The step that made `n`, skipping identities; None where no gradient flows."""
     while n.op in IDENTITIES and n.op is not LEAF_OF:
@@ -93,8 +171,13 @@ def of(n: Node, kind: str | None = None) -> GradFn | None:
     if not n.rg:
         return None
     ends = n.op in (VAR, LEAF_OF) or (n.op is INPUT and n.attrs[2] == "leaf")
-    step: GradFn = _step(AccumulateGrad, "torch::autograd::AccumulateGrad") if ends else _step(GradFn, title(n, kind))
-    step._node = n
+    known = _steps.get(n)
+    step: GradFn | None = None if known is None else known()
+    name = "torch::autograd::AccumulateGrad" if ends else title(n, kind)
+    if step is None or step._title != name:
+        step = _step(AccumulateGrad if ends else GradFn, name)
+        step._node = n
+        _steps[n] = ref(step)
     return step
 
 
@@ -103,7 +186,10 @@ def grad_fn(t: Tensor) -> GradFn | None:
         return None
     f = t._f
     if f is not None and f.h is None and (isinstance(f.past, Ended) or (isinstance(f.past, Past) and t._kind is None and t._lens is None)):
-        return _step(Freed, f.past.name)  # type: ignore[no-any-return]
+        step = _step(Freed if isinstance(f.past, Ended) else Closed, f.past.name)
+        if isinstance(step, Closed):
+            step._tensor = t
+        return step  # type: ignore[no-any-return]
     found = of(node_of(t), t._kind if f is not None else None)
     return None if isinstance(found, AccumulateGrad) and t._n is not None and t._n.op in (VAR, LEAF_OF) else found
 

@@ -201,4 +201,9 @@ def operands(n: Node) -> tuple[Node, ...]:
         return whole.srcs[0], value
     if n.op.name in ("sum", "mean") and n.srcs[0].op.name in _LOSSES and _whole(n):
         return n.srcs[0].srcs
+    if n.op.name == "reshape":  # what an extreme value was picked by is one step
+        inner = n.srcs[0]
+        while inner.op in IDENTITIES:
+            inner = inner.srcs[IDENTITIES[inner.op]]
+        return inner.srcs if inner.op.name == "pick" else n.srcs
     return n.srcs

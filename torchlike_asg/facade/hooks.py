@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Callable
 from typing import Any
 
+from ..asg.node import Node
 from ..asg.trace import current
 from .core import Tensor, family_of, node_of
 
@@ -36,7 +37,15 @@ class LeafHooks(dict):  # type: ignore[type-arg]
         self.post: dict[int, Any] = {}
 
 
-class _NodeHooks(list):  # type: ignore[type-arg]
+class NodeHooks(list):  # type: ignore[type-arg]
+    """Hooks of a step: on its gradient, and (`post`) on its operands' gradients; `packed` is what its saved values were packed as."""
+
+    packed: Any = None
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.post: dict[int, Any] = {}
+
     def pop(self, key: Any, default: Any = None) -> Any:  # the handle's interface
         self[:] = [h for h in self if h.key != key]
 
@@ -53,13 +62,23 @@ def add_hook(t: Tensor, fn: Callable[[Tensor], Any]) -> RemovableHandle:
     if not t.requires_grad:
         raise RuntimeError("cannot register a hook on a tensor that doesn't require gradient")
     if t.is_leaf:
-        f = family_of(t)
-        if f.hooks is None:
-            f.hooks = LeafHooks()
-        handle = RemovableHandle(f.hooks)
-        f.hooks[handle.id] = fn
+        hooks = leaf_hooks(family_of(t))
+        handle = RemovableHandle(hooks)
+        hooks[handle.id] = fn
         return handle
-    hooks = current().hooks.setdefault(node_of(t), _NodeHooks())
+    return add_node_hook(node_of(t), fn)
+
+
+def leaf_hooks(f: Any) -> LeafHooks:
+    """The hooks of a leaf's family."""
+    if f.hooks is None:
+        f.hooks = LeafHooks()
+    return f.hooks  # type: ignore[no-any-return]
+
+
+def add_node_hook(n: Node, fn: Callable[[Tensor], Any]) -> RemovableHandle:
+    """Call ``fn(gradient)`` when a backward pass knows the gradient of `n`."""
+    hooks: Any = current().hooks.setdefault(n, NodeHooks())
     handle = RemovableHandle(hooks)
     hooks.append(_Hook(handle.id, fn))
     return handle
@@ -72,9 +91,15 @@ def add_post_hook(t: Tensor, fn: Callable[[Tensor], Any]) -> RemovableHandle:
             if not t.is_leaf
             else "cannot register a hook on a tensor that doesn't require gradient"
         )
-    f = family_of(t)
-    if f.hooks is None:
-        f.hooks = LeafHooks()
-    handle = RemovableHandle(f.hooks.post)
-    f.hooks.post[handle.id] = lambda: fn(t)
+    post = leaf_hooks(family_of(t)).post
+    handle = RemovableHandle(post)
+    post[handle.id] = lambda _: fn(t)
+    return handle
+
+
+def add_node_post_hook(n: Node, fn: Callable[[Any, Any], Any]) -> RemovableHandle:
+    """Call ``fn(gradients of the operands, (gradient of n,))`` when a backward pass has been through `n`."""
+    hooks: Any = current().hooks.setdefault(n, NodeHooks())
+    handle = RemovableHandle(hooks.post)
+    hooks.post[handle.id] = fn
     return handle

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..errors import Unsupported
 from ..facade.core import Tensor
 
 __all__ = ["check_betas", "check_implementation", "check_lr", "check_not_negative", "check_positive"]
@@ -39,8 +38,3 @@ def check_implementation(differentiable: bool, foreach: bool | None = None, fuse
         raise RuntimeError("`fused` does not support `differentiable`")
     if fused and foreach:
         raise RuntimeError("`fused` and `foreach` cannot be `True` together.")
-    if differentiable:
-        raise Unsupported(
-            "torchlike_asg.optim: differentiable=True is not supported; to differentiate through a step, compute gradients with "
-            "autograd.grad(..., create_graph=True) and write the update as tensor operations"
-        )

@@ -24,6 +24,7 @@ from ..facade.backward import grad_mode
 from ..facade.core import Tensor, concrete
 from ..facade.flush import flush, settle
 from ..facade.hooks import RemovableHandle
+from . import differentiable
 from .recorded import Recorded
 from .rules import Group, Nodes
 from .state import ParamState
@@ -143,6 +144,10 @@ class Optimizer:
         if closure is not None:
             with grad_mode(True):
                 loss = closure()
+        if self.defaults.get("differentiable"):
+            with grad_mode(True):
+                differentiable.run(self)
+            return loss
         tr = current()
         mode, tr.grad = tr.grad, False
         try:

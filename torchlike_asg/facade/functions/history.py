@@ -49,7 +49,7 @@ def _set_grad(self: Tensor, g: Any) -> None:
             raise RuntimeError(f"assigned grad has data of a different type ({g.dtype}, expected {self.dtype})")
     elif self._f is None:
         return
-    if self._kind is None:
+    if self._f is None or self._kind is None:
         family_of(self).grad = g
     else:  # a view, whose base has a gradient of its own
         self.__dict__["_grad"] = g

@@ -1,0 +1,98 @@
+"""Hooks on what is kept for the gradient: ``with saved_tensors_hooks(pack, unpack)``.
+
+Nothing is kept eagerly here: a declaration's `saves` says what PyTorch would keep. Inside the block every operation that is recorded
+has its saved values packed, in the order of recording, when the block ends, a backward pass begins, another block begins or the trace is
+flushed; a backward pass through it reads what `unpack` returns instead of the recorded values, also where that changes them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from ..asg.declare import CONST, IDENTITIES, STOP
+from ..asg.gradients import is_leaf
+from ..asg.node import Node
+from ..asg.rewrite import substitute, topo
+from ..asg.trace import Trace, current
+from .core import Tensor, node_of, wrap
+from .hooks import NodeHooks
+
+
+class Region:
+    """One pair of hooks, and the results that were recorded before it was asked last."""
+
+    __slots__ = ("pack", "seen", "unpack")
+
+    def __init__(self, pack: Callable[[Tensor], Any], unpack: Callable[[Any], Tensor]) -> None:
+        self.pack, self.unpack = pack, unpack
+        self.seen: set[Node] = set()
+
+
+def enter(region: Region) -> None:
+    """Begin a block."""
+    tr = current()
+    pack_pending(tr)
+    region.seen = set(tr.claims)
+    tr.saving.append(region)
+
+
+def leave(region: Region) -> None:
+    """End a block."""
+    tr = current()
+    try:
+        pack_pending(tr)
+    finally:
+        tr.saving.remove(region)
+        if tr.saving:
+            tr.saving[-1].seen.update(tr.claims)
+
+
+def pack_pending(tr: Trace) -> None:
+    """Pack what was saved by the operations recorded in the innermost block since it was asked last."""
+    if not tr.saving:
+        return
+    region = tr.saving[-1]
+    fresh = [n for n in tr.claims if n not in region.seen]
+    before = frozenset(region.seen)
+    region.seen.update(fresh)
+    mode, tr.grad = tr.grad, False
+    try:
+        for n in topo([n for n in fresh if n.rg], before):
+            if n.rg and n.saved and not is_leaf(n):
+                _pack(n, region, tr)
+    finally:
+        tr.grad = mode
+        region.seen.update(tr.claims)
+
+
+def _pack(n: Node, region: Region, tr: Trace) -> None:
+    saved = list(enumerate(n.saved or ()))
+    if tuple(n.saved or ()) == n.srcs[:2]:  # PyTorch keeps first what the gradient of the first operand reads
+        saved.reverse()
+    packed = [(i, region.pack(wrap(STOP(s)))) for i, s in saved if s.op is not CONST]
+    if packed:
+        hooks = tr.hooks.setdefault(n, NodeHooks())
+        hooks.packed = packed, region.unpack  # type: ignore[attr-defined]
+
+
+def unpacked(n: Node, g: Node, parts: list[Node | None], packed: Any) -> list[Node | None]:
+    """The gradients `parts` of the operands of `n`, reading unpacked values in the place of those that were saved."""
+    kept, unpack = packed
+    changed: dict[Node, Node] = {}
+    for i, held in kept:
+        value = unpack(held)
+        if not isinstance(value, Tensor):
+            raise TypeError(f"Output of saved tensor unpack_hook expected to be a Tensor but got result of type {type(value).__name__}")
+        s, u = n.saved[i], node_of(value)  # type: ignore[index]
+        while u.op in IDENTITIES and u is not s:
+            u = u.srcs[IDENTITIES[u.op]]
+        if u is not s:
+            changed[s] = node_of(value)
+    if not changed:
+        return parts
+    mapping = {s: s for s in (g, n, *n.srcs)} | changed
+    mapping[g] = g
+    roots = [p for p in parts if p is not None]
+    found = dict(zip(roots, substitute(roots, mapping), strict=True))
+    return [None if p is None else found[p] for p in parts]
