@@ -35,12 +35,15 @@ CASES = {
     "relaxed bernoulli of logits": ("RelaxedBernoulli", {"temperature": 0.7, "logits": LOC}, UNIT),
     "relaxed one-hot": ("RelaxedOneHotCategorical", {"temperature": 0.7, "logits": [LOC, REAL]}, TABLE),
     "negative binomial": ("NegativeBinomial", {"total_count": [3.0, 1.0, 5.0], "probs": [0.2, 0.5, 0.7]}, [0.0, 3.0, 7.0]),
+    "continuous bernoulli": ("ContinuousBernoulli", {"probs": UNIT}, [0.0, 0.4, 1.0]),
+    "continuous bernoulli of logits": ("ContinuousBernoulli", {"logits": LOC}, UNIT),
     "von mises": ("VonMises", {"loc": LOC, "concentration": [0.5, 1.5, 4.0]}, REAL),
 }
+BETWEEN = ("continuous bernoulli", "continuous bernoulli of logits")
 RELAXED = {"relaxed bernoulli", "relaxed bernoulli of logits", "relaxed one-hot"}
 NO_ENTROPY = {"fisher", "logistic normal", "negative binomial", "von mises", *RELAXED}
 NO_MOMENTS = {"logistic normal", *RELAXED}
-QUANTILES = {"cauchy", "half cauchy", "half normal", "pareto", "gumbel", "weibull", "log normal", "kumaraswamy"}
+QUANTILES = {"cauchy", "half cauchy", "half normal", "pareto", "gumbel", "weibull", "log normal", "kumaraswamy", *BETWEEN}
 IMPLICIT = {"gamma", "chi2", "inverse gamma", "fisher", "beta", "dirichlet", "student"}
 
 
@@ -73,8 +76,8 @@ def test_densities(case):
 
 @pytest.mark.parametrize("case", [c for c in CASES if c not in NO_MOMENTS])
 def test_moments(case):
-    # PyTorch takes the logarithm of a negative number for the mode of this one
-    names = ["mean", "variance", "stddev", *([] if case == "kumaraswamy" else ["mode"])]
+    # PyTorch takes the logarithm of a negative number for the mode of the first, and has none for the others
+    names = ["mean", "variance", "stddev", *([] if case in ("kumaraswamy", *BETWEEN) else ["mode"])]
     same(lambda T: [getattr(made(T, case)[0], n) for n in names], rtol=1e-6, atol=1e-8)
 
 

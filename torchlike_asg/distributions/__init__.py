@@ -9,20 +9,24 @@ from __future__ import annotations
 from typing import Any
 
 from ..errors import Unsupported
-from . import constraints, kl_continuous, transforms  # noqa: F401  (kl_continuous registers its pairs)
+from . import constraints, kl_between, kl_continuous, transforms  # noqa: F401  (they register their pairs)
 from .bernoulli import Bernoulli
 from .beta import Beta, Dirichlet, Kumaraswamy
 from .binomial import Binomial
 from .categorical import Categorical
 from .constraint_registry import biject_to, transform_to
+from .continuous_bernoulli import ContinuousBernoulli
 from .distribution import Distribution, ExponentialFamily
 from .exponential import Exponential
 from .extremes import Gumbel, LogisticNormal, LogNormal, Weibull
 from .gamma import Chi2, FisherSnedecor, Gamma, InverseGamma
+from .generalized_pareto import GeneralizedPareto
 from .geometric import Geometric
 from .independent import Independent
 from .kl import kl_divergence, register_kl
 from .laplace import Laplace
+from .lkj import LKJCholesky
+from .low_rank import LowRankMultivariateNormal
 from .mixtures import MixtureSameFamily, NegativeBinomial, VonMises
 from .multinomial import Multinomial
 from .multivariate_normal import MultivariateNormal
@@ -37,6 +41,7 @@ from .transforms import (
     AffineTransform,
     CatTransform,
     ComposeTransform,
+    CorrCholeskyTransform,
     CumulativeDistributionTransform,
     ExpTransform,
     IndependentTransform,
@@ -54,6 +59,7 @@ from .transforms import (
     identity_transform,
 )
 from .uniform import Uniform
+from .wishart import Wishart
 
 __all__ = [
     "AbsTransform",
@@ -66,6 +72,8 @@ __all__ = [
     "Cauchy",
     "Chi2",
     "ComposeTransform",
+    "ContinuousBernoulli",
+    "CorrCholeskyTransform",
     "CumulativeDistributionTransform",
     "Dirichlet",
     "Distribution",
@@ -74,6 +82,7 @@ __all__ = [
     "ExponentialFamily",
     "FisherSnedecor",
     "Gamma",
+    "GeneralizedPareto",
     "Geometric",
     "Gumbel",
     "HalfCauchy",
@@ -83,9 +92,11 @@ __all__ = [
     "InverseGamma",
     "Kumaraswamy",
     "Laplace",
+    "LKJCholesky",
     "LogNormal",
     "LogisticNormal",
     "LogitRelaxedBernoulli",
+    "LowRankMultivariateNormal",
     "LowerCholeskyTransform",
     "MixtureSameFamily",
     "Multinomial",
@@ -113,6 +124,7 @@ __all__ = [
     "Uniform",
     "VonMises",
     "Weibull",
+    "Wishart",
     "biject_to",
     "constraints",
     "identity_transform",

@@ -8,13 +8,16 @@ from typing import Any
 from . import constraints
 from .transforms import (
     AffineTransform,
+    CatTransform,
     ComposeTransform,
+    CorrCholeskyTransform,
     ExpTransform,
     IndependentTransform,
     LowerCholeskyTransform,
     PositiveDefiniteTransform,
     SigmoidTransform,
     SoftmaxTransform,
+    StackTransform,
     StickBreakingTransform,
     Transform,
     identity_transform,
@@ -73,6 +76,9 @@ for _registry in (biject_to, transform_to):
     _registry.register(constraints.less_than, _below)
     _registry.register(constraints.interval, _between)
     _registry.register(constraints.half_open_interval, _between)
+    _registry.register(constraints.corr_cholesky, lambda c: CorrCholeskyTransform())
+    _registry.register(constraints.cat, lambda c, r=_registry: CatTransform([r(part) for part in c.cseq], c.dim, c.lengths))
+    _registry.register(constraints.stack, lambda c, r=_registry: StackTransform([r(part) for part in c.cseq], c.dim))
     _registry.register(
         constraints.independent,
         lambda c, r=_registry: IndependentTransform(r(c.base_constraint), c.reinterpreted_batch_ndims),
@@ -80,4 +86,5 @@ for _registry in (biject_to, transform_to):
 biject_to.register(constraints.simplex, lambda c: StickBreakingTransform())
 transform_to.register(constraints.lower_cholesky, lambda c: LowerCholeskyTransform())
 transform_to.register(constraints.positive_definite, lambda c: PositiveDefiniteTransform())
+transform_to.register(constraints.positive_semidefinite, lambda c: PositiveDefiniteTransform())
 transform_to.register(constraints.simplex, lambda c: SoftmaxTransform())

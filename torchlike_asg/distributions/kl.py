@@ -22,7 +22,7 @@ from .one_hot_categorical import OneHotCategorical
 from .poisson import Poisson
 from .uniform import Uniform
 
-__all__ = ["kl_divergence", "register_kl"]
+__all__ = ["infinite", "kl_divergence", "register_kl"]
 
 _PAIRS: dict[tuple[type, type], Callable[[Any, Any], torch.Tensor]] = {}
 
@@ -149,14 +149,9 @@ def _exponential_normal(p: Exponential, q: Normal) -> torch.Tensor:
     return 0.5 * torch.log(rate * square * 2 * math.pi) - 1 + (1 / rate - q.loc / p.rate + 0.5 * q.loc.pow(2)) / square
 
 
-@register_kl(Normal, Uniform)
-@register_kl(Normal, Exponential)
-@register_kl(Laplace, Uniform)
-@register_kl(Laplace, Exponential)
-@register_kl(Exponential, Uniform)
 @register_kl(Poisson, Bernoulli)
 @register_kl(Poisson, Binomial)
-def _not_covered(p: Distribution, q: Distribution) -> torch.Tensor:
+def infinite(p: Distribution, q: Distribution) -> torch.Tensor:
     """`p` has values that are impossible under `q`."""
     return torch.full_like(p.mean, torch.inf)
 

@@ -1,6 +1,7 @@
 """torch.distributions.transforms: invertible maps of random variables."""
 
 from .base import ComposeTransform, IndependentTransform, ReshapeTransform, Transform, identity_transform
+from .correlation import CorrCholeskyTransform
 from .elementwise import (
     AbsTransform,
     AffineTransform,
@@ -25,6 +26,7 @@ __all__ = [
     "AffineTransform",
     "CatTransform",
     "ComposeTransform",
+    "CorrCholeskyTransform",
     "CumulativeDistributionTransform",
     "ExpTransform",
     "IndependentTransform",
