@@ -23,6 +23,7 @@ from ..backends.wgpu.device import open_device
 from ..backends.wgpu.memory import DeviceArray
 from ..compiler import plan as plans
 from . import remote
+from .hunt import Kept, copied
 from .statistics import thinned
 from .taps import content
 
@@ -72,6 +73,7 @@ class Probe:
     ``values``, ``gradients``  (index, array) as far as they were found;  ``updates`` (index, norm of the change over the norm)
     ``runs``    (calls of a program, numbers of calls, ticks before and after)
     ``reports`` numbers of what lies on another device;  ``stamps`` (timestamps there, the reading of them) or None
+    ``kept``    what the step read, or None
     ``cost``    processor seconds of the training thread;  ``compiled`` whether a plan had to be made;  ``done`` after the step
     """
 
@@ -82,9 +84,10 @@ class Probe:
         changing: Collection[int] = (),
         timed: bool = False,
         long: Collection[int] = (),
+        keep: bool = False,
     ) -> None:
         """`changing`: those of the parameters whose change is to be measured (which takes a copy of each); `long`: those of the nodes of
-        which more than summaries is wanted."""
+        which more than summaries is wanted; `keep`: whether a copy of what the step reads is wanted."""
         self.wanted, self.parameters, self.changing, self.timed = wanted, parameters, changing, timed
         self.values: list[tuple[int, Any]] = []
         self.gradients: list[tuple[int, Any]] = []
@@ -94,6 +97,7 @@ class Probe:
         self._found: set[int] = set()
         self._old: dict[int, Any] = {}
         self._watching = False
+        self.kept: Kept | None = Kept() if keep else None
         self.reports: list[remote.Report] = []
         self.stamps: tuple[stamps.Stamps, Any] | None = None
         self._stamps: stamps.Stamps | None = None
@@ -106,12 +110,21 @@ class Probe:
         begun = time.thread_time()
         plan = plans.PLANS.get((tr.plan, outputs))
         if plan is not None:
+            if self.kept is not None:
+                self._keep(tr, plan, self.kept)
             self._look(tr, plan)
             if self.timed and timing.watcher is None:
                 timing.watcher, self._watching = self, True
         if self.timed and outputs[0].device.type == "wgpu":
             self._stamp(outputs[0].device.index)
         self.cost += time.thread_time() - begun
+
+    @staticmethod
+    def _keep(tr: Trace, plan: Any, kept: Kept) -> None:
+        """Copy what a plan reads, before it overwrites it."""
+        new = {n: plans.leaf_value(n, tr) for n in plan.leaves if n.op is VAR and n not in kept.state}
+        kept.state.update(copied(new))
+        kept.bound.update(copied({n: a for n, a in tr.bound.items() if n not in kept.bound}))
 
     def _stamp(self, index: int | None) -> None:
         """Have the dispatches of a device timed."""

@@ -7,6 +7,7 @@ the session asks from time to time whether it is there.
 from __future__ import annotations
 
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -19,7 +20,7 @@ from .. import devices, size
 from ..asg import trace
 from ..asg.node import Node
 from ..asg.trace import Trace
-from ..backends.wgpu.memory import DeviceArray
+from ..backends.wgpu.memory import DeviceArray, restored, stored
 from ..facade.core import Tensor, wrap
 from ..facade.flush import held_value
 from .protocol import BINS
@@ -99,6 +100,20 @@ def reading(a: Any) -> Any:
 _own = Trace()  # always the same: then it meets the same nodes, and plans are found again
 _own.grad = False
 _taken = threading.Lock()
+
+
+def fetched(a: Any, until: float) -> Any:
+    """The value of an array as one of the host; None if it is not there at `until` (of `time.monotonic`). Only the calling thread waits."""
+    if a.__class__ is not DeviceArray:
+        return a
+    coming = reading(a)
+    while coming is not None and not coming.ready():
+        if time.monotonic() > until:
+            return None
+        time.sleep(0.001)
+    if coming is None:
+        return None
+    return restored(coming.content()[: a.nbytes].view(stored(a.element)), a.shape, a.layout, a.element)
 
 
 @contextmanager

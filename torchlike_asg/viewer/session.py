@@ -22,9 +22,10 @@ from .points import Points
 from .probe import Governor, Pace, Probe
 from .protocol import Alarm, Ask, Bye, Code, Event, Graph, Hello, Message, Subscribe
 from .publisher import Publisher
+from .remote import fetched
 from .roles import owners
 from .snapshot import GraphSnapshot
-from .taps import Tap
+from .taps import Tap, content
 
 #: seconds between looks at what is on screen, at least, and between timings of kernels
 LOOK, CLOCK = 0.2, 1.0
@@ -33,6 +34,8 @@ LOOK, CLOCK = 0.2, 1.0
 HEARING, HEARD, THINNED = 1.3e-6, 0.006, (1, 3, 5, 11, 23, 47)
 #: the same for values on another device, where a look takes its time, too: at least, and in steps; and nodes of one look
 FAR, PAUSES, FEW = 1.0, 50, 24
+#: seconds between copies of what a step reads, at least, and the share of the time that they may take
+KEEP, KEPT = 0.5, 0.001
 #: graphs of one run that are sent, at most
 MOST_GRAPHS = 32
 
@@ -76,6 +79,10 @@ class Session(threading.Thread):
         self._stepped = time.perf_counter()
         self._remote = False  # whether the graph lies on another device
         self._hunted = False
+        self._kept: deque[hunt.Kept] = deque(maxlen=2)  # from where a hunt could begin
+        self._kept_at = 0.0
+        self._updates: list[tuple[Node, Node]] = []  # (leaf, its next content) of the graph
+        self._bytes = 0  # of all storages in it
         self._points = Points(tap)
         self._findings = Findings(self.publisher, self._governor.share, tap.begun)
 
@@ -127,9 +134,9 @@ class Session(threading.Thread):
             first, self.first = self.first, None
             self.show(first)
         self._graphs()
+        self._collect()
         self._curves()
         self._failures()
-        self._collect()
         self._findings.arrived(self.tap.steps)
         self._answer()
         while self.logged:
@@ -150,9 +157,27 @@ class Session(threading.Thread):
         if self._points.bad and not self._hunted:
             self._hunted = True
             self.publisher.post(Alarm(self.epoch, self._points.bad, -1, "loss"))
-            tap.probe = self._probe = hunt.Hunt(self._nodes, self._snapshot)
+            self.publisher.flush()
+            self._hunt(self._points.bad)
         elif self._points.well:
-            self._hunted = False
+            self._hunted, tap.suspect = False, None
+
+    def _hunt(self, step: int) -> None:
+        """Find the first bad value of the step, and say so."""
+        until = time.monotonic() + hunt.LIMIT
+        bound = dict(self.tap.suspect[1]) if self.tap.suspect is not None else {}
+        kept = None
+        for candidate in reversed(self._kept):
+            for leaves in (candidate.state, candidate.bound):
+                leaves.update({n: fetched(a, until) for n, a in leaves.items()})
+            if hunt.finite(candidate):
+                kept = candidate
+                break
+        self._kept.clear()
+        bound = {n: fetched(a, until) for n, a in bound.items()}
+        found = hunt.Hunt(self._nodes, self._snapshot, self._updates).run(kept, bound, lambda n: fetched(_content(n), until))
+        if found is not None:
+            self.publisher.post(Alarm(self.epoch, step, found.node, found.what, found.bad, found.size))
 
     # ---------------------------------------------------------------- graphs
     def infos(self) -> dict[Node, Any]:
@@ -208,7 +233,8 @@ class Session(threading.Thread):
         steps = kernels(step.plans)
         self._kernels = [call for call, *_ in steps]
         self._findings.begin(self.epoch, self._kernels)
-        self._nodes = nodes
+        self._nodes, self._updates = nodes, list(step.updates)
+        self._bytes = sum(int(snapshot.nbytes[i]) for i, n in enumerate(nodes) if n.op.name == "var")
         self._remote = any(n.device.type != "cpu" for n in nodes)
         self._parameters = [(i, n) for i, n in enumerate(nodes) if n.op.name == "var" and n.rg and snapshot.phase[i] == 0]
         if structure == self._structure or self.epoch >= MOST_GRAPHS:
@@ -280,7 +306,10 @@ class Session(threading.Thread):
             self._timed = now
             self._findings.prepare()
         long = {*selected, *[int(self._snapshot.gradient[i]) for i in selected]}
-        self._probe = Probe([(i, self._nodes[i]) for i in look], self._parameters, set(changing), timed, long)
+        keep = now - self._kept_at > max(KEEP, self._bytes * 1e-9 / KEPT) and self._bytes < hunt.LARGE and not self._hunted
+        if keep:
+            self._kept_at = now
+        self._probe = Probe([(i, self._nodes[i]) for i in look], self._parameters, set(changing), timed, long, keep)
         self.tap.probe = self._probe
 
     def _some(self, nodes: list[int]) -> list[int]:
@@ -318,11 +347,8 @@ class Session(threading.Thread):
                 return
         self.tap.probe = self._probe = None
         begun = time.thread_time()
-        if isinstance(probe, hunt.Hunt):
-            found = probe.found
-            if found is not None:
-                self.publisher.post(Alarm(self.epoch, self.tap.steps, *found))
-            return
+        if probe.kept is not None and probe.kept.state:
+            self._kept.append(probe.kept)
         self._findings.take(probe, self.tap.steps)
         own = time.thread_time() - begun
         if not probe.compiled:
@@ -330,3 +356,12 @@ class Session(threading.Thread):
             self._costs[kind] += 0.3 * (probe.cost + own - self._costs[kind])
         free = probe.compiled and self._asked_for  # what the user clicked is shown at once
         self._governor.spend((0.0 if free else probe.cost) + own)
+
+
+def _content(n: Node) -> Any:
+    """What a storage holds now, by its leaf."""
+    family = n.owner() if n.owner is not None else None
+    if family is None:
+        return None
+    found = content(family)
+    return family.cell.shaped() if found is None and family.cell.device.type == "cpu" else found

@@ -22,7 +22,7 @@ from ..asg.declare import VAR
 from ..asg.trace import Trace, current
 from ..backends.wgpu.memory import DeviceArray, stored
 from ..facade.storage import Family
-from . import remote
+from . import hunt, remote
 
 #: points kept for the publisher; beyond that every second one of the older is dropped
 MOST_POINTS = 100_000
@@ -50,6 +50,7 @@ class Tap:
     ``marks``   (step, seconds, learning rate or None, number of the optimizer) of the steps that were looked at more closely
     ``coming``  (step, number of the optimizer, reading) of losses that are fetched from another device
     ``fresh``   plans of steps that were not seen before, as (plans, what was found out about each)
+    ``suspect`` (step, its data) of the first step whose loss was not finite, until the session has looked at it
     ``every``   of so many quick steps one is heard
     """
 
@@ -61,6 +62,7 @@ class Tap:
         self.begun = _clock()
         self.steps = self.dropped = 0
         self.every, self._next = 1, 0
+        self.suspect: tuple[int, Any] | None = None
         self.failures: deque[tuple[BaseException, tuple[Any, ...]]] = deque(maxlen=4)
         #: set by the session when the next step is to be looked into
         self.probe: Any = None
@@ -71,6 +73,7 @@ class Tap:
         self._least = FIRST  # steps for which they are in any case
         #: the tensor that `backward` was called on last: held until the step, so that its value is computed also if the script drops it
         self._held: Any = None
+        self._data: Any = None  # what the step was given until then
         self._awaited: Any = None
         self._heard_at, self._fetched = 0, self.begun  # the step whose loss was read last; when one was fetched
         self._reads: Callable[[], None] | None = None
@@ -97,21 +100,25 @@ class Tap:
     # ---------------------------------------------------------------- in every step
     def differentiated(self, tensor: Any) -> None:
         """``backward()`` is called."""
-        self._held = tensor
+        self._held, self._data = tensor, current().bound.copy()
 
     def step(self, optimizer: Any) -> None:
         """An optimizer step is done."""
         steps = self.steps = self.steps + 1
-        tensor, self._held = self._held, None
+        tensor, data = self._held, self._data
+        self._held = self._data = None
         if self.busy or optimizer is not self._last_optimizer() or not steps & 0xFFFF:
-            self._whole_step(steps, tensor, optimizer)
+            self._whole_step(steps, tensor, data, optimizer)
         elif tensor is not None:
             family = tensor._f
             if family is not None:
                 value = family.value
                 value = content(family) if value is None else value[1]
                 if value.__class__ is _Array and value.size == 1:
-                    self.losses.append((steps, value.item(), self._last_number))
+                    loss = value.item()
+                    self.losses.append((steps, loss, self._last_number))
+                    if loss - loss:  # not finite
+                        self._suspect(steps, data)
                 else:
                     self._await(tensor, value)
             if self.every > 1:
@@ -126,7 +133,12 @@ class Tap:
             _connect()
 
     # ---------------------------------------------------------------- sometimes
-    def _whole_step(self, steps: int, tensor: Any, optimizer: Any) -> None:
+    def _suspect(self, steps: int, data: Any) -> None:
+        """Keep what the first step was given whose loss is not finite."""
+        if self.suspect is None or steps <= self._least:  # the first steps have graphs of their own
+            self.suspect = steps, hunt.copied(data or {})
+
+    def _whole_step(self, steps: int, tensor: Any, data: Any, optimizer: Any) -> None:
         """A step of which everything is noted."""
         if optimizer is not self._last_optimizer():
             self._last_optimizer = weakref.ref(optimizer)
@@ -136,7 +148,10 @@ class Tap:
             if value.__class__ is not _Array:
                 self._await(tensor, value)
             elif value.size == 1:
-                self.losses.append((steps, value.item(), self._last_number))
+                loss = value.item()
+                self.losses.append((steps, loss, self._last_number))
+                if loss - loss:
+                    self._suspect(steps, data)
         rate = optimizer.param_groups[0].get("lr")
         now = _clock()
         self.marks.append((steps, now - self.begun, rate if isinstance(rate, float) else None, self._last_number))
@@ -224,7 +239,7 @@ class Tap:
 
     def close(self) -> None:
         """Nothing is listened to any more."""
-        self._held = self._awaited = None
+        self._held = self._data = self._awaited = None
         if self._reads is not None:
             self._reads()
             self._reads = None
