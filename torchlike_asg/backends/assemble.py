@@ -288,8 +288,12 @@ class Assembly(ABC):
         if pairs:
             self.move(pairs, label)
 
+    def _generator(self, n: Node) -> Callable[[Any, Any], bool] | None:
+        """What lowers an operation that is computed by itself."""
+        return self.b.library.generators.get(n.op.name)
+
     def _own(self, n: Node, g: Group | None, siblings: Sequence[Node]) -> None:
-        lower: Callable[[Any, Any], bool] | None = self.b.library.generators.get(n.op.name)
+        lower = self._generator(n)
         if lower is not None and not n.op.multi and not any(s in self.objects for s in n.srcs):
             views = tuple([self.view(s) for s in n.srcs])
             for late in (None,) if g is None else (g, None):  # first with the epilogue

@@ -82,8 +82,11 @@ class Build:
         *,
         fusible: Callable[[Node], bool] = lambda n: True,
         refusing: Callable[[Node], bool] = lambda n: False,
+        complex_views: bool = False,
     ) -> None:
-        """`fusible`: whether an elementwise operation can be a part of a loop kernel; `refusing`: whether a kernel may refuse its data."""
+        """`fusible`: whether an elementwise operation can be a part of a loop kernel; `refusing`: whether a kernel may refuse its data;
+        `complex_views`: see `kind_of`."""
+        self._complex_views = complex_views
         self.roots, self.order, self.arguments = list(roots), list(order), list(arguments)
         self.library, self._fusible, self._refusing = library, fusible, refusing
         computed = set(order)
@@ -117,7 +120,7 @@ class Build:
         for n in [*self.arguments, *self.order]:
             if n in self.kind:
                 continue
-            k = kind_of(n, stop, self._alone)
+            k = kind_of(n, stop, self._alone, self._complex_views)
             if n.op.name == "arange" and all(s.op is CONST for s in n.srcs):
                 k = "leaf"
             if k == "view":

@@ -12,16 +12,20 @@ from .views import is_view
 REDUCTIONS = {"sum": "sum", "amax": "max", "max": "max", "amin": "min", "min": "min", "prod": "prod", "any": "any", "all": "all"}
 
 
-def kind_of(n: Node, stop: set[Node], own: Callable[[Node], bool]) -> str:
-    """The usual classification: `own` nodes are computed by kernels of their own."""
+def kind_of(n: Node, stop: set[Node], own: Callable[[Node], bool], complex_views: bool = False) -> str:
+    """The usual classification: `own` nodes are computed by kernels of their own. With `complex_views`, complex numbers are seen through
+    views as others are."""
     if n in stop or (n.op in LEAVES and n.op is not CONST):
         return "leaf"
     if n.op is CONST:
         return "literal"
-    if n.dtype.is_complex or any(s.dtype.is_complex for s in n.srcs) or n.op.multi:
+    if n.op.multi:
         return "own"
-    if is_view(n):
+    complex_ = n.dtype.is_complex or any(s.dtype.is_complex for s in n.srcs)
+    if is_view(n) and (complex_views or not complex_):
         return "view"
+    if complex_:
+        return "own"
     if own(n):
         return "own"
     if n.op.scalar is not None or n.op.name in ("cast", "philox_uniform"):

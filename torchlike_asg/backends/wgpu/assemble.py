@@ -12,9 +12,10 @@ from ...compiler.kernel import Load, LoopKernel, Operand
 from ...dtypes import int64
 from ..assemble import Assembly
 from ..build import Build, Unit
-from . import loops
+from . import complexes, loops
 from .calls import Capabilities, LibraryNode, Lowering, View
 from .checks import place
+from .copies import copy
 from .joining import joined
 
 
@@ -38,6 +39,13 @@ class WgpuAssembly(Assembly):
         self.lowering.where = place(nodes) if nodes else ""
         super()._lower(unit)
 
+    def _generator(self, n: Node) -> Callable[[Any, Any], bool] | None:
+        """The operation's own, else that of complex numbers."""
+        found = super()._generator(n)
+        if found is None and (n.dtype.is_complex or any(s.dtype.is_complex for s in n.srcs)):
+            return complexes.lower
+        return found
+
     def generate(self, lower: Callable[[Any, Any], bool], node: Any) -> bool:
         """Lower an operation by its generator, unless a dispatch would bind more than the adapter allows: few divide their work."""
         limit = self.lowering.caps.max_binding
@@ -48,6 +56,9 @@ class WgpuAssembly(Assembly):
 
     def move(self, pairs: Sequence[tuple[View, View]], label: str) -> None:
         for source, target in pairs:
+            if source.dtype.is_complex:
+                copy(self.lowering, source, target, label)
+                continue
             operands = (Operand(source.dtype, source.strides), Operand(target.dtype, target.strides))
             k = LoopKernel(target.shape, len(target.shape), operands, (Load(0, source.dtype),), ((1, 0),))
             loops.lower(self.lowering, k, (source, target), label)

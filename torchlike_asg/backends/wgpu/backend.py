@@ -67,7 +67,7 @@ class WgpuBackend:
         device = device_of(roots)
         lowered = lower(roots, known, WGPU_LIBRARY)
         pairs = [(lowered[place], arguments[i]) for place, i in donated]
-        b = Build(lowered, topo(lowered, known), arguments, strides, pairs, WGPU_LIBRARY, fusible=fusible)
+        b = Build(lowered, topo(lowered, known), arguments, strides, pairs, WGPU_LIBRARY, fusible=fusible, complex_views=True)
         assembly = WgpuAssembly(b, device.caps)
         self._tell(assembly.uncovered)
         try:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
-from . import attention, conv, extrema, gemm, indexing, movement, order, philox, pooling, recurrent, resize, scan
+from . import attention, complexes, conv, extrema, fourier, gemm, indexing, movement, order, philox, pooling, recurrent, resize, scan
 
-__all__ = ["attention", "conv", "extrema", "gemm", "indexing", "movement", "order", "philox", "pooling", "recurrent", "resize", "scan"]
+__all__ = [
+    "attention", "complexes", "conv", "extrema", "fourier", "gemm", "indexing", "movement", "order", "philox", "pooling", "recurrent",
+    "resize", "scan",
+]  # fmt: skip
