@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from pyqtgraph.Qt import QtCore, QtGui, QtTest, QtWidgets
 
-from torchlike_asg.viewer.gui.charts import thin
+from torchlike_asg.viewer.gui.charts import held, thin
 from torchlike_asg.viewer.protocol import MAGIC, Event, Hello, Scalars, encode, write_frame
 
 Key, Button = QtCore.Qt.Key, QtCore.Qt.MouseButton
@@ -179,6 +179,16 @@ def test_without_curves_it_says_what_will_come(charts):
     charts.refresh()
     assert charts.view.isHidden()
     assert "handle.log" in charts.empty.text()
+
+
+def test_a_learning_rate_stays_until_it_is_told_anew(charts):
+    assert [v.tolist() for v in held(np.asarray([1.0, 50.0]), np.asarray([0.1, 0.01]), 200)] == [[1, 50, 50, 200], [0.1, 0.1, 0.01, 0.01]]
+    charts.store.curves.pop("lr")
+    charts.store.apply(Scalars("lr", np.asarray([1, 50]), np.asarray([0.1, 5.0]), np.asarray([0.1, 0.01])))
+    charts.refresh()
+    x, y = charts._lines["", "lr", "raw"].getData()
+    assert (x[-1], y[-1]) == (200, 0.01)
+    assert y[x < 50].tolist() == [0.1]
 
 
 def test_thinning_keeps_peaks():

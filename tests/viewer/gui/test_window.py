@@ -1,18 +1,23 @@
 """The window as a whole, fed with messages, drawn offscreen."""
 
+import re
+
 import numpy as np
 import pytest
-from pyqtgraph.Qt import QtCore, QtWidgets
+from pyqtgraph.Qt import QtCore, QtTest, QtWidgets
 
+import torchlike_asg as torch
 from torchlike_asg.i18n import catalog
+from torchlike_asg.viewer import attach
 from torchlike_asg.viewer.gui.actions import ACTIONS, SHEET
+from torchlike_asg.viewer.gui.canvas import STYLES
 from torchlike_asg.viewer.gui.say import Say
 from torchlike_asg.viewer.gui.search import find, parse
 from torchlike_asg.viewer.gui.store import Store, smoothed
 from torchlike_asg.viewer.gui.window import PACE, SLOWEST, Window
 from torchlike_asg.viewer.protocol import Alarm, Bye, Code, Failure, Graph, Subscribe, Timing
 
-from ..models import fake_gpt
+from ..models import Tiny, fake_gpt, train
 from .windows import discard, node, press, stats
 
 Key = QtCore.Qt.Key
@@ -322,4 +327,70 @@ def test_a_graph_of_twenty_thousand_operations_opens_at_once(application):
     assert len(made.model.graph) > 20_000
     assert len(made.canvas.scene.boxes) < 60
     assert not made.grab().isNull()
+    discard(made)
+
+
+# ---------------------------------------------------------------- the canvas in its window
+def test_a_click_selects_with_a_yellow_border_amber_edges_and_the_inspector(window):
+    softmax = node(window, "softmax", "GPT.h.0")
+    window.canvas.open_around(softmax)
+    canvas = window.canvas
+    box = canvas.scene.boxes[canvas._index["node", softmax]]
+    canvas.look(canvas.camera.centred(box.x + box.w / 2, box.y + box.h / 2, canvas.width(), canvas.height(), 1.0))
+    middle = QtCore.QPoint(canvas.width() // 2, canvas.height() // 2)
+    QtTest.QTest.mouseClick(canvas, QtCore.Qt.MouseButton.LeftButton, pos=middle)
+    assert canvas.selection == ("node", softmax)
+    assert window.inspector.title.text() == catalog.text("op.softmax.title")
+    assert [window.bar.crumbs.itemAt(k).widget().text() for k in (0, 2, 4, 6, 8)] == ["model", "GPT", "h", "0", "attn"]
+    image = canvas.grab().toImage()
+    half = int(box.h / 2)
+    assert image.pixelColor(middle.x(), middle.y() - half).name().upper() == window.colors.selection
+    assert image.pixelColor(middle.x(), middle.y() + half + 12).name().upper() == window.colors.incident
+    QtTest.QTest.mouseClick(window.bar.crumbs.itemAt(8).widget(), QtCore.Qt.MouseButton.LeftButton)
+    assert canvas.selection == ("group", window.model.tree.by_path["GPT.h.0.attn"])
+
+
+def test_the_failing_edge_is_red_and_only_that(window):
+    graph = window.store.graph
+    linear = next(i for i, op in enumerate(window.model.ops) if op == "linear" and window.model.scopes[i] == "GPT.h.0.attn.proj")
+    data, weight = np.flatnonzero(graph.dst == linear).tolist()
+    window.store.apply(
+        Failure(1, linear, [data], "linear", "no", "GPT", [[4, 64, 96], [96, 96]], "/x/t.py", 1, "f()", "general", {})
+    )  # fmt: skip
+    window.follow()
+    canvas = window.canvas
+    red = set(canvas.marks.bad_edges)
+    assert red == set(canvas.geometry_.carrying([data]).tolist())
+    assert not red & set(canvas.geometry_.carrying([weight]).tolist())
+    assert set(canvas.marks.bad_text.values()) == {"4×64×96"}
+    tip = next(e for k, e in enumerate(canvas.scene.edges) if k in red and canvas.geometry_.arrows[k])
+    x, y = canvas.camera.to_screen(*tip.stations[-1])
+    assert canvas.grab().toImage().pixelColor(round(x), round(y) - 5).name().upper() == window.colors.bad
+    first, second = (part for part in re.findall(r'<b style="color:(#\w+)', window.failure.text.text()))
+    assert (first, second) == (window.colors.bad, window.colors.text)
+
+
+def test_the_other_halves_of_the_step_have_mirror_scopes_in_grey(application):
+    torch.manual_seed(0)
+    model = Tiny()
+    handle = attach(model, window=False)
+    train(model, 3)
+    handle._settle()
+    snapshot = handle._session._snapshot
+    handle.detach()
+    store = Store()
+    store.apply(Graph(1, snapshot.columns()))
+    made = Window(store, Say("en"), "dark")
+    made.canvas.animated = False
+    made.show()
+    made.follow()
+    shown = {made.model.scopes[b.item].partition(".")[0] for b in made.canvas.scene.boxes if b.kind == "node"}
+    assert "∂" not in shown and "optimizer" not in shown
+    QtTest.QTest.mouseClick(made.bar.backward, QtCore.Qt.MouseButton.LeftButton)
+    made.canvas.set_open(range(len(made.model.tree.groups)))
+    boxes = [b for b in made.canvas.scene.boxes if b.kind == "node"]
+    mirrored = [b for b in boxes if made.model.scopes[b.item].startswith("∂.")]
+    assert {made.model.scopes[b.item] for b in mirrored} >= {"∂.Tiny.head", "∂.Tiny.norm", "∂.Tiny.act"}
+    assert {made.model.style(b).hue for b in mirrored} == {STYLES["gradient"].hue}
+    assert STYLES["gradient"].hue not in {made.model.style(b).hue for b in boxes if not made.model.scopes[b.item].startswith("∂")}
     discard(made)

@@ -59,6 +59,11 @@ def swatch(hue: str) -> QtGui.QIcon:
     return icon
 
 
+def held(x: NDArray[np.float64], y: NDArray[np.float64], end: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """A quantity that stays as it is until it is told anew, up to `end`: as steps."""
+    return np.append(np.repeat(x, 2)[1:], max(end, x[-1])), np.repeat(y, 2)
+
+
 class Charts(QtWidgets.QWidget):
     """The panel of curves."""
 
@@ -183,7 +188,10 @@ class Charts(QtWidgets.QWidget):
         if self.log.isChecked() and plot is self.main:
             y = np.where(y > 0, y, np.nan)
         keys = set()
-        dots = len(y) < 40
+        holds = name.split(" ")[0] == "lr" and len(y) > 0
+        if holds:
+            x, y = held(x, y, self._end(run))
+        dots = len(y) < 40 and not holds
         pieces = [("raw", y)] if weight == 0 or dots else [("raw", y), ("smooth", smoothed(y, weight))]
         for which, values in pieces:
             key = (run, name, which)
@@ -203,6 +211,11 @@ class Charts(QtWidgets.QWidget):
                 line.setSymbolPen(None)
             line.setData(*thin(x, values), connect="finite")
         return keys
+
+    def _end(self, run: str) -> float:
+        """How far a run has come, in steps or seconds."""
+        curves = [c for c in (self.store.runs[run] if run else self.store.curves).values() if len(c)]
+        return max((float((c.times if self.by_time.isChecked() else c.steps)[-1]) for c in curves), default=0.0)
 
     def _legend(self, names: list[str]) -> None:
         """A switch with its colour and last value for each curve."""

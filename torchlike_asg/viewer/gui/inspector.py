@@ -273,10 +273,11 @@ class Inspector(QtWidgets.QScrollArea):
             return []
         last = {int(store.graph.kernel[i]): i for i in sorted(nodes)}
         kernels = sorted((k for k in last if k in store.took), key=lambda k: -store.took[k])[:most]
-        return [
-            (self.say.duration(store.took[k]).replace(" ", "\u00a0"), f"{self._link(model, last[k])} {html.escape(model.scopes[last[k]])}")
-            for k in kernels
-        ]
+        rows = []
+        for k in kernels:
+            scope = html.escape(model.scopes[last[k]]).replace(".", ".\u200b")  # long paths may break at their dots
+            rows.append((self.say.duration(store.took[k]).replace(" ", "\u00a0"), f"{self._link(model, last[k])} {scope}"))
+        return rows
 
     def _link(self, model: GraphModel, i: int) -> str:
         shape = shape_text(model.shapes[i])
