@@ -8,7 +8,7 @@ from typing import Any
 
 from .facade.core import Tensor
 from .facade.functions.random import dropout_mask
-from .facade.generator import Generator, default_generator
+from .facade.generator import Generator, default_generator, device_states, seed_all, set_device_states
 
 __all__ = [
     "Generator",
@@ -25,13 +25,15 @@ __all__ = [
 
 
 def manual_seed(seed: int) -> Generator:
-    """Seed the default generator."""
-    return default_generator.manual_seed(int(seed))
+    """Seed the default generators of all devices."""
+    return seed_all(int(seed))
 
 
 def seed() -> int:
-    """Seed the default generator from a number nobody chose, and return it."""
-    return default_generator.seed()
+    """Seed the default generators from a number nobody chose, and return it."""
+    chosen = default_generator.seed()
+    seed_all(chosen)
+    return chosen
 
 
 def initial_seed() -> int:
@@ -58,13 +60,14 @@ def thread_safe_generator() -> Generator | None:
 def fork_rng(
     devices: Any = None, enabled: bool = True, _caller: str = "fork_rng", _devices_kw: str = "devices", device_type: str = "cpu"
 ) -> Iterator[None]:
-    """Restore the default generator's state at the end of the block."""
+    """Restore the default generators' states at the end of the block."""
     if not enabled:
         yield
         return
-    kept, counter = default_generator._engine.copy(), default_generator._counter
+    kept, counter, others = default_generator._engine.copy(), default_generator._counter, device_states()
     try:
         yield
     finally:
         default_generator._engine.set_state(kept.get_state())
         default_generator._counter = counter
+        set_device_states(others)

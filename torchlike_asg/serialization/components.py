@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from ..facade.generator import device_states, set_device_states
 from ..random import get_rng_state, set_rng_state
 from .tensors import is_tensor
 
@@ -62,8 +63,10 @@ def _group_shapes(optimizer: Any) -> list[list[tuple[int, ...]]]:
 
 
 def capture_rng(python: bool, numpy: bool) -> dict[str, Any]:
-    """The state of the package's default generator, and of Python's and NumPy's global ones."""
+    """The states of the package's default generators, and of Python's and NumPy's global ones."""
     state: dict[str, Any] = {"default": get_rng_state()}
+    if devices := device_states():
+        state["devices"] = [[index, *both] for index, both in devices.items()]
     if python:
         state["python"] = random.getstate()
     if numpy:
@@ -75,6 +78,7 @@ def capture_rng(python: bool, numpy: bool) -> dict[str, Any]:
 def restore_rng(state: Mapping[str, Any]) -> None:
     """Put back what `capture_rng` took."""
     set_rng_state(state["default"])
+    set_device_states({int(index): (int(seed), int(block)) for index, seed, block in state.get("devices", ())})
     if "python" in state:
         random.setstate(state["python"])
     if "numpy" in state:

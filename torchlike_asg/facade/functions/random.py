@@ -1,4 +1,6 @@
-"""Random tensors and in-place samplers. Values are drawn when the call is made, in program order, and enter the graph as data."""
+"""Random tensors and in-place samplers. PyTorch's stream is drawn from when the call is made, in program order, and enters the graph as
+data; numbers of the counter-based stream, which GPUs take (and the CPU with `config.fused_random`), are made by the kernels that use them.
+"""
 
 from __future__ import annotations
 
@@ -17,8 +19,8 @@ from ...ops.attention_dropout import kept_factor
 from ...ops.random import philox_normal, philox_uniform
 from ...rng import draws
 from ...size import Size
-from ..core import Tensor, binary, unary, wrap
-from ..generator import Generator, default_generator
+from ..core import Tensor, binary, nary, unary, wrap
+from ..generator import Generator, default_generator, generator_of
 from ..register import FUNCTIONS, function, method
 from ..write import write
 from .creation import device_of, finish, from_array, given_sizes, sizes
@@ -38,7 +40,32 @@ def _float_type(d: dtype | None) -> dtype:
     return dtypes.get_default_dtype() if d is None else d
 
 
-def _factory(name: str, draw: Any, doc: str) -> None:
+def _counted(dev: Any, d: dtype, generator: Any) -> bool:
+    """Whether floating-point numbers for a device come from the counter-based stream. A GPU takes the CPU's stream from a generator of the
+    CPU that the caller chose."""
+    if not d.is_floating_point or (generator is not None and generator.device.type != dev.type):
+        return False
+    return dev.type == "wgpu" or config.fused_random
+
+
+def _uniform_numbers(shape: Any, d: dtype, dev: Any, generator: Any, low: float = 0.0, high: float = 1.0) -> Tensor:
+    """Numbers from [low, high) of the counter-based stream."""
+    u = counter_uniform(shape, generator, device=dev)
+    if (low, high) != (0.0, 1.0):
+        u = binary(ops.add, binary(ops.mul, u, high - low), low)
+        u = nary(ops.where, (binary(ops.ge, u, high), low, u))  # what is rounded up to the bound
+    return u if d is dtypes.float32 else unary(ops_cast(), u, d)
+
+
+def _normal_numbers(shape: Any, d: dtype, dev: Any, generator: Any, mean: float = 0.0, std: float = 1.0) -> Tensor:
+    """Normal numbers of the counter-based stream."""
+    z = counter_uniform(shape, generator, normal=True, device=dev)
+    if (mean, std) != (0.0, 1.0):
+        z = binary(ops.add, binary(ops.mul, z, std), mean)
+    return z if d is dtypes.float32 else unary(ops_cast(), z, d)
+
+
+def _factory(name: str, draw: Any, numbers: Any, doc: str) -> None:
     def make(
         *shape: Any,
         size: Any = None,
@@ -51,8 +78,11 @@ def _factory(name: str, draw: Any, doc: str) -> None:
         pin_memory: bool = False,
         names: Any = None,
     ) -> Tensor:
-        d = _float_type(dtype)
-        return finish(from_array(draw(engine_of(generator), given_sizes(shape, size), None, d), d, device_of(device)), requires_grad)  # type: ignore[no-any-return]
+        d, dev = _float_type(dtype), device_of(device)
+        wanted = given_sizes(shape, size)
+        if _counted(dev, d, generator):
+            return finish(numbers(wanted, d, dev, generator), requires_grad)  # type: ignore[no-any-return]
+        return finish(from_array(draw(engine_of(generator), wanted, None, d), d, dev), requires_grad)  # type: ignore[no-any-return]
 
     def like(
         input: Tensor,
@@ -86,8 +116,21 @@ def _like(t: Tensor, d: dtype, draw: Any, memory_format: Any = None) -> Tensor:
     return concrete(flat(dtypes.store(values, d), strides), shape, d, t.device, strides)  # type: ignore[no-any-return]
 
 
-_factory("rand", lambda e, shape, strides, d: draws.uniform(e, shape, strides, d), "uniform random numbers in [0, 1)")
-_factory("randn", lambda e, shape, strides, d: draws.normal(e, shape, strides, d), "standard normal random numbers")
+def _in_order_of(t: Tensor, numbers: Any) -> Tensor:
+    """``numbers(shape)``, given out in the order in which the elements of `t` lie in memory, and laid out like them."""
+    from ...asg.geometry import preserved_strides
+    from ...ops.movement import permute
+
+    shape, strides, _ = t.geometry
+    strides = preserved_strides(tuple(shape), strides)
+    order = sorted(range(len(shape)), key=lambda d: (-strides[d], d))
+    if order == list(range(len(shape))):
+        return numbers(tuple(shape))  # type: ignore[no-any-return]
+    return unary(permute, numbers(tuple([shape[d] for d in order])), *[order.index(d) for d in range(len(shape))])
+
+
+_factory("rand", lambda e, shape, strides, d: draws.uniform(e, shape, strides, d), _uniform_numbers, "uniform random numbers in [0, 1)")
+_factory("randn", lambda e, shape, strides, d: draws.normal(e, shape, strides, d), _normal_numbers, "standard normal random numbers")
 
 
 @function(method=False)
@@ -174,26 +217,41 @@ def normal(
     pin_memory: bool = False,
 ) -> Tensor:
     """Normal random numbers: with numbers and a size, or with a tensor for the mean, the deviation, or both."""
-    engine = engine_of(generator)
     if not isinstance(mean, Tensor) and not isinstance(std, Tensor):
         if size is None:
             raise TypeError("normal() received an invalid combination of arguments: a size is needed where mean and std are numbers")
-        d = _float_type(dtype)
+        d, dev = _float_type(dtype), device_of(device)
+        if _counted(dev, d, generator):
+            return finish(_normal_numbers(sizes((size,)), d, dev, generator, float(mean), float(std)), requires_grad)  # type: ignore[no-any-return]
+        engine = engine_of(generator)
         return finish(
             from_array(draws.normal(engine, sizes((size,)), None, d, float(mean), float(std)), d, device_of(device)), requires_grad
         )  # type: ignore[no-any-return]
     like = mean if isinstance(mean, Tensor) else std
+    if _counted(like.device, like.dtype, generator):
+        shape = np.broadcast_shapes(*[tuple(t.shape) for t in (mean, std) if isinstance(t, Tensor)])
+        z = _normal_numbers(shape, like.dtype, like.device, generator)
+        return z * std + mean  # type: ignore[no-any-return, operator]
+    engine = engine_of(generator)
     m = value_of(mean) if isinstance(mean, Tensor) else float(mean)
     s = value_of(std) if isinstance(std, Tensor) else float(std)
     shape = np.broadcast_shapes(getattr(m, "shape", ()), getattr(s, "shape", ()))
     return from_array(draws.normal_tensors(engine, shape, like.dtype, m, s), like.dtype, like.device)
 
 
+def _bernoulli_numbers(shape: Any, d: dtype, dev: Any, generator: Any, p: Any) -> Tensor:
+    """Ones with probability `p` (a number or a tensor), by the counter-based stream."""
+    u = counter_uniform(shape, generator, device=dev)
+    return unary(ops_cast(), binary(ops.lt, u, p.detach() if isinstance(p, Tensor) else p), d)
+
+
 @function()
 def bernoulli(input: Tensor, p: Any = None, *, generator: Any = None, out: Tensor | None = None) -> Tensor:
     """Zeros and ones: one with the probability each element says, or `p` for all."""
-    engine = engine_of(generator)
     shape = tuple(input.shape)
+    if _counted(input.device, dtypes.float32, generator) and not input.dtype.is_complex:
+        return _bernoulli_numbers(shape, input.dtype, input.device, generator, input if p is None else float(p))
+    engine = engine_of(generator)
     if p is not None:
         return from_array(draws.bernoulli(engine, shape, None, float(p), input.dtype), input.dtype, input.device)
     return from_array(draws.bernoulli_tensor(engine, shape, None, value_of(input), input.dtype), input.dtype, input.device)
@@ -242,18 +300,28 @@ def overwrite(t: Tensor, values: np.ndarray[Any, Any]) -> Tensor:
     return write(t, value, ())
 
 
+def _overwrite_by(t: Tensor, numbers: Any) -> Tensor:
+    """Replace every element by ``numbers(shape)``, which kernels make."""
+    from ...ops.movement import copy
+
+    made = _in_order_of(t, numbers)._n
+    return write(t, lambda cur: copy(cur, made), ())
+
+
 def _strides_of(a: np.ndarray[Any, Any]) -> tuple[int, ...]:
     from ...asg.geometry import contiguous
 
     return contiguous(a.shape)
 
 
-def _sampler(name: str, draw: Any, doc: str) -> None:
+def _sampler(name: str, draw: Any, doc: str, numbers: Any = None) -> None:
     def sample(self: Tensor, *args: Any, generator: Any = None, **kwargs: Any) -> Tensor:
         if "from" in kwargs:
             kwargs["low"] = kwargs.pop("from")
         if "to" in kwargs:
             kwargs["high"] = kwargs.pop("to")
+        if numbers is not None and _counted(self.device, self.dtype, generator):
+            return _overwrite_by(self, lambda shape: numbers(shape, self.dtype, self.device, generator, *args, **kwargs))
         shape, strides, _ = self.geometry
         return overwrite(self, draw(engine_of(generator), tuple(shape), strides, self.dtype, *args, **kwargs))
 
@@ -269,9 +337,13 @@ _sampler(
     "uniform_",
     lambda e, s, st, d, low=0.0, high=1.0: draws.uniform(e, s, st, d, _number(low), _number(high)),
     "Fill with uniform numbers from [low, high).",
+    lambda s, d, dev, g, low=0.0, high=1.0: _uniform_numbers(s, d, dev, g, _number(low), _number(high)),
 )
 _sampler(
-    "normal_", lambda e, s, st, d, mean=0.0, std=1.0: draws.normal(e, s, st, d, _number(mean), _number(std)), "Fill with normal numbers."
+    "normal_",
+    lambda e, s, st, d, mean=0.0, std=1.0: draws.normal(e, s, st, d, _number(mean), _number(std)),
+    "Fill with normal numbers.",
+    lambda s, d, dev, g, mean=0.0, std=1.0: _normal_numbers(s, d, dev, g, _number(mean), _number(std)),
 )
 _sampler(
     "exponential_",
@@ -313,6 +385,12 @@ def random_(self: Tensor, *args: Any, generator: Any = None, **kwargs: Any) -> T
 def bernoulli_(self: Tensor, p: Any = 0.5, *, generator: Any = None) -> Tensor:
     """Fill with ones with probability `p` (a number or a tensor), zeros elsewhere."""
     shape, strides, _ = self.geometry
+    if _counted(self.device, dtypes.float32, generator) and not self.dtype.is_complex:
+        chosen = p if isinstance(p, Tensor) else float(p)
+        made = _bernoulli_numbers(tuple(shape), self.dtype, self.device, generator, chosen)._n
+        from ...ops.movement import copy
+
+        return write(self, lambda cur: copy(cur, made), ())
     engine = engine_of(generator)
     if isinstance(p, Tensor):
         return overwrite(self, draws.bernoulli_tensor(engine, tuple(shape), strides, value_of(p), p.dtype, self.dtype))
@@ -326,7 +404,7 @@ def dropout_mask(shape: Any, strides: Any, d: dtype, p: float, generator: Any = 
     With `config.fused_random`, and always on a GPU, they come from the counter-based stream and are made inside the kernel that uses them.
     """
     shape, dev = tuple(shape), device_of(device)
-    if config.fused_random or dev.type == "wgpu":
+    if _counted(dev, d, generator):
         u = counter_uniform(shape, generator, device=dev)
         keep = unary(ops_cast(), binary(ops.ge, u, float(p)), d)
         return binary(ops.mul, keep, kept_factor(p, d))
@@ -347,8 +425,8 @@ def counter_uniform(shape: tuple[int, ...], generator: Any = None, normal: bool 
 
 def counter_state(count: int, generator: Any = None, device: Any = None) -> tuple[Node, Node]:
     """Key and first block of `count` numbers of the counter-based stream, which are nobody else's; int64 data of the current trace."""
-    g = default_generator if generator is None else generator
     tr, dev = current(), device_of(device)
+    g = generator_of(dev) if generator is None else generator
     key = np.asarray(np.uint64(g.initial_seed() & (2**64 - 1)).astype(np.int64))
     block = np.asarray(g.take(-(-count // 4)), np.int64)
     return tr.input(key, (), (), dtypes.int64, dev), tr.input(block, (), (), dtypes.int64, dev)
