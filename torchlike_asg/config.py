@@ -8,7 +8,7 @@ from .processors import default_threads
 
 #: Run every operation as soon as it is recorded, one at a time, through the NumPy references (for hunting a NaN).
 eager = False
-#: Draw masks of dropout, uniform and normal numbers with the counter-based generator, as GPUs always do, instead of PyTorch's Mersenne Twister.
+#: Draw masks of dropout, uniform and normal numbers from the counter-based generator, as GPUs do, not from PyTorch's Mersenne Twister.
 fused_random = False
 #: Plans kept per thread before the least recently used one is dropped.
 max_plans = 512

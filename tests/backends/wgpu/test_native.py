@@ -6,6 +6,7 @@ import pytest
 import torchlike_asg as torch
 from torchlike_asg import nn
 from torchlike_asg.backends.wgpu import walk
+from torchlike_asg.backends.wgpu.executable import WgpuExecutable
 from torchlike_asg.backends.wgpu.native import Encoder
 
 from .harness import device
@@ -76,6 +77,21 @@ def test_equal_data_are_sent_once(encoder, monkeypatch):
     assert run([1.0, 2.0, 3.0, 4.0]) == 10 and not sent
     assert run([1.0, 2.0, 3.0, 5.0]) == 11 and len(sent) == 1
     assert run([1.0, 2.0, 3.0, 4.0]) == 10 and len(sent) == 2
+
+
+def test_both_forms_of_a_program_agree(encoder, monkeypatch):
+    plans = []
+    run = WgpuExecutable.run
+    monkeypatch.setattr(WgpuExecutable, "run", lambda self, *a: (plans.append(self), run(self, *a))[1])
+    losses(2)
+    bindings = max(plans, key=lambda p: p.size).bindings
+    program, pointer = bindings._program, lambda p: int(encoder._ffi.cast("uintptr_t", p))
+    for k in reversed(bindings._live):
+        bindings._moved.add(k)
+        bindings._renew()
+    assert len(program.records) > 4
+    for (pipeline, group, *grid), row in zip(program.records, program.table, strict=True):
+        assert tuple(int(w) for w in row) == walk.packed(pointer(pipeline), pointer(group), *grid)
 
 
 def test_words_of_a_dispatch():
