@@ -1,5 +1,7 @@
 """Matrix products of the CPU backend against float64 NumPy: sizes around tile edges, layouts, batches, element types, partitions."""
 
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -282,3 +284,26 @@ def test_complex_numbers_are_left_to_the_reference():
 
     a = np.zeros((2, 2), "complex64")
     assert not LIBRARY["matmul"](Lowering(8), node("matmul", (a, a), a))
+
+
+def fused_sum(a, b, start):
+    """start + a @ b with one rounding for each multiply-add, k in order (a product of floats is exact in double precision)."""
+    for i in range(a.shape[1]):
+        start = (a[:, i, None].astype("float64") * b[i].astype("float64") + start).astype("float32")
+    return start
+
+
+@pytest.mark.parametrize("k,cuts", [(192, [0, 192]), (193, [0, 96, 192, 193]), (200, [0, 100, 200]), (600, [0, 192, 384, 576, 600])])
+@pytest.mark.parametrize("biased", [False, True])
+def test_sums_are_in_the_order_of_mkl(k, cuts, biased):
+    """Products equal PyTorch's on AVX-512 bit for bit: blocks of 192 along k, or halves of less than 384, are added one by one."""
+    if "+fma" not in isa.host().features.split(","):
+        pytest.skip("multiply-adds are not fused here")
+    rng = np.random.default_rng(k)
+    m, n = 64, 48
+    a, b, bias = normal(rng, m, k), normal(rng, k, n), normal(rng, n)
+    expected = np.broadcast_to(bias, (m, n)) if biased else np.zeros((m, n), "float32")
+    for lo, hi in itertools.pairwise(cuts):
+        expected = expected + fused_sum(a[:, lo:hi], b[lo:hi], np.zeros((m, n), "float32"))
+    operands = (a, np.ascontiguousarray(b.T), bias) if biased else (a, b)
+    np.testing.assert_array_equal(compute("linear" if biased else "matmul", *operands, shape=(m, n)), expected)

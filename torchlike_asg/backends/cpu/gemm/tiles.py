@@ -30,7 +30,7 @@ class Tiles:
     lanes: int
     rows: int
     vectors: int
-    k_block: int = 384
+    k_block: int = 192
     b_bytes: int = 384 << 10
     a_bytes: int = 128 << 10
 
