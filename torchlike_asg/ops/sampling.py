@@ -193,6 +193,11 @@ def _vjp_nearest(n: Node, g: Node) -> Grads:
     return read, lambda: zeros_of(grid)
 
 
+def _expand_nearest(n: Node) -> Node:
+    x, grid = n.srcs
+    return _sample_nearest(_Nodes(n.dtype), x, grid, tuple(x.shape[2:]), *n.attrs)  # type: ignore[no-any-return]
+
+
 _X, _GRID = np.sin(1.7 * np.arange(80.0)).reshape(2, 2, 4, 5), 1.4 * np.sin(2.3 * np.arange(1.0, 37.0)).reshape(2, 3, 3, 2)
 _X3, _GRID3 = np.sin(1.7 * np.arange(36.0)).reshape(1, 2, 3, 3, 2), 1.2 * np.sin(2.3 * np.arange(1.0, 25.0)).reshape(1, 2, 2, 2, 3)
 _PADDINGS = [(p, a) for p in ("zeros", "border", "reflection") for a in (True, False)]
@@ -216,6 +221,7 @@ grid_sample_nearest = Op(
     _rule,
     _evaluated(_sample_nearest),
     vjp=_vjp_nearest,
+    expand=_expand_nearest,
     saves=lambda n: n.srcs[1:],
     params=PARAMS[1:],
     samples=lambda: [*[Sample((_X, _GRID), p) for p in _PADDINGS], Sample((_X3, _GRID3), ("zeros", False))],

@@ -103,10 +103,10 @@ def pairs(v: View) -> View:
 
 
 def _negated(lowering: Lowering, src: View, dst: View) -> None:
-    formula = get("neg").scalar
+    formula, d = get("neg").scalar, dst.dtype
     assert formula is not None
-    body = Load(0, float32), Apply("neg", (0,), (), float32, float32, formula)
-    operands = Operand(float32, src.strides), Operand(float32, dst.strides)
+    body = Load(0, d), Apply("neg", (0,), (), d, d, formula)
+    operands = Operand(d, src.strides), Operand(d, dst.strides)
     loops.lower(lowering, LoopKernel(dst.shape, len(dst.shape), operands, body, ((1, 1),)), [src, dst], "conj")
 
 
@@ -134,6 +134,14 @@ def _conj(lowering: Lowering, node: LibraryNode) -> bool:
     (z,), out = node.operands, node.result
     copy(lowering, part(z, 0), part(out, 0), "conj")
     _negated(lowering, part(z, 1), part(out, 1))
+    return True
+
+
+@library("neg_of")
+def _neg(lowering: Lowering, node: LibraryNode) -> bool:
+    if node.result.dtype.is_complex:
+        return lower(lowering, node)
+    _negated(lowering, node.operands[0], node.result)
     return True
 
 

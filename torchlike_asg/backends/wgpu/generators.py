@@ -2,9 +2,26 @@
 
 from __future__ import annotations
 
-from . import attention, complexes, conv, extrema, fourier, gemm, indexing, movement, order, philox, pooling, recurrent, resize, scan
+from . import (
+    attention,
+    complexes,
+    conv,
+    distance,
+    extrema,
+    fourier,
+    gemm,
+    indexing,
+    movement,
+    order,
+    philox,
+    pooling,
+    recurrent,
+    resize,
+    scan,
+    search,
+)
 
 __all__ = [
-    "attention", "complexes", "conv", "extrema", "fourier", "gemm", "indexing", "movement", "order", "philox", "pooling", "recurrent",
-    "resize", "scan",
+    "attention", "complexes", "conv", "distance", "extrema", "fourier", "gemm", "indexing", "movement", "order", "philox", "pooling",
+    "recurrent", "resize", "scan", "search",
 ]  # fmt: skip

@@ -29,7 +29,7 @@ def _accumulate(lowering: Lowering, node: LibraryNode) -> bool:
     if not x.shape:
         copy(lowering, x, node.result)
         return True
-    return _scan(lowering, "sum" if node.op == "cumsum" else "prod", [x], node.result, dim, reverse)
+    return scan(lowering, "sum" if node.op == "cumsum" else "prod", [x], node.result, dim, reverse)
 
 
 @library("recurrence")
@@ -38,7 +38,7 @@ def _recurrence(lowering: Lowering, node: LibraryNode) -> bool:
     if not b.shape:
         copy(lowering, b, node.result)
         return True
-    return _scan(lowering, "recurrence", [b, broadcast(a, b.shape)], node.result, dim, reverse)
+    return scan(lowering, "recurrence", [b, broadcast(a, b.shape)], node.result, dim, reverse)
 
 
 @library("cummax_index", "cummin_index")
@@ -47,7 +47,7 @@ def _extremum(lowering: Lowering, node: LibraryNode) -> bool:
     if not x.shape:
         fill(lowering, node.result, 0)
         return True
-    return _scan(lowering, "max" if node.op == "cummax_index" else "min", [x], node.result, dim, False)
+    return scan(lowering, "max" if node.op == "cummax_index" else "min", [x], node.result, dim, False)
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ def _kind(kind: str, x: dtype, out: dtype) -> _Kind:
     return _Kind(t, "i32", f"Pair({t}(0), -1)", "Pair(m0[at0], i32(k))", f"if (r.w >= 0 && ({wins})) {{ return r; }} return l;", "p.w")
 
 
-def _scan(lowering: Lowering, kind: str, operands: list[View], out: View, dim: int, reverse: bool) -> bool:
+def scan(lowering: Lowering, kind: str, operands: list[View], out: View, dim: int, reverse: bool) -> bool:
     x = operands[0]
     if x.dtype in (bool_, float64) or x.dtype.is_complex or 0 in x.shape:
         return False
