@@ -131,6 +131,19 @@ def test_an_ensemble_of_models():
     same(run)
 
 
+def test_the_first_call_of_a_module_inside_a_transform():
+    """Its parameters, initialised a moment ago, do not end the trace that the arguments' nodes are in."""
+
+    def run(L):
+        m, x = L.nn.Linear(4, 3), L.randn(2, 4)
+        given = {k: p.detach() for k, p in m.named_parameters()}
+        rows = L.func.vmap(L.func.jacrev(lambda p, x: L.func.functional_call(m, p, (x,))), (None, 0))(given, x)
+        m = L.nn.Linear(4, 3)
+        return [rows, L.func.jacrev(lambda x: L.nn.functional.linear(x, m.weight))(x[0])]
+
+    same(run)
+
+
 def test_functional_call_leaves_the_module_as_it_was():
     def run(L):
         m = L.nn.Linear(3, 2)

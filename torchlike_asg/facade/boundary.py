@@ -21,8 +21,11 @@ def enter(module: Any) -> None:
     """An outermost module is called. A second call of the same one starts a new trace if something was read since the first (an
     evaluation or acting loop), or if nothing is recorded for differentiation (a loop that collects predictions). Before the very first
     call, parameters that were initialised by hand take their values: the use of one in the middle of the call would end the trace there.
+    Inside a function transform nothing ends, for the nodes of its arguments would be lost.
     """
     tr = current()
+    if tr.held:
+        return
     key = id(module)
     if key not in tr.entered and module not in _called:
         _called.add(module)

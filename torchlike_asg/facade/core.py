@@ -248,10 +248,11 @@ def nary(op: Op, tensors: Any, *attrs: Any) -> Tensor:
 
 def begin(tensors: Any) -> None:
     """Called before the operands of an operation are read: if one is a parameter that was overwritten since the trace began, an iteration
-    has ended, and the next one starts from the parameters' own nodes. (Skipping this is correct, but meets new nodes.)
+    has ended, and the next one starts from the parameters' own nodes. (Skipping this is correct, but meets new nodes; inside a function
+    transform, whose arguments would be lost with the trace, it is skipped.)
     """
     tr = _current() or current()
-    if not tr.grad:
+    if not tr.grad or tr.held:
         return
     for t in tensors:
         if isinstance(t, Tensor) and t._n is None:

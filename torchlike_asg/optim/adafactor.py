@@ -27,6 +27,8 @@ class Adafactor(Optimizer):
     The means move by the share t^beta2_decay. ``eps`` is (eps1, eps2); eps1 None means the type's epsilon.
     """
 
+    elementwise = False
+
     def __init__(
         self,
         params: Any,

@@ -26,6 +26,8 @@ class Muon(Optimizer):
     sqrt(max(1, rows / columns)) for `adjust_lr_fn` "original" (the default), 0.2 sqrt(max(rows, columns)) for "match_rms_adamw".
     """
 
+    elementwise = False
+
     def __init__(
         self,
         params: Any,

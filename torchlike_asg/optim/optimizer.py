@@ -58,6 +58,9 @@ class Optimizer:
     `foreach`, `fused` and `capturable` are accepted everywhere and change nothing: there is one implementation, and it is fused.
     """
 
+    #: whether `update` treats every element by itself, so that complex parameters can be given to it as pairs of real numbers
+    elementwise = True
+
     def __init__(self, params: Any, defaults: dict[str, Any]) -> None:
         self.defaults = defaults
         self.state: defaultdict[Any, Any] = defaultdict(ParamState)
@@ -292,9 +295,9 @@ class Optimizer:
 
 
 def filled_like(p: Tensor, value: float) -> Tensor:
-    """A new concrete tensor of one value, with the shape, type and layout of `p`."""
+    """A new concrete tensor of one value (in both parts of complex numbers), with the shape, type and layout of `p`."""
     shape, strides, _ = p.geometry
-    number = dtypes.store(np.asarray(value, p.dtype.compute), p.dtype)[()]
+    number = dtypes.store(np.asarray(complex(value, value) if p.dtype.is_complex else value, p.dtype.compute), p.dtype)[()]
     buf = np.full(p.shape.numel(), number, p.dtype.storage)
     return concrete(buf, shape, p.dtype, p.device, preserved_strides(tuple(shape), strides))  # type: ignore[no-any-return]
 

@@ -6,7 +6,7 @@ costs is therefore: see that parameters, states and gradients are the nodes of t
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from itertools import repeat
 from operator import is_
 from typing import TYPE_CHECKING, Any
@@ -19,10 +19,10 @@ from ..asg.declare import REBIND, STOP, VAR
 from ..asg.node import Node
 from ..asg.trace import Trace, current
 from ..dtypes import float32
-from ..errors import Unsupported
 from ..facade.core import Tensor, concrete, family_of, node_of
 from ..facade.flush import flush, settle
 from ..facade.write import alone, write
+from ..ops.complex import as_complex, as_real
 from ..ops.promotion import to
 from .rules import Group, Nodes
 from .state import Clock, ParamState
@@ -220,10 +220,8 @@ def _alike(optimizer: Optimizer, group: Group, params: list[Tensor]) -> list[lis
     found: dict[Any, list[Tensor]] = {}
     clock = optimizer.clock(group)
     for p in params:
-        if p.dtype.is_complex:
-            raise Unsupported(
-                f"{type(optimizer).__name__} does not take complex parameters here; optimise the real tensor and use view_as_complex on it"
-            )
+        if p.dtype.is_complex and not optimizer.elementwise:
+            raise RuntimeError(f"{type(optimizer).__name__} does not support complex parameters")
         names = optimizer.state_names(group, p)
         key: Any = (p.dtype, p.device, names)
         if names or clock:
@@ -293,16 +291,15 @@ def _update(
 def _record(optimizer: Optimizer, group: Group, batch: _Batch, reads: list[Node], grads: list[Node], numbers: Nodes) -> _Update:
     """Record the update of every parameter."""
     count = len(batch.params)
-    stored = batch.params[0].dtype
-    computed = _computed(stored)
+    enter, leave = _passage(batch.params[0].dtype)
     params: list[Node] = []
     columns: list[list[Node]] = [[] for _ in batch.names]
     for i in range(count):
-        state = {name: to(_plain(reads[count * (j + 1) + i]), computed) for j, name in enumerate(batch.names)}
-        value, changed = optimizer.update(group, to(_plain(reads[i]), computed), to(_plain(grads[i]), computed), state, numbers)
-        params.append(to(value, stored))
+        state = {name: enter(_plain(reads[count * (j + 1) + i])) for j, name in enumerate(batch.names)}
+        value, changed = optimizer.update(group, enter(_plain(reads[i])), enter(_plain(grads[i])), state, numbers)
+        params.append(leave(value))
         for name, column in zip(batch.names, columns, strict=True):
-            column.append(to(changed[name], stored))
+            column.append(leave(changed[name]))
     values = [*params, *[n for column in columns for n in column]]
     roots = []
     taken = {*reads, *grads}
@@ -321,8 +318,17 @@ def _record(optimizer: Optimizer, group: Group, batch: _Batch, reads: list[Node]
 
 
 def _computed(d: Any) -> Any:
-    """The type an update is computed in: half types in float32, so that a step rounds once and small coefficients do not vanish."""
-    return d if d.storage == d.compute else float32
+    """The type an update is computed in: half types in float32, so that a step rounds once and small coefficients do not vanish. Complex
+    numbers are updated as pairs of real ones.
+    """
+    return d.to_real() if d.is_complex else d if d.storage == d.compute else float32
+
+
+def _passage(stored: Any) -> tuple[Callable[[Node], Node], Callable[[Node], Node]]:
+    """What takes stored values into the type an update is computed in, and back."""
+    if stored.is_complex:
+        return lambda n: as_real(to(n, stored)), as_complex
+    return lambda n: to(n, _computed(stored)), lambda n: to(n, stored)
 
 
 def _plain(n: Node) -> Node:

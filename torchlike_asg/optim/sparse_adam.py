@@ -24,6 +24,8 @@ class SparseAdam(Optimizer):
     and it refuses dense gradients.
     """
 
+    elementwise = False
+
     def __init__(
         self,
         params: Any,
