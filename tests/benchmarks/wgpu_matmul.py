@@ -11,7 +11,6 @@ differences between submits of many executions and of one, minima over rounds. W
 from __future__ import annotations
 
 import argparse
-from dataclasses import replace
 
 import numpy as np
 
@@ -56,7 +55,7 @@ def main() -> None:
     device = open_device()
     print(device.caps.name)
     planned, thin = gemm.planned, gemm.suits
-    candidates = [replace(t, double=double) for t, _, _ in CANDIDATES for double in (False, True)]
+    candidates = [t for t, _, _ in CANDIDATES]
     for shape in args.shapes:
         for layout in args.layouts:
             p, sizes = product(shape, layout)
@@ -106,8 +105,7 @@ def main() -> None:
 
 
 def _name(t: Tile) -> str:
-    more = (f" in {t.patch}" if t.patch else "") + (" double" if t.double else "")
-    return f"{t.rows}x{t.columns}x{t.depth} {t.thread_rows}x{t.thread_columns}{more}"
+    return f"{t.rows}x{t.columns}x{t.depth} {t.thread_rows}x{t.thread_columns}" + (f" in {t.patch}" if t.patch else "")
 
 
 def verify(device: Device, p: Product, arrays: list[np.ndarray], buffers: dict) -> None:

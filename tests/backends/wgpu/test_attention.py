@@ -8,7 +8,7 @@ import pytest
 from torchlike_asg.asg import reference
 from torchlike_asg.asg.declare import REGISTRY, Sample
 from torchlike_asg.backends.wgpu import attention
-from torchlike_asg.backends.wgpu.attention import flash
+from torchlike_asg.backends.wgpu.attention import block, flash
 from torchlike_asg.backends.wgpu.calls import LIBRARY, LibraryNode
 
 from .harness import device, lowering, run
@@ -40,7 +40,9 @@ CASES = ("causal", "hidden", "added", "shared")
 
 @pytest.fixture(params=["composite", "flash"])
 def way(request, monkeypatch):
-    monkeypatch.setattr(flash, "MANY", 0 if request.param == "flash" else 1 << 40)
+    if request.param == "composite":
+        monkeypatch.setattr(flash, "MANY", 1 << 40)
+        monkeypatch.setattr(flash, "SHORT", 0)
     return request.param
 
 
@@ -84,12 +86,29 @@ def test_many_scores_are_never_in_memory():
     assert sum(low.temporaries.values()) < 4 * 2 * 520 * 16
 
 
-@pytest.mark.parametrize("width", [64, 80])
-def test_blocks_of_a_large_adapter(width, monkeypatch):
-    monkeypatch.setattr(flash, "MANY", 0)
+@pytest.mark.parametrize("width,few", [(64, True), (80, True), (64, False)])
+def test_blocks_of_a_large_adapter(width, few, monkeypatch):
+    monkeypatch.setattr(block, "BUSY", 256 if few else 0)
     caps = replace(device().caps, software=False)
     q, k, v = normal(0, 1, 70, width), normal(1, 1, 45, width), normal(2, 1, 45, width)
     n, values = node_of(REGISTRY["scaled_dot_product_attention"], Sample((q, k, v), (True, 0.1)))
     assert check(n, values, caps=caps)
     n, values = node_of(REGISTRY["sdpa_grad"], Sample((normal(3, 1, 70, width), q, k, v), (True, 0.1, "key")))
     assert check(n, values, caps=caps, rtol=1e-4)
+
+
+def test_gradients_take_the_statistics_that_the_forward_pass_left():
+    operands, attrs = problem("causal")
+    n, values = node_of(REGISTRY["scaled_dot_product_attention"], Sample(operands, attrs))
+    m, given = node_of(REGISTRY["sdpa_grad"], Sample((normal(9, *n.shape), *operands), (*attrs, "value")))
+    laid = [laid_out(i, a.shape, s.dtype, "contiguous", a) for i, (a, s) in enumerate(zip(given, m.srcs, strict=True))]
+    laid += [laid_out(4 + i, x.shape, x.dtype, "contiguous") for i, x in enumerate((n, m))]
+    views, arrays = [v for v, _ in laid], {i: a for i, (_, a) in enumerate(laid)}
+    low = lowering(len(laid))
+    assert LIBRARY["scaled_dot_product_attention"](low, LibraryNode(n.op.name, attrs, tuple(views[1:4]), views[4]))
+    assert LIBRARY["sdpa_grad"](low, LibraryNode(m.op.name, m.attrs, tuple(views[:4]), views[5]))
+    assert [c.label for c in low.calls] == ["attention", "attention deltas", "attention_keys"]
+    run(low, arrays)
+    for node, node_values, v in ((n, values, views[4]), (m, given, views[5])):
+        expected = np.asarray(reference.apply(node, node_values))
+        np.testing.assert_allclose(shown(v, arrays[v.slot]), expected, rtol=1e-4, atol=2e-5 * np.abs(expected).max())

@@ -183,10 +183,10 @@ class Epilogue:
     """A pointwise kernel that takes the place of the store of an operation's result.
 
     The generator binds ``bindings`` after its own operands (declaring them with it: ``declarations([*own, *epilogue.types], ...)``) and
-    puts
-    ``words`` after its own words, inserts the text of ``write(number of its own operands, number of its own words)``, and instead of
-    storing element ``index`` (row-major, in the result's shape) calls ``epilogue(index, value)`` with a u32 and an f32. It adds ``writes``
-    to the dispatch's, and `key` to the source's key.
+    puts ``words`` after its own words, inserts the text of ``write(number of its own operands, number of its own words)``, and instead of
+    storing an element calls ``epilogue(row, column, value)`` with two u32 and an f32 (if `vector`, with a vec4<f32> of four neighbouring
+    columns): the element's place in the result as a matrix, of `Library.columns` and of all other dimensions in their order. It adds
+    ``writes`` to the dispatch's, and `key` to the source's key.
     """
 
     key: tuple[Hashable, ...]
@@ -196,6 +196,9 @@ class Epilogue:
     #: element types of the bindings, for `declarations`
     types: tuple[str, ...] = ()
     writes: tuple[int, ...] = ()
+    vector: bool = False
+    #: it has much to compute: exponentials and their like
+    long: bool = False
 
 
 #: the generators of this backend (see `Library`)
@@ -226,6 +229,8 @@ class Lowering:
         #: the slot of the device's flags, if a kernel checks data; which operation and line is being lowered (see checks.py)
         self.flags: int | None = None
         self.where = ""
+        #: what generators leave for those of later operations in the plan: values in memory, whose slots live as long as they are bound
+        self.kept: dict[Hashable, Any] = {}
         self._next = first_slot
 
     def slot(self) -> int:

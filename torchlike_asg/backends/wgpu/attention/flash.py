@@ -1,10 +1,10 @@
 """Attention without its scores in memory: blocks of keys with running maxima and sums (Milakov & Gimelshein, 2018; Dao et al., 2022); the
 gradients compute the scores once more.
 
-All kernels *sweep*: a workgroup keeps a block of rows in shared memory and goes over blocks of columns. Rows are queries and columns keys,
-but for the gradients of keys and values, where it is the other way round. Each invocation has 4 rows and 4 columns of the scores, strided
-by the grid of invocations; of the results the same rows, and columns in fours. Operands lie in shared memory as rows of vec4, one longer
-than needed.
+All kernels *sweep*: a workgroup has a block of rows and goes over blocks of columns. Rows are queries and columns keys, but for the
+gradients of keys and values, where it is the other way round. Each invocation has 4 rows and 4 columns of the scores; of the result the
+same rows, and columns in fours. Operands come into shared memory in pieces of their width, so that little of it is taken and many
+workgroups run side by side (larger blocks, with 8 rows and columns for each invocation, were slower).
 
 Powers are of 2: scores are scaled by log2(e). What a query must not see gets the score LOWEST and the probability 0.
 """
@@ -13,45 +13,42 @@ from __future__ import annotations
 
 import math
 
+from ....asg.declare import get
+from ....compiler.kernel import Apply, Load, LoopKernel, Operand, Reduce
 from ....dtypes import float32
-from ..calls import Lowering
+from .. import loops
+from ..calls import Capabilities, Lowering, View
 from ..copies import temporary
-from ..points import Stream, points
-from .block import BlockText, Form, entry, form_of, tile_size
+from .block import EACH, BlockText, Form, entry, form_of
 from .problem import Problem
 
-#: pairs of a query and a key from which on the scores are not kept
-MANY = 512 * 512
+#: pairs of a query and a key from which on scores are not kept in memory, whatever the shape; and queries and keys up to which they need
+#: not be: a sweep over many, for a few rows, leaves most of a GPU idle
+MANY, SHORT = 512 * 512, 512
 
 
-def forward(lowering: Lowering, p: Problem) -> bool:
-    """The result; whether there are so many scores that this pays, and the adapter has the memory."""
-    return p.queries * p.keys >= MANY and _forward(lowering, p)
+def suits(caps: Capabilities, p: Problem) -> bool:
+    """Whether this pays, and the adapter has the memory. The gradient of a mask is as large as the scores, and so not computed here."""
+    pays = p.queries * p.keys >= MANY or max(p.queries, p.keys) <= SHORT
+    return pays and "dm" not in p.views and form_of(caps, p) is not None
 
 
-def backward(lowering: Lowering, p: Problem) -> bool:
-    """The gradients of queries, keys and values; that of a mask is as large as the scores, and so not computed here."""
-    if p.queries * p.keys < MANY or "dm" in p.views:
-        return False
-    caps = lowering.caps
-    swept = form_of(caps, p, lambda f: 2 * tile_size(f, f.rows) + tile_size(f, f.columns) * 2 + 2 * f.columns * f.down)
-    if swept is None:
-        return False
-    rows = (*p.sizes, p.queries, 1)
-    q = p.add(
-        o=temporary(lowering, (*p.sizes, p.queries, p.width_v), float32),
-        lse=temporary(lowering, rows, float32),
-        delta=temporary(lowering, rows, float32),
-    )
-    if not _forward(lowering, q):
-        return False
-    _deltas(lowering, q)
+def statistics(lowering: Lowering, result: View) -> View:
+    """Memory for ``lse``, the logarithm (of base 2) of the sum of each row of scores, which `forward` leaves for `backward`."""
+    return temporary(lowering, (*result.shape[:-1], 1), float32)
+
+
+def backward(lowering: Lowering, p: Problem) -> None:
+    """The gradients of queries, keys and values. ``o`` and ``lse`` are those of `forward`."""
+    p = p.add(delta=temporary(lowering, (*p.sizes, p.queries, 1), float32))
+    _deltas(lowering, p)
+    f = form_of(lowering.caps, p)
+    assert f is not None
     if "dq" in p.views:
-        _sweep(lowering, q, swept, "attention_queries", ("q", "g"), ("k", "v"), ("dq",))
+        _sweep(lowering, p, f, "attention_queries", ("q", "g"), ("k", "v"), ("dq",))
     if "dk" in p.views or "dv" in p.views:
-        results = tuple(name for name in ("dk", "dv") if name in p.views)
-        _sweep(lowering, q, swept, "attention_keys", ("k", "v"), ("q", "g"), results)
-    return True
+        results = tuple([name for name in ("dk", "dv") if name in p.views])
+        _sweep(lowering, p, f, "attention_keys", ("k", "v"), ("q", "g"), results)
 
 
 # ---------------------------------------------------------------- forward
@@ -59,97 +56,80 @@ def _pairs(p: Problem) -> float:
     return p.count * p.queries * p.keys * (0.5 if p.causal else 1.0)
 
 
-def _forward(lowering: Lowering, p: Problem) -> bool:
-    """The result, and where ``lse`` is an operand the logarithm (of base 2) of each row's sum, for gradients."""
-    f = form_of(lowering.caps, p, lambda f: tile_size(f, f.rows) + tile_size(f, f.columns) + f.columns * f.down + f.across * f.down)
-    if f is None:
-        return False
-    keep = "lse" in p.views
-    names = ["q", "k", "v", *(["m"] if p.mask else []), "o", *(["lse"] if keep else [])]
-    b = BlockText(p, f, names)
+def forward(lowering: Lowering, p: Problem) -> None:
+    """The result ``o``, and ``lse``."""
+    f = form_of(lowering.caps, p)
+    assert f is not None
+    b = BlockText(p, f, ["q", "k", "v", *(["m"] if p.mask else []), "o", "lse"])
     w = b.w
-    across, down = f.across, f.down
     last = f"min({w['keys']}, row_first + {f.rows}u)" if p.causal else w["keys"]
-    each = [(i, j) for i in range(4) for j in range(4)]
-    tops = "\n".join(f"var top{i} = max(max(s{i}0, s{i}1), max(s{i}2, s{i}3));" for i in range(4))
-    powers = "\n".join(f"let p{i}{j} = select(exp2(s{i}{j} - high.{'xyzw'[i]}), 0f, s{i}{j} <= LOWEST);" for i, j in each)
-    totals = ", ".join(f"p{i}0 + p{i}1 + p{i}2 + p{i}3" for i in range(4))
-    fade = "\n".join(f"o{i}_{j} = o{i}_{j} * fade.{'xyzw'[i]};" for i in range(4) for j in range(f.reach(f.width_v)))
-    keep_text = "\n".join(
-        f"if (x == 0u && row_first + y + {i * down}u < {w['queries']}) {{ {b.memory('lse')}[lse_at + (row_first + y + {i * down}u) * "
-        f"{w['lse_row']}] = select(high.{c} + log2(total.{c}), 1e30f, total.{c} == 0f); }}"
-        for i, c in enumerate("xyzw")
-    ) if keep else ""  # fmt: skip
-    text = f"""{b.head()}{b.finishes("o")}
-var<workgroup> q_tile: array<vec4<f32>, {f.rows * f.pitch(f.width)}>;
-var<workgroup> tile: array<vec4<f32>, {tile_size(f, f.columns)}>;
-var<workgroup> p_tile: array<vec4<f32>, {f.columns * down}>;
-var<workgroup> seen: array<vec4<f32>, {across * down}>;
+    most = "\n".join(f"let most{i} = max(s{i}.xy, s{i}.zw);" for i in range(4))
+    tops = ", ".join(f"max(most{i}.x, most{i}.y)" for i in range(4))
+    rows = list(enumerate("xyzw"))
+    powers = "\n".join(f"let p{i} = select(exp2(s{i} - high.{e}), vec4<f32>(), s{i} <= vec4<f32>(LOWEST));" for i, e in rows)
+    sums = ", ".join(f"dot(p{i}, vec4<f32>(1f))" for i in range(4))
+    faded = "\n".join(f"a{i}_{j} = a{i}_{j} * fade.{e};" for i, e in rows for j in range(f.reach(f.width_v)))
+    keep = "\n".join(
+        f"if (x == 0u && {b.row(i)} < {w['queries']}) {{ {b.memory('lse')}[lse_at + ({b.row(i)}) * {w['lse_row']}] = "
+        f"select(high.{e} + log2(total.{e}), 1e30f, total.{e} == 0f); }}"
+        for i, e in rows
+    )
+    text = f"""{b.head("o")}
+var<workgroup> seen: array<vec4<f32>, {f.seen}>;
 {entry(f.threads)}
-{b.begin(f.rows)}
-{b.bring("q", "q_tile", f.rows, f.width, "row_first", w["queries"])}
-{b.sums("o", f.width_v)}
+{b.begin(last_first=p.causal)}
+{b.sums("a", f.width_v)}
 var high = vec4<f32>(LOWEST);
 var total = vec4<f32>();
 let last = {last};
 for (var column_first = 0u; column_first < last; column_first += {f.columns}u) {{
-{b.bring("k", "tile", f.columns, f.width, "column_first", w["keys"])}
-workgroupBarrier();
-{b.products("s", "q_tile", "tile", f.width)}
-{b.scores(True)}
-{tops}
-seen[x * {down}u + y] = vec4<f32>(top0, top1, top2, top3);
+{b.products("s", ("q", w["queries"]), ("k", w["keys"]), f.width)}
+{b.scale(True)}
+{most}
+seen[x * {f.down}u + y] = vec4<f32>({tops});
 workgroupBarrier();
 let before = high;
-for (var i = 0u; i < {across}u; i++) {{ high = max(high, seen[i * {down}u + y]); }}
+for (var i = 0u; i < {f.across}u; i++) {{ high = max(high, seen[i * {f.down}u + y]); }}
 let fade = exp2(before - high);
 {powers}
-total = total * fade + vec4<f32>({totals});
-{fade}
-{b.spread("p_tile", "p")}
-{b.bring("v", "tile", f.columns, f.width_v, "column_first", w["keys"])}
-workgroupBarrier();
-{b.accumulate("o", "p_tile", "tile", f.width_v)}
-workgroupBarrier();
+total = total * fade + vec4<f32>({sums});
+{faded}
+{b.accumulate("a", "p", "v", w["keys"], f.width_v)}
 }}
-seen[x * {down}u + y] = total;
+workgroupBarrier();
+seen[x * {f.down}u + y] = total;
 workgroupBarrier();
 total = vec4<f32>();
-for (var i = 0u; i < {across}u; i++) {{ total += seen[i * {down}u + y]; }}
+for (var i = 0u; i < {f.across}u; i++) {{ total += seen[i * {f.down}u + y]; }}
 let factor = select(1f / total, vec4<f32>(), total == vec4<f32>());
-{b.store("o", "o", f.width_v, w["queries"], ["factor.x", "factor.y", "factor.z", "factor.w"])}
-{keep_text}
+{b.store("o", "a", f.width_v, w["queries"], [f"factor.{e}" for e in "xyzw"])}
+{keep}
 }}
 """
-    writes = ["o", *(["lse"] if keep else [])]
-    b.dispatch(lowering, "attention", -(-p.queries // f.rows), text, writes, 2 * _pairs(p) * (p.width + p.width_v))
-    return True
+    b.dispatch(lowering, "attention", -(-p.queries // f.rows), text, ["o", "lse"], 2 * _pairs(p) * (p.width + p.width_v))
 
 
 # ---------------------------------------------------------------- gradients
 def _deltas(lowering: Lowering, p: Problem) -> None:
     """``delta``: the product of each row of the result with its gradient."""
-    o, g, out = p.views["o"], p.views["g"], p.views["delta"]
-    words = {"width": p.width_v, "o_column": o.strides[-1], "g_column": g.strides[-1]}
-    points(
-        lowering, ("attention_deltas",), "attention deltas", (*p.sizes, p.queries),
-        [Stream(o, o.strides[:-1]), Stream(g, g.strides[:-1]), Stream(out, out.strides[:-1])],
-        lambda s: f"""var sum = 0f;
-for (var c = 0u; c < {s["width"]}; c++) {{ sum = fma(m0[a0 + c * {s["o_column"]}], m1[a1 + c * {s["g_column"]}], sum); }}
-m2[a2] = sum;""",
-        (2,), words,
-    )  # fmt: skip
+    views = [p.views[n] for n in ("o", "g", "delta")]
+    rank = len(p.sizes) + 2
+    operands = [Operand(float32, v.strides) for v in views[:2]] + [Operand(float32, (*views[2].strides[:-1], 0))]
+    multiply = get("mul").scalar
+    assert multiply is not None
+    body = Load(0, float32), Load(1, float32), Apply("mul", (0, 1), (), float32, float32, multiply), Reduce("sum", 2, float32)
+    k = LoopKernel((*p.sizes, p.queries, p.width_v), rank - 1, tuple(operands), body, ((2, 3),))
+    loops.lower(lowering, k, views, "attention deltas")
 
 
 def _sweep(
     lowering: Lowering, p: Problem, f: Form, kind: str, rows: tuple[str, str], columns: tuple[str, str], results: tuple[str, ...]
 ) -> None:
-    """The gradients that add up over the columns: with S the slopes of the scores and P the probabilities (rows by columns), those of the
-    first operand of the rows are S times the first operand of the columns, those of the second are P times their second.
+    """The gradients that add up over the columns: with S the slopes of the scores and P the probabilities (rows by columns), that of the
+    first operand of the rows is S times the first operand of the columns, that of the second is P times their second.
     """
-    by_query = rows[0] == "q"
-    names = [*rows, *columns, "lse", "delta", *(["m"] if p.mask else []), *results]
-    b = BlockText(p, f, names)
+    by_query, slopes, powers = rows[0] == "q", f"d{rows[0]}" in results, f"d{rows[1]}" in results
+    b = BlockText(p, f, ["q", "k", *(["v", "g", "delta"] if slopes else ["g"]), "lse", *(["m"] if p.mask else []), *results])
     w = b.w
     row_count, column_count = (w["queries"], w["keys"]) if by_query else (w["keys"], w["queries"])
     begin, end = "0u", column_count
@@ -157,73 +137,42 @@ def _sweep(
         end = f"min({column_count}, row_first + {f.rows}u)"
     elif p.causal:
         begin = f"row_first / {f.columns}u * {f.columns}u"
-    lines = []
-    for i in range(4):
-        for j in range(4):
-            c = "xyzw"[i]
-            lse, delta = (f"lse.{c}", f"delta.{c}") if by_query else (f"lse{j}", f"delta{j}")
-            lines.append(f"let p{i}{j} = select(exp2(s{i}{j} - {lse}), 0f, s{i}{j} <= LOWEST);")
-            lines.append(f"let e{i}{j} = p{i}{j} * (d{i}{j} - {delta});")
+    statistics = ["lse", "delta"] if slopes else ["lse"]
 
     def statistic(name: str, query: str) -> str:
         return f"{b.memory(name)}[{name}_at + min({query}, {w['queries']} - 1u) * {w[f'{name}_row']}]"
 
-    once = each = ""
-    if by_query:
-        of_rows = {n: ", ".join(statistic(n, f"row_first + y + {i * f.down}u") for i in range(4)) for n in ("lse", "delta")}
-        once = f"let lse = vec4<f32>({of_rows['lse']});\nlet delta = vec4<f32>({of_rows['delta']});"
-    else:
-        each = "\n".join(
-            f"let {n}{j} = {statistic(n, f'column_first + x + {j * f.across}u')};" for n in ("lse", "delta") for j in range(4)
-        )  # fmt: skip
-    first, second = rows
-    slopes, powers = f"d{first}" in results, f"d{second}" in results
+    places = [b.row(i) if by_query else b.column(i) for i in range(4)]
+    read = "\n".join(f"let {n}{i} = {statistic(n, place)};" for n in statistics for i, place in enumerate(places))
+    lines, slope = [], []
+    for i, j in EACH:
+        s, d, of = f"s{i}.{'xyzw'[j]}", f"d{i}.{'xyzw'[j]}", i if by_query else j
+        lines.append(f"{s} = select(exp2({s} - lse{of}), 0f, {s} <= LOWEST);")
+        slope.append(f"{s} = {s} * ({d} - delta{of});")
     scale = [f"({w.typed('scale', 'f32')} * {math.log(2.0)}f)"] * 4
-    parts = {
-        "sums": [b.sums("a", f.width) if slopes else "", b.sums("b", f.width_v) if powers else ""],
-        "spread": [b.spread("e_tile", "e") if slopes else "", b.spread("p_tile", "p") if powers else ""],
-        "accumulate": [
-            b.accumulate("a", "e_tile", "first_columns", f.width) if slopes else "",
-            b.accumulate("b", "p_tile", "second_columns", f.width_v) if powers else "",
-        ],
-        "store": [
-            b.store(f"d{first}", "a", f.width, row_count, scale) if slopes else "",
-            b.store(f"d{second}", "b", f.width_v, row_count, ["1f"] * 4) if powers else "",
-        ],
-    }
-    joined = {name: "\n".join(p for p in pieces if p) for name, pieces in parts.items()}
     new_line = "\n"
-    text = f"""{b.head()}{b.finishes(*results)}
-var<workgroup> first_rows: array<vec4<f32>, {f.rows * f.pitch(f.width)}>;
-var<workgroup> second_rows: array<vec4<f32>, {f.rows * f.pitch(f.width_v)}>;
-var<workgroup> first_columns: array<vec4<f32>, {f.columns * f.pitch(f.width)}>;
-var<workgroup> second_columns: array<vec4<f32>, {f.columns * f.pitch(f.width_v)}>;
-var<workgroup> p_tile: array<vec4<f32>, {f.columns * f.down}>;
-var<workgroup> e_tile: array<vec4<f32>, {f.columns * f.down}>;
+    by_powers = [b.accumulate("b", "s", columns[1], column_count, f.width_v)] if powers else []
+    by_slopes = []
+    if slopes:
+        by_slopes = [b.products("d", (rows[1], row_count), (columns[1], column_count), f.width_v), *slope]
+        by_slopes.append(b.accumulate("a", "s", columns[0], column_count, f.width))
+    text = f"""{b.head(*results)}
 {entry(f.threads)}
-{b.begin(f.rows)}
-{b.bring(first, "first_rows", f.rows, f.width, "row_first", row_count)}
-{b.bring(second, "second_rows", f.rows, f.width_v, "row_first", row_count)}
-{joined["sums"]}
-{once}
+{b.begin(last_first=p.causal and by_query)}
+{b.sums("a", f.width) if slopes else ""}
+{b.sums("b", f.width_v) if powers else ""}
+{read if by_query else ""}
 let end = {end};
 for (var column_first = {begin}; column_first < end; column_first += {f.columns}u) {{
-{b.bring(columns[0], "first_columns", f.columns, f.width, "column_first", column_count)}
-{b.bring(columns[1], "second_columns", f.columns, f.width_v, "column_first", column_count)}
-workgroupBarrier();
-{b.products("s", "first_rows", "first_columns", f.width)}
-{b.products("d", "second_rows", "second_columns", f.width_v)}
-{b.scores(by_query)}
-{each}
-{new_line.join(lines)}
-{joined["spread"]}
-workgroupBarrier();
-{joined["accumulate"]}
-workgroupBarrier();
+{b.products("s", (rows[0], row_count), (columns[0], column_count), f.width)}
+{b.scale(by_query)}
+{"" if by_query else read}
+{new_line.join([*lines, *by_powers, *by_slopes])}
 }}
-{joined["store"]}
+{b.store(f"d{rows[0]}", "a", f.width, row_count, scale) if slopes else ""}
+{b.store(f"d{rows[1]}", "b", f.width_v, row_count, ["1f"] * 4) if powers else ""}
 }}
 """
     count = p.queries if by_query else p.keys
-    flops = 2 * _pairs(p) * (p.width + p.width_v + (p.width if slopes else 0) + (p.width_v if powers else 0))
+    flops = 2 * _pairs(p) * (p.width + slopes * (p.width + p.width_v) + powers * p.width_v)
     b.dispatch(lowering, kind, -(-count // f.rows), text, results, flops)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from ....dtypes import float64
+from ....dtypes import float32, float64
 from ..calls import LibraryNode, Lowering, View, library
-from ..copies import fill
+from ..copies import fill, temporary
 from . import composite, flash
 from .problem import Problem, problem
 
@@ -25,26 +25,44 @@ def _problem(views: dict[str, View], attrs: tuple[Any, ...]) -> Problem:
 def _attention(lowering: Lowering, node: LibraryNode) -> bool:
     if not _supported(*node.operands[:3]):
         return False
-    p = _problem(dict(zip("qkvm", node.operands, strict=False)) | {"o": node.result}, node.attrs)
+    views = dict(zip("qkvm", node.operands, strict=False)) | {"o": node.result}
+    p = _problem(views, node.attrs)
     if p.count * p.queries * p.width_v == 0:
         return True
     if not p.keys:
         fill(lowering, node.result, 0)
-    elif not flash.forward(lowering, p):
+    elif flash.suits(lowering.caps, p):
+        _flash(lowering, node.operands, node.attrs, node.result)
+    else:
         composite.forward(lowering, p)
     return True
+
+
+def _flash(lowering: Lowering, operands: tuple[View, ...], attrs: tuple[Any, ...], result: View) -> tuple[View, View]:
+    """The result, and the statistics of its scores: for the gradients later in the plan, which need both."""
+    lse = flash.statistics(lowering, result)
+    views = dict(zip("qkvm", operands, strict=False)) | {"o": result, "lse": lse}
+    flash.forward(lowering, _problem(views, attrs))
+    found = lowering.kept["attention", operands, attrs[:2]] = result, lse
+    return found
 
 
 @library("sdpa_grad", selector=2)
 def _gradients(lowering: Lowering, node: LibraryNode) -> bool:
     if not _supported(*node.operands[:4]):
         return False
-    results = {_NAMES[which]: view for which, view in node.results.items()}
-    p = _problem(dict(zip("gqkvm", node.operands, strict=False)) | results, node.attrs)
+    g, operands = node.operands[0], node.operands[1:]
+    views = dict(zip("gqkvm", node.operands, strict=False)) | {_NAMES[which]: view for which, view in node.results.items()}
+    p = _problem(views, node.attrs)
     if p.count * p.queries * p.keys == 0:
-        for view in results.values():
+        for view in node.results.values():
             if 0 not in view.shape:
                 fill(lowering, view, 0)
-    elif not flash.backward(lowering, p):
+    elif flash.suits(lowering.caps, p):
+        o, lse = lowering.kept.get(("attention", operands, node.attrs[:2])) or _flash(
+            lowering, operands, node.attrs, temporary(lowering, g.shape, float32)
+        )
+        flash.backward(lowering, _problem(views | {"o": o, "lse": lse}, node.attrs))
+    else:
         composite.backward(lowering, p)
     return True

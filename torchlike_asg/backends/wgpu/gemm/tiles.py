@@ -27,8 +27,6 @@ class Tile:
     thread_columns: int
     #: the steps of a piece are written out one by one
     unrolled: bool = True
-    #: shared memory holds two pieces of each operand, so that one can be filled while the other is read
-    double: bool = False
     patch: int = 0
 
     @property
@@ -51,16 +49,16 @@ class Tile:
     @property
     def shared(self) -> int:
         """Bytes of workgroup memory."""
-        return 4 * self.depth * (self.rows + self.columns + 8) * (1 + self.double)
+        return 4 * self.depth * (self.rows + self.columns + 8)
 
     @property
     def key(self) -> tuple[int, ...]:
-        return self.rows, self.columns, self.depth, self.thread_rows, self.thread_columns, int(self.unrolled), int(self.double), self.patch
+        return self.rows, self.columns, self.depth, self.thread_rows, self.thread_columns, int(self.unrolled), self.patch
 
     @staticmethod
     def of(key: Sequence[int]) -> Tile:
         """The tile with that `key`."""
-        return Tile(*key[:5], bool(key[5]), bool(key[6]), key[7])
+        return Tile(*key[:5], bool(key[5]), key[6])
 
     def fits(self, caps: Capabilities) -> bool:
         return self.threads <= caps.max_invocations and self.shared <= caps.shared_memory

@@ -10,8 +10,8 @@ import json
 import os
 import re
 import threading
+import time
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,15 +20,21 @@ from ...cachefolder import root_folder
 from ..calls import Capabilities, Lowering
 from .tiles import Plan, Tile, in_parts, plan, proposals
 
-#: multiply-adds from which on a measurement pays; most bytes of operands it is made with; how many tiles are measured, and how many doubled
-_LARGE, _BYTES, _CANDIDATES, _DOUBLED = 1 << 27, 1 << 30, 6, 3
+#: multiply-adds from which on a measurement pays; most bytes of operands it is made with; how many tiles are measured
+_LARGE, _BYTES, _CANDIDATES = 1 << 27, 1 << 30, 8
+#: seconds of work after which a GPU that was idle has its speed, and seconds after which it counts as idle
+_WARM, _IDLE = 0.5, 1.0
+#: what takes longer than the fastest by that factor is measured only once
+_NEAR = 1.25
 #: the folder's name changes with what tiles mean
-_FORMAT = "products-2"
+_FORMAT = "products-3"
 
 _lock = threading.RLock()
 forks.guard(_lock.acquire, _lock.release)
 #: adapter -> problem -> (tile, parts)
 _known: dict[str, dict[str, tuple[tuple[int, ...], int]]] = {}
+#: when something was measured last, by `time.perf_counter`
+_measured_at = float("-inf")
 
 
 def planned(lowering: Lowering, kind: str, count: int, m: int, n: int, k: int, build: Callable[[Lowering, Plan], None]) -> Plan:
@@ -52,7 +58,7 @@ def planned(lowering: Lowering, kind: str, count: int, m: int, n: int, k: int, b
 
 def in_words(key: tuple[int, ...], parts: int, k: int) -> Plan | None:
     """A plan from what is kept of it; None if it is damaged."""
-    if len(key) != 8 or any(not isinstance(x, int) or x < 0 for x in (*key, parts)) or not parts or 0 in key[:5]:
+    if len(key) != 7 or any(not isinstance(x, int) or x < 0 for x in (*key, parts)) or not parts or 0 in key[:5]:
         return None
     return in_parts(Tile.of(key), parts, k)
 
@@ -79,22 +85,23 @@ def _measured(caps: Capabilities, count: int, m: int, n: int, k: int, build: Cal
             ready.append((candidate, Prepared(device, low.calls, own)))
     if not ready:
         return None
-    for _, p in ready:  # a GPU that was idle is slow at first
-        p.run(4)
-    times = [min(p.seconds(), p.seconds()) for _, p in ready]
-    return ready[times.index(min(times))][0]
+    global _measured_at
+    start = time.perf_counter()
+    while time.perf_counter() < start + (_WARM if start > _measured_at + _IDLE else _WARM / 20):
+        ready[0][1].run(4)
+    first = [p.seconds(1) for _, p in ready]
+    near = [i for i, t in enumerate(first) if t <= _NEAR * min(first)]
+    times = {i: min(first[i], *[ready[i][1].seconds(1) for _ in range(2)]) for i in near}
+    _measured_at = time.perf_counter()
+    return ready[min(times, key=lambda i: times[i])][0]
 
 
 def _candidates(caps: Capabilities, count: int, m: int, n: int, k: int) -> list[Plan]:
-    """Different tiles, each with the number of parts that the model finds best for it, the best ones also with two pieces of each operand
-    in shared memory.
-    """
+    """Different tiles, each with the number of parts that the model finds best for it."""
     by_tile: dict[Tile, Plan] = {}
     for p in proposals(caps, count, m, n, k):
         by_tile.setdefault(p.tile, p)
-    found = list(by_tile.values())[:_CANDIDATES]
-    doubled = [replace(p, tile=replace(p.tile, double=True)) for p in found[:_DOUBLED]]
-    return [*found, *[p for p in doubled if p.tile.fits(caps)]]
+    return list(by_tile.values())[:_CANDIDATES]
 
 
 def _enough(pair: tuple[Any, int] | None, size: int) -> tuple[Any, int] | None:
