@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from .. import dtypes
 from .kernel import NUMBERED, Convert, Instr, LoopKernel, Operand, Reduce, Shape
-from .parts import rewritten
+from .parts import contiguous, rewritten
 
 
 def remap(k: LoopKernel, sizes: Shape, outer: int, change: Callable[[Shape], Shape]) -> LoopKernel:
@@ -123,6 +123,27 @@ def _score(k: LoopKernel, d: int, operands: Sequence[int]) -> float:
 def _best(k: LoopKernel, dims: Sequence[int], operands: Sequence[int]) -> int:
     """The dimension for vectors; of equal ones the last."""
     return max(dims, key=lambda d: (_score(k, d, operands), d))
+
+
+def over_matrix(k: LoopKernel, whole: Operand, columns: int | None) -> LoopKernel | None:
+    """A kernel without reductions over (rows, columns) of an operand's memory, whatever the order of its own dimensions; rows may be
+    several dimensions. `columns` is the number of columns, by default the size of the last dimension there. None if that memory has gaps
+    or is no such matrix.
+    """
+    order = sorted((d for d, n in enumerate(k.sizes) if n != 1), key=lambda d: -whole.strides[d])
+    sizes = [k.sizes[d] for d in order]
+    if [whole.strides[d] for d in order] != list(contiguous(sizes)):
+        return None
+    if columns is None:
+        if len(sizes) < len(k.sizes) and len(sizes) <= 1:
+            return None  # one row, or one column?
+        columns = sizes[-1] if sizes else 1
+    if columns == 1:
+        k = remap(k, (*k.sizes, 1), len(k.sizes), lambda s: (*s, 0))
+        order.append(len(k.sizes) - 1)
+    elif not sizes or sizes[-1] != columns:
+        return None
+    return merge(replace(reorder(k, order), outer=len(order) - 1))
 
 
 def points(k: LoopKernel) -> int:

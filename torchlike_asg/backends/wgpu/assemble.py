@@ -64,7 +64,8 @@ class WgpuAssembly(Assembly):
             loops.lower(self.lowering, k, (source, target), label)
 
     def epilogue(self, k: LoopKernel, views: Sequence[View], at: int, columns: int) -> dict[str, Any] | None:
-        return None
+        made = loops.epilogue(self.lowering, k, views, at, columns)
+        return None if made is None else {"epilogue": made}
 
     def _result(self, r: Node) -> Any:
         """A result is all of its memory, in any order: what is a part of something, or has gaps, is copied."""

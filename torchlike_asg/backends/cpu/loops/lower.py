@@ -12,7 +12,7 @@ from typing import Any
 from .... import dtypes
 from ....compiler import parts
 from ....compiler.kernel import NUMBERED, Apply, Const, Index, Load, LoopKernel, Operand, Reduce, read_by
-from ....compiler.normal import length, merge, orient, points, remap, reorder, simplify, without_rows
+from ....compiler.normal import length, orient, over_matrix, points, simplify, without_rows
 from ..calls import Block, Call, Lowering, Source, View
 from ..copies import copy
 from ..emit import Module
@@ -181,7 +181,7 @@ def _epilogue(
     for o, _ in k.stores:
         if places[o][0] == own and (places[o] != places[result] or k.operands[o].strides != whole.strides):
             return None
-    matrix = _matrix(pruned, whole, columns)
+    matrix = over_matrix(pruned, whole, columns)
     if matrix is None or any(_across(matrix, n) for n in range(len(matrix.operands))):
         return None
     nest = Nest(matrix, False, vector_lanes(matrix, isa), keep=False, matrix=True)
@@ -190,24 +190,6 @@ def _epilogue(
     reads = {slots[o] for i in matrix.body for o in read_by(i)} - {own}
     writes = {slots[o] for o, _ in matrix.stores} - {own}
     return source(nest, isa), Block(tuple(used), _words(nest, {})), reads, writes
-
-
-def _matrix(k: LoopKernel, whole: Operand, columns: int | None) -> LoopKernel | None:
-    """The kernel over (rows, columns) of an operand's memory, whatever the order of its own dimensions; rows may be several dimensions."""
-    order = sorted((d for d, n in enumerate(k.sizes) if n != 1), key=lambda d: -whole.strides[d])
-    sizes = [k.sizes[d] for d in order]
-    if [whole.strides[d] for d in order] != list(parts.contiguous(sizes)):
-        return None
-    if columns is None:
-        if len(sizes) < len(k.sizes) and len(sizes) <= 1:
-            return None  # one row, or one column?
-        columns = sizes[-1] if sizes else 1
-    if columns == 1:
-        k = remap(k, (*k.sizes, 1), len(k.sizes), lambda s: (*s, 0))
-        order.append(len(k.sizes) - 1)
-    elif not sizes or sizes[-1] != columns:
-        return None
-    return merge(replace(reorder(k, order), outer=len(order) - 1))
 
 
 def _across(k: LoopKernel, n: int) -> bool:

@@ -14,7 +14,7 @@ from __future__ import annotations
 import math
 
 from ....asg.declare import get
-from ....compiler.kernel import Apply, Load, LoopKernel, Operand, Reduce
+from ....compiler.kernel import Apply, Convert, Load, LoopKernel, Operand, Reduce
 from ....dtypes import float32
 from .. import loops
 from ..calls import Capabilities, Lowering, View
@@ -114,11 +114,12 @@ def _deltas(lowering: Lowering, p: Problem) -> None:
     """``delta``: the product of each row of the result with its gradient."""
     views = [p.views[n] for n in ("o", "g", "delta")]
     rank = len(p.sizes) + 2
-    operands = [Operand(float32, v.strides) for v in views[:2]] + [Operand(float32, (*views[2].strides[:-1], 0))]
+    operands = [Operand(v.dtype, v.strides) for v in views[:2]] + [Operand(float32, (*views[2].strides[:-1], 0))]
     multiply = get("mul").scalar
     assert multiply is not None
-    body = Load(0, float32), Load(1, float32), Apply("mul", (0, 1), (), float32, float32, multiply), Reduce("sum", 2, float32)
-    k = LoopKernel((*p.sizes, p.queries, p.width_v), rank - 1, tuple(operands), body, ((2, 3),))
+    loads = [Load(n, v.dtype) for n, v in enumerate(views[:2])]
+    wide = Convert(0, float32), Convert(1, float32), Apply("mul", (2, 3), (), float32, float32, multiply), Reduce("sum", 4, float32)
+    k = LoopKernel((*p.sizes, p.queries, p.width_v), rank - 1, tuple(operands), (*loads, *wide), ((2, 5),))
     loops.lower(lowering, k, views, "attention deltas")
 
 

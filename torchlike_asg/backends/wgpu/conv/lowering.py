@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from ....dtypes import float64
-from ..calls import LAYOUTS, LibraryNode, Lowering, View, library
+from ..calls import LAYOUTS, Epilogue, LibraryNode, Lowering, View, library
 from ..copies import broadcast, copy, fill, temporary
 from ..gemm.kernel import Loader
 from ..gemm.matrix import matrix_loader
@@ -44,7 +44,7 @@ def _supported(node: LibraryNode) -> bool:
     return d.is_floating_point and d is not float64 and len(node.result.shape) <= 5
 
 
-@library("conv")
+@library("conv", epilogue=True, columns=1)
 def _conv(lowering: Lowering, node: LibraryNode) -> bool:
     if not _supported(node):
         return False
@@ -52,11 +52,10 @@ def _conv(lowering: Lowering, node: LibraryNode) -> bool:
     x, w, y = image(node.operands[0]), filters(node.operands[1], groups), image(node.result)
     bias = node.operands[2] if len(node.operands) > 2 else None
     first = tuple([-p for p in padding])
-    convolve(lowering, node.op, x, w, y, Walk(stride, first, dilation), bias)  # type: ignore[arg-type]
-    return True
+    return convolve(lowering, node.op, x, w, y, Walk(stride, first, dilation), bias, node.epilogue)  # type: ignore[arg-type]
 
 
-@library("conv_transpose")
+@library("conv_transpose", epilogue=True, columns=1)
 def _conv_transpose(lowering: Lowering, node: LibraryNode) -> bool:
     """Pixels of the result whose positions have equal remainders by the stride meet the same taps, at neighbouring places of the image:
     they are a convolution."""
@@ -65,6 +64,8 @@ def _conv_transpose(lowering: Lowering, node: LibraryNode) -> bool:
     stride, padding, dilation, groups = _numbers(node.attrs)
     g, w, x = image(node.operands[0]), backwards(filters(node.operands[1], groups)), image(node.result)
     bias = node.operands[2] if len(node.operands) > 2 else None
+    if node.epilogue is not None and stride != (1, 1, 1):
+        return False
     for phase in itertools.product(*[range(min(s, n)) for s, n in zip(stride, x.shape[1:4], strict=True)]):
         target, filtered, first, apart = x, w, [], []
         for d, (r, s, p, dil) in enumerate(zip(phase, stride, padding, dilation, strict=True)):
@@ -76,33 +77,45 @@ def _conv_transpose(lowering: Lowering, node: LibraryNode) -> bool:
             filtered = part(filtered, d + 2, begin, len(meets), between)
             first.append((r + p - begin * dil) // s)
             apart.append(-between * dil // s)
-        convolve(lowering, node.op, g, filtered, target, Walk((1, 1, 1), tuple(first), tuple(apart)), bias)  # type: ignore[arg-type]
+        way = Walk((1, 1, 1), tuple(first), tuple(apart))  # type: ignore[arg-type]
+        if not convolve(lowering, node.op, g, filtered, target, way, bias, node.epilogue):
+            return False
     return True
 
 
-def convolve(lowering: Lowering, label: str, x: View, w: View, y: View, walk: Walk, bias: View | None) -> None:
-    """Images (N, D, H, W, C) through filters (groups, O / groups, D, H, W, C / groups), plus a bias (O,)."""
+def convolve(
+    lowering: Lowering, label: str, x: View, w: View, y: View, walk: Walk, bias: View | None, epilogue: Epilogue | None = None
+) -> bool:
+    """Images (N, D, H, W, C) through filters (groups, O / groups, D, H, W, C / groups), plus a bias (O,). False, and nothing is done, if it
+    cannot be with the epilogue.
+    """
+    too_large = y.shape[0] > 1 and max(v.bind()[0].size or 0 for v in (x, y)) > lowering.caps.max_binding
+    if epilogue is not None and (0 in (*x.shape, *w.shape, *y.shape) or too_large or w.shape[0] > 1):
+        return False  # parts and groups are not all of the result's rows and columns
     if 0 in y.shape:
-        return
+        return True
     if 0 in x.shape or 0 in w.shape:
         _constant(lowering, y, bias)
-        return
-    if y.shape[0] > 1 and max(v.bind()[0].size or 0 for v in (x, y)) > lowering.caps.max_binding:
+        return True
+    if too_large:
         first = y.shape[0] // 2
         for begin, count in ((0, first), (first, y.shape[0] - first)):
             convolve(lowering, label, part(x, 0, begin, count, 1), w, part(y, 0, begin, count, 1), walk, bias)
-        return
+        return True
     if is_depthwise(w):
         depthwise(lowering, label, x, w, y, walk, bias)
-        return
+        return True
     groups, outputs, channels = w.shape[0], w.shape[1], w.shape[5]
     m, k = math.prod(y.shape[:4]), channels * math.prod(w.shape[2:5])
     kind = f"conv {w.shape[2:]} {walk.step} {x.strides[4] == 1} {y.strides[4] == 1}"
     best = planned(lowering, kind, groups, m, outputs, k, lambda low, found: _products(low, label, x, w, y, walk, bias, found))
-    _products(lowering, label, x, w, y, walk, bias, best)
+    _products(lowering, label, x, w, y, walk, bias, best, epilogue)
+    return True
 
 
-def _products(lowering: Lowering, label: str, x: View, w: View, y: View, walk: Walk, bias: View | None, found: Plan) -> None:
+def _products(
+    lowering: Lowering, label: str, x: View, w: View, y: View, walk: Walk, bias: View | None, found: Plan, epilogue: Epilogue | None = None
+) -> None:
     """Pixels of the result by (tap, channel) times filters."""
     groups, outputs, channels = w.shape[0], w.shape[1], w.shape[5]
     dims = spatial(x, w, y)
@@ -122,7 +135,7 @@ def _products(lowering: Lowering, label: str, x: View, w: View, y: View, walk: W
     else:
         row, step = (w.strides[1], w.strides[5]) if held is w else (1, outputs)
         right = matrix_loader(held, outputs, k, row, step, tuple([d[2] for d in batch]), checked=checked)
-    out = output(y, rows, ((outputs, y.strides[4]),), [d[3] for d in batch], bias, (0, bias_step))
+    out = output(y, rows, ((outputs, y.strides[4]),), [d[3] for d in batch], bias, (0, bias_step), epilogue)
     multiply(lowering, label, Sizes(m, outputs, k, batch), found, a, right, out)
 
 

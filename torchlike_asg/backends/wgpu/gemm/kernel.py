@@ -12,7 +12,7 @@ a row of the shared pieces is longer by one vec4.
 from __future__ import annotations
 
 from collections.abc import Hashable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from ..calls import Binding
@@ -118,8 +118,8 @@ def tiled(tile: Tile, element: str, a: Loader, w: Loader, out: Output, rank: int
     load, keep = "\n".join(p.load() for p in pieces), "\n".join(p.keep() for p in pieces)
     multiply = _multiply(tile, element, pitches)
     return f"""{declarations([a.type, w.type, *out.types], len(words))}
-var<workgroup> a_piece: array<{vector}, {pitches[0] * tile.depth * (1 + tile.double)}>;
-var<workgroup> w_piece: array<{vector}, {pitches[1] * tile.depth * (1 + tile.double)}>;
+var<workgroup> a_piece: array<{vector}, {pitches[0] * tile.depth}>;
+var<workgroup> w_piece: array<{vector}, {pitches[1] * tile.depth}>;
 {out.functions(words, 2)}
 @compute @workgroup_size({tile.threads}) fn main(
     @builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) t: u32) {{
@@ -146,8 +146,8 @@ let end = min({words["k"]}, k + {words["step"]});
 {_sums(tile, vector)}
 {"".join(p.begin() for p in pieces)}
 {load}
-{_double(tile, load, keep, multiply, pitches) if tile.double else _single(tile, load, keep, multiply)}
-{_stores(tile)}
+{_loop(tile, load, keep, multiply)}
+{_stores(tile) if out.epilogue is None else _stores_in_a_loop(tile, vector)}
 }}
 """
 
@@ -185,22 +185,27 @@ class _Piece:
         return "\n".join(lines) + "\n"
 
     def load(self) -> str:
+        if not self.loader.checked:
+            return self._loads(self.loader)
+        whole = replace(self.loader, checked=False)
+        return f"if (k + {self.tile.depth}u <= {self.side.depth}) {{\n{self._loads(whole)}\n}} else {{\n{self._loads(self.loader)}\n}}"
+
+    def _loads(self, loader: Loader) -> str:
         p = self.side.prefix
-        loads = [self._where_needed(i, self.loader.load(self.side, i, f"(k + {p}_k{i})")) for i in range(self._count)]
-        return "\n".join(["{", self.loader.step(self.side), *loads, "}"])
+        loads = [self._where_needed(i, loader.load(self.side, i, f"(k + {p}_k{i})")) for i in range(self._count)]
+        return "\n".join(["{", loader.step(self.side), *loads, "}"])
 
     def keep(self) -> str:
         """From registers into shared memory."""
         p, lines = self.side.prefix, []
-        base = f"{p}_base + " if self.tile.double else ""
         for i in range(self._count):
             if self.loader.along_k:
                 text = " ".join(
-                    f"{p}_piece[{base}({p}_k{i} + {e}u) * {self.pitch}u + {p}_r{i} / 4u][{p}_r{i} % 4u] = {p}_value{i}.{c};"
+                    f"{p}_piece[({p}_k{i} + {e}u) * {self.pitch}u + {p}_r{i} / 4u][{p}_r{i} % 4u] = {p}_value{i}.{c};"
                     for e, c in enumerate("xyzw")
                 )
             else:
-                text = f"{p}_piece[{base}{p}_k{i} * {self.pitch}u + {p}_r{i} / 4u] = {p}_value{i};"
+                text = f"{p}_piece[{p}_k{i} * {self.pitch}u + {p}_r{i} / 4u] = {p}_value{i};"
             lines.append(self._where_needed(i, text))
         return "\n".join(lines)
 
@@ -211,8 +216,8 @@ class _Piece:
         return text if needed else f"if ({self.side.prefix}_id{i} < {total}u) {{ {text} }}"
 
 
-def _single(tile: Tile, load: str, keep: str, multiply: str) -> str:
-    """The loop over k with one piece of each operand in shared memory."""
+def _loop(tile: Tile, load: str, keep: str, multiply: str) -> str:
+    """The loop over k."""
     return f"""loop {{
 {keep}
 workgroupBarrier();
@@ -222,27 +227,6 @@ if (k < end) {{
 }}
 {multiply}
 if (k >= end) {{ break; }}
-workgroupBarrier();
-}}"""
-
-
-def _double(tile: Tile, load: str, keep: str, multiply: str, pitches: tuple[int, int]) -> str:
-    """The loop over k with two: one barrier for each step."""
-    a, w = (pitch * tile.depth for pitch in pitches)
-    return f"""var a_base = 0u;
-var w_base = 0u;
-{keep}
-workgroupBarrier();
-loop {{
-k += {tile.depth}u;
-if (k < end) {{
-{load}
-}}
-{multiply}
-if (k >= end) {{ break; }}
-a_base = {a}u - a_base;
-w_base = {w}u - w_base;
-{keep}
 workgroupBarrier();
 }}"""
 
@@ -268,7 +252,6 @@ def _multiply(tile: Tile, element: str, pitches: tuple[int, int]) -> str:
     lines = [] if tile.unrolled else [f"for (var step = 0u; step < {tile.depth}u; step++) {{"]
     for k in range(tile.depth if tile.unrolled else 1):
         starts = [f"{k * pitch}u" if tile.unrolled else f"step * {pitch}u" for pitch in pitches]
-        starts = [f"{p}_base + {start}" if tile.double else start for p, start in zip("aw", starts, strict=True)]
         lines += ["{"] if tile.unrolled else []
         lines += [f"let a{i} = a_piece[{starts[0]} + y + {i * tile.apart[0]}u];" for i in range(down)]
         lines += [f"let w{j} = w_piece[{starts[1]} + x + {j * tile.apart[1]}u];" for j in range(across)]
@@ -288,3 +271,17 @@ def _stores(tile: Tile) -> str:
             column = f"column_first + (x + {j * tile.apart[1]}u) * 4u"
             lines.append(f"store(batch, c_at, i_at, row{i}, {column}, c{i}_{j});")
     return "\n".join(lines)
+
+
+def _stores_in_a_loop(tile: Tile, vector: str) -> str:
+    """The same with the text of ``store`` once: an epilogue written out for every sum took registers from the loop over k, and halved the
+    speed of large tiles.
+    """
+    across = tile.thread_columns // 4
+    sums = [f"c{i}_{j}" for i in range(tile.thread_rows) for j in range(across)]
+    return f"""var sums = array<{vector}, {len(sums)}>({", ".join(sums)});
+for (var e = 0u; e < {len(sums)}u; e++) {{
+let i = e / {across}u;
+let row = row_first + (y + i / 4u * {tile.apart[0]}u) * 4u + i % 4u;
+store(batch, c_at, i_at, row, column_first + (x + e % {across}u * {tile.apart[1]}u) * 4u, sums[e]);
+}}"""

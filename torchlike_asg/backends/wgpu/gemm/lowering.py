@@ -14,6 +14,9 @@ from .thin import suits, thin_product
 from .tiles import Plan
 from .tuning import planned
 
+#: elements of a large result
+LARGE = 1 << 22
+
 
 @library("matmul", "linear", epilogue=True)
 def lower(lowering: Lowering, node: LibraryNode) -> bool:
@@ -24,9 +27,19 @@ def lower(lowering: Lowering, node: LibraryNode) -> bool:
     p = product(node)
     if p.c_column != 1 and p.c_row == 1 and node.epilogue is None:
         p = p.swapped()
+    if node.epilogue is not None and not _takes(lowering, p, node.epilogue):
+        return False
     if p.count * p.m * p.n:
         add_product(lowering, node.op, p, node.epilogue)
     return True
+
+
+def _takes(lowering: Lowering, p: Product, epilogue: Epilogue) -> bool:
+    """Whether a product should have an epilogue: not if it is done in halves, or has a large result on which there is much to compute. A
+    large tile has nothing else running beside it then: GELU after 4096x3072x768 took 70 us, and 40 as a kernel of its own.
+    """
+    large = epilogue.long and p.count * p.m * p.n >= LARGE
+    return not large and p.c.dtype.is_floating_point and _cut(lowering, p) is None
 
 
 def add_product(lowering: Lowering, label: str, p: Product, epilogue: Epilogue | None = None) -> None:

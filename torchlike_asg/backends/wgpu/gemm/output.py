@@ -68,9 +68,14 @@ class Output:
             return text + head + body + "}\n"
         if self.epilogue is not None:
             text += self.epilogue.write(n, len(words) - len(self.epilogue.words)) + "\n"
-            head += f"let index = (batch * {words['m']} + row) * {words['n']} + column;\n"
+            head += f"let whole_row = batch * {words['m']} + row;\n"
+            if self.epilogue.vector:
+                finished = ", ".join(f"finish({x})" for x in sums)
+                return text + head + f"if (column < {words['n']}) {{ epilogue(whole_row, column, vec4<{t}>({finished})); }}\n}}\n"
         for e, x in enumerate(sums):
-            put = f"m{n}[at + column_way(column + {e}u)] = finish({x});" if self.epilogue is None else f"epilogue(index + {e}u, {x});"
+            put = f"m{n}[at + column_way(column + {e}u)] = finish({x});"
+            if self.epilogue is not None:
+                put = f"epilogue(whole_row, column + {e}u, finish({x}));"
             head += f"if (column + {e}u < {words['n']}) {{ {put} }}\n"
         return text + head + "}\n"
 

@@ -24,7 +24,7 @@ class Joined:
     GROUP = "own_group"
 
     def __init__(self, places: tuple[tuple[int, ...], ...], words: int) -> None:
-        self.places, self.count = places, len(places[0])
+        self.places, self.count = places, len(places[0]) if places else 0
         self._starts, self._each = -(-self.count // 4), -(-words // 4)
 
     @property

@@ -78,14 +78,22 @@ def _inplace(job: Job) -> bool:
 def _vector(job: Job) -> int:
     """Whether four neighbours can be computed by one invocation: 4 or 1."""
     k = job.k
-    if not k.sizes or k.outer != len(k.sizes) or k.sizes[-1] % 4 or math.prod(k.sizes) < VECTOR:
+    if not k.sizes or k.outer != len(k.sizes) or math.prod(k.sizes) < VECTOR:
         return 1
+    return 4 if in_fours(job) else 1
+
+
+def in_fours(job: Job) -> bool:
+    """Whether four neighbours lie together, or are one, in the memory of every operand."""
+    k = job.k
+    if k.sizes[-1] % 4:
+        return False
     for n, o in enumerate(k.operands):
         if o.strides[-1] == 1 and (any(s % 4 for s in o.strides[:-1]) or job.places[n][1] % 4):
-            return 1
+            return False
         if o.strides[-1] not in (0, 1):
-            return 1
-    return 4
+            return False
+    return True
 
 
 def _longest(lowering: Lowering, job: Job) -> int | None:
@@ -226,7 +234,7 @@ def _dispatch(lowering: Lowering, job: Job, form: Form, part: int = 0) -> None:
     if renderer.checked is not None:
         bindings = [*bindings, lowering.checked()]
         values["check",] = of_formula(*renderer.checked, lowering.where)
-    words = [values[name] if name in values else _word(form, job, [at for _, at in pairs], name) for name in form.words]
+    words = [values[name] if name in values else word_of(form, job, [at for _, at in pairs], name) for name in form.words]
     groups = -(-total // (GROUP * form.vector)) if not form.reduces else -(-points(k) // form.rows)
     stored = {job.places[o][0] for o, _ in k.stores}
     nbytes = sum(o.dtype.itemsize * math.prod([n for n, s in zip(k.sizes, o.strides, strict=True) if s]) for o in k.operands)
@@ -256,7 +264,7 @@ def _shared(form: Form, ranges: list[Binding], offsets: list[int]) -> tuple[list
     return bindings, pairs
 
 
-def _word(form: Form, job: Job, offsets: list[int], name: tuple[Any, ...]) -> int | float:
+def word_of(form: Form, job: Job, offsets: list[int], name: tuple[Any, ...]) -> int | float:
     """The value of one of a form's words."""
     k, kind = job.k, name[0]
     if kind == "size":

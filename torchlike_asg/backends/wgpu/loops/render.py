@@ -93,9 +93,9 @@ class Renderer:
         k, form = self.k, self.form
         body = "\n    ".join(self.b.lines)
         types: list[str] = []
-        for n, o in enumerate(k.operands):
+        for n in range(len(k.operands)):
             if form.binding[n] == len(types):
-                types.append(f"vec4<{element(o.dtype)}>" if self._vector(n) else element(o.dtype))
+                types.append(self.type(n))
         if self.checked is not None:
             types.append("u32")
         joined = self.joined
@@ -128,6 +128,11 @@ class Renderer:
         """The statement that stores an element."""
         b = self.form.binding[operand]
         return f"m{b}[{at}] = {value};" if self.joined is None else self.joined.write(b, at, value)
+
+    def type(self, operand: int) -> str:
+        """How an operand is bound."""
+        t = element(self.k.operands[operand].dtype)
+        return f"vec4<{t}>" if self._vector(operand) else t
 
     def _vector(self, operand: int) -> bool:
         """Whether an operand is read and written by four elements."""
@@ -162,12 +167,17 @@ class Renderer:
 
     # ---------------------------------------------------------------- without reductions
     def _plain(self) -> None:
+        self.b.add(f"let flat = {self._group} * {GROUP}u + lane;")
+        self.b.add(f"if (flat >= {self._word('count')}) {{ return; }}")
+        self._points(self._place("flat", range(len(self.k.sizes)), "i", self.form.vector))
+
+    def _points(self, place: dict[int, str], result: int = -1) -> None:
+        """The point at a place, or four neighbours. Operand `result` is not loaded: ``value`` is what it holds there."""
         b, k, form = self.b, self.k, self.form
-        b.add(f"let flat = {self._group} * {GROUP}u + lane;")
-        b.add(f"if (flat >= {self._word('count')}) {{ return; }}")
-        place = self._place("flat", range(len(k.sizes)), "i", form.vector)
         last = len(k.sizes) - 1
         for n, o in enumerate(k.operands):
+            if n == result and not any(n == stored for stored, _ in k.stores):
+                continue
             scale = form.vector if self._vector(n) else 1
             strides = o.strides if scale > 1 or form.vector == 1 else (*o.strides[:-1], o.strides[-1] * form.vector)
             b.add(f"let a{n} = {self._moved(self._word('offset', n), ('stride', n), strides, place, scale)};")
@@ -177,7 +187,9 @@ class Renderer:
             self.values = {}
             for n in form.used:
                 i = k.body[n]
-                if isinstance(i, Load) and self._vector(i.operand):
+                if isinstance(i, Load) and i.operand == result:
+                    self.values[n] = Value("value" if form.vector == 1 else f"value.{'xyzw'[c]}", i.dtype)
+                elif isinstance(i, Load) and self._vector(i.operand):
                     if i.operand not in loaded:
                         b.add(f"let whole{i.operand} = {self._read(i.operand, f'a{i.operand}')};")
                         loaded[i.operand] = f"whole{i.operand}"
