@@ -14,6 +14,7 @@ from .exposure import release
 from .history_names import title
 from .leaf_data import value_at
 from .past import Ended, Past, Snapshot
+from .steps import noted
 from .storage import Cell, Family
 
 _new = object.__new__
@@ -92,11 +93,11 @@ def _keep_histories(tr: Trace, live: Live, pasts: dict[Any, Any]) -> Snapshot | 
     for o, error in live.errors.items():
         n = o.h if o.__class__ is Family else o._n
         if error is not None:
-            pasts[o] = Ended(error, title(n))
+            pasts[o] = Ended(error, noted(o, n) or title(n))
         else:
             if snapshot is None:
                 snapshot = Snapshot(tr)
-            pasts[o] = Past(n, snapshot, tr)
+            pasts[o] = Past(n, snapshot, tr, noted(o, n))
     if snapshot is not None:
         for f in (*live.families, *live.leaves, *live.data):
             for n in f.counter.roots:

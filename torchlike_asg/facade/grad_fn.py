@@ -12,6 +12,7 @@ from .core import Tensor, node_of, wrap
 from .history_names import operands, title
 from .hooks import RemovableHandle, add_node_hook, add_node_post_hook, leaf_hooks
 from .past import Ended, Past
+from .steps import noted
 from .storage import leaf_family
 
 #: operations to which PyTorch gives a number as a tensor: it counts among the next functions
@@ -190,7 +191,13 @@ def grad_fn(t: Tensor) -> GradFn | None:
         if isinstance(step, Closed):
             step._tensor = t
         return step  # type: ignore[no-any-return]
-    found = of(node_of(t), t._kind if f is not None else None)
+    n = node_of(t)
+    name = noted(t, n)
+    if name is not None:
+        step = _step(GradFn, name)
+        step._node = n
+        return step  # type: ignore[no-any-return]
+    found = of(n, t._kind if f is not None else None)
     return None if isinstance(found, AccumulateGrad) and t._n is not None and t._n.op in (VAR, LEAF_OF) else found
 
 

@@ -20,10 +20,10 @@ _NAMES = {
     "cholesky": "LinalgCholeskyEx",
     "complex_of": "ViewAsComplex",
     "conj": "ConjPhysical",
+    "contiguous": "Clone",
     "conj_of": "Conj",
     "conv": "Convolution",
     "conv_transpose": "Convolution",
-    "cross_entropy": "NllLoss",
     "cross_entropy_soft": "Div",
     "det": "LinalgDet",
     "eigh_vectors": "LinalgEigh",
@@ -35,6 +35,35 @@ _NAMES = {
     "layer_norm": "NativeLayerNorm",
     "log1p": "Log1P",
     "logsigmoid": "LogSigmoid",
+    "absolute_error": "Abs",
+    "binary_cross_entropy_logits": "BinaryCrossEntropyWithLogits",
+    "deg2rad": "Deg2Rad",
+    "det_sign": "LinalgSlogdet",
+    "eig_vectors": "LinalgEig",
+    "eigvals": "LinalgEig",
+    "entr": "SpecialEntr",
+    "erfcx": "SpecialErfcx",
+    "fft": "FftC2C",
+    "i0e": "SpecialI0E",
+    "i1": "SpecialI1",
+    "i1e": "SpecialI1E",
+    "irfft": "FftC2R",
+    "log_ndtr": "SpecialLogNdtr",
+    "logabsdet": "LinalgSlogdet",
+    "frexp_mantissa": "Frexp",
+    "lu_compact": "LinalgLuFactorEx",
+    "matrix_exp": "LinalgMatrixExp",
+    "ndtri": "SpecialNdtri",
+    "reflect": "LinalgHouseholderProduct",
+    "rfft": "FftR2C",
+    "xlog1py": "SpecialXlog1Py",
+    "gelu_tanh": "Gelu",
+    "huber": "HuberLoss",
+    "im2col": "Im2Col",
+    "rad2deg": "Rad2Deg",
+    "smooth_l1": "SmoothL1Loss",
+    "soft_margin": "SoftMarginLoss",
+    "squared_error": "MseLoss",
     "pad_constant": "ConstantPadNd",
     "neg_of": "NegView",
     "pairs_of": "ViewAsReal",
@@ -85,7 +114,9 @@ def _extreme(n: Node) -> str:
 
 def _matmul(n: Node) -> str:
     ranks = tuple(s.ndim for s in n.srcs)
-    return {(1, 1): "Dot", (2, 1): "Mv", (2, 2): "Mm", (3, 3): "Bmm", (1, 2): "Squeeze"}.get(ranks, "UnsafeView") + "Backward0"
+    if ranks == (1, 2):
+        return "SqueezeBackward4"
+    return {(1, 1): "Dot", (2, 1): "Mv", (2, 2): "Mm"}.get(ranks, "UnsafeView") + "Backward0"
 
 
 def _linear(n: Node) -> str:
@@ -136,27 +167,35 @@ def _reshape(n: Node) -> str:
 
 def _fill(n: Node) -> str:
     zero = n.srcs[1].op is CONST and not n.srcs[1].attrs[0]
-    return "ZeroBackward0" if zero else f"FillBackward{2 if n.srcs[1].op is CONST else 1}"
+    return "ZeroBackward0" if zero else f"FillBackward{2 if n.srcs[1].op is CONST else 3}"
 
 
 _BY_NODE: dict[str, Callable[[Node], str]] = {
     "adaptive_avg_pool": lambda n: "MeanBackward1" if set(n.attrs[0]) == {1} and n.ndim == 4 else f"AdaptiveAvgPool{n.ndim - 2}DBackward0",
     "adaptive_max_pool": _spatial("AdaptiveMaxPool{}D"),
     "avg_pool": _spatial("AvgPool{}D"),
-    "clamp_max": lambda n: "ClampBackward1",
-    "clamp_min": lambda n: "ClampBackward1",
+    "clamp_max": lambda n: f"ClampMaxBackward{0 if n.srcs[1].op is CONST else 1}",
+    "clamp_min": lambda n: f"ClampMinBackward{0 if n.srcs[1].op is CONST else 1}",
+    "copysign": lambda n: f"CopysignBackward{1 if n.srcs[1].op is CONST else 0}",
     "div": lambda n: "MulBackward0" if n.srcs[0].op is CONST else "DivBackward0",
     "fill": _fill,
+    "floor_divide": lambda n: "DivBackward2",
+    "grid_sample": lambda n: f"GridSampler{n.ndim - 2}DBackward0",
+    "grid_sample_nearest": lambda n: f"GridSampler{n.ndim - 2}DBackward0",
     "fmod": lambda n: f"FmodBackward{0 if n.srcs[1].op is CONST else 1}",
     "interpolate": _interpolate,
     "linear": _linear,
+    "lerp": lambda n: f"LerpBackward{0 if n.srcs[2].op is CONST else 1}",
+    "masked_fill": lambda n: f"MaskedFillBackward{0 if n.srcs[-1].op is CONST else 1}",
     "matmul": _matmul,
+    "max_unpool": lambda n: f"MaxUnpool{n.ndim - 2}DBackward0",
     "max": _extreme,
     "max_pool": _spatial("MaxPool{}DWithIndices"),
     "mean": _reduction,
     "median": lambda n: "MedianBackward0",
     "min": _extreme,
     "nll_loss": lambda n: "NllLossBackward0" if n.srcs[0].ndim <= 2 else "NllLoss2DBackward0",
+    "cross_entropy": lambda n: "NllLossBackward0" if n.srcs[0].ndim <= 2 else "NllLoss2DBackward0",
     "pad_mirror": _mirror,
     "permute": _permute,
     "pick": _picked,
@@ -165,9 +204,12 @@ _BY_NODE: dict[str, Callable[[Node], str]] = {
     "relayout": lambda n: "ToCopyBackward0" if n.attrs[1:] == ("to",) else "CloneBackward0",
     "remainder": lambda n: f"RemainderBackward{0 if n.srcs[1].op is CONST else 1}",
     "reshape": _reshape,
+    "scatter": lambda n: f"ScatterBackward{1 if n.srcs[-1].op is CONST else 0}",
     "squeeze": lambda n: "SqueezeBackward1",
     "sub": lambda n: "RsubBackward1" if n.srcs[0].op is CONST else "SubBackward0",
     "sum": _reduction,
+    "sum_to": lambda n: "SumBackward1",
+    "trunc_divide": lambda n: "DivBackward2",
 }
 _WHOLE = {
     "restride_scatter": "torch::autograd::CopySlices",

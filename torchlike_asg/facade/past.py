@@ -117,10 +117,10 @@ class Snapshot:
 class Past:
     """A differentiable history from an earlier trace."""
 
-    __slots__ = ("node", "snapshot")
+    __slots__ = ("called", "node", "snapshot")
 
-    def __init__(self, node: Node, snapshot: Snapshot, tr: Trace) -> None:
-        self.node, self.snapshot = node, snapshot
+    def __init__(self, node: Node, snapshot: Snapshot, tr: Trace, called: str | None = None) -> None:
+        self.node, self.snapshot, self.called = node, snapshot, called
         snapshot.keep(topo([node]), tr)
         saved = {version_root(s) for m in savers_of(node) for s in m.saved or ()}
         snapshot.saved |= saved
@@ -129,7 +129,7 @@ class Past:
 
     @property
     def name(self) -> str:
-        return title(self.node)
+        return self.called or title(self.node)
 
     def revive(self, f: Family) -> None:
         """Record the history again in the current trace."""

@@ -17,6 +17,7 @@ from ..autocast import governed
 from ..core import Tensor, binary, nary, plain, unary
 from ..flush import value_of
 from ..register import apply_inplace, function
+from ..steps import step
 from .creation import from_array
 from .pointwise import abs as _abs
 from .random import engine_of
@@ -151,6 +152,7 @@ def _selu(input: Tensor) -> Tensor:
     return selu(input)
 
 
+@step("CeluBackward0")
 def celu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
     """``max(0, x) + min(0, alpha * (exp(x / alpha) - 1))``; Barron (2017)."""
     if alpha == 0:

@@ -6,8 +6,10 @@ from typing import Any
 
 from ...ops import pooling as ops
 from ..autocast import governed
-from ..core import Tensor, nary, unary
+from ..core import Tensor, nary, node_of, unary
+from ..history_names import title
 from ..register import function
+from ..steps import note, step
 
 
 def _output(name: str, dims: int, input: Tensor, output_size: Any) -> tuple[int, ...]:
@@ -39,7 +41,11 @@ def _batched(name: str, dims: int, input: Tensor, colon: str) -> tuple[Tensor, b
 
 
 def _back(t: Tensor, batched: bool) -> Tensor:
-    return t if batched else t.squeeze(0)  # type: ignore[attr-defined, no-any-return]
+    if batched:
+        return t
+    out = t.squeeze(0)  # type: ignore[attr-defined]
+    note(out, title(node_of(t)))
+    return out  # type: ignore[no-any-return]
 
 
 # ---------------------------------------------------------------- average
@@ -50,6 +56,7 @@ def _avg(dims: int, input: Tensor, output_size: Any) -> Tensor:
 
 
 @function(method=False)
+@step("SqueezeBackward1")
 def adaptive_avg_pool1d(input: Tensor, output_size: Any) -> Tensor:
     """(N, C, L) averaged down to `output_size` positions."""
     return _avg(1, input, output_size)

@@ -16,6 +16,7 @@ from ..core import Tensor, node_of, unary, view, wrap
 from ..flush import value_of
 from ..hosted import data, indices
 from ..register import FUNCTIONS, function, method
+from ..steps import step
 from .creation import device_of, sizes
 from .indexing import index_select
 from .views import dims_of, permute, reshape, transpose, wrap_dim
@@ -54,6 +55,7 @@ def flipud(input: Tensor) -> Tensor:
 
 
 @function()
+@step("RollBackward0")
 def roll(input: Tensor, shifts: Any, dims: Any = None) -> Tensor:
     """A copy with the elements moved along dimensions, coming in again at the other end; without `dims`, as one flat vector."""
     by = (shifts,) if not isinstance(shifts, (tuple, list)) else tuple(shifts)
@@ -69,6 +71,7 @@ def roll(input: Tensor, shifts: Any, dims: Any = None) -> Tensor:
 
 
 @function()
+@step("Rot90Backward0")
 def rot90(input: Tensor, k: int = 1, dims: Any = (0, 1)) -> Tensor:
     """A copy turned by `k` quarter turns in the plane of two dimensions, from the first towards the second."""
     rank = len(input.shape)
@@ -112,6 +115,7 @@ def tile(input: Tensor, *dims: Any, **named: Any) -> Tensor:
 
 
 @function(method=False)
+@step("ViewBackward0")
 def repeat_interleave(input: Tensor, repeats: Any = None, dim: int | None = None, *, output_size: int | None = None) -> Tensor:
     """A copy with each slice along `dim` repeated so many times in a row (one number, or one a slice); without `dim`, of the flat vector.
 
@@ -190,6 +194,7 @@ _triangle_indices("triu_indices", np.triu_indices)
 
 
 @function()
+@step("DiagEmbedBackward0")
 def diag_embed(input: Tensor, offset: int = 0, dim1: int = -2, dim2: int = -1) -> Tensor:
     """Matrices with the last dimension of `input` on a diagonal, zero elsewhere; the new dimensions are `dim1` and `dim2`."""
     rank = len(input.shape) + 1
@@ -206,6 +211,7 @@ def diag_embed(input: Tensor, offset: int = 0, dim1: int = -2, dim2: int = -1) -
 
 
 @function()
+@step(lambda input, diagonal=0, **_: "DiagEmbedBackward0" if len(input.shape) == 1 else "DiagonalBackward0_copy")
 def diag(input: Tensor, diagonal: int = 0, *, out: Tensor | None = None) -> Tensor:
     """The diagonal of a matrix, as a copy, or the matrix with a vector on its diagonal."""
     if len(input.shape) not in (1, 2):
@@ -216,6 +222,7 @@ def diag(input: Tensor, diagonal: int = 0, *, out: Tensor | None = None) -> Tens
 
 
 @function()
+@step("DiagEmbedBackward0")
 def diagflat(input: Tensor, offset: int = 0) -> Tensor:
     """The matrix with the flattened `input` on a diagonal."""
     return diag_embed(reshape(input, -1), offset)  # type: ignore[no-any-return]

@@ -14,6 +14,7 @@ from ...ops import reinterpret as views
 from ..core import Tensor, _inherit, begin, binary, face, family_of, node_of, unary
 from ..lens import lens_over
 from ..register import function
+from ..steps import step
 from .early import adjoint
 from .math import atan2, cos, sin
 from .pointwise import where
@@ -43,6 +44,7 @@ def complex_(real: Tensor, imag: Tensor, *, out: Tensor | None = None) -> Tensor
 
 
 @function(method=False)
+@step("PolarBackward0")
 def polar(abs: Tensor, angle: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The complex numbers with these absolute values and angles, two real tensors of one type, broadcast."""
     if abs.dtype is not angle.dtype:
@@ -142,6 +144,7 @@ Tensor.mH = property(adjoint, doc="The conjugate transpose of matrices.")  # typ
 
 
 @function()
+@step("AngleBackward0")
 def angle(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The angle in the complex plane: of a real number 0, of a negative one pi; NaN stays."""
     if input.dtype.is_complex:

@@ -19,6 +19,7 @@ from ...ops.solve import LinAlgError
 from ..core import Tensor, node_of, unary, wrap
 from ..flush import value_of
 from ..register import function
+from ..steps import step
 from . import returns
 from .linalg import multiply_chain
 from .views import wrap_dim
@@ -128,6 +129,7 @@ def solve_triangular(
 
 
 @function()
+@step("TriangularSolveBackward0")
 def triangular_solve(
     input: Tensor, A: Tensor, upper: bool = True, transpose: bool = False, unitriangular: bool = False, *, out: Any = None
 ) -> Any:
@@ -151,6 +153,7 @@ def cholesky_solve(input: Tensor, L: Tensor, upper: bool = False, *, out: Tensor
 
 
 @function()
+@step("CholeskyInverseBackward0")
 def cholesky_inverse(input: Tensor, upper: bool = False, *, out: Tensor | None = None) -> Tensor:
     """The inverse of A, from its Cholesky factor."""
     factor = node_of(input)

@@ -11,6 +11,7 @@ from ...ops.pointwise import gt, where
 from ...ops.promotion import title
 from ..core import Tensor, binary, node_of, unary, wrap
 from ..register import function, method
+from ..steps import step
 from . import pointwise
 from .arguments import check_flag, check_tensor, reduced_dims
 from .reduce import converted
@@ -45,6 +46,7 @@ def _norm_method(self: Tensor, p: Any = "fro", dim: Any = None, keepdim: bool = 
 
 
 @function()
+@step("DistBackward0")
 def dist(input: Tensor, other: Tensor, p: float = 2) -> Tensor:
     """The p-norm of ``input - other``."""
     check_tensor("dist", "other", 2, other)
@@ -82,6 +84,7 @@ def cdist(x1: Tensor, x2: Tensor, p: float = 2.0, compute_mode: str = "use_mm_fo
 
 
 @function(inplace=True)
+@step("RenormBackward0")
 def renorm(input: Tensor, p: float, dim: int, maxnorm: float, *, out: Tensor | None = None) -> Tensor:
     """Every slice along `dim` scaled down to a p-norm of at most `maxnorm`."""
     rank = len(input.shape)

@@ -14,6 +14,7 @@ from ...ops.promotion import title
 from ...ops.reduce import sum_
 from ..core import Tensor, nary, node_of, wrap
 from ..register import function
+from ..steps import step
 from .views import diagonal, permute
 
 _LETTERS = string.ascii_uppercase + string.ascii_lowercase
@@ -80,6 +81,7 @@ def _as_view(equation: str, input: Tensor) -> Tensor:
 
 
 @function(method=False)
+@step("ViewBackward0")
 def tensordot(a: Tensor, b: Tensor, dims: Any = 2, out: Tensor | None = None) -> Tensor:
     """The product summed over dimensions: the last `dims` of `a` with the first of `b`, or the pairs of two lists."""
     first, second = _contracted(a, b, dims)

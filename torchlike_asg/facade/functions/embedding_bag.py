@@ -12,11 +12,13 @@ from ...ops.promotion import title
 from ..core import Tensor
 from ..flush import value_of
 from ..register import function
+from ..steps import step
 from .creation import from_array
 from .embedding import embedding
 from .pointwise import clamp_min, where
 
 
+@step("EmbeddingBagBackward0")
 def embedding_bag(
     input: Any,
     weight: Any,

@@ -9,6 +9,7 @@ from ...ops import fold as ops
 from ...ops.conv import output_sizes
 from ..core import Tensor, unary
 from ..register import function
+from ..steps import step
 
 
 def _pair(value: Any, what: str) -> tuple[int, int]:
@@ -84,6 +85,7 @@ def fold(input: Tensor, output_size: Any, kernel_size: Any, dilation: Any = 1, p
 
 # ---------------------------------------------------------------- channels <-> positions
 @function(method=False)
+@step("PixelShuffleBackward0")
 def pixel_shuffle(input: Any, upscale_factor: int) -> Tensor:
     """(*, C r^2, H, W) -> (*, C, H r, W r); Shi et al. (2016)."""
     r, shape = upscale_factor, tuple(input.shape)
@@ -103,6 +105,7 @@ def pixel_shuffle(input: Any, upscale_factor: int) -> Tensor:
 
 
 @function(method=False)
+@step("PixelUnshuffleBackward0")
 def pixel_unshuffle(input: Any, downscale_factor: int) -> Tensor:
     """(*, C, H r, W r) -> (*, C r^2, H, W): the inverse of `pixel_shuffle`."""
     r, shape = downscale_factor, tuple(input.shape)
@@ -123,6 +126,7 @@ def pixel_unshuffle(input: Any, downscale_factor: int) -> Tensor:
 
 
 @function(method=False, aliases=("native_channel_shuffle",))
+@step("ChannelShuffleBackward0")
 def channel_shuffle(input: Any, groups: int) -> Tensor:
     """The channels of (N, C, *) as (groups, C / groups), transposed; Zhang et al. (2018), "ShuffleNet"."""
     shape = tuple(input.shape)

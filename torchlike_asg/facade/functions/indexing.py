@@ -16,6 +16,7 @@ from ..core import operand as operand_of
 from ..flush import value_of
 from ..hosted import data, indices, known, operand
 from ..register import function
+from ..steps import step
 from .subscript import put
 from .views import expand, wrap_dim
 
@@ -33,6 +34,7 @@ def needs_tensor(name: str, argument: str, position: int, value: Any) -> None:
 
 # ---------------------------------------------------------------- whole slices
 @function()
+@step("IndexSelectBackward0")
 def index_select(input: Tensor, dim: int, index: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The slices of dimension `dim` at the positions of a 1-d (or 0-d) integer tensor, as a copy."""
     d = wrap_dim(dim, len(input.shape))
@@ -83,6 +85,7 @@ def _along(input: Tensor, d: int, index: Tensor, source: Tensor, op: Any) -> Ten
 
 
 @function(inplace=True)
+@step("IndexAddBackward0")
 def index_add(input: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha: Any = 1, out: Tensor | None = None) -> Tensor:
     """`input` with `alpha` times the slices of `source` added at the positions of a 1-d index; repeated positions accumulate."""
     d = wrap_dim(dim, len(input.shape))
@@ -127,6 +130,7 @@ def index_copy(input: Tensor, dim: int, index: Tensor, source: Tensor, *, out: T
 
 
 @function(inplace=True)
+@step(lambda input, dim, index, value, **_: "IndexFillBackward1" if isinstance(value, Tensor) else "IndexFillBackward0")
 def index_fill(input: Tensor, dim: int, index: Tensor, value: Any) -> Tensor:
     """`input` with its slices at the positions of a 1-d index filled with a number or 0-d tensor."""
     d = wrap_dim(dim, len(input.shape))
@@ -155,6 +159,7 @@ def _check_flat(name: str, input: Tensor, index: Tensor) -> None:
 
 
 @function()
+@step("TakeBackward0")
 def take(input: Tensor, index: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The elements of the flattened `input` at the positions in `index`, in the shape of `index`."""
     _check_flat("take", input, index)
@@ -228,6 +233,7 @@ def index_put_(self: Tensor, indices: Any, values: Tensor, accumulate: bool = Fa
 
 # ---------------------------------------------------------------- masks
 @function()
+@step("MaskedSelectBackward0")
 def masked_select(input: Tensor, mask: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The elements of `input` where `mask` is True, as a vector; both are broadcast. Looks at the mask."""
     if mask.dtype is not dtypes.bool_:

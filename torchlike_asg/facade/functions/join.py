@@ -15,6 +15,7 @@ from ...ops import join as ops
 from ..core import Tensor, nary
 from ..hosted import indices, joined
 from ..register import FUNCTIONS, function
+from ..steps import step
 from .indexing import index_select
 from .parts import split
 from .views import expand, reshape, wrap_dim
@@ -120,6 +121,7 @@ def _whole(part: Tensor, of: Tensor) -> Tensor:
 
 
 @function()
+@step("SliceBackward0")
 def tensor_split(
     input: Tensor, indices_or_sections: Any = None, dim: int = 0, *, indices: Any = None, sections: int | None = None
 ) -> tuple[Tensor, ...]:
@@ -152,7 +154,7 @@ def _register_split(name: str, least: int, dim: int) -> None:
         return _cut(input, by, d)
 
     f.__name__, f.__doc__ = name, f"Views of parts along dimension {dim}: so many of equal size, or cut before the given positions."
-    function()(f)
+    function()(step("SliceBackward0")(f))
 
 
 _register_split("vsplit", 2, 0)
@@ -257,6 +259,7 @@ def cartesian_prod(*tensors: Any) -> Tensor:
 
 
 @function(method=False)
+@step("StackBackward0")
 def combinations(input: Tensor, r: int = 2, with_replacement: bool = False) -> Tensor:
     """Every choice of `r` elements of a vector, in order, as rows."""
     if len(input.shape) != 1:

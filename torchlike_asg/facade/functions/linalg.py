@@ -17,6 +17,7 @@ from ...ops.reduce import sum_
 from ..autocast import governed
 from ..core import Tensor, binary, node_of, wrap
 from ..register import function
+from ..steps import step
 from .arguments import check_tensor
 from .views import wrap_dim
 
@@ -41,6 +42,7 @@ def mm(input: Tensor, mat2: Tensor, *, out: Tensor | None = None) -> Tensor:
 
 
 @function()
+@step("BmmBackward0")
 def bmm(input: Tensor, mat2: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The products of two equally large batches of matrices, (b, n, m) and (b, m, p)."""
     check_tensor("bmm", "mat2", 2, mat2)
@@ -111,6 +113,7 @@ def outer(input: Tensor, vec2: Tensor, *, out: Tensor | None = None) -> Tensor:
 
 
 @function()
+@step("ViewBackward0")
 def inner(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
     """Products summed over the last dimension of both: (..., k) and (***, k) give (..., ***); a 0-d tensor scales."""
     check_tensor("inner", "other", 2, other)
@@ -127,6 +130,7 @@ def inner(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
 
 
 @function()
+@step("VdotBackward0")
 def vdot(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The inner product of two vectors, the first conjugated."""
     return dot(input.conj(), other)  # type: ignore[no-any-return]
@@ -159,6 +163,7 @@ def _needs(value: Tensor, rank: int, text: str) -> Node:
 
 
 @function(inplace=True)
+@step("AddmmBackward0")
 def addmm(input: Tensor, mat1: Tensor, mat2: Tensor, *, beta: Any = 1, alpha: Any = 1, out: Tensor | None = None) -> Tensor:
     """``beta * input + alpha * (mat1 @ mat2)`` for matrices; `input` broadcasts."""
     a = _needs(mat1, 2, "mat1 must be a matrix, got {}-D tensor")
@@ -167,6 +172,7 @@ def addmm(input: Tensor, mat1: Tensor, mat2: Tensor, *, beta: Any = 1, alpha: An
 
 
 @function(inplace=True)
+@step("AddmvBackward0")
 def addmv(input: Tensor, mat: Tensor, vec: Tensor, *, beta: Any = 1, alpha: Any = 1, out: Tensor | None = None) -> Tensor:
     """``beta * input + alpha * (mat @ vec)``."""
     if len(mat.shape) != 2 or len(vec.shape) != 1 or len(input.shape) > 1:
@@ -175,6 +181,7 @@ def addmv(input: Tensor, mat: Tensor, vec: Tensor, *, beta: Any = 1, alpha: Any 
 
 
 @function(inplace=True)
+@step("AddrBackward0")
 def addr(input: Tensor, vec1: Tensor, vec2: Tensor, *, beta: Any = 1, alpha: Any = 1, out: Tensor | None = None) -> Tensor:
     """``beta * input + alpha * outer(vec1, vec2)``."""
     a = _needs(vec1, 1, "addr: Expected 1-D argument vec1, but got {}-D")
@@ -195,6 +202,7 @@ def _batches(first: Tensor, second: Tensor) -> Node:
 
 
 @function(inplace=True)
+@step("BaddbmmBackward0")
 def baddbmm(
     input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: Any = 1, alpha: Any = 1, out_dtype: Any = None, out: Tensor | None = None
 ) -> Tensor:
@@ -203,6 +211,7 @@ def baddbmm(
 
 
 @function(inplace=True)
+@step("AddbmmBackward0")
 def addbmm(input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: Any = 1, alpha: Any = 1, out: Tensor | None = None) -> Tensor:
     """``beta * input + alpha * (the sum of bmm(batch1, batch2) over the batch)``."""
     _batches(batch1, batch2)
@@ -214,6 +223,7 @@ def addbmm(input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: Any = 1, alph
 
 # ---------------------------------------------------------------- structured products
 @function()
+@step("TraceBackward0")
 def trace(input: Tensor) -> Tensor:
     """The sum of a matrix's diagonal."""
     if len(input.shape) != 2:
@@ -250,6 +260,7 @@ def cross_product(input: Tensor, other: Tensor, dim: int) -> Tensor:
 
 
 @function()
+@step("LinalgCrossBackward0")
 def cross(input: Tensor, other: Tensor, dim: int | None = None, *, out: Tensor | None = None) -> Tensor:
     """The cross product along `dim`, by default the first dimension of size three."""
     if dim is None:

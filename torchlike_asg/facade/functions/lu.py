@@ -17,6 +17,7 @@ from ...ops.solve import LinAlgError, adjoint, check_square, eye, solve_triangul
 from ..core import Tensor, node_of, unary, wrap
 from ..flush import value_of
 from ..register import function
+from ..steps import step
 from . import returns
 from .decompose import linalg_function
 
@@ -122,6 +123,7 @@ def lu_compact(A: Tensor, pivot: bool = True, get_infos: bool = False, out: Any 
 
 
 @function(method=False)
+@step("LuUnpackBackward0")
 def lu_unpack(LU_data: Tensor, LU_pivots: Tensor, unpack_data: bool = True, unpack_pivots: bool = True, *, out: Any = None) -> Any:
     """The matrices P, L and U of compact factors, empty where they are not asked for: named tuple (P, L, U)."""
     compact, pivots = node_of(LU_data), node_of(LU_pivots)
@@ -178,6 +180,7 @@ def geqrf(input: Tensor, *, out: Any = None) -> Any:
 
 
 @function()
+@step("OrmqrBackward0")
 def ormqr(
     input: Tensor, input2: Tensor, input3: Tensor, left: bool = True, transpose: bool = False, *, out: Tensor | None = None
 ) -> Tensor:

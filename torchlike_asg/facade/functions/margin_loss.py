@@ -9,6 +9,7 @@ from ...ops import loss as ops
 from ..autocast import governed
 from ..core import Tensor, binary
 from ..register import function
+from ..steps import step
 from .activation import logsigmoid
 from .pointwise import clamp_min, minimum, where
 from .reduction import numbered, reduced, reduction_of
@@ -144,6 +145,7 @@ def _triplet(anchor: Any, positive: Any, negative: Any, distance: Any, margin: f
 
 # ---------------------------------------------------------------- several classes
 @governed
+@step("MultiMarginLossBackward0")
 def multi_margin_loss(
     input: Any,
     target: Any,
@@ -183,6 +185,7 @@ def multi_margin_loss(
 
 
 @governed
+@step("MultilabelMarginLossBackward0")
 def multilabel_margin_loss(
     input: Any, target: Any, size_average: bool | None = None, reduce: bool | None = None, reduction: str = "mean"
 ) -> Tensor:

@@ -13,6 +13,7 @@ from ...ops.formula import title
 from ...ops.promotion import to
 from ..core import Tensor, binary, node_of, operand, unary, wrap
 from ..register import function
+from ..steps import step
 from . import returns
 from .arguments import check_tensor
 from .pointwise import _either, _one, _two
@@ -105,6 +106,7 @@ function(namespace=False, inplace=True, name="polygamma")(_polygamma_method)
 
 
 @function(inplace=True)
+@step("MvlgammaBackward0")
 def mvlgamma(input: Tensor, p: int, *, out: Tensor | None = None) -> Tensor:
     """The logarithm of the multivariate gamma function: log(pi) p (p - 1) / 4 + sum over j < p of lgamma(input - j / 2)."""
     if p < 1:
@@ -152,6 +154,7 @@ xlogy = _two("xlogy", ops.xlogy, "``input * log(other)``, and 0 where `input` is
 
 
 @function(inplace=True)
+@step("LdexpBackward0")
 def ldexp(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
     """``input * 2 ** other``."""
     check_tensor("ldexp", "other", 2, other)

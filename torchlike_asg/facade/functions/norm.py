@@ -19,6 +19,7 @@ from ..autocast import governed
 from ..core import Tensor, node_of, operand, wrap
 from ..register import function
 from ..remembered import recall, remember
+from ..steps import step
 from ..write import assign
 
 
@@ -110,6 +111,7 @@ def _layer_norm(
 
 
 @function(method=False)
+@step("MulBackward0")
 def rms_norm(input: Tensor, normalized_shape: Any, weight: Tensor | None = None, eps: float | None = None) -> Tensor:
     """``x / sqrt(mean(x^2) + eps) * weight`` over the last dimensions; `eps` defaults to the type's machine epsilon.
 
@@ -277,6 +279,7 @@ def _group_norm(
     return _finish(ops.group_norm(x, *affine, num_groups, eps), extra)
 
 
+@step("ViewBackward0")
 def instance_norm(
     input: Tensor,
     running_mean: Tensor | None = None,

@@ -7,6 +7,7 @@ from typing import Any
 from ...ops import movement
 from ..core import Tensor, view
 from ..register import function, method
+from ..steps import step
 from .views import wrap_dim
 
 
@@ -18,6 +19,7 @@ def unbind(input: Tensor, dim: int = 0) -> tuple[Tensor, ...]:
 
 
 @function(method=False)
+@step(lambda tensor, split_size_or_sections, dim=0: "SplitWithSizesBackward0" if not isinstance(split_size_or_sections, int) else None)
 def split(tensor: Tensor, split_size_or_sections: Any, dim: int = 0) -> tuple[Tensor, ...]:
     """Views of consecutive parts: of one size, the last possibly smaller, or of the sizes in a list."""
     if not tensor.shape:
@@ -50,6 +52,7 @@ def _split_method(self: Tensor, split_size: Any, dim: int = 0) -> tuple[Tensor, 
 
 
 @function()
+@step("SplitWithSizesBackward0")
 def split_with_sizes(input: Tensor, split_sizes: Any, dim: int = 0) -> tuple[Tensor, ...]:
     """Views of consecutive parts of the given sizes."""
     return split(input, list(split_sizes), dim)  # type: ignore[no-any-return]

@@ -13,6 +13,7 @@ from .. import direct
 from ..autocast import governed
 from ..core import Tensor, binary, nary, node_of, operand, rbinary, unary, wrap
 from ..register import function
+from ..steps import step
 from ..write import replace, write
 
 _NUMBERS = (int, float, bool, complex)
@@ -56,6 +57,7 @@ def sub(input: Any, other: Any, *, alpha: Any = 1, out: Tensor | None = None) ->
 
 
 @function()
+@step(lambda input, other, **_: "RsubBackward0" if isinstance(other, Tensor) else "RsubBackward1")
 def rsub(input: Tensor, other: Any, *, alpha: Any = 1) -> Tensor:
     """``other - alpha * input``."""
     return _either(ops.sub, other, _scaled(input, alpha))
@@ -170,6 +172,7 @@ def square(input: Tensor, *, out: Tensor | None = None) -> Tensor:
 
 
 @function(inplace=True)
+@step(lambda input, *, decimals=None, **_: None if decimals is None else "RoundBackward1")
 def round(input: Tensor, *, decimals: int = 0, out: Tensor | None = None) -> Tensor:
     """Round half to even, to `decimals` places."""
     if decimals == 0:
@@ -207,6 +210,7 @@ def masked_fill(input: Tensor, mask: Tensor, value: Any) -> Tensor:
 
 
 @function(inplace=True, aliases=("clip",))
+@step(lambda input, min=None, max=None, **_: f"ClampBackward{0 if isinstance(min, Tensor) or isinstance(max, Tensor) else 1}")
 def clamp(input: Tensor, min: Any = None, max: Any = None, *, out: Tensor | None = None) -> Tensor:
     """`input` limited to the range from `min` to `max` (numbers or tensors, either may be None)."""
     if min is None and max is None:
@@ -267,9 +271,12 @@ def fill_(self: Tensor, value: Any) -> Tensor:
 
 
 @function(method=False)
+@step(lambda input, value: f"FillBackward{1 if isinstance(value, Tensor) else 0}")
 def fill(input: Tensor, value: Any) -> Tensor:
     """A tensor like `input` with every element `value` (a number or a 0-d tensor)."""
-    return fill_(input.clone(), value)  # type: ignore[attr-defined]
+    filled = fill_(input.clone(), value)  # type: ignore[attr-defined]
+    node_of(filled)
+    return filled
 
 
 def zero_(self: Tensor) -> Tensor:

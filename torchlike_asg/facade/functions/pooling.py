@@ -8,8 +8,10 @@ from ... import dtypes
 from ...ops import pooling as ops
 from ...ops.formula import refuse
 from ..autocast import governed
-from ..core import Tensor, nary, unary
+from ..core import Tensor, nary, node_of, unary
+from ..history_names import title
 from ..register import function
+from ..steps import note, step
 from .pointwise import abs as _abs
 from .pointwise import sign as _sign
 
@@ -70,7 +72,11 @@ def _check_window(input: Tensor, kernel: Any, stride: Any, padding: Any, dilatio
 
 
 def _back(t: Tensor, batched: bool) -> Tensor:
-    return t if batched else t.squeeze(0)  # type: ignore[attr-defined, no-any-return]
+    if batched:
+        return t
+    out = t.squeeze(0)  # type: ignore[attr-defined]
+    note(out, title(node_of(t)))
+    return out  # type: ignore[no-any-return]
 
 
 # ---------------------------------------------------------------- maximum
@@ -176,6 +182,7 @@ def _unpooled_sizes(default: list[int], strides: Any, output_size: Any, dims: in
     return wanted
 
 
+@step("SqueezeBackward1")
 def max_unpool1d(input: Tensor, indices: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0, output_size: Any = None) -> Tensor:
     """The elements of (N, C, L) put back where `max_pool1d` found them, zeros elsewhere."""
     return _unpool(1, input, indices, kernel_size, stride, padding, output_size)
@@ -217,6 +224,7 @@ def _avg(
 
 
 @function(method=False)
+@step("SqueezeBackward1")
 def avg_pool1d(
     input: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0, ceil_mode: bool = False, count_include_pad: bool = True
 ) -> Tensor:

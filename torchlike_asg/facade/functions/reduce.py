@@ -17,6 +17,7 @@ from ...ops.promotion import title
 from ...ops.sort import pick
 from ..core import Tensor, binary, node_of, unary, wrap
 from ..register import function, method
+from ..steps import note, step
 from . import pointwise, returns
 from .arguments import check_flag, check_tensor, one_dim, reduced_dims
 from .creation import sizes
@@ -40,6 +41,8 @@ def sum(input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: Any = N
     """The sum over `dim` (an int, several, or None: all). Integers and booleans are summed in int64 unless `dtype` says otherwise."""
     check_tensor("sum", "input", 1, input)
     total = reduce_with(ops.sum_, "sum", converted(input, dtype), dim, keepdim)
+    if dim is not None and not total.shape:
+        note(total, "SumBackward1")
     return total if dtype is None or total.dtype is dtype else total.to(dtype)  # type: ignore[attr-defined, no-any-return]
 
 
@@ -47,7 +50,10 @@ def sum(input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: Any = N
 def mean(input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: Any = None, out: Tensor | None = None) -> Tensor:
     """The mean over `dim` (an int, several, or None: all) of a floating-point tensor."""
     check_tensor("mean", "input", 1, input)
-    return reduce_with(ops.mean, "mean", converted(input, dtype), dim, keepdim)
+    found = reduce_with(ops.mean, "mean", converted(input, dtype), dim, keepdim)
+    if dim is not None and not found.shape:
+        note(found, "MeanBackward1")
+    return found
 
 
 # ---------------------------------------------------------------- extrema
@@ -168,6 +174,7 @@ def count_nonzero(input: Tensor, dim: Any = None) -> Tensor:
 
 # ---------------------------------------------------------------- ignoring NaN
 @function()
+@step("NansumBackward0")
 def nansum(input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: Any = None, out: Tensor | None = None) -> Tensor:
     """The sum with NaN counted as zero."""
     clean = input if input.dtype.category < dtypes.FLOAT else _without_nan(input)
@@ -233,7 +240,8 @@ def _moment(name: str, op: Any, with_mean: bool, doc: str) -> Any:
         return (found, unary(ops.mean, input, dims, keepdim)) if with_mean else found
 
     f.__name__, f.__doc__ = name, doc
-    return function(name=name, method=not with_mean)(f)
+    made = step("VarMeanBackward0" if name == "var_mean" else "StdMeanBackward0")(f) if with_mean else f
+    return function(name=name, method=not with_mean)(made)
 
 
 _DOC = "Called as ``f(x)``, ``f(x, dim, unbiased, keepdim)`` or ``f(x, dim, correction=1, keepdim=False)``."
@@ -245,6 +253,7 @@ std_mean = _moment("std_mean", moments.std, True, "Standard deviation and mean o
 
 # ---------------------------------------------------------------- both extrema, sums of exponentials
 @function()
+@step("AminmaxBackward0")
 def aminmax(input: Tensor, *, dim: int | None = None, keepdim: bool = False, out: Any = None) -> Any:
     """Minimum and maximum, of all elements or along `dim`, as a named tuple (min, max)."""
     d = None if dim is None else one_dim("aminmax", dim, len(input.shape))

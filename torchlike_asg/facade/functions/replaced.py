@@ -7,6 +7,7 @@ from typing import Any
 from ...ops import movement
 from ..core import Tensor, node_of, wrap
 from ..register import function
+from ..steps import step
 from .views import wrap_dim
 
 
@@ -23,6 +24,7 @@ def _view_replaced(input: Tensor, src: Tensor, op: Any, attrs: tuple[Any, ...]) 
 
 
 @function()
+@step("SelectScatterBackward0")
 def select_scatter(input: Tensor, src: Tensor, dim: int, index: int) -> Tensor:
     """A copy of `input` with ``select(dim, index)`` replaced by `src`."""
     d = wrap_dim(dim, len(input.shape))
@@ -33,6 +35,7 @@ def select_scatter(input: Tensor, src: Tensor, dim: int, index: int) -> Tensor:
 
 
 @function()
+@step("SliceScatterBackward0")
 def slice_scatter(input: Tensor, src: Tensor, dim: int = 0, start: int | None = None, end: int | None = None, step: int = 1) -> Tensor:
     """A copy of `input` with the slice ``start:end:step`` of dimension `dim` replaced by `src`."""
     if step <= 0:
@@ -43,6 +46,7 @@ def slice_scatter(input: Tensor, src: Tensor, dim: int = 0, start: int | None = 
 
 
 @function()
+@step("DiagonalScatterBackward0")
 def diagonal_scatter(input: Tensor, src: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Tensor:
     """A copy of `input` with ``diagonal(offset, dim1, dim2)`` replaced by `src`."""
     rank = len(input.shape)
@@ -50,6 +54,7 @@ def diagonal_scatter(input: Tensor, src: Tensor, offset: int = 0, dim1: int = 0,
 
 
 @function()
+@step("AsStridedScatterBackward0")
 def as_strided_scatter(input: Tensor, src: Tensor, size: Any, stride: Any, storage_offset: int | None = None) -> Tensor:
     """A copy of `input` with ``as_strided(size, stride, storage_offset)`` replaced by `src`."""
     base = movement.contiguous(node_of(input))

@@ -12,6 +12,7 @@ from ..core import Tensor, nary, node_of, view, wrap
 from ..core import operand as operand_of
 from ..hosted import known
 from ..register import function
+from ..steps import step
 from .indexing import INTEGERS, check_rows, needs_tensor, vector
 from .pointwise import where
 from .views import expand, wrap_dim
@@ -163,6 +164,7 @@ def _negative(i: Tensor, n: int) -> Tensor:
 
 
 @function(inplace=True)
+@step("IndexReduceBackward0")
 def index_reduce(
     input: Tensor, dim: int, index: Tensor, source: Tensor, reduce: str, *, include_self: bool = True, out: Tensor | None = None
 ) -> Tensor:

@@ -7,11 +7,13 @@ from typing import Any
 from ...ops.promotion import result_type, title
 from ..core import Tensor, node_of
 from ..register import function
+from ..steps import step
 from .distance import vector_norm
 from .pointwise import clamp_min
 
 
 @function(method=False)
+@step("SumBackward1")
 def cosine_similarity(x1: Any, x2: Any, dim: int = 1, eps: float = 1e-8) -> Tensor:
     """``x1 . x2 / (max(|x1|, eps) max(|x2|, eps))`` along `dim`; the shapes broadcast."""
     d = result_type((node_of(x1), node_of(x2)))
@@ -32,12 +34,14 @@ def _limited_norm(x: Any, dim: int, eps: float) -> Any:
 
 
 @function(method=False)
+@step("NormBackward1")
 def pairwise_distance(x1: Any, x2: Any, p: float = 2.0, eps: float = 1e-6, keepdim: bool = False) -> Tensor:
     """The `p`-norm of ``x1 - x2 + eps`` over the last dimension."""
     return vector_norm(x1 - x2 + eps, float(p), -1, keepdim, None)
 
 
 @function(method=False)
+@step("PdistBackward0")
 def pdist(input: Any, p: float = 2) -> Tensor:
     """The `p`-distances between all pairs of rows of (N, D), in the order (0, 1), (0, 2), ..., (N-2, N-1): N (N - 1) / 2 numbers."""
     import numpy as np

@@ -13,6 +13,7 @@ from ...ops.promotion import title, to
 from ..core import Tensor, node_of, unary, wrap
 from ..flush import value_of
 from ..register import function
+from ..steps import step
 from . import returns
 from .arguments import check_tensor, one_dim
 from .reduce import picked
@@ -50,6 +51,7 @@ def msort(input: Tensor, *, out: Tensor | None = None) -> Tensor:
 
 
 @function()
+@step("TopkBackward0")
 def topk(input: Tensor, k: int, dim: int = -1, largest: bool = True, sorted: bool = True, *, out: Any = None) -> Any:
     """The `k` largest (or smallest) elements along `dim`, in order: named tuple (values, indices)."""
     x = node_of(input)
@@ -71,6 +73,7 @@ def _single(result: Any, name: str, op: Any, input: Tensor, dim: int, keepdim: b
 
 
 @function()
+@step("KthvalueBackward0")
 def kthvalue(input: Tensor, k: int, dim: int = -1, keepdim: bool = False, *, out: Any = None) -> Any:
     """The k-th smallest element (from 1) along `dim`: named tuple (values, indices)."""
     d = one_dim("kthvalue", dim, len(input.shape))
@@ -86,7 +89,8 @@ def _median(whole: Any, result: Any, name: str, skip_nan: bool, doc: str) -> Any
         return _single(result, name, ops.median_index, input, dim, keepdim, skip_nan)
 
     f.__name__, f.__doc__ = name, doc
-    return function(name=name)(f)
+    called = name.capitalize()
+    return function(name=name)(step(lambda input, dim=None, *_, **__: f"{called}Backward{0 if dim is None else 1}")(f))
 
 
 median = _median(
@@ -106,6 +110,7 @@ nanmedian = _median(
 
 
 @function()
+@step("ModeBackward0")
 def mode(input: Tensor, dim: int = -1, keepdim: bool = False, *, out: Any = None) -> Any:
     """The most frequent element along `dim` (the smallest of equally frequent ones) and the position of its last occurrence."""
     return _single(returns.mode, "mode", ops.mode_index, input, dim, keepdim)

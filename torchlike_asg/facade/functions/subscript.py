@@ -22,6 +22,7 @@ from ..flush import value_of
 from ..hosted import data, known, operand
 from ..moving import moves, moving_view
 from ..register import method
+from ..steps import step
 from ..write import write
 from .creation import as_array
 from .pointwise import copy_
@@ -314,6 +315,7 @@ def _put(t: Tensor, found: list[Entry], value: Any) -> None:
     put(t, dims, index, value, False)
 
 
+@step("PutBackward0")
 def put(t: Tensor, dims: tuple[int, ...], index: list[Any], value: Any, accumulate: bool) -> Tensor:
     """Write (or add) `value` at integer positions of `t`; `index` holds one tensor or array for each of `dims`."""
     if isinstance(value, Tensor):

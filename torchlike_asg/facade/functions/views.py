@@ -14,6 +14,7 @@ from ..core import RESTRIDE, Tensor, _inherit, alias, face, family_of, node_of, 
 from ..exposure import sync
 from ..lens import lens_over, region
 from ..register import function, method
+from ..steps import step
 from .creation import sizes
 
 
@@ -147,6 +148,7 @@ _exchanged = functools.cache(_pair)
 
 
 @function()
+@step("TBackward0")
 def t(input: Tensor) -> Tensor:
     """The transpose of a matrix; vectors and scalars as they are."""
     rank = len(input.shape)
@@ -155,11 +157,17 @@ def t(input: Tensor) -> Tensor:
     return transpose(input, 0, 1) if rank == 2 else view(movement.view, input, tuple(input.shape))  # type: ignore[no-any-return]
 
 
-Tensor.T = property(lambda self: permute(self, *reversed(range(len(self.shape)))), doc="The tensor with its dimensions reversed.")  # type: ignore[attr-defined]
+@step("PermuteBackward0")
+def _reversed(self: Tensor) -> Tensor:
+    return permute(self, *reversed(range(len(self.shape))))  # type: ignore[no-any-return]
+
+
+Tensor.T = property(_reversed, doc="The tensor with its dimensions reversed.")  # type: ignore[attr-defined]
 Tensor.mT = property(lambda self: transpose(self, -2, -1), doc="The last two dimensions exchanged.")  # type: ignore[attr-defined]
 
 
 @function(aliases=("moveaxis",))
+@step("PermuteBackward0")
 def movedim(input: Tensor, source: Any, destination: Any) -> Tensor:
     """A view with dimensions moved to new positions, the others keeping their order."""
     rank = len(input.shape)
@@ -182,6 +190,7 @@ def unsqueeze(input: Tensor, dim: int) -> Tensor:
 
 
 @function()
+@step(lambda input, dim=None, **_: f"SqueezeBackward{0 if dim is None else 1 if isinstance(dim, int) else 2}")
 def squeeze(input: Tensor, dim: Any = None) -> Tensor:
     """A view without the dimensions of size one (all, or those given)."""
     rank = len(input.shape)

@@ -1,0 +1,287 @@
+"""Names of steps over PyTorch's own table of operations and samples: every difference is listed here, with its reason."""
+
+import warnings
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("expecttest")
+methods = pytest.importorskip("torch.testing._internal.common_methods_invocations")
+
+import torchlike_asg as ours  # noqa: E402
+
+torch.set_num_threads(1)
+SAMPLES = 2  # of each operation
+
+ONE_STEP_HERE = "one operation here, composed there"
+COMPOSED_HERE = "composed here in another way"
+DRAWN = "draws are data here and have no history"
+ZERO_D = "the result of a 0-d operand is its copy here"
+#: operations some of whose names differ
+DIFFERENT = {
+    **dict.fromkeys(
+        """
+        cdist nn.functional.cross_entropy nn.functional.linear_cross_entropy nn.functional.scaled_dot_product_attention
+        nn.functional.ctc_loss nn.functional.kl_div einsum nn.functional.adaptive_avg_pool3d nn.functional.adaptive_max_pool1d
+        nn.functional.max_pool1d nn.functional.batch_norm linalg.cholesky cumulative_trapezoid trapezoid trapz repeat_interleave
+        """.split(),
+        ONE_STEP_HERE,
+    ),
+    **dict.fromkeys(
+        """
+        cov diff matmul __rmatmul__ meshgrid quantile nanquantile nn.functional.pad nn.functional.fractional_max_pool2d
+        nn.functional.fractional_max_pool3d nn.functional.linear nn.functional.bilinear nn.functional.rrelu
+        nn.functional.binary_cross_entropy_with_logits nn.functional.binary_cross_entropy atleast_2d atleast_3d put inner norm
+        linalg.norm linalg.matrix_norm linalg.solve sum_to_size clamp corrcoef sgn __rsub__ sort scatter fill transpose cholesky stft
+        lu_solve svd fft.fft fft.rfft2 fft.rfftn fft.ifft fft.ihfft fft.ihfft2 fft.ihfftn linalg.cross linalg.cholesky_ex linalg.vecdot
+        linalg.cond linalg.lstsq linalg.multi_dot linalg.vander linalg.lu linalg.lu_solve linalg.inv_ex linalg.solve_ex
+        linalg.solve_triangular linalg.tensorinv linalg.tensorsolve special.ndtr unsafe_chunk unsafe_split
+        """.split(),
+        COMPOSED_HERE,
+    ),
+    **dict.fromkeys("normal bernoulli".split(), DRAWN),
+    **dict.fromkeys("max min".split(), ZERO_D),
+}
+#: operations of which no sample is recorded here in one way that can be compared
+LEFT_OUT = ("masked.", "sparse.", "_", "nn.functional.multi_head_attention_forward", "jiterator", "ops.", "to_sparse", "signal.")
+
+
+EXPRESSIONS = """
+    x.clamp(0,1)
+    x.clamp(0)
+    x.clamp(max=1)
+    x.clamp(min=y)
+    x.clamp(y,y)
+    x.clamp_max(1)
+    x.clamp_max(y)
+    x.clamp_min(1)
+    x.clamp_min(y)
+    x.masked_fill(m,1)
+    x.masked_fill(m,s)
+    T.fill(x,1)
+    T.fill(x,s)
+    (x*1).fill_(1)
+    (x*1).fill_(s)
+    (x*1).zero_()
+    T.lerp(x,y,.5)
+    T.lerp(x,y,y)
+    T.copysign(x,1.)
+    T.copysign(x,y)
+    x.fmod(2)
+    x.fmod(y)
+    x.remainder(2)
+    x.remainder(y)
+    x.div(2,rounding_mode='floor')
+    x.div(y)
+    x/2
+    2/x
+    2-x
+    T.rsub(x,y)
+    T.rsub(x,2)
+    x.index_fill(0,T.tensor([0]),1)
+    x.index_fill(0,T.tensor([0]),s)
+    x.scatter(0,T.zeros(1,3).long(),1.)
+    x.scatter(0,T.zeros(1,3).long(),y)
+    x[0]@x
+    x@x[0]
+    x.expand(2,3,3)@y
+    x.expand(2,3,3)@y.expand(2,3,3)
+    T.bmm(x[None],x[None])
+    x.t()
+    x.T
+    x.trace()
+    x.diag()
+    x[0].diag()
+    T.celu(x)
+    x.squeeze()
+    x.squeeze(0)
+    x.squeeze((0,1))
+    T.addmm(y,x,x)
+    x.prod()
+    x.sum((0,1))
+    x.mean((0,1))
+    T.nn.functional.adaptive_avg_pool1d(x[None],2)
+    T.vdot(x[0],x[0])
+    T.gt(x,0).float()
+    x.norm()
+    x.norm(dim=1)
+    x.std()
+    x.sort()[0]
+    x.max()
+    x.max(y)
+    x.amax()
+    x.var(0)
+    T.where(m,x,y)
+    x.logsumexp(0)
+    x.pow(y)
+    x.unflatten(0,(1,3))
+    x.swapaxes(0,1)
+    x.mT
+    x.movedim(0,1)
+    x.narrow(0,0,1)
+    x.unfold(0,2,1)
+    x.repeat(2,1)
+    x.tile(2,1)
+    T.hypot(x,y)
+    T.atan2(x,y)
+    x.cumprod(0)
+    T.outer(x[0],x[0])
+    T.kron(x,y)
+    x.view_as(y)
+    x.reshape(9)
+    x.t().reshape(9)
+    x.flatten()
+    x.contiguous()
+    x.t().contiguous()
+    x.type(T.float64)
+    x.half()
+    x+1
+    x.add(y,alpha=2)
+    x.addcmul(y,y)
+    x.sub(y,alpha=2)
+    T.true_divide(x,y)
+    -x
+    x.abs()
+    T.stack([x,x])
+    T.cat([x,x])
+    T.hstack([x,x])
+    T.vstack([x,x])
+    T.split(x,1)[0]
+    T.chunk(x,2)[0]
+    T.tensor_split(x,2)[0]
+    x.unbind()[0]
+    x.index_select(0,T.tensor([0]))
+    x.take(T.tensor([0]))
+    x.gather(0,T.zeros(1,3).long())
+    x.masked_select(m)
+    x[m]
+    x[[0]]
+    T.einsum('ij,jk->ik',x,x)
+    T.tensordot(x,x,1)
+    x.roll(1)
+    x.flip(0)
+    x.rot90()
+    T.dist(x,y)
+    T.cdist(x[None],y[None])
+    T.cross(x,y,dim=0)
+    x.cummax(0)[0]
+    T.var_mean(x)[0]
+    x.aminmax()[0]
+    x.nansum()
+    x.det()
+    x.inverse()
+    x.exp2()
+    T.nn.functional.softplus(x)
+    T.nn.functional.hardtanh(x)
+    T.nn.functional.glu(T.ones(2,4,requires_grad=True))
+    T.nn.functional.silu(x)
+    T.nn.functional.selu(x)
+    T.nn.functional.elu(x)
+    T.nn.functional.leaky_relu(x)
+    T.nn.functional.relu6(x)
+    T.nn.functional.hardsigmoid(x)
+    T.nn.functional.hardswish(x)
+    T.nn.functional.mish(x)
+    T.nn.functional.normalize(x)
+    T.nn.functional.l1_loss(x,y)
+    T.nn.functional.smooth_l1_loss(x,y)
+    T.nn.functional.huber_loss(x,y)
+    T.nn.functional.kl_div(x,y)
+    T.nn.functional.dropout(x,.5)
+    T.nn.functional.pixel_shuffle(T.ones(1,4,2,2,requires_grad=True),2)
+    T.nn.functional.layer_norm(x,(3,))
+    T.nn.functional.group_norm(x[None],1)
+    T.nn.functional.unfold(x[None,None],2)
+    T.nn.functional.cosine_similarity(x,y)
+    T.nn.functional.one_hot(T.tensor([1])).float()
+"""
+
+
+def test_names_of_common_steps():
+    def run(lib):
+        lib.manual_seed(0)
+        scope = {"T": lib, "x": lib.randn(3, 3, requires_grad=True), "y": lib.randn(3, 3), "s": lib.tensor(1.0), "m": lib.ones(3, 3) > 0}
+        return {e: names(eval(e.strip(), scope)) for e in EXPRESSIONS.strip().splitlines()}
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        theirs, mine = run(torch), run(ours)
+    assert {e: mine[e] for e in mine if mine[e] != theirs[e]} == {}
+
+
+class Other(Exception):
+    """An argument with no counterpart here."""
+
+
+def converted(x):
+    """An argument of PyTorch's as one of this package's."""
+    if isinstance(x, torch.Tensor):
+        if x.is_complex() or x.layout != torch.strided or x.dtype is torch.bfloat16:
+            raise Other
+        return ours.tensor(x.detach().numpy().copy()).requires_grad_(x.requires_grad)
+    if isinstance(x, torch.dtype):
+        return getattr(ours, str(x).split(".")[1])
+    if isinstance(x, (torch.memory_format, torch.layout, torch.device, torch.Generator)) or (callable(x) and not isinstance(x, type)):
+        raise Other
+    if isinstance(x, dict):
+        return {k: converted(v) for k, v in x.items()}
+    if isinstance(x, (list, tuple)):
+        return type(x)([converted(v) for v in x]) if type(x) in (list, tuple) else tuple([converted(v) for v in x])
+    return x
+
+
+def found(name):
+    """The function or method of this package with that name, or None."""
+    at = ours
+    for part in name.split("."):
+        at = getattr(at, part, None)
+    if callable(at) and name not in ("T", "mT", "H", "mH"):
+        return at
+    at = getattr(ours.Tensor, name, None)
+    if at is None:
+        return None
+    return (lambda t, *a, **k: at(t, *a, **k)) if callable(at) else (lambda t: getattr(t, name))
+
+
+def names(result):
+    if isinstance(result, (torch.Tensor, ours.Tensor)):
+        return [None if result.grad_fn is None else type(result.grad_fn).__name__]
+    return [n for r in result for n in names(r)] if isinstance(result, (list, tuple)) else []
+
+
+def compared(op):
+    """(PyTorch's names, ours) of the results of every sample that runs here."""
+    function = found(op.name)
+    if function is None or op.op is None or not op.supports_autograd or torch.float32 not in op.dtypes:
+        return
+    torch.manual_seed(0), np.random.seed(0)
+    try:
+        samples = list(op.sample_inputs("cpu", torch.float32, requires_grad=True))
+    except Exception:  # some need libraries that are not installed
+        return
+    for i in np.linspace(0, len(samples) - 1, min(SAMPLES, len(samples))) if samples else ():
+        s = samples[int(i)]
+        try:
+            theirs = op.op(s.input, *s.args, **s.kwargs)
+            mine = function(converted(s.input), *converted(s.args), **converted(s.kwargs))
+        except Exception:  # what does not run at all is the business of the conformance tests
+            continue
+        yield names(theirs), names(mine)
+
+
+@pytest.mark.slow
+def test_names_of_steps_are_pytorch_s():
+    different, total = {}, 0
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for op in methods.op_db:
+            if (op.name.startswith(LEFT_OUT) and op.name not in DIFFERENT) or op.name.endswith("_copy"):
+                continue
+            for theirs, mine in compared(op):
+                total += 1
+                if theirs != mine:
+                    different.setdefault(op.name, (theirs, mine))
+    assert total > 800
+    unexpected = {name: pair for name, pair in different.items() if name not in DIFFERENT}
+    assert not unexpected, "\n".join(f"{name}: PyTorch {theirs}, ours {mine}" for name, (theirs, mine) in unexpected.items())
