@@ -7,7 +7,7 @@ import torchlike_asg as torch
 from torchlike_asg import nn
 from torchlike_asg.backends.wgpu import walk
 from torchlike_asg.backends.wgpu.executable import WgpuExecutable
-from torchlike_asg.backends.wgpu.native import Encoder
+from torchlike_asg.backends.wgpu.native import FLIGHT, Encoder
 
 from .harness import device
 
@@ -47,8 +47,45 @@ def test_the_compiled_loop_does_what_python_does(encoder):
 def test_the_loop_is_compiled_when_that_has_paid(encoder, monkeypatch):
     monkeypatch.setattr(walk, "PAYS", 30)
     expected = losses()
+    encoder._compiling.join()
     assert encoder._walk is not None
     assert losses() == expected
+
+
+class Watched:
+    """The native library, with the submissions made and waited for."""
+
+    def __init__(self, lib):
+        self._lib, self.made, self.waited = lib, [], []
+
+    def __getattr__(self, name):
+        return getattr(self._lib, name)
+
+    def wgpuQueueSubmitForIndex(self, *args):
+        self.made.append(self._lib.wgpuQueueSubmitForIndex(*args))
+        return self.made[-1]
+
+    def wgpuDevicePoll(self, device, wait, index):
+        assert wait
+        self.waited.append(index[0])
+        return self._lib.wgpuDevicePoll(device, wait, index)
+
+
+def test_who_reads_nothing_does_not_run_away(encoder, monkeypatch):
+    lib = Watched(encoder._lib)
+    monkeypatch.setattr(encoder, "_lib", lib)
+    w = torch.ones(5, device="wgpu", requires_grad=True)
+    optimizer = torch.optim.SGD([w], lr=0.1)
+    for i in range(FLIGHT + 10):
+        w.square().sum().backward()
+        optimizer.step()
+        optimizer.zero_grad()
+        assert lib.waited == lib.made[: max(0, i + 1 - FLIGHT)], "for the one before many others, never for the last"
+    assert w.tolist() == pytest.approx([0.8 ** (FLIGHT + 10)] * 5)
+    before = len(lib.waited)
+    for _ in range(FLIGHT + 10):  # what is read is done
+        w.square().sum().item()
+    assert len(lib.waited) == before
 
 
 def test_without_llvmlite_python_records(encoder, monkeypatch):
@@ -58,6 +95,7 @@ def test_without_llvmlite_python_records(encoder, monkeypatch):
     monkeypatch.setattr(walk, "address", missing)
     monkeypatch.setattr(walk, "PAYS", 30)
     found = losses()
+    encoder._compiling.join()
     assert encoder._walk is None and found[-1] < found[0]
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import collections
+import threading
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
@@ -112,6 +114,10 @@ def native_encoder(gpu: Any, queue: Any) -> Encoder | None:
         return None
 
 
+#: passes that may be under way at once: who reads nothing for a long time does not run away from the device
+FLIGHT = 16
+
+
 class Program:
     """The dispatches of a plan, in the two forms that `Encoder` takes."""
 
@@ -145,9 +151,13 @@ class Encoder:
             lib.wgpuComputePassEncoderSetPipeline, lib.wgpuComputePassEncoderSetBindGroup, lib.wgpuComputePassEncoderDispatchWorkgroups
         )  # fmt: skip
         self._write = lib.wgpuQueueWriteBuffer
-        #: the compiled loop; how many dispatches Python's has recorded, None when there is nothing to be compiled
+        #: the compiled loop; how many dispatches Python's has recorded, None when there is nothing to be compiled; who compiles it
         self._walk: Any = None
         self._recorded: int | None = 0
+        self._compiling: threading.Thread | None = None
+        #: numbers of the submissions that are perhaps not done
+        self._flight: collections.deque[int] = collections.deque()
+        self._oldest = ffi.new("WGPUSubmissionIndex *")
 
     def write(self, buffer: Any, offset: int, content: np.ndarray[Any, Any]) -> None:
         """Have bytes written to a buffer before what is submitted next; offset and number of bytes are multiples of 4."""
@@ -177,12 +187,19 @@ class Encoder:
             commands = self._commands
             commands[0] = lib.wgpuCommandEncoderFinish(encoder, self._finish)
             lib.wgpuCommandEncoderRelease(encoder)
-            lib.wgpuQueueSubmit(self._queue._internal, 1, commands)
+            self._flight.append(lib.wgpuQueueSubmitForIndex(self._queue._internal, 1, commands))
             lib.wgpuCommandBufferRelease(commands[0])
+            if len(self._flight) > FLIGHT:
+                self._oldest[0] = self._flight.popleft()
+                lib.wgpuDevicePoll(self._gpu._internal, True, self._oldest)
         finally:
             error = self._errors.release("submit")
         if error is not None:
             raise RuntimeError(f"the GPU refuses a pass: {error[1]}")
+
+    def landed(self) -> None:
+        """All that was submitted is known to be done."""
+        self._flight.clear()
 
     def _record(self, compute: Any, records: Sequence[tuple[Any, Any, int, int, int]]) -> None:
         set_pipeline, set_group, dispatch = self._dispatch
@@ -198,7 +215,8 @@ class Encoder:
             self._recorded += len(records)
             if self._recorded >= walk.PAYS:
                 self._recorded = None
-                self.compile()
+                self._compiling = threading.Thread(target=self.compile, name="torchlike_asg.wgpu.walk", daemon=True)
+                self._compiling.start()
 
     def compile(self) -> bool:
         """Have the loop over dispatches compiled, if llvmlite is there; whether it is."""

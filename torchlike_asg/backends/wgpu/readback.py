@@ -51,6 +51,8 @@ class Reader:
         size = _padded(nbytes)
         checked = self._device.flags.buffer is not None
         raw = self._map.content(staging, size + SIZE if checked else size)
+        if self._device.encoder is not None:
+            self._device.encoder.landed()
         if checked:
             self._device.flags.look(raw[size:])
         return raw[:nbytes]  # type: ignore[no-any-return]

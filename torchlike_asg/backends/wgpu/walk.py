@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import threading
+
 import numpy as np
 
 #: a dispatch as the loop reads it: its pipeline, its bind group, and its workgroups, two of them in one word
 WORDS = 4
-#: dispatches that Python has recorded when the loop is compiled, which takes as long as they took beyond what it would have
-PAYS = 50_000
+#: dispatches that Python has recorded when the loop is compiled, beside the program: a fifth of a second if LLVM has to be loaded for it
+PAYS = 5_000
 
 _TEXT = """
 define void @walk(ptr %pass, ptr %records, i64 %count, ptr %set_pipeline, ptr %set_group, ptr %dispatch) {
@@ -44,16 +47,20 @@ done:
 }
 """
 _compiled: int | None = None
+_building = threading.RLock()
+if hasattr(os, "register_at_fork"):  # LLVM has locks of its own: no fork while another thread compiles
+    os.register_at_fork(before=_building.acquire, after_in_parent=_building.release, after_in_child=_building.release)
 
 
 def address() -> int:
     """Where the compiled loop is: ``walk(pass, records, count, set pipeline, set bind group, dispatch)``. ImportError without llvmlite."""
     global _compiled
-    if _compiled is None:
-        from ..cpu.jit import compile_object, load_objects
+    with _building:
+        if _compiled is None:
+            from ..cpu.jit import compile_object, load_objects
 
-        _compiled = load_objects([compile_object(_TEXT)], ["walk"])["walk"]
-    return _compiled
+            _compiled = load_objects([compile_object(_TEXT)], ["walk"])["walk"]
+        return _compiled
 
 
 def packed(pipeline: int, group: int, x: int, y: int, z: int) -> tuple[int, int, int, int]:

@@ -95,7 +95,9 @@ def _factory(name: str, draw: Any, numbers: Any, doc: str) -> None:
         memory_format: Any = None,
         pin_memory: bool = False,
     ) -> Tensor:
-        d = input.dtype if dtype is None else dtype
+        d, dev = input.dtype if dtype is None else dtype, input.device if device is None else device_of(device)
+        if _counted(dev, d, generator):
+            return finish(_in_order_of(input, lambda shape: numbers(shape, d, dev, generator), memory_format), requires_grad)  # type: ignore[no-any-return]
         return finish(_like(input, d, lambda shape, strides: draw(engine_of(generator), shape, strides, d), memory_format), requires_grad)  # type: ignore[no-any-return]
 
     make.__name__, make.__doc__ = name, f"A tensor of {doc}."
@@ -116,13 +118,14 @@ def _like(t: Tensor, d: dtype, draw: Any, memory_format: Any = None) -> Tensor:
     return concrete(flat(dtypes.store(values, d), strides), shape, d, t.device, strides)  # type: ignore[no-any-return]
 
 
-def _in_order_of(t: Tensor, numbers: Any) -> Tensor:
-    """``numbers(shape)``, given out in the order in which the elements of `t` lie in memory, and laid out like them."""
-    from ...asg.geometry import preserved_strides
+def _in_order_of(t: Tensor, numbers: Any, memory_format: Any = None) -> Tensor:
+    """``numbers(shape)``, given out in the order in which the elements of `t` lie in memory, and laid out like them (or in another memory
+    format)."""
     from ...ops.movement import permute
+    from .layout import format_strides
 
     shape, strides, _ = t.geometry
-    strides = preserved_strides(tuple(shape), strides)
+    strides = format_strides(memory_format, shape, strides)
     order = sorted(range(len(shape)), key=lambda d: (-strides[d], d))
     if order == list(range(len(shape))):
         return numbers(tuple(shape))  # type: ignore[no-any-return]
