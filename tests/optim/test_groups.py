@@ -391,10 +391,3 @@ def test_nan_and_infinite_gradients(twins: Any) -> None:
         return found
 
     np.testing.assert_allclose(run(ours), run(twins.torch), rtol=1e-6)
-
-
-def test_complex_parameters_are_refused() -> None:
-    p = ours.nn.Parameter(ours.ones(2, dtype=ours.complex64))
-    p.grad = ours.ones(2, dtype=ours.complex64)
-    with pytest.raises(NotImplementedError, match="complex"):
-        ours.optim.Adam([p]).step()
