@@ -162,3 +162,19 @@ def test_einops_works():
         print(x.grad.shape)
     """)
     assert out == "torch.Size([2, 3, 4])"
+
+
+def test_packages_find_pytorchs_files_its_name_and_itself():
+    fresh("""
+        import torchlike_asg
+        torchlike_asg.install_as_torch()
+        import torch
+        from torch.distributions.relaxed_bernoulli import RelaxedBernoulli
+        from torch.nn.parallel.distributed import DistributedDataParallel
+        from torch.jit.annotations import List
+        from torch.autograd.profiler import record_function
+        assert RelaxedBernoulli is torch.distributions.RelaxedBernoulli
+        assert torch.__name__ == "torch" and torch.torch is torch and record_function is torch.profiler.record_function
+        torchlike_asg.uninstall_as_torch()
+        assert torch.__name__ == "torchlike_asg" and not hasattr(torch, "torch")
+    """)

@@ -9,7 +9,36 @@ from .facade.core import Tensor as TensorBase
 from .facade.generator import Generator
 from .size import Size
 
-__all__ = ["Generator", "Size", "TensorBase"]
+__all__ = ["Generator", "PyTorchFileReader", "Size", "SymBool", "SymFloat", "SymInt", "TensorBase"]
+
+
+_TensorMeta = type(TensorBase)
+
+
+class _Symbolic:
+    """PyTorch's numbers whose value is not known while it traces; no number here is one."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        raise Unsupported(f"torch.{type(self).__name__}: sizes are Python numbers here")
+
+
+class SymInt(_Symbolic):
+    """An integer of `_Symbolic`'s kind."""
+
+
+class SymFloat(_Symbolic):
+    """A float of `_Symbolic`'s kind."""
+
+
+class SymBool(_Symbolic):
+    """A truth value of `_Symbolic`'s kind."""
+
+
+class PyTorchFileReader:
+    """PyTorch's reader of its zip files, for annotations: `torch.load` reads them here."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        raise Unsupported("torch.PyTorchFileReader: use torch.load, or zipfile for the archive itself")
 
 
 def _log_api_usage_once(event: str) -> None:

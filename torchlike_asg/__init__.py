@@ -14,6 +14,7 @@ from .autograd.grad_mode import enable_grad, inference_mode, is_grad_enabled, is
 from .devices import device
 from .dtypes import (
     bfloat16,
+    complex32,
     complex64,
     complex128,
     dtype,
@@ -51,7 +52,7 @@ from .random import fork_rng, get_rng_state, initial_seed, manual_seed, seed, se
 from .size import Size
 from .version import __version__
 
-double, float, half, cfloat, cdouble = float64, float32, float16, complex64, complex128
+double, float, half, chalf, cfloat, cdouble = float64, float32, float16, complex32, complex64, complex128
 long, int, short = int64, int32, int16
 inf, nan, pi, e = math.inf, math.nan, math.pi, math.e
 newaxis = None
@@ -62,8 +63,10 @@ globals().update(_NAMES)
 _SUBMODULES = frozenset(
     (
         "_C",
+        "__config__",
         "_dynamo",
         "_inductor",
+        "_subclasses",
         "accelerator",
         "alias",
         "amp",
@@ -90,6 +93,7 @@ _SUBMODULES = frozenset(
         "nn",
         "onnx",
         "optim",
+        "overrides",
         "profiler",
         "rng",
         "serialization",
@@ -108,6 +112,13 @@ _ELSEWHERE = {
     "load": "serialization",
     "install_as_torch": "alias",
     "uninstall_as_torch": "alias",
+    "PyTorchFileReader": "_C",
+    "ScriptFunction": "jit",
+    "ScriptModule": "jit",
+    "SymBool": "_C",
+    "SymFloat": "_C",
+    "SymInt": "_C",
+    "from_dlpack": "utils.dlpack",
     "vmap": "func",
     "sparse_coo_tensor": "sparse",
     "spmm": "sparse",

@@ -24,6 +24,16 @@ __all__ = ["install_as_torch", "uninstall_as_torch"]
 _PACKAGE = __name__.rpartition(".")[0]
 #: what an import asks for, and what it gets
 _ALIASES = {"torch": _PACKAGE, "torchvision": f"{_PACKAGE}.vision"}
+#: files of PyTorch's whose classes are in files of other names here: an import of one gives the package that has them all
+_FILES = {
+    "distributions": frozenset(
+        "cauchy chi2 continuous_bernoulli dirichlet exp_family fishersnedecor generalized_pareto gumbel half_cauchy half_normal "
+        "inverse_gamma kumaraswamy lkj_cholesky log_normal logistic_normal lowrank_multivariate_normal mixture_same_family "
+        "negative_binomial pareto relaxed_bernoulli relaxed_categorical studentT transformed_distribution von_mises weibull wishart".split()
+    ),
+    "autograd": frozenset({"anomaly_mode"}),
+    "nn.modules": frozenset({"adaptive", "channelshuffle"}),
+}
 
 
 def _target(name: str) -> str | None:
@@ -39,6 +49,9 @@ class _Finder(MetaPathFinder, Loader):
         ours = _target(name)
         if ours is None:
             return None
+        home, _, file = ours.rpartition(".")
+        if file in _FILES.get(home.removeprefix(f"{_PACKAGE}."), ()):
+            ours = home
         try:
             module = importlib.import_module(ours)
         except ModuleNotFoundError as error:
@@ -81,7 +94,8 @@ def install_as_torch() -> None:
             )
     sys.meta_path.insert(0, _finder)
     sys.modules["torch"] = package
-    vars(package)["__version__"] = f"{API_VERSION}+asg.{__version__}"
+    # PyTorch's package is called torch, has itself as an attribute, and packages rely on both
+    vars(package).update(__version__=f"{API_VERSION}+asg.{__version__}", __name__="torch", torch=package)
 
 
 def uninstall_as_torch() -> None:
@@ -91,9 +105,13 @@ def uninstall_as_torch() -> None:
     sys.meta_path.remove(_finder)
     for name in [name for name, module in sys.modules.items() if _target(name) is not None and _is_ours(module)]:
         del sys.modules[name]
-    vars(sys.modules[_PACKAGE])["__version__"] = __version__
+    package = sys.modules[_PACKAGE]
+    vars(package).update(__version__=__version__, __name__=_PACKAGE)
+    del vars(package)["torch"]
 
 
 def _is_ours(module: Any) -> bool:
+    if module is sys.modules[_PACKAGE]:
+        return True
     name = getattr(module, "__name__", "")
     return isinstance(name, str) and f"{name}.".startswith(f"{_PACKAGE}.")

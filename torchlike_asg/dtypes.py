@@ -83,10 +83,10 @@ class NamedOnly(dtype):
     def __init__(self, name: str, itemsize: int, category: int, limits: tuple[float, ...], is_signed: bool = True) -> None:
         self.name = self.short = name
         self.itemsize, self.category, self.rank, self.limits = itemsize, category, -1, limits
-        self.is_floating_point, self.is_complex, self.is_signed = category == FLOAT, False, is_signed
+        self.is_floating_point, self.is_complex, self.is_signed = category == FLOAT, category == COMPLEX, is_signed
 
     def refuse(self) -> NoReturn:
-        instead = "float16 or bfloat16" if self.is_floating_point else "int32 or int64"
+        instead = {FLOAT: "float16 or bfloat16", INTEGER: "int32 or int64", COMPLEX: "complex64"}[self.category]
         raise Unsupported(f"torch.{self.name} can be named, but no tensor can have this type: use {instead}")
 
     def __getattr__(self, name: str) -> Any:
@@ -100,6 +100,7 @@ float8_e4m3fnuz = NamedOnly("float8_e4m3fnuz", 1, FLOAT, (0.125, 240.0, 2.0**-7)
 float8_e5m2 = NamedOnly("float8_e5m2", 1, FLOAT, (0.25, 57344.0, 2.0**-14))
 float8_e5m2fnuz = NamedOnly("float8_e5m2fnuz", 1, FLOAT, (0.125, 57344.0, 2.0**-15))
 float8_e8m0fnu = NamedOnly("float8_e8m0fnu", 1, FLOAT, (1.0, 2.0**127, 2.0**-127), is_signed=False)
+complex32 = NamedOnly("complex32", 4, COMPLEX, ())
 uint16, uint32, uint64 = [NamedOnly(f"uint{bits}", bits // 8, INTEGER, (2**bits - 1,), is_signed=False) for bits in (16, 32, 64)]
 
 ALL = (bool_, uint8, int8, int16, int32, int64, float16, bfloat16, float32, float64, complex64, complex128)

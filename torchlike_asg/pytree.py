@@ -6,19 +6,27 @@ leaf, until its type is registered.
 
 from __future__ import annotations
 
-from collections import OrderedDict, defaultdict, deque
+from collections import OrderedDict, defaultdict, deque, namedtuple
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 __all__ = ["GetAttrKey", "MappingKey", "SequenceKey", "TreeSpec", "keystr", "register_pytree_node", "tree_all", "tree_any", "tree_flatten",
            "tree_flatten_with_path", "tree_leaves", "tree_map", "tree_map_only", "tree_map_with_path", "tree_structure",
            "tree_unflatten"]  # fmt: skip
 
-#: type -> (flatten to (children, context), unflatten from them)
-_NODES: dict[type, tuple[Callable[[Any], tuple[list[Any], Any]], Callable[[list[Any], Any], Any]]] = {}
+
+class NodeDef(NamedTuple):
+    """How a type of containers is taken apart, to (children, context), and put together."""
+
+    flatten_fn: Callable[[Any], tuple[list[Any], Any]]
+    unflatten_fn: Callable[[list[Any], Any], Any]
+
+
+#: of every type that is a container; `namedtuple` stands for all named tuples
+SUPPORTED_NODES: dict[Any, NodeDef] = {}
 #: type -> flatten to ([(key, child), ...], context), for types whose children are not simply numbered
-_KEYED: dict[type, Callable[[Any], tuple[list[tuple[Any, Any]], Any]]] = {}
+_KEYED: dict[Any, Callable[[Any], tuple[list[tuple[Any, Any]], Any]]] = {}
 
 
 @dataclass(frozen=True)
@@ -57,11 +65,13 @@ def keystr(path: tuple[Any, ...]) -> str:
 
 
 class TreeSpec:
-    """How leaves are nested: a container type, what else it takes to rebuild it, and the specs of its children; a leaf has no type."""
+    """How leaves are nested: a container type (`namedtuple` for named tuples), what else it takes to rebuild it, and the specs of its
+    children; a leaf has no type.
+    """
 
     __slots__ = ("children_specs", "context", "num_leaves", "type")
 
-    def __init__(self, type: type | None, context: Any, children_specs: list[TreeSpec]) -> None:
+    def __init__(self, type: Any, context: Any, children_specs: list[TreeSpec]) -> None:
         self.type, self.context, self.children_specs = type, context, children_specs
         self.num_leaves = 1 if type is None else sum(c.num_leaves for c in children_specs)
 
@@ -82,37 +92,47 @@ class TreeSpec:
         return "*" if self.type is None else f"TreeSpec({self.type.__name__}, {self.context}, {self.children_specs})"
 
 
-LeafSpec = TreeSpec(None, None, [])
+class LeafSpec(TreeSpec):
+    """The spec of a leaf."""
+
+    __slots__ = ()
+
+    def __init__(self) -> None:
+        super().__init__(None, None, [])
+
+
+_LEAF = LeafSpec()
 
 
 def register_pytree_node(cls: type, flatten_fn: Any, unflatten_fn: Any, *, flatten_with_keys_fn: Any = None, **_: Any) -> None:
     """Have instances of `cls` taken apart: ``flatten_fn(x) -> (children, context)``, ``unflatten_fn(children, context) -> x``;
     ``flatten_with_keys_fn(x) -> ([(key, child), ...], context)`` for those who ask for paths.
     """
-    if cls in _NODES:
+    if cls in SUPPORTED_NODES:
         raise ValueError(f"{cls} is already registered as pytree node.")
-    _NODES[cls] = (flatten_fn, unflatten_fn)
+    SUPPORTED_NODES[cls] = NodeDef(flatten_fn, unflatten_fn)
     if flatten_with_keys_fn is not None:
         _KEYED[cls] = flatten_with_keys_fn
 
 
-def _kind(x: Any) -> type | None:
-    if type(x) in _NODES:
+def _kind(x: Any) -> Any:
+    """The container type of an object, None for a leaf."""
+    if type(x) in SUPPORTED_NODES:
         return type(x)
-    return tuple if isinstance(x, tuple) and hasattr(x, "_fields") else None
+    return namedtuple if isinstance(x, tuple) and hasattr(x, "_fields") else None
+
+
+def _get_node_type(tree: Any) -> Any:
+    return _kind(tree) or type(tree)
 
 
 def _flatten(x: Any) -> tuple[list[Any], Any]:
-    if isinstance(x, tuple) and hasattr(x, "_fields"):
-        return list(x), type(x)
-    return _NODES[type(x)][0](x)
+    return SUPPORTED_NODES[_kind(x)].flatten_fn(x)
 
 
-def _named(children: list[Any], context: Any) -> Any:
-    return context(*children) if context is not None else tuple(children)
-
-
-register_pytree_node(tuple, lambda x: (list(x), None), _named)
+SUPPORTED_NODES[namedtuple] = NodeDef(lambda x: (list(x), type(x)), lambda c, kind: kind(*c))
+_KEYED[namedtuple] = lambda x: ([(GetAttrKey(name), child) for name, child in zip(x._fields, x, strict=True)], type(x))
+register_pytree_node(tuple, lambda x: (list(x), None), lambda c, _: tuple(c))
 register_pytree_node(list, lambda x: (list(x), None), lambda c, _: list(c))
 
 
@@ -140,7 +160,7 @@ def tree_flatten(tree: Any, is_leaf: Callable[[Any], bool] | None = None) -> tup
     """(leaves, structure). What `is_leaf` accepts is not taken apart."""
     kind = None if is_leaf is not None and is_leaf(tree) else _kind(tree)
     if kind is None:
-        return [tree], LeafSpec
+        return [tree], _LEAF
     children, context = _flatten(tree)
     leaves: list[Any] = []
     specs = []
@@ -161,9 +181,7 @@ def _with_paths(tree: Any, path: tuple[Any, ...], is_leaf: Callable[[Any], bool]
     if kind is None:
         yield path, tree
         return
-    if kind is tuple and hasattr(tree, "_fields"):
-        keyed = [(GetAttrKey(name), child) for name, child in zip(tree._fields, tree, strict=True)]
-    elif kind in _KEYED:
+    if kind in _KEYED:
         keyed = _KEYED[kind](tree)[0]
     else:
         keyed = [(SequenceKey(i), child) for i, child in enumerate(_flatten(tree)[0])]
@@ -192,7 +210,7 @@ def tree_unflatten(leaves: Any, treespec: TreeSpec) -> Any:
     for spec in treespec.children_specs:
         children.append(tree_unflatten(leaves[start : start + spec.num_leaves], spec))
         start += spec.num_leaves
-    return _NODES[treespec.type][1](children, treespec.context)
+    return SUPPORTED_NODES[treespec.type].unflatten_fn(children, treespec.context)
 
 
 def tree_leaves(tree: Any, is_leaf: Callable[[Any], bool] | None = None) -> list[Any]:

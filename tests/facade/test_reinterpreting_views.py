@@ -229,3 +229,10 @@ def test_the_example_that_was_lost():
     z = ours.tensor([1 + 2j, 3 + 4j])
     z.real.fill_(0)
     np.testing.assert_array_equal(z.numpy(), [2j, 4j])
+
+
+def test_a_shape_is_numbers_or_one_sequence():
+    x = torch.arange(6.0)
+    for shape in ([2, 3], (2, 3), torch.Size([2, 3])):
+        assert x.view(shape).shape == x.reshape(shape).shape == x.view(size=shape).shape == (2, 3)
+    assert x.view(2, 3).shape == x.view(-1, 3).shape == (2, 3)

@@ -1,5 +1,6 @@
 """Names that packages written for PyTorch look up when they are imported."""
 
+import numpy as np
 import pytest
 
 import torchlike_asg as torch
@@ -99,3 +100,62 @@ def test_one_number_for_every_example_indexes_under_vmap():
     assert torch.vmap(lambda i, j: table[i, j])(rows, columns).tolist() == [9.0, 3.0, 4.0]
     assert torch.vmap(lambda i: table[i])(rows).tolist() == table[rows].tolist()
     assert torch.vmap(lambda i: table[:, i])(columns).tolist() == table[:, columns].t().tolist()
+
+
+def test_arrays_of_other_libraries_share_memory():
+    array = np.arange(3.0)
+    taken = torch.from_dlpack(array)
+    taken[0] = 5
+    assert array[0] == 5
+    given = torch.arange(4.0)
+    torch.utils.dlpack.from_dlpack(torch.utils.dlpack.to_dlpack(given))[1] = 9
+    assert given.tolist() == [0.0, 9.0, 2.0, 3.0] and np.from_dlpack(given)[1] == 9 and given.__dlpack_device__() == (1, 0)
+    with pytest.raises(BufferError, match="require gradient"):
+        np.from_dlpack(torch.ones(2, requires_grad=True))
+
+
+def test_a_product_of_thin_matrices_is_found_by_random_projections():
+    torch.manual_seed(0)
+    x = torch.randn(30, 4) @ torch.randn(4, 20)
+    for made in (x, x.t()):
+        u, s, v = torch.svd_lowrank(made, q=4)
+        assert torch.allclose(u * s @ v.t(), made, atol=1e-3)
+        assert torch.allclose(s, torch.linalg.svdvals(made)[:4], rtol=1e-4)
+    u, s, v = torch.pca_lowrank(x, q=4)
+    assert torch.allclose(u * s @ v.t(), x - x.mean(0), atol=1e-3)
+    with pytest.raises(ValueError, match="not greater than"):
+        torch.pca_lowrank(x, q=21)
+
+
+def test_functions_of_ones_own_are_asked_for():
+    class Own:
+        @classmethod
+        def __torch_function__(cls, func, types, args=(), kwargs=None):
+            return None
+
+    assert torch.overrides.has_torch_function((1, Own())) and not torch.overrides.has_torch_function((torch.ones(1),))
+    assert torch.overrides.is_tensor_like(Own()) and torch.overrides.is_tensor_like(torch.ones(1)) and not torch.overrides.is_tensor_like(1)
+    assert torch.overrides.is_tensor_method_or_property(torch.Tensor.relu) and not torch.overrides.is_tensor_method_or_property(len)
+    with pytest.raises(NotImplementedError, match="cannot be entered"), torch.overrides.TorchFunctionMode():
+        pass
+
+
+def test_symbols_fakes_and_readers_have_no_instances():
+    assert not isinstance(3, torch.SymInt) and torch.chalf.is_complex and "NumPy" in torch.__config__.show()
+    for make in (
+        torch.SymInt,
+        torch.PyTorchFileReader,
+        torch._subclasses.FakeTensor,
+        torch._subclasses.FakeTensorMode,
+        torch._dynamo.OptimizedModule,
+    ):
+        with pytest.raises(NotImplementedError):
+            make()
+
+
+def test_iterators_of_loaders_are_told_apart():
+    from torchlike_asg.utils.data import dataloader
+
+    one = iter(torch.utils.data.DataLoader(range(3)))
+    assert isinstance(one, dataloader._BaseDataLoaderIter) and isinstance(one, dataloader._SingleProcessDataLoaderIter)
+    assert not isinstance(one, dataloader._MultiProcessingDataLoaderIter)

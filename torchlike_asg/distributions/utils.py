@@ -20,6 +20,11 @@ def broadcast_all(*values: Any) -> tuple[torch.Tensor, ...]:
     return torch.broadcast_tensors(*[v if isinstance(v, torch.Tensor) else torch.tensor(v, dtype=d, device=device) for v in values])
 
 
+def _standard_normal(shape: Any, dtype: torch.dtype, device: Any) -> torch.Tensor:
+    """Standard normal numbers, as distributions outside this package draw them."""
+    return torch.randn(shape, dtype=dtype, device=device)
+
+
 def batch_of(t: torch.Tensor, *given: Any) -> torch.Size:
     """The batch shape of parameters: none if all were plain numbers."""
     return torch.Size() if all(isinstance(g, Number) for g in given) else t.size()

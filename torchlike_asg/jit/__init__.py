@@ -10,6 +10,8 @@ from ..errors import Unsupported
 
 __all__ = [
     "Final",
+    "ScriptFunction",
+    "ScriptModule",
     "annotate",
     "export",
     "ignore",

@@ -10,13 +10,11 @@ from . import data
 
 __all__ = ["checkpoint", "data", "tensorboard"]
 
-_ABSENT = frozenset(
-    ("benchmark", "bottleneck", "bundled_inputs", "collect_env", "cpp_extension", "dlpack", "mobile_optimizer", "model_zoo")
-)
+_ABSENT = frozenset(("benchmark", "bottleneck", "bundled_inputs", "collect_env", "cpp_extension", "mobile_optimizer", "model_zoo"))
 
 
 def __getattr__(name: str) -> Any:
-    if name in ("_pytree", "checkpoint", "hooks", "tensorboard"):
+    if name in ("_pytree", "checkpoint", "dlpack", "flop_counter", "hooks", "tensorboard"):
         return importlib.import_module(f"{__name__}.{name}")
     if name in _ABSENT:
         raise Unsupported(f"torchlike_asg.utils.{name} is not supported")

@@ -1,12 +1,16 @@
 """Nested containers of tensors, under the name PyTorch keeps them."""
 
+from typing import Any
+
 from ..pytree import (  # noqa: F401
+    SUPPORTED_NODES,
     GetAttrKey,
     LeafSpec,
     MappingKey,
     SequenceKey,
     TreeSpec,
     _dict_flatten_with_keys,
+    _get_node_type,
     keystr,
     register_pytree_node,
     tree_all,
@@ -20,3 +24,6 @@ from ..pytree import (  # noqa: F401
     tree_structure,
     tree_unflatten,
 )
+
+#: for annotations
+PyTree = Any

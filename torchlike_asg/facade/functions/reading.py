@@ -73,6 +73,22 @@ def __array__(self: Tensor, dtype: Any = None, copy: Any = None) -> np.ndarray[A
     return a if dtype is None else a.astype(dtype, copy=False)
 
 
+@method()
+def __dlpack__(self: Tensor, **options: Any) -> Any:
+    """A capsule with this tensor's memory, for another array library: `numpy.from_dlpack(tensor)` shares it."""
+    if self.requires_grad:
+        raise BufferError("Can't export tensors that require gradient, use tensor.detach()")
+    return numpy_(self).__dlpack__(**{name: value for name, value in options.items() if value is not None and name != "stream"})
+
+
+@method()
+def __dlpack_device__(self: Tensor) -> tuple[int, int]:
+    """(1, 0): the CPU's memory."""
+    if self.device.type != "cpu":
+        raise BufferError(f"only tensors in the CPU's memory can be exported, but this one is on {self.device}: use tensor.cpu()")
+    return 1, 0
+
+
 Tensor.__array_priority__ = 1000  # type: ignore[attr-defined]
 
 

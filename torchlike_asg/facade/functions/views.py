@@ -42,11 +42,12 @@ def dims_of(dim: Any, rank: int) -> tuple[int, ...]:
 @method("view")
 def view_(self: Tensor, *shape: Any, size: Any = None, dtype: Any = None) -> Tensor:
     """The same elements with another shape, sharing memory; raises where only a copy could have that shape."""
-    n = _views.get((self._n, *shape))
-    if n is not None and size is None and dtype is None and _integers(shape):  # seen before
-        f = self._f or family_of(self)
-        if f.h is not None:
-            return seen_view(self, f, n)
+    if size is None and dtype is None and _integers(shape):
+        n = _views.get((self._n, *shape))
+        if n is not None:  # seen before
+            f = self._f or family_of(self)
+            if f.h is not None:
+                return seen_view(self, f, n)
     if size is not None:
         shape = (size,)
     if len(shape) == 1 and isinstance(shape[0], dtypes.dtype):

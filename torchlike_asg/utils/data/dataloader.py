@@ -265,3 +265,16 @@ def _check_batching(batch_size: int | None, shuffle: bool, sampler: Any, batch_s
             raise ValueError("batch_sampler option is mutually exclusive with batch_size, shuffle, sampler, and drop_last")
     elif batch_size is None and drop_last:
         raise ValueError("batch_size=None option disables auto-batching and is mutually exclusive with drop_last")
+
+
+def __getattr__(name: str) -> Any:
+    """PyTorch's names of the iterators' classes, for packages that tell them apart."""
+    if name == "_BaseDataLoaderIter":
+        return LoaderIterator
+    if name == "_SingleProcessDataLoaderIter":
+        return SingleProcessIterator
+    if name == "_MultiProcessingDataLoaderIter":
+        from .parallel import WorkersIterator
+
+        return WorkersIterator
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

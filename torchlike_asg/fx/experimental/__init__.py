@@ -1,0 +1,1 @@
+"""What packages ask of PyTorch's symbolic tracing while they run."""

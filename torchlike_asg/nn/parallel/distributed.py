@@ -1,0 +1,5 @@
+"""Where PyTorch keeps `DistributedDataParallel`."""
+
+from . import DistributedDataParallel
+
+__all__ = ["DistributedDataParallel"]
