@@ -9,14 +9,13 @@ from typing import Any
 
 from ..core import Tensor
 from ..register import FUNCTIONS, function
+from .decompose import qr_mode, svd_full
 
 Three = tuple[Tensor, Tensor, Tensor]
 
 
 def _orthonormal(x: Tensor) -> Tensor:
-    from ...linalg import qr
-
-    return qr(x)[0]  # type: ignore[no-any-return]
+    return qr_mode(x)[0]  # type: ignore[no-any-return]
 
 
 def _range_of(a: Tensor, q: int, niter: int) -> Tensor:
@@ -33,14 +32,12 @@ def svd_lowrank(A: Tensor, q: int | None = 6, niter: int | None = 2, M: Tensor |
 
     Random: the columns of the projection come from the default generator.
     """
-    from ...linalg import svd
-
     a = A if M is None else A - M
     wide = a.shape[-2] < a.shape[-1]
     if wide:
         a = a.mH
     basis = _range_of(a, 6 if q is None else q, 2 if niter is None else niter)
-    u, s, vh = svd(basis.mH @ a, full_matrices=False)
+    u, s, vh = svd_full(basis.mH @ a, full_matrices=False)
     u, v = basis @ u, vh.mH
     return (v, s, u) if wide else (u, s, v)
 
