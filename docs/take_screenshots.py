@@ -48,6 +48,20 @@ class Stage:
             step()
             self.pump()
 
+    def until(self, step: Callable[[], object], ready: Callable[[], bool], at_most: float = 60.0) -> None:
+        """Train until the window has what is to be shown; looks into steps come as seldom as their cost demands."""
+        begun = time.monotonic()
+        while not ready() and time.monotonic() - begun < at_most:
+            self.run(step, 0.5)
+            self.window.follow()
+
+    def seen(self, node: int) -> bool:
+        """Whether a node's value, its gradient and its kernel's time are known."""
+        store = self.store
+        gradient = int(store.graph.gradient[node])
+        known = store.look(node, "gradient") is not None or (gradient >= 0 and store.look(gradient) is not None)
+        return store.look(node) is not None and known and bool(store.took)
+
     def pump(self) -> None:
         while self.frames:
             self.store.apply(decode(self.frames.pop(0)))  # type: ignore[arg-type]
@@ -101,22 +115,37 @@ def transformer(folder: Path, seconds: float) -> None:
     training = Training(settings, Corpus.of(standard_library_text(300_000), settings.block))
     stage = Stage(training.model, "en", "dark")
     stage.run(training.advance, seconds / 2)
-    stage.window.go("node", stage.node("gelu", "blocks.0"))
+    gelu = stage.node("gelu", "blocks.0")
+    stage.window.go("node", gelu)
     stage.run(training.advance, seconds)
     stage.handle.log("validation", training.validation_loss())
+    stage.handle.mark("half time")
+    stage.run(training.advance, seconds)
+    stage.handle.log("validation", training.validation_loss())
+    stage.until(training.advance, lambda: stage.seen(gelu))
     stage.shoot(folder / "transformer-dark-en.png")
+    norm = stage.node("layer_norm", "blocks.0")
     stage.window.bar.kernels.setChecked(True)
-    stage.window.go("node", stage.node("layer_norm", "blocks.0"))
-    stage.run(training.advance, seconds / 3)
+    stage.window.go("node", norm)
+    stage.until(training.advance, lambda: stage.seen(norm))
     stage.shoot(folder / "kernels-dark-en.png")
+    stage.window.inspector.code.emit(norm)
+    kernel = (stage.store.epoch, stage.window.wanted_kernel)
+    stage.until(training.advance, lambda: kernel in stage.store.codes)
+    stage.settle()
+    view = stage.window.code_view
+    view.find.setText("fmul")
+    stage.settle()
+    view.grab().save(str(folder / "code-dark-en.png"))
+    print(folder / "code-dark-en.png")
+    view.close()
     stage.close()
 
 
-def convolutions(folder: Path, seconds: float) -> None:
-    torch.manual_seed(0)
-    model = Net()
+def pictures(model: nn.Module, size: int) -> Callable[[], object]:
+    """A step of training on images to classify."""
     optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3)
-    images = torch.randn(256, 1, 16, 16)
+    images = torch.randn(256, 1, size, size)
     labels = (images.mean((1, 2, 3)) * 200).long().remainder(10).abs()
 
     def step() -> None:
@@ -125,11 +154,20 @@ def convolutions(folder: Path, seconds: float) -> None:
         nn.functional.cross_entropy(model(images[chosen]), labels[chosen]).backward()
         optimizer.step()
 
+    return step
+
+
+def convolutions(folder: Path, seconds: float) -> None:
+    torch.manual_seed(0)
+    model = Net()
+    step = pictures(model, 16)
     stage = Stage(model, "ru", "light")
     stage.run(step, seconds / 2)
     stage.window.set_heat("time")
-    stage.window.go("node", stage.node("conv", "blocks.0"))
+    conv = stage.node("conv", "blocks.0")
+    stage.window.go("node", conv)
     stage.run(step, seconds)
+    stage.until(step, lambda: stage.seen(conv))
     stage.shoot(folder / "heat-light-ru.png")
     stage.close()
 

@@ -125,6 +125,27 @@ def test_values_that_have_no_logarithm_are_left_out(charts):
     charts.log.setChecked(False)
 
 
+@pytest.mark.parametrize("count", [3, 500])
+def test_a_curve_without_a_finite_value_is_no_trouble(charts, application, count):
+    charts.store.apply(Scalars("bad", np.arange(1, count + 1), np.arange(count) / 10, np.full(count, np.nan)))
+    charts.store.apply(Scalars("worse", np.arange(1, count + 1), np.arange(count) / 10, np.full(count, np.inf)))
+    charts.refresh(fit=True)
+    settle(application)
+    assert not charts.grab().isNull()
+    assert "bad NaN" in charts.values_at(2)
+    assert "worse ∞" in charts.values_at(2)
+
+
+def test_a_smoothed_curve_ends_where_the_values_do(charts):
+    values = np.ones(300)
+    values[200:] = np.nan
+    charts.store.apply(Scalars("lost", np.arange(1, 301), np.arange(300) / 10, values))
+    charts.refresh()
+    _, y = charts._lines["", "lost", "smooth"].getData()
+    assert np.isfinite(y[:200]).all()
+    assert np.isnan(y[200:]).all()
+
+
 def test_smoothing_is_a_slider(charts):
     noise = np.random.default_rng(0).normal(size=500)
     charts.store.apply(Scalars("noise", np.arange(1, 501), np.arange(500) / 10, noise))

@@ -176,9 +176,9 @@ class Charts(QtWidgets.QWidget):
         curve = self.store.curves.get(name)
         number = f"  {short(float(curve.values[-1]))}" if curve is not None and len(curve) else ""
         values = curve.values[np.isfinite(curve.values)] if curve is not None else np.zeros(0)
-        if len(values):  # its smallest and largest value are all that fits beside a small plot
-            ticks = {short(float(v)): float(v) for v in (values.min(), values.max())}
-            plot.getAxis("left").setTicks([[(v, told) for told, v in ticks.items()]])
+        # its smallest and largest value are all that fits beside a small plot
+        ticks = {short(float(v)): float(v) for v in (values.min(), values.max())} if len(values) else {}
+        plot.getAxis("left").setTicks([[(v, told) for told, v in ticks.items()]])
         text = self.curve_name(name) + number
         if plot.titleLabel.text != text:
             plot.setTitle(text, color=self.colors.dim, size="9pt")
@@ -192,7 +192,7 @@ class Charts(QtWidgets.QWidget):
         if holds:
             x, y = held(x, y, self._end(run))
         dots = len(y) < 40 and not holds
-        pieces = [("raw", y)] if weight == 0 or dots else [("raw", y), ("smooth", smoothed(y, weight))]
+        pieces = [("raw", y)] if weight == 0 or dots else [("raw", y), ("smooth", np.where(np.isfinite(y), smoothed(y, weight), np.nan))]
         for which, values in pieces:
             key = (run, name, which)
             keys.add(key)
@@ -209,7 +209,11 @@ class Charts(QtWidgets.QWidget):
                 line.setSymbolSize(5)
                 line.setSymbolBrush(color)
                 line.setSymbolPen(None)
-            line.setData(*thin(x, values), connect="finite")
+            if dots or not np.isfinite(values).any():  # dots, and ranges, are not made of NaN
+                there = np.isfinite(values)
+                line.setData(x[there], values[there])
+            else:
+                line.setData(*thin(x, values), connect="finite")
         return keys
 
     def _end(self, run: str) -> float:

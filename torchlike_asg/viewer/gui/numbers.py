@@ -11,6 +11,7 @@ from .say import Say, short
 from .store import Look, Store
 
 COLUMNS = ("mean", "std", "min", "max", "nonfinite", "norm")
+NONFINITE = COLUMNS.index("nonfinite")
 
 
 class LiveNumbers(QtWidgets.QWidget):
@@ -56,8 +57,7 @@ class LiveNumbers(QtWidgets.QWidget):
         of_gradient = own or (self.store.look(gradient) if gradient >= 0 else None)
         for of, look in (("value", value), ("gradient", of_gradient)):
             for k in range(len(COLUMNS)):
-                text = short(float(look.row[k])) if look is not None else "–"
-                self.cells[of, k].setText(text if k != 4 or look is None else f"{look.row[k]:.0f}" if look.row[k] == look.row[k] else "–")
+                self.cells[of, k].setText(_told(look, k))
         looks = list(self.store.looks.get(("value", node), ()))
         self.histogram.show_looks([k for k in looks if k.counts is not None])
         update = self.store.look(node, "update")
@@ -145,6 +145,13 @@ class Ridge(QtWidgets.QWidget):
         rgb = np.ascontiguousarray(ramp[(grid * 31).astype(int)])
         image = QtGui.QImage(rgb.tobytes(), columns, len(self.looks), 3 * columns, QtGui.QImage.Format.Format_RGB888)
         p.drawImage(QtCore.QRectF(0, y, w, h), image)
+
+
+def _told(look: Look | None, column: int) -> str:
+    """A statistic as text; one that was not computed is not a number although all elements are."""
+    if look is None or (np.isnan(look.row[column]) and not look.row[NONFINITE] > 0):
+        return "–"
+    return f"{look.row[column]:.0f}" if column == NONFINITE else short(float(look.row[column]))
 
 
 def _rgb(color: str) -> tuple[int, int, int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -76,8 +77,8 @@ def translate_qt(lang: str) -> None:
 
 def short(x: float) -> str:
     """A measured number in a few characters."""
-    if x != x:
-        return "–"
+    if not math.isfinite(x):
+        return "NaN" if math.isnan(x) else "∞" if x > 0 else "-∞"
     return f"{x:.4g}" if x == 0 or 1e-3 <= abs(x) < 1e5 else f"{x:.2e}"
 
 

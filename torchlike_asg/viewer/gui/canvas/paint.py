@@ -97,7 +97,10 @@ class Painter:
                 self._box(p, boxes[i], i, camera, marks)
         if camera.zoom >= TEXT_ZOOM * 0.7:
             for i in groups:
-                self._title(p, boxes[i], camera, i == sticky)
+                if i != sticky:
+                    self._title(p, boxes[i], camera, False)
+            if sticky in shown:
+                self._title(p, boxes[sticky], camera, True)
         self._wires.labels(p, geometry, camera, marks.bad_text)
 
     # ----- groups
