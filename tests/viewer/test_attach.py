@@ -117,6 +117,7 @@ def test_probes_see_the_true_values_and_change_nothing():
                 if k >= 4:
                     session = handle._session
                     session._governor.credit, session._looked, session._fresh_selection = 9.0, 0.0, True
+                    session._timed = 0.0
                     session._governor.most = 9.0
                     kept["nodes"] = looking_at(handle, "layer_norm", "weight")
                     handle._settle()
@@ -201,7 +202,8 @@ def test_a_shape_that_does_not_fit_is_shown(tmp_path):
 @pytest.mark.parametrize(
     ("combine", "wrong"),
     [
-        (lambda a, b, w: torch.matmul(a, b), [0, 1]),  # neither is right by itself
+        (lambda a, b, w: torch.matmul(a, b), [0]),  # it fits if it is transposed
+        (lambda a, b, w: torch.matmul(a, torch.cat([b, b[:1]])), [0, 1]),  # neither is right by itself
         (lambda a, b, w: a + w, [0]),
         (lambda a, b, w: torch.cat([a, a * 2, b]), [2]),
     ],

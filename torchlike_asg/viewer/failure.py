@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 import linecache
-import re
+import sys
 from types import FrameType
 from typing import Any
 
@@ -14,6 +15,7 @@ from ..asg.declare import Op
 from ..asg.node import Node
 from ..asg.trace import Trace
 from ..facade.core import Tensor
+from .advice import advice
 from .capture import Step, behind, capture
 from .protocol import Failure
 from .snapshot import KINDS, GraphSnapshot
@@ -36,12 +38,14 @@ def explain(error: BaseException, modules: tuple[Any, ...], tr: Trace | None) ->
     if user is not None:
         failure.file, failure.line = user[0].f_code.co_filename, user[1]
         failure.source = linecache.getline(failure.file, failure.line).strip()
-    failure.key, failure.fields = suggestion(name, failure.shapes, str(error), modules[-1] if modules else None)
+    told = advice(name, failure.shapes, str(error), modules[-1] if modules else None)
+    failure.key, failure.fields = told.key, told.fields
+    failure.edges = [k for k in told.wrong if k < len(operands)]  # numbers of operands, until they are edges
     return failure, Step(operands) if operands else None, operands
 
 
 def _operation(frames: list[tuple[FrameType, int]]) -> tuple[str, list[Node]]:
-    """The innermost operation that was being recorded: its name and the nodes it was given."""
+    """The innermost operation that was being recorded, else the innermost function (or module) that users call: its name and operands."""
     for frame, _ in reversed(frames):
         here = frame.f_locals
         op = here.get("self")
@@ -51,11 +55,52 @@ def _operation(frames: list[tuple[FrameType, int]]) -> tuple[str, list[Node]]:
     for frame, _ in reversed(frames):
         if not frame.f_code.co_filename.startswith(_PACKAGE):
             break
-        found = [v for v in frame.f_locals.values() if isinstance(v, Tensor)]
-        nodes = [n for t in found if (n := t._n) is not None]
-        if nodes:
-            return frame.f_code.co_name.strip("_"), list(dict.fromkeys(nodes))
+        name = _called(frame)
+        tensors = _tensors(frame) if name else []
+        if tensors:
+            return name, [_node(t) for t in tensors]
     return "", []
+
+
+#: dispatch to operations: what is called there is called on behalf of something else
+_MACHINERY = sys.modules[Tensor.__module__].__file__
+
+
+def _called(frame: FrameType) -> str:
+    """What users call the function of a frame: its name, or the class of the module whose `forward` it is; "" for a helper."""
+    import torchlike_asg as torch
+
+    name, owner = frame.f_code.co_name, frame.f_locals.get("self")
+    if isinstance(owner, torch.nn.Module):
+        return type(owner).__name__ if name == "forward" else ""
+    if name in ("__getitem__", "__setitem__"):
+        return name.strip("_")
+    name = name.rstrip("_")
+    public = not name.startswith("_") and any(hasattr(place, name) for place in (torch, torch.nn.functional, Tensor))
+    return name if public and frame.f_code.co_filename != _MACHINERY else ""
+
+
+def _tensors(frame: FrameType) -> list[Tensor]:
+    """The tensors among a frame's arguments, also those in lists."""
+    code = frame.f_code
+    count = code.co_argcount + code.co_kwonlyargcount + bool(code.co_flags & inspect.CO_VARARGS)
+    found: list[Tensor] = []
+    for name in code.co_varnames[:count]:
+        value = frame.f_locals.get(name)
+        found += [t for t in (value if isinstance(value, (list, tuple)) else (value,)) if isinstance(t, Tensor)]
+    own = getattr(frame.f_locals.get("self"), "_parameters", {})
+    return [*found, *[own[name] for name in ("weight", "bias") if own.get(name) is not None]]
+
+
+def _node(t: Tensor) -> Node:
+    """A node that stands for a tensor: its own, its storage's leaf, or a new one if it is nothing but data."""
+    f = t._f
+    if t._n is not None:
+        return t._n
+    if f is not None and f.leaf is not None:
+        return f.leaf  # type: ignore[no-any-return]
+    shape, strides, _ = t.geometry
+    return Trace().input(np.empty(0), shape, tuple(strides), t.dtype, t.device)
 
 
 def with_failed(snapshot: GraphSnapshot, failure: Failure, index: dict[Node, int], operands: list[Node]) -> GraphSnapshot:
@@ -68,7 +113,8 @@ def with_failed(snapshot: GraphSnapshot, failure: Failure, index: dict[Node, int
             texts.append(t)
         return texts.index(t)
 
-    sources = [index[n] for n in operands if n in index]
+    kept = [k for k, n in enumerate(operands) if n in index]
+    sources = [index[operands[k]] for k in kept]
     n, e = len(snapshot), len(snapshot.src)
     path = failure.module.partition(" (")[0]
     new = {
@@ -101,13 +147,15 @@ def with_failed(snapshot: GraphSnapshot, failure: Failure, index: dict[Node, int
     columns["texts"] = texts
     columns["roles"] = [*snapshot.roles, None]
     failure.node = n
-    failure.edges = [e + k for k in misfits(snapshot, sources)]
+    blamed = [at for at, k in enumerate(kept) if k in failure.edges]
+    failure.edges = [e + at for at in blamed or misfits(snapshot, sources)]
     return GraphSnapshot.from_columns(columns)
 
 
 def misfits(snapshot: GraphSnapshot, sources: list[int]) -> list[int]:
-    """Which of the operands `sources` of a failed operation are at fault. Parameters are as they were made, so it is what reaches them;
-    without parameters it is those whose sizes disagree with the first's, and the first, if only one other is there."""
+    """Which of the operands `sources` of a failed operation are at fault, where the advice does not say. Parameters are as they were
+    made, so it is what reaches them; without parameters it is those whose sizes disagree with the first's, and the first, if only one
+    other is there."""
     computed = [k for k, s in enumerate(sources) if snapshot.kind[s] != PARAMETER]
     if len(computed) < len(sources):
         return computed or list(range(len(sources)))
@@ -125,36 +173,3 @@ def partial(step: Step, infos: Any, root: str) -> tuple[GraphSnapshot, dict[Node
         if shown in index:
             index.setdefault(r, index[shown])
     return snapshot, index
-
-
-def suggestion(op: str, shapes: list[list[int]], message: str, module: Any) -> tuple[str, dict[str, Any]]:
-    """What to change, as a key under ``ui.viewer.fix`` and what fills it."""
-    kind = type(module).__name__ if module is not None else ""
-    if op == "linear" and len(shapes) >= 2 and shapes[0] and len(shapes[1]) == 2:
-        fields = {"got": shapes[0][-1], "expected": shapes[1][1], "outputs": shapes[1][0]}
-        return ("flatten" if len(shapes[0]) > 2 and _product(shapes[0][1:]) == shapes[1][1] else "linear"), fields
-    if op in ("matmul", "mm", "bmm", "addmm") and len(shapes) >= 2 and all(shapes[:2]):
-        a, b = shapes[-2:]
-        fields = {"left": a[-1], "right": b[-2] if len(b) > 1 else b[-1]}
-        return ("transpose" if len(b) > 1 and a[-1] == b[-1] else "matmul"), fields
-    if "Conv" in kind and len(shapes) >= 2 and len(shapes[0]) > 1 and len(shapes[1]) > 1:
-        groups = int(getattr(module, "groups", 1))
-        return "channels", {"got": shapes[0][-len(shapes[1]) + 1], "expected": shapes[1][1] * groups}
-    if op in ("reshape", "view") and shapes:
-        return "reshape", {"elements": _product(shapes[0])}
-    if op in ("cat", "stack") and len(shapes) >= 2:
-        return "cat", {}
-    if re.search(r"broadcast|must match the size|size of tensor", message) and len(shapes) >= 2:
-        a, b = shapes[:2]
-        pairs = zip(reversed(a), reversed(b), strict=False)
-        at = next((k for k, (x, y) in enumerate(pairs, 1) if x != y and 1 not in (x, y)), 0)
-        if at:
-            return "broadcast", {"dim": -at, "left": a[-at], "right": b[-at]}
-    return "general", {}
-
-
-def _product(sizes: list[int]) -> int:
-    out = 1
-    for s in sizes:
-        out *= s
-    return out
