@@ -3,6 +3,7 @@
 import ast
 import importlib
 import importlib.util
+import json
 import os
 import subprocess
 import sys
@@ -264,3 +265,61 @@ def test_it_is_a_command_of_the_package(scripts):
 def test_the_examples_of_this_package_use_nothing_that_is_missing(capsys):
     assert main([str(ROOT / "examples" / "port_from_torch"), "-q"]) == 0
     assert torchlike_asg.__name__ == "torchlike_asg"
+
+
+# ===== Notebooks
+
+
+def notebook(*cells):
+    """A notebook of these cells, in Jupyter's own layout."""
+    document = {
+        "cells": [
+            {"cell_type": kind, "metadata": {}, "source": text.splitlines(keepends=True)}
+            | ({"execution_count": None, "outputs": []} if kind == "code" else {})
+            for kind, text in cells
+        ],
+        "metadata": {"language_info": {"name": "python"}},
+        "nbformat": 4,
+        "nbformat_minor": 5,
+    }
+    return json.dumps(document, indent=1, ensure_ascii=False) + "\n"
+
+
+CELLS = (
+    ("markdown", "# import torch"),
+    ("code", "%matplotlib inline\nimport torch\n!pip install é\nfiles = !ls\ntorch?"),
+    ("code", "%%bash\nimport torch as nothing"),
+    ("code", "%%time\nif True:\n    %timeit 1\n    x = torch.zeros(3)\nprint(7\n  % 4)"),
+    ("code", "from torch import nn\nx.relu()"),
+)
+
+
+def test_a_notebook_is_reported_by_cell_and_line(tmp_path, capsys):
+    path = tmp_path / "a.ipynb"
+    path.write_text(notebook(*CELLS), encoding="utf-8")
+    assert main([str(path)]) == 0
+    out = capsys.readouterr().out
+    assert "torch.zeros (cell:line 3:4)" in out and "torch.Tensor.relu (cell:line 4:2)" in out and "torch.nn (cell:line 4:1)" in out
+    assert main([str(tmp_path)]) == 0 and "a.ipynb" in capsys.readouterr().out
+
+
+def test_only_the_imports_of_a_notebook_are_rewritten(tmp_path, capsys):
+    path = tmp_path / "a.ipynb"
+    path.write_text(notebook(*CELLS), encoding="utf-8")
+    assert main(["--write", str(path)]) == 0
+    expected = (
+        notebook(*CELLS)
+        .replace('"import torch\\n"', '"import torchlike_asg as torch\\n"')
+        .replace("from torch import", "from torchlike_asg import")
+    )
+    assert path.read_text(encoding="utf-8") == expected
+    assert main(["--write", str(path)]) == 0 and path.read_text(encoding="utf-8") == expected
+
+
+@pytest.mark.parametrize("content", ["[]", "{}", "no JSON", notebook(("code", "x = 1"), ("code", "def f(:"))])
+def test_what_is_no_notebook_is_refused(tmp_path, capsys, content):
+    path = tmp_path / "a.ipynb"
+    path.write_text(content, encoding="utf-8")
+    assert main([str(path)]) == 2
+    assert "a.ipynb" in capsys.readouterr().err
+    assert path.read_text(encoding="utf-8") == content

@@ -11,6 +11,7 @@ from ..cli.arguments import PROGRAM, language
 from ..i18n.catalog import FALLBACK, text
 from ..serialization.atomic import atomic_write
 from .names import status
+from .notebook import Notebook
 from .rewrite import rewrite
 from .scan import scan
 
@@ -42,10 +43,10 @@ def _parser(lang: str) -> argparse.ArgumentParser:
 
 
 def _files(paths: Sequence[Path]) -> Iterator[Path]:
-    """The scripts themselves, and those in folders, without hidden ones."""
+    """The scripts and notebooks themselves, and those in folders, without hidden ones."""
     for path in paths:
         if path.is_dir():
-            found = path.rglob("*.py")
+            found = [p for p in path.rglob("*") if p.suffix in (".py", ".ipynb") and p.is_file()]
             yield from sorted(p for p in found if not any(part.startswith(".") for part in p.relative_to(path).parts))
         else:
             yield path
@@ -57,15 +58,18 @@ def _report(path: Path, args: argparse.Namespace, lang: str) -> int:
 
     try:
         content = path.read_bytes()
-        uses = scan(content, str(path))
-        changed = rewrite(content) if args.write else content
+        notebook = Notebook.read(content) if path.suffix == ".ipynb" else None
+        script = content if notebook is None else notebook.script.encode()
+        uses = scan(script, str(path))
+        rewritten = rewrite(script) if args.write else script
+        changed = content if rewritten == script else rewritten if notebook is None else notebook.written(rewritten.decode())
     except (OSError, SyntaxError, UnicodeDecodeError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
         print(say("unreadable", path=path, reason=reason), file=sys.stderr)
         return 2
-    lines: dict[str, list[int]] = {}
+    lines: dict[str, list[str]] = {}
     for use in uses:
-        lines.setdefault(use.name, []).append(use.line)
+        lines.setdefault(use.name, []).append(str(use.line) if notebook is None else notebook.place(use.line))
     found = {name: status(name) for name in lines}
     counts = {state: sum(s.state == state for s in found.values()) for state in _STATES}
     if not lines:
@@ -74,9 +78,9 @@ def _report(path: Path, args: argparse.Namespace, lang: str) -> int:
         print(say("summary", path=path, **counts))
     for state in _STATES[:3] if args.quiet else _STATES:
         for name in sorted(name for name in found if found[name].state == state):
-            places = ", ".join(map(str, dict.fromkeys(lines[name])))
+            places = say("lines" if notebook is None else "cells", lines=", ".join(dict.fromkeys(lines[name])))
             note = f": {found[name].note}" if found[name].note else ""
-            print(f"  {say(state):{_width(lang)}} {name} ({say('lines', lines=places)}){note}")
+            print(f"  {say(state):{_width(lang)}} {name} ({places}){note}")
     if changed != content:
         try:
             with atomic_write(path) as stream:

@@ -5,8 +5,8 @@ are applied by selects whose false side is the argument, and exponents are taken
 converting floats to integers, which is undefined for NaN. Functions that programs rarely use call the C library once per lane, in double
 precision.
 
-Errors against the true value, measured: float32 exp, log, sin, cos, pow, expm1, log1p 1 to 2 units in the last place, tanh half a unit, erf 1.7e-7
-relative; float64 exp, log, expm1, log1p, tanh, sin, cos, erf, pow 1 to 3 units in the last place.
+Errors against the true value, measured: float32 exp, log, sin, cos, pow, expm1, log1p 1 to 2 units in the last place, tanh half a unit,
+erf 1.7e-7 relative; float64 exp, log, expm1, log1p, tanh, sin, cos, erf, pow 1 to 3 units in the last place.
 """
 
 from __future__ import annotations
@@ -188,8 +188,8 @@ class VectorMath:
         return 1.0 / (self.exp(-x) + 1.0)
 
     def tanh(self, x: Value) -> Value:
-        """(e^2|x| - 1) / (e^2|x| + 1). Of floats in double precision, nearly always correctly rounded, as PyTorch's are: then the two are equal,
-        and training in which small differences grow goes the same way.
+        """(e^2|x| - 1) / (e^2|x| + 1). Of floats in double precision, nearly always correctly rounded, as PyTorch's are: then the two are
+        equal, and training in which small differences grow goes the same way.
         """
         if element(x.type) == "float":
             twice = self.at_most(self.widen(self.abs(x)) * 2.0, 20.0)
