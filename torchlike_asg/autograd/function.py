@@ -92,7 +92,12 @@ class _Call:
             else:
                 grads.append(zeros(*like[0], dtype=like[1], device=like[2]) if like is not None and self.ctx.materialize_grads else None)
         name = self.cls.__name__
-        out = self.cls.backward(self.ctx, *grads)
+        tr = current()
+        tr.held += 1  # what the user's code reads or makes a leaf of must not end the trace under the backward pass around it
+        try:
+            out = self.cls.backward(self.ctx, *grads)
+        finally:
+            tr.held -= 1
         out = out if isinstance(out, tuple) else (out,)
         if len(out) > self.total and all(o is None for o in out[self.total :]):
             out = out[: self.total]

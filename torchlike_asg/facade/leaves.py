@@ -27,7 +27,7 @@ def require_grad(t: Tensor, on: bool = True, permanent: bool = False) -> Tensor:
         return t
     if t._kind is not None:
         return _view_leaf(t)
-    lasting = permanent or _first_here()
+    lasting = permanent or (not current().held and _first_here())
     if lasting and f.h is not None and f.leaf is None:
         flush()  # a parameter made by a computation: it gets a storage, and so a node of its own, now
         _first_here(again=True)
