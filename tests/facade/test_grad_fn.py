@@ -107,3 +107,22 @@ def test_a_freed_history_keeps_its_name():
         return loss.grad_fn.name(), w.grad_fn, (w * 2).detach().grad_fn
 
     assert run(ours) == run(torch)
+
+
+def test_a_view_keeps_its_name_when_its_iteration_ends():
+    def run(lib):
+        name = lambda t: type(t.grad_fn).__name__  # noqa: E731
+        x = lib.ones(3, requires_grad=True)
+        v = x.view(-1)
+        before = [repr(v), repr(v), name(v)]
+        (v * 2).sum().backward()
+        y = lib.ones(3, 4, requires_grad=True) * 2
+        a, b, c = y[0], y.t(), y.unbind(0)[1]
+        seen = [repr(y), repr(a), repr(b), name(c)]
+        (y * y).sum().backward()
+        z = lib.ones(3, 4, requires_grad=True) * 2
+        d, e = z[0], z[1:]
+        e.mul_(2)
+        return before, repr(v), seen, [name(t) for t in (y, a, b, c)], [name(t) for t in (z, d, e)], z.sum().item(), [name(d), name(e)]
+
+    assert run(ours) == run(torch)

@@ -187,12 +187,12 @@ def grad_fn(t: Tensor) -> GradFn | None:
         return None
     f = t._f
     if f is not None and f.h is None and (isinstance(f.past, Ended) or (isinstance(f.past, Past) and t._kind is None and t._lens is None)):
-        step = _step(Freed if isinstance(f.past, Ended) else Closed, f.past.name)
+        step = _step(Freed if isinstance(f.past, Ended) else Closed, t.__dict__.get("_made") or f.past.name)
         if isinstance(step, Closed):
             step._tensor = t
         return step  # type: ignore[no-any-return]
     n = node_of(t)
-    name = noted(t, n)
+    name = noted(t, n) or (t.__dict__.get("_made") if f is not None and t._kind is not None else None)
     if name is not None:
         step = _step(GradFn, name)
         step._node = n

@@ -22,18 +22,23 @@ from .hooks import NodeHooks
 class Region:
     """One pair of hooks, and the results that were recorded before it was asked last."""
 
-    __slots__ = ("pack", "seen", "unpack")
+    __slots__ = ("at", "pack", "seen", "unpack")
 
     def __init__(self, pack: Callable[[Tensor], Any], unpack: Callable[[Any], Tensor]) -> None:
         self.pack, self.unpack = pack, unpack
         self.seen: set[Node] = set()
+        self.at: Any = None
+
+    def look(self, tr: Trace) -> None:
+        """Take what is recorded so far as seen. Another trace, with the same nodes, begins from nothing."""
+        self.seen, self.at = set(tr.claims), (tr.index, tr.generation)
 
 
 def enter(region: Region) -> None:
     """Begin a block."""
     tr = current()
     pack_pending(tr)
-    region.seen = set(tr.claims)
+    region.look(tr)
     tr.saving.append(region)
 
 
@@ -45,7 +50,7 @@ def leave(region: Region) -> None:
     finally:
         tr.saving.remove(region)
         if tr.saving:
-            tr.saving[-1].seen.update(tr.claims)
+            tr.saving[-1].look(tr)
 
 
 def pack_pending(tr: Trace) -> None:
@@ -53,17 +58,19 @@ def pack_pending(tr: Trace) -> None:
     if not tr.saving:
         return
     region = tr.saving[-1]
-    fresh = [n for n in tr.claims if n not in region.seen]
-    before = frozenset(region.seen)
-    region.seen.update(fresh)
+    before = frozenset(region.seen) if region.at == (tr.index, tr.generation) else frozenset()
+    fresh = [n for n in tr.claims if n not in before]
+    region.look(tr)
     mode, tr.grad = tr.grad, False
+    tr.held += 1  # a hook may read what it is given: that does not end the iteration
     try:
         for n in topo([n for n in fresh if n.rg], before):
             if n.rg and n.saved and not is_leaf(n):
                 _pack(n, region, tr)
     finally:
         tr.grad = mode
-        region.seen.update(tr.claims)
+        tr.held -= 1
+        region.look(tr)
 
 
 def _pack(n: Node, region: Region, tr: Trace) -> None:

@@ -236,15 +236,22 @@ class Family:
 
     def invalidate(self, bumped: bool = False) -> None:
         """Every live face forgets its node; the next use derives it again. `bumped`: because of a counted write."""
+        from .history_names import title
+
         out = []
         for r in self.faces:
             t = r()
             if t is not None:
                 out.append(r)
-                if t._n is not None:
+                n = t._n
+                if n is not None:
                     if t._geo is None:
                         t._geo = t.geometry
+                    if n.rg and t._kind is not None and not bumped:
+                        t.__dict__["_made"] = title(n, t._kind)  # a view is still made as it was
                     t._n = None
+                if bumped and t._kind is not None:
+                    t.__dict__.pop("_made", None)
                 if bumped and t._kind in ("multi", "nograd"):
                     t._kind += " stale"
         self.faces = out

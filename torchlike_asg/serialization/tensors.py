@@ -31,7 +31,7 @@ __all__ = [
     "tensor_of_array",
 ]
 
-_INTERNAL_ATTRIBUTES = frozenset(("_lens", "_snapshot", "_step"))
+_INTERNAL_ATTRIBUTES = frozenset(("_lens", "_made", "_snapshot", "_step"))
 
 
 def is_tensor(obj: Any) -> bool:

@@ -183,7 +183,7 @@ def __deepcopy__(self: Tensor, memo: dict[int, Any]) -> Tensor:
     memo[id(self)] = out
     if self.requires_grad:
         require_grad(out, True, permanent=type(self) is not Tensor)
-    out.__dict__.update(copy.deepcopy({k: v for k, v in self.__dict__.items() if k not in ("_snapshot", "_step")}, memo))
+    out.__dict__.update(copy.deepcopy({k: v for k, v in self.__dict__.items() if k not in ("_made", "_snapshot", "_step")}, memo))
     if self.grad is not None:  # type: ignore[attr-defined]
         out.grad = copy.deepcopy(self.grad, memo)  # type: ignore[attr-defined]
     return out  # type: ignore[no-any-return]
