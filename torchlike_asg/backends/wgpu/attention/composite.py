@@ -1,4 +1,4 @@
-"""Attention as products of matrices and a kernel over the rows of scores between them: fastest while the scores are few."""
+"""Attention as products of matrices and a kernel over the rows of scores between them: few queries of many keys, gradients of masks."""
 
 from __future__ import annotations
 
