@@ -130,10 +130,10 @@ def transformer(folder: Path, seconds: float) -> None:
     stage.until(training.advance, lambda: stage.seen(norm))
     stage.shoot(folder / "kernels-dark-en.png")
     stage.window.inspector.code.emit(norm)
-    kernel = (stage.store.epoch, stage.window.wanted_kernel)
+    kernel = (stage.store.epoch, stage.window.code.wanted)
     stage.until(training.advance, lambda: kernel in stage.store.codes)
     stage.settle()
-    view = stage.window.code_view
+    view = stage.window.code.view
     view.find.setText("fmul")
     stage.settle()
     view.grab().save(str(folder / "code-dark-en.png"))

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 
+import pytest
 from pyqtgraph.Qt import QtCore
 
 from torchlike_asg.viewer.gui.app import Unseen
@@ -44,6 +45,7 @@ def test_a_window_that_nobody_sees_leaves_after_its_trainer(application):
     assert heard == [1]
 
 
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks at processes in /proc")
 def test_a_window_that_was_to_take_a_picture_leaves_though_its_trainer_was_killed(tmp_path):
     shot = tmp_path / "shot.png"
     script = tmp_path / "train.py"

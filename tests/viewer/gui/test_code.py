@@ -26,6 +26,7 @@ WGSL = """// a sum
 def view(application):
     made = CodeView(Say("en"), DARK)
     made.show_code("kernel", LLVM, "LLVM IR")
+    made.show()
     yield made
     made.close()
     made.deleteLater()

@@ -18,7 +18,7 @@ from torchlike_asg.viewer.gui.window import PACE, SLOWEST, Window
 from torchlike_asg.viewer.protocol import Alarm, Bye, Code, Failure, Graph, Subscribe, Timing
 
 from ..models import Tiny, fake_gpt, train
-from .windows import discard, node, press, stats
+from .windows import discard, node, opened, press, stats
 
 Key = QtCore.Qt.Key
 
@@ -104,11 +104,11 @@ def test_the_code_of_a_kernel_is_fetched_once(window, sent):
     assert sent[-1].kernel == kernel
     window.store.apply(Code(1, kernel, "LLVM IR", "define void @softmax()"))
     window.follow()
-    assert "define void @softmax" in window.code_view.text.toPlainText()
+    assert "define void @softmax" in window.code.view.text.toPlainText()
     count = len(sent)
     window.inspector.code.emit(softmax)
     assert len(sent) == count
-    window.code_view.close()
+    window.code.view.close()
 
 
 # ---------------------------------------------------------------- search
@@ -215,7 +215,7 @@ def test_russian_plurals(n, word):
     assert Say("ru").plural("operations", n) == f"{n} {word}"
 
 
-def test_a_third_language_is_a_folder(monkeypatch, tmp_path):
+def test_a_third_language_is_one_file(application, monkeypatch, tmp_path):
     root = catalog._ROOT
     for code in ("en", "ru"):
         (tmp_path / code).symlink_to(root / code)
@@ -231,6 +231,13 @@ def test_a_third_language_is_a_folder(monkeypatch, tmp_path):
         assert say("dock.charts") == "Kurboj"
         assert say("dock.inspector") == "Inspector"  # what is not translated yet
         assert "eo" in catalog.languages()
+        window = opened(application)
+        names = {a.text(): a for m in window.bar.more.menu().findChildren(QtWidgets.QMenu) for a in m.actions()}
+        names["Esperanto"].trigger()  # the menu finds it, and the window speaks it at once
+        assert window.say.lang == "eo"
+        assert window.docks["charts"].windowTitle() == "Kurboj"
+        assert window.docks["inspector"].windowTitle() == "Inspector"
+        discard(window)
     finally:
         monkeypatch.undo()
         catalog.languages.cache_clear()

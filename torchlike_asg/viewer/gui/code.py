@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 
 from pyqtgraph.Qt import QtCore, QtGui, QtWidgets
 
+from ..protocol import Ask
 from .canvas import Colors
 from .canvas.palette import readable
 from .say import Say
+
+if TYPE_CHECKING:
+    from .window import Window
 
 #: what a piece of code is, and how it is found; the first that matches at a place counts
 _LLVM = (
@@ -160,7 +165,6 @@ class CodeView(QtWidgets.QDialog):
             self._highlighter.set_language(language, self._colors.dark)
             self._search()
         self.copy.setEnabled(bool(language))
-        self.show()
 
     def _search(self) -> None:
         """Mark all matches, and go to the first."""
@@ -217,3 +221,46 @@ class CodeView(QtWidgets.QDialog):
         self.copy.setText(self.say("code.copy"))
         self.text.setAccessibleName(self.say("code.name"))
         self._show_matches()
+
+
+class KernelCode:
+    """Asks the trainer for a kernel's code, and shows it in one view when it comes."""
+
+    def __init__(self, window: Window) -> None:
+        self._window = window
+        self.wanted = -1
+        self.view: CodeView | None = None
+
+    def ask(self, node: int) -> None:
+        """Show the code of the kernel that computes a node."""
+        window, store = self._window, self._window.store
+        self.wanted = int(window.model.graph.kernel[node])
+        if (store.epoch, self.wanted) not in store.codes:
+            window.send(Ask(store.epoch, self.wanted))
+        if self.view is None:
+            self.view = CodeView(window.say, window.colors, window)
+        self._show(self.view)
+        self.view.show()
+
+    def refresh(self) -> None:
+        """Code has come, or texts have changed."""
+        if self.view is not None and self.view.isVisible():
+            self._show(self.view)
+
+    def _show(self, view: CodeView) -> None:
+        say, store, kernel = self._window.say, self._window.store, self.wanted
+        code = store.codes.get((store.epoch, kernel))
+        names = self._window.model.graph.kernel_name
+        language = code.language if code is not None else ""
+        title = say("code.title", kernel=kernel, name=names[kernel] if kernel < len(names) else "", language=language)
+        waiting = say("code.waiting" if store.ended is None else "code.gone")
+        view.show_code(title, code.text if code is not None else waiting, language)
+
+    def set_colors(self, colors: Colors) -> None:
+        if self.view is not None:
+            self.view.set_colors(colors)
+
+    def retranslate(self) -> None:
+        if self.view is not None:
+            self.view.retranslate()
+            self.refresh()

@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 from pyqtgraph.Qt import QtCore, QtGui, QtWidgets
 
-from ..protocol import Ask, Message, Subscribe
+from ..protocol import Message, Subscribe
 from . import export, panels, theme
 from .actions import Actions
 from .canvas import FAILED, STYLES, Canvas, Colors, style_of
 from .charts import Charts
-from .code import CodeView
+from .code import KernelCode
 from .graphs import GraphModel
 from .heat import HeatLegend, HeatMap
 from .inspector import Inspector
@@ -42,8 +42,7 @@ class Window(QtWidgets.QMainWindow):
         self._hit = -1
         self._shown_epoch = -1
         self._subscribed: Any = None
-        self.wanted_kernel = -1
-        self.code_view: CodeView | None = None
+        self.code = KernelCode(self)
         self._rate: list[tuple[float, int]] = []
         self._checked = (time.monotonic(), time.process_time())
         app = QtWidgets.QApplication.instance()
@@ -84,7 +83,7 @@ class Window(QtWidgets.QMainWindow):
         self.heat_legend = HeatLegend(self.heat, say, colors, self.canvas)
         self.inspector = Inspector(self.store, say, colors)
         self.inspector.linked.connect(self.go)
-        self.inspector.code.connect(self._code)
+        self.inspector.code.connect(self.code.ask)
         self.charts = Charts(self.store, say, colors)
         self.outline = Outline(say)
         self.outline.chosen.connect(self.go)
@@ -138,7 +137,7 @@ class Window(QtWidgets.QMainWindow):
             if self.heat.kind:
                 self.paint_heat()
         if "code" in changed:
-            self._show_code()
+            self.code.refresh()
         if "alarm" in changed:
             self.alarm.show_alarm()
         if "failure" in changed:
@@ -251,26 +250,6 @@ class Window(QtWidgets.QMainWindow):
             self._subscribed = wanted
             self.send(Subscribe(self.store.epoch, np.asarray(visible, np.int32), np.asarray(selected, np.int32)))
 
-    def _code(self, node: int) -> None:
-        self.wanted_kernel = int(self.model.graph.kernel[node])
-        if (self.store.epoch, self.wanted_kernel) not in self.store.codes:
-            self.send(Ask(self.store.epoch, self.wanted_kernel))
-        self._show_code()
-
-    def _show_code(self) -> None:
-        """The code of the kernel that was asked for, as soon as it is here."""
-        kernel = self.wanted_kernel
-        if kernel < 0:
-            return
-        if self.code_view is None:
-            self.code_view = CodeView(self.say, self.colors, self)
-        code = self.store.codes.get((self.store.epoch, kernel))
-        names = self.model.graph.kernel_name
-        language = code.language if code is not None else ""
-        title = self.say("code.title", kernel=kernel, name=names[kernel] if kernel < len(names) else "", language=language)
-        waiting = self.say("code.waiting" if self.store.ended is None else "code.gone")
-        self.code_view.show_code(title, code.text if code is not None else waiting, language)
-
     # ---------------------------------------------------------------- marks
     def _repaint_marks(self) -> None:
         if hasattr(self, "heat_legend"):
@@ -339,13 +318,9 @@ class Window(QtWidgets.QMainWindow):
         self.canvas.setAccessibleName(say("canvas.name"))
         self.canvas.nothing = say("inspector.waiting")
         self.canvas.setToolTip("")
-        for part in (self.bar, self.inspector, self.charts, self.legend, self.alarm, self.failure):
+        for part in (self.bar, self.inspector, self.charts, self.legend, self.alarm, self.failure, self.code):
             part.retranslate()
         self.canvas.retranslate()
-        if self.code_view is not None:
-            self.code_view.retranslate()
-            if self.code_view.isVisible():
-                self._show_code()
         self.outline.set_model(self.model)
         kind, item = self.canvas.selection
         self._describe(kind, item)
@@ -359,7 +334,7 @@ class Window(QtWidgets.QMainWindow):
         app = QtWidgets.QApplication.instance()
         assert isinstance(app, QtWidgets.QApplication)
         theme.apply(app, self.colors, self.points)
-        for part in (self.canvas, self.inspector, self.charts, *([self.code_view] if self.code_view is not None else [])):
+        for part in (self.canvas, self.inspector, self.charts, self.code):
             part.set_colors(self.colors)
         self.legend.colors = self.heat_legend.colors = self.colors
         self._dress_docks()
