@@ -147,7 +147,8 @@ class Shot(QtCore.QObject):
 
 def run(target: str, lang: str | None = None, theme: str | None = None, shot: str = "") -> int:
     """Open the window on an address (its key comes over standard input) or on a file; returns the exit status."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN if not os.path.exists(target) else signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.SIG_DFL if os.path.isfile(target) else signal.SIG_IGN)
+    app = application()  # first: where Qt finds no display, the trainer must not believe that there is a window
     store = Store()
     link: Link | None = None
     path = Path(target)
@@ -161,7 +162,6 @@ def run(target: str, lang: str | None = None, theme: str | None = None, shot: st
         store.apply(first)
         link = Link(connection)
         _be_modest()
-    app = application()
     say = Say(lang or store.hello.lang)
     window = Window(store, say, theme or store.hello.theme, link.send if link is not None else None)
     feed = Feed(link, store) if link is not None else None
