@@ -27,7 +27,10 @@ def limited(monkeypatch):
         d = device()
         plan.clear()
         made = {**d.caps.limits, **{name.replace("_", "-"): value for name, value in limits.items()}}
-        monkeypatch.setattr(d, "caps", dataclasses.replace(d.caps, features=d.caps.features if features is None else features, limits=made))
+        kept = d.caps.features if features is None else features
+        monkeypatch.setattr(
+            d, "caps", dataclasses.replace(d.caps, features=kept, limits=made, subgroup=d.caps.subgroup * ("subgroup" in kept))
+        )
 
     device()
     yield limit
@@ -194,3 +197,18 @@ def test_scatters_are_the_same_from_run_to_run():
     np.add.at(want, index.cpu().numpy(), values.cpu().numpy())
     np.testing.assert_allclose(runs[0], want, rtol=1e-4, atol=1e-3)
     np.testing.assert_allclose(w.grad.cpu().numpy(), want, rtol=1e-4, atol=1e-3)
+
+
+@pytest.mark.parametrize("subgroups", [True, False])
+def test_rows_with_and_without_subgroups(subgroups, limited):
+    """Lanes exchange values within a subgroup where one is known; else all through shared memory."""
+    limited(None if subgroups else frozenset())
+    x = f(40, 1000)
+    if device().caps.subgroup or not subgroups:
+        text = torch.asg.explain(lambda: torch.tensor(x, device="wgpu").softmax(-1), kernels=True, show=None)
+        assert ("subgroupShuffleXor" in text) == subgroups
+    for n in (1, 3, 8, 40, 100, 1000):
+        same(lambda x: x.softmax(-1) * x.amax(-1, keepdim=True), x[:, :n].copy())
+        assert torch.tensor(x[:, :n] > -9, device="wgpu").all(-1).tolist() == [True] * 40
+        assert torch.tensor(x[:, :n] > 9, device="wgpu").any(-1).tolist() == [False] * 40
+        assert torch.tensor(x[:, :n] > x[:, n - 1 : n], device="wgpu").sum(-1).tolist() == (x[:, :n] > x[:, n - 1 : n]).sum(-1).tolist()

@@ -144,19 +144,14 @@ class Capabilities:
     name: str
     features: frozenset[str] = frozenset()
     limits: Mapping[str, int] = field(default_factory=dict, hash=False, compare=False)
-    #: smallest and largest number of invocations in a subgroup
-    subgroup: tuple[int, int] = (1, 1)
+    #: how many neighbouring invocations form a subgroup; 0: that is not known (see subgroups.py)
+    subgroup: int = 0
     software: bool = False
 
     @property
     def f16(self) -> bool:
         """Whether shaders may ``enable f16``."""
         return "shader-f16" in self.features
-
-    @property
-    def subgroups(self) -> bool:
-        """Whether shaders may use subgroup operations."""
-        return "subgroup" in self.features
 
     @property
     def max_binding(self) -> int:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from ...errors import DeviceLostError
+from . import subgroups
 from .adapter import Adapter, choose
 from .calls import Capabilities, Dispatch, Source
 from .checks import Flags
@@ -34,9 +36,7 @@ class Device:
 
         self.adapter, self.gpu, self.queue = adapter, gpu, gpu.queue
         self.wgpu, self._trusted = wgpu, trusted
-        info = adapter.raw.info if adapter.raw is not None else {}
-        sizes = (int(info.get("stackgroup_min_size") or 1), int(info.get("stackgroup_max_size") or 1))
-        self.caps = Capabilities(adapter.name, frozenset(gpu.features), dict(gpu.limits), sizes, adapter.software)
+        self.caps = Capabilities(adapter.name, frozenset(gpu.features), dict(gpu.limits), software=adapter.software)
         self._layouts: dict[tuple[int, bool], tuple[Any, Any]] = {}
         self._pipelines: dict[tuple[str, int, bool], Any] = {}
         self._lock = threading.Lock()
@@ -48,6 +48,7 @@ class Device:
         self.flags = Flags(self)
         self.encoder = native_encoder(gpu, gpu.queue)
         self._sync: Any = None
+        self.caps = replace(self.caps, subgroup=subgroups.size_of(self))
 
     def layout(self, operands: int, words: bool) -> tuple[Any, Any]:
         """(bind group layout, pipeline layout) of a dispatch with that many operands, and with words or not."""

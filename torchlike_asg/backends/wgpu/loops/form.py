@@ -66,6 +66,7 @@ class Form:
         special: bool = True,
         inplace: bool = False,
         most: int = 256,
+        subgroup: int = 0,
     ) -> None:
         self.k, self.column, self.vector, self.parts, self.special, self.inplace = k, column, vector, parts, special, inplace
         self.reduces = any(isinstance(i, Reduce) for i in k.body)
@@ -78,6 +79,8 @@ class Form:
         self.lanes = self._lanes() if self.reduces else 1
         self.group = max(GROUP, self.lanes)
         self.rows = self.group // self.lanes
+        #: neighbouring lanes of a row that exchange values without memory; 0: none
+        self.subgroup = min(subgroup, self.lanes) if self.reduces and not column else 0
         each = -(-length(k) // self.lanes) if self.reduces else 0
         #: elements of a row that each lane keeps at hand for all passes, each computed once; 0: rows are gone through in loops
         self.cached = each if special and not column and not parts and each <= CACHED else 0
@@ -179,6 +182,7 @@ class Form:
             self.parts,
             self.inplace,
             self.lanes,
+            self.subgroup,
             self.cached,
             self.even,
             self.unrolled,

@@ -61,7 +61,13 @@ def _lower(lowering: Lowering, job: Job) -> None:
             _lower(lowering, half)
         return
     form = Form(
-        k, column, vector=_vector(job), special=not lowering.caps.software, most=lowering.caps.max_invocations, inplace=_inplace(job)
+        k,
+        column,
+        vector=_vector(job),
+        special=not lowering.caps.software,
+        most=lowering.caps.max_invocations,
+        inplace=_inplace(job),
+        subgroup=lowering.caps.subgroup,
     )
     count = _parts(form) if form.reduces else 1
     if count > 1:
@@ -175,7 +181,15 @@ def _in_parts(lowering: Lowering, job: Job, column: bool, count: int) -> None:
     count = -(-length(k) // size)
     sums = [_temporary(lowering, k, count) for _ in plan.reduces]
     here = _partial(job, plan, count, sums)
-    form = Form(here.k, column, parts=True, special=not lowering.caps.software, most=lowering.caps.max_invocations, inplace=_inplace(here))
+    form = Form(
+        here.k,
+        column,
+        parts=True,
+        special=not lowering.caps.software,
+        most=lowering.caps.max_invocations,
+        inplace=_inplace(here),
+        subgroup=lowering.caps.subgroup,
+    )
     _dispatch(lowering, here, form, size)
     _combine(lowering, job, plan, count, sums)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from .... import dtypes
@@ -253,8 +253,10 @@ class Renderer:
         return [n for p in self.form.passes for n in p.reduces] if self.form.lanes > 1 else []
 
     def _shared(self, n: int) -> str:
-        d = self.k.body[n].dtype
-        return "u32" if d is dtypes.bool_ else register_type(d)
+        return self._shared_of(self.k.body[n])
+
+    def _shared_of(self, i: Any) -> str:
+        return "u32" if i.dtype is dtypes.bool_ else register_type(i.dtype)
 
     def _reducing(self) -> None:
         b, k, form = self.b, self.k, self.form
@@ -376,6 +378,9 @@ class Renderer:
             memory = f"shared_{self._shared(n)}"
             put = (lambda v: f"select(0u, 1u, {v})") if boolean else (lambda v: v)
             get = (lambda at: f"({memory}[{at}] != 0u)") if boolean else (lambda at: f"{memory}[{at}]")
+            if form.subgroup:
+                self.values[n] = wrapped(b, self._exchanged(i, result, put, get))
+                return
             b.add(f"{memory}[lane] = {put(result)};")
             b.add("workgroupBarrier();")
             step = lanes // 2
@@ -387,6 +392,28 @@ class Renderer:
             result = get(f"lane - t * {apart}u" if apart > 1 else "lane - t")
         total = b.let(result, i.dtype) if lanes == 1 else self._once(result, i.dtype)
         self.values[n] = wrapped(b, total)
+
+    def _exchanged(self, i: Reduce, result: str, put: Callable[[str], str], get: Callable[[str], str]) -> Value:
+        """The same by exchange within subgroups; where a row has more lanes, each subgroup's total goes through shared memory."""
+        b, lanes, size = self.b, self.form.lanes, self.form.subgroup
+        boolean = i.dtype is dtypes.bool_
+        step = size // 2
+        while step:
+            self._reads += 1
+            other = f"other{self._reads}"  # has a name, so that all lanes take part whatever theirs is
+            b.add(f"let {other} = subgroupShuffleXor({put(result)}, {step}u);")
+            b.add(f"{result} = {self._combined(i, result, f'({other} != 0u)' if boolean else other)};")
+            step //= 2
+        if lanes == size:
+            return Value(result, i.dtype)
+        memory = f"shared_{self._shared_of(i)}"
+        b.add(f"if (t % {size}u == 0u) {{ {memory}[lane / {size}u] = {put(result)}; }}")
+        b.add("workgroupBarrier();")
+        for p in range(lanes // size):
+            one = get(f"(lane - t) / {size}u + {p}u")
+            b.add(f"{result} = {self._combined(i, result, one) if p else one};")
+        b.add("workgroupBarrier();")  # the next total goes there when all lanes have read this one
+        return Value(result, i.dtype)
 
     def _once(self, text: str, d: dtype) -> Value:
         """What lies in shared memory now; the next total goes there when all lanes have read it."""
