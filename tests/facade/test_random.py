@@ -1,9 +1,12 @@
 """Random functions of the facade: PyTorch's streams, generators, and counter-based masks."""
 
+import math
+
 import numpy as np
 import pytest
 
 import torchlike_asg as ours
+from torchlike_asg.rng import philox
 
 torch = pytest.importorskip("torch")
 
@@ -200,3 +203,13 @@ def test_dropout_of_random_shapes_and_types(fused):
             y.sum().backward()
             assert y.dtype is d and x.grad.tolist() == y.tolist(), "the factors of both directions are the same"
             assert set(np.unique(y.detach().double().numpy())) <= {0.0, ours.tensor(1 / 0.75, dtype=d).item()}
+
+
+@pytest.mark.parametrize("shape", [(1,), (2,), (7,), (3, 5), (128, 20)])
+def test_fused_normals_are_philox_s(fused, shape):
+    ours.manual_seed(4)
+    x, y = ours.randn(shape), ours.empty(shape).normal_(2.0, 0.5)
+    count = math.prod(shape)
+    start = -(-count // 4) * 4
+    np.testing.assert_allclose(x.numpy().reshape(-1), philox.normal(4, 0, count), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(y.numpy().reshape(-1), philox.normal(4, start, count) * 0.5 + 2, rtol=1e-5, atol=1e-6)

@@ -61,6 +61,10 @@ class WgpuExecutable:
         if a.lowering.flags is not None:
             self.bindings.bind(a.lowering.flags, device.flags.bound(), 0, 16)
         self._uploads = Uploads(device, self._arguments, a.lowering.wide)
+        #: for each argument its number, its strides, whether it is overwritten, and whether it comes whole (see `Lowering.wide`)
+        self._forms = [(i, strides, i in self._overwritten, i in a.lowering.wide) for i, (_, strides, _) in enumerate(self._arguments)]
+        self._donated: Sequence[tuple[int, int]] = ()
+        self._given: frozenset[int] = frozenset()
         self._generation = -1
         self._constants(a)
         self._made = {slot: (r.shape, r.strides, r.dtype) for slot, r in made.items()}
@@ -120,7 +124,7 @@ class WgpuExecutable:
             self.device.workspace.reserve(self.pages)
             if self._generation != self.device.workspace.generation:
                 self._place()
-        self._bind_arguments(inputs, {i for _, i in donated} if donated and self._overwritten else ())
+        self._bind_arguments(inputs, donated)
         copies = self._bind_outputs()
         self._inputs = inputs
         last = self._parts[-1] if self._parts else None
@@ -132,21 +136,26 @@ class WgpuExecutable:
         if copies and last.__class__ is not tuple:
             self.bindings.submit(0, 0, copies)
 
-    def _bind_arguments(self, inputs: list[Any], given: Any) -> None:
-        bindings, device, uploads = self.bindings, self.device, self._uploads
+    def _bind_arguments(self, inputs: list[Any], donated: Sequence[tuple[int, int]]) -> None:
+        if donated is not self._donated:  # it is the same object in every run
+            self._donated, self._given = donated, frozenset(i for _, i in donated)
+        bindings, device, uploads, given = self.bindings, self.device, self._uploads, self._given
+        bound = bindings.bound
         uploads.begin()
-        for i in range(len(inputs)):
+        for i, layout, overwritten, wide in self._forms:
             a = inputs[i]
-            if a.__class__ is DeviceArray and a.device is device and i not in uploads.wide:
-                if a.layout != self._arguments[i][1] and a.size > 1:
+            if a.__class__ is DeviceArray and a.device is device and not wide:
+                if a.layout != layout and a.size > 1:
                     a = inputs[i] = uploads.moved(i, a.numpy())
-                elif i in self._overwritten:
+                elif overwritten:
                     if i not in given or sys.getrefcount(a) > 4 or sys.getrefcount(a.block) > 2:
                         a = inputs[i] = a.copy()
                     a.host, a.staged = None, False
                 block = a.block
-                bindings.bind(i, block.buffer, 0, block.nbytes)
-            elif i in self._overwritten:
+                old = bound.get(i)
+                if old is None or old[0] is not block.buffer:
+                    bindings.bind(i, block.buffer, 0, block.nbytes)
+            elif overwritten:
                 a = inputs[i] = uploads.moved(i, np.asarray(a))
                 bindings.bind(i, a.block.buffer, 0, a.block.nbytes)
             else:
@@ -156,6 +165,7 @@ class WgpuExecutable:
     def _bind_outputs(self) -> list[Copy]:
         """Memory for the results; gives the copies to be made of those that are read on the host after every run."""
         copies: list[Copy] = []
+        bound = self.bindings.bound
         for slot, spare in self._spare.items():
             found = None
             for a in spare:
@@ -174,7 +184,9 @@ class WgpuExecutable:
             found.host, found.staged = None, found.staging is not None
             if found.staged:
                 copies += self.device.reader.copies(found.block.buffer, 0, found.staging, found.nbytes)
-            self.bindings.bind(slot, found.block.buffer, 0, found.block.nbytes)
+            old, block = bound.get(slot), found.block
+            if old is None or old[0] is not block.buffer:
+                self.bindings.bind(slot, block.buffer, 0, block.nbytes)
             self._output[slot] = found
         return copies
 

@@ -125,6 +125,7 @@ class Program:
         #: (pipeline, bind group, workgroups x, y, z) of each
         self.records: list[Any] = [None] * count
         self.table = np.zeros((count, walk.WORDS), np.uint64)
+        self.address = self.table.ctypes.data
 
     def put(self, k: int, pipeline: Any, group: Any, grid: Sequence[int]) -> None:
         """Say what dispatch `k` is, with the library's own pointers."""
@@ -177,7 +178,7 @@ class Encoder:
             encoder = lib.wgpuDeviceCreateCommandEncoder(self._gpu._internal, self._encoder)
             compute = lib.wgpuCommandEncoderBeginComputePass(encoder, self._pass)
             if self._walk is not None:
-                self._walk(compute, program.table[first:end].ctypes.data, end - first, *self._dispatch)
+                self._walk(compute, program.address + first * walk.BYTES, end - first, *self._dispatch)
             else:
                 self._record(compute, program.records[first:end])
             lib.wgpuComputePassEncoderEnd(compute)

@@ -9,6 +9,7 @@ import numpy as np
 
 #: a dispatch as the loop reads it: its pipeline, its bind group, and its workgroups, two of them in one word
 WORDS = 4
+BYTES = 8 * WORDS
 #: dispatches that Python has recorded when the loop is compiled, beside the program: a fifth of a second if LLVM has to be loaded for it
 PAYS = 5_000
 

@@ -218,6 +218,20 @@ def _vector_norm(n: Node, x: Node) -> Node | None:
     return _sum(size, dims, keepdim) if p == 1 else get("amax")(size, dims, keepdim)
 
 
+# ---------------------------------------------------------------- random numbers
+@expansion("philox_normal")
+def _philox_normal(n: Node, key: Node, block: Node) -> Node | None:
+    """Box-Muller on pairs of uniform numbers, as rng/philox.py has it."""
+    if not n.numel:
+        return None
+    u = get("philox_uniform")(key, block, (-(-n.numel // 2), 2))
+    first, second = get("select")(u, 1, 0), get("select")(u, 1, 1)
+    radius = get("sqrt")(_mul(_lit(-2.0, u), get("log")(_sub(_lit(1.0, u), first))))
+    angle = _mul(_lit(2 * math.pi, u), second)
+    pairs = _reshape(get("stack")(_mul(radius, get("cos")(angle)), _mul(radius, get("sin")(angle)), 1), (-(-n.numel // 2) * 2,))
+    return _reshape(pairs if n.numel % 2 == 0 else get("slice")(pairs, 0, 0, n.numel, 1), tuple(n.shape))
+
+
 # ---------------------------------------------------------------- normalisations
 def _statistics(x: Node, dims: tuple[int, ...], eps: float) -> tuple[Node, Node]:
     """(x - mean, 1 / sqrt(biased variance + eps))"""
