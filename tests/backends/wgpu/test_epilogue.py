@@ -46,6 +46,14 @@ def test_an_activation_and_a_residual_after_a_product(columns, parts, monkeypatc
     assert dispatches(g, [op("gelu", before), before]) == (1 if parts == 1 else 2), "the product itself is stored as well"
 
 
+def test_few_columns_after_many():
+    """Four columns, one vec4 a row, have a text of their own."""
+    for columns in (8, 4, 12):
+        g = Graph()
+        y = op("linear", g.input(normal(0, 10, 6)), g.input(normal(1, columns, 6)))
+        assert dispatches(g, [op("add", op("relu", y), g.input(normal(2, 10, columns)))]) == 1
+
+
 def test_large_results_are_left_alone_where_there_is_much_to_compute(monkeypatch):
     monkeypatch.setattr(gemm, "LARGE", 20 * 40)
     g = Graph()

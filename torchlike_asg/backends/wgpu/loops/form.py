@@ -167,7 +167,7 @@ class Form:
             else:
                 body.append((i.kind, i.arg, i.dtype.short))
         operands = tuple([(o.dtype.short, self._pattern(o.strides)) for o in k.operands])
-        sizes: Any = len(k.sizes)
+        sizes: Any = len(k.sizes), bool(k.sizes) and k.sizes[-1] == self.vector
         if self.special:  # nothing is divided by the first size of each kind
             sizes = tuple([0 if d in (0, k.outer) else n for d, n in enumerate(k.sizes)])
         return (
@@ -190,4 +190,5 @@ class Form:
         )
 
     def _pattern(self, strides: tuple[int, ...]) -> tuple[int, ...]:
-        return strides if self.special else tuple([s if s in (0, 1) else 2 for s in strides])
+        """What of strides is in the text: all, or which of them are 0 or 1, in elements or in fours."""
+        return strides if self.special else tuple([s if s in (0, 1) else 4 if s == self.vector else 2 for s in strides])
