@@ -122,6 +122,7 @@ _ELSEWHERE = {
     "vmap": "func",
     "sparse_coo_tensor": "sparse",
     "spmm": "sparse",
+    **dict.fromkeys(("gru", "gru_cell", "lstm", "lstm_cell", "rnn_relu", "rnn_relu_cell", "rnn_tanh", "rnn_tanh_cell"), "nn.recurrent"),
 }
 _INSTEAD = {
     "ao": "floating point: there is no quantisation",

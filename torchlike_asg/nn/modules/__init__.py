@@ -2,6 +2,7 @@
 
 from . import (
     activation,
+    adaptive,
     attention,
     batchnorm,
     container,
@@ -27,6 +28,7 @@ from . import (
     upsampling,
 )
 from .activation import *  # noqa: F403
+from .adaptive import *  # noqa: F403
 from .attention import *  # noqa: F403
 from .batchnorm import *  # noqa: F403
 from .container import *  # noqa: F403
@@ -55,6 +57,7 @@ from .upsampling import *  # noqa: F403
 __all__ = [
     "Module",
     *activation.__all__,
+    *adaptive.__all__,
     *attention.__all__,
     *batchnorm.__all__,
     *container.__all__,
