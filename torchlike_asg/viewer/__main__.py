@@ -28,7 +28,7 @@ def main(argv: list[str] | None = None) -> int:
         return 2
     try:
         return run(str(args.file), lang, args.theme, args.shot)
-    except ValueError as error:
+    except (ValueError, OSError) as error:
         print(text("ui.viewer.file.damaged", lang or "en", path=args.file, reason=error), file=sys.stderr)
         return 2
 

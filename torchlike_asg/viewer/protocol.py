@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, field, fields
@@ -252,7 +253,7 @@ def decode(frame: bytes | memoryview) -> Message | None:
             return None
         known = _FIELDS[cls]
         return cls(**{k: _restore(v, arrays) for k, v in header["fields"].items() if k in known})
-    except (KeyError, TypeError, ValueError, IndexError, struct.error) as error:
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError, OverflowError, RecursionError, struct.error) as error:
         if isinstance(error, ProtocolError):
             raise
         raise ProtocolError(f"a damaged frame: {error}") from error
@@ -274,16 +275,17 @@ def write_frame(file: BinaryIO, frame: bytes) -> None:
 def read_recording(path: str | Path) -> Iterator[Message]:
     """The messages of a recording, in order. A last frame that was cut off (the process was killed) is left out.
 
-    Raises ProtocolError for a file that is no recording.
+    Raises ProtocolError for a file that is no recording, and at the first frame that is damaged.
     """
     with open(path, "rb") as file:
         if file.read(len(MAGIC)) != MAGIC:
-            raise ProtocolError(f"{path} is not a recording")
+            raise ProtocolError("it is not a recording")
+        rest = os.fstat(file.fileno()).st_size - len(MAGIC)
         while len(head := file.read(8)) == 8:
             (size,) = struct.unpack("<Q", head)
-            frame = file.read(size)
-            if len(frame) < size:
+            rest -= 8 + size
+            if rest < 0:
                 return
-            message = decode(frame)
+            message = decode(file.read(size))
             if message is not None:
                 yield message

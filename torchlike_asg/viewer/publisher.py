@@ -29,10 +29,12 @@ from .protocol import MAGIC, Event, Graph, Hello, Message, Scalars, decode, enco
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
 
-#: messages that wait for the window; older ones give way
-MOST_WAITING = 4000
-#: messages of other kinds than curves and graphs that are remembered for `save`
-MOST_REMEMBERED = 4000
+#: messages that wait for the window, and their bytes; older ones give way
+MOST_WAITING, WAITING_BYTES = 4000, 128 << 20
+#: messages of other kinds than curves and graphs that are remembered for `save`, and their bytes
+MOST_REMEMBERED, REMEMBERED_BYTES = 4000, 32 << 20
+#: bytes of a recording; beyond that it is written anew from what is remembered
+RECORDING_BYTES = 256 << 20
 #: points of a curve that are remembered, beyond that every second one of the older half; and pieces that they may come in
 MOST_POINTS, MOST_PIECES = 1_000_000, 256
 START = 60.0  # seconds that a window has to appear
@@ -58,7 +60,8 @@ class History:
         self._graphs: list[bytes] = []
         self._curves: dict[str, list[Any]] = {}  # of each curve pieces of (steps, times, values)
         self._points: dict[str, int] = {}
-        self._rest: deque[bytes] = deque(maxlen=MOST_REMEMBERED)
+        self._rest: deque[bytes] = deque()
+        self._bytes = 0  # of these
 
     def add(self, message: Message, frame: bytes) -> None:
         with self._lock:
@@ -78,6 +81,9 @@ class History:
                     del self._graphs[1]
             else:
                 self._rest.append(frame)
+                self._bytes += len(frame)
+                while len(self._rest) > MOST_REMEMBERED or (self._bytes > REMEMBERED_BYTES and len(self._rest) > 1):
+                    self._bytes -= len(self._rest.popleft())
 
     def write(self, file: BinaryIO) -> None:
         """As a recording."""
@@ -104,10 +110,12 @@ class Publisher:
     ) -> None:
         self._hello, self._heard, self._say = hello, heard, say
         self._waiting: deque[bytes] = deque()
+        self._waiting_bytes = 0
         self.lost = 0
         self.history = History(hello)
         self._file: BinaryIO | None = None
         self._record = record
+        self._most = RECORDING_BYTES
         self._connection: Connection | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self.closed = threading.Event()  # the window is gone, or never was
@@ -120,6 +128,20 @@ class Publisher:
         self._file = open(path, "wb")  # for as long as the run
         self._file.write(MAGIC)
         write_frame(self._file, encode(self._hello))
+
+    def _write_anew(self) -> None:
+        """Make a long recording shorter: curves are thinned, of statistics the newest stay. The old file is there until the new one is."""
+        assert self._file is not None and self._record is not None
+        new = self._record.with_name(self._record.name + ".new")
+        try:
+            with open(new, "wb") as file:
+                self.history.write(file)
+            self._file.close()
+            os.replace(new, self._record)
+        except OSError:  # no room for two: go on with the old one
+            new.unlink(missing_ok=True)
+        self._file = open(self._record, "ab")  # for as long as the run
+        self._most = max(RECORDING_BYTES, 2 * self._file.tell())
 
     def _fall_back(self, key: str, reason: str = "") -> None:
         """There is no window: keep a recording instead, with all that was sent so far."""
@@ -148,10 +170,13 @@ class Publisher:
         if self._file is not None:
             write_frame(self._file, frame)
             self._file.flush()
+            if self._file.tell() > self._most:
+                self._write_anew()
         if not self.closed.is_set():
             self._waiting.append(frame)
-            while len(self._waiting) > MOST_WAITING:
-                self._waiting.popleft()
+            self._waiting_bytes += len(frame)
+            while len(self._waiting) > MOST_WAITING or (self._waiting_bytes > WAITING_BYTES and len(self._waiting) > 1):
+                self._waiting_bytes -= len(self._waiting.popleft())
                 self.lost += 1
 
     def flush(self) -> None:
@@ -165,7 +190,7 @@ class Publisher:
                 connection.send_bytes(encode(Event(0, 0.0, f"lost:{lost}")))
             while self._waiting:
                 connection.send_bytes(self._waiting[0])
-                self._waiting.popleft()
+                self._waiting_bytes -= len(self._waiting.popleft())
         except (OSError, ValueError, IndexError):
             self.hang_up()
 
@@ -181,6 +206,7 @@ class Publisher:
         """The window is gone."""
         self.closed.set()
         self._waiting.clear()
+        self._waiting_bytes = 0
         connection, self._connection = self._connection, None
         if connection is not None:
             with contextlib.suppress(OSError):

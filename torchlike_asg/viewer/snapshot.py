@@ -19,6 +19,15 @@ PHASES = ("forward", "backward", "update")
 MIRROR, UPDATE = "∂", "optimizer"
 
 
+def _columns(n: int, texts: int, kernels: int) -> dict[str, tuple[int, int]]:
+    """The columns of nodes, with the range of their numbers."""
+    most = 1 << 62
+    found = dict.fromkeys(("op", "name", "scope", "category", "dtype", "device", "attrs", "file", "initialiser"), (0, texts))
+    found |= {"line": (0, most), "kind": (0, len(KINDS)), "phase": (0, len(PHASES)), "nbytes": (0, most)}
+    found |= dict.fromkeys(("output", "grad", "constant", "stored"), (0, 2))
+    return found | {"gradient": (-1, n), "kernel": (-1, max(kernels, 0))}
+
+
 @dataclass
 class GraphSnapshot:
     """The graph of a training step, or of any outputs. n nodes in an order of execution, e edges in the order of operands.
@@ -108,15 +117,34 @@ class GraphSnapshot:
         """The inverse of `columns`; ValueError if the columns do not belong together."""
         known = {f.name for f in fields(cls)}
         made = cls(**{k: v for k, v in columns.items() if k in known})
-        n, texts = len(made.op), len(made.texts)
-        for name in ("op", "name", "scope", "category", "dtype", "device", "attrs", "file", "initialiser"):
-            column = getattr(made, name)
-            if len(column) != n or (n and not (0 <= column.min() and column.max() < texts)):
-                raise ValueError(f"the column {name!r} of a graph is damaged")
-        edges = np.concatenate([made.src, made.dst])
-        if len(made.src) != len(made.dst) or len(made.starts) != n + 1 or (len(edges) and not (0 <= edges.min() and edges.max() < n)):
-            raise ValueError("the edges of a graph are damaged")
+        try:
+            wrong = made._wrong()
+        except (TypeError, AttributeError, IndexError, OverflowError) as error:
+            raise ValueError("a graph is damaged") from error
+        if wrong:
+            raise ValueError(f"{wrong} of a graph {'are' if wrong.endswith('s') else 'is'} damaged")
         return made
+
+    def _wrong(self) -> str:
+        """What does not belong to the rest, or ""."""
+        n, kernels = len(self.op), len(self.kernel_name)
+        if not all(isinstance(t, str) for t in (*self.texts, *self.kernel_name)):
+            return "the texts"
+        for name, (low, high) in _columns(n, len(self.texts), kernels).items():
+            column = getattr(self, name)
+            if column.shape != (n,) or (n and not (low <= column.min() and column.max() < high)):
+                return f"the column {name!r}"
+        edges = np.concatenate([self.src, self.dst])
+        if self.src.shape != self.dst.shape or edges.ndim != 1 or (len(edges) and not (0 <= edges.min() and edges.max() < n)):
+            return "the edges"
+        if self.starts.shape != (n + 1,) or (np.diff(self.starts) < 0).any() or self.starts[0] or self.starts[-1] > len(self.dims):
+            return "the shapes"
+        if len(self.kernel_bytes) != kernels or len(self.kernel_flops) != kernels:
+            return "the kernels"
+        if not all(isinstance(k, str) and isinstance(v, str) for k, v in self.modules.items()):
+            return "the modules"
+        told = [r for r in self.roles if r is not None]
+        return "" if all(isinstance(r[0], str) and isinstance(r[1], dict) for r in told) else "the roles"
 
     def to_json(self) -> str:
         """The graph as the text of an ``.asg.json`` file."""
@@ -126,14 +154,19 @@ class GraphSnapshot:
     @classmethod
     def from_json(cls, source: str | Path) -> GraphSnapshot:
         """From such a file's path or text; ValueError for anything else."""
-        text = source.read_text(encoding="utf-8") if isinstance(source, Path) else source
-        data = json.loads(text)
+        try:
+            data = json.loads(source.read_text(encoding="utf-8") if isinstance(source, Path) else source)
+        except (ValueError, RecursionError) as error:
+            raise ValueError("it is not a saved graph") from error
         if not isinstance(data, dict) or data.get("format") != FORMAT:
-            raise ValueError("not a saved graph")
+            raise ValueError("it is not a saved graph")
         empty = cls()
         columns = {f.name: data[f.name] for f in fields(cls) if f.name in data}
         for name, value in columns.items():
             default = getattr(empty, name)
             if isinstance(default, np.ndarray):
-                columns[name] = np.asarray(value, default.dtype)
+                try:
+                    columns[name] = np.asarray(value, default.dtype)
+                except (TypeError, OverflowError) as error:
+                    raise ValueError(f"the column {name!r} of a graph is damaged") from error
         return cls.from_columns(columns)

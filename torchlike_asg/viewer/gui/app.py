@@ -73,15 +73,23 @@ class Feed(QtCore.QObject):
             self.store.apply(Bye("lost"))
 
 
-def load(path: Path, store: Store) -> None:
-    """Fill the store from a recording or a saved graph. ValueError for anything else."""
+def load(path: Path, store: Store) -> str:
+    """Fill the store from a recording or a saved graph. Gives what is wrong with the end of a recording, or ""; ValueError if nothing of it
+    can be shown."""
     if path.name.endswith(".json"):
         store.apply(Hello(title=path.name.removesuffix(".json").removesuffix(".asg")))
         store.apply(Graph(1, GraphSnapshot.from_json(path).columns()))
-    else:
-        for message in read_recording(path):
-            store.apply(message)
+    damage = ""
+    if not path.name.endswith(".json"):
+        try:
+            for message in read_recording(path):
+                store.apply(message)
+        except (ValueError, TypeError, AttributeError, KeyError, IndexError) as error:
+            damage = str(error) if isinstance(error, ValueError) else "a damaged message"
+    if not store.graphs and not store.curves:
+        raise ValueError(damage or "there is nothing in it")
     store.ended = store.ended or "recorded"
+    return damage
 
 
 def application() -> QtWidgets.QApplication:
@@ -153,7 +161,9 @@ def run(target: str, lang: str | None = None, theme: str | None = None, shot: st
     link: Link | None = None
     path = Path(target)
     if path.is_file():
-        load(path, store)
+        damage = load(path, store)
+        if damage:
+            print(Say(lang or store.hello.lang)("file.partly", path=path, reason=damage), file=sys.stderr)
     else:
         connection = connect(target, bytes.fromhex(sys.stdin.readline().strip()))
         first = decode(connection.recv_bytes())
