@@ -14,8 +14,8 @@ from torchlike_asg.viewer.protocol import Event
 from .windows import discard, node, opened
 
 LOOKS = {
-    ("en", "dark"): "a1a2669075147410791879107822782278207c30f418502007c0a1c060205200",
-    ("ru", "light"): "a1a3996e0aeb09ec07f606e307d907dd06d9035f83e294d0c230503093109510",
+    ("en", "dark"): "a16a669075147410791879107822782278207c30f418502007c0a1c060205200",
+    ("ru", "light"): "216b196e0aeb09ec07f607e307d907dd06d9035f03e294d0c230503093109510",
 }
 BITS = 256
 

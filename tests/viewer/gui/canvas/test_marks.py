@@ -101,3 +101,15 @@ def test_an_edge_in_error_has_its_shape_beside_it(canvas):
     bare = count(canvas, DARK.bad)
     canvas.set_errors([3], {canvas.model.edges.index((2, 3)): "8×32"})
     assert count(canvas, DARK.bad) > bare
+
+
+def test_titles_fit_their_boxes_at_every_zoom(canvas):
+    names = {"matmul": "Matrix product", "gelu": "Activation", "add": "Поэлементная сумма"}
+    canvas.model.node_text = lambda node: (names.get(canvas.model.labels[node], "weight"), "8×16")
+    canvas.retranslate()
+    letters = canvas.painter.lettering
+    for zoom in np.arange(0.45, 3.0, 0.05):
+        for box in canvas.scene.boxes:
+            if box.kind == "node":
+                title = f"{canvas.model.style(box).glyph} {canvas.model.node_text(box.item)[0]}"
+                assert letters.width(title, 12.5 * zoom, True) <= box.w * zoom - 21 * zoom, (title, zoom)

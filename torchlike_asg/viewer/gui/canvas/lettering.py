@@ -7,6 +7,8 @@ from collections import OrderedDict
 from pyqtgraph.Qt import QtCore, QtGui
 
 TEXTS = 4000
+#: 12.5 pixels at a zoom of 0.45 are 5.6, for which there is only a font of 6
+SLACK = 1.07
 
 
 class Lettering:
@@ -29,6 +31,10 @@ class Lettering:
     def width(self, text: str, pixels: float, bold: bool = False) -> float:
         """How wide a text is in a font of that size."""
         return float(QtGui.QFontMetricsF(self.font(pixels, bold)).horizontalAdvance(text))
+
+    def needed(self, text: str, pixels: float, bold: bool = False) -> float:
+        """How wide a text of that size may become at any zoom: fonts have whole pixels only, so that it grows in steps."""
+        return self.width(text, 20 * pixels, bold) / 20 * SLACK
 
     def line(self, p: QtGui.QPainter, text: str, pixels: float, bold: bool, color: str, r: QtCore.QRectF, right: bool = False) -> float:
         """Draw a line of text in the middle of a rectangle's height, elided to its width; its width is returned."""

@@ -104,7 +104,7 @@ class Canvas(QtWidgets.QWidget):
     def _measure(self, kind: str, item: int, members: list[int]) -> tuple[float, float]:
         title, subtitle = self.model.node_text(item) if kind == "node" else self.model.group_text(item, members)
         letters = self.painter.lettering
-        wide = max(letters.width("⊗ " + title, 12.5, True), letters.width(subtitle, 10.5)) + 30
+        wide = max(letters.needed("⊗ " + title, 12.5, True), letters.needed(subtitle, 10.5)) + 30
         smallest, high = (84.0, 40.0) if kind == "node" else (150.0, 46.0)
         return min(max(smallest, 2 * math.ceil(wide / 2)), 260.0), high if subtitle else 28.0
 
