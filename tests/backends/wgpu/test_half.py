@@ -124,3 +124,28 @@ def test_small_kernels_of_one_shader_together(halves):
     assert "of 4" in text and "enable f16;" in text
     for i, t in enumerate([(t * t - 0.25).tanh() for t in x]):
         assert t.tolist() == pytest.approx([np.tanh((1.5 + i) ** 2 - 0.25)] * (5 + 2 * i), rel=1e-3)
+
+
+def test_values_are_rounded_by_conversions_where_these_are_right(halves, monkeypatch):
+    """And by integer arithmetic elsewhere: the same numbers."""
+    import torchlike_asg as torch
+    from torchlike_asg.backends.wgpu import trials
+    from torchlike_asg.compiler import plan
+
+    assert isinstance(trials.rounds_to_even(device()), bool)
+    rng = np.random.default_rng(1)
+    a = np.concatenate([rng.standard_normal(4000) * 10.0 ** rng.integers(-8, 5, 4000), [65504, -65504, 6e-8, 0.0]]).astype(np.float16)
+    results = []
+    for hardware in (True, False):
+        monkeypatch.setattr(half, "_rounding", [hardware and trials.rounds_to_even(device())])
+        plan.clear()
+        x = torch.tensor(a, device="wgpu")
+        results.append([t.cpu().numpy() for t in (x * x, x * 1.0009765625 + x, x / 3)])
+        if hardware and half._rounding == [True]:
+            assert "return f32(f16(x));" in torch.asg.explain(lambda x=x: x / 3, kernels=True, show=None)
+    plan.clear()
+    with np.errstate(all="ignore"):
+        want = [a * a, a * np.float16(1.0009765625) + a, a / np.float16(3)]
+    for r in results:
+        for got, w in zip(r, want, strict=True):
+            np.testing.assert_array_equal(got, w)

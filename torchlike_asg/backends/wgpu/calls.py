@@ -144,7 +144,7 @@ class Capabilities:
     name: str
     features: frozenset[str] = frozenset()
     limits: Mapping[str, int] = field(default_factory=dict, hash=False, compare=False)
-    #: how many neighbouring invocations form a subgroup; 0: that is not known (see subgroups.py)
+    #: how many neighbouring invocations form a subgroup; 0: that is not known (see trials.py)
     subgroup: int = 0
     software: bool = False
 

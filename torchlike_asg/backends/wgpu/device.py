@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ...errors import DeviceLostError
-from . import subgroups
+from . import half, trials
 from .adapter import Adapter, choose
 from .calls import Capabilities, Dispatch, Source
 from .checks import Flags
@@ -48,7 +48,8 @@ class Device:
         self.flags = Flags(self)
         self.encoder = native_encoder(gpu, gpu.queue)
         self._sync: Any = None
-        self.caps = replace(self.caps, subgroup=subgroups.size_of(self))
+        self.caps = replace(self.caps, subgroup=trials.subgroup_size(self))
+        half.opened(trials.rounds_to_even(self))
 
     def layout(self, operands: int, words: bool) -> tuple[Any, Any]:
         """(bind group layout, pipeline layout) of a dispatch with that many operands, and with words or not."""

@@ -28,6 +28,15 @@ def available() -> bool:
     return bool(found) and all("shader-f16" in a.raw.features for a in found)
 
 
+#: of the devices that were opened: whether their conversions round to the nearest, ties to even
+_rounding: list[bool] = []
+
+
+def opened(rounds: bool) -> None:
+    """Told for each device: without one that rounds otherwise, values are rounded by the hardware's conversions."""
+    _rounding.append(rounds)
+
+
 def halved(d: dtype) -> bool:
     """Whether elements of a type take 2 bytes."""
     return d is float16 and available()
@@ -40,20 +49,22 @@ def narrowed(call: Dispatch) -> Dispatch:
 
 
 def _source(source: Source, places: tuple[int, ...]) -> Source:
+    hardware = all(_rounding)
     return replace(
         source,
-        key=(*source.key, "f16", places),
-        write=lambda: f16_text(source.text, places),
+        key=(*source.key, "f16", places, hardware),
+        write=lambda: f16_text(source.text, places, hardware),
         features=source.features | {"shader-f16"},
     )
 
 
 _DECLARED = r"@binding\({k}\) var<storage, read_write> m{k}: array<(vec4<f32>|f32)>;"
+_ROUNDING = r"fn k_round_f16\(x: f32\) -> f32 \{.*?\n\}"
 _ASSIGNED = re.compile(r"\s*(\.[xyzw]|\[[^\]]*\])?\s*([-+*/]?)=(?!=)\s*")
 
 
-def f16_text(text: str, places: Sequence[int]) -> str:
-    """A shader's text with the operands of those numbers as arrays of f16."""
+def f16_text(text: str, places: Sequence[int], hardware: bool = False) -> str:
+    """A shader's text with the operands of those numbers as arrays of f16; `hardware`: conversions round as they have to."""
     types: dict[str, str] = {}
     for k in places:
         pattern = _DECLARED.format(k=k)
@@ -63,6 +74,8 @@ def f16_text(text: str, places: Sequence[int]) -> str:
         types[f"m{k}"] = found[1]
         narrow = found[0].replace("f32", "f16")
         text = text.replace(found[0], narrow, 1)
+    if hardware:
+        text = re.sub(_ROUNDING, "fn k_round_f16(x: f32) -> f32 { return f32(f16(x)); }", text, flags=re.DOTALL)
     return "enable f16;\n" + _Rewriter(types).rewritten(text)
 
 
