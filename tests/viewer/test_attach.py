@@ -398,3 +398,37 @@ def test_evaluations_are_no_part_of_the_step():
     handle.detach()
     assert batches == {16}
     assert len(handle._session._snapshot) <= before
+
+
+def test_a_smaller_last_batch_is_passed_over_and_a_new_size_is_followed():
+    def batch(session):
+        graph = session._snapshot
+        (norm,) = [i for i in range(len(graph)) if graph.text("op", i) == "layer_norm"]
+        return session._nodes[norm].shape[0], graph.shape(norm)[0]
+
+    torch.manual_seed(4)
+    model = Tiny()
+    handle = attach(model, window=False)
+    session = handle._session
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+
+    def train_with(*sizes):
+        for n in sizes:
+            optimizer.zero_grad()
+            nn.functional.cross_entropy(model(torch.randn(n, 6)), torch.randint(0, 3, (n,))).backward()
+            optimizer.step()
+            handle._settle()
+
+    for _ in range(4):
+        train_with(16, 16, 16, 16, 5)
+        assert batch(session) == (16, 16)
+    epoch = session.epoch
+    train_with(*[5] * 12)
+    assert batch(session) == (5, 5)
+    assert session.epoch == epoch + 1
+    train_with(*[16] * 12)
+    assert batch(session) == (16, 16)
+    assert all(session._kernels[k] is not None for k in session._snapshot.kernel.tolist() if k >= 0)
+    trouble = session.trouble
+    handle.detach()
+    assert not trouble

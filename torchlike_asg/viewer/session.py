@@ -38,6 +38,8 @@ FAR, PAUSES, FEW = 1.0, 50, 24
 KEEP, KEPT = 0.5, 0.001
 #: graphs of one run that are sent, at most
 MOST_GRAPHS = 32
+#: looks after which a graph that only has other shapes is shown, and how many of these are known
+PATIENCE, SIZES = 5, 8
 
 
 class Session(threading.Thread):
@@ -68,6 +70,10 @@ class Session(threading.Thread):
         self._nodes: list[Node] = []
         self._snapshot = GraphSnapshot()
         self._structure: Any = None
+        self._key: tuple[int, ...] = ()
+        self._shown: Step | None = None
+        self._sizes: dict[tuple[int, ...], Step] = {}  # the same graph with other shapes, by the keys of the tap
+        self._patience = self._followed = 0
         self._kernels: list[Any] = []
         self._parameters: list[tuple[int, Node]] = []
         self._trained = False
@@ -207,7 +213,7 @@ class Session(threading.Thread):
         if not tap.steps and tap._ran:
             tap.fresh_plans()
         while tap.fresh:
-            plans, found = tap.fresh.popleft()
+            plans, found, key = tap.fresh.popleft()
             losses = [r for d in found for r in d[0]]
             updates = [pair for d in found for pair in d[1]]
             if self._trained and not (losses and updates):
@@ -218,10 +224,27 @@ class Session(threading.Thread):
                 if any(r in losses for r in roots):
                     gradients.update(sweep.gradients)
             roots = [*[n for p in plans for n in p.outputs], *losses]
-            self.show(Step(roots, losses, gradients, updates, plans))
+            self.show(Step(roots, losses, gradients, updates, plans), key)
+        self._follow()
 
-    def show(self, step: Step) -> None:
-        """Send a graph, unless it looks like the last one; from now on it is the one that is probed."""
+    def _follow(self) -> None:
+        """If training goes on with another size of batches, show it with that. (The last batch of an epoch is often smaller; that alone is
+        no reason.)"""
+        tap = self.tap
+        if tap.steps == self._followed:
+            return
+        self._followed = tap.steps
+        self._patience = self._patience + 1 if tap.key in self._sizes else 0
+        if self._patience >= PATIENCE:
+            self._patience = 0
+            step = self._sizes.pop(tap.key)
+            if self._shown is not None:
+                self._sizes[self._key] = self._shown
+            self._structure = None
+            self.show(step, tap.key)
+
+    def show(self, step: Step, key: tuple[int, ...] = ()) -> None:
+        """Send a graph, unless it looks like the last one; from now on it is the one that is probed. `key`: see `Tap`."""
         snapshot, nodes = capture(step, self.infos(), self._root)
         structure = (
             len(snapshot),
@@ -230,20 +253,27 @@ class Session(threading.Thread):
             tuple(snapshot.column("op")),
             tuple(snapshot.column("scope")),
         )
-        steps = kernels(step.plans)
-        self._kernels = [call for call, *_ in steps]
-        self._findings.begin(self.epoch, self._kernels)
+        old, same = self._snapshot, structure == self._structure
+        if same and snapshot.dims.tobytes() != old.dims.tobytes():
+            self._sizes[key] = step  # it waits for its turn
+            while len(self._sizes) > SIZES:
+                del self._sizes[next(iter(self._sizes))]
+            return
+        same = same and snapshot.kernel_name == old.kernel_name and snapshot.kernel.tobytes() == old.kernel.tobytes()
+        if not same and self.epoch >= MOST_GRAPHS:
+            return
+        self._key, self._shown = key, step
+        self._kernels = [call for call, *_ in kernels(step.plans)]
         self._nodes, self._updates = nodes, list(step.updates)
         self._bytes = sum(int(snapshot.nbytes[i]) for i, n in enumerate(nodes) if n.op.name == "var")
         self._remote = any(n.device.type != "cpu" for n in nodes)
         self._parameters = [(i, n) for i, n in enumerate(nodes) if n.op.name == "var" and n.rg and snapshot.phase[i] == 0]
-        if structure == self._structure or self.epoch >= MOST_GRAPHS:
-            return
-        self._structure, self._snapshot = structure, snapshot
-        self.epoch += 1
+        if not same:
+            self._structure, self._snapshot = structure, snapshot
+            self.epoch += 1
+            self._subscribed = None
+            self.publisher.post(Graph(self.epoch, snapshot.columns()))
         self._findings.begin(self.epoch, self._kernels)
-        self._subscribed = None
-        self.publisher.post(Graph(self.epoch, snapshot.columns()))
 
     def _failures(self) -> None:
         while self.tap.failures:

@@ -49,7 +49,8 @@ class Tap:
     ``losses``  (step, loss, number of the optimizer) for the session to take
     ``marks``   (step, seconds, learning rate or None, number of the optimizer) of the steps that were looked at more closely
     ``coming``  (step, number of the optimizer, reading) of losses that are fetched from another device
-    ``fresh``   plans of steps that were not seen before, as (plans, what was found out about each)
+    ``fresh``   plans of steps that were not seen before, as (plans, what was found out about each, ``key``)
+    ``key``     of the plans of the step that was looked at last: steps of equal plans have equal keys
     ``suspect`` (step, its data) of the first step whose loss was not finite, until the session has looked at it
     ``every``   of so many quick steps one is heard
     """
@@ -58,7 +59,8 @@ class Tap:
         self.losses: list[tuple[int, float, int]] = []
         self.marks: list[tuple[int, float, float | None, int]] = []
         self.coming: deque[tuple[int, int, Any]] = deque()
-        self.fresh: deque[tuple[list[Any], list[Any]]] = deque()
+        self.fresh: deque[tuple[list[Any], list[Any], tuple[int, ...]]] = deque()
+        self.key: tuple[int, ...] = ()
         self.begun = _clock()
         self.steps = self.dropped = 0
         self.every, self._next = 1, 0
@@ -212,10 +214,10 @@ class Tap:
             return
         self._last = ran
         unique = list(dict.fromkeys(ran))
-        key = tuple([self._known[p][0] for p in unique])
+        key = self.key = tuple([self._known[p][0] for p in unique])
         if key not in self._seen and len(self._seen) < 4096:
             self._seen.add(key)
-            self.fresh.append((unique, [self._known[p][1] for p in unique]))
+            self.fresh.append((unique, [self._known[p][1] for p in unique], key))
 
     def _await(self, tensor: Any, value: Any) -> None:
         """The loss lies on another device: it is known when the script reads it. If the script does not, some are read without waiting."""
