@@ -1,4 +1,4 @@
-"""A hundred mistakes that scripts make, each as code for either library, and words that its message must contain."""
+"""Mistakes that scripts make, each as code for either library, and words that its message must contain."""
 
 MISTAKES = {
     # shapes

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from .. import dtypes
-from ..asg.declare import Array, Grads, Op, Sample, get, keep, keep_result, keep_shape, node
+from ..asg.declare import SCALAR, Array, Grads, Op, Sample, get, keep, keep_result, keep_shape, node
 from ..asg.geometry import broadcast
 from ..asg.node import Node, weak
 from .elementwise import (
@@ -217,6 +217,21 @@ pow_ = binary(
 )
 
 
+_prepare_pow = pow_.prepare
+
+
+def _integer_powers(a: Any, b: Any) -> tuple[Any, ...]:
+    """Integers to a negative Python number are refused: they are no integers."""
+    power = b.attrs[0] if isinstance(b, Node) and b.op is SCALAR else b
+    base = a.dtype if isinstance(a, Node) else None
+    if base is not None and base.category == dtypes.INTEGER and isinstance(power, int) and power < 0:
+        raise RuntimeError("Integers to negative integer powers are not allowed.")
+    return _prepare_pow(a, b)  # type: ignore[misc, no-any-return]
+
+
+pow_.prepare = _integer_powers
+
+
 # ---------------------------------------------------------------- comparisons
 def comparison(name: str, formula: Any) -> Op:
     def prepare(a: Any, b: Any) -> tuple[Any, ...]:
@@ -319,7 +334,7 @@ def _prepare_masked_fill(x: Node, m: Node, v: Any) -> tuple[Any, ...]:
     from .movement import _prepare_value
 
     if m.dtype is not dtypes.bool_:
-        raise RuntimeError(f"masked_fill_ only supports boolean masks, but got mask with dtype {m.dtype.name}")
+        raise RuntimeError(f"masked_fill_ only supports boolean masks, but got mask with dtype {title(m.dtype).lower()}")
     v = _prepare_value(x, v)[1]
     if v.shape:
         raise RuntimeError(f"masked_fill_ only supports a 0-dimensional value tensor, but got tensor with {v.ndim} dimension(s).")

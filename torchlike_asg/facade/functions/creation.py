@@ -12,6 +12,7 @@ from ...asg.geometry import contiguous, is_contiguous
 from ...asg.node import Node, const
 from ...devices import check, device, refuse
 from ...dtypes import dtype
+from ...dtypes import dtype as element_type
 from ...ops import movement
 from ..core import Tensor, concrete, face, node_of, unary, wrap
 from ..leaves import require_grad
@@ -107,11 +108,17 @@ def _plain(data: Any) -> Any:
     if isinstance(data, Tensor):
         return data.item() if data.numel() == 1 else data.tolist()  # as an element of a list a tensor of one element is a number
     if isinstance(data, (list, tuple)):
-        return data if _NUMBERS.issuperset(map(type, data)) else [_plain(v) for v in data]
+        if _NUMBERS.issuperset(map(type, data)):
+            return data
+        if any([isinstance(v, str) for v in data]):
+            raise ValueError("too many dimensions 'str'")
+        return [_plain(v) for v in data]
     if hasattr(data, "__array__") or isinstance(data, (int, float, complex, np.generic)):
         return data
     if isinstance(data, str):
         raise TypeError("new(): invalid data type 'str'")
+    if isinstance(data, (dict, set, frozenset)):
+        raise RuntimeError(f"Could not infer dtype of {type(data).__name__}")
     if hasattr(data, "__iter__"):
         return [_plain(v) for v in data]
     raise RuntimeError(f"Could not infer dtype of {type(data).__name__}")
@@ -233,6 +240,8 @@ def _factory(name: str, value: Any) -> Any:
         names: Any = None,
     ) -> Tensor:
         given, d = given_sizes(shape, size), dtypes.get_default_dtype() if dtype is None else dtype
+        if d.__class__ is not element_type:
+            raise TypeError(f"{name}(): argument 'dtype' must be torch.dtype, not {type(d).__name__}")
         if memory_format is not None:
             return laid_out(_fill(value, given, d, device_of(device), False), memory_format, None, requires_grad)
         return _fill(value, given, d, device_of(device), requires_grad)
@@ -265,6 +274,7 @@ def _factory(name: str, value: Any) -> Any:
         return _fill(value, given_sizes(shape, size), self.dtype if dtype is None else dtype, device_of(device, self), requires_grad)
 
     what = {"zeros": "zeros", "ones": "ones", "empty": "zeros (PyTorch leaves it uninitialised)"}[name]
+    make.__qualname__, like.__qualname__, new.__qualname__ = name, f"{name}_like", f"new_{name}"
     make.__name__, make.__doc__ = name, f"A tensor of {what} of the given size; `dtype` defaults to the default floating type."
     like.__name__, like.__doc__ = f"{name}_like", f"A tensor of {what}, of the shape and (by default) type of `input`."
     new.__name__, new.__doc__ = f"new_{name}", f"A tensor of {what}, of this tensor's type."
@@ -367,6 +377,10 @@ def eye(
 ) -> Tensor:
     """The identity matrix, `n` by `m`."""
     d = dtypes.get_default_dtype() if dtype is None else dtype
+    if n < 0:
+        raise RuntimeError(f"n must be greater or equal to 0, got {n}")
+    if m is not None and m < 0:
+        raise RuntimeError(f"m must be greater or equal to 0, got {m}")
     return finish(from_array(np.eye(n, n if m is None else m, dtype=d.compute), d, device_of(device)), requires_grad)  # type: ignore[no-any-return]
 
 

@@ -7,6 +7,7 @@ from weakref import ref
 
 from ... import events
 from ...asg.trace import current
+from ...ops.promotion import title
 from ..backward import again as backward_again
 from ..backward import backward as _backward
 from ..core import Tensor, alias, face, family_of, node_of
@@ -44,9 +45,15 @@ def _set_grad(self: Tensor, g: Any) -> None:
         if g is self:
             raise RuntimeError("can't assign Variable as its own grad")
         if tuple(g.shape) != tuple(self.shape):
-            raise RuntimeError(f"assigned grad has data of a different size ({list(g.shape)}, expected {list(self.shape)})")
+            raise RuntimeError(
+                f"attempting to assign a gradient of size '{list(g.shape)}' to a tensor of size '{list(self.shape)}'. "
+                "Please ensure that the gradient and the tensor are the same size"
+            )
         if g.dtype is not self.dtype:
-            raise RuntimeError(f"assigned grad has data of a different type ({g.dtype}, expected {self.dtype})")
+            raise RuntimeError(
+                f"attempting to assign a gradient with dtype '{title(g.dtype).lower()}' to a tensor with grad_dtype '{title(self.dtype)}'. "
+                "The gradient must match the tensor's grad_dtype (defaults to the tensor's dtype)."
+            )
     elif self._f is None:
         return
     if self._f is None or self._kind is None:

@@ -9,6 +9,7 @@ import numpy as np
 from ... import dtypes
 from ...ops import movement
 from ...ops import pointwise as ops
+from ...ops.promotion import title
 from .. import direct
 from ..autocast import governed
 from ..core import Tensor, binary, nary, node_of, operand, rbinary, unary, wrap
@@ -192,9 +193,7 @@ def where(condition: Tensor, input: Any = None, other: Any = None, *, out: Tenso
         return condition.nonzero(as_tuple=True)  # type: ignore[attr-defined]
     if condition.dtype is not dtypes.bool_:
         if condition.dtype is not dtypes.uint8:
-            raise RuntimeError(
-                f"where expected condition to be a boolean tensor, but got a tensor with dtype {condition.dtype.name.capitalize()}"
-            )
+            raise RuntimeError(f"where expected condition to be a boolean tensor, but got a tensor with dtype {title(condition.dtype)}")
         condition = condition.bool()  # type: ignore[attr-defined]
     return nary(ops.where, (condition, input, other))
 
@@ -348,7 +347,15 @@ Tensor.__hash__ = object.__hash__  # type: ignore[method-assign]
 Tensor.__neg__ = lambda self: unary(ops.neg, self)  # type: ignore[attr-defined]
 Tensor.__pos__ = lambda self: self  # type: ignore[attr-defined]
 Tensor.__abs__ = lambda self: unary(ops.abs_, self)  # type: ignore[attr-defined]
-Tensor.__invert__ = lambda self: unary(ops.bitwise_not, self)  # type: ignore[attr-defined]
+
+
+def _invert(self: Tensor) -> Tensor:
+    if self.dtype.category > dtypes.INTEGER:
+        raise TypeError("~ (operator.invert) is only implemented on integer and Boolean-type tensors")
+    return unary(ops.bitwise_not, self)
+
+
+Tensor.__invert__ = _invert  # type: ignore[attr-defined]
 Tensor.__iadd__, Tensor.__isub__, Tensor.__imul__ = add_, sub_, mul_  # type: ignore[attr-defined]
 for _name, _fn in (
     ("truediv", "div_"),

@@ -119,17 +119,24 @@ def __bool__(self: Tensor) -> bool:
 
 @method()
 def __float__(self: Tensor) -> float:
-    return float(item(self))
+    return float(_only(self))
+
+
+def _only(t: Tensor) -> Any:
+    """The value of a one-element tensor that is converted to a Python number."""
+    if t.shape and t.shape.numel() != 1:
+        raise ValueError("only one element tensors can be converted to Python scalars")
+    return item(t)
 
 
 @method()
 def __int__(self: Tensor) -> int:
-    return int(item(self))
+    return int(_only(self))
 
 
 @method()
 def __complex__(self: Tensor) -> complex:
-    return complex(item(self))
+    return complex(_only(self))
 
 
 @method()
