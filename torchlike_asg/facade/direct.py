@@ -27,7 +27,7 @@ from ..devices import cpu
 from ..dtypes import dtype, store
 from ..ops.indexing import fits
 from .core import Tensor, family_of
-from .flush import flush
+from .flush import FEW, counted, flush
 from .hosted import known
 from .storage import Cell, Family
 from .write import _check_overlap, commit_data
@@ -74,7 +74,7 @@ def prepare(t: Tensor, value: Any) -> None:
     n = t._n
     if n is None or n.op is not _FULL or t.__class__ is not Tensor:
         return
-    if isinstance(value, Tensor) and ((value.requires_grad and current().grad) or known(value) is None):
+    if isinstance(value, Tensor) and ((value.requires_grad and current().grad) or _at_hand(value) is None):
         return
     family_of(t)
     f = _unfilled(t)
@@ -126,12 +126,25 @@ def _number(value: Any, d: dtype) -> Any:
     return bool(value) if d is dtypes.bool_ else value
 
 
+def _at_hand(value: Tensor) -> Any:
+    """What a tensor holds, if it is data or follows from numbers by one sum: ``total[i] = x[i] + y[i]``."""
+    v = known(value)
+    n = value._n
+    if v is None and n is not None and value._f is None and not n.rg:
+        tr = current()
+        v = counted(n, tr)
+        if v is None and tr.slots >= FEW:  # the trace takes no more of them: a new one does
+            flush()
+            v = known(value)
+    return v
+
+
 def _values(t: Tensor, value: Any) -> Any:
     """The value to write, in the element type of `t` as it is stored; None if it is not at hand."""
     if isinstance(value, Tensor):
         if value.requires_grad and current().grad:
             return None
-        v = known(value)
+        v = _at_hand(value)
         if v is None or (value.dtype.is_complex and not t.dtype.is_complex):
             return None
         return store(v if value.dtype is t.dtype else get("cast").ref(v, t.dtype), t.dtype)  # type: ignore[misc]

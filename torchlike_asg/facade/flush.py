@@ -17,7 +17,7 @@ from ..asg.declare import CONST, INPUT, REBIND, VAR
 from ..asg.node import COUNTS, Node
 from ..asg.trace import Trace, current
 from ..backends.wgpu.memory import DeviceArray
-from ..dtypes import int64
+from ..dtypes import float32, float64, int64
 from . import texts
 from .closing import Live, close, make_concrete, to_leaf
 from .core import Tensor, derive
@@ -257,19 +257,22 @@ def value_of(t: Tensor) -> np.ndarray[Any, Any]:
     return found.numpy() if found.__class__ is DeviceArray else found  # type: ignore[no-any-return]
 
 
-#: Inputs of a trace up to which `_counted` leaves it open
-_FEW = 64
+#: Inputs of a trace up to which `counted` leaves it open
+FEW = 64
 
 
-def _counted(n: Node, tr: Trace, depth: int = 0) -> Any:
-    """The value of an integer that follows from known ones by a few sums, such as the end of a slice, ``text[i : i + n + 1]``: too
-    little to compute all that is pending for. None for anything else.
+def counted(n: Node, tr: Trace, depth: int = 0) -> Any:
+    """The value of a number that follows from known ones by one sum or product, or of an integer that takes a few, such as the end of a
+    slice, ``text[i : i + n + 1]``: too little to compute all that is pending for. Rounded once, it is what a kernel would give. None
+    for anything else.
     """
     value = tr.known[n] if n in tr.known else leaf_value(n, tr)
-    if value is None and n.dtype is int64 and not n.shape and n.op.name in _SUMS and depth < 4 and tr.slots < _FEW:
-        operands = [_counted(s, tr, depth + 1) for s in n.srcs]
+    exact = n.dtype is int64 or (n.dtype in (float32, float64) and depth == 0)
+    if value is None and exact and not n.shape and n.op.name in _SUMS and depth < 4 and tr.slots < FEW:
+        operands = [counted(s, tr, depth + 1) for s in n.srcs]
         if all([v is not None for v in operands]):
-            value = tr.known[n] = reference.apply(n, operands)
+            with np.errstate(all="ignore"):
+                value = tr.known[n] = reference.apply(n, operands)
     return value if value.__class__ is np.ndarray else None
 
 
@@ -300,7 +303,7 @@ def held_value(t: Tensor) -> Any:
         return tr.known[n]  # type: ignore[no-any-return]
     found = leaf_value(n, tr)
     if found is None and not n.shape:
-        found = _counted(n, tr)
+        found = counted(n, tr)
     if found is not None:
         return found
     flush()

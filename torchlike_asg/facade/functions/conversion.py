@@ -8,7 +8,7 @@ import numpy as np
 
 from ... import dtypes, formats
 from ...asg.declare import TRANSFER
-from ...asg.geometry import contiguous, flat, is_dense
+from ...asg.geometry import contiguous, flat, is_dense, preserved_strides
 from ...asg.trace import current
 from ...devices import cuda_means_wgpu, refuse
 from ...devices import device as as_device
@@ -17,6 +17,7 @@ from ...errors import CudaMissing
 from ...ops import movement
 from ..core import Tensor, concrete, unary
 from ..flush import value_of
+from ..hosted import data, known
 from ..register import method
 from .creation import device_of
 from .layout import format_strides, relaid
@@ -101,18 +102,33 @@ def to(
             moved = transferred(self, target)
     self, copy = moved, copy and moved is self
     if dtype is not None and dtype is not self.dtype:
-        return relaid(unary(movement.cast, self, dtype), memory_format)
+        return relaid(_cast(self, dtype), memory_format)
     if copy:
         shape, strides, _ = self.geometry
         return unary(movement.relayout, self, format_strides(memory_format, shape, strides, "to"), "to")
     return self if memory_format is None or memory_format is formats.preserve_format else relaid(self, memory_format)
 
 
+_FLOATS = (dtypes.float32, dtypes.float64)
+
+
+def _cast(t: Tensor, d: dtype) -> Tensor:
+    """The values in another type. Data that shares its memory with NumPy becomes floats at once: to be recorded, it would have to be
+    copied."""
+    f = t._f
+    if f is not None and d in _FLOATS and f.cell.exposed and t.dtype.itemsize >= d.itemsize:
+        values = known(t) if t.__class__ is Tensor and not t.dtype.is_complex and t.device.type == "cpu" else None
+        if values is not None:
+            with np.errstate(all="ignore"):
+                return data(values.astype(d.storage), d, t.device, preserved_strides(tuple(t.shape), t.geometry[1]))
+    return unary(movement.cast, t, d)
+
+
 def _converter(name: str, d: dtype) -> None:
     def convert(self: Tensor, memory_format: Any = None) -> Tensor:
         if memory_format is not None:
             return to(self, d, memory_format=memory_format)  # type: ignore[no-any-return]
-        return self if self.dtype is d else unary(movement.cast, self, d)
+        return self if self.dtype is d else _cast(self, d)
 
     convert.__name__, convert.__doc__ = name, f"This tensor as {d.name}."
     setattr(Tensor, name, convert)
