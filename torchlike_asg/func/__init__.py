@@ -6,7 +6,7 @@ with a batch dimension (asg/batching.py). Both are ordinary graph again: they ne
 
 from ..autograd.derivatives import grad, grad_and_value, hessian, jacfwd, jacrev, jvp, linearize, vjp
 from ..autograd.vectorize import functionalize, vmap
-from ..nn.utils.stateless import functional_call, stack_module_state
+from ..nn.utils.stateless import functional_call, replace_all_batch_norm_modules_, stack_module_state
 
 __all__ = [
     "functional_call",
@@ -18,6 +18,7 @@ __all__ = [
     "jacrev",
     "jvp",
     "linearize",
+    "replace_all_batch_norm_modules_",
     "stack_module_state",
     "vjp",
     "vmap",

@@ -271,6 +271,17 @@ def nonzero(input: Tensor, *, as_tuple: bool = False, out: Tensor | None = None)
 
 
 @function()
+def nonzero_static(input: Tensor, *, size: int, fill_value: int = -1) -> Tensor:
+    """The positions of the first `size` nonzero elements, one row each, and rows of `fill_value` after them. Looks at the values."""
+    if size < 0:
+        raise RuntimeError("nonzero_static: 'size' must be an non-negative integer")
+    found = np.argwhere(value_of(input))[:size]
+    filled = np.full((size, found.shape[1]), fill_value, np.int64)
+    filled[: len(found)] = found
+    return data(filled, dtypes.int64, input.device)
+
+
+@function()
 def argwhere(input: Tensor) -> Tensor:
     """The positions of the nonzero elements, one row each."""
     return nonzero(input)  # type: ignore[no-any-return]

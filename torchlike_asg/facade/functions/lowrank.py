@@ -1,59 +1,63 @@
-"""Singular values and principal components of large matrices by random projections.
-
-Halko, Martinsson and Tropp, "Finding structure with randomness", 2011, algorithms 4.4 and 5.1.
-"""
+"""Singular values and principal components of the leading directions only, by random projections."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from ... import dtypes
 from ..core import Tensor
 from ..register import FUNCTIONS, function
 from .decompose import qr_mode, svd_full
+from .linalg import matmul
 
-Three = tuple[Tensor, Tensor, Tensor]
-
-
-def _orthonormal(x: Tensor) -> Tensor:
-    return qr_mode(x)[0]  # type: ignore[no-any-return]
+__all__: list[str] = []
 
 
-def _range_of(a: Tensor, q: int, niter: int) -> Tensor:
-    """`q` orthonormal columns that span most of what a matrix maps to, after `niter` rounds of subspace iteration."""
-    basis = _orthonormal(a @ FUNCTIONS["randn"](a.shape[-1], q, dtype=a.dtype, device=a.device))
+def _times(A: Any, x: Any, M: Any) -> Any:
+    """``(A - M) x``."""
+    return matmul(A, x) if M is None else matmul(A, x) - matmul(M, x)
+
+
+def _basis(A: Any, q: int, niter: int, M: Any) -> Any:
+    """An orthonormal basis (..., m, q) of nearly the range of `A`: Halko, Martinsson & Tropp (2009), algorithm 4.4."""
+    basis = qr_mode(_times(A, FUNCTIONS["randn"](A.shape[-1], q, dtype=A.dtype, device=A.device), M)).Q
     for _ in range(niter):
-        basis = _orthonormal(a @ _orthonormal(a.mH @ basis))
+        basis = qr_mode(_times(A.mH, basis, None if M is None else M.mH)).Q
+        basis = qr_mode(_times(A, basis, M)).Q
     return basis
 
 
 @function(method=False)
-def svd_lowrank(A: Tensor, q: int | None = 6, niter: int | None = 2, M: Tensor | None = None) -> Three:
-    """(U, S, V) with ``A ~ U diag(S) V^H`` of rank `q`, for a matrix (*, m, n), or of ``A - M`` with the mean `M`, which is broadcast.
+def svd_lowrank(A: Tensor, q: int | None = 6, niter: int | None = 2, M: Tensor | None = None) -> Any:
+    """The `q` leading singular values and vectors of ``A - M`` (..., m, n), approximately: U (..., m, q), S (..., q) and V (..., n, q).
 
-    Random: the columns of the projection come from the default generator.
+    Halko, Martinsson & Tropp (2009), algorithm 5.1, with `niter` power iterations. Draws a random matrix.
     """
-    a = A if M is None else A - M
+    a: Any = A
+    mean: Any = None if M is None else M.broadcast_to(a.size())  # type: ignore[attr-defined]
     wide = a.shape[-2] < a.shape[-1]
     if wide:
-        a = a.mH
-    basis = _range_of(a, 6 if q is None else q, 2 if niter is None else niter)
-    u, s, vh = svd_full(basis.mH @ a, full_matrices=False)
-    u, v = basis @ u, vh.mH
-    return (v, s, u) if wide else (u, s, v)
+        a, mean = a.mH, None if mean is None else mean.mH
+    basis = _basis(a, 6 if q is None else q, 2 if niter is None else niter, mean)
+    u, s, vh = svd_full(matmul(basis.mH, a if mean is None else a - mean), False)
+    left, right = matmul(basis, u), vh.mH
+    return (right, s, left) if wide else (left, s, right)
 
 
 @function(method=False)
-def pca_lowrank(A: Tensor, q: int | None = None, center: bool = True, niter: int = 2) -> Three:
-    """(U, S, V) of the rows of a matrix (*, m, n), with `center` less their mean: the columns of V are `q` principal directions.
+def pca_lowrank(A: Tensor, q: int | None = None, center: bool = True, niter: int = 2) -> Any:
+    """Principal components of the rows of `A` (..., m, n), `q` of them (6 unless the matrix is smaller): U, S and V as `svd_lowrank`.
 
-    Raises:
-        ValueError: `q` is not between 0 and min(m, n), or `niter` is negative.
+    With `center` the mean of the rows is taken off first. ``A @ V[:, :k]`` projects on k components.
     """
-    m, n = A.shape[-2:]
-    rank = min(6, m, n) if q is None else q
-    if not 0 <= rank <= min(m, n):
-        raise ValueError(f"q(={rank}) must be non-negative integer and not greater than min(m, n)={min(m, n)}")
-    if niter < 0:
+    a: Any = A
+    m, n = a.shape[-2:]
+    if q is None:
+        q = min(6, m, n)
+    elif not (0 <= q <= min(m, n)):
+        raise ValueError(f"q(={q}) must be non-negative integer and not greater than min(m, n)={min(m, n)}")
+    if not niter >= 0:
         raise ValueError(f"niter(={niter}) must be non-negative integer")
-    mean: Any = A.mean(-2, keepdim=True) if center else None
-    return svd_lowrank(A, rank, niter, mean)
+    if not a.dtype.is_floating_point and not a.dtype.is_complex:
+        a = a.to(dtypes.get_default_dtype())
+    return svd_lowrank(a - a.mean(-2, keepdim=True) if center else a, q, niter=niter)

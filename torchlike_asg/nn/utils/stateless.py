@@ -105,3 +105,14 @@ def stack_module_state(models: Any) -> tuple[dict[str, Tensor], dict[str, Tensor
         return found
 
     return stacked([dict(m.named_parameters()) for m in models]), stacked([dict(m.named_buffers()) for m in models])
+
+
+def replace_all_batch_norm_modules_(root: Module) -> Module:
+    """Make every batch normalisation inside `root` use the statistics of its batch alone, so that nothing is written while it is mapped."""
+    from ..modules.batchnorm import _BatchNorm
+
+    for module in root.modules():
+        if isinstance(module, _BatchNorm) and module.track_running_stats:
+            module.running_mean = module.running_var = module.num_batches_tracked = None
+            module.track_running_stats = False
+    return root
