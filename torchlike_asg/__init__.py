@@ -113,6 +113,8 @@ _ELSEWHERE = {
     "install_as_torch": "alias",
     "uninstall_as_torch": "alias",
     "PyTorchFileReader": "_C",
+    "Event": "cuda",
+    "Stream": "cuda",
     "ScriptFunction": "jit",
     "ScriptModule": "jit",
     "SymBool": "_C",

@@ -136,6 +136,10 @@ register_pytree_node(tuple, lambda x: (list(x), None), lambda c, _: tuple(c))
 register_pytree_node(list, lambda x: (list(x), None), lambda c, _: list(c))
 
 
+def _dict_flatten(x: Any) -> tuple[list[Any], Any]:
+    return list(x.values()), list(x)
+
+
 def _dict_flatten_with_keys(x: Any) -> tuple[list[tuple[Any, Any]], Any]:
     return [(MappingKey(k), v) for k, v in x.items()], list(x)
 
@@ -143,7 +147,7 @@ def _dict_flatten_with_keys(x: Any) -> tuple[list[tuple[Any, Any]], Any]:
 for _mapping in (dict, OrderedDict):
     register_pytree_node(
         _mapping,
-        lambda x: (list(x.values()), list(x)),
+        _dict_flatten,
         lambda c, k, kind=_mapping: kind(zip(k, c, strict=True)),
         flatten_with_keys_fn=_dict_flatten_with_keys,
     )

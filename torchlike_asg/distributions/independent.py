@@ -8,13 +8,9 @@ import torchlike_asg as torch
 
 from . import constraints
 from .distribution import Distribution
+from .utils import sum_rightmost
 
 __all__ = ["Independent"]
-
-
-def sum_rightmost(t: torch.Tensor, dims: int) -> torch.Tensor:
-    """Sum over the last `dims` dimensions."""
-    return t if dims == 0 else t.reshape((*t.shape[: t.dim() - dims], -1)).sum(-1)
 
 
 class Independent(Distribution):

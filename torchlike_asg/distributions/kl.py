@@ -14,13 +14,14 @@ from .categorical import Categorical
 from .distribution import Distribution
 from .exponential import Exponential
 from .geometric import Geometric
-from .independent import Independent, sum_rightmost
+from .independent import Independent
 from .laplace import Laplace
 from .multivariate_normal import MultivariateNormal, half_log_det, squared_distance
 from .normal import Normal
 from .one_hot_categorical import OneHotCategorical
 from .poisson import Poisson
 from .uniform import Uniform
+from .utils import sum_rightmost
 
 __all__ = ["infinite", "kl_divergence", "register_kl"]
 
@@ -30,7 +31,7 @@ _PAIRS: dict[tuple[type, type], Callable[[Any, Any], torch.Tensor]] = {}
 def register_kl(type_p: type, type_q: type) -> Callable[[Any], Any]:
     """Decorator: this function of (p, q) is the divergence of that pair of types and of their subclasses."""
     for t in (type_p, type_q):
-        if not isinstance(t, type) or not issubclass(t, Distribution):
+        if not isinstance(t, type):  # any class, as in PyTorch: packages have hierarchies of their own
             raise TypeError(f"Expected {'type_p' if t is type_p else 'type_q'} to be a Distribution subclass but got {t}")
 
     def register(fn: Any) -> Any:

@@ -10,11 +10,11 @@ from .beta import Beta, Dirichlet
 from .exponential import Exponential
 from .extremes import EULER, Gumbel
 from .gamma import Gamma
-from .independent import sum_rightmost
 from .kl import kl_divergence, register_kl
 from .normal import Normal
 from .tails import Cauchy, HalfNormal, Pareto
 from .transformed import TransformedDistribution
+from .utils import sum_rightmost
 
 
 @register_kl(Gamma, Gamma)

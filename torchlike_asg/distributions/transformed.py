@@ -8,8 +8,9 @@ import torchlike_asg as torch
 
 from . import constraints
 from .distribution import Distribution
-from .independent import Independent, sum_rightmost
+from .independent import Independent
 from .transforms.base import ComposeTransform, Transform
+from .utils import sum_rightmost
 
 __all__ = ["TransformedDistribution"]
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import torchlike_asg as torch
 
-__all__ = ["batch_of", "broadcast_all", "clamp_probs", "lazy_property", "logits_to_probs", "probs_to_logits"]
+__all__ = ["batch_of", "broadcast_all", "clamp_probs", "lazy_property", "logits_to_probs", "probs_to_logits", "sum_rightmost"]
 
 
 def broadcast_all(*values: Any) -> tuple[torch.Tensor, ...]:
@@ -23,6 +23,14 @@ def broadcast_all(*values: Any) -> tuple[torch.Tensor, ...]:
 def _standard_normal(shape: Any, dtype: torch.dtype, device: Any) -> torch.Tensor:
     """Standard normal numbers, as distributions outside this package draw them."""
     return torch.randn(shape, dtype=dtype, device=device)
+
+
+def sum_rightmost(value: torch.Tensor, dim: int) -> torch.Tensor:
+    """The sum over the last `dim` dimensions."""
+    return value if dim == 0 else value.reshape((*value.shape[: value.dim() - dim], -1)).sum(-1)
+
+
+_sum_rightmost = sum_rightmost  # PyTorch's name, which distributions outside this package import
 
 
 def batch_of(t: torch.Tensor, *given: Any) -> torch.Size:

@@ -9,6 +9,7 @@ from ..pytree import (  # noqa: F401
     MappingKey,
     SequenceKey,
     TreeSpec,
+    _dict_flatten,
     _dict_flatten_with_keys,
     _get_node_type,
     keystr,

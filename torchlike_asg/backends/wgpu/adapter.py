@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
+import sys
+import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,12 +44,28 @@ class Adapter:
         return f"Adapter({self.index}, {self.name!r}, {self.kind}, {self.driver})"
 
 
+@contextlib.contextmanager
+def _runtime_folder() -> Iterator[None]:
+    """Mesa prints lines about a missing XDG_RUNTIME_DIR while it is asked for adapters, as on servers; it needs no such folder."""
+    name = "XDG_RUNTIME_DIR"
+    if name in os.environ or sys.platform != "linux":
+        yield
+        return
+    os.environ[name] = tempfile.gettempdir()
+    try:
+        yield
+    finally:
+        del os.environ[name]
+
+
 @functools.cache
 def _all() -> tuple[Adapter, ...]:
     import wgpu
 
     found = []
-    for a in wgpu.gpu.enumerate_adapters_sync():
+    with _runtime_folder():
+        listed = wgpu.gpu.enumerate_adapters_sync()
+    for a in listed:
         info = a.info
         driver = info["backend_type"]
         if driver in _DRIVERS:

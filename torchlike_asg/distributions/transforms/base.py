@@ -9,7 +9,7 @@ from typing import Any
 import torchlike_asg as torch
 
 from .. import constraints
-from ..independent import sum_rightmost
+from ..utils import sum_rightmost
 
 __all__ = ["ComposeTransform", "IndependentTransform", "ReshapeTransform", "Transform", "identity_transform"]
 

@@ -1,0 +1,23 @@
+"""``torch.distributed.device_mesh``, for annotations: there is one process, and no mesh."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..errors import Unsupported, refuses
+
+__all__ = ["DeviceMesh", "init_device_mesh"]
+_SINGLE = "training in several processes is not supported: run the script in one process"
+
+
+class DeviceMesh:
+    """The type of meshes; none can be made."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        raise Unsupported(f"torch.distributed.device_mesh.DeviceMesh: {_SINGLE}")
+
+
+@refuses
+def init_device_mesh(*args: Any, **kwargs: Any) -> Any:
+    """Raises: see the error."""
+    raise Unsupported(f"torch.distributed.init_device_mesh: {_SINGLE}")
