@@ -8,7 +8,6 @@ import pytest
 import torchlike_asg as torch
 from torchlike_asg import config
 from torchlike_asg.backends.cpu import timing
-from torchlike_asg.errors import Unsupported
 
 
 @pytest.fixture(params=[1, 2])
@@ -106,8 +105,6 @@ def test_the_trace_file(threads, tmp_path):
 
 
 def test_misuse():
-    with pytest.raises(Unsupported, match="schedule"):
-        torch.profiler.profile(schedule=lambda step: step)
     p = torch.profiler.profile()
     with pytest.raises(RuntimeError, match="not finished"):
         p.events()
@@ -117,3 +114,43 @@ def test_misuse():
         torch.profiler.profile().start()
     with torch.profiler.record_function("outside"):
         pass
+
+
+def test_a_schedule_names_what_is_done_in_each_step():
+    A = torch.profiler.ProfilerAction
+    plan = torch.profiler.schedule(skip_first=1, wait=1, warmup=1, active=2, repeat=2)
+    assert [plan(n) for n in range(10)] == [A.NONE, *[A.NONE, A.WARMUP, A.RECORD, A.RECORD_AND_SAVE] * 2, A.NONE]
+    at_once = torch.profiler.schedule(wait=2, warmup=0, active=1, skip_first_wait=1)
+    assert [at_once(n) for n in range(4)] == [A.RECORD_AND_SAVE, A.NONE, A.NONE, A.RECORD_AND_SAVE]
+    with pytest.raises(AssertionError, match="Invalid profiler schedule"):
+        torch.profiler.schedule(wait=1, warmup=1, active=0)
+
+
+def test_active_steps_are_measured_and_each_cycle_is_handed_over(tmp_path):
+    model = torch.nn.Linear(8, 8)
+    save = torch.profiler.tensorboard_trace_handler(str(tmp_path), worker_name="me")
+    cycles = []
+
+    def ready(p):
+        cycles.append([e.name for e in p.events() if e.kind == "step"])
+        save(p)
+
+    with torch.profiler.profile(schedule=torch.profiler.schedule(wait=1, warmup=1, active=2, repeat=2), on_trace_ready=ready) as p:
+        for _ in range(10):
+            model(torch.ones(2, 8)).sum().item()
+            p.step()
+    assert cycles == [["ProfilerStep#2", "ProfilerStep#3"], ["ProfilerStep#6", "ProfilerStep#7"]] and p.step_num == 10
+    traces = sorted(tmp_path.glob("me.*.pt.trace.json"))
+    assert len(traces) == 2 and all(json.loads(t.read_text())["traceEvents"] for t in traces)
+
+
+def test_a_block_that_ends_within_a_cycle_hands_over_what_it_has(tmp_path):
+    names = []
+    handler = torch.profiler.tensorboard_trace_handler(str(tmp_path), use_gzip=True)
+    with torch.profiler.profile(
+        schedule=torch.profiler.schedule(wait=0, warmup=0, active=5),
+        on_trace_ready=lambda p: (names.append([e.name for e in p.events() if e.kind == "step"]), handler(p)),
+    ) as p:
+        torch.ones(3).sum().item()
+        p.step()
+    assert names == [["ProfilerStep#0"]] and len(list(tmp_path.glob("*.pt.trace.json.gz"))) == 1

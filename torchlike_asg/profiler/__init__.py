@@ -21,15 +21,17 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from . import events
-from .backends.cpu import timing
-from .backends.wgpu import profiling
-from .errors import Unsupported
-from .facade.flush import flush
+from .. import events
+from ..backends.cpu import timing
+from ..backends.wgpu import profiling
+from ..facade.flush import flush
+from .schedule import ProfilerAction, schedule, tensorboard_trace_handler
 
-__all__ = ["EventList", "FunctionEvent", "FunctionEventAvg", "ProfilerActivity", "profile", "record_function"]
+__all__ = ["EventList", "FunctionEvent", "FunctionEventAvg", "ProfilerAction", "ProfilerActivity", "profile", "record_function", "schedule",
+           "tensorboard_trace_handler"]  # fmt: skip
 
 _active: profile | None = None
+_MEASURED = (ProfilerAction.RECORD, ProfilerAction.RECORD_AND_SAVE)
 #: rows of GPUs in a trace come behind those of threads
 _GPU = 1000
 
@@ -174,7 +176,8 @@ class profile:
     """Measures what runs inside a ``with`` block (or between `start` and `stop`).
 
     Work that is pending at the start is done before, and what is pending at the end is done before the measurement ends. One profiler is
-    active at a time. `activities` may name the CPU alone, or GPUs. `on_trace_ready` is called with the profiler at the end.
+    active at a time. `activities` may name the CPU alone, or GPUs. `on_trace_ready` is called with the profiler at the end of each
+    measurement: with a `schedule` those of its active steps, which `step` counts, else the one of the whole block.
     `record_shapes`, `with_stack`, `with_flops`, `with_modules` and `profile_memory` are accepted: what is known is always recorded.
     """
 
@@ -182,7 +185,7 @@ class profile:
         self,
         *,
         activities: Iterable[Any] | None = None,
-        schedule: Any = None,
+        schedule: Callable[[int], ProfilerAction] | None = None,
         on_trace_ready: Callable[[profile], Any] | None = None,
         record_shapes: bool = False,
         profile_memory: bool = False,
@@ -190,8 +193,7 @@ class profile:
         with_flops: bool = False,
         with_modules: bool = False,
     ) -> None:
-        if schedule is not None:
-            raise Unsupported("torch.profiler.profile: schedules are not supported; call start() and stop() around the steps to measure")
+        self._schedule = schedule
         named = None if activities is None else {getattr(a, "name", str(a)) for a in activities}
         self._here, self._there = named is None or "CPU" in named, named is None or bool(named - {"CPU"})
         self._ready = on_trace_ready
@@ -209,7 +211,18 @@ class profile:
         self.stop()
 
     def start(self) -> None:
-        """Begin to measure."""
+        """Begin: to measure, or to follow the schedule."""
+        self._action = ProfilerAction.RECORD if self._schedule is None else self._schedule(0)
+        if self._action in _MEASURED:
+            self._begin()
+
+    def stop(self) -> None:
+        """End it."""
+        if self._schedule is None or _active is self:
+            self._end()
+        self._action = ProfilerAction.NONE
+
+    def _begin(self) -> None:
         global _active
         if _active is not None:
             raise RuntimeError("Profiler is already enabled on this thread")
@@ -221,8 +234,7 @@ class profile:
         timing.watcher = self if self._here else None
         profiling.recorder = profiling.Recorder() if self._there else None
 
-    def stop(self) -> None:
-        """End it."""
+    def _end(self) -> None:
         global _active
         if _active is not self:
             raise RuntimeError("the profiler is not active")
@@ -239,6 +251,7 @@ class profile:
         for name, start, end in recorder.others if recorder is not None else ():
             self.other(f"numpy {name}", start, end)
         self._events = [*self._others, *kernels, *there]
+        self._others = []
         self._events.sort(key=lambda e: e.start)
         self._runs.clear()
         if self._ready is not None:
@@ -246,9 +259,24 @@ class profile:
 
     def step(self) -> None:
         """Mark the end of a step of training."""
-        now = time.perf_counter_ns()
-        self._others.append(FunctionEvent(f"ProfilerStep#{self._steps}", "step", self._step, now, 0.0))
-        self._step, self._steps = now, self._steps + 1
+        if _active is self:
+            now = time.perf_counter_ns()
+            self._others.append(FunctionEvent(f"ProfilerStep#{self._steps}", "step", self._step, now, 0.0))
+            self._step = now
+        self._steps += 1
+        if self._schedule is None:
+            return
+        before, self._action = self._action, self._schedule(self._steps)
+        goes_on = before is ProfilerAction.RECORD and self._action in _MEASURED
+        if _active is self and not goes_on:
+            self._end()
+        if self._action in _MEASURED and not goes_on:
+            self._begin()
+
+    @property
+    def step_num(self) -> int:
+        """How many steps have ended."""
+        return self._steps
 
     # what `timing.watcher` is for
     def calls(self, program: Any, threads: Any, calls: Any, ticks: Any) -> None:
