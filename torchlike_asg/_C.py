@@ -51,3 +51,15 @@ def _get_tracing_state() -> None:
 
 def __getattr__(name: str) -> Any:
     raise Unsupported(f"torch._C.{name} is internal to PyTorch: use the public functions")
+
+
+class _nn:
+    """Functions that PyTorch keeps there."""
+
+    @staticmethod
+    def _parse_to(*args: Any, **kwargs: Any) -> tuple[Any, Any, bool, Any]:
+        """(device, type, non_blocking, memory format) of the arguments of ``Module.to``."""
+        from .nn.modules.module_conversion import _parse_to
+
+        device, dtype, options = _parse_to(*args, **kwargs)
+        return device, dtype, bool(options.get("non_blocking", False)), options.get("memory_format")

@@ -27,8 +27,8 @@ from ..backends.wgpu import profiling
 from ..facade.flush import flush
 from .schedule import ProfilerAction, schedule, tensorboard_trace_handler
 
-__all__ = ["EventList", "FunctionEvent", "FunctionEventAvg", "ProfilerAction", "ProfilerActivity", "profile", "record_function", "schedule",
-           "tensorboard_trace_handler"]  # fmt: skip
+__all__ = ["EventList", "FunctionEvent", "FunctionEventAvg", "ProfilerAction", "ProfilerActivity", "kineto_available", "profile",
+           "record_function", "schedule", "supported_activities", "tensorboard_trace_handler"]  # fmt: skip
 
 _active: profile | None = None
 _MEASURED = (ProfilerAction.RECORD, ProfilerAction.RECORD_AND_SAVE)
@@ -336,6 +336,18 @@ def _on_device(t: profiling.Timed) -> FunctionEvent:
     name = ", ".join(dict.fromkeys([c.label or str(c.source.key[0]) for c in t.calls]))
     moved, flops = sum(c.bytes for c in t.calls), sum(c.flops for c in t.calls)
     return FunctionEvent(name, "kernel", t.start, t.end, t.end - t.start, moved, flops, device=f"wgpu:{t.device}")
+
+
+def kineto_available() -> bool:
+    """False: kernels are timed by this package, not by PyTorch's library for it."""
+    return False
+
+
+def supported_activities() -> set[ProfilerActivity]:
+    """What can be measured here."""
+    from ..backends.wgpu import is_available
+
+    return {ProfilerActivity.CPU, *([ProfilerActivity.CUDA, ProfilerActivity.XPU] if is_available() else [])}
 
 
 @contextlib.contextmanager
