@@ -240,7 +240,7 @@ def _factory(name: str, value: Any) -> Any:
         names: Any = None,
     ) -> Tensor:
         given, d = given_sizes(shape, size), dtypes.get_default_dtype() if dtype is None else dtype
-        if d.__class__ is not element_type:
+        if not isinstance(d, element_type):
             raise TypeError(f"{name}(): argument 'dtype' must be torch.dtype, not {type(d).__name__}")
         if memory_format is not None:
             return laid_out(_fill(value, given, d, device_of(device), False), memory_format, None, requires_grad)
