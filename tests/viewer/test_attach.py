@@ -419,16 +419,18 @@ def test_a_smaller_last_batch_is_passed_over_and_a_new_size_is_followed():
             optimizer.step()
             handle._settle()
 
-    for _ in range(4):
-        train_with(16, 16, 16, 16, 5)
+    try:
+        for _ in range(4):
+            train_with(16, 16, 16, 16, 5)
+            assert batch(session) == (16, 16)
+        epoch = session.epoch
+        train_with(*[5] * 12)
+        assert batch(session) == (5, 5)
+        assert session.epoch == epoch + 1
+        train_with(*[16] * 12)
         assert batch(session) == (16, 16)
-    epoch = session.epoch
-    train_with(*[5] * 12)
-    assert batch(session) == (5, 5)
-    assert session.epoch == epoch + 1
-    train_with(*[16] * 12)
-    assert batch(session) == (16, 16)
-    assert all(session._kernels[k] is not None for k in session._snapshot.kernel.tolist() if k >= 0)
-    trouble = session.trouble
-    handle.detach()
+        assert all(session._kernels[k] is not None for k in session._snapshot.kernel.tolist() if k >= 0)
+        trouble = session.trouble
+    finally:
+        handle.detach()
     assert not trouble

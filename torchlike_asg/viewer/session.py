@@ -231,9 +231,9 @@ class Session(threading.Thread):
         """If training goes on with another size of batches, show it with that. (The last batch of an epoch is often smaller; that alone is
         no reason.)"""
         tap = self.tap
-        if tap.steps == self._followed:
-            return
-        self._followed = tap.steps
+        if tap.looks == self._followed:
+            return  # steps whose plans nobody saw say nothing of their size
+        self._followed = tap.looks
         self._patience = self._patience + 1 if tap.key in self._sizes else 0
         if self._patience >= PATIENCE:
             self._patience = 0

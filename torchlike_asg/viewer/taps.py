@@ -51,6 +51,7 @@ class Tap:
     ``coming``  (step, number of the optimizer, reading) of losses that are fetched from another device
     ``fresh``   plans of steps that were not seen before, as (plans, what was found out about each, ``key``)
     ``key``     of the plans of the step that was looked at last: steps of equal plans have equal keys
+    ``looks``   how many steps were looked at for their plans: in quick loops not all are
     ``suspect`` (step, its data) of the first step whose loss was not finite, until the session has looked at it
     ``every``   of so many quick steps one is heard
     """
@@ -61,6 +62,7 @@ class Tap:
         self.coming: deque[tuple[int, int, Any]] = deque()
         self.fresh: deque[tuple[list[Any], list[Any], tuple[int, ...]]] = deque()
         self.key: tuple[int, ...] = ()
+        self.looks = 0
         self.begun = _clock()
         self.steps = self.dropped = 0
         self.every, self._next = 1, 0
@@ -175,6 +177,7 @@ class Tap:
             ran, when = self._ran, self._when
             if when and when[0] != when[-1]:  # evaluations since the last step are no part of it
                 self._ran = ran = [p for p, w in zip(ran, when, strict=True) if w == when[-1]]
+            self.looks += 1
             if ran != self._last:
                 self.fresh_plans()
             else:
