@@ -164,9 +164,10 @@ class Session(threading.Thread):
             self._hunted = True
             self.publisher.post(Alarm(self.epoch, self._points.bad, -1, "loss"))
             self.publisher.flush()
-            self._hunt(self._points.bad)
+            if not tap.passed:  # what is replayed is a whole step, and there was none
+                self._hunt(self._points.bad)
         elif self._points.well:
-            self._hunted, tap.suspect = False, None
+            self._hunted, tap.suspect, tap.passed = False, None, False
 
     def _hunt(self, step: int) -> None:
         """Find the first bad value of the step, and say so."""

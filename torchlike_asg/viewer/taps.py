@@ -53,6 +53,7 @@ class Tap:
     ``key``     of the plans of the step that was looked at last: steps of equal plans have equal keys
     ``looks``   how many steps were looked at for their plans: in quick loops not all are
     ``suspect`` (step, its data) of the first step whose loss was not finite, until the session has looked at it
+    ``passed``  whether the loss of the suspect was passed over: no step followed it
     ``every``   of so many quick steps one is heard
     """
 
@@ -63,6 +64,7 @@ class Tap:
         self.fresh: deque[tuple[list[Any], list[Any], tuple[int, ...]]] = deque()
         self.key: tuple[int, ...] = ()
         self.looks = 0
+        self.passed = False
         self.begun = _clock()
         self.steps = self.dropped = 0
         self.every, self._next = 1, 0
@@ -104,7 +106,22 @@ class Tap:
     # ---------------------------------------------------------------- in every step
     def differentiated(self, tensor: Any) -> None:
         """``backward()`` is called."""
+        if self._held is not None and self.suspect is None:
+            self._without_step(self._held, self._data)
         self._held, self._data = tensor, current().bound.copy()
+
+    def _without_step(self, tensor: Any, data: Any) -> None:
+        """No step followed the last loss: it was one of several that a step adds up, or the script passes over one that is not finite."""
+        family = tensor._f
+        if family is None:
+            return
+        value = content(family) if family.value is None else family.value[1]
+        if value.__class__ is _Array and value.size == 1:
+            loss = value.item()
+            if loss - loss:  # not finite
+                self.losses.append((self.steps + 1, loss, self._last_number))
+                self._suspect(self.steps + 1, data)
+                self.passed = True
 
     def step(self, optimizer: Any) -> None:
         """An optimizer step is done."""
