@@ -22,7 +22,7 @@ CASES = {
     "log2": (np.log2, POSITIVE, 1.5, 1.5),
     "log10": (np.log10, POSITIVE, 2, 3),
     "log1p": (np.log1p, np.concatenate([np.linspace(-0.9999, 2, 60_001), POSITIVE]), 2.5, 3),
-    "tanh": (np.tanh, np.concatenate([np.linspace(-10, 10, 60_001), WIDE]), 0.51, 3),
+    "tanh": (np.tanh, np.concatenate([np.linspace(-10, 10, 60_001), WIDE]), 2.5, 3),
     "sin": (np.sin, np.concatenate([np.linspace(-20, 20, 60_001), np.linspace(0, 1e6, 60_001)]), 1.6, 1.6),
     "cos": (np.cos, np.concatenate([np.linspace(-20, 20, 60_001), np.linspace(0, 1e6, 60_001)]), 1.6, 1.6),
     "tan": (np.tan, np.linspace(-20, 20, 60_001), 3, 4),

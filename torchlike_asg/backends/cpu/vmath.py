@@ -30,7 +30,6 @@ from ..coefficients import (
     EXP32_SHORT,
     EXP64,
     EXPM1_32,
-    EXPM1_WIDE,
     LOG2_SHORT,
     LOG32,
     LOG64,
@@ -188,19 +187,11 @@ class VectorMath:
         return 1.0 / (self.exp(-x) + 1.0)
 
     def tanh(self, x: Value) -> Value:
-        """(e^2|x| - 1) / (e^2|x| + 1). Of floats in double precision, nearly always correctly rounded, as PyTorch's are: then the two are
-        equal, and training in which small differences grow goes the same way.
-        """
-        if element(x.type) == "float":
-            twice = self.at_most(self.widen(self.abs(x)) * 2.0, 20.0)
-            shifted = self.mad(twice, 1 / math.log(2), _MAGIC["double"])
-            r = self.mad(shifted - _MAGIC["double"], -math.log(2), twice)
-            s, p = self.power_of_two(shifted), self.mad(self.poly(r, EXPM1_WIDE), r * r, r)
-        else:
-            s, p = self._expm1_parts(self.at_most(self.abs(x) * 2.0, 44.0))
+        """(e^2|x| - 1) / (e^2|x| + 1)"""
+        twice = self.at_most(self.abs(x) * 2.0, 20.0 if element(x.type) == "float" else 44.0)
+        s, p = self._expm1_parts(twice)
         t = self.mad(s, p, s - 1.0)
-        y = t / (t + 2.0)
-        return self.copysign(self.narrow(y) if element(x.type) == "float" else y, x)
+        return self.copysign(t / (t + 2.0), x)
 
     # ---------------------------------------------------------------- logarithms
     def _split(self, x: Value, subnormal: bool) -> tuple[Value, Value]:
