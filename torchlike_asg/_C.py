@@ -58,8 +58,8 @@ class _nn:
 
     @staticmethod
     def _parse_to(*args: Any, **kwargs: Any) -> tuple[Any, Any, bool, Any]:
-        """(device, type, non_blocking, memory format) of the arguments of ``Module.to``."""
+        """(device, type, non_blocking: copies never are, memory format) of the arguments of ``Module.to``."""
         from .nn.modules.module_conversion import _parse_to
 
         device, dtype, options = _parse_to(*args, **kwargs)
-        return device, dtype, bool(options.get("non_blocking", False)), options.get("memory_format")
+        return device, dtype, False, options.get("memory_format")

@@ -155,18 +155,5 @@ class ComplexProgram(Program):
         self.do(f"{k} = {v}.numpy()", lambda L, V, z: z.__setitem__(k, V[v].numpy()))
 
 
-def main():
-    numbers = [int(a) for a in sys.argv[1:] if a.isdigit()]
-    bad, events = programs.run(*(numbers + [0, 1000][len(numbers) :])[:2], kind=ComplexProgram)
-    for what, n in sorted(events.items()):
-        print(f"{what:60} {n}")
-    for seed, message, log in bad:
-        print(f"seed {seed}: {message}")
-        if "-v" in sys.argv:
-            print("    " + "\n    ".join(log))
-    print(f"{len(bad)} programs disagree")
-    return 1 if bad else 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(programs.main(ComplexProgram))

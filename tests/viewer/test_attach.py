@@ -230,17 +230,20 @@ def test_only_operands_that_do_not_fit_are_marked(combine, wrong, tmp_path):
     assert [operands.index(e) for e in failure.edges] == wrong
 
 
+class Log(nn.Module):
+    """The logarithm of a layer's magnitude times a scale: NaN where that is negative."""
+
+    def __init__(self):
+        super().__init__()
+        self.fc = nn.Linear(6, 3)
+
+    def forward(self, x, scale):
+        return torch.log(torch.abs(self.fc(x)) * scale)
+
+
 def test_the_first_bad_value_is_found(tmp_path):
-    class Bad(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.fc = nn.Linear(6, 3)
-
-        def forward(self, x, scale):
-            return torch.log(torch.abs(self.fc(x)) * scale)
-
     path = tmp_path / "run.asgtrace"
-    model = Bad()
+    model = Log()
     handle = attach(model, window=False, record=path)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.0)
     for k in range(8):
@@ -263,17 +266,8 @@ def test_the_first_bad_value_is_found(tmp_path):
 
 def test_a_bad_loss_that_the_script_passes_over_is_found(tmp_path):
     """No optimizer step follows it: the next backward pass tells."""
-
-    class Shifted(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.fc = nn.Linear(6, 3)
-
-        def forward(self, x, scale):
-            return torch.log(torch.abs(self.fc(x)) * scale)
-
     path = tmp_path / "run.asgtrace"
-    model = Shifted()
+    model = Log()
     handle = attach(model, window=False, record=path)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
     for k in range(10):

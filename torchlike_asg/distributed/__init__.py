@@ -9,11 +9,11 @@ from typing import Any
 
 from ..errors import Unsupported
 from . import device_mesh as device_mesh
+from .device_mesh import _SINGLE
 from .device_mesh import DeviceMesh as DeviceMesh
 from .device_mesh import init_device_mesh as init_device_mesh
 
 _UNINITIALIZED = "Default process group has not been initialized, please make sure to call init_process_group."
-_SINGLE = "training in several processes is not supported: run the script in one process (without torchrun, RANK and WORLD_SIZE)"
 
 
 def is_available() -> bool:

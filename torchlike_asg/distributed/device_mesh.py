@@ -7,7 +7,7 @@ from typing import Any
 from ..errors import Unsupported, refuses
 
 __all__ = ["DeviceMesh", "init_device_mesh"]
-_SINGLE = "training in several processes is not supported: run the script in one process"
+_SINGLE = "training in several processes is not supported: run the script in one process (without torchrun, RANK and WORLD_SIZE)"
 
 
 class DeviceMesh:
