@@ -197,8 +197,8 @@ def accumulate(f: Family | Tensor, g: Node) -> None:
 
 
 def _hold(f: Family, g: Node, tr: Trace) -> None:
-    f.held, f.home = g, tr.index
     tr.grads.append(((ref(f),), (g,)))
+    f.held, f.home = g, tr.index
 
 
 def shown(f: Family, held: Any) -> Tensor:
@@ -256,6 +256,7 @@ def again(n: Node | None, retain: bool | None) -> bool:
         _free(result, tr)
     index = tr.index
     rest = []
+    tr.grads.append((prepared.owners, prepared.grads))  # first: after an interrupt, those count that were handed out
     for owner, g in zip(prepared.owners, prepared.grads, strict=True):
         f = owner()
         if f is not None:
@@ -263,7 +264,6 @@ def again(n: Node | None, retain: bool | None) -> bool:
                 f.held, f.home = g, index
             else:
                 rest.append((f, g))
-    tr.grads.append((prepared.owners, prepared.grads))
     if rest:
         with grad_mode(False), _held(tr):
             for f, g in rest:

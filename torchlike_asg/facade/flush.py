@@ -14,6 +14,7 @@ import numpy as np
 from ..asg import arena, reference, trace
 from ..asg.batching import dependent, depends
 from ..asg.declare import CONST, INPUT, REBIND, VAR
+from ..asg.interrupts import whole
 from ..asg.node import COUNTS, Node
 from ..asg.trace import Trace, current
 from ..backends.wgpu.memory import DeviceArray
@@ -40,6 +41,11 @@ def flush(closing: bool | None = None) -> None:
         from .saved_hooks import pack_pending
 
         pack_pending(tr)
+    _flush(tr, closing)
+
+
+@whole
+def _flush(tr: Trace, closing: bool | None) -> None:
     live = _live(tr)
     outputs: list[Any] = [t._n for t in live.tensors]
     if live.gradients:
@@ -48,6 +54,7 @@ def flush(closing: bool | None = None) -> None:
         outputs += [f.h for f in live.leaves]
     if live.families:
         outputs += [f.h for f in live.families if f.h is not None and f.h.op not in _LEAVES]
+    stale = tr.stale.copy() if tr.updates else None
     for _, old, new, _ in tr.updates:
         closing = True
         outputs += new
@@ -60,6 +67,10 @@ def flush(closing: bool | None = None) -> None:
         compute(tr, outputs, donated)
     except Exception as error:
         _give_up(tr, live, error)
+        raise
+    except BaseException:  # somebody insists on ending this: the step did not happen, and all that it was to compute stays pending
+        if stale is not None:
+            tr.updates, tr.stale = [], stale
         raise
     if not closing and (tr.held or (histories and not _moved_on(tr))):
         tr.flushes += 1
@@ -209,6 +220,7 @@ def compute(tr: Trace, outputs: Any, donated: Any = ()) -> None:
             raise RuntimeError(texts.VMAP_ESCAPED) from None
 
 
+@whole
 def evaluate(n: Node) -> Any:
     """The value of one node, computing only what it needs."""
     tr = current()

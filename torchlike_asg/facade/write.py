@@ -14,6 +14,7 @@ import numpy as np
 
 from ..asg.declare import DETACH, SNAP, STOP
 from ..asg.geometry import broadcast, flat, partial_overlap
+from ..asg.interrupts import whole
 from ..asg.node import Node
 from ..asg.trace import current
 from ..dtypes import promote_types, store
@@ -118,13 +119,13 @@ def replace(t: Tensor, n: Node) -> bool:
     tr, r, counter = current(), ref(f), f.counter
     if tr.claims.setdefault(n, r) is not r:
         n = twin(tr, n, r)
-    tr.stale.update(counter.roots)
-    tr.stale.add(h)
+    tr.families.append(r)  # an interrupt between two of these calls leaves the old value or the new one, and no third
+    overwritten, counter.roots = counter.roots, [n]
     counter.version += 1
-    counter.roots = [n]
     f.h = n
     t._geo, t._n = (h.shape, h.strides, 0), None
-    tr.families.append(r)
+    tr.stale.update(overwritten)
+    tr.stale.add(h)
     return True
 
 
@@ -171,6 +172,7 @@ def check_broadcast(t: Tensor, others: Sequence[Any]) -> None:
         raise RuntimeError(f"output with shape {list(shape)} doesn't match the broadcast shape {list(wide)}")
 
 
+@whole
 def commit(f: Family, h: Node, value: Node, extra: Node) -> None:
     """Move a storage to its next version: `h` is the family's new root, `value` the new content, `extra` the written value itself."""
     tr = current()

@@ -18,6 +18,7 @@ import numpy as np
 
 from .. import dtypes, events
 from ..asg.geometry import preserved_strides
+from ..asg.interrupts import whole
 from ..asg.node import Node
 from ..asg.trace import current
 from ..facade.backward import grad_mode
@@ -151,13 +152,7 @@ class Optimizer:
             with grad_mode(True):
                 differentiable.run(self)
             return loss
-        tr = current()
-        mode, tr.grad = tr.grad, False
-        try:
-            self._recorded.run(self)
-        finally:
-            tr.grad = mode
-        _close()
+        _run(self)
         return loss
 
     def form(self, group: Group) -> tuple[Any, ...]:
@@ -340,6 +335,18 @@ def _hooked(step: Callable[..., Any]) -> Callable[..., Any]:
             known["_stepping"] = False
 
     return wrapped
+
+
+@whole
+def _run(optimizer: Optimizer) -> None:
+    """Record a step, and run it with the iteration that it ends."""
+    tr = current()
+    mode, tr.grad = tr.grad, False
+    try:
+        optimizer._recorded.run(optimizer)
+    finally:  # also what was recorded before a group that is refused
+        tr.grad = mode
+        _close()
 
 
 def _finish(optimizer: Optimizer) -> None:
