@@ -29,9 +29,12 @@ def topo(roots: Iterable[Node], stop: Container[Node] = ()) -> list[Node]:
     return order
 
 
-def users(order: Sequence[Node]) -> dict[Node, list[Node]]:
-    """For each node of a topological order, the nodes that read it."""
-    found: dict[Node, list[Node]] = {n: [] for n in order}
+def users(order: Sequence[Node], known: Iterable[Node] = ()) -> dict[Node, list[Node]]:
+    """For each node of a topological order, and each of `known`, the nodes of the order that read it.
+
+    What is known is read and reads nothing: its operands may be in the order because something else needs them.
+    """
+    found: dict[Node, list[Node]] = {n: [] for n in (*known, *order)}
     for n in order:
         for s in dict.fromkeys(n.srcs):
             if s in found:

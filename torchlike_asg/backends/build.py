@@ -89,8 +89,7 @@ class Build:
         self._complex_views = complex_views
         self.roots, self.order, self.arguments = list(roots), list(order), list(arguments)
         self.library, self._fusible, self._refusing = library, fusible, refusing
-        computed = set(order)
-        self.users = readers([*[a for a in arguments if a not in computed], *order])
+        self.users = readers(order, arguments)
         self._strides = dict(zip(arguments, strides, strict=True))
         self.argument_strides = list(strides)
         #: new value of a storage -> the argument that is its old one, over which it may be written

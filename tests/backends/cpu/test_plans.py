@@ -16,6 +16,8 @@ from hypothesis import strategies as st
 import torchlike_asg as ours
 from torchlike_asg import events
 from torchlike_asg.asg.node import const
+from torchlike_asg.asg.rewrite import topo
+from torchlike_asg.backends import base
 from torchlike_asg.backends.cpu.device import backend
 from torchlike_asg.backends.cpu.executable import CpuExecutable
 from torchlike_asg.backends.cpu.workspace import workspace
@@ -173,6 +175,20 @@ def test_an_elementwise_tail_is_the_epilogue_of_its_product() -> None:
     pre = op("linear", x, w, b)
     assert len(calls(g.same([op("gelu", pre)]))) == 1
     assert len(calls(g.same([op("gelu", pre), pre]))) == 1
+
+
+def test_a_known_value_reads_nothing() -> None:
+    """A plan of a trace that goes on: one value is there already, and what it was made of is computed again for another reader."""
+    graph = Graph()
+    x, w, zeros = (graph.input(random(*shape)) for shape in ((2, 3), (3, 3), (2, 3)))
+    product = op("matmul", x, w)
+    known = op("scatter_add", zeros, graph.input(np.array([[0, 0, 1], [0, 0, 0]])), product, 0)
+    values = {known: graph.run([known])[0]}
+    roots = (op("relu", product), op("mul", known, known))
+    executable = base.get("cpu").program(roots, values, topo(roots, values), [known, x, w], [(3, 1)] * 3, ())
+    executable.run([values[known], graph.values[x], graph.values[w]])
+    np.testing.assert_allclose(executable.outputs()[0], np.maximum(graph.values[x] @ graph.values[w], 0), 1e-5)
+    np.testing.assert_allclose(executable.outputs()[1], values[known] ** 2, 1e-6)
 
 
 def test_pieces_of_a_gradient_are_written_where_they_belong() -> None:
