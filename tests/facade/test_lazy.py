@@ -134,6 +134,32 @@ def test_two_optimizers_and_a_history_that_outlives_a_step():
     agree(run, rtol=1e-4)
 
 
+@pytest.mark.parametrize("write", ["none", "counted", "through .data"])
+def test_a_parameter_that_began_as_a_computed_value_is_one_leaf_in_a_history_kept_aside(write):
+    """Its iteration ends between two uses; `autograd.grad` finds both."""
+
+    def run(T):
+        kept = T.ones(2, 2, requires_grad=True)
+        living = (kept * kept).sum()  # so that what follows joins a trace that has a history already
+        w = T.nn.Linear(2, 2).double().weight
+        x = T.tensor([[1.0, 2.0], [-0.5, 1.0]], dtype=T.float64) * living.detach()
+        first = x @ w + 1
+        other = T.nn.Parameter(T.ones(1))
+        (other * 2).sum().backward()
+        T.optim.SGD([other], lr=0.1).step()
+        if write == "counted":
+            with T.no_grad():
+                w *= 2
+        elif write == "through .data":
+            w.data.mul_(2)
+        y = first.cos() @ w
+        (g,) = T.autograd.grad(y.sum(), w, create_graph=True)
+        (h,) = T.autograd.grad((g * g).sum(), w)
+        return [*g.flatten().tolist(), *h.flatten().tolist()]
+
+    agree(run)
+
+
 def test_manual_updates_settle():
     def run(T, counts=None):
         w = T.tensor([1.0, -2.0], requires_grad=True)

@@ -14,6 +14,7 @@ from ..asg.gradients import history
 from ..asg.node import Node
 from ..asg.rewrite import topo, users
 from ..asg.trace import Trace, current
+from ..ops.movement import restride_scatter as RESTRIDE_SCATTER
 from . import texts
 from .history_names import title
 from .storage import Family
@@ -55,6 +56,7 @@ class Snapshot:
         "retained",
         "saved",
         "silent",
+        "untouched",
         "versions",
         "watched",
     )
@@ -72,6 +74,7 @@ class Snapshot:
         self.watched: dict[Node, tuple[Any, int, int]] = {}  # of those, the ones a storage holds: its counter, and where it stood
         self.retained: dict[Node, Any] = {}
         self.versions: dict[Node, tuple[Any, int]] = {}  # permanent leaf -> its buffer and version then
+        self.untouched: dict[Node, tuple[int, int]] = {}  # leaf of the trace that was not overwritten in it -> its storage's counts then
         self.replayed: tuple[Any, dict[Node, Node]] = (None, {})
         #: values of replayed histories -> their counters: what holds them need not have taken part in this trace
         self.holders: dict[Node, Any] = {
@@ -107,6 +110,8 @@ class Snapshot:
                 self.silent.add(n)
             if n in tr.leaf_owner and (f := tr.leaf_owner[n]()) is not None:
                 self.versions[n] = (None, f.counter.version)
+                if f.h is n or (f.h is not None and f.h.op is RESTRIDE_SCATTER and f.h.srcs[1] is n):
+                    self.untouched[n] = (f.counter.version, f.counter.silent)
             elif n.op is VAR and n not in self.versions:
                 f = n.owner() if n.owner is not None else None
                 cell = tr.orphans.get(n) if f is None else f.cell
@@ -193,10 +198,7 @@ def _replay(n: Node, snap: Snapshot, done: dict[Node, Node], tr: Trace) -> None:
     elif n.op is VAR:
         done[n] = _replay_var(n, snap, tr)
     elif n.op is LEAF_OF:
-        new = Node(LEAF_OF, (done[n.srcs[0]],), n.attrs, n.shape, n.dtype, n.strides, n.offset, n.device, True)
-        if n in snap.leaf_owner:
-            tr.leaf_owner[new] = snap.leaf_owner[n]
-        done[n] = new
+        done[n] = _replay_cut(n, done[n.srcs[0]], snap, tr)
     else:
         done[n] = n
 
@@ -221,6 +223,26 @@ def _replay_input(n: Node, snap: Snapshot, tr: Trace) -> Node:
         tr.leaf_owner[new] = snap.leaf_owner[n]
     if n in snap.retained:
         tr.retained[new] = snap.retained[n]  # type: ignore[assignment]
+    return new
+
+
+def _replay_cut(n: Node, value: Node, snap: Snapshot, tr: Trace) -> Node:
+    """A leaf that began in its trace as a computed value, such as a parameter initialised by hand."""
+    owner = snap.leaf_owner.get(n)
+    f = owner() if owner is not None else None
+    if f is not None and f.wants:  # it lives, and is one leaf with what the script goes on to use: both are differentiated at once
+        from .core import root_of
+
+        root_of(f)
+        if f.leaf is not None:
+            if snap.untouched.get(n) == (f.counter.version, f.counter.silent):
+                return f.leaf
+            kept = REBIND(f.leaf, value)
+            _overwritten(kept, f.counter.version != snap.versions.get(n, (None, 0))[1], tr)
+            return kept
+    new = Node(LEAF_OF, (value,), n.attrs, n.shape, n.dtype, n.strides, n.offset, n.device, True)
+    if n in snap.leaf_owner:
+        tr.leaf_owner[new] = snap.leaf_owner[n]
     return new
 
 
