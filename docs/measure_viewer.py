@@ -1,8 +1,9 @@
 """What the viewer costs the training process: ``QT_QPA_PLATFORM=offscreen python docs/measure_viewer.py``.
 
-Processor time of the whole process, its thread beside the training included, per step: with a window attached at 10 Hz, and without,
-in turns of 0.3 seconds, as the median of the ratios of neighbours. Processor time is disturbed less by other work on the machine than the
-clock, but still by some percent, so the parts are printed, too: what hearing a step adds to it, and the share of the thread.
+Processor time of the whole process, its thread beside the training included, per step: with a window attached at 10 Hz, and without, in
+turns of 0.3 seconds, as the median of the ratios to the mean of both neighbours. Processor time is disturbed less by other work on the
+machine than the clock, but still by some percent, so the parts are printed, too: what hearing a step
+adds to it, and the share of the thread.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from torchlike_asg.cli.data import Corpus, standard_library_text
 from torchlike_asg.cli.training import Settings, Training
 from torchlike_asg.viewer import taps
 
-TURNS, SECONDS = 40, 0.3
+TURNS, SECONDS = 60, 0.3
 Make = Callable[[], tuple[nn.Module, Callable[[], object]]]
 
 
@@ -84,13 +85,13 @@ def hearing(step: Callable[[], object]) -> float:
     taps.add(tap)
     for _ in range(2 * taps.FIRST):
         step()
-    tap.every = 1
+    tap.every, tap.due = 1, 0
     optimizer, held = tap._last_optimizer(), []
     heard, tap.step = tap.step, lambda o: held.append(tap._held)  # type: ignore[method-assign]
     taps._connect()
     step()
     taps.remove(tap)
-    tap.busy, times = False, []
+    tap.busy, tap.every, times = False, 3, []
     for _ in range(2000):
         begun = time.perf_counter()
         tap.differentiated(held[0])
@@ -112,7 +113,7 @@ def measure(name: str, make: Make) -> None:
     pid, clock, tick = session.publisher._process.pid, time.pthread_getcpuclockid(session.ident), session.tick
     without, watched, shares = [], [], []
     child, wall = child_time(pid), time.monotonic()
-    for turn in range(2 * TURNS):
+    for turn in range(2 * TURNS + 1):
         listening = turn % 2
         (taps.add if listening else taps.remove)(tap)
         session.tick = tick if listening else lambda: None  # type: ignore[method-assign]
@@ -122,12 +123,14 @@ def measure(name: str, make: Make) -> None:
         if listening:
             shares.append((time.clock_gettime(clock) - thread) / (time.process_time() - process))
     window = (child_time(pid) - child) / (time.monotonic() - wall)
+    every = tap.every
     handle.close()
-    ratio = statistics.median([b / a for a, b in zip(without, watched, strict=True)])
+    ratio = statistics.median([2 * b / (a + c) for a, b, c in zip(without, watched, without[1:], strict=False)])
     plain = statistics.median(without)
     print(
-        f"{name}: {1e3 * plain:.2f} ms of processor time a step, {100 * (ratio - 1):+.1f} % with a window; hearing a step takes "
-        f"{1e6 * hearing(step):.1f} us ({100 * hearing(step) / plain:.2f} %), the thread {100 * statistics.mean(shares):.2f} %; "
+        f"{name}: {1e3 * plain:.2f} ms of processor time a step, {100 * (ratio - 1):+.1f} % with a window; "
+        f"hearing a step, one of {every}, takes {1e6 * hearing(step):.1f} us ({100 * hearing(step) / plain / every:.2f} %), "
+        f"the thread {100 * statistics.mean(shares):.2f} %; "
         f"the window takes {100 * window:.1f} % of a core; visualize() returned after {1e3 * returned:.1f} ms",
         flush=True,
     )

@@ -7,6 +7,7 @@ With nobody listening a publication costs one truth test.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -86,10 +87,20 @@ TOPICS = {"plan_built": PlanBuilt, "pass_applied": PassApplied, "plan_executed":
           "kernel_compiled": KernelCompiled, "step_done": StepDone, "item_read": ItemRead}  # fmt: skip
 listeners: dict[type, list[Callable[[Any], None]]] = {}
 
-#: Two things of every step may be told to one function directly, since an event costs a small step a hundredth of its time:
-#: ``before_backward(tensor)`` when ``backward()`` is called, ``after_step(optimizer)`` when an optimizer step is done.
-before_backward: Callable[[Any], object] | None = None
-after_step: Callable[[Any], object] | None = None
+
+def _nobody(_: Any) -> None:
+    """Nobody listens."""
+
+
+NEVER = sys.maxsize
+#: how many optimizer steps were done, of all optimizers and threads
+steps = 0
+#: Two things of a step may be told to one function directly, since an event costs a small step a hundredth of its time:
+#: ``before_backward(tensor)`` when ``backward()`` is called, ``after_step(optimizer)`` when an optimizer step is done. They are told from
+#: the moment that `due` steps were done: where somebody listens to some steps only, the others cost no more than that test.
+due = NEVER
+before_backward: Callable[[Any], object] = _nobody
+after_step: Callable[[Any], object] = _nobody
 
 
 def subscribe(topic: str, fn: Callable[[Any], None]) -> Callable[[], None]:

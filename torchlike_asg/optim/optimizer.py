@@ -352,7 +352,9 @@ def _run(optimizer: Optimizer) -> None:
 def _finish(optimizer: Optimizer) -> None:
     """What ends a step, whoever wrote it."""
     _close()
-    if events.after_step is not None:
+    before = events.steps
+    events.steps = before + 1
+    if before >= events.due:
         events.after_step(optimizer)
     if events.listeners and events.wanted(events.StepDone):
         events.publish(events.StepDone(type(optimizer).__name__, optimizer))

@@ -31,7 +31,7 @@ from .taps import Tap, content
 LOOK, CLOCK = 0.2, 1.0
 #: seconds that hearing a step takes, the share of the time that may go to it, and of how many steps one is heard then. (All odd: where
 #: two optimizers take turns, both are heard.)
-HEARING, HEARD, THINNED = 1.3e-6, 0.006, (1, 3, 5, 11, 23, 47)
+HEARING, HEARD, THINNED = 4e-6, 0.004, (1, 3, 5, 7, 11, 15, 23, 31, 47)
 #: the same for values on another device, where a look takes its time, too: at least, and in steps; and nodes of one look
 FAR, PAUSES, FEW = 1.0, 50, 24
 #: seconds between copies of what a step reads, at least, and the share of the time that they may take

@@ -1,8 +1,9 @@
 """Where training is listened to: at every backward pass and every optimizer step, and now and then around the plans of a step.
 
-What is done in every step takes about a microsecond: it notes the loss. Which plans a step is made of is looked at only when the
-session asks (`Tap.ask`), in quick loops some ten times a second. Nothing here computes, waits or copies, unless a probe is due
-(`probe.py`), and no probe changes what training computes: plans, their arguments and their results are the same with and without taps.
+Steps are counted whether anybody listens or not (`events.steps`); one that is heard costs some microseconds, in which its loss is noted.
+In quick loops that is one of several (`Tap.every`), and the others cost nothing. Which plans a step is made of is looked at only when the
+session asks (`Tap.ask`), there some ten times a second. Nothing here computes, waits or copies, unless a probe is due (`probe.py`), and no
+probe changes what training computes: plans, their arguments and their results are the same with and without taps.
 """
 
 from __future__ import annotations
@@ -54,7 +55,7 @@ class Tap:
     ``looks``   how many steps were looked at for their plans: in quick loops not all are
     ``suspect`` (step, its data) of the first step whose loss was not finite, until the session has looked at it
     ``passed``  whether the loss of the suspect was passed over: no step followed it
-    ``every``   of so many quick steps one is heard
+    ``every``   of so many quick steps one is heard;  ``due`` how many steps (of `events.steps`) are done before the next of these
     """
 
     def __init__(self) -> None:
@@ -66,8 +67,9 @@ class Tap:
         self.looks = 0
         self.passed = False
         self.begun = _clock()
-        self.steps = self.dropped = 0
-        self.every, self._next = 1, 0
+        self.dropped = 0
+        self._first = events.steps
+        self.every, self.due = 1, 0
         self.suspect: tuple[int, Any] | None = None
         self.failures: deque[tuple[BaseException, tuple[Any, ...]]] = deque(maxlen=4)
         #: set by the session when the next step is to be looked into
@@ -94,16 +96,23 @@ class Tap:
         self._last_time, self._last_step = self.begun, 0
         self._optimizers: weakref.WeakKeyDictionary[Any, int] = weakref.WeakKeyDictionary()
 
+    @property
+    def steps(self) -> int:
+        """How many steps were done since it began to listen."""
+        return events.steps - self._first
+
     def ask(self) -> None:
         """Listen to the plans of the next step (of a loop without steps: to those that run from now on)."""
         self._asked = self.busy = True
+        self.due = 0
+        _wait()
 
     def come_near(self) -> None:
         """Listen to plans from this moment on."""
         self.near = True
         _rewire()
 
-    # ---------------------------------------------------------------- in every step
+    # ---------------------------------------------------------------- in every step that is heard
     def differentiated(self, tensor: Any) -> None:
         """``backward()`` is called."""
         if self._held is not None and self.suspect is None:
@@ -125,33 +134,30 @@ class Tap:
 
     def step(self, optimizer: Any) -> None:
         """An optimizer step is done."""
-        steps = self.steps = self.steps + 1
+        steps = self.steps
         tensor, data = self._held, self._data
         self._held = self._data = None
-        if self.busy or optimizer is not self._last_optimizer() or not steps & 0xFFFF:
+        if self.busy or optimizer is not self._last_optimizer() or not steps & 0xFFF:
             self._whole_step(steps, tensor, data, optimizer)
         elif tensor is not None:
-            family = tensor._f
-            if family is not None:
-                value = family.value
-                value = content(family) if value is None else value[1]
-                if value.__class__ is _Array and value.size == 1:
-                    loss = value.item()
-                    self.losses.append((steps, loss, self._last_number))
-                    if loss - loss:  # not finite
-                        self._suspect(steps, data)
-                else:
-                    self._await(tensor, value)
-            if self.every > 1:
-                self._next = steps + self.every - 1
-                _connect()
+            self._loss(steps, tensor, data)
+        if self.every > 1 and not self.busy:
+            self.due = events.steps + self.every - 1
+            _wait()
 
-    def pass_over(self, optimizer: Any) -> None:
-        """Stands in for `step` after steps that nobody hears."""
-        steps = self.steps = self.steps + 1
-        if steps >= self._next or self.busy:
-            self._next = 0
-            _connect()
+    def _loss(self, steps: int, tensor: Any, data: Any) -> None:
+        """Note the loss that a step followed."""
+        family = tensor._f
+        if family is None:
+            return
+        value = content(family) if family.value is None else family.value[1]
+        if value.__class__ is not _Array:
+            self._await(tensor, value)
+        elif value.size == 1:
+            loss = value.item()
+            self.losses.append((steps, loss, self._last_number))
+            if loss - loss:  # not finite
+                self._suspect(steps, data)
 
     # ---------------------------------------------------------------- sometimes
     def _suspect(self, steps: int, data: Any) -> None:
@@ -164,15 +170,8 @@ class Tap:
         if optimizer is not self._last_optimizer():
             self._last_optimizer = weakref.ref(optimizer)
             self._last_number = self._optimizers.setdefault(optimizer, len(self._optimizers))
-        if tensor is not None and (family := tensor._f) is not None:
-            value = content(family) if family.value is None else family.value[1]
-            if value.__class__ is not _Array:
-                self._await(tensor, value)
-            elif value.size == 1:
-                loss = value.item()
-                self.losses.append((steps, loss, self._last_number))
-                if loss - loss:
-                    self._suspect(steps, data)
+        if tensor is not None:
+            self._loss(steps, tensor, data)
         rate = optimizer.param_groups[0].get("lr")
         now = _clock()
         self.marks.append((steps, now - self.begun, rate if isinstance(rate, float) else None, self._last_number))
@@ -321,13 +320,15 @@ def _rewire() -> None:
 
 
 def _connect() -> None:
-    """Have what happens in every step told to the taps."""
-    if len(_taps) == 1:
-        tap = _taps[0]
-        passing = tap._next > tap.steps
-        events.before_backward, events.after_step = (None, tap.pass_over) if passing else (tap.differentiated, tap.step)
-    else:
-        events.before_backward, events.after_step = (_differentiated, _stepped) if _taps else (None, None)
+    """Have what happens in a step told to the taps."""
+    one = _taps[0] if len(_taps) == 1 else None
+    events.before_backward, events.after_step = (one.differentiated, one.step) if one is not None else (_differentiated, _stepped)
+    _wait()
+
+
+def _wait() -> None:
+    """The next step that is told is the first that a tap is to hear."""
+    events.due = _taps[0].due if len(_taps) == 1 else min([tap.due for tap in _taps], default=events.NEVER)
 
 
 def add(tap: Tap) -> None:
@@ -338,7 +339,7 @@ def add(tap: Tap) -> None:
         scope.on_failure = _failed
     _taps.append(tap)
     tap.near = tap.busy = True
-    tap._next = 0
+    tap.due = 0
     tap._least = tap.steps + FIRST
     _rewire()
     _connect()

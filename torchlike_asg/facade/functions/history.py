@@ -20,7 +20,7 @@ from ..resize import set_data
 @method()
 def backward(self: Tensor, gradient: Any = None, retain_graph: bool | None = None, create_graph: bool = False, inputs: Any = None) -> None:
     """Accumulate the gradient of this tensor into its leaves' `.grad`."""
-    if events.before_backward is not None:
+    if events.steps >= events.due:
         events.before_backward(self)
     if gradient is None and inputs is None and not create_graph and backward_again(self._n, retain_graph):
         return
