@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from . import profiling
+from .ahead import Program
 from .calls import ALIGNMENT, Dispatch
-from .native import Program
 from .readback import Copy
 
 if TYPE_CHECKING:
@@ -99,8 +99,10 @@ class Bindings:
         for k in self._moved:
             group = self._groups[k] = self._group(k)
             if self._native:
-                self._program.put(self._before[k], self._pipelines[k]._internal, group._internal, self._grids[k])
+                self._program.put(self._before[k], self._pipelines[k], group, self._grids[k])
         self._moved.clear()
+        if self._native:
+            self._program.settle()
 
     def submit(self, first: int, end: int, copies: Sequence[Copy] = ()) -> None:
         """Order dispatches `first` to `end`, then copies: one encoder, one pass, one submission. (While somebody watches how long

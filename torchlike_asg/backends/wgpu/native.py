@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import collections
 import threading
-from collections.abc import Sequence
-from typing import Any, ClassVar
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from . import walk
+from .ahead import Order, Program, State, Successors
+
+if TYPE_CHECKING:
+    from .readback import Copy
 
 
 def trusted_module(gpu: Any, text: str) -> Any:
@@ -50,11 +54,14 @@ class Mapper:
     def _called(self, status: int, message: Any, *_: Any) -> None:
         self._done[0] = 1 if status == self._lib.WGPUMapAsyncStatus_Success else -1
 
-    def content(self, buffer: Any, nbytes: int) -> np.ndarray[Any, Any]:
-        """The first bytes of a buffer, when all that was ordered is done. RuntimeError if the device was lost."""
+    def content(self, buffer: Any, nbytes: int, meanwhile: Callable[[], None] | None = None) -> np.ndarray[Any, Any]:
+        """The first bytes of a buffer, when all that was ordered is done; `meanwhile` is called before the host waits for that.
+        RuntimeError if the device was lost."""
         lib, done = self._lib, self._done
         done[0] = 0
         lib.wgpuBufferMapAsync(buffer._internal, lib.WGPUMapMode_Read, 0, nbytes, self._info[0])
+        if meanwhile is not None:
+            meanwhile()
         tries = 0
         while not done[0]:
             lib.wgpuDevicePoll(self._gpu._internal, tries > 20000, self._ffi.NULL)
@@ -118,23 +125,6 @@ def native_encoder(gpu: Any, queue: Any) -> Encoder | None:
 FLIGHT = 16
 
 
-class Program:
-    """The dispatches of a plan, in the two forms that `Encoder` takes."""
-
-    def __init__(self, count: int) -> None:
-        #: (pipeline, bind group, workgroups x, y, z) of each
-        self.records: list[Any] = [None] * count
-        self.table = np.zeros((count, walk.WORDS), np.uint64)
-        self.address = self.table.ctypes.data
-
-    def put(self, k: int, pipeline: Any, group: Any, grid: Sequence[int]) -> None:
-        """Say what dispatch `k` is, with the library's own pointers."""
-        from wgpu.backends.wgpu_native import ffi
-
-        self.records[k] = (pipeline, group, *grid)
-        self.table[k] = walk.packed(*[int(ffi.cast("uintptr_t", p)) for p in (pipeline, group)], *grid)
-
-
 class Encoder:
     """Records and submits a pass of dispatches by the C interface, which costs a fraction of what the Python objects do."""
 
@@ -147,7 +137,7 @@ class Encoder:
         self._encoder = ffi.new("WGPUCommandEncoderDescriptor *")
         self._pass = ffi.new("WGPUComputePassDescriptor *")
         self._finish = ffi.new("WGPUCommandBufferDescriptor *")
-        self._commands = ffi.new("WGPUCommandBuffer[1]")
+        self._list = ffi.new("WGPUCommandBuffer[1]")
         self._dispatch = (
             lib.wgpuComputePassEncoderSetPipeline, lib.wgpuComputePassEncoderSetBindGroup, lib.wgpuComputePassEncoderDispatchWorkgroups
         )  # fmt: skip
@@ -159,6 +149,9 @@ class Encoder:
         #: numbers of the submissions that are perhaps not done
         self._flight: collections.deque[int] = collections.deque()
         self._oldest = ffi.new("WGPUSubmissionIndex *")
+        self._successors = Successors()
+        #: an order and its commands, recorded before it was submitted
+        self._ready: tuple[Order, Any] | None = None
 
     def write(self, buffer: Any, offset: int, content: np.ndarray[Any, Any]) -> None:
         """Have bytes written to a buffer before what is submitted next; offset and number of bytes are multiples of 4."""
@@ -170,26 +163,23 @@ class Encoder:
         if error is not None:
             raise RuntimeError(f"the GPU refuses data: {error[1]}")
 
-    def submit(self, program: Program, first: int, end: int, copies: Sequence[tuple[Any, int, Any, int, int]]) -> None:
-        """Dispatches `first` to `end`, then `copies`: (source, offset there, target, offset there, bytes)."""
-        lib = self._lib
+    def submit(self, program: Program, first: int, end: int, copies: Sequence[Copy]) -> None:
+        """Dispatches `first` to `end`, then copies."""
+        lib, state = self._lib, program.state
+        order = Order(program.serial, state.number, first, end, tuple(copies))
+        self._successors.note(order)
+        ready, self._ready = self._ready, None
         self._errors.capture("submit")
         try:
-            encoder = lib.wgpuDeviceCreateCommandEncoder(self._gpu._internal, self._encoder)
-            compute = lib.wgpuCommandEncoderBeginComputePass(encoder, self._pass)
-            if self._walk is not None:
-                self._walk(compute, program.address + first * walk.BYTES, end - first, *self._dispatch)
+            if ready is not None and ready[0] == order:
+                commands = ready[1]
             else:
-                self._record(compute, program.records[first:end])
-            lib.wgpuComputePassEncoderEnd(compute)
-            lib.wgpuComputePassEncoderRelease(compute)
-            for source, at, target, to, nbytes in copies:
-                lib.wgpuCommandEncoderCopyBufferToBuffer(encoder, source._internal, at, target._internal, to, nbytes)
-            commands = self._commands
-            commands[0] = lib.wgpuCommandEncoderFinish(encoder, self._finish)
-            lib.wgpuCommandEncoderRelease(encoder)
-            self._flight.append(lib.wgpuQueueSubmitForIndex(self._queue._internal, 1, commands))
-            lib.wgpuCommandBufferRelease(commands[0])
+                if ready is not None:
+                    lib.wgpuCommandBufferRelease(ready[1])
+                commands = self._commands(order, state)
+            self._list[0] = commands
+            self._flight.append(lib.wgpuQueueSubmitForIndex(self._queue._internal, 1, self._list))
+            lib.wgpuCommandBufferRelease(commands)
             if len(self._flight) > FLIGHT:
                 self._oldest[0] = self._flight.popleft()
                 lib.wgpuDevicePoll(self._gpu._internal, True, self._oldest)
@@ -197,6 +187,40 @@ class Encoder:
             error = self._errors.release("submit")
         if error is not None:
             raise RuntimeError(f"the GPU refuses a pass: {error[1]}")
+
+    def prepare(self) -> None:
+        """Record what is likely to be submitted next; the host has nothing else to do now."""
+        if self._ready is not None:
+            return
+        found = self._successors.expected()
+        if found is None:
+            return
+        self._errors.capture("prepare")
+        try:
+            commands = self._commands(*found)
+        finally:
+            error = self._errors.release("prepare")
+        if error is None:
+            self._ready = found[0], commands
+        else:  # it is recorded again when it is wanted, and told then
+            self._lib.wgpuCommandBufferRelease(commands)
+
+    def _commands(self, order: Order, state: State) -> Any:
+        """A command buffer: one pass, then the copies."""
+        lib = self._lib
+        encoder = lib.wgpuDeviceCreateCommandEncoder(self._gpu._internal, self._encoder)
+        compute = lib.wgpuCommandEncoderBeginComputePass(encoder, self._pass)
+        if self._walk is not None:
+            self._walk(compute, state.address + order.first * walk.BYTES, order.end - order.first, *self._dispatch)
+        else:
+            self._record(compute, state.records[order.first : order.end])
+        lib.wgpuComputePassEncoderEnd(compute)
+        lib.wgpuComputePassEncoderRelease(compute)
+        for source, at, target, to, nbytes in order.copies:
+            lib.wgpuCommandEncoderCopyBufferToBuffer(encoder, source._internal, at, target._internal, to, nbytes)
+        commands = lib.wgpuCommandEncoderFinish(encoder, self._finish)
+        lib.wgpuCommandEncoderRelease(encoder)
+        return commands
 
     def landed(self) -> None:
         """All that was submitted is known to be done."""

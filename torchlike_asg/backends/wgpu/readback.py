@@ -50,9 +50,10 @@ class Reader:
         """The content of a staging buffer, when the copy to it is done. Raises what a kernel found wrong with its data."""
         size = _padded(nbytes)
         checked = self._device.flags.buffer is not None
-        raw = self._map.content(staging, size + SIZE if checked else size)
-        if self._device.encoder is not None:
-            self._device.encoder.landed()
+        encoder = self._device.encoder
+        raw = self._map.content(staging, size + SIZE if checked else size, None if encoder is None else encoder.prepare)
+        if encoder is not None:
+            encoder.landed()
         if checked:
             self._device.flags.look(raw[size:])
         return raw[:nbytes]  # type: ignore[no-any-return]

@@ -1,0 +1,118 @@
+"""What the device is likely to be asked for next, so that its commands are recorded while the host waits for what it is doing now.
+
+Recording a pass costs the host two microseconds a dispatch, during which a device that has been read from is idle. A loop that reads its
+loss asks for the same passes again and again: the same dispatches with the same memory, perhaps alternately (batches that stay on the
+device, a plan for each of two networks). Which order follows which is noted; what followed twice is recorded ahead. If something else
+comes, what was recorded is thrown away.
+"""
+
+from __future__ import annotations
+
+import itertools
+import weakref
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from . import walk
+
+if TYPE_CHECKING:
+    from .readback import Copy
+
+#: states of a program that are told apart: those of a loop over as many batches
+STATES = 8
+#: orders whose successor is remembered
+ORDERS = 256
+_serials = itertools.count()
+
+
+class State(NamedTuple):
+    """All that a program's dispatches are bound to at some time: its number, which is never used again; the dispatches as `walk` reads
+    them, at their address, and as Python does; the objects that they name, which live as long."""
+
+    number: int
+    table: np.ndarray[Any, Any]
+    address: int
+    records: list[Any]
+    objects: list[Any]
+
+
+class Program:
+    """The dispatches of a plan, in the two forms that `Encoder` takes, and the states that they were in lately."""
+
+    def __init__(self, count: int) -> None:
+        self.serial = next(_serials)
+        #: (pipeline, bind group, workgroups x, y, z) of each
+        self.records: list[Any] = [None] * count
+        self.table = np.zeros((count, walk.WORDS), np.uint64)
+        self._objects: list[Any] = [None] * count
+        self._states: dict[bytes, State] = {}
+        self.state = State(-1, self.table, self.table.ctypes.data, self.records, self._objects)
+        _programs[self.serial] = self
+
+    def put(self, k: int, pipeline: Any, group: Any, grid: tuple[int, int, int]) -> None:
+        """Say what dispatch `k` is. (Pipelines live as long as the device.)"""
+        from wgpu.backends.wgpu_native import ffi
+
+        raw = pipeline._internal, group._internal
+        self.records[k] = (*raw, *grid)
+        self.table[k] = walk.packed(*[int(ffi.cast("uintptr_t", p)) for p in raw], *grid)
+        self._objects[k] = group
+
+    def settle(self) -> None:
+        """After dispatches were put: find the state that the program is in now."""
+        key = self.table.tobytes()
+        found = self._states.pop(key, None)
+        if found is None:
+            if len(self._states) >= STATES:
+                del self._states[next(iter(self._states))]
+            table = self.table.copy()
+            found = State(next(_serials), table, table.ctypes.data, list(self.records), list(self._objects))
+        self.state = self._states[key] = found
+
+    def known(self, number: int) -> State | None:
+        """The state of that number, if it is one of the latest."""
+        return next((s for s in self._states.values() if s.number == number), None)
+
+
+#: those in use, by their numbers: whoever looks ahead keeps none of them alive
+_programs: weakref.WeakValueDictionary[int, Program] = weakref.WeakValueDictionary()
+
+
+class Order(NamedTuple):
+    """Dispatches and copies that are submitted together, by the numbers of their program and its state."""
+
+    program: int
+    state: int
+    first: int
+    end: int
+    copies: tuple[Copy, ...]
+
+
+class Successors:
+    """Which order came after which."""
+
+    def __init__(self) -> None:
+        self._last: Order | None = None
+        #: by what tells an order: the one that came next the last time, and whether it did so the time before
+        self._next: dict[tuple[int, int, int], tuple[Order, bool]] = {}
+
+    def note(self, order: Order) -> None:
+        """This is submitted now."""
+        if self._last is not None:
+            key = self._last[:3]
+            old = self._next.get(key)
+            if old is None and len(self._next) >= ORDERS:
+                self._next.clear()
+            self._next[key] = order, old is not None and old[0] == order
+        self._last = order
+
+    def expected(self) -> tuple[Order, State] | None:
+        """What comes next, if that is likely and its memory is still what it was."""
+        found = None if self._last is None else self._next.get(self._last[:3])
+        if found is None or not found[1]:
+            return None
+        order = found[0]
+        program = _programs.get(order.program)
+        state = None if program is None else program.known(order.state)
+        return None if state is None else (order, state)
