@@ -100,8 +100,8 @@ def empty_cache() -> None:
 
 
 def _statistic(name: str, doc: str) -> Any:
-    def read(device: Any = None, /) -> int:
-        d = _opened(device)
+    def read(device_index: Any = None, /) -> int:
+        d = _opened(device_index)
         return 0 if d is None else int(getattr(d.pool, name))
 
     read.__doc__ = doc
@@ -114,9 +114,9 @@ max_memory_allocated = _statistic("peak", "The most bytes that were in use on th
 max_memory_reserved = _statistic("peak_reserved", "The most bytes that were in use or kept.")
 
 
-def memory_stats(device: Any = None, /) -> dict[str, int]:
+def memory_stats(device_index: Any = None, /) -> dict[str, int]:
     """The statistics by PyTorch's names."""
-    d = _opened(device)
+    d = _opened(device_index)
     if d is None:
         return {}
     p = d.pool
@@ -128,9 +128,9 @@ def memory_stats(device: Any = None, /) -> dict[str, int]:
     }
 
 
-def reset_peak_memory_stats(device: Any = None, /) -> None:
+def reset_peak_memory_stats(device_index: Any = None, /) -> None:
     """Begin to look for the largest amounts anew."""
-    d = _opened(device)
+    d = _opened(device_index)
     if d is not None:
         d.pool.peak, d.pool.peak_reserved = d.pool.allocated, d.pool.reserved
 

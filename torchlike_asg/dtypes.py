@@ -140,8 +140,9 @@ def store(values: Any, d: dtype) -> np.ndarray[Any, Any]:
     return np.where(np.isnan(exact), np.uint32(0x7FC0), rounded).astype(np.uint16)
 
 
-def promote_types(a: dtype, b: dtype) -> dtype:
+def promote_types(type1: dtype, type2: dtype) -> dtype:
     """The smallest type both convert to, by PyTorch's lattice."""
+    a, b = type1, type2
     if a is b:
         return a
     if a.category != b.category:

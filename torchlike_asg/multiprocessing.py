@@ -54,9 +54,9 @@ def set_sharing_strategy(new_strategy: str) -> None:
 class ProcessException(Exception):
     """A spawned process failed."""
 
-    def __init__(self, message: str, error_index: int, error_pid: int) -> None:
-        super().__init__(message)
-        self.msg, self.error_index, self.pid = message, error_index, error_pid
+    def __init__(self, msg: str, error_index: int, error_pid: int) -> None:
+        super().__init__(msg)
+        self.msg, self.error_index, self.pid = msg, error_index, error_pid
 
 
 class ProcessRaisedException(ProcessException):
@@ -66,9 +66,9 @@ class ProcessRaisedException(ProcessException):
 class ProcessExitedException(ProcessException):
     """A spawned process ended with a nonzero exit code or by a signal."""
 
-    def __init__(self, message: str, error_index: int, error_pid: int, exit_code: int) -> None:
-        super().__init__(message, error_index, error_pid)
-        self.exit_code = exit_code
+    def __init__(self, msg: str, error_index: int, error_pid: int, exit_code: int, signal_name: str | None = None) -> None:
+        super().__init__(msg, error_index, error_pid)
+        self.exit_code, self.signal_name = exit_code, signal_name
 
 
 def _run(fn: Callable[..., None], i: int, args: tuple[Any, ...], errors: Any) -> None:

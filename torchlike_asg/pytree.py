@@ -9,10 +9,12 @@ from __future__ import annotations
 from collections import OrderedDict, defaultdict, deque, namedtuple
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from types import UnionType
 from typing import Any, NamedTuple
 
-__all__ = ["GetAttrKey", "MappingKey", "SequenceKey", "TreeSpec", "keystr", "register_pytree_node", "tree_all", "tree_any", "tree_flatten",
-           "tree_flatten_with_path", "tree_leaves", "tree_map", "tree_map_only", "tree_map_with_path", "tree_structure",
+__all__ = ["GetAttrKey", "MappingKey", "SequenceKey", "TreeSpec", "key_get", "keystr", "register_pytree_node", "tree_all",
+           "tree_all_only", "tree_any", "tree_any_only", "tree_flatten", "tree_flatten_with_path", "tree_is_leaf", "tree_iter",
+           "tree_leaves", "tree_leaves_with_path", "tree_map", "tree_map_", "tree_map_only", "tree_map_with_path", "tree_structure",
            "tree_unflatten"]  # fmt: skip
 
 
@@ -38,6 +40,9 @@ class SequenceKey:
     def __str__(self) -> str:
         return f"[{self.idx!r}]"
 
+    def get(self, sequence: Any) -> Any:
+        return sequence[self.idx]
+
 
 @dataclass(frozen=True)
 class MappingKey:
@@ -47,6 +52,9 @@ class MappingKey:
 
     def __str__(self) -> str:
         return f"[{self.key!r}]"
+
+    def get(self, mapping: Any) -> Any:
+        return mapping[self.key]
 
 
 @dataclass(frozen=True)
@@ -58,10 +66,20 @@ class GetAttrKey:
     def __str__(self) -> str:
         return f".{self.name}"
 
+    def get(self, obj: Any) -> Any:
+        return getattr(obj, self.name)
 
-def keystr(path: tuple[Any, ...]) -> str:
+
+def keystr(kp: tuple[Any, ...]) -> str:
     """A path as Python would write it: ``['a'][0].x``."""
-    return "".join(map(str, path))
+    return "".join(map(str, kp))
+
+
+def key_get(obj: Any, kp: tuple[Any, ...]) -> Any:
+    """What stands at a path."""
+    for key in kp:
+        obj = key.get(obj)
+    return obj
 
 
 class TreeSpec:
@@ -77,6 +95,36 @@ class TreeSpec:
 
     def is_leaf(self) -> bool:
         return self.type is None
+
+    @property
+    def num_nodes(self) -> int:
+        """This node and all below it."""
+        return 1 + sum(c.num_nodes for c in self.children_specs)
+
+    @property
+    def num_children(self) -> int:
+        return len(self.children_specs)
+
+    def children(self) -> list[TreeSpec]:
+        return list(self.children_specs)
+
+    def child(self, index: int) -> TreeSpec:
+        return self.children_specs[index]
+
+    def unflatten(self, leaves: Any) -> Any:
+        """The structure filled with these leaves."""
+        return tree_unflatten(leaves, self)
+
+    def flatten_up_to(self, tree: Any) -> list[Any]:
+        """The parts of `tree` that stand where this structure has its leaves. Raises ValueError if `tree` lacks its containers."""
+        if self.type is None:
+            return [tree]
+        if _kind(tree) is not self.type:
+            raise ValueError(f"Type mismatch; expected {self.type!r}, but got {type(tree)!r}.")
+        children, context = _flatten(tree)
+        if len(children) != len(self.children_specs) or context != self.context:
+            raise ValueError(f"Node context mismatch; expected {self!r}, but got {tree_structure(tree)!r}.")
+        return [part for child, spec in zip(children, self.children_specs, strict=True) for part in spec.flatten_up_to(child)]
 
     def __eq__(self, other: object) -> bool:
         return (
@@ -104,7 +152,16 @@ class LeafSpec(TreeSpec):
 _LEAF = LeafSpec()
 
 
-def register_pytree_node(cls: type, flatten_fn: Any, unflatten_fn: Any, *, flatten_with_keys_fn: Any = None, **_: Any) -> None:
+def register_pytree_node(
+    cls: type,
+    flatten_fn: Any,
+    unflatten_fn: Any,
+    *,
+    serialized_type_name: str | None = None,
+    to_dumpable_context: Any = None,
+    from_dumpable_context: Any = None,
+    flatten_with_keys_fn: Any = None,
+) -> None:
     """Have instances of `cls` taken apart: ``flatten_fn(x) -> (children, context)``, ``unflatten_fn(children, context) -> x``;
     ``flatten_with_keys_fn(x) -> ([(key, child), ...], context)`` for those who ask for paths.
     """
@@ -193,11 +250,11 @@ def _with_paths(tree: Any, path: tuple[Any, ...], is_leaf: Callable[[Any], bool]
         yield from _with_paths(child, (*path, key), is_leaf)
 
 
-def tree_map_with_path(fn: Callable[..., Any], tree: Any, *rests: Any, is_leaf: Callable[[Any], bool] | None = None) -> Any:
-    """``fn(path, leaf, ...)`` of every leaf, and of what stands in its place in the other trees, in the tree's structure."""
+def tree_map_with_path(func: Callable[..., Any], tree: Any, *rests: Any, is_leaf: Callable[[Any], bool] | None = None) -> Any:
+    """``func(path, leaf, ...)`` of every leaf, and of what stands in its place in the other trees, in the tree's structure."""
     found, spec = tree_flatten_with_path(tree, is_leaf)
     others = [tree_leaves(rest, is_leaf) for rest in rests]
-    return tree_unflatten([fn(path, leaf, *more) for (path, leaf), *more in zip(found, *others, strict=True)], spec)
+    return tree_unflatten([func(path, leaf, *more) for (path, leaf), *more in zip(found, *others, strict=True)], spec)
 
 
 def tree_unflatten(leaves: Any, treespec: TreeSpec) -> Any:
@@ -232,17 +289,50 @@ def tree_map(func: Callable[..., Any], tree: Any, *rests: Any, is_leaf: Callable
     return tree_unflatten([func(*row) for row in zip(leaves, *others, strict=True)], spec)
 
 
-def tree_map_only(kind: Any, func: Callable[[Any], Any], tree: Any) -> Any:
-    """`func` of the leaves of that type; the others as they are."""
-    return tree_map(lambda x: func(x) if isinstance(x, kind) else x, tree)
+def tree_map_(func: Callable[..., Any], tree: Any, *rests: Any, is_leaf: Callable[[Any], bool] | None = None) -> Any:
+    """Call `func` for what it does to the leaves; the tree itself."""
+    tree_map(func, tree, *rests, is_leaf=is_leaf)
+    return tree
 
 
-def tree_all(pred: Callable[[Any], bool], tree: Any) -> bool:
-    return all(map(pred, tree_leaves(tree)))
+def _accepts(kind: Any) -> Callable[[Any], bool]:
+    """Whether a leaf is of a type (or of several), or what a predicate says."""
+    return (lambda x: isinstance(x, kind)) if isinstance(kind, (type, tuple, UnionType)) else kind
 
 
-def tree_any(pred: Callable[[Any], bool], tree: Any) -> bool:
-    return any(map(pred, tree_leaves(tree)))
+def tree_map_only(type_or_types_or_pred: Any, func: Callable[[Any], Any], tree: Any, is_leaf: Callable[[Any], bool] | None = None) -> Any:
+    """`func` of the leaves of that type (or that the predicate accepts); the others as they are."""
+    accepted = _accepts(type_or_types_or_pred)
+    return tree_map(lambda x: func(x) if accepted(x) else x, tree, is_leaf=is_leaf)
+
+
+def tree_all(pred: Callable[[Any], bool], tree: Any, is_leaf: Callable[[Any], bool] | None = None) -> bool:
+    return all(map(pred, tree_leaves(tree, is_leaf)))
+
+
+def tree_any(pred: Callable[[Any], bool], tree: Any, is_leaf: Callable[[Any], bool] | None = None) -> bool:
+    return any(map(pred, tree_leaves(tree, is_leaf)))
+
+
+def tree_all_only(type_or_types: Any, pred: Callable[[Any], bool], tree: Any, is_leaf: Callable[[Any], bool] | None = None) -> bool:
+    return all(pred(x) for x in tree_leaves(tree, is_leaf) if isinstance(x, type_or_types))
+
+
+def tree_any_only(type_or_types: Any, pred: Callable[[Any], bool], tree: Any, is_leaf: Callable[[Any], bool] | None = None) -> bool:
+    return any(pred(x) for x in tree_leaves(tree, is_leaf) if isinstance(x, type_or_types))
+
+
+def tree_iter(tree: Any, is_leaf: Callable[[Any], bool] | None = None) -> Iterator[Any]:
+    """The leaves, one by one."""
+    return iter(tree_leaves(tree, is_leaf))
+
+
+def tree_is_leaf(tree: Any, is_leaf: Callable[[Any], bool] | None = None) -> bool:
+    return (is_leaf is not None and is_leaf(tree)) or _kind(tree) is None
+
+
+def tree_leaves_with_path(tree: Any, is_leaf: Callable[[Any], bool] | None = None) -> list[tuple[tuple[Any, ...], Any]]:
+    return tree_flatten_with_path(tree, is_leaf)[0]
 
 
 def broadcast_prefix(tree: Any, spec: TreeSpec) -> list[Any] | None:

@@ -35,8 +35,11 @@ def gradcheck(
     check_undefined_grad: bool = True,
     check_grad_dtypes: bool = False,
     check_batched_grad: bool = False,
+    check_batched_forward_grad: bool = False,
+    check_forward_ad: bool = False,
+    check_backward_ad: bool = True,
     fast_mode: bool = False,
-    **_: Any,
+    masked: bool | None = None,
 ) -> bool:
     """Whether the Jacobian of ``func(*inputs)`` by backward passes equals the one by central differences (float64 inputs)."""
     args = [inputs] if isinstance(inputs, Tensor) else list(inputs)

@@ -28,4 +28,6 @@ class emit_itt(emit_nvtx):
 
 
 def __getattr__(name: str) -> Any:
+    if name == "profile":
+        return importlib.import_module("torchlike_asg.profiler.legacy").profile
     return getattr(importlib.import_module("torchlike_asg.profiler"), name)

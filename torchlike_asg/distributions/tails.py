@@ -139,8 +139,8 @@ class _Half(TransformedDistribution):
             self._validate_sample(value)
         return 2 * self.base_dist.cdf(value) - 1
 
-    def icdf(self, value: torch.Tensor) -> torch.Tensor:
-        return self.base_dist.icdf((value + 1) / 2)
+    def icdf(self, prob: torch.Tensor) -> torch.Tensor:
+        return self.base_dist.icdf((prob + 1) / 2)
 
     def entropy(self) -> torch.Tensor:
         return self.base_dist.entropy() - math.log(2)

@@ -118,7 +118,7 @@ class Wishart(ExponentialFamily):
         factor = self._tril @ noise
         return factor @ factor.mT
 
-    def rsample(self, sample_shape: Any = ()) -> torch.Tensor:
+    def rsample(self, sample_shape: Any = (), max_try_correction: int | None = None) -> torch.Tensor:
         """Draws twice and keeps the second: PyTorch 2.13 takes regular matrices for singular ones and draws them once more."""
         self._bartlett(sample_shape)
         again = self._bartlett((math.prod(sample_shape),))

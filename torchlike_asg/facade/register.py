@@ -12,6 +12,7 @@ from ..asg.trace import current
 from ..ops.promotion import title
 from .autocast import governed
 from .core import Tensor, node_of
+from .spellings import spellings
 from .write import write
 
 #: every name of the torch namespace that this package's functions provide
@@ -27,13 +28,12 @@ def function(
 
     `method`: also ``Tensor.f`` (or under another name). `inplace`: also ``Tensor.f_``, which writes the result into the tensor.
     `aliases`: further names of the same function (and of its method and in-place form). A parameter ``out`` that the function
-    itself ignores is handled here: the result is copied into it. So are NumPy's names of arguments (``axis=``, ``keepdims=``) of
-    functions of dimensions.
+    itself ignores is handled here: the result is copied into it. So are the further keywords of `spellings`, NumPy's ``axis=`` among them.
     """
 
     def register(fn: Function) -> Function:
         public = name or fn.__name__.rstrip("_")
-        offered = governed(_offered(fn), public)
+        offered = governed(_offered(fn, public), public)
         for n in (public, *aliases):
             if namespace:
                 FUNCTIONS[n] = offered
@@ -54,37 +54,33 @@ def method(*names: str) -> Callable[[Function], Function]:
 
     def register(fn: Function) -> Function:
         for n in names or (fn.__name__,):
-            setattr(Tensor, n, _offered(fn) if n.endswith("_") else fn)
+            setattr(Tensor, n, _offered(fn, n.rstrip("_")) if n.endswith("_") else fn)
         return fn
 
     return register
 
 
-_NUMPY_NAMES = {"axis": "dim", "keepdims": "keepdim", "x": "input", "a": "input"}
-
-
-def _offered(fn: Function) -> Function:
-    """`fn` as users call it."""
+def _parameters(fn: Function) -> tuple[tuple[str, ...], bool]:
+    """The names of the parameters of what `fn` wraps, and whether it takes any keyword."""
     code = inspect.unwrap(fn).__code__
-    named = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
+    return code.co_varnames[: code.co_argcount + code.co_kwonlyargcount], bool(code.co_flags & inspect.CO_VARKEYWORDS)
+
+
+def _offered(fn: Function, name: str) -> Function:
+    """`fn` as users call it."""
+    named, further = _parameters(fn)
     out = "out" in named and not getattr(fn, "handles_out", False)
-    if not ("dim" in named or code.co_flags & inspect.CO_VARKEYWORDS) or "axis" in named:
-        return _with_out(fn) if out else fn
+    known = spellings(name, named, further)
+    if not out and not (known.keys() - {"x", "a", "x1", "x2", "self"}):
+        return fn
 
     @functools.wraps(fn)
     def offered(*args: Any, **kwargs: Any) -> Any:
         if not kwargs:
             return fn(*args)
-        kwargs = {_NUMPY_NAMES.get(k, k): v for k, v in kwargs.items()}
+        if not known.keys().isdisjoint(kwargs):
+            kwargs = {known.get(k, k): v for k, v in kwargs.items()}
         return _delivered(fn, args, kwargs) if out and "out" in kwargs else fn(*args, **kwargs)
-
-    return offered
-
-
-def _with_out(fn: Function) -> Function:
-    @functools.wraps(fn)
-    def offered(*args: Any, **kwargs: Any) -> Any:
-        return _delivered(fn, args, kwargs) if "out" in kwargs else fn(*args, **kwargs)
 
     return offered
 
@@ -115,10 +111,12 @@ def deliver(result: Any, out: Any) -> Any:
 
 
 def _inplace(fn: Function, name: str) -> Function:
+    known = spellings(fn.__name__, *_parameters(fn))
+
     @functools.wraps(fn)
     def written(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
-        if "axis" in kwargs:
-            kwargs["dim"] = kwargs.pop("axis")
+        if not known.keys().isdisjoint(kwargs):
+            kwargs = {known.get(k, k): v for k, v in kwargs.items()}
         return apply_inplace(self, lambda cur: fn(cur, *args, **kwargs), [*args, *kwargs.values()])
 
     written.__name__ = written.__qualname__ = name + "_"

@@ -146,9 +146,9 @@ class UninitializedBuffer(_Uninitialized, Tensor):
         return type(self), (self.requires_grad, self.device, self.dtype)  # type: ignore[attr-defined]
 
 
-def is_lazy(tensor: Any) -> bool:
-    """Whether `tensor` is a parameter or buffer of a lazy module that has not been called yet."""
-    return isinstance(tensor, _Uninitialized)
+def is_lazy(param: Any) -> bool:
+    """Whether `param` is a parameter or buffer of a lazy module that has not been called yet."""
+    return isinstance(param, _Uninitialized)
 
 
 def empty_parameter(*shape: int, device: Any = None, dtype: Any = None, requires_grad: bool = True) -> Parameter:

@@ -50,25 +50,33 @@ def _layers(mode: str, input: Any, state: Sequence[Any], params: Sequence[Any], 
     return (output.transpose(0, 1) if turned else output, *final)
 
 
-def lstm(input: Any, *args: Any) -> Any:
+def lstm(*args: Any, **named: Any) -> Any:
     """A stack of LSTM layers: ``lstm(input, (h, c), params, has_biases, num_layers, dropout, train, bidirectional, batch_first)``, or for
     packed sequences ``lstm(data, batch_sizes, (h, c), params, has_biases, num_layers, dropout, train, bidirectional)``, to (output, h, c).
     `params` lists w_ih, w_hh and, with `has_biases`, b_ih, b_hh for every layer and direction.
     """
-    return _called("LSTM", input, args)
+    return _called("LSTM", args, named)
 
 
-def _called(mode: str, input: Any, args: tuple[Any, ...]) -> tuple[Any, ...]:
-    if isinstance(args[2], Sequence):  # the weights come third: packed, and there is no batch_first
-        sizes, state, *rest = *args, False
-    else:
-        sizes, state, *rest = None, *args
+_PADDED = ("input", "hx", "params", "has_biases", "num_layers", "dropout", "train", "bidirectional", "batch_first")
+_PACKED = ("data", "batch_sizes", *_PADDED[1:-1])
+
+
+def _called(mode: str, args: tuple[Any, ...], named: dict[str, Any]) -> tuple[Any, ...]:
+    packed = not named.keys().isdisjoint(_PACKED[:2]) or (len(args) > 3 and isinstance(args[3], Sequence))  # the weights come fourth
+    parameters = _PACKED if packed else _PADDED
+    wrong = sorted(named.keys() ^ {*parameters[len(args) :]})
+    if wrong or len(args) > len(parameters):
+        reason = f"; wrong or missing: {', '.join(wrong)}" if wrong else ""
+        raise TypeError(f"{mode.lower()}() takes the arguments {', '.join(parameters)}{reason}")
+    given = [*args, *(named[name] for name in parameters[len(args) :])]
+    input, sizes, state, *rest = (*given, False) if packed else (given[0], None, *given[1:])
     return _layers(mode, input, state if mode == "LSTM" else (state,), *rest, batch_sizes=sizes)
 
 
 def _stack(name: str, mode: str, what: str) -> Any:
-    def layers(input: Any, *args: Any) -> Any:
-        return _called(mode, input, args)
+    def layers(*args: Any, **named: Any) -> Any:
+        return _called(mode, args, named)
 
     layers.__name__ = layers.__qualname__ = name
     layers.__doc__ = f"A stack of {what}, with the arguments of `lstm` and one state h (layers * directions, B, H), to (output, h)."

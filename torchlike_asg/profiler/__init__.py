@@ -137,7 +137,17 @@ _DEVICE: _Columns = [
 class EventList(list[Any]):
     """Averages, with a table."""
 
-    def table(self, sort_by: str | None = None, row_limit: int = 100, max_name_column_width: int = 55, header: str | None = None) -> str:
+    def table(
+        self,
+        sort_by: str | None = None,
+        row_limit: int = 100,
+        max_src_column_width: int = 75,
+        max_name_column_width: int = 55,
+        max_shapes_column_width: int = 80,
+        header: str | None = None,
+        top_level_events_only: bool = False,
+        time_unit: str | None = None,
+    ) -> str:
         """The rows as text, largest first by an attribute: ``self_cpu_time_total``, ``self_device_time_total``, ``count``, ``flops``."""
         rows = list(self)
         if sort_by is not None:
@@ -178,7 +188,7 @@ class profile:
     Work that is pending at the start is done before, and what is pending at the end is done before the measurement ends. One profiler is
     active at a time. `activities` may name the CPU alone, or GPUs. `on_trace_ready` is called with the profiler at the end of each
     measurement: with a `schedule` those of its active steps, which `step` counts, else the one of the whole block.
-    `record_shapes`, `with_stack`, `with_flops`, `with_modules` and `profile_memory` are accepted: what is known is always recorded.
+    The other options of PyTorch's profiler are accepted: what is known is always recorded.
     """
 
     def __init__(
@@ -192,6 +202,12 @@ class profile:
         with_stack: bool = False,
         with_flops: bool = False,
         with_modules: bool = False,
+        experimental_config: Any = None,
+        execution_trace_observer: Any = None,
+        acc_events: bool = False,
+        use_cuda: bool | None = None,
+        custom_trace_id_callback: Any = None,
+        post_processing_timeout_s: float | None = None,
     ) -> None:
         self._schedule = schedule
         named = None if activities is None else {getattr(a, "name", str(a)) for a in activities}
@@ -307,7 +323,9 @@ class profile:
             raise RuntimeError("the profiler has not finished")
         return self._events
 
-    def key_averages(self, group_by_input_shape: bool = False, group_by_stack_n: int = 0) -> EventList:
+    def key_averages(
+        self, group_by_input_shape: bool = False, group_by_stack_n: int = 0, group_by_overload_name: bool = False
+    ) -> EventList:
         """Events of equal names together."""
         found: dict[str, FunctionEventAvg] = {}
         for e in self.events():

@@ -33,15 +33,23 @@ class _Writable:
         self.__array_interface__ = interface | {"data": (interface["data"][0], False)}
 
 
-def from_dlpack(ext_tensor: Any) -> torch.Tensor:
+def from_dlpack(ext_tensor: Any, *, device: Any = None, copy: bool | None = None) -> torch.Tensor:
     """A tensor in the memory of an array of another library (anything with ``__dlpack__``), or of a capsule, on the CPU.
+
+    On another `device`, or with `copy`, in memory of its own.
 
     Raises:
         BufferError, ValueError: the array is elsewhere, of a type NumPy lacks, or read-only.
     """
     if hasattr(ext_tensor, "__dlpack__"):
-        return torch.from_numpy(np.from_dlpack(ext_tensor))
-    return torch.from_numpy(np.asarray(_Writable(np.from_dlpack(_Capsule(ext_tensor)))))
+        shared = torch.from_numpy(np.from_dlpack(ext_tensor))
+    else:
+        shared = torch.from_numpy(np.asarray(_Writable(np.from_dlpack(_Capsule(ext_tensor)))))
+    if device is not None and torch.device(device) != shared.device:
+        if copy is False:
+            raise ValueError(f"cannot move an array to {device} without a copy")
+        return shared.to(device)  # type: ignore[no-any-return]
+    return shared.clone() if copy else shared
 
 
 def to_dlpack(tensor: torch.Tensor) -> Any:

@@ -177,7 +177,16 @@ triu = _triangle("triu", ops.triu, "upper")
 
 
 def _triangle_indices(name: str, pick: Any) -> None:
-    def f(row: int, col: int, offset: int = 0, *, dtype: dtypes.dtype | None = None, device: Any = None, layout: Any = None) -> Tensor:
+    def f(
+        row: int,
+        col: int,
+        offset: int = 0,
+        *,
+        dtype: dtypes.dtype | None = None,
+        device: Any = None,
+        layout: Any = None,
+        pin_memory: bool = False,
+    ) -> Tensor:
         if row < 0 or col < 0:
             raise RuntimeError(f"{'row' if row < 0 else 'col'} must be non-negative, got {row if row < 0 else col}")
         return data(np.stack(pick(row, offset, col)), dtypes.int64 if dtype is None else dtype, device_of(device))

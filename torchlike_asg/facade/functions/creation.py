@@ -385,7 +385,15 @@ def eye(
 
 
 @function(method=False)
-def scalar_tensor(s: Any, *, dtype: dtype | None = None, layout: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+def scalar_tensor(
+    s: Any,
+    *,
+    dtype: dtype | None = None,
+    layout: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+    pin_memory: bool = False,
+) -> Tensor:
     """A 0-d tensor of a number."""
     return finish(_fill(s, (), dtypes.get_default_dtype() if dtype is None else dtype, device_of(device), False), requires_grad)  # type: ignore[no-any-return]
 

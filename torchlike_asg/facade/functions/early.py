@@ -58,8 +58,8 @@ def adjoint(input: Tensor) -> Tensor:
 
 
 @method()
-def fill_diagonal_(self: Tensor, value: Any, wrap: bool = False) -> Tensor:
-    """Write `value` on the main diagonal: of a matrix, or of a tensor whose dimensions are all equal.
+def fill_diagonal_(self: Tensor, fill_value: Any, wrap: bool = False) -> Tensor:
+    """Write `fill_value` on the main diagonal: of a matrix, or of a tensor whose dimensions are all equal.
 
     With `wrap` the diagonal of a tall matrix starts anew, one row free, below the last full one.
     """
@@ -69,19 +69,19 @@ def fill_diagonal_(self: Tensor, value: Any, wrap: bool = False) -> Tensor:
     if len(shape) > 2:
         if len(set(shape)) > 1:
             raise RuntimeError("all dimensions of input must be of equal length")
-        as_strided(self, (shape[0],), (sum(strides),), offset).fill_(value)
+        as_strided(self, (shape[0],), (sum(strides),), offset).fill_(fill_value)
         return self
     rows, columns = shape
-    diagonal(self).fill_(value)  # type: ignore[attr-defined]
+    diagonal(self).fill_(fill_value)  # type: ignore[attr-defined]
     first = columns + 1
     if not wrap or rows <= first:
         return self
     if strides[0] == columns * strides[1]:  # the diagonals of all further blocks are one run
         count = -(-(rows - first) * columns // first)
-        as_strided(self, (count,), (sum(strides),), offset + first * strides[0]).fill_(value)
+        as_strided(self, (count,), (sum(strides),), offset + first * strides[0]).fill_(fill_value)
     else:
         for row in range(first, rows, first):
-            diagonal(self[row:]).fill_(value)  # type: ignore[index]
+            diagonal(self[row:]).fill_(fill_value)  # type: ignore[index]
     return self
 
 

@@ -76,7 +76,7 @@ def _embedding_renorm(weight: Tensor, indices: Tensor, max_norm: float, norm_typ
     return weight
 
 
-def one_hot(tensor: Any, num_classes: int = -1) -> Tensor:
+def one_hot(input: Any, num_classes: int = -1) -> Tensor:
     """int64 vectors with a single one at each class index: (*, num_classes); by default as many classes as the largest index needs."""
     import numpy as np
 
@@ -84,11 +84,11 @@ def one_hot(tensor: Any, num_classes: int = -1) -> Tensor:
     from .creation import from_array
     from .spaced import arange
 
-    if tensor.dtype is not dtypes.int64:
+    if input.dtype is not dtypes.int64:
         raise RuntimeError("one_hot is only applicable to index tensor of type LongTensor.")
-    if num_classes > 0 and tensor.device.type != "cpu":  # without looking at the values, as PyTorch's GPUs do
-        return (tensor[..., None] == arange(num_classes, device=tensor.device)).to(dtypes.int64)  # type: ignore[no-any-return]
-    index = value_of(tensor)
+    if num_classes > 0 and input.device.type != "cpu":  # without looking at the values, as PyTorch's GPUs do
+        return (input[..., None] == arange(num_classes, device=input.device)).to(dtypes.int64)  # type: ignore[no-any-return]
+    index = value_of(input)
     if not index.size:
         if num_classes <= 0:
             raise RuntimeError(
@@ -100,4 +100,4 @@ def one_hot(tensor: Any, num_classes: int = -1) -> Tensor:
         num_classes = int(index.max()) + 1
     elif index.max() >= num_classes:
         raise RuntimeError("Class values must be smaller than num_classes.")
-    return from_array((index[..., None] == np.arange(num_classes)).astype(np.int64), dtypes.int64, tensor.device)
+    return from_array((index[..., None] == np.arange(num_classes)).astype(np.int64), dtypes.int64, input.device)

@@ -131,6 +131,6 @@ def resize_(self: Tensor, *size: Any, memory_format: Any = None) -> Tensor:
 
 
 @method()
-def resize_as_(self: Tensor, other: Tensor, memory_format: Any = None) -> Tensor:
-    """``resize_(other.size())``."""
-    return resize(self, tuple(other.shape))
+def resize_as_(self: Tensor, the_template: Tensor, *, memory_format: Any = None) -> Tensor:
+    """``resize_(the_template.size())``."""
+    return resize_(self, *the_template.shape, memory_format=memory_format)

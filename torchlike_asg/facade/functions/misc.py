@@ -82,10 +82,12 @@ def can_cast(from_: dtype, to: dtype) -> bool:
 
 
 @_public
-def result_type(tensor1: Any, tensor2: Any) -> dtype:
-    """The type that arithmetic between two tensors or numbers is done in."""
-    operands = [SimpleNamespace(op=None, dtype=t.dtype, shape=t.shape) if isinstance(t, Tensor) else node(t) for t in (tensor1, tensor2)]
-    return common_type(operands)
+def result_type(*operands: Any, **named: Any) -> dtype:
+    """The type that arithmetic between two tensors or numbers is done in; PyTorch's overloads name them tensor, other, scalar1, ..."""
+    given = (*operands, *named.values())
+    if len(given) != 2 or named.keys() - {"tensor", "other", "scalar", "scalar1", "scalar2", "tensor1", "tensor2"}:
+        raise TypeError(f"result_type() takes two tensors or numbers, not {len(given)} and {', '.join(named) or 'no keywords'}")
+    return common_type([SimpleNamespace(op=None, dtype=t.dtype, shape=t.shape) if isinstance(t, Tensor) else node(t) for t in given])
 
 
 @_public

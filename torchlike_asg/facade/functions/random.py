@@ -175,6 +175,7 @@ def randint_like(
     requires_grad: bool = False,
     memory_format: Any = None,
     generator: Any = None,
+    pin_memory: bool = False,
 ) -> Tensor:
     """Random integers of the shape of `input`: ``randint_like(x, high)``, ``randint_like(x, low, high)``."""
     if len(args) == 2:

@@ -72,6 +72,7 @@ def range(
     step: Any = 1,
     *,
     dtype: dtype | None = None,
+    layout: Any = None,
     device: Any = None,
     requires_grad: bool = False,
     out: Tensor | None = None,

@@ -85,9 +85,9 @@ def _view_dtype(t: Tensor, d: dtypes.dtype) -> Tensor:
 
 
 @function()
-def reshape(input: Tensor, *shape: Any) -> Tensor:
+def reshape(input: Tensor, *lengths: Any, shape: Any = None) -> Tensor:
     """The same elements with another shape: a view where possible, else a copy."""
-    s = infer_size(sizes(shape, "shape"), input.shape.numel())
+    s = infer_size(sizes(lengths if shape is None else (shape,), "shape"), input.shape.numel())
     if view_strides(_plain(input), s) is not None:
         return view(movement.view, input, s)
     return unary(movement.reshape, input, s)
@@ -111,9 +111,9 @@ def reshape_as(self: Tensor, other: Tensor) -> Tensor:
 
 
 @function()
-def permute(input: Tensor, *dims: Any) -> Tensor:
+def permute(input: Tensor, *order: Any, dims: Any = None) -> Tensor:
     """A view with the dimensions in another order."""
-    p = sizes(dims, "dims")
+    p = sizes(order if dims is None else (dims,), "dims")
     rank = len(input.shape)
     if len(p) != rank:
         raise RuntimeError(
@@ -205,9 +205,9 @@ def squeeze(input: Tensor, dim: Any = None) -> Tensor:
 
 
 @function(aliases=("broadcast_to",))
-def expand(input: Tensor, *size: Any, implicit: bool = False) -> Tensor:
+def expand(input: Tensor, *lengths: Any, size: Any = None, implicit: bool = False) -> Tensor:
     """A view with dimensions of size one repeated without copying; -1 keeps a dimension."""
-    s = sizes(size)
+    s = sizes(lengths if size is None else (size,))
     lead = len(s) - len(input.shape)
     if -1 in s:
         if any(d == -1 for d in s[:lead]):
