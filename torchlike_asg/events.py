@@ -101,6 +101,8 @@ steps = 0
 due = NEVER
 before_backward: Callable[[Any], object] = _nobody
 after_step: Callable[[Any], object] = _nobody
+#: ``doubtful_read(tensor, value)`` when the script reads a truth value, or a number that is not finite
+doubtful_read: Callable[[Any, Any], object] | None = None
 
 
 def subscribe(topic: str, fn: Callable[[Any], None]) -> Callable[[], None]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from .. import events
 from ..asg.gradients import dense
 from ..facade.backward import backward as _backward
 from ..facade.backward import grad_mode, run
@@ -96,6 +97,9 @@ def backward(
     given = grad_tensors if grad_tensors is not None else grad_variables
     if inputs is not None and len(_list(inputs)) == 0:
         raise RuntimeError("'inputs' argument to backward cannot be empty.")
+    if events.steps >= events.due:
+        for t in outs:
+            events.before_backward(t)
     _backward(
         outs,
         _list(given) if given is not None else [None] * len(outs),

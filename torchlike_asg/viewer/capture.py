@@ -26,6 +26,7 @@ class Step:
 
     ``roots`` its results;  ``losses`` where backward passes began;  ``gradients`` node -> its gradient;  ``updates`` (old value of a
     storage, new one) of the optimizer;  ``plans`` that ran;  ``leaves`` what is to be shown as the leaf that it is the content of
+    ``originals``  node -> the one that ran, if it is shown otherwise
     """
 
     roots: Sequence[Node]
@@ -34,6 +35,7 @@ class Step:
     updates: Sequence[tuple[Node, Node]] = ()
     plans: Sequence[Any] = ()
     leaves: Mapping[Node, Node] = field(default_factory=dict)
+    originals: Mapping[Node, Node] = field(default_factory=dict)
 
 
 def capture(step: Step, infos: Mapping[Any, NodeInfo] | None = None, root: str = "") -> tuple[GraphSnapshot, list[Node]]:
@@ -257,7 +259,7 @@ class _Capture:
     def _kernels(self) -> tuple[NDArray[Any], list[str], list[int], list[int], NDArray[Any]]:
         """Which kernel computes each node, the kernels, and which values lie in memory. Nodes that the compiler made belong to those that
         they were made of; of several kernels the first counts (later ones compute it again), or the one that does the work."""
-        by_serial = {n.serial: i for i, n in enumerate(self.nodes)}
+        by_serial = {self.step.originals.get(n, n).serial: i for i, n in enumerate(self.nodes)}
         kernel = np.full(len(self.nodes), -1, np.int32)
         stored = np.asarray([n.op in LEAVES for n in self.nodes], np.bool_)
         names: list[str] = []

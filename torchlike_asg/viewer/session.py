@@ -8,16 +8,16 @@ from __future__ import annotations
 import threading
 import time
 import weakref
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Callable
 from typing import Any
 
-from ..asg.gradients import MEMO
 from ..asg.node import Node
 from . import failure as failures
 from . import hunt
 from .capture import Step, behind, capture, kernels
 from .findings import Findings, code_of
+from .joined import joined
 from .points import Points
 from .probe import Governor, Pace, Probe
 from .protocol import Alarm, Ask, Bye, Code, Event, Graph, Hello, Message, Subscribe
@@ -36,6 +36,8 @@ HEARING, HEARD, THINNED = 4e-6, 0.004, (1, 3, 5, 7, 11, 15, 23, 31, 47)
 FAR, PAUSES, FEW = 1.0, 50, 24
 #: seconds between copies of what a step reads, at least, and the share of the time that they may take
 KEEP, KEPT = 0.5, 0.001
+#: the share of the time that hunts after the first may take
+HUNTING = 0.005
 #: graphs of one run that are sent, at most
 MOST_GRAPHS = 32
 #: looks after which a graph that only has other shapes is shown, and how many of these are known
@@ -68,6 +70,7 @@ class Session(threading.Thread):
         # the current graph
         self.epoch = 0
         self._nodes: list[Node] = []
+        self._ran: list[Node] = []  # as they are in plans
         self._snapshot = GraphSnapshot()
         self._structure: Any = None
         self._key: tuple[int, ...] = ()
@@ -87,6 +90,8 @@ class Session(threading.Thread):
         self._hunted = False
         self._kept: deque[hunt.Kept] = deque(maxlen=2)  # from where a hunt could begin
         self._kept_at = 0.0
+        self._hunt_again = 0.0  # when, by `time.monotonic`
+        self._roots: OrderedDict[Node, tuple[Step, tuple[int, ...]]] = OrderedDict()  # the steps that losses belong to
         self._updates: list[tuple[Node, Node]] = []  # (leaf, its next content) of the graph
         self._bytes = 0  # of all storages in it
         self._points = Points(tap)
@@ -164,15 +169,20 @@ class Session(threading.Thread):
             self._hunted = True
             self.publisher.post(Alarm(self.epoch, self._points.bad, -1, "loss"))
             self.publisher.flush()
-            if not tap.passed:  # what is replayed is a whole step, and there was none
-                self._hunt(self._points.bad)
-        elif self._points.well:
-            self._hunted, tap.suspect, tap.passed = False, None, False
+            self._hunt(self._points.bad)
+        elif self._points.well and not self._points.bad:
+            self._hunted, tap.suspect = False, None
 
     def _hunt(self, step: int) -> None:
         """Find the first bad value of the step, and say so."""
+        begun = time.thread_time()
+        if time.monotonic() < self._hunt_again:
+            return
         until = time.monotonic() + hunt.LIMIT
-        bound = dict(self.tap.suspect[1]) if self.tap.suspect is not None else {}
+        suspect = self.tap.suspect
+        bound = dict(suspect.data) if suspect is not None else {}
+        if suspect is not None and suspect.root in self._roots and (self._shown is None or suspect.root not in self._shown.losses):
+            self.show(*self._roots[suspect.root])
         kept = None
         for candidate in reversed(self._kept):
             for leaves in (candidate.state, candidate.bound):
@@ -185,6 +195,7 @@ class Session(threading.Thread):
         found = hunt.Hunt(self._nodes, self._snapshot, self._updates).run(kept, bound, lambda n: fetched(_content(n), until))
         if found is not None:
             self.publisher.post(Alarm(self.epoch, step, found.node, found.what, found.bad, found.size))
+        self._hunt_again = time.monotonic() + (time.thread_time() - begun) / HUNTING
 
     # ---------------------------------------------------------------- graphs
     def infos(self) -> dict[Node, Any]:
@@ -214,18 +225,18 @@ class Session(threading.Thread):
         if not tap.steps and tap._ran:
             tap.fresh_plans()
         while tap.fresh:
-            plans, found, key = tap.fresh.popleft()
-            losses = [r for d in found for r in d[0]]
-            updates = [pair for d in found for pair in d[1]]
-            if self._trained and not (losses and updates):
+            traces, key = tap.fresh.popleft()
+            step = joined(traces)
+            whole = bool(step.losses and step.updates)
+            if self._trained and not whole:
                 continue  # an evaluation between steps
-            self._trained |= bool(losses and updates)
-            gradients: dict[Node, Node] = {}
-            for (roots, _), sweep in list(MEMO.items()):
-                if any(r in losses for r in roots):
-                    gradients.update(sweep.gradients)
-            roots = [*[n for p in plans for n in p.outputs], *losses]
-            self.show(Step(roots, losses, gradients, updates, plans), key)
+            self._trained |= whole
+            for root in step.losses:
+                self._roots[root] = step, key
+                self._roots.move_to_end(root)
+            while len(self._roots) > SIZES:
+                self._roots.popitem(last=False)
+            self.show(step, key)
         self._follow()
 
     def _follow(self) -> None:
@@ -266,6 +277,7 @@ class Session(threading.Thread):
         self._key, self._shown = key, step
         self._kernels = [call for call, *_ in kernels(step.plans)]
         self._nodes, self._updates = nodes, list(step.updates)
+        self._ran = [step.originals.get(n, n) for n in nodes]
         self._bytes = sum(int(snapshot.nbytes[i]) for i, n in enumerate(nodes) if n.op.name == "var")
         self._remote = any(n.device.type != "cpu" for n in nodes)
         self._parameters = [(i, n) for i, n in enumerate(nodes) if n.op.name == "var" and n.rg and snapshot.phase[i] == 0]
@@ -340,7 +352,7 @@ class Session(threading.Thread):
         keep = now - self._kept_at > max(KEEP, self._bytes * 1e-9 / KEPT) and self._bytes < hunt.LARGE and not self._hunted
         if keep:
             self._kept_at = now
-        self._probe = Probe([(i, self._nodes[i]) for i in look], self._parameters, set(changing), timed, long, keep)
+        self._probe = Probe([(i, self._ran[i]) for i in look], self._parameters, set(changing), timed, long, keep)
         self.tap.probe = self._probe
 
     def _some(self, nodes: list[int]) -> list[int]:

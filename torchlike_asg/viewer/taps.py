@@ -13,17 +13,20 @@ import time
 import weakref
 from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from .. import events
 from ..asg import scope, trace
-from ..asg.declare import VAR
+from ..asg.declare import LEAVES, VAR
+from ..asg.node import Node
 from ..asg.trace import Trace, current
 from ..backends.wgpu.memory import DeviceArray, stored
 from ..facade.storage import Family
 from . import hunt, remote
+from .joined import Made, Part
 
 #: points kept for the publisher; beyond that every second one of the older is dropped
 MOST_POINTS = 100_000
@@ -33,6 +36,8 @@ SLOW = 0.004
 FIRST, LOOSE = 8, 64
 #: steps after which a loss on another device that the script has not read is fetched, and seconds between two of these
 UNREAD, FETCH = 20, 0.1
+#: nodes that are looked at to see of what loss a truth value was made
+FAR = 16
 _Array = np.ndarray
 _clock = time.perf_counter
 
@@ -44,17 +49,25 @@ def _nobody() -> None:
     """A reference to nothing yet."""
 
 
+@dataclass(frozen=True)
+class Suspect:
+    """A loss that is not finite: the step that it belongs to, its node if that is known, and what its trace was given."""
+
+    step: int
+    root: Node | None
+    data: dict[Node, Any]
+
+
 class Tap:
     """What one viewer hears.
 
     ``losses``  (step, loss, number of the optimizer) for the session to take
     ``marks``   (step, seconds, learning rate or None, number of the optimizer) of the steps that were looked at more closely
     ``coming``  (step, number of the optimizer, reading) of losses that are fetched from another device
-    ``fresh``   plans of steps that were not seen before, as (plans, what was found out about each, ``key``)
+    ``fresh``   steps that were not seen before, as (their plans with what was found out about each, trace by trace; ``key``)
     ``key``     of the plans of the step that was looked at last: steps of equal plans have equal keys
     ``looks``   how many steps were looked at for their plans: in quick loops not all are
-    ``suspect`` (step, its data) of the first step whose loss was not finite, until the session has looked at it
-    ``passed``  whether the loss of the suspect was passed over: no step followed it
+    ``suspect`` the first loss that was not finite, until the session has looked at it
     ``every``   of so many quick steps one is heard;  ``due`` how many steps (of `events.steps`) are done before the next of these
     """
 
@@ -62,15 +75,14 @@ class Tap:
         self.losses: list[tuple[int, float, int]] = []
         self.marks: list[tuple[int, float, float | None, int]] = []
         self.coming: deque[tuple[int, int, Any]] = deque()
-        self.fresh: deque[tuple[list[Any], list[Any], tuple[int, ...]]] = deque()
+        self.fresh: deque[tuple[list[list[tuple[Any, Part]]], tuple[int, ...]]] = deque()
         self.key: tuple[int, ...] = ()
         self.looks = 0
-        self.passed = False
         self.begun = _clock()
         self.dropped = 0
         self._first = events.steps
         self.every, self.due = 1, 0
-        self.suspect: tuple[int, Any] | None = None
+        self.suspect: Suspect | None = None
         self.failures: deque[tuple[BaseException, tuple[Any, ...]]] = deque(maxlen=4)
         #: set by the session when the next step is to be looked into
         self.probe: Any = None
@@ -79,18 +91,22 @@ class Tap:
         #: whether runs of plans are listened to, and whether they are to be from the next step on
         self.near, self._asked = True, False
         self._least = FIRST  # steps for which they are in any case
-        #: the tensor that `backward` was called on last: held until the step, so that its value is computed also if the script drops it
-        self._held: Any = None
-        self._data: Any = None  # what the step was given until then
-        self._awaited: Any = None
+        #: the tensors that `backward` was called on since the last step, each with its node and what the trace was given until then: held
+        #: until the step, so that their values are computed also if the script drops them
+        self._held: list[tuple[Any, Node | None, dict[Node, Any]]] = []
+        self._told: tuple[int, Node | None, Callable[[], Any]] = (0, None, _nobody)  # the last bad loss: its step, node and tensor
+        self._awaiting: Callable[[], Any] = _nobody  # a loss on another device
         self._heard_at, self._fetched = 0, self.begun  # the step whose loss was read last; when one was fetched
         self._reads: Callable[[], None] | None = None
         self._ran: list[Any] = []
         self._when: list[tuple[int, int]] = []  # in which iteration of which trace each ran
+        self._parts: set[tuple[int, int]] = set()  # those in which there was a backward pass or an update
+        self._made: Made | None = Made()  # while steps are new: whose values arrays are
+        self._unlinked = False  # whether something ran of which that was not known
         self._last: list[Any] = []
         self._seen: set[tuple[int, ...]] = set()
         self._numbers = itertools.count()
-        self._known: weakref.WeakKeyDictionary[Any, tuple[int, Any]] = weakref.WeakKeyDictionary()  # plan -> its number, details
+        self._known: weakref.WeakKeyDictionary[Any, tuple[int, Part]] = weakref.WeakKeyDictionary()  # plan -> its number, details
         self._last_optimizer: Callable[[], Any] = _nobody
         self._last_number = 0
         self._last_time, self._last_step = self.begun, 0
@@ -115,63 +131,79 @@ class Tap:
     # ---------------------------------------------------------------- in every step that is heard
     def differentiated(self, tensor: Any) -> None:
         """``backward()`` is called."""
-        if self._held is not None and self.suspect is None:
-            self._without_step(self._held, self._data)
-        self._held, self._data = tensor, current().bound.copy()
-
-    def _without_step(self, tensor: Any, data: Any) -> None:
-        """No step followed the last loss: it was one of several that a step adds up, or the script passes over one that is not finite."""
-        family = tensor._f
-        if family is None:
-            return
-        value = content(family) if family.value is None else family.value[1]
-        if value.__class__ is _Array and value.size == 1:
-            loss = value.item()
-            if loss - loss:  # not finite
-                self.losses.append((self.steps + 1, loss, self._last_number))
-                self._suspect(self.steps + 1, data)
-                self.passed = True
+        if self._held:
+            self._earlier()
+        self._held.append((tensor, tensor._n, current().bound.copy()))
 
     def step(self, optimizer: Any) -> None:
         """An optimizer step is done."""
-        steps = self.steps
-        tensor, data = self._held, self._data
-        self._held = self._data = None
+        steps, held = self.steps, self._held
+        self._held = []
         if self.busy or optimizer is not self._last_optimizer() or not steps & 0xFFF:
-            self._whole_step(steps, tensor, data, optimizer)
-        elif tensor is not None:
-            self._loss(steps, tensor, data)
+            self._whole_step(steps, held, optimizer)
+        elif held:
+            self._losses(steps, held)
         if self.every > 1 and not self.busy:
             self.due = events.steps + self.every - 1
             _wait()
 
-    def _loss(self, steps: int, tensor: Any, data: Any) -> None:
-        """Note the loss that a step followed."""
-        family = tensor._f
-        if family is None:
-            return
-        value = content(family) if family.value is None else family.value[1]
-        if value.__class__ is not _Array:
-            self._await(tensor, value)
-        elif value.size == 1:
-            loss = value.item()
-            self.losses.append((steps, loss, self._last_number))
-            if loss - loss:  # not finite
-                self._suspect(steps, data)
+    def _losses(self, steps: int, held: list[Any]) -> None:
+        """Note the loss that a step followed: the last of those that it adds up, or the first that is not finite."""
+        for last in held:
+            value = computed(last[0])
+            if value.__class__ is not _Array:
+                self._await(last[0], value)
+            elif value.size == 1:
+                loss = value.item()
+                if loss - loss:  # not finite
+                    self._bad(steps, loss, *last)
+                    return
+                if last is held[-1]:
+                    self.losses.append((steps, loss, self._last_number))
 
     # ---------------------------------------------------------------- sometimes
-    def _suspect(self, steps: int, data: Any) -> None:
-        """Keep what the first step was given whose loss is not finite."""
-        if self.suspect is None or steps <= self._least:  # the first steps have graphs of their own
-            self.suspect = steps, hunt.copied(data or {})
+    def _earlier(self) -> None:
+        """Losses that no step has followed so far: of several that it will add up, or the script passes over one that is not finite."""
+        waiting = []
+        for held in self._held:
+            value = computed(held[0])
+            if value is None:
+                waiting.append(held)
+            elif value.__class__ is _Array and value.size == 1:
+                loss = value.item()
+                if loss - loss:
+                    self._bad(self.steps + 1, loss, *held)
+        self._held = waiting
 
-    def _whole_step(self, steps: int, tensor: Any, data: Any, optimizer: Any) -> None:
+    def _bad(self, steps: int, loss: float, tensor: Any, root: Node | None, data: dict[Node, Any]) -> None:
+        """Note a loss that is not finite, and keep what the first such was computed from."""
+        told = self._told
+        if told[2]() is tensor or (root is not None and told[:2] == (steps, root)):
+            return
+        self._told = steps, root, weakref.ref(tensor)
+        self.losses.append((steps, loss, self._last_number))
+        if self.suspect is None or steps <= self._least or not self.suspect.data:  # the first steps have graphs of their own
+            self.suspect = Suspect(steps, root, hunt.copied(data))
+
+    def read(self, tensor: Any, value: Any) -> None:
+        """The script read a truth value, or a number that is not finite: perhaps it will pass over what it asked for."""
+        if self._held:
+            self._earlier()
+        tr, family = current(), tensor._f
+        found = _asked(family.h if tensor._n is None and family is not None else tensor._n, tr)
+        if found is not None:
+            root, number = found
+            self._bad(self.steps + 1, number, tensor, root, tr.bound.copy())
+        elif value.__class__ is float and tensor._n is None and tensor.requires_grad and tensor is not self._awaiting():
+            self._bad(self.steps, value, tensor, None, {})  # of a step that was not heard
+
+    def _whole_step(self, steps: int, held: list[Any], optimizer: Any) -> None:
         """A step of which everything is noted."""
         if optimizer is not self._last_optimizer():
             self._last_optimizer = weakref.ref(optimizer)
             self._last_number = self._optimizers.setdefault(optimizer, len(self._optimizers))
-        if tensor is not None:
-            self._loss(steps, tensor, data)
+        if held:
+            self._losses(steps, held)
         rate = optimizer.param_groups[0].get("lr")
         now = _clock()
         self.marks.append((steps, now - self.begun, rate if isinstance(rate, float) else None, self._last_number))
@@ -190,14 +222,9 @@ class Tap:
     def _after(self, now: float) -> None:
         """The end of a step that was listened to, or that the next one is to follow."""
         if self.near:
-            ran, when = self._ran, self._when
-            if when and when[0] != when[-1]:  # evaluations since the last step are no part of it
-                self._ran = ran = [p for p, w in zip(ran, when, strict=True) if w == when[-1]]
+            self._drop_others()
             self.looks += 1
-            if ran != self._last:
-                self.fresh_plans()
-            else:
-                self._ran, self._when = [], []
+            self.fresh_plans()
             probe = self.probe
             if probe is not None:
                 probe.stepped()
@@ -216,33 +243,66 @@ class Tap:
 
     def after(self, tr: Trace, plans: list[Any]) -> None:
         """Plans ran; their values are known in the trace."""
+        when = (tr.index, tr.generation)
         for plan in plans:
-            self._ran.append(plan)
-            self._when.append((tr.index, tr.generation))
             if plan not in self._known:
-                self._known[plan] = next(self._numbers), details(tr, plan)
+                later = bool(self._when) and self._when[0] != when
+                self._unlinked |= later and self._made is None
+                links = self._made.links(tr, plan) if later and self._made is not None else ()
+                self._known[plan] = next(self._numbers), details(tr, plan, links)
+            if self._made is not None:
+                self._made.add(tr, plan)
+            self._ran.append(plan)
+            self._when.append(when)
+        if tr.swept or tr.updates:
+            self._parts.add(when)
         if len(self._ran) > LOOSE:  # nobody steps: a loop that only evaluates
             self.fresh_plans()
             self.near = self.probe is not None
             _rewire()
 
+    def _drop_others(self) -> None:
+        """Evaluations since the last step are no part of it."""
+        ran, when = self._ran, self._when
+        if not when or when[0] == when[-1]:
+            return
+        parts = self._parts | {when[-1]}
+        needed: set[Any] = set()
+        for plan, w in zip(reversed(ran), reversed(when), strict=True):
+            if plan in needed:
+                parts.add(w)
+            if w in parts:
+                needed.update([p for _, p, _ in self._known[plan][1].links])
+        self._ran = [p for p, w in zip(ran, when, strict=True) if w in parts]
+        self._when = [w for w in when if w in parts]
+
     def fresh_plans(self) -> None:
         """Offer what ran since the last step as a graph, if it is a new one."""
-        ran, self._ran, self._when = self._ran, [], []
-        if ran == self._last or not ran:
+        ran, when, unlinked = self._ran, self._when, self._unlinked
+        self._ran, self._when, self._parts, self._unlinked = [], [], set(), False
+        if unlinked:  # what is new about it is seen in the next step like it
+            for plan in ran:
+                self._known.pop(plan, None)
+            self._made, self._last, self._asked = Made(), [], True
             return
-        self._last = ran
-        unique = list(dict.fromkeys(ran))
-        key = self.key = tuple([self._known[p][0] for p in unique])
+        if ran == self._last or not ran:
+            self._made = None if self.steps >= self._least else Made()
+            return
+        self._last, self._made = ran, Made()
+        traces: dict[tuple[int, int], dict[Any, Part]] = {}
+        for plan, w in zip(ran, when, strict=True):
+            traces.setdefault(w, {})[plan] = self._known[plan][1]
+        unique = list(dict.fromkeys(tuple(t.items()) for t in traces.values()))  # equal parts of a batch once
+        key = self.key = tuple([self._known[p][0] for t in unique for p, _ in t])
         if key not in self._seen and len(self._seen) < 4096:
             self._seen.add(key)
-            self.fresh.append((unique, [self._known[p][1] for p in unique], key))
+            self.fresh.append(([list(t) for t in unique], key))
 
     def _await(self, tensor: Any, value: Any) -> None:
         """The loss lies on another device: it is known when the script reads it. If the script does not, some are read without waiting."""
         if value.__class__ is not DeviceArray:
             return
-        self._awaited = weakref.ref(tensor)
+        self._awaiting = weakref.ref(tensor)
         if self._reads is None:
             self._reads = events.subscribe("item_read", self._read)
         now = _clock()
@@ -254,13 +314,13 @@ class Tap:
 
     def _read(self, event: Any) -> None:
         """The script read a number. Of a loss that lies on another device this is when it is known, without anybody waiting for it."""
-        if self._awaited is not None and self._awaited() is event.tensor:
-            self._awaited, self._heard_at = None, self.steps
+        if self._awaiting() is event.tensor:
+            self._awaiting, self._heard_at = _nobody, self.steps
             self.losses.append((self.steps, float(event.value), self._last_number))
 
     def close(self) -> None:
         """Nothing is listened to any more."""
-        self._held = self._data = self._awaited = None
+        self._held, self._awaiting = [], _nobody
         if self._reads is not None:
             self._reads()
             self._reads = None
@@ -274,15 +334,38 @@ def content(family: Family) -> Any:
         return None
 
 
-def details(tr: Trace, plan: Any) -> tuple[tuple[Any, ...], tuple[tuple[Any, Any], ...], tuple[Any, ...]]:
-    """(where backward passes began, (old, new) values of storages, gradients of leaves) of the trace that a plan ran in."""
+def computed(tensor: Any) -> Any:
+    """The array (of the host or another device) that a loss is, once its trace has closed; else None."""
+    family = tensor._f
+    if family is None:
+        return None
+    return content(family) if family.value is None else family.value[1]
+
+
+def details(tr: Trace, plan: Any, links: Any) -> Part:
+    """What the trace that a plan ran in tells of it."""
     losses = tuple(r for roots in tr.swept for r in roots)
     updates = [(old, new) for _, olds, news, _ in tr.updates for old, new in zip(olds, news, strict=True)]
     for r in (*tr.families, *tr.claims.values()):  # storages that were written otherwise
         family = r()
         if family.__class__ is Family and family.leaf is not None and family.leaf.op is VAR and family.h not in (None, family.leaf):
             updates.append((family.leaf, family.h))
-    return losses, tuple(dict.fromkeys(updates)), tuple(g for _, grads in tr.grads for g in grads)
+    return Part(losses, tuple(dict.fromkeys(updates)), links)
+
+
+def _asked(n: Node | None, tr: Trace) -> tuple[Node, float] | None:
+    """The loss that a read value was made of, if it is known and not finite: ``loss.item()``, ``if loss.isnan(): ...``"""
+    queue = [] if n is None else [n]
+    for n in queue:
+        if n.rg:
+            value = tr.known.get(n)
+            if n.numel == 1 and n.op not in LEAVES and value.__class__ is _Array and value.dtype.kind == "f":
+                number = value.item()
+                if number - number:
+                    return n, number
+        elif len(queue) < FAR:
+            queue += n.srcs
+    return None
 
 
 def _execute(tr: Trace, outputs: Any, donated: Any = ()) -> None:
@@ -309,6 +392,11 @@ def _stepped(optimizer: Any) -> None:
         tap.step(optimizer)
 
 
+def _read(tensor: Any, value: Any) -> None:
+    for tap in tuple(_taps):
+        tap.read(tensor, value)
+
+
 def _failed(error: BaseException, modules: list[Any]) -> None:
     for tap in _taps:
         tap.failures.append((error, (tuple(modules), current())))
@@ -323,6 +411,7 @@ def _connect() -> None:
     """Have what happens in a step told to the taps."""
     one = _taps[0] if len(_taps) == 1 else None
     events.before_backward, events.after_step = (one.differentiated, one.step) if one is not None else (_differentiated, _stepped)
+    events.doubtful_read = _read if _taps else None
     _wait()
 
 

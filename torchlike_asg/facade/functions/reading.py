@@ -27,6 +27,8 @@ def item(self: Tensor) -> Any:
     if shape and shape.numel() != 1:
         raise RuntimeError(f"a Tensor with {shape.numel()} elements cannot be converted to Scalar")
     value = value_of(self).item()
+    if events.doubtful_read is not None and (value.__class__ is bool or value - value):
+        events.doubtful_read(self, value)
     if events.listeners and events.wanted(events.ItemRead):
         events.publish(events.ItemRead(self, value))
     return value
