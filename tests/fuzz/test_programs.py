@@ -1,9 +1,12 @@
-"""Random programs agree with PyTorch: 5,000 over real tensors (programs.py), 300 over complex ones (complex_programs.py)."""
+"""Random programs agree with PyTorch: 5,000 over real tensors (programs.py), 300 over complex ones (complex_programs.py).
+
+So do random training loops (training.py): 120 here, 3,000 with the slow tests.
+"""
 
 import pytest
 
 pytest.importorskip("torch")
-from . import complex_programs, programs
+from . import complex_programs, programs, training
 
 CHUNK = 100
 
@@ -21,3 +24,18 @@ def test_random_complex_programs_agree_with_torch(first):
     bad, events = programs.run(first, CHUNK, complex_programs.ComplexProgram)
     assert not bad, "\n".join(f"seed {seed}: {message}" for seed, message, _ in bad)
     assert events["ran to the end"] > CHUNK // 4 and events["backward"] > CHUNK // 4
+
+
+def differing(seeds):
+    return [f"seed {seed}: {message}" for seed in seeds if (message := training.check(seed))]
+
+
+@pytest.mark.parametrize("first", (0, 60))
+def test_random_training_loops_agree_with_torch(first):
+    assert not differing(range(first, first + 60))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("first", range(120, 3120, 300))
+def test_many_random_training_loops_agree_with_torch(first):
+    assert not differing(range(first, first + 300))

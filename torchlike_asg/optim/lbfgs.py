@@ -54,6 +54,8 @@ class LBFGS(Optimizer):
 
     def step(self, closure: Callable[[], Any]) -> Any:  # type: ignore[override]
         """Minimise. `closure` clears the gradients, computes the loss, calls ``backward`` and returns the loss; gives its first result."""
+        if len(self.param_groups) != 1:
+            raise AssertionError(f"Expected exactly one param_group, but got {len(self.param_groups)}")
         (group,) = self.param_groups
         params = group["params"]
         if group["line_search_fn"] not in (None, "strong_wolfe"):
@@ -78,7 +80,8 @@ class LBFGS(Optimizer):
         return first
 
     def _iterate(self, group: Group, state: Any, memory: _Memory, evaluate: Callable[[], Any], loss: float, gradient: Vector) -> None:
-        params, lr, max_iter = group["params"], float(group["lr"]), group["max_iter"]
+        params, max_iter = group["params"], group["max_iter"]
+        lr = float(group["lr"]) if isinstance(group["lr"], Tensor) else group["lr"]
         evaluations = 1
         x = _vector(params)
         for iteration in range(1, max_iter + 1):
@@ -126,16 +129,17 @@ class _Memory:
         self.changes = [value_of(t) for t in state.get("old_dirs") or ()]  # of the gradient: y
         self.steps = [value_of(t) for t in state.get("old_stps") or ()]  # of the parameters: s
         self.inverses = [float(t) for t in state.get("ro") or ()]  # 1 / (y s)
-        self.scale = float(state.get("H_diag", 1.0))
+        self.scale: float = state["H_diag"] if isinstance(state.get("H_diag"), int) else float(state.get("H_diag", 1.0))
         self.last = None if state.get("d") is None else value_of(state["d"])
         self.before = None if state.get("prev_flat_grad") is None else value_of(state["prev_flat_grad"])
         self.step = float(state.get("t", 1.0))
         self.loss = float(state.get("prev_loss", 0.0))
+        self.factors: list[float | None] | None = state.get("al")  # of the last direction, oldest change first: s q / (y s)
 
     def direction(self, gradient: Vector, start: bool) -> Vector:
         """The next direction: minus the gradient at first, then by the two-loop recursion."""
         if start:
-            self.changes, self.steps, self.inverses, self.scale = [], [], [], 1.0
+            self.changes, self.steps, self.inverses, self.scale = [], [], [], 1
             direction = -gradient
         else:
             self._learn(gradient)
@@ -160,10 +164,13 @@ class _Memory:
     def _product(self, gradient: Vector) -> Vector:
         """Minus the estimated inverse Hessian times the gradient."""
         q = -gradient
-        factors = []
+        factors: list[float] = []
         for y, s, inverse in zip(reversed(self.changes), reversed(self.steps), reversed(self.inverses), strict=True):
             factors.append(float(s @ q) * inverse)
             q -= y * q.dtype.type(factors[-1])
+        if self.factors is None:
+            self.factors = [None] * self._size
+        self.factors[: len(factors)] = factors[::-1]
         q *= q.dtype.type(self.scale)
         for y, s, inverse, factor in zip(self.changes, self.steps, self.inverses, reversed(factors), strict=True):
             q += s * q.dtype.type(factor - float(y @ q) * inverse)
@@ -179,10 +186,12 @@ class _Memory:
             old_dirs=[tensor(y) for y in self.changes],
             old_stps=[tensor(s) for s in self.steps],
             ro=[tensor(r) for r in self.inverses],
-            H_diag=tensor(self.scale),
+            H_diag=self.scale if isinstance(self.scale, int) else tensor(self.scale),
             prev_flat_grad=tensor(self.before),
             prev_loss=self.loss,
         )
+        if self.factors is not None:
+            self._state["al"] = [f if f is None or isinstance(f, Tensor) else tensor(f) for f in self.factors]
 
 
 def _largest(values: Vector) -> float:
