@@ -46,6 +46,13 @@ def test_an_activation_and_a_residual_after_a_product(columns, parts, monkeypatc
     assert dispatches(g, [op("gelu", before), before]) == (1 if parts == 1 else 2), "the product itself is stored as well"
 
 
+@pytest.mark.parametrize("shape", [(1, 64), (1, 1, 64), (2, 1, 64)])
+def test_an_activation_after_a_product_of_one_row(shape):
+    g = Graph()
+    x, w, b = g.input(normal(0, *shape)), g.input(normal(1, 128, 64)), g.input(normal(2, 128))
+    assert dispatches(g, [op("relu", op("linear", x, w, b))]) == 1
+
+
 def test_few_columns_after_many():
     """Four columns, one vec4 a row, have a text of their own."""
     for columns in (8, 4, 12):

@@ -28,5 +28,5 @@ def test_values_and_kernels(monkeypatch):
     arrays = [a.astype(np.float32) for a in arrays]
     for got, expected in zip(step(torch, "wgpu", *arrays), step(pytorch, "cpu", *arrays), strict=True):
         np.testing.assert_allclose(got, expected, rtol=2e-4, atol=2e-4 * np.abs(expected).max())
-    # mean and variance in parts and their totals, the result; both sums in parts and their totals, which are gradients, too; the gradient
-    assert sum(counts) <= 10
+    # the statistics' sums in parts, their totals, the result; both sums in parts and their totals, which are gradients, too; the gradient
+    assert sum(counts) <= 8

@@ -9,8 +9,10 @@ from typing import Any
 import numpy as np
 
 from ... import dtypes
+from ...asg.declare import LEAVES
 from ...asg.node import Node
 from ...asg.rewrite import topo
+from ...compiler.passes.moments import one_pass
 from ...errors import ReferenceWarning
 from .. import base
 from ..base import Caps
@@ -65,7 +67,7 @@ class WgpuBackend:
     ) -> WgpuExecutable:
         """See `Backend.program`."""
         device = device_of(roots)
-        lowered = lower(roots, known, WGPU_LIBRARY)
+        lowered = one_pass(lower(roots, known, WGPU_LIBRARY), known, lambda n: n.op in LEAVES or n.op.name in WGPU_LIBRARY.generators)
         pairs = [(lowered[place], arguments[i]) for place, i in donated]
         b = Build(lowered, topo(lowered, known), arguments, strides, pairs, WGPU_LIBRARY, fusible=fusible, complex_views=True)
         assembly = WgpuAssembly(b, device.caps)
