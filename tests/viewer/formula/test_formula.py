@@ -5,7 +5,7 @@ import xml.etree.ElementTree as ElementTree
 import pytest
 
 from torchlike_asg.i18n import catalog
-from torchlike_asg.viewer.formula import FormulaError, mathml, parse, plain
+from torchlike_asg.viewer.formula import FormulaError, mathml, meanings, parse, plain, symbols
 from torchlike_asg.viewer.formula.parse import Fence, Fraction, Script, Symbol
 
 FORMULAS = {key: text for key, text in catalog.entries("en").items() if key.endswith(".formula")}
@@ -15,7 +15,7 @@ FORMULAS = {key: text for key, text in catalog.entries("en").items() if key.ends
 def test_every_formula_can_be_shown(key):
     line = plain(FORMULAS[key])
     assert "\\" not in line
-    assert "{" not in line or r"\{" in FORMULAS[key]
+    assert "{" not in line or r"\{" in FORMULAS[key] or r"\cases" in FORMULAS[key]
     assert line == " ".join(line.split())
     root = ElementTree.fromstring(mathml(FORMULAS[key]))
     assert root.tag.endswith("math")
@@ -41,6 +41,7 @@ def test_every_formula_can_be_shown(key):
         (r"f'(x)", "f′(x)"),
         (r"A^{-\top}", "A⁻ᵀ"),
         (r"\left( \frac{a}{b} \right)^2", "(a / b)²"),
+        (r"y = \cases{ x & x > 0 \\ s\, x & x \le 0 }", "y = {x, x > 0; sx, x ≤ 0}"),
     ],
 )
 def test_lines_read_as_people_write_them(source, line):
@@ -71,6 +72,9 @@ def test_the_tree_of_a_formula():
         (r"\frac{a}", "unexpected end"),
         ("x # y", "unexpected '#'"),
         (r"\operatorname x", "missing {"),
+        (r"\cases{ x }", "missing &"),
+        (r"\cases{ x & y", "unexpected end"),
+        ("x & y", "unmatched '&'"),
     ],
 )
 def test_a_mistake_is_named(source, message):
@@ -84,3 +88,28 @@ def test_mathml_marks_limits_scripts_and_special_signs():
     assert "<msubsup>" in text
     assert "&lt;" in text
     assert "<munder><mo>max</mo>" in text
+
+
+@pytest.mark.parametrize(
+    ("source", "found"),
+    [
+        (r"dx = g\, [y > 0]", ["dx", "g", "[ ]", "y"]),
+        (r"y = x[a:b:s]", ["y", "x", "a", "b", "s"]),
+        (r"y_i = \frac{e^{x_i}}{\sum_j e^{x_j}}", ["y", "i", "x", "j"]),
+        (r"dS = \operatorname{onehot}(t) \odot \hat{x}", ["dS", "onehot", "t", "⊙", "x"]),
+        (r"y = \cases{ x & x > t \\ v & x \le t }", ["y", "x", "t", "v"]),
+        (r"\sqrt{\sigma^2 + \varepsilon} \Phi(x) A^\top", ["σ", "ε", "Φ", "x", "A", "⊤"]),
+        (r"\left| d \right|", ["d"]),
+    ],
+)
+def test_the_symbols_of_a_formula(source, found):
+    assert symbols(source) == found
+
+
+def test_symbols_mean_what_their_operation_says():
+    assert dict(meanings("leaky_relu", "en"))["s"].startswith("the slope")
+    assert dict(meanings("leaky_relu", "ru"))["s"].startswith("наклон")
+    assert dict(meanings("tanh_grad", "en"))["y"] != dict(meanings("add", "en"))["y"], "the result of the forward operation"
+    assert [symbol for symbol, _ in meanings("max_pool", "en")] == ["y", "p", "k", "x", "s", "d"]
+    assert meanings("relu", "en") == [], "an operand and a result"
+    assert meanings("no_such_operation", "en") == []

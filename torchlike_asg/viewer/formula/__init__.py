@@ -3,5 +3,6 @@
 from .mathml import mathml
 from .parse import FormulaError, parse
 from .plain import plain
+from .symbols import meanings, symbols
 
-__all__ = ["FormulaError", "mathml", "parse", "plain"]
+__all__ = ["FormulaError", "mathml", "meanings", "parse", "plain", "symbols"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from html import escape
 
-from .parse import Accent, Fence, Fraction, Part, Root, Row, Script, Space, Symbol, parse
+from .parse import Accent, Cases, Fence, Fraction, Part, Root, Row, Script, Space, Symbol, parse
 
 _TAGS = {"letter": "mi", "number": "mn", "name": "mi", "limits": "mo"}
 
@@ -31,6 +31,9 @@ def _write(part: Part) -> str:
             return f'<mover accent="true">{_write(inner)}<mo>{"^" if mark == "hat" else "‾"}</mo></mover>'
         case Fence(left, inner, right):
             return f'<mrow><mo fence="true">{escape(left)}</mo>{_write(inner)}<mo fence="true">{escape(right)}</mo></mrow>'
+        case Cases(lines):
+            cells = (f"<mtr><mtd>{_write(value)}</mtd><mtd>{_write(condition)}</mtd></mtr>" for value, condition in lines)
+            return f'<mrow><mo fence="true">{{</mo><mtable columnalign="left">{"".join(cells)}</mtable></mrow>'
         case Script(base, sub, sup):
             limits = isinstance(base, Symbol) and base.kind in ("big", "limits") and base.text != "∫"
             over, under, both = ("mover", "munder", "munderover") if limits else ("msup", "msub", "msubsup")

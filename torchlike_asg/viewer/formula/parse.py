@@ -1,8 +1,8 @@
 r"""From TeX to a tree.
 
-The subset: letters and digits, ``^ _ { }``, ``\frac \sqrt \left \right \bar \overline \hat``, ``\operatorname \mathrm \text``, large
-operators with limits, Greek letters, the symbols in `SYMBOLS` and spaces. Anything else is a `FormulaError`: a formula that cannot be
-shown is a mistake in a text, and a test finds it.
+The subset: letters and digits, ``^ _ { }``, ``\frac \sqrt \left \right \bar \overline \hat``, ``\cases{value & condition \\ ...}``,
+``\operatorname \mathrm \text``, large operators with limits, Greek letters, the symbols in `SYMBOLS` and spaces. Anything else is a
+`FormulaError`: a formula that cannot be shown is a mistake in a text, and a test finds it.
 """
 
 from __future__ import annotations
@@ -70,13 +70,20 @@ class Fence:
 
 
 @dataclass(frozen=True)
+class Cases:
+    """A brace before lines of a value and the condition under which it holds."""
+
+    lines: tuple[tuple[Row, Row], ...]
+
+
+@dataclass(frozen=True)
 class Space:
     """Room, in ems."""
 
     width: float
 
 
-Part = Symbol | Row | Script | Fraction | Root | Accent | Fence | Space
+Part = Symbol | Row | Script | Fraction | Root | Accent | Fence | Cases | Space
 
 GREEK = dict(
     zip(
@@ -177,7 +184,7 @@ class _Parser:
         """Parts up to the token `end`, which is left; up to the end of the source for an empty one."""
         items: list[Part] = []
         while self.peek() and self.peek() != end:
-            if self.peek() in ("}", "\\right"):
+            if self.peek() in ("}", "\\right", "&", "\\\\"):
                 break
             items.append(self.scripted())
         return Row(tuple(items))
@@ -205,15 +212,13 @@ class _Parser:
         if self.peek() == "{":
             self.take()
             found = self.row("}")
-            if self.take() != "}":
-                raise self.fail("missing }")
+            self.expect("}")
             return found.items[0] if len(found.items) == 1 else found
         return self.one()
 
     def word(self) -> str:
         """A braced argument as text."""
-        if self.take() != "{":
-            raise self.fail("missing {")
+        self.expect("{")
         text = ""
         while self.peek() != "}":
             token = self.take()
@@ -246,9 +251,10 @@ class _Parser:
         if name == "left":
             left = self.fence()
             inner = self.row("\\right")
-            if self.take() != "\\right":
-                raise self.fail("missing \\right")
+            self.expect("\\right")
             return Fence(left, inner, self.fence())
+        if name == "cases":
+            return self.cases()
         if name in ("operatorname", "mathrm", "text"):
             return Symbol(self.word(), "name")
         if name == "mathbin":
@@ -268,6 +274,23 @@ class _Parser:
         if name in SPACES:
             return Space(SPACES[name])
         raise self.fail(f"unknown command \\{name}")
+
+    def cases(self) -> Cases:
+        self.expect("{")
+        lines = []
+        while True:
+            value = self.row("&")
+            self.expect("&")
+            lines.append((value, self.row("}")))
+            if self.peek() != "\\\\":
+                break
+            self.take()
+        self.expect("}")
+        return Cases(tuple(lines))
+
+    def expect(self, token: str) -> None:
+        if self.take() != token:
+            raise self.fail(f"missing {token}")
 
     def fence(self) -> str:
         token = self.take()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from .parse import Accent, Fence, Fraction, Part, Root, Row, Script, Space, Symbol, parse
+from .parse import Accent, Cases, Fence, Fraction, Part, Root, Row, Script, Space, Symbol, parse
 
 _SUB = str.maketrans("0123456789+-−=()aehijklmnoprstuvx", "₀₁₂₃₄₅₆₇₈₉₊₋₋₌₍₎ₐₑₕᵢⱼₖₗₘₙₒₚᵣₛₜᵤᵥₓ")
 _SUP = str.maketrans("0123456789+-−=()nix⊤′", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁻⁼⁽⁾ⁿⁱˣᵀ′")
@@ -35,6 +35,8 @@ def _write(part: Part) -> str:
             return text + ("̂" if mark == "hat" else "̄") if len(text) == 1 else f"{'hat' if mark == 'hat' else 'mean'}({text})"
         case Fence(left, inner, right):
             return f"{left}{_write(inner).strip()}{right}"
+        case Cases(lines):
+            return "{" + "; ".join(f"{_write(value).strip()}, {_write(condition).strip()}" for value, condition in lines) + "}"
         case Script(base, sub, sup):
             text = _write(base).rstrip()
             after = " " if isinstance(base, Symbol) and base.kind in ("name", "limits", "big") else ""

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from pyqtgraph.Qt import QtCore, QtGui, QtSvg
 
-from ..formula import mathml
+from ..formula import mathml, meanings
 from ..roles import sentence
 from ..snapshot import GraphSnapshot
 from .canvas import Camera, Canvas, Colors
@@ -197,8 +197,10 @@ def _operations(model: GraphModel, say: Say) -> str:
         formula = say.op(op, "formula")
         typeset = mathml(formula) if formula else ""
         what = say.op(op, "what") or say("inspector.no_text", op=op)
+        where = "<br>".join(f"<i>{html.escape(symbol)}</i> {html.escape(meaning)}" for symbol, meaning in meanings(op, say.lang))
         rows.append(
-            f"<tr><td>{html.escape(say.op(op, 'title') or op)}</td><td>×{n}</td><td>{html.escape(what)}</td><td>{typeset}</td></tr>"
+            f"<tr><td>{html.escape(say.op(op, 'title') or op)}</td><td>×{n}</td><td>{html.escape(what)}</td>"
+            f"<td>{typeset}<small>{where}</small></td></tr>"
         )
     return f"<table>{''.join(rows)}</table>"
 

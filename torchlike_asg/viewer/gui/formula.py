@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pyqtgraph.Qt import QtCore, QtGui, QtWidgets
 
 from ..formula import plain
-from ..formula.parse import Accent, Fence, Fraction, Part, Root, Row, Script, Space, Symbol, parse
+from ..formula.parse import Accent, Cases, Fence, Fraction, Part, Root, Row, Script, Space, Symbol, parse
 
 FAMILY = "DejaVu Serif"
 #: scripts against their base, and the smallest size, in pixels
@@ -88,6 +88,8 @@ def typeset(part: Part, size: float) -> Piece:
         case Fence(left, inner, right):
             body = typeset(inner, size)
             return _side_by_side([(0.0, _bracket(left, body, size)), (0.03 * size, body), (0.03 * size, _bracket(right, body, size))])
+        case Cases(lines):
+            return _cases([(typeset(value, size), typeset(condition, size)) for value, condition in lines], size)
         case Script(base, sub, sup):
             return _scripts(base, sub, sup, size)
 
@@ -186,6 +188,23 @@ def _bracket(text: str, body: Piece, size: float) -> Piece:
     middle = ink.center().y()
     path = QtGui.QTransform(1.0, 0.0, 0.0, stretch, 0.0, -axis - middle * stretch).map(piece.path)
     return Piece(piece.width, axis + half, half - axis, path)
+
+
+def _cases(lines: list[tuple[Piece, Piece]], size: float) -> Piece:
+    """Lines in two columns, centred on the axis, behind a brace."""
+    second = max(value.width for value, _ in lines) + 1.1 * size
+    path = QtGui.QPainterPath()
+    y = width = 0.0
+    for n, (value, condition) in enumerate(lines):
+        above = max(value.above, condition.above, 0.6 * size)
+        y += above + (0.35 * size if n else 0.0)
+        path.addPath(value.at(0, y))
+        path.addPath(condition.at(second, y))
+        y += max(value.below, condition.below, 0.1 * size)
+        width = max(width, second + condition.width)
+    up = _axis(size) + y / 2
+    body = Piece(width, up, y - up, path.translated(0, -up))
+    return _side_by_side([(0.0, _bracket("{", body, size)), (0.08 * size, body)])
 
 
 def _scripts(base: Part, sub: Part | None, sup: Part | None, size: float) -> Piece:

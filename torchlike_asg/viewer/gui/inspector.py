@@ -6,6 +6,7 @@ import html
 
 from pyqtgraph.Qt import QtCore, QtGui, QtWidgets
 
+from ..formula import meanings
 from ..roles import sentence
 from ..snapshot import KINDS
 from .canvas import STYLES, Colors, style_of
@@ -99,6 +100,13 @@ class Inspector(QtWidgets.QScrollArea):
         self._copy = QtGui.QAction(self.formula)
         self._copy.triggered.connect(self.formula.copy)
         self.formula.addAction(self._copy)
+        self.symbols = paragraph()
+        explained = QtWidgets.QWidget()
+        lines = QtWidgets.QVBoxLayout(explained)
+        lines.setContentsMargins(0, 0, 0, 0)
+        lines.setSpacing(2)
+        lines.addWidget(self.formula)
+        lines.addWidget(self.symbols)
         self.numbers = LiveNumbers(store, say, colors)
         self.cost = paragraph()
         self.details.linkActivated.connect(self._follow)
@@ -113,7 +121,7 @@ class Inspector(QtWidgets.QScrollArea):
         inside.addWidget(self.show_code, 0, QtCore.Qt.AlignmentFlag.AlignLeft)
         self.sections = {
             "what": Section(self.what),
-            "formula": Section(self.formula),
+            "formula": Section(explained),
             "why": Section(self.why),
             "role": Section(self.role),
             "live": Section(self.numbers),
@@ -186,6 +194,9 @@ class Inspector(QtWidgets.QScrollArea):
         self.sections["formula"].setVisible(bool(formula))
         if formula:
             self.formula.set_formula(formula)
+            explained_symbols = meanings(op, say.lang)
+            self.symbols.setVisible(bool(explained_symbols))
+            self.symbols.setText(self._meanings(explained_symbols))
         self._text("why", (say.op(name, "why") if kind == "op" else say(f"explain.{name}.why")) or missing)
         role = g.role(i)
         self._text("role", sentence(role, say.lang) if role is not None else "")
@@ -317,6 +328,14 @@ class Inspector(QtWidgets.QScrollArea):
         dim = self.colors.dim
         cells = (f'<tr><td style="color:{dim}; padding-right:14px">{html.escape(k)}</td><td>{v}</td></tr>' for k, v in rows if v)
         return f'<style>a {{ color: {self.colors.match}; text-decoration: none; }}</style><table cellspacing="2">{"".join(cells)}</table>'
+
+    def _meanings(self, symbols: list[tuple[str, str]]) -> str:
+        rows = (
+            f'<tr><td style="padding-right:12px"><i>{html.escape(symbol)}</i></td>'
+            f'<td style="color:{self.colors.dim}">{html.escape(meaning)}</td></tr>'
+            for symbol, meaning in symbols
+        )
+        return f'<table cellspacing="1">{"".join(rows)}</table>'
 
     def _follow(self, link: str) -> None:
         kind, _, rest = link.partition(":")
