@@ -204,21 +204,22 @@ def _cases(lines: list[tuple[Piece, Piece]], size: float) -> Piece:
         width = max(width, second + condition.width)
     up = _axis(size) + y / 2
     body = Piece(width, up, y - up, path.translated(0, -up))
-    return _side_by_side([(0.0, _bracket("{", body, size)), (0.08 * size, body)])
+    return _side_by_side([(0.0, _bracket("{", body, size)), (0.14 * size, body)])
 
 
 def _scripts(base: Part, sub: Part | None, sup: Part | None, size: float) -> Piece:
     core = typeset(base, size)
     small = _script_size(size)
     low = typeset(sub, small) if sub is not None else None
-    high = typeset(sup, small) if sup is not None else None
+    prime = isinstance(sup, Symbol) and sup.text == "′"  # stands as high as it should without being raised
+    high = typeset(sup, size if prime else small) if sup is not None else None
     if isinstance(base, Symbol) and base.kind in ("big", "limits") and base.text != "∫":
         return _limits(core, low, high, size)
     path = QtGui.QPainterPath(core.path)
     width, above, below = core.width, core.above, core.below
     slant = 0.05 * size
     if high is not None:
-        y = -max(core.above - 0.55 * high.above, 0.36 * size)
+        y = 0.0 if prime else -max(core.above - 0.55 * high.above, 0.36 * size)
         path.addPath(high.at(core.width + slant, y))
         width = max(width, core.width + slant + high.width)
         above = max(above, high.above - y)
