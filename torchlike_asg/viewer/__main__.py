@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from ..i18n.catalog import languages, parse_language, text
+from .damage import told
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -29,7 +30,7 @@ def main(argv: list[str] | None = None) -> int:
     try:
         return run(str(args.file), lang, args.theme, args.shot)
     except (ValueError, OSError) as error:
-        print(text("ui.viewer.file.damaged", lang or "en", path=args.file, reason=error), file=sys.stderr)
+        print(text("ui.viewer.file.damaged", lang or "en", path=args.file, reason=told(error, lang or "en")), file=sys.stderr)
         return 2
 
 

@@ -79,7 +79,9 @@ class ViewerHandle:
 
     def _say(self, key: str, fields: dict[str, Any]) -> None:
         from ..i18n.catalog import text
+        from .damage import told
 
+        fields = {name: told(value, self._lang) if isinstance(value, BaseException) else value for name, value in fields.items()}
         print(text(f"ui.viewer.headless.{key}", self._lang, **fields), file=sys.stderr, flush=True)
 
     @property

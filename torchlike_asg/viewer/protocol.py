@@ -19,6 +19,8 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
+from .damage import Damaged
+
 VERSION = 1
 MAGIC = b"ASGTRACE1\n"
 _FRAME = b"ASGV"
@@ -30,7 +32,7 @@ STATS = ("mean", "std", "min", "max", "nonfinite", "norm")
 BINS = 32
 
 
-class ProtocolError(ValueError):
+class ProtocolError(Damaged):
     """Bytes that are no message of this protocol."""
 
 
@@ -213,7 +215,7 @@ def _plain(value: Any, arrays: list[NDArray[Any]]) -> Any:
         return value
     if isinstance(value, np.ndarray):
         if value.dtype.str not in _TYPES:
-            raise ProtocolError(f"arrays of {value.dtype} are not sent")
+            raise ProtocolError("type", dtype=value.dtype)
         arrays.append(np.ascontiguousarray(value))
         return {"$array": len(arrays) - 1}
     if isinstance(value, dict):
@@ -233,19 +235,19 @@ def decode(frame: bytes | memoryview) -> Message | None:
     data = memoryview(frame)
     try:
         if bytes(data[:4]) != _FRAME:
-            raise ProtocolError("not a frame")
+            raise ProtocolError("frame")
         (size,) = struct.unpack_from("<I", data, 4)
         if 8 + size > len(data):
-            raise ProtocolError("a frame was cut off")
+            raise ProtocolError("cut")
         header = json.loads(bytes(data[8 : 8 + size]))
         arrays, at = [], 8 + size
         for name, shape in header["arrays"]:
             d = _TYPES[name]
             if any(not isinstance(n, int) or n < 0 for n in shape):
-                raise ProtocolError("a negative size")
+                raise ProtocolError("size")
             count = math.prod(shape)
             if at + count * d.itemsize > len(data):
-                raise ProtocolError("a frame was cut off")
+                raise ProtocolError("cut")
             arrays.append(np.frombuffer(data, d, count, at).reshape(shape))
             at += count * d.itemsize + -count * d.itemsize % 8
         cls = _KINDS.get(header["kind"])
@@ -256,7 +258,7 @@ def decode(frame: bytes | memoryview) -> Message | None:
     except (KeyError, TypeError, ValueError, IndexError, AttributeError, OverflowError, RecursionError, struct.error) as error:
         if isinstance(error, ProtocolError):
             raise
-        raise ProtocolError(f"a damaged frame: {error}") from error
+        raise ProtocolError("content", error=error) from error
 
 
 def _restore(value: Any, arrays: list[NDArray[Any]]) -> Any:
@@ -279,7 +281,7 @@ def read_recording(path: str | Path) -> Iterator[Message]:
     """
     with open(path, "rb") as file:
         if file.read(len(MAGIC)) != MAGIC:
-            raise ProtocolError("it is not a recording")
+            raise ProtocolError("recording")
         rest = os.fstat(file.fileno()).st_size - len(MAGIC)
         while len(head := file.read(8)) == 8:
             (size,) = struct.unpack("<Q", head)

@@ -154,7 +154,7 @@ class Publisher:
             try:
                 self._file = open(path, "wb")
             except OSError as error:
-                self._say("unwritable", {"path": str(path), "reason": str(error.strerror)})
+                self._say("unwritable", {"path": str(path), "reason": error})
                 return
             self.history.write(self._file)
             self._file.flush()

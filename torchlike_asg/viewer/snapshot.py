@@ -11,10 +11,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .damage import Damaged
 from .roles import Role
 
 FORMAT = "asg-graph 1"
 KINDS = ("op", "parameter", "buffer", "input", "constant", "known")
+#: what a damaged graph may be wrong in, beside its columns
+PARTS = ("texts", "edges", "shapes", "kernels", "modules", "roles")
 PHASES = ("forward", "backward", "update")
 MIRROR, UPDATE = "∂", "optimizer"
 
@@ -120,31 +123,31 @@ class GraphSnapshot:
         try:
             wrong = made._wrong()
         except (TypeError, AttributeError, IndexError, OverflowError) as error:
-            raise ValueError("a graph is damaged") from error
+            raise Damaged("graph") from error
         if wrong:
-            raise ValueError(f"{wrong} of a graph {'are' if wrong.endswith('s') else 'is'} damaged")
+            raise Damaged(f"graph_{wrong}") if wrong in PARTS else Damaged("graph_column", name=wrong)
         return made
 
     def _wrong(self) -> str:
-        """What does not belong to the rest, or ""."""
+        """What does not belong to the rest: one of `PARTS` or the name of a column; or ""."""
         n, kernels = len(self.op), len(self.kernel_name)
         if not all(isinstance(t, str) for t in (*self.texts, *self.kernel_name)):
-            return "the texts"
+            return "texts"
         for name, (low, high) in _columns(n, len(self.texts), kernels).items():
             column = getattr(self, name)
             if column.shape != (n,) or (n and not (low <= column.min() and column.max() < high)):
-                return f"the column {name!r}"
+                return name
         edges = np.concatenate([self.src, self.dst])
         if self.src.shape != self.dst.shape or edges.ndim != 1 or (len(edges) and not (0 <= edges.min() and edges.max() < n)):
-            return "the edges"
+            return "edges"
         if self.starts.shape != (n + 1,) or (np.diff(self.starts) < 0).any() or self.starts[0] or self.starts[-1] > len(self.dims):
-            return "the shapes"
+            return "shapes"
         if len(self.kernel_bytes) != kernels or len(self.kernel_flops) != kernels:
-            return "the kernels"
+            return "kernels"
         if not all(isinstance(k, str) and isinstance(v, str) for k, v in self.modules.items()):
-            return "the modules"
+            return "modules"
         told = [r for r in self.roles if r is not None]
-        return "" if all(isinstance(r[0], str) and isinstance(r[1], dict) for r in told) else "the roles"
+        return "" if all(isinstance(r[0], str) and isinstance(r[1], dict) for r in told) else "roles"
 
     def to_json(self) -> str:
         """The graph as the text of an ``.asg.json`` file."""
@@ -157,9 +160,9 @@ class GraphSnapshot:
         try:
             data = json.loads(source.read_text(encoding="utf-8") if isinstance(source, Path) else source)
         except (ValueError, RecursionError) as error:
-            raise ValueError("it is not a saved graph") from error
+            raise Damaged("saved") from error
         if not isinstance(data, dict) or data.get("format") != FORMAT:
-            raise ValueError("it is not a saved graph")
+            raise Damaged("saved")
         empty = cls()
         columns = {f.name: data[f.name] for f in fields(cls) if f.name in data}
         for name, value in columns.items():
@@ -168,5 +171,5 @@ class GraphSnapshot:
                 try:
                     columns[name] = np.asarray(value, default.dtype)
                 except (TypeError, OverflowError) as error:
-                    raise ValueError(f"the column {name!r} of a graph is damaged") from error
+                    raise Damaged("graph_column", name=name) from error
         return cls.from_columns(columns)

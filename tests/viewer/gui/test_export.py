@@ -140,9 +140,14 @@ def test_what_cannot_be_written_is_said(window, tmp_path, monkeypatch):
     monkeypatch.setattr("pyqtgraph.Qt.QtWidgets.QMessageBox.warning", lambda *a: said.append(a[2]))
     assert not window.export(tmp_path / "nowhere" / "x.dot")
     assert not window.export(tmp_path / "x.unknown")
-    assert not window.export(tmp_path / "nowhere" / "x.png")
-    assert len(said) == 3
+    window.say.set_language("ru")
+    for ending in export.FORMATS:
+        assert not window.export(tmp_path / "nowhere" / f"x.{ending}")
+        assert said.pop().endswith("нет такого файла или папки")
+    assert len(said) == 2
     assert str(tmp_path / "x.unknown") in said[1]
+    assert "svg, png" in said[1]
+    assert not list(tmp_path.iterdir())
 
 
 def test_marks_that_mean_something_are_exported_and_the_selection_is_not(window, tmp_path):

@@ -1,5 +1,6 @@
 """Recordings and saved graphs: damaged ones give one clear line, long ones stay bounded, two are compared."""
 
+import errno
 import io
 import json
 import random
@@ -7,11 +8,14 @@ import random
 import numpy as np
 import pytest
 
+from torchlike_asg.i18n import catalog
 from torchlike_asg.viewer import __main__ as program
 from torchlike_asg.viewer import publisher
+from torchlike_asg.viewer.damage import Damaged, told
 from torchlike_asg.viewer.gui.app import load
 from torchlike_asg.viewer.gui.store import Store
 from torchlike_asg.viewer.protocol import MAGIC, Bye, Graph, Hello, Scalars, Stats, encode, read_recording, write_frame
+from torchlike_asg.viewer.snapshot import PARTS
 
 from ..models import fake_gpt
 
@@ -32,7 +36,7 @@ def test_a_recording_that_ends_early_is_shown_as_far_as_it_goes(tmp_path):
     path, whole = tmp_path / "run.asgtrace", recording()
     path.write_bytes(whole[:-70])
     store = Store()
-    assert load(path, store) == ""
+    assert load(path, store) is None
     assert store.ended == "recorded"
     assert store.curves["loss"].values.tolist() == LOSSES.tolist()
 
@@ -99,6 +103,27 @@ def test_the_program_says_in_one_line_what_it_cannot_show(name, content, said, t
     assert err.count("\n") == 1
     assert said in err
     assert str(path) in err
+
+
+def test_the_reason_is_told_in_the_language_of_the_window(tmp_path, capsys, application, monkeypatch):
+    monkeypatch.setattr("signal.signal", lambda *_: None)  # the test's own
+    path = tmp_path / "x.asgtrace"
+    path.write_bytes(b"PK something else")
+    assert program.main([str(path), "--lang", "ru"]) == 2
+    assert capsys.readouterr().err == f"{path} нельзя показать: это не запись.\n"
+
+
+@pytest.mark.parametrize("lang", catalog.languages())
+def test_every_reason_has_a_text(lang, tmp_path):
+    assert told(Damaged("graph_column", name="dst"), lang) == catalog.text("ui.viewer.damage.graph_column", lang, name="dst")
+    with pytest.raises(OSError) as caught:
+        open(tmp_path / "nowhere" / "x", "wb")
+    assert told(caught.value, lang) == catalog.text("ui.viewer.system.enoent", lang)
+    assert told(OSError(errno.ENOSPC, "as the system has it"), lang) == catalog.text("ui.viewer.system.enospc", lang)
+    assert told(OSError(errno.EXDEV, "as the system has it"), lang) == "as the system has it"
+    assert told(KeyError("x"), lang) == "'x'"
+    for part in PARTS:
+        assert told(Damaged(f"graph_{part}"), lang)
 
 
 def test_long_recordings_are_written_anew(tmp_path, monkeypatch):

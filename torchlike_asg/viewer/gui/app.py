@@ -13,6 +13,7 @@ from typing import Any
 
 from pyqtgraph.Qt import QtCore, QtWidgets
 
+from ..damage import Damaged, told
 from ..protocol import VERSION, Bye, Graph, Hello, Message, decode, encode, read_recording
 from ..snapshot import GraphSnapshot
 from .say import Say
@@ -73,21 +74,21 @@ class Feed(QtCore.QObject):
             self.store.apply(Bye("lost"))
 
 
-def load(path: Path, store: Store) -> str:
-    """Fill the store from a recording or a saved graph. Gives what is wrong with the end of a recording, or ""; ValueError if nothing of it
-    can be shown."""
+def load(path: Path, store: Store) -> Damaged | None:
+    """Fill the store from a recording or a saved graph. Gives what is wrong with the end of a recording; Damaged if nothing of it can be
+    shown."""
     if path.name.endswith(".json"):
         store.apply(Hello(title=path.name.removesuffix(".json").removesuffix(".asg")))
         store.apply(Graph(1, GraphSnapshot.from_json(path).columns()))
-    damage = ""
+    damage: Damaged | None = None
     if not path.name.endswith(".json"):
         try:
             for message in read_recording(path):
                 store.apply(message)
         except (ValueError, TypeError, AttributeError, KeyError, IndexError) as error:
-            damage = str(error) if isinstance(error, ValueError) else "a damaged message"
+            damage = error if isinstance(error, Damaged) else Damaged("message")
     if not store.graphs and not store.curves:
-        raise ValueError(damage or "there is nothing in it")
+        raise damage or Damaged("nothing")
     store.ended = store.ended or "recorded"
     return damage
 
@@ -162,8 +163,9 @@ def run(target: str, lang: str | None = None, theme: str | None = None, shot: st
     path = Path(target)
     if path.is_file():
         damage = load(path, store)
-        if damage:
-            print(Say(lang or store.hello.lang)("file.partly", path=path, reason=damage), file=sys.stderr)
+        if damage is not None:
+            known = lang or store.hello.lang
+            print(Say(known)("file.partly", path=path, reason=told(damage, known)), file=sys.stderr)
     else:
         connection = connect(target, bytes.fromhex(sys.stdin.readline().strip()))
         first = decode(connection.recv_bytes())

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import base64
+import errno
 import html
+import os
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from pyqtgraph.Qt import QtCore, QtGui, QtSvg
 
+from ..damage import Damaged
 from ..formula import mathml, meanings
 from ..roles import sentence
 from ..snapshot import GraphSnapshot
@@ -99,23 +102,24 @@ def _quoted(text: str) -> str:
 
 
 def save(path: Path, canvas: Canvas, model: GraphModel, store: Store, say: Say) -> None:
-    """Export by the ending of the file's name. ValueError for an ending that is none of `FORMATS`, OSError if it cannot be written."""
+    """Export by the ending of the file's name. Damaged for an ending that is none of `FORMATS`, OSError if it cannot be written."""
     name = path.name.lower()
+    if not name.endswith((*(f".{f}" for f in FORMATS), ".json", ".htm", ".gv")):
+        raise Damaged("ending", ending=path.suffix or path.name, known=", ".join(FORMATS))
+    path.open("ab").close()  # Qt's writers say nothing of a place that cannot be written
     if name.endswith(".svg"):
         to_svg(canvas, path)
     elif name.endswith(".png"):
         if not to_image(canvas).save(str(path)):
-            raise OSError(f"{path} cannot be written")
+            raise OSError(errno.EIO, os.strerror(errno.EIO), str(path))
     elif name.endswith(".pdf"):
         to_pdf(canvas, path)
     elif name.endswith((".html", ".htm")):
         path.write_text(to_html(canvas, model, store, say), encoding="utf-8")
     elif name.endswith(".json"):
         path.write_text(model.graph.to_json(), encoding="utf-8")
-    elif name.endswith((".dot", ".gv")):
-        path.write_text(to_dot(model), encoding="utf-8")
     else:
-        raise ValueError(path.suffix)
+        path.write_text(to_dot(model), encoding="utf-8")
 
 
 # ---------------------------------------------------------------- the report

@@ -10,6 +10,7 @@ import numpy as np
 from pyqtgraph.Qt import QtCore, QtGui, QtWidgets
 
 from ...i18n import catalog
+from ..damage import told
 from .graphs import GraphModel
 from .heat import KINDS as HEATS
 from .say import shape_text
@@ -288,7 +289,8 @@ def _overlay(window: Window) -> None:
         try:
             window.overlay(Path(path))
         except (OSError, ValueError) as error:
-            QtWidgets.QMessageBox.warning(window, window.say("menu.overlay"), str(error))
+            trouble = window.say("file.damaged", path=path, reason=told(error, window.say.lang))
+            QtWidgets.QMessageBox.warning(window, window.say("menu.overlay"), trouble)
 
 
 def context_menu(window: Window, at: QtCore.QPoint) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from pyqtgraph.Qt import QtCore, QtGui, QtWidgets
 
+from ..damage import told
 from ..protocol import Message, Subscribe
 from . import export, panels, theme
 from .actions import Actions
@@ -370,7 +371,8 @@ class Window(QtWidgets.QMainWindow):
         try:
             export.save(path, self.canvas, self.model, self.store, self.say)
         except (OSError, ValueError) as error:
-            QtWidgets.QMessageBox.warning(self, self.say("export.title"), self.say("export.failed", path=str(path), reason=str(error)))
+            trouble = self.say("export.failed", path=str(path), reason=told(error, self.say.lang))
+            QtWidgets.QMessageBox.warning(self, self.say("export.title"), trouble)
             return False
         return True
 
