@@ -14,6 +14,7 @@ import pytest
 import torchlike_asg as torch
 from torchlike_asg import events, nn
 from torchlike_asg.asg import scope, trace
+from torchlike_asg.facade.core import node_of
 from torchlike_asg.viewer import attach, publisher, visualize
 from torchlike_asg.viewer.protocol import Subscribe, read_recording
 
@@ -437,3 +438,17 @@ def test_a_smaller_last_batch_is_passed_over_and_a_new_size_is_followed():
     finally:
         handle.detach()
     assert not trouble
+
+
+def test_parts_that_are_called_by_themselves_are_parts_of_their_model():
+    model = nn.ModuleDict({"generator": nn.Sequential(nn.Linear(3, 4), nn.Tanh()), "judge": nn.Sequential(nn.Linear(4, 1))})
+    handles = [attach(model, window=False) for _ in range(2)]
+    made = model["judge"](model["generator"](torch.randn(2, 3)))
+    assert node_of(made).site[0] == "ModuleDict.judge.0 (Linear)"
+    handles[0].detach()
+    with pytest.raises(RuntimeError) as caught:
+        model["judge"](torch.randn(2, 5))
+    assert "in ModuleDict.judge.0 (Linear)" in caught.value.__notes__
+    assert node_of(nn.Sequential(nn.ReLU())(torch.randn(2, 7))).site[0] == "Sequential.0 (ReLU)", "another model's"
+    handles[1].detach()
+    assert node_of(model["judge"](torch.randn(5, 4))).site[0] == "Sequential.0 (Linear)"

@@ -37,7 +37,7 @@ def path(modules: list[Any] | None = None) -> str:
     modules = stack() if modules is None else modules
     if not modules:
         return ""
-    root, leaf = modules[0], modules[-1]
+    root, leaf = _home(modules[0]), modules[-1]
     name = type(root).__name__
     if leaf is root:
         return name
@@ -58,6 +58,35 @@ def _name_of(root: Any, leaf: Any) -> str | None:
     except TypeError:
         return None
     return known.get(id(leaf))
+
+
+#: models whose parts may be called by themselves, as those of a GAN are: their names are those they have in the model
+_adopted: weakref.WeakSet[Any] = weakref.WeakSet()
+_homes: weakref.WeakKeyDictionary[Any, weakref.ref[Any]] = weakref.WeakKeyDictionary()
+
+
+def adopt(model: Any) -> None:
+    """From now on, parts of `model` that are called by themselves are named as parts of it."""
+    _adopted.add(model)
+    _homes.clear()
+
+
+def release(model: Any) -> None:
+    """The opposite of `adopt`."""
+    _adopted.discard(model)
+    _homes.clear()
+
+
+def _home(root: Any) -> Any:
+    """The adopted model that the outermost module called is part of, else that module."""
+    if not _adopted:
+        return root
+    found = _homes.get(root)
+    if found is None:
+        home = next((m for m in list(_adopted) if m is not root and _name_of(m, root) is not None), root)
+        found = _homes[root] = weakref.ref(home)
+    known = found()
+    return root if known is None else known
 
 
 Site = tuple[str, str, int]

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..asg import scope
 from ..asg.node import Node
 from ..facade.core import Tensor, node_of
 from . import taps
@@ -40,6 +41,9 @@ class ViewerHandle:
         nodes = [node_of(t) for t in first]
         if record is not None:
             open(record, "wb").close()  # what cannot be written is said at once
+        self._root = weakref.ref(model) if hasattr(model, "named_modules") else None
+        if self._root is not None:
+            scope.adopt(model)
         taps.add(self._tap)
         _open.add(self)
         self._made: Session | None = None
@@ -135,6 +139,9 @@ class ViewerHandle:
             self._attached = False
             taps.remove(self._tap)
             _open.discard(self)
+            model = self._root() if self._root is not None else None
+            if model is not None and not any(h._root is not None and h._root() is model for h in list(_open)):
+                scope.release(model)
             self._session.finish(reason, timeout)
 
     def close(self) -> None:

@@ -221,3 +221,21 @@ def test_thinning_keeps_peaks():
     assert b.max() == 7.0
     assert a[b.argmax()] == 54_321
     assert np.all(np.diff(a) >= 0)
+
+
+def test_the_first_of_several_losses_goes_on_as_the_first(window, charts):
+    before = len(window.store.curves["loss"])
+    for name in ("loss 1", "loss 2"):
+        window.store.apply(Scalars(name, np.asarray([201]), np.asarray([20.1]), np.asarray([0.5])))
+    assert list(window.store.curves) == ["loss 1", "lr", "validation", "loss 2"]
+    assert len(window.store.curves["loss 1"]) == before + 1
+    window.follow()
+    assert "0.5, 0.5" in window.bar.status.text()
+
+
+def test_small_plots_tell_the_numbers_of_all_their_curves(window, charts):
+    for number, rate in ((1, 0.5), (2, 0.25)):
+        window.store.apply(Scalars(f"lr {number}", np.asarray([201, 202]), np.asarray([20.1, 20.2]), np.asarray([0.75, rate])))
+    window.follow()
+    assert charts.sides["lr"].titleLabel.text.endswith("0.5, 0.25")
+    assert {told for _, told in charts.sides["lr"].getAxis("left")._tickLevels[0]} == {"0.001", "0.75"}

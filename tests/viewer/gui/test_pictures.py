@@ -14,8 +14,8 @@ from torchlike_asg.viewer.protocol import Event
 from .windows import discard, node, opened
 
 LOOKS = {
-    ("en", "dark"): "a16a669075147410791879107822782278207c30f418502007c0a1c060205200",
-    ("ru", "light"): "216b196e0aeb09ec07f607e307d907dd06d9035f03e294d0c230503093109510",
+    ("en", "dark"): "299c6390f510f510f910f910f830f832f82afc22e412503007d8a1c860205200",
+    ("ru", "light"): "a99d186e0aef0aed07fc07fc07dc074f0659025903ed94c9c22f502293109510",
 }
 BITS = 256
 

@@ -401,3 +401,43 @@ def test_the_other_halves_of_the_step_have_mirror_scopes_in_grey(application):
     assert {made.model.style(b).hue for b in mirrored} == {STYLES["gradient"].hue}
     assert STYLES["gradient"].hue not in {made.model.style(b).hue for b in boxes if not made.model.scopes[b.item].startswith("∂")}
     discard(made)
+
+
+def test_a_panel_that_opens_does_not_hide_what_it_is_about(window, application):
+    window.canvas.fit()
+    last = max(window.canvas.visible_nodes(), key=lambda n: window.canvas.scene.boxes[window.canvas._index["node", n]].y)
+    window.canvas.choose(window.canvas._index["node", last])
+    window.resize(window.width(), window.height() - 200)
+    application.processEvents()
+    assert last in window.canvas.visible_nodes()
+
+
+def test_a_histogram_is_spoken_of_where_there_is_one(window):
+    softmax = node(window, "softmax", "GPT.h.1")
+    window.go("node", softmax)
+    bare = stats([softmax])
+    bare.counts, bare.ranges = np.zeros((1, 32), np.uint32), np.zeros((1, 2), np.float32)
+    for message, told in ((bare, "Step 5."), (stats([softmax], 6), "Step 6. Histogram of the elements.")):
+        window.store.apply(message)
+        window.follow()
+        assert window.inspector.numbers.caption.text() == told
+    window.store.apply(stats([softmax], 7))
+    window.follow()
+    assert "below it earlier steps" in window.inspector.numbers.caption.text()
+
+
+def test_symbols_of_a_formula_are_explained(window):
+    window.go("node", node(window, "softmax", "GPT.h.1"))
+    assert "all classes" in window.inspector.symbols.text()
+    window.say.set_language("ru")
+    assert "все классы" in window.inspector.symbols.text()
+
+
+@pytest.mark.parametrize(("us", "told"), [(0.5, "0.5 µs"), (999.4, "999 µs"), (999.6, "1 ms"), (1e6, "1 s"), (2.5e9, "2500 s")])
+def test_durations_have_three_digits(us, told):
+    assert Say("en").duration(us) == told
+
+
+@pytest.mark.parametrize(("count", "told"), [(0, "0 B"), (999, "999 B"), (1023, "0.999 KiB"), (1536, "1.5 KiB"), (2**40, "1.02e+03 GiB")])
+def test_amounts_have_three_digits(count, told):
+    assert Say("en").amount(count) == told

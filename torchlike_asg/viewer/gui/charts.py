@@ -140,7 +140,8 @@ class Charts(QtWidgets.QWidget):
     def refresh(self, fit: bool = False) -> None:
         """Draw the curves as they are now."""
         names = list(self.store.curves)
-        for part, shown in ((self.view, bool(names)), (self.empty, not names)):
+        there = (self.view, self.smooth_label, self.smooth, self.log, self.by_time, self.whole)
+        for part, shown in (*((w, bool(names)) for w in there), (self.empty, not names)):
             if part.isHidden() == shown:
                 part.setVisible(shown)
         main = [n for n in names if n not in SIDE and not n.startswith(("lr ", "grad norm "))]
@@ -158,7 +159,7 @@ class Charts(QtWidgets.QWidget):
             plot.setVisible(bool(here))
             for k, n in enumerate(here):
                 wanted |= self._draw(plot, "", n, self.store.curves[n], curve_hue(k, self.colors), 0.0)
-            self._title(plot, name)
+            self._title(plot, name, here)
         for key in [k for k in self._lines if k not in wanted]:
             line = self._lines.pop(key)
             line.getViewBox() and line.getViewBox().removeItem(line)
@@ -171,15 +172,14 @@ class Charts(QtWidgets.QWidget):
             for plot in self.sides.values():
                 plot.enableAutoRange(axis="y")
 
-    def _title(self, plot: pg.PlotItem, name: str) -> None:
-        """A small plot's last number stands in its title."""
-        curve = self.store.curves.get(name)
-        number = f"  {short(float(curve.values[-1]))}" if curve is not None and len(curve) else ""
-        values = curve.values[np.isfinite(curve.values)] if curve is not None else np.zeros(0)
-        # its smallest and largest value are all that fits beside a small plot
+    def _title(self, plot: pg.PlotItem, name: str, curves: list[str]) -> None:
+        """A small plot's last numbers stand in its title; its smallest and largest value are all that fits beside it."""
+        found = [c for n in curves if len(c := self.store.curves[n])]
+        numbers = ", ".join(dict.fromkeys(short(float(c.values[-1])) for c in found))
+        values = np.concatenate([c.values[np.isfinite(c.values)] for c in found]) if found else np.zeros(0)
         ticks = {short(float(v)): float(v) for v in (values.min(), values.max())} if len(values) else {}
         plot.getAxis("left").setTicks([[(v, told) for told, v in ticks.items()]])
-        text = self.curve_name(name) + number
+        text = f"{self.curve_name(name)}  {numbers}".rstrip()
         if plot.titleLabel.text != text:
             plot.setTitle(text, color=self.colors.dim, size="9pt")
 

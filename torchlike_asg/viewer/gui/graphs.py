@@ -8,7 +8,7 @@ import numpy as np
 
 from ..snapshot import KINDS, GraphSnapshot
 from .canvas import FAILED, STYLES, Style, style_of
-from .layout import Box, Tree
+from .layout import Box, Tree, split
 from .say import Say, shape_text
 
 
@@ -22,7 +22,14 @@ class GraphModel:
         self.shapes = [graph.shape(i) for i in range(len(graph))]
         labels = [f"{op}|{name}|{shape}|{d}" for op, name, shape, d in zip(self.ops, self.names, self.shapes, self.dtypes, strict=True)]
         weights = graph.constant if len(graph) else np.zeros(0, bool)
-        self.tree = Tree(self.scopes, labels, graph.src, graph.dst, graph.modules, weights)
+        shown, made = split(self.scopes, graph.src, graph.dst, np.asarray(weights, bool))
+        kinds = dict(graph.modules)
+        for path, old in made.items():
+            while old in made:
+                old = made[old]
+            if old in kinds:
+                kinds[path] = kinds[old]
+        self.tree = Tree(shown, labels, graph.src, graph.dst, kinds, weights)
 
     def title(self, i: int) -> str:
         """What a node is called."""

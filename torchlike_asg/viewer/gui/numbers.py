@@ -62,11 +62,14 @@ class LiveNumbers(QtWidgets.QWidget):
         self.histogram.show_looks([k for k in looks if k.counts is not None])
         update = self.store.look(node, "update")
         if value is None:
-            self.caption.setText(self.say("live.waiting" if self.store.ended is None else "live.none"))
-        elif update is not None:
-            self.caption.setText(self.say("live.update", step=value.step, ratio=short(float(update.row[5]))))
+            told = [self.say("live.waiting" if self.store.ended is None else "live.none")]
         else:
-            self.caption.setText(self.say("live.step", step=value.step))
+            told = [self.say("live.step", step=self.say.number(value.step))]
+            if update is not None:
+                told.append(self.say("live.update", ratio=short(float(update.row[5]))))
+            if self.histogram.looks:
+                told.append(self.say("live.histogram" if len(self.histogram.looks) > 1 else "live.first"))
+        self.caption.setText(" ".join(told))
 
     def set_colors(self, colors: Colors) -> None:
         self.colors = colors

@@ -131,7 +131,10 @@ class TopBar(QtWidgets.QWidget):
             button.clicked.connect(lambda _=False, g=group: self.window_.go("group", g) if g else self.window_.canvas.fit())
             self.crumbs.addWidget(button)
         if kind == "node":
-            self.crumbs.addWidget(QtWidgets.QLabel(f"▸ {model.title(item)}"))
+            self.crumbs.addWidget(QtWidgets.QLabel("▸"))
+            last = QtWidgets.QLabel(model.title(item))
+            last.setProperty("crumb", True)
+            self.crumbs.addWidget(last)
         self.crumbs.addStretch(1)
 
     def retranslate(self) -> None:

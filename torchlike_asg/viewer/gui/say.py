@@ -49,16 +49,18 @@ class Say:
     def amount(self, nbytes: float) -> str:
         """Bytes: ``1.5 MiB``."""
         for unit in ("b", "kib", "mib"):
-            if abs(nbytes) < 1024:
+            if abs(nbytes) < 999.5:  # three digits
                 return self(f"unit.{unit}", n=f"{nbytes:.3g}")
             nbytes /= 1024
         return self("unit.gib", n=f"{nbytes:.3g}")
 
     def duration(self, us: float) -> str:
         """Microseconds: ``12 µs``, ``3.4 ms``."""
-        if us < 1000:
-            return self("unit.us", n=f"{us:.3g}")
-        return self("unit.ms", n=f"{us / 1000:.3g}") if us < 1e6 else self("unit.s", n=f"{us / 1e6:.3g}")
+        for unit in ("us", "ms"):
+            if us < 999.5:
+                return self(f"unit.{unit}", n=f"{us:.3g}")
+            us /= 1000
+        return self("unit.s", n=f"{us:.3g}" if us < 999.5 else f"{us:.0f}")
 
 
 def translate_qt(lang: str) -> None:

@@ -17,6 +17,10 @@ MOST_POINTS = 400_000
 MOST_LOOKS = 240
 
 
+#: curves that we make; with several losses or optimizers they are numbered from 1
+OURS = ("loss", "lr", "grad norm")
+
+
 class Curve:
     """Points in order of arrival, in arrays that grow by doubling."""
 
@@ -97,6 +101,9 @@ class Store:
         """Take a message in."""
         self.changed.add(message.kind)
         if isinstance(message, Scalars):
+            base, _, number = message.name.rpartition(" ")
+            if number == "1" and base in OURS and base in self.curves:  # it was the only one until now
+                self.curves = {message.name if name == base else name: curve for name, curve in self.curves.items()}
             curve = self.curves.get(message.name)
             if curve is None:
                 curve = self.curves[message.name] = Curve(message.name)

@@ -125,6 +125,7 @@ def style_sheet(c: Colors) -> str:
     QPushButton:checked, QToolButton:checked {{ background: {mix(c.panel, c.match, 0.25)}; border-color: {c.match}; }}
     QToolButton[crumb="true"], QToolButton[fold="true"] {{ background: transparent; border: none; padding: 2px 4px; }}
     QToolButton[fold="true"] {{ color: {c.dim}; font-weight: 600; }}
+    QLabel[crumb="true"] {{ padding: 2px 4px; }}
     QToolButton[crumb="true"]:hover {{ color: {c.match}; }}
     QToolButton[curve="true"], QToolButton[curve="true"]:checked {{ background: transparent; border: 1px solid transparent;
         padding: 3px 7px; }}

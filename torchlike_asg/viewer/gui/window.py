@@ -190,9 +190,10 @@ class Window(QtWidgets.QMainWindow):
         parts = [state]
         if step:
             parts.append(self.say("status.step", step=self.say.number(step)))
-            loss = self.store.curves.get("loss")
-            if loss is not None and len(loss):
-                parts.append(self.say("status.loss", loss=short(float(loss.values[-1]))))
+            losses = [c for name, c in self.store.curves.items() if name.partition(" ")[0] == "loss" and len(c)]
+            if losses:
+                loss = losses[0]
+                parts.append(self.say("status.loss", loss=", ".join(short(float(c.values[-1])) for c in losses[:3])))
                 if len(loss) > 3 and ended is None:
                     t, s = loss.times, loss.steps
                     back = max(0, int(np.searchsorted(t, t[-1] - 5.0)) - 1)

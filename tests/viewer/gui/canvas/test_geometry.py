@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from torchlike_asg.viewer.gui.canvas.geometry import Camera, Geometry, curves, fit
+from torchlike_asg.viewer.gui.canvas.geometry import READABLE, Camera, Geometry, curves, fit, overview
 from torchlike_asg.viewer.gui.layout import Nested
 
 from ..graphs import Network
@@ -101,3 +101,10 @@ def test_edges_that_carry_given_graph_edges(scene):
     found = scene.carrying([0])
     assert len(found) >= 1
     assert all(0 in scene.scene.edges[k].carries for k in found)
+
+
+def test_a_first_view_can_be_read():
+    assert fit(900, 450, 1300, 2000).zoom >= READABLE
+    assert fit(900, 450, 1100, 500).zoom == overview(900, 450, 1100, 500).zoom, "all of it, if that can be read comfortably"
+    assert fit(900, 450, 1300, 2000).to_screen(1300, 0)[0] <= 900, "as wide as the view, rather than cut off"
+    assert fit(900, 450, 9000, 2000).zoom == READABLE

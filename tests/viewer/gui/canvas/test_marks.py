@@ -7,6 +7,7 @@ from pyqtgraph.Qt import QtGui
 
 from torchlike_asg.viewer.gui.canvas import DARK, LIGHT, Camera, Canvas, fusion_hue
 from torchlike_asg.viewer.gui.canvas.fusions import sets
+from torchlike_asg.viewer.gui.canvas.geometry import Geometry
 from torchlike_asg.viewer.gui.canvas.palette import contrast, readable
 
 from ..graphs import Network
@@ -113,3 +114,28 @@ def test_titles_fit_their_boxes_at_every_zoom(canvas):
             if box.kind == "node":
                 title = f"{canvas.model.style(box).glyph} {canvas.model.node_text(box.item)[0]}"
                 assert letters.width(title, 12.5 * zoom, True) <= box.w * zoom - 21 * zoom, (title, zoom)
+
+
+def test_a_title_that_is_scrolled_past_makes_room_for_the_next(canvas, monkeypatch):
+    outer, inner = (canvas.scene.boxes[canvas._index["group", canvas.model.tree.by_path[p]]] for p in ("net.h", "net.h.1"))
+    drawn = {}
+    monkeypatch.setattr(canvas.painter.lettering, "line", lambda p, text, *a, **_: drawn.setdefault(text, a[-1]) and 0.0)
+    for above in (4.0, 12.0, 20.0):  # how far the inner title is below the view's edge
+        drawn.clear()
+        canvas.look(Camera(1.0, 450 - inner.x - inner.w / 2, above - inner.y))
+        canvas.grab()
+        assert drawn["▾ h"].bottom() <= drawn["▾ 1"].top() + 1
+        assert outer.y * canvas.camera.zoom + canvas.camera.y < 0
+
+
+def test_a_shape_beside_an_edge_covers_no_box(canvas):
+    canvas.select("node", 3)
+    g, edge = canvas.geometry_, int(canvas.geometry_.carrying([canvas.model.edges.index((2, 3))])[0])
+    free = canvas.painter._wires.plate(g, Camera(), edge, 20.0, 4.0)
+    near = Geometry(canvas.scene)
+    near.rects = g.rects.copy()
+    near.rects[np.flatnonzero(g.closed)[0]] = (free.right() + 2, free.y(), 100.0, 40.0)  # a box beside the edge, to the right
+    moved = canvas.painter._wires.plate(near, Camera(), edge, 20.0, 4.0)
+    assert moved.right() < free.center().x()
+    near.rects[np.flatnonzero(g.closed)[0], 0] = free.left() - 102
+    assert canvas.painter._wires.plate(near, Camera(), edge, 20.0, 4.0).left() > free.center().x()

@@ -18,6 +18,8 @@ Ints = NDArray[np.int64]
 #: straight pieces that draw one curve between two stations
 PIECES = 14
 SMALLEST, LARGEST = 0.0005, 4.0
+#: a first view shows everything at this zoom or more, and never less than the other, whose texts are just large enough to read
+COMFORTABLE, READABLE = 0.75, 0.62
 
 
 @dataclass(frozen=True)
@@ -61,13 +63,13 @@ def overview(width: float, height: float, scene_width: float, scene_height: floa
 
 
 def fit(width: float, height: float, scene_width: float, scene_height: float, margin: float = 24.0) -> Camera:
-    """The whole scene in view, at most at zoom 1.2; a scene far taller than wide fits its width and shows its top, as a page would."""
+    """The whole scene in view, at most at zoom 1.2; where texts would be too small to read, its top at a size one can read, as a page."""
     if scene_width <= 0 or scene_height <= 0:
         return Camera(1.0, width / 2, height / 2)
     whole = overview(width, height, scene_width, scene_height, margin)
-    if whole.zoom >= 0.45:
+    if whole.zoom >= COMFORTABLE:
         return whole
-    zoom = max(min(max(width - 2 * margin, 1.0) / scene_width, 0.8), SMALLEST)
+    zoom = max(min(max(width - 2 * margin, 1.0) / scene_width, 0.85), READABLE)
     return Camera(zoom, (width - scene_width * zoom) / 2, margin)
 
 

@@ -98,9 +98,10 @@ class Painter:
         if camera.zoom >= TEXT_ZOOM * 0.7:
             for i in groups:
                 if i != sticky:
-                    self._title(p, boxes[i], camera, False)
-            if sticky in shown:
-                self._title(p, boxes[sticky], camera, True)
+                    self._title(p, boxes[i], camera, None)
+            if sticky in shown:  # titles of groups within push it out of view
+                inner = [y for i in groups if boxes[i].parent == sticky and (y := _rect(boxes[i], camera).y()) > 0]
+                self._title(p, boxes[sticky], camera, min(inner, default=height))
         self._wires.labels(p, geometry, camera, marks.bad_text)
 
     # ----- groups
@@ -115,13 +116,13 @@ class Painter:
         p.setBrush(QtGui.QColor(c.group(box.depth)))
         p.drawRoundedRect(r, 9 * z, 9 * z)
 
-    def _title(self, p: QtGui.QPainter, box: Box, camera: Camera, sticky: bool) -> None:
+    def _title(self, p: QtGui.QPainter, box: Box, camera: Camera, below: float | None) -> None:
         """A group's name and class on plates in its colour, for edges not to cross letters; of a group scrolled past on a strip at the
-        view's upper edge."""
+        view's upper edge, which ends where the next title is: `below`."""
         c, z, letters = self.colors, camera.zoom, self.lettering
         r = _rect(box, camera)
-        past = sticky and r.y() < 0
-        top = min(0.0, r.bottom() - TITLE * z) if past else r.y()
+        past = below is not None and r.y() < 0
+        top = r.y() if below is None or not past else min(0.0, min(r.bottom(), below) - TITLE * z)
         line = QtCore.QRectF(r.x() + 11 * z, top + 6 * z, r.width() - 22 * z, 20 * z)
         ground = QtGui.QColor(c.group(box.depth))
         p.setPen(QtCore.Qt.PenStyle.NoPen)

@@ -357,9 +357,13 @@ class Canvas(QtWidgets.QWidget):
         p.end()
 
     def resizeEvent(self, event: QtGui.QResizeEvent) -> None:
+        box, before = self.marks.selected, event.oldSize()
+        seen = box >= 0 and box in self.geometry_.boxes_in(self.camera, before.width(), before.height())
         if self._fitted:
             self.camera = fit(self.width(), self.height(), self.scene.width, self.scene.height)
             self._glide = None
+        if seen:  # a panel that opens must not hide what it is about
+            self._reveal(box)
         self.minimap.place()
         self.looked.emit()
 

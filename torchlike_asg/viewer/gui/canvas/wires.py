@@ -102,15 +102,24 @@ class Wires:
                 self._label(p, g, camera, edge, text)
 
     def _label(self, p: QtGui.QPainter, g: Geometry, camera: Camera, edge: int, text: str) -> None:
+        size = max(9.0, 11.5 * camera.zoom)
+        plate = self.plate(g, camera, edge, self._lettering.width(text, size, True) + 14, 2 * size)
+        p.setPen(QtGui.QPen(QtGui.QColor(self.colors.bad), 1.4))
+        p.setBrush(QtGui.QColor(self.colors.panel))
+        p.drawRoundedRect(plate, 5, 5)
+        self._lettering.line(p, text, size, True, self.colors.bad, plate.adjusted(7, 0, 0, 0))
+
+    @staticmethod
+    def plate(g: Geometry, camera: Camera, edge: int, wide: float, high: float) -> QtCore.QRectF:
+        """Where a text of that size belongs: half way along an edge, beside it if it would cover a box there."""
         pieces = g.segments[g.owner == edge]
         at = np.concatenate([pieces[:1, :2], pieces[:, 2:]])
         along = np.concatenate([[0.0], np.cumsum(np.hypot(*(at[1:] - at[:-1]).T))])
         x, y = (np.interp(along[-1] / 2, along, at[:, k]) for k in (0, 1))
         sx, sy = camera.to_screen(float(x), float(y))
-        size = max(9.0, 11.5 * camera.zoom)
-        wide = self._lettering.width(text, size, True) + 14
-        plate = QtCore.QRectF(sx - wide / 2, sy - size, wide, 2 * size)
-        p.setPen(QtGui.QPen(QtGui.QColor(self.colors.bad), 1.4))
-        p.setBrush(QtGui.QColor(self.colors.panel))
-        p.drawRoundedRect(plate, 5, 5)
-        self._lettering.line(p, text, size, True, self.colors.bad, plate.adjusted(7, 0, 0, 0))
+        plate = QtCore.QRectF(sx - wide / 2, sy - high / 2, wide, high)
+        rects = g.rects[g.closed] * camera.zoom + (camera.x, camera.y, 0.0, 0.0)
+        covered = [r.center().x() for r in (QtCore.QRectF(*r) for r in rects.tolist()) if r.adjusted(-4, -4, 4, 4).intersects(plate)]
+        if covered:
+            plate.moveLeft(sx - wide - 5 if sum(covered) / len(covered) >= sx else sx + 5)
+        return plate
