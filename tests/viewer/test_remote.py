@@ -123,3 +123,65 @@ def test_training_is_looked_into_and_never_waits(monkeypatch):
     assert "fn main" in text
     origin = next(o for c, o, *_ in capture.kernels(session.tap._last) if c is kernels[graph.kernel[gelu]])
     assert any(n.op.name == "gelu" for n in origin.nodes)
+
+
+class Split(nn.Module):
+    """Half on the host, half on another device: a step is several plans, with values passing between them."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.act, self.head = nn.Linear(6, 8), nn.GELU(), nn.Linear(8, 3).to("wgpu")
+
+    def forward(self, x):
+        return self.head(self.act(self.first(x)).to("wgpu"))
+
+
+def test_a_model_on_two_devices_has_values_from_both(monkeypatch):
+    def run(watch):
+        torch.manual_seed(5)
+        model = Split()
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
+        handle = attach(model, window=False) if watch else None
+        y = torch.randint(0, 3, (16,)).to("wgpu")
+        for k in range(30):
+            if k == 5:  # all plans are known
+                waits.clear()
+            optimizer.zero_grad()
+            loss = nn.functional.cross_entropy(model(torch.randn(16, 6)), y)
+            loss.backward()
+            optimizer.step()
+            if watch and k == 10:
+                handle._settle()
+                session = handle._session
+                session.publisher.closed.clear()
+                everything = np.arange(len(session._snapshot), dtype=np.int32)
+                session._hear(Subscribe(session.epoch, everything, everything))
+            if watch and k > 10:
+                session._governor.credit, session._looked = 9.0, 0.0
+                handle._settle()
+        waited = len(waits)
+        while watch and session._findings._coming:
+            handle._settle()
+            time.sleep(0.002)
+        return handle, waited, [loss.item(), *[p.detach().cpu().numpy() for p in model.parameters()]]
+
+    waits = []
+    original, staged = readback.Reader.read, readback.Reader.staged
+    monkeypatch.setattr(readback.Reader, "read", lambda *a: waits.append("read") or original(*a))
+    monkeypatch.setattr(readback.Reader, "staged", lambda *a: waits.append("staged") or staged(*a))
+    _, waited, plain = run(False)
+    handle, waited_too, values = run(True)
+    assert waited_too == waited  # for what passes to the host, as the model says
+    assert all(np.array_equal(a, b) for a, b in zip(values, plain, strict=True))
+    session = handle._session
+    graph, trouble = session._snapshot, session.trouble
+    found = [m for m in map(decode, session.publisher.history._rest) if m.kind == "stats"]
+    session.publisher.closed.set()
+    handle.detach()
+    assert not trouble
+    seen = {of: {i for m in found if m.of == of for i in m.nodes.tolist()} for of in ("value", "gradient", "update")}
+    assert seen["value"] == set(range(len(graph)))
+    weights = {i for i in range(len(graph)) if graph.text("name", i) in ("weight", "bias")}
+    assert len({graph.text("device", i) for i in weights}) == 2
+    assert weights <= seen["gradient"]
+    assert weights <= seen["update"]

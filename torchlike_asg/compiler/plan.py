@@ -162,11 +162,11 @@ def execute(tr: Trace, outputs: tuple[Node, ...], donated: Donated = ()) -> None
     if key in STAGED or (key not in PLANS and staged(tr, key)):
         run_staged(tr, STAGED[key], outputs, donated)
     else:
-        _execute(tr, key, donated)
+        execute_plan(tr, key, donated)
 
 
-def _execute(tr: Trace, key: Any, donated: Donated) -> None:
-    """The same, of outputs that one device computes from what is there."""
+def execute_plan(tr: Trace, key: Any, donated: Donated) -> None:
+    """The same, of outputs that one device computes from what is there. Who wants to hear of every plan puts a function of his own here."""
     outputs: tuple[Node, ...] = key[1]
     plan = PLANS.get(key)
     if plan is not None and (not plan.cuts or all(n in tr.known for n in plan.cuts)):
@@ -225,7 +225,7 @@ def run_staged(tr: Trace, moves: Sequence[Node], outputs: tuple[Node, ...], dona
             groups.setdefault(_place(n), []).append(n)
     for group in groups.values():
         members = set(group)
-        _execute(tr, (tr.plan, tuple(group)), tuple([pair for pair in donated if pair[0] in members]))
+        execute_plan(tr, (tr.plan, tuple(group)), tuple([pair for pair in donated if pair[0] in members]))
 
 
 def build(tr: Trace, key: Any, outputs: tuple[Node, ...], donated: Donated = ()) -> Plan:

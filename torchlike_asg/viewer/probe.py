@@ -105,10 +105,10 @@ class Probe:
         self.long = frozenset(long)
 
     # ---------------------------------------------------------------- what taps call
-    def before(self, tr: Trace, outputs: tuple[Node, ...]) -> None:
-        """A plan is about to run."""
+    def before(self, tr: Trace, key: Any) -> None:
+        """The plan with that key is about to run."""
         begun = time.thread_time()
-        plan = plans.PLANS.get((tr.plan, outputs))
+        plan, outputs = plans.PLANS.get(key), key[1]
         if plan is not None:
             if self.kept is not None:
                 self._keep(tr, plan, self.kept)

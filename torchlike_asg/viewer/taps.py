@@ -19,11 +19,12 @@ from typing import Any
 import numpy as np
 
 from .. import events
-from ..asg import scope, trace
+from ..asg import scope
 from ..asg.declare import LEAVES, VAR
 from ..asg.node import Node
 from ..asg.trace import Trace, current
 from ..backends.wgpu.memory import DeviceArray, stored
+from ..compiler import plan as plans
 from ..facade.storage import Family
 from . import hunt, remote
 from .joined import Made, Part
@@ -42,7 +43,7 @@ _Array = np.ndarray
 _clock = time.perf_counter
 
 _taps: list[Tap] = []
-_original: Any = None
+_original = plans.execute_plan
 
 
 def _nobody() -> None:
@@ -241,19 +242,18 @@ class Tap:
             self.near = near
             _rewire()
 
-    def after(self, tr: Trace, plans: list[Any]) -> None:
-        """Plans ran; their values are known in the trace."""
+    def after(self, tr: Trace, plan: Any) -> None:
+        """A plan ran; its values are known in the trace."""
         when = (tr.index, tr.generation)
-        for plan in plans:
-            if plan not in self._known:
-                later = bool(self._when) and self._when[0] != when
-                self._unlinked |= later and self._made is None
-                links = self._made.links(tr, plan) if later and self._made is not None else ()
-                self._known[plan] = next(self._numbers), details(tr, plan, links)
-            if self._made is not None:
-                self._made.add(tr, plan)
-            self._ran.append(plan)
-            self._when.append(when)
+        if plan not in self._known:
+            later = bool(self._when) and self._when[0] != when
+            self._unlinked |= later and self._made is None
+            links = self._made.links(tr, plan) if later and self._made is not None else ()
+            self._known[plan] = next(self._numbers), details(tr, plan, links)
+        if self._made is not None:
+            self._made.add(tr, plan)
+        self._ran.append(plan)
+        self._when.append(when)
         if tr.swept or tr.updates:
             self._parts.add(when)
         if len(self._ran) > LOOSE:  # nobody steps: a loop that only evaluates
@@ -368,18 +368,17 @@ def _asked(n: Node | None, tr: Trace) -> tuple[Node, float] | None:
     return None
 
 
-def _execute(tr: Trace, outputs: Any, donated: Any = ()) -> None:
-    """Stands in for `trace.execute` while somebody listens to plans."""
+def _execute(tr: Trace, key: Any, donated: Any) -> None:
+    """Stands in for `plan.execute_plan` while somebody listens to plans."""
     for tap in _taps:
         if tap.near and tap.probe is not None:
-            tap.probe.before(tr, outputs)
-    before = len(tr.ran)
-    _original(tr, outputs, donated)
+            tap.probe.before(tr, key)
+    _original(tr, key, donated)
     for tap in tuple(_taps):
         if tap.near:
             if tap.probe is not None:
                 tap.probe.after(tr)
-            tap.after(tr, [plan for _, plan in tr.ran[before:]])
+            tap.after(tr, tr.plan)
 
 
 def _differentiated(tensor: Any) -> None:
@@ -404,7 +403,7 @@ def _failed(error: BaseException, modules: list[Any]) -> None:
 
 def _rewire() -> None:
     """Have plans run through `_execute` or not."""
-    trace.execute = _execute if any(tap.near for tap in _taps) else _original
+    plans.execute_plan = _execute if any(tap.near for tap in _taps) else _original
 
 
 def _connect() -> None:
@@ -422,10 +421,7 @@ def _wait() -> None:
 
 def add(tap: Tap) -> None:
     """Begin to listen."""
-    global _original
-    if not _taps:
-        _original = trace.execute
-        scope.on_failure = _failed
+    scope.on_failure = _failed
     _taps.append(tap)
     tap.near = tap.busy = True
     tap.due = 0
