@@ -33,7 +33,8 @@ class Cloner:
             if g is None or n not in g.outputs or n in self.fuser.roots:
                 continue
             takers = self._takers(n, g)
-            if takers is None:
+            points: dict[Group, Point] = {}
+            if takers is None or any(points.setdefault(h, at) != at for h, at in takers):
                 continue
             needed = self._closure(n, g)
             if needed is None or not all(self._agrees(h, at, needed) for h, at in takers):
@@ -53,7 +54,11 @@ class Cloner:
                         g.outputs.append(r)
 
     def _agrees(self, h: Group, at: Point, needed: list[Node]) -> bool:
-        """Whether what the clones read of group `h` itself is there at the same point of the index space."""
+        """Whether what the clones read of group `h` itself is there at the same point of the index space, and those of them that it has.
+        (A group may read one value by rows and another by columns: what both are made of has two places there.)
+        """
+        if any(h.axes.get(m, at) != at for m in needed):
+            return False
         for m in needed:
             for s in m.srcs:
                 r, chain = self.fuser.root(s)

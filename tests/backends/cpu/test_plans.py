@@ -265,6 +265,19 @@ def update(g: Graph, *shape: int) -> tuple[Any, Any]:
     return p, op("sub", p, op("mul", grad, const(0.1, p.dtype)))
 
 
+def test_what_is_read_by_rows_and_by_columns_is_not_computed_again_for_both() -> None:
+    """The group sums one value by rows and another by columns; both are made of the same third one."""
+    g = Graph()
+    x, y, z = g.input(random(4, 4)), g.input(random(4, seed=1)), g.input(random(4, 1, seed=2))
+    both = op("mul", op("reshape", y, (4, 1)), y)
+    mean = op("mean", op("mul", both, both), (0, 1), False)
+    scaled = op("add", op("mul", x, both), both)
+    for shared in (both, scaled):
+        columns = op("sum_to", op("mul", shared, z), (4,))
+        rows = op("reshape", op("sum_to", op("mul", shared, y), (4, 1)), (4,))
+        g.same([mean, op("add", columns, op("mul", rows, y))])
+
+
 def test_new_values_are_written_over_old_ones_if_nobody_else_looks() -> None:
     g = Graph()
     p, new = update(g, 30, 5)
