@@ -45,6 +45,11 @@ def _log_api_usage_once(event: str) -> None:
     """Nothing is reported to anyone."""
 
 
+def _disabled_torch_function_impl(func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+    """The ``__torch_function__`` of a class that wants functions of PyTorch's run on it as they are."""
+    return func(*args, **(kwargs or {}))
+
+
 def _get_tracing_state() -> None:
     """None: no function is being traced."""
 

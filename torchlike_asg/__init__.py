@@ -9,6 +9,7 @@ import importlib
 import math
 from typing import Any
 
+from . import _ops as _operators
 from . import autograd, config
 from .autograd.grad_mode import enable_grad, inference_mode, is_grad_enabled, is_inference_mode_enabled, no_grad, set_grad_enabled
 from .devices import device
@@ -58,6 +59,7 @@ inf, nan, pi, e = math.inf, math.nan, math.pi, math.e
 newaxis = None
 globals().update(_FUNCTIONS)
 globals().update(_NAMES)
+_operators.install()
 
 #: loaded when first asked for, so that importing the package stays quick
 _SUBMODULES = frozenset(
@@ -66,7 +68,9 @@ _SUBMODULES = frozenset(
         "__config__",
         "_dynamo",
         "_inductor",
+        "_ops",
         "_subclasses",
+        "_tensor_str",
         "accelerator",
         "alias",
         "amp",
@@ -80,6 +84,7 @@ _SUBMODULES = frozenset(
         "events",
         "fft",
         "func",
+        "futures",
         "fx",
         "hub",
         "i18n",
@@ -102,6 +107,7 @@ _SUBMODULES = frozenset(
         "special",
         "testing",
         "transforms",
+        "types",
         "utils",
         "viewer",
         "vision",

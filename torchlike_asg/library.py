@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from . import _ops
 from .autograd.function import Function
 from .errors import Unsupported
 
@@ -66,13 +67,14 @@ class CustomOpDef:
 def custom_op(
     name: str, fn: Any = None, /, *, mutates_args: Any = (), device_types: Any = None, schema: str | None = None, tags: Any = None
 ) -> Any:
-    """Decorator: the function becomes operation `name`, written ``namespace::name``."""
+    """Decorator: the function becomes operation `name`, written ``namespace::name`` and found as ``torch.ops.namespace.name``."""
     if "::" not in name:
         raise ValueError(f"custom_op(name={name!r}): the name must be of the form namespace::name")
 
     def define(f: Callable[..., Any]) -> CustomOpDef:
-        _defined[name] = CustomOpDef(name, f)
-        return _defined[name]
+        op = _defined[name] = CustomOpDef(name, f)
+        _ops.define(name, op)
+        return op
 
     return define if fn is None else define(fn)
 

@@ -31,6 +31,11 @@ _PROFILES = {"default": Options(), "short": Options(precision=2, edgeitems=2), "
 _options = [Options()]
 
 
+def options() -> Options:
+    """The options in force."""
+    return _options[0]
+
+
 def set_printoptions(
     precision: int | None = None,
     threshold: float | None = None,

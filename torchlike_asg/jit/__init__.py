@@ -67,6 +67,14 @@ def ignore(drop: Any = False, **kwargs: Any) -> Any:
     return drop if callable(drop) else (lambda fn: fn)
 
 
+def _overload(fn: T) -> T:
+    """The function itself: of several declarations under one name, the last is the function."""
+    return fn
+
+
+_overload_method = _overload
+
+
 def unused(fn: T) -> T:
     """The function itself."""
     return fn

@@ -310,7 +310,7 @@ def _hooked(step: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(step)
     def wrapped(self: Optimizer, *args: Any, **kwargs: Any) -> Any:
         known = self.__dict__
-        if known.get("_stepping"):
+        if known.get("_stepping") or "_hooks" not in known:  # or a wrapper of another optimizer that did not call ``super().__init__()``
             return step(self, *args, **kwargs)
         known["_stepping"] = known["_opt_called"] = True
         try:
