@@ -20,7 +20,7 @@ from ..register import apply_inplace, function
 from ..steps import step
 from .creation import from_array
 from .pointwise import abs as _abs
-from .random import engine_of
+from .streams import engine_of
 from .views import wrap_dim
 
 SELU_ALPHA, SELU_SCALE = (

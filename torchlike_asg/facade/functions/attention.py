@@ -14,7 +14,7 @@ from ...ops.attention_dropout import sdpa_dropout
 from ..autocast import governed
 from ..core import Tensor, begin, nary, wrap
 from ..remembered import recall, remember
-from .random import counter_state
+from .streams import counter_state
 
 
 @governed

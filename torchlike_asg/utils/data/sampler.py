@@ -9,7 +9,7 @@ from typing import Any, Generic, TypeVar
 import torchlike_asg as torch
 
 from ...dtypes import int64
-from ...facade.functions.random import engine_of
+from ...facade.functions.streams import engine_of
 from ...rng import draws
 
 __all__ = ["BatchSampler", "RandomSampler", "Sampler", "SequentialSampler", "SubsetRandomSampler", "WeightedRandomSampler"]

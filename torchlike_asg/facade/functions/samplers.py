@@ -1,0 +1,134 @@
+"""Samplers that fill a tensor in place: ``uniform_``, ``normal_``, ``random_``, ``bernoulli_`` and their like."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import numpy as np
+
+from ... import dtypes
+from ...asg.geometry import contiguous
+from ...asg.trace import current
+from ...ops.movement import copy
+from ...rng import draws
+from ..core import Tensor
+from ..register import FUNCTIONS, method
+from ..write import write
+from .reading import value_of
+from .streams import bernoulli_numbers, counted, engine_of, in_order_of, normal_numbers, uniform_numbers
+
+
+def _overwrite(t: Tensor, values: np.ndarray[Any, Any]) -> Tensor:
+    """Replace every element by drawn values."""
+    tr = current()
+    d = t.dtype
+    data = np.asarray(values, order="C").astype(d.compute, copy=False)
+    n = tr.input(data, tuple(data.shape), contiguous(data.shape), d, t.device)
+
+    return write(t, lambda cur: copy(cur, n), ())
+
+
+def _overwrite_by(t: Tensor, numbers: Any) -> Tensor:
+    """Replace every element by ``numbers(shape)``, which kernels make."""
+    made = in_order_of(t, numbers)._n
+    return write(t, lambda cur: copy(cur, made), ())
+
+
+def _inside_vmap(sample: Any) -> Any:
+    """Inside vmap, fill a tensor of each example's shape by `sample` and copy it."""
+
+    @functools.wraps(sample)
+    def drawn(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        tr = current()
+        if not tr.mapped:
+            return sample(self, *args, **kwargs)  # type: ignore[no-any-return]
+        blank = FUNCTIONS["empty"](self.shape, dtype=self.dtype)
+        return self.copy_(tr.mapped[-1].draw(lambda: sample(blank.clone(), *args, **kwargs)))  # type: ignore[attr-defined, no-any-return]
+
+    return drawn
+
+
+def _sampler(name: str, draw: Any, doc: str, numbers: Any = None) -> None:
+    def sample(self: Tensor, *args: Any, generator: Any = None, **kwargs: Any) -> Tensor:
+        if "from" in kwargs:
+            kwargs["low"] = kwargs.pop("from")
+        if "to" in kwargs:
+            kwargs["high"] = kwargs.pop("to")
+        if numbers is not None and counted(self.device, self.dtype, generator):
+            return _overwrite_by(self, lambda shape: numbers(shape, self.dtype, self.device, generator, *args, **kwargs))
+        shape, strides, _ = self.geometry
+        return _overwrite(self, draw(engine_of(generator), tuple(shape), strides, self.dtype, *args, **kwargs))
+
+    sample.__name__, sample.__doc__ = name, doc
+    setattr(Tensor, name, sample)
+
+
+def _number(v: Any) -> float:
+    return float(v)
+
+
+_sampler(
+    "uniform_",
+    lambda e, s, st, d, low=0.0, high=1.0: draws.uniform(e, s, st, d, _number(low), _number(high)),
+    "Fill with uniform numbers from [low, high).",
+    lambda s, d, dev, g, low=0.0, high=1.0: uniform_numbers(s, d, dev, g, _number(low), _number(high)),
+)
+_sampler(
+    "normal_",
+    lambda e, s, st, d, mean=0.0, std=1.0: draws.normal(e, s, st, d, _number(mean), _number(std)),
+    "Fill with normal numbers.",
+    lambda s, d, dev, g, mean=0.0, std=1.0: normal_numbers(s, d, dev, g, _number(mean), _number(std)),
+)
+_sampler(
+    "exponential_",
+    lambda e, s, st, d, lambd=1.0: draws.exponential(e, s, st, d, _number(lambd)),
+    "Fill with exponential numbers of rate `lambd`.",
+)
+_sampler(
+    "geometric_",
+    lambda e, s, st, d, p: draws.geometric(e, s, st, d, _number(p)),
+    "Fill with geometric numbers (trials up to the first success).",
+)
+_sampler(
+    "cauchy_",
+    lambda e, s, st, d, median=0.0, sigma=1.0: draws.cauchy(e, s, st, d, _number(median), _number(sigma)),
+    "Fill with Cauchy numbers.",
+)
+_sampler(
+    "log_normal_",
+    lambda e, s, st, d, mean=1.0, std=2.0: draws.log_normal(e, s, st, d, _number(mean), _number(std)),
+    "Fill with log-normal numbers.",
+)
+
+
+@method()
+def random_(self: Tensor, *args: Any, generator: Any = None, **kwargs: Any) -> Tensor:
+    """Fill with random integers: ``random_()``, ``random_(to)``, ``random_(from, to)``."""
+    low, high = kwargs.get("from"), kwargs.get("to")
+    if len(args) == 1:
+        low, high = (0, args[0]) if low is None else (low, args[0])
+    elif len(args) == 2:
+        low, high = args
+    elif high is not None and low is None:
+        low = 0
+    shape, strides, _ = self.geometry
+    return _overwrite(self, draws.random_(engine_of(generator), tuple(shape), strides, self.dtype, low, high))
+
+
+@method()
+def bernoulli_(self: Tensor, p: Any = 0.5, *, generator: Any = None) -> Tensor:
+    """Fill with ones with probability `p` (a number or a tensor), zeros elsewhere."""
+    if counted(self.device, dtypes.float32, generator) and not self.dtype.is_complex:
+        chosen = p if isinstance(p, Tensor) else float(p)
+        made = bernoulli_numbers(tuple(self.shape), self.dtype, self.device, generator, chosen)._n
+        return write(self, lambda cur: copy(cur, made), ())
+    shape, strides, _ = self.geometry
+    engine = engine_of(generator)
+    if isinstance(p, Tensor):
+        return _overwrite(self, draws.bernoulli_tensor(engine, tuple(shape), strides, value_of(p), p.dtype, self.dtype))
+    return _overwrite(self, draws.bernoulli(engine, tuple(shape), strides, float(p), self.dtype))
+
+
+for _name in ("uniform_", "normal_", "exponential_", "geometric_", "cauchy_", "log_normal_", "random_", "bernoulli_"):
+    setattr(Tensor, _name, _inside_vmap(getattr(Tensor, _name)))

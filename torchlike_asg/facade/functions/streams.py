@@ -1,0 +1,100 @@
+"""Where random numbers come from: PyTorch's stream of a generator, drawn on the host, or the counter-based stream, whose numbers are nodes
+that kernels compute where they are used.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import numpy as np
+
+from ... import config, dtypes
+from ...asg.node import Node
+from ...asg.trace import current
+from ...dtypes import dtype
+from ...ops import pointwise as ops
+from ...ops.movement import cast, permute
+from ...ops.random import philox_normal, philox_uniform
+from ...size import Size
+from ..core import Tensor, binary, nary, unary, wrap
+from ..generator import Generator, default_generator, generator_of
+from .creation import device_of
+from .layout import format_strides
+
+
+def engine_of(generator: Any) -> Any:
+    """The engine to draw from."""
+    if generator is None:
+        return default_generator._engine
+    if not isinstance(generator, Generator):
+        raise TypeError(f"expected a torch.Generator, but got {type(generator).__name__}")
+    return generator._engine
+
+
+def counted(dev: Any, d: dtype, generator: Any) -> bool:
+    """Whether floating-point numbers for a device come from the counter-based stream. A GPU takes the CPU's stream from a generator of the
+    CPU that the caller chose."""
+    if not d.is_floating_point or (generator is not None and generator.device.type != dev.type):
+        return False
+    return dev.type == "wgpu" or config.fused_random
+
+
+def counter_state(count: int, generator: Any = None, device: Any = None) -> tuple[Node, Node]:
+    """Key and first block of `count` numbers of the counter-based stream, which are nobody else's; int64 data of the current trace."""
+    tr, dev = current(), device_of(device)
+    g = generator_of(dev) if generator is None else generator
+    key = np.asarray(np.uint64(g.initial_seed() & (2**64 - 1)).astype(np.int64))
+    block = np.asarray(g.take(-(-count // 4)), np.int64)
+    return tr.input(key, (), (), dtypes.int64, dev), tr.input(block, (), (), dtypes.int64, dev)
+
+
+def counter_uniform(shape: tuple[int, ...], generator: Any = None, normal: bool = False, device: Any = None) -> Tensor:
+    """Uniform (or normal) float32 numbers of the counter-based stream, generated on use."""
+    inputs = counter_state(Size(shape).numel(), generator, device)
+    return wrap((philox_normal if normal else philox_uniform)(*inputs, shape))
+
+
+def uniform_numbers(shape: Any, d: dtype, dev: Any, generator: Any, low: float = 0.0, high: float = 1.0) -> Tensor:
+    """Numbers from [low, high) of the counter-based stream."""
+    u = counter_uniform(shape, generator, device=dev)
+    if (low, high) != (0.0, 1.0):
+        u = binary(ops.add, binary(ops.mul, u, high - low), low)
+        u = nary(ops.where, (binary(ops.ge, u, high), low, u))  # what is rounded up to the bound
+    return u if d is dtypes.float32 else unary(cast, u, d)
+
+
+def normal_numbers(shape: Any, d: dtype, dev: Any, generator: Any, mean: float = 0.0, std: float = 1.0) -> Tensor:
+    """Normal numbers of the counter-based stream."""
+    z = counter_uniform(shape, generator, normal=True, device=dev)
+    if (mean, std) != (0.0, 1.0):
+        z = binary(ops.add, binary(ops.mul, z, std), mean)
+    return z if d is dtypes.float32 else unary(cast, z, d)
+
+
+def bernoulli_numbers(shape: Any, d: dtype, dev: Any, generator: Any, p: Any) -> Tensor:
+    """Ones with probability `p` (a number or a tensor), by the counter-based stream."""
+    u = counter_uniform(shape, generator, device=dev)
+    return unary(cast, binary(ops.lt, u, p.detach() if isinstance(p, Tensor) else p), d)
+
+
+def in_order_of(t: Tensor, numbers: Any, memory_format: Any = None) -> Tensor:
+    """``numbers(shape)``, given out in the order in which the elements of `t` lie in memory, and laid out like them (or in another memory
+    format)."""
+    shape, strides, _ = t.geometry
+    strides = format_strides(memory_format, shape, strides)
+    order = sorted(range(len(shape)), key=lambda d: (-strides[d], d))
+    if order == list(range(len(shape))):
+        return numbers(tuple(shape))  # type: ignore[no-any-return]
+    return unary(permute, numbers(tuple([shape[d] for d in order])), *[order.index(d) for d in range(len(shape))])
+
+
+def mapped(make: Any) -> Any:
+    """Inside vmap, as its `randomness` says: numbers of each example's own, the same for all, or an error."""
+
+    @functools.wraps(make)
+    def drawn(*args: Any, **kwargs: Any) -> Tensor:
+        tr = current()
+        return tr.mapped[-1].draw(lambda: make(*args, **kwargs)) if tr.mapped else make(*args, **kwargs)  # type: ignore[no-any-return]
+
+    return drawn
