@@ -5,9 +5,10 @@ import pytest
 
 import torchlike_asg as torch
 from torchlike_asg import nn
-from torchlike_asg.backends.wgpu import walk
+from torchlike_asg.backends.wgpu import native, walk
+from torchlike_asg.backends.wgpu.ahead import Program
 from torchlike_asg.backends.wgpu.executable import WgpuExecutable
-from torchlike_asg.backends.wgpu.native import FLIGHT, Encoder
+from torchlike_asg.backends.wgpu.native import PASSES, Encoder
 
 from .harness import device
 
@@ -71,21 +72,56 @@ class Watched:
         return self._lib.wgpuDevicePoll(device, wait, index)
 
 
-def test_who_reads_nothing_does_not_run_away(encoder, monkeypatch):
+@pytest.fixture
+def unread(encoder, monkeypatch):
+    """``(library, step)``: a step of training that nobody reads."""
     lib = Watched(encoder._lib)
     monkeypatch.setattr(encoder, "_lib", lib)
     w = torch.ones(5, device="wgpu", requires_grad=True)
     optimizer = torch.optim.SGD([w], lr=0.1)
-    for i in range(FLIGHT + 10):
+
+    def step():
         w.square().sum().backward()
         optimizer.step()
         optimizer.zero_grad()
-        assert lib.waited == lib.made[: max(0, i + 1 - FLIGHT)], "for the one before many others, never for the last"
-    assert w.tolist() == pytest.approx([0.8 ** (FLIGHT + 10)] * 5)
+
+    step()
+    lib.made.clear()
+    encoder.landed()
+    return lib, step
+
+
+def test_a_step_that_is_not_read_never_waits(unread):
+    lib, step = unread
+    for _ in range(3 * PASSES):
+        step()
+    assert len(lib.made) == 3 * PASSES and not lib.waited
+
+
+def test_who_reads_nothing_does_not_run_away(unread, encoder, monkeypatch):
+    """Only when the device has that many dispatches to do, in so many passes, the host waits: for the oldest, never for the last."""
+    monkeypatch.setattr(native, "DISPATCHES", 5)
+    lib, step = unread
+    for i in range(PASSES + 10):
+        step()
+        assert lib.waited == lib.made[: max(0, i + 1 - PASSES)]
+    x = torch.ones(5).to("wgpu")
+    assert x.sum().item() == 5  # what is read is done, and all before it
     before = len(lib.waited)
-    for _ in range(FLIGHT + 10):  # what is read is done
-        w.square().sum().item()
-    assert len(lib.waited) == before
+    for i in range(PASSES + 10):
+        assert x.mul(i).sum().item() == 5 * i
+    assert len(lib.waited) == before and not encoder._dispatches and not encoder._flight
+
+
+def test_data_for_the_future_are_bounded(unread, encoder, monkeypatch):
+    monkeypatch.setattr(native, "SENT", 5000)
+    lib, _ = unread
+    d, buffer = device(), device().buffer(4096)
+    for i in range(4):
+        d.write(buffer, 0, np.full(1024, i, np.float32))
+        encoder.submit(Program(0), 0, 0, ())
+    assert lib.waited == lib.made[:3], "two of them would be more than may be under way"
+    assert d.read(buffer, 4).view(np.float32)[0] == 3
 
 
 def test_without_llvmlite_python_records(encoder, monkeypatch):

@@ -121,8 +121,9 @@ def native_encoder(gpu: Any, queue: Any) -> Encoder | None:
         return None
 
 
-#: passes that may be under way at once: who reads nothing for a long time does not run away from the device
-FLIGHT = 16
+#: how far who reads nothing may run ahead of the device: that many dispatches (PyTorch's queues have room for 1024 launches), but at least
+#: so many passes, and bytes of data that were sent for passes still to come
+DISPATCHES, PASSES, SENT = 2048, 16, 1 << 28
 
 
 class Encoder:
@@ -146,8 +147,9 @@ class Encoder:
         self._walk: Any = None
         self._recorded: int | None = 0
         self._compiling: threading.Thread | None = None
-        #: numbers of the submissions that are perhaps not done
-        self._flight: collections.deque[int] = collections.deque()
+        #: of the submissions that are perhaps not done: number, dispatches, bytes sent for it; the totals; bytes sent for the next one
+        self._flight: collections.deque[tuple[int, int, int]] = collections.deque()
+        self._dispatches = self._sent = self._written = 0
         self._oldest = ffi.new("WGPUSubmissionIndex *")
         self._successors = Successors()
         #: an order and its commands, recorded before it was submitted
@@ -158,6 +160,7 @@ class Encoder:
         self._errors.capture("write")
         try:
             self._write(self._queue._internal, buffer._internal, offset, self._ffi.from_buffer(content), content.nbytes)
+            self._written += content.nbytes
         finally:
             error = self._errors.release("write")
         if error is not None:
@@ -178,11 +181,9 @@ class Encoder:
                     lib.wgpuCommandBufferRelease(ready[1])
                 commands = self._commands(order, state)
             self._list[0] = commands
-            self._flight.append(lib.wgpuQueueSubmitForIndex(self._queue._internal, 1, self._list))
+            number = lib.wgpuQueueSubmitForIndex(self._queue._internal, 1, self._list)
             lib.wgpuCommandBufferRelease(commands)
-            if len(self._flight) > FLIGHT:
-                self._oldest[0] = self._flight.popleft()
-                lib.wgpuDevicePoll(self._gpu._internal, True, self._oldest)
+            self._ahead(number, end - first)
         finally:
             error = self._errors.release("submit")
         if error is not None:
@@ -222,9 +223,23 @@ class Encoder:
         lib.wgpuCommandEncoderRelease(encoder)
         return commands
 
+    def _ahead(self, number: int, dispatches: int) -> None:
+        """Note a submission; wait for the oldest ones if the device is too far behind (which costs next to nothing if it is not)."""
+        flight = self._flight
+        flight.append((number, dispatches, self._written))
+        self._dispatches += dispatches
+        self._sent += self._written
+        self._written = 0
+        while len(flight) > 1 and (self._sent > SENT or (self._dispatches > DISPATCHES and len(flight) > PASSES)):
+            self._oldest[0], done, sent = flight.popleft()
+            self._dispatches -= done
+            self._sent -= sent
+            self._lib.wgpuDevicePoll(self._gpu._internal, True, self._oldest)
+
     def landed(self) -> None:
         """All that was submitted is known to be done."""
         self._flight.clear()
+        self._dispatches = self._sent = 0
 
     def _record(self, compute: Any, records: Sequence[tuple[Any, Any, int, int, int]]) -> None:
         set_pipeline, set_group, dispatch = self._dispatch
