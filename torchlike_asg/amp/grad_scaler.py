@@ -81,7 +81,7 @@ class GradScaler:
         finite: dict[Any, Any] = {}
         with no_grad():
             for g in grads:
-                found = g.isfinite().all()
+                found = (g._values() if g.is_sparse else g).isfinite().all()
                 finite[g.device] = found if g.device not in finite else finite[g.device] & found
                 g.mul_(1.0 / self._scale)
             return [f.logical_not() for f in finite.values()]

@@ -97,7 +97,7 @@ def _identity(n: Node, values: dict[Node, Node], size: int) -> Node:
     if n.op is REBIND:
         history = values.get(n.srcs[0])
         return REBIND(spread(n.srcs[0], size) if history is None else history, value)
-    return n.op(value, *n.attrs) if n.op.name in ("stop", "snap", "detach", "transfer") else value
+    return n.op(value, *n.attrs) if n.op.name in ("stop", "snap", "detach", "transfer", "sparse_table") else value
 
 
 def one_by_one(n: Node, operands: Sequence[Operand], size: int) -> Node:

@@ -324,7 +324,10 @@ LEAF_OF = Op(
 TRANSFER: Op = Op("transfer", "identity", lambda s, d: (s.shape, s.dtype, s.strides, s.offset), _first, vjp=_back, params=("device",))
 #: The argument of a function that is being differentiated, at a level of nesting: gradients are asked for here and flow on to the operand.
 ARGUMENT = Op("argument", "identity", _preserved, _first, vjp=_pass, params=("level", "index"))
-IDENTITIES = {STOP: 0, SNAP: 0, DETACH: 0, REBIND: 1, LEAF_OF: 0, ARGUMENT: 0}
+#: A table whose rows are looked up, with the wish that its gradient be kept as rows (facade/sparse_gradients.py), and that gradient.
+SPARSE_GRADIENT: Op = Op("sparse_gradient", "identity", _same, _first, vjp=_pass)
+SPARSE_TABLE = Op("sparse_table", "identity", _same, _first, vjp=lambda n, g: (SPARSE_GRADIENT(g),))
+IDENTITIES = {STOP: 0, SNAP: 0, DETACH: 0, REBIND: 1, LEAF_OF: 0, ARGUMENT: 0, SPARSE_TABLE: 0, SPARSE_GRADIENT: 0}
 LEAVES = frozenset((CONST, SCALAR, VAR, INPUT, EXAMPLE))
 
 

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from .. import events
-from ..asg.gradients import dense
 from ..facade.backward import backward as _backward
 from ..facade.backward import grad_mode, run
-from ..facade.core import Tensor, node_of, wrap
+from ..facade.core import Tensor, node_of
 from ..facade.functions.creation import zeros_like
+from ..facade.sparse_gradients import gradient
 
 
 def _list(x: Any) -> list[Any]:
@@ -69,7 +69,7 @@ def grad(
                 raise RuntimeError(
                     "One of the differentiated Tensors appears to not have been used in the graph. Set allow_unused=True if this is the desired behavior."  # noqa: E501
                 )
-            found.append(wrap(dense(g)) if g is not None else zeros_like(t) if materialize_grads else None)
+            found.append(gradient(g) if g is not None else zeros_like(t) if materialize_grads else None)
     return tuple(found)
 
 

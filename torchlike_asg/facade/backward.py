@@ -17,6 +17,7 @@ from ..asg.trace import Trace, by_index, current
 from . import texts
 from .core import Tensor, family_of, node_of, twin, wrap
 from .past import blame
+from .sparse_gradients import gradient, is_sparse
 from .storage import Family, leaf_family
 
 
@@ -174,9 +175,12 @@ def accumulate(f: Family | Tensor, g: Node) -> None:
     `f` keeps the gradient: the leaf's family, or a view that retains its own.
     """
     if f.__class__ is Family and f.held is None and f.hooks is None and not current().grad:
-        _hold(f, STOP(g) if g.rg else g, current())
+        if is_sparse(g):
+            f.held = gradient(g)
+        else:
+            _hold(f, STOP(g) if g.rg else g, current())
         return
-    t = wrap(g)
+    t = gradient(g)
     if isinstance(f, Tensor):
         f.grad = t if f.grad is None else f.grad + t  # type: ignore[attr-defined]
         return
@@ -187,10 +191,10 @@ def accumulate(f: Family | Tensor, g: Node) -> None:
                 t = out
     if f.held is None:
         f.held = t
-    elif current().grad:
-        f.grad = f.grad + t
+    elif current().grad or f.grad.is_sparse:
+        f.grad = t + f.grad if f.grad.is_sparse and not t.is_sparse else f.grad + t
     else:
-        f.grad.add_(t)
+        f.grad.add_(t.to_dense() if t.is_sparse else t)
     if f.hooks is not None:
         for fn in list(f.hooks.post.values()):
             fn(t)
@@ -236,7 +240,11 @@ _prepared: dict[Node, _Prepared] = {}
 
 def _prepare(result: gradients.Sweep) -> None:
     root = result.roots[0]
-    if root not in _prepared and result.memoised and all(leaf.op is VAR and leaf.owner is not None for leaf, _ in result.leaves):
+    if (
+        root not in _prepared
+        and result.memoised
+        and all(leaf.op is VAR and leaf.owner is not None and not is_sparse(g) for leaf, g in result.leaves)
+    ):
         _prepared[root] = _Prepared(result)
 
 

@@ -288,6 +288,8 @@ def operand(op: Op, value: Any, beside: Node | None = None) -> Node:
         return node_of(value)
     if value.__class__ is Node:
         return value  # type: ignore[no-any-return]
+    if value.__class__ not in _SCALARS and getattr(value, "is_sparse", False):
+        return value.dense_node()  # type: ignore[no-any-return]
     if beside is not None and value.__class__ is not bool and op.sites.get((beside, value.__class__)) == "lifted":
         return scalar_input(value, beside)
     n = weak(value)

@@ -61,6 +61,9 @@ class Adagrad(Optimizer):
     def form(self, group: Group) -> tuple[Any, ...]:
         return decay_form(group), group["maximize"]
 
+    def refusal_of_sparse(self, group: Group) -> str | None:
+        return "weight_decay option is not compatible with sparse gradients" if group["weight_decay"] != 0 else None
+
     def state_names(self, group: Group, p: Any) -> tuple[str, ...]:
         return ("sum",)
 

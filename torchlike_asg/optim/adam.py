@@ -67,6 +67,9 @@ class Adam(Optimizer):
     def form(self, group: Group) -> tuple[Any, ...]:
         return group["amsgrad"], group["maximize"], decay_form(group)
 
+    def refusal_of_sparse(self, group: Group) -> str | None:
+        return "Adam does not support sparse gradients, please consider SparseAdam instead"
+
     def state_names(self, group: Group, p: Any) -> tuple[str, ...]:
         return ("exp_avg", "exp_avg_sq", "max_exp_avg_sq") if group["amsgrad"] else ("exp_avg", "exp_avg_sq")
 

@@ -204,7 +204,13 @@ def _vector(params: list[Tensor]) -> Vector:
 
 def _gradient(params: list[Tensor]) -> Vector:
     """All gradients as one vector; zeros for parameters without one."""
-    return np.concatenate([np.zeros(p.shape.numel(), p.dtype.compute) if p.grad is None else value_of(p.grad).reshape(-1) for p in params])
+    found: list[Any] = [(p, p.grad) for p in params]
+    return np.concatenate(
+        [
+            np.zeros(p.shape.numel(), p.dtype.compute) if g is None else value_of(g.to_dense() if g.is_sparse else g).reshape(-1)
+            for p, g in found
+        ]
+    )
 
 
 def _place(params: list[Tensor], x: Vector) -> None:

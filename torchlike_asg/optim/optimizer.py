@@ -159,6 +159,10 @@ class Optimizer:
         """What decides which operations `update` records, as something hashable: when it changes, the update is recorded anew."""
         return ()
 
+    def refusal_of_sparse(self, group: Group) -> str | None:
+        """Why a gradient that is a sparse tensor is refused; None where it is taken, as the dense one that it stands for."""
+        return f"{type(self).__name__} does not support sparse gradients"
+
     def clock(self, group: Group) -> dict[str, float]:
         """Names and first values of the numbers in a parameter's state that depend on the count of steps only."""
         return {"step": 0.0}

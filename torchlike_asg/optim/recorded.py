@@ -241,7 +241,7 @@ def _advance(optimizer: Optimizer, group: Group, form: Any, batch: _Batch, tr: T
     reads: list[Any] = [t._n for t in batch.tensors]
     grads: list[Any] = [p._f.held for p in batch.params]  # type: ignore[union-attr]
     if len(batch.grads) != len(grads) or not all(map(is_, grads, batch.grads)):
-        grads = [_entered(g, tr) for g in grads]
+        grads = [_entered(g, tr) if isinstance(g, (Node, tuple, Tensor)) else _of_rows(g, optimizer, group) for g in grads]
     if reads == batch.leaves and grads == batch.grads:
         _move_all(batch, tr)
     else:
@@ -274,6 +274,14 @@ def _entered(g: Any, tr: Trace) -> Node:
         if g._geo == (n.shape, n.strides, n.offset):
             return tr.input(array, n.shape, n.strides, n.dtype, n.device)
     return node_of(g)
+
+
+def _of_rows(g: Any, optimizer: Optimizer, group: Group) -> Node:
+    """The node of a sparse gradient, if the optimizer takes one."""
+    refusal = optimizer.refusal_of_sparse(group)
+    if refusal is not None:
+        raise RuntimeError(refusal)
+    return g.dense_node()  # type: ignore[no-any-return]
 
 
 def _update(

@@ -58,6 +58,9 @@ class SGD(Optimizer):
     def form(self, group: Group) -> tuple[Any, ...]:
         return bool(group["momentum"] != 0), decay_form(group), group["nesterov"], group["maximize"]
 
+    def refusal_of_sparse(self, group: Group) -> str | None:
+        return "add(sparse, dense) is not supported. Use add(dense, sparse) instead." if group["weight_decay"] != 0 else None
+
     def state_names(self, group: Group, p: Any) -> tuple[str, ...]:
         return ("momentum_buffer",) if group["momentum"] != 0 else ()
 

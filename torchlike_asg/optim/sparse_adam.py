@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from ..asg.declare import get
+from ..asg.declare import IDENTITIES, get
 from ..asg.node import Node, const
+from ..ops.embedding import embedding_grad
 from .checks import check_betas, check_positive
 from .optimizer import Group, Nodes, Optimizer
-from .rules import absolute, greater, mean_square, moving, sqrt, where
+from .rules import greater, mean_square, moving, sqrt, where
 
 __all__ = ["SparseAdam"]
 
@@ -19,9 +20,7 @@ class SparseAdam(Optimizer):
 
     m <- b1 m + (1 - b1) g;  v <- b2 v + (1 - b2) g^2;  p <- p - lr sqrt(1 - b2^t) / (1 - b1^t) * m / (sqrt(v) + eps).
 
-    Gradients are dense here, also those of ``Embedding(..., sparse=True)``: a row was touched if any element of its gradient is not
-    zero. PyTorch goes by the indices that were looked up, which differs for a row that was looked up and got a gradient of exactly zero,
-    and it refuses dense gradients.
+    The rows are those whose indices were looked up, by ``Embedding(..., sparse=True)``. Dense gradients are refused.
     """
 
     elementwise = False
@@ -42,6 +41,9 @@ class SparseAdam(Optimizer):
     def form(self, group: Group) -> tuple[Any, ...]:
         return (group["maximize"],)
 
+    def refusal_of_sparse(self, group: Group) -> str | None:
+        return None
+
     def state_names(self, group: Group, p: Any) -> tuple[str, ...]:
         return ("exp_avg", "exp_avg_sq")
 
@@ -57,12 +59,25 @@ class SparseAdam(Optimizer):
         }
 
     def update(self, group: Group, p: Node, g: Node, state: Nodes, numbers: Nodes) -> tuple[Node, Nodes]:
+        touched = greater(times_looked_up(g), const(0, g.dtype))
         if group["maximize"]:
             g = -g
-        size, dims = absolute(g), tuple(range(1, len(g.shape)))
-        touched = greater(get("amax")(size, dims, True) if dims and g.numel else size, const(0, g.dtype))
         old_m, old_v = state["exp_avg"], state["exp_avg_sq"]
         m = where(touched, moving(old_m, g, numbers["share1"]), old_m)
         v = where(touched, mean_square(old_v, g, numbers["keep2"], numbers["share2"]), old_v)
         moved = p - m / (sqrt(v) + numbers["eps"]) * numbers["step_size"]
         return where(touched, moved, p), {"exp_avg": m, "exp_avg_sq": v}
+
+
+def times_looked_up(g: Node) -> Node:
+    """How often each row of a sparse gradient occurs, broadcasting against the gradient."""
+    n = g
+    while n.op in IDENTITIES or n.op.name in ("cast", "reshape"):
+        n = n.srcs[0]
+    if n.op is not embedding_grad:
+        raise RuntimeError("SparseAdam does not support dense gradients, please consider Adam instead")
+    places = n.srcs[1]
+    ones = get("full")(const(1.0, g.dtype), (*places.shape, 1))
+    counts = embedding_grad(ones, places, *n.attrs)
+    lead = [d for d in range(len(g.shape) + 1) if math.prod(g.shape[:d]) == n.attrs[0]][-1]
+    return get("reshape")(counts, (*g.shape[:lead], *[1] * (len(g.shape) - lead)))

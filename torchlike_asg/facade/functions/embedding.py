@@ -8,6 +8,7 @@ from ... import dtypes
 from ...ops import embedding as ops
 from ..core import Tensor, bound, nary, wrap
 from ..register import function
+from ..sparse_gradients import table
 
 
 def _padding_row(padding_idx: int | None, weight: Tensor) -> int:
@@ -31,16 +32,16 @@ def embedding(
     """The rows of `weight` (V, D) at the integer indices `input` (any shape): (*input.shape, D).
 
     The row `padding_idx` gets no gradient. With `max_norm`, rows in use whose `norm_type`-norm is larger are rescaled in place first.
-    `sparse` is accepted; gradients are dense here.
+    With `sparse` the gradient of `weight` is a sparse tensor: a row for every index.
     """
-    if padding_idx is None and max_norm is None and isinstance(input, Tensor):
+    if padding_idx is None and max_norm is None and not sparse and isinstance(input, Tensor):
         n = ops.embedding.table.get((*bound(weight, input), -1, scale_grad_by_freq))
         if n is not None:
             return wrap(n)
     padding = _padding_row(padding_idx, weight)
     if max_norm is not None:
         _renormalize(weight, input, max_norm, norm_type)
-    return nary(ops.embedding, (weight, input), padding, scale_grad_by_freq)
+    return nary(ops.embedding, (table(weight) if sparse else weight, input), padding, scale_grad_by_freq)
 
 
 def _renormalize(weight: Tensor, input: Tensor, max_norm: float, norm_type: float) -> None:

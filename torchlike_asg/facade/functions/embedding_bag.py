@@ -36,7 +36,8 @@ def embedding_bag(
 
     `input` is (bags, size), or one-dimensional with `offsets`, where each bag starts. Indices equal to `padding_idx` do not count; an
     empty bag gives zeros.
-    `per_sample_weights`, of the input's shape, multiply the rows ("sum" only). `sparse` is accepted; gradients are dense here.
+    `per_sample_weights`, of the input's shape, multiply the rows ("sum" only). With `sparse` the gradient of `weight`
+    is a sparse tensor: a row for every index.
     """
     if weight.dtype is dtypes.int64 and input.dtype.is_floating_point:
         warnings.warn(
@@ -47,12 +48,14 @@ def embedding_bag(
         )
         input, weight = weight, input
     _check(input, weight, offsets, scale_grad_by_freq, mode, per_sample_weights)
+    if sparse and mode == "max":
+        raise ValueError("max mode does not support sparse weights")
     if padding_idx is not None:
         rows = weight.shape[0]
         if not -rows <= padding_idx < rows:
             raise RuntimeError(f"padding_idx must be within the number of embeddings, -{rows} through {rows - 1}, but got {padding_idx}")
         padding_idx %= rows
-    found: Any = embedding(input, weight, padding_idx, max_norm, norm_type, scale_grad_by_freq)
+    found: Any = embedding(input, weight, padding_idx, max_norm, norm_type, scale_grad_by_freq, sparse)
     if per_sample_weights is not None:
         found = found * per_sample_weights.unsqueeze(-1)
     counts = None if padding_idx is None else input != padding_idx

@@ -40,7 +40,7 @@ def _get_grad(self: Tensor) -> Any:
 
 def _set_grad(self: Tensor, g: Any) -> None:
     if g is not None:
-        if not isinstance(g, Tensor):
+        if not isinstance(g, Tensor) and not getattr(g, "is_sparse", False):
             raise TypeError(f"assigned grad expected to be a Tensor or None but got grad of type {type(g).__name__}")
         if g is self:
             raise RuntimeError("can't assign Variable as its own grad")

@@ -62,7 +62,7 @@ class Embedding(_Table):
     """Rows of a table: integer indices (*) -> (*, embedding_dim).
 
     The row `padding_idx` starts as zeros and gets no gradient. With `max_norm`, rows that are looked up are first scaled down in place to
-    that norm. `sparse` is accepted; gradients are dense here.
+    that norm. With `sparse` the gradient of the weight is a sparse tensor.
     """
 
     def __init__(
