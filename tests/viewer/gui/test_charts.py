@@ -182,13 +182,24 @@ def test_another_run_is_drawn_beside_this_one(window, charts, tmp_path):
     path = tmp_path / "yesterday.asgtrace"
     path.write_bytes(buffer.getvalue())
     window.overlay(path)
+    charts.smooth.setValue(0)
     x, y = charts._lines["yesterday", "loss", "raw"].getData()
     assert (len(x), y[0], y[-1]) == (150, 5.0, 1.0)
-    pens = [charts._lines[run, "loss", "raw"].opts["pen"] for run in ("", "yesterday")]
+    window.store.runs["before"] = window.store.runs["yesterday"]
+    charts.refresh()
+    pens = [charts._lines[run, "loss", "raw"].opts["pen"] for run in ("", "yesterday", "before")]
     assert pens[0].style() == QtCore.Qt.PenStyle.SolidLine
-    assert pens[1].style() == QtCore.Qt.PenStyle.DashLine
+    assert len({tuple(pen.dashPattern()) for pen in pens}) == 3, "each run has dashes of its own"
+    buttons = {b.text(): b for b in (charts.legend.itemAt(k).widget() for k in range(charts.legend.count())) if b.property("run")}
+    assert list(buttons) == ["yesterday", "before"]
+    assert "yesterday: loss 1" in charts.values_at(150)
+    buttons["yesterday"].click()
+    assert ("yesterday", "loss", "raw") not in charts._lines
+    assert "yesterday: loss 1" not in charts.values_at(150)
+    buttons["yesterday"].click()
     window.say.set_language("ru")
     assert ("yesterday", "loss", "raw") in charts._lines
+    assert "запуск yesterday: потери 1" in charts.values_at(150)
     path.write_bytes(b"no recording")
     with pytest.raises(ValueError, match="not a recording"):
         window.overlay(path)
@@ -239,3 +250,31 @@ def test_small_plots_tell_the_numbers_of_all_their_curves(window, charts):
     window.follow()
     assert charts.sides["lr"].titleLabel.text.endswith("0.5, 0.25")
     assert {told for _, told in charts.sides["lr"].getAxis("left")._tickLevels[0]} == {"0.001", "0.75"}
+
+
+def test_texts_of_markers_do_not_cover_each_other(window, charts, application):
+    for step in (82, 84, 86, 160):
+        window.store.apply(Event(step, step / 10, f"at step {step}"))
+    window.follow()
+    settle(application)
+    window.store.changed.add("event")
+    window.follow()
+    settle(application)
+    boxes = [line.label.mapRectToScene(line.label.boundingRect().adjusted(4, 5, -4, -5)) for line in charts._markers]  # without margins
+    assert len(boxes) == 5
+    assert not any(a.intersects(b) for k, a in enumerate(boxes) for b in boxes[k + 1 :])
+
+
+def test_many_curves_do_not_widen_the_window(window, charts, application):
+    wide = window.width()
+    for k in range(30):
+        window.store.apply(Scalars(f"accuracy of class {k}", np.asarray([1, 2]), np.asarray([0.1, 0.2]), np.asarray([0.5, 0.6])))
+    window.follow()
+    settle(application)
+    assert window.width() == wide
+    assert charts.minimumSizeHint().width() < 700
+    strip = charts.legend.parentWidget().parentWidget().parentWidget()
+    wheel = QtGui.QWheelEvent(QtCore.QPointF(5, 5), QtCore.QPointF(5, 5), QtCore.QPoint(), QtCore.QPoint(0, -240), Button.NoButton,
+                              QtCore.Qt.KeyboardModifier.NoModifier, QtCore.Qt.ScrollPhase.NoScrollPhase, False)  # fmt: skip
+    strip.wheelEvent(wheel)
+    assert strip.horizontalScrollBar().value() > 0

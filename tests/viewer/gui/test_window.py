@@ -123,11 +123,21 @@ def test_the_code_of_a_kernel_is_fetched_once(window, sent):
         ("dtype:float64", 0),
         ('"h.1.mlp" gelu', 1),
         ("тип:softmax", 4),
+        ("имя:weight модуль:GPT.h.0", 8),
+        ("параметр форма:96x96", 16),
+        ("phase:forward softmax", 4),
+        ("kind:param shape:96x96", 16),
         ("", 0),
     ],
 )
 def test_search(window, text, expected):
     assert len(find(text, window.model, window.store)) == expected
+
+
+def test_search_in_the_words_of_the_language(window):
+    window.say.set_language("ru")
+    for text, count in (("проход:прямой softmax", 4), ("проход:обратный", 0), ("вид:параметр форма:96x96", 16), ("type:softmax", 4)):
+        assert len(find(text, window.model, window.store)) == count, text
 
 
 def test_search_for_bad_values(window):
@@ -348,12 +358,12 @@ def test_a_click_selects_with_a_yellow_border_amber_edges_and_the_inspector(wind
     QtTest.QTest.mouseClick(canvas, QtCore.Qt.MouseButton.LeftButton, pos=middle)
     assert canvas.selection == ("node", softmax)
     assert window.inspector.title.text() == catalog.text("op.softmax.title")
-    assert [window.bar.crumbs.itemAt(k).widget().text() for k in (0, 2, 4, 6, 8)] == ["model", "GPT", "h", "0", "attn"]
+    assert [window.bar.crumbs.row.itemAt(k).widget().text() for k in (0, 2, 4, 6, 8)] == ["model", "GPT", "h", "0", "attn"]
     image = canvas.grab().toImage()
     half = int(box.h / 2)
     assert image.pixelColor(middle.x(), middle.y() - half).name().upper() == window.colors.selection
     assert image.pixelColor(middle.x(), middle.y() + half + 12).name().upper() == window.colors.incident
-    QtTest.QTest.mouseClick(window.bar.crumbs.itemAt(8).widget(), QtCore.Qt.MouseButton.LeftButton)
+    QtTest.QTest.mouseClick(window.bar.crumbs.row.itemAt(8).widget(), QtCore.Qt.MouseButton.LeftButton)
     assert canvas.selection == ("group", window.model.tree.by_path["GPT.h.0.attn"])
 
 
@@ -441,3 +451,44 @@ def test_durations_have_three_digits(us, told):
 @pytest.mark.parametrize(("count", "told"), [(0, "0 B"), (999, "999 B"), (1023, "0.999 KiB"), (1536, "1.5 KiB"), (2**40, "1.02e+03 GiB")])
 def test_amounts_have_three_digits(count, told):
     assert Say("en").amount(count) == told
+
+
+def test_a_deep_path_gives_way_in_the_middle(window, application):
+    window.go("node", node(window, "softmax", "GPT.h.1"))
+    crumbs = window.bar.crumbs
+    shown = [w.text() for w in crumbs.findChildren(QtWidgets.QWidget) if w.isVisible() and hasattr(w, "text")]
+    assert {"model", "GPT", "h", "1", "attn", "Softmax"} <= set(shown)
+    for width in (240, 200, 90):
+        crumbs.setMaximumWidth(width)
+        application.processEvents()
+        shown = [w for w in crumbs.findChildren(QtWidgets.QWidget) if w.isVisible() and hasattr(w, "text")]
+        assert {"Softmax", "▸ …"} <= {w.text() for w in shown}
+        assert sum(w.sizeHint().width() for w in shown) <= width or len(shown) <= 3
+        assert ("model" in [w.text() for w in shown]) == (width > 100)
+    assert crumbs._gap.toolTip() == "model ▸ GPT ▸ h ▸ 1 ▸ attn"
+
+
+@pytest.mark.parametrize("lang", ["en", "ru"])
+def test_large_texts_are_not_cut_off(window, application, lang):
+    window.say.set_language(lang)
+    window.go("node", node(window, "softmax", "GPT.h.1"))
+    before = window.inspector.title.fontInfo().pointSizeF()
+    for _ in range(4):
+        window.zoom_text(1)
+    for _ in range(4):
+        application.processEvents()
+    inspector = window.inspector
+    assert inspector.widget().width() <= inspector.viewport().width()
+    assert inspector.title.fontInfo().pointSizeF() > before
+    button = window.docks["charts"].findChild(QtWidgets.QAbstractButton, "qt_dockwidget_closebutton")
+    assert not button.icon().isNull()
+    assert "12.6pt" in window.charts.sides["lr"].titleLabel.item.toHtml()
+    window.zoom_text(-4)
+
+
+def test_the_window_fits_a_small_screen(window, application):
+    window.go("node", node(window, "softmax", "GPT.h.1"))
+    window.resize(1024, 600)
+    application.processEvents()
+    assert window.width() <= 1024
+    assert window.height() <= 600

@@ -11,6 +11,7 @@ from .canvas import Colors
 from .canvas.palette import contrast, mix
 from .say import Say, short
 from .store import Curve, Store, smoothed
+from .strip import Strip, swatch
 
 #: hues of curves, after Okabe and Ito
 HUES = ("#56B4E9", "#E69F00", "#2BB39B", "#CC79A7", "#D55E00", "#8FA3FF", "#B8B04A")
@@ -18,6 +19,10 @@ HUES = ("#56B4E9", "#E69F00", "#2BB39B", "#CC79A7", "#D55E00", "#8FA3FF", "#B8B0
 STANDS_OUT = 3.0
 #: curves that have axes of their own, at the side
 SIDE = ("lr", "grad norm")
+#: dashes of other runs' curves, each run its own
+DASHES = ([6, 4], [2, 3], [9, 3, 2, 3], [12, 6])
+#: heights of markers' texts, in turn where they stand close together
+LEVELS = (0.92, 0.78, 0.64, 0.5)
 #: points that are drawn
 DRAWN = 3000
 
@@ -43,22 +48,6 @@ def thin(x: NDArray[np.float64], y: NDArray[np.float64], most: int = DRAWN) -> t
     return x[places], y[places]
 
 
-def swatch(hue: str) -> QtGui.QIcon:
-    """A sample of a colour, sharp on every screen: a disc while its curve shows, a ring while it does not."""
-    icon = QtGui.QIcon()
-    for state in (QtGui.QIcon.State.On, QtGui.QIcon.State.Off):
-        picture = QtGui.QPixmap(48, 48)
-        picture.fill(QtCore.Qt.GlobalColor.transparent)
-        p = QtGui.QPainter(picture)
-        p.setRenderHint(QtGui.QPainter.RenderHint.Antialiasing)
-        p.setPen(QtGui.QPen(QtGui.QColor(hue), 6))
-        p.setBrush(QtGui.QColor(hue if state == QtGui.QIcon.State.On else "transparent"))
-        p.drawEllipse(9, 9, 30, 30)
-        p.end()
-        icon.addPixmap(picture, QtGui.QIcon.Mode.Normal, state)
-    return icon
-
-
 def held(x: NDArray[np.float64], y: NDArray[np.float64], end: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """A quantity that stays as it is until it is told anew, up to `end`: as steps."""
     return np.append(np.repeat(x, 2)[1:], max(end, x[-1])), np.repeat(y, 2)
@@ -70,7 +59,9 @@ class Charts(QtWidgets.QWidget):
     def __init__(self, store: Store, say: Say, colors: Colors) -> None:
         super().__init__()
         self.store, self.say, self.colors = store, say, colors
+        self.points = 10.0
         self.hidden_curves: set[str] = set()
+        self.hidden_runs: set[str] = set()
         self._lines: dict[tuple[str, str, str], pg.PlotDataItem] = {}
         self._markers: list[pg.InfiniteLine] = []
         self.setObjectName("curves")
@@ -80,8 +71,11 @@ class Charts(QtWidgets.QWidget):
         column.setSpacing(2)
         tools = QtWidgets.QHBoxLayout()
         tools.setSpacing(6)
-        self.legend = QtWidgets.QHBoxLayout()
+        names = Strip()
+        self.legend = QtWidgets.QHBoxLayout(names.inner)
+        self.legend.setContentsMargins(0, 0, 0, 0)
         self.legend.setSpacing(4)
+        self.legend.setAlignment(QtCore.Qt.AlignmentFlag.AlignLeft)
         self.log = QtWidgets.QToolButton(checkable=True)
         self.log.toggled.connect(self._set_log)
         self.by_time = QtWidgets.QToolButton(checkable=True)
@@ -95,8 +89,7 @@ class Charts(QtWidgets.QWidget):
         self.smooth_label.setProperty("dim", True)
         self.whole = QtWidgets.QToolButton()
         self.whole.clicked.connect(lambda: self.refresh(fit=True))
-        tools.addLayout(self.legend)
-        tools.addStretch(1)
+        tools.addWidget(names, 1)
         for w in (self.smooth_label, self.smooth, self.log, self.by_time, self.whole):
             tools.addWidget(w)
         column.addLayout(tools)
@@ -152,7 +145,7 @@ class Charts(QtWidgets.QWidget):
                 hue = curve_hue(k, self.colors)
                 wanted |= self._draw(self.main, "", name, self.store.curves[name], hue, weight)
                 for run, curves in self.store.runs.items():
-                    if name in curves:
+                    if name in curves and run not in self.hidden_runs:
                         wanted |= self._draw(self.main, run, name, curves[name], hue, weight)
         for name, plot in self.sides.items():
             here = [n for n in names if n == name or n.startswith(name + " ")]
@@ -181,7 +174,7 @@ class Charts(QtWidgets.QWidget):
         plot.getAxis("left").setTicks([[(v, told) for told, v in ticks.items()]])
         text = f"{self.curve_name(name)}  {numbers}".rstrip()
         if plot.titleLabel.text != text:
-            plot.setTitle(text, color=self.colors.dim, size="9pt")
+            plot.setTitle(text, color=self.colors.dim, size=f"{0.9 * self.points}pt")
 
     def _draw(self, plot: pg.PlotItem, run: str, name: str, curve: Curve, hue: str, weight: float) -> set[tuple[str, str, str]]:
         x, y = (curve.times if self.by_time.isChecked() else curve.steps), curve.values
@@ -192,18 +185,22 @@ class Charts(QtWidgets.QWidget):
         if holds:
             x, y = held(x, y, self._end(run))
         dots = len(y) < 40 and not holds
-        pieces = [("raw", y)] if weight == 0 or dots else [("raw", y), ("smooth", np.where(np.isfinite(y), smoothed(y, weight), np.nan))]
+        pieces = [("raw", y)]
+        if weight and not dots:  # of other runs only the smooth curve, for not too many to cross
+            pieces = pieces * (not run) + [("smooth", np.where(np.isfinite(y), smoothed(y, weight), np.nan))]
         for which, values in pieces:
             key = (run, name, which)
             keys.add(key)
             line = self._lines.get(key)
-            faint = (which == "raw" and len(pieces) > 1) or run
+            faint = which == "raw" and len(pieces) > 1
             color = QtGui.QColor(hue)
             color.setAlpha(105 if faint else 255)
             if line is None:
                 line = self._lines[key] = plot.plot([], [])
-            style = QtCore.Qt.PenStyle.DashLine if run else QtCore.Qt.PenStyle.SolidLine
-            line.setPen(pg.mkPen(color, width=1 if faint else 2, style=style))
+            pen = pg.mkPen(color, width=1 if faint else 2)
+            if run:
+                pen.setDashPattern(self._dash(run))
+            line.setPen(pen)
             line.setSymbol("o" if dots and not run else None)
             if dots:
                 line.setSymbolSize(5)
@@ -221,29 +218,35 @@ class Charts(QtWidgets.QWidget):
         curves = [c for c in (self.store.runs[run] if run else self.store.curves).values() if len(c)]
         return max((float((c.times if self.by_time.isChecked() else c.steps)[-1]) for c in curves), default=0.0)
 
+    def _dash(self, run: str) -> list[int]:
+        return DASHES[list(self.store.runs).index(run) % len(DASHES)]
+
     def _legend(self, names: list[str]) -> None:
-        """A switch with its colour and last value for each curve."""
-        wanted = [(n, curve_hue(k, self.colors)) for k, n in enumerate(names)]
+        """A switch with its colour and last value for each curve, and one with its dashes for each other run."""
+        wanted = [(n, "", curve_hue(k, self.colors)) for k, n in enumerate(names)] + [("", run, self.colors.dim) for run in self.store.runs]
         have = [self.legend.itemAt(k).widget() for k in range(self.legend.count())]
-        if [(w.property("name"), w.property("hue")) for w in have] != wanted:
+        if [tuple(w.property(p) for p in ("name", "run", "hue")) for w in have] != wanted:
             for w in have:
                 w.hide()
                 w.deleteLater()
             while self.legend.count():
                 self.legend.takeAt(0)
-            for name, hue in wanted:
-                button = QtWidgets.QToolButton(checkable=True, checked=name not in self.hidden_curves)
+            for name, run, hue in wanted:
+                shown = run not in self.hidden_runs if run else name not in self.hidden_curves
+                button = QtWidgets.QToolButton(checkable=True, checked=shown)
                 button.setProperty("curve", True)
-                button.setProperty("name", name)
-                button.setProperty("hue", hue)
-                button.setIcon(swatch(hue))
+                for key, value in (("name", name), ("run", run), ("hue", hue)):
+                    button.setProperty(key, value)
+                button.setIcon(swatch(hue, self._dash(run) if run else None))
+                button.setText(run)
                 button.setToolButtonStyle(QtCore.Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
-                button.toggled.connect(lambda on, n=name: self._toggle(n, on))
+                button.toggled.connect(lambda on, n=name, r=run: self._toggle(n, r, on))
                 self.legend.addWidget(button)
-        for k, (name, _) in enumerate(wanted):
-            button = self.legend.itemAt(k).widget()
-            curve = self.store.curves[name]
-            button.setText(f"{self.curve_name(name)}  {short(float(curve.values[-1]))}" if len(curve) else self.curve_name(name))
+        for k, (name, run, _) in enumerate(wanted):
+            if not run:
+                button = self.legend.itemAt(k).widget()
+                curve = self.store.curves[name]
+                button.setText(f"{self.curve_name(name)}  {short(float(curve.values[-1]))}" if len(curve) else self.curve_name(name))
 
     def curve_name(self, name: str) -> str:
         """A curve's name for people: ours are translated, the user's stay."""
@@ -251,22 +254,27 @@ class Charts(QtWidgets.QWidget):
         key = {"loss": "chart.loss", "lr": "chart.lr", "grad norm": "chart.norm"}.get(base)
         return name if key is None else f"{self.say(key)} {number}".strip()
 
-    def _toggle(self, name: str, on: bool) -> None:
-        (self.hidden_curves.discard if on else self.hidden_curves.add)(name)
+    def _toggle(self, name: str, run: str, on: bool) -> None:
+        hidden = self.hidden_runs if run else self.hidden_curves
+        (hidden.discard if on else hidden.add)(run or name)
         self.refresh()
 
     def _mark(self) -> None:
         events = [e for e in self.store.events if not e.text.startswith(("lost:", "dropped:"))]
         for e in events[len(self._markers) :]:
-            at = e.time if self.by_time.isChecked() else e.step
-            line = pg.InfiniteLine(
-                at, 90, label=e.text, labelOpts={"position": 0.92, "color": self.colors.incident, "anchors": [(0, 0), (0, 0)]}
-            )
+            line = pg.InfiniteLine(0, 90, label=e.text, labelOpts={"color": self.colors.incident, "anchors": [(0, 0), (0, 0)]})
             line.setPen(pg.mkPen(self.colors.incident, width=1, style=QtCore.Qt.PenStyle.DashLine))
             self._markers.append(line)
             self.main.addItem(line, ignoreBounds=True)
+        (low, high), wide = self.main.vb.viewRange()[0], max(self.main.vb.width(), 1.0)
+        ends = [-1.0] * len(LEVELS)  # how far the texts at each height reach, in pixels
         for e, line in zip(events, self._markers, strict=False):
-            line.setValue(e.time if self.by_time.isChecked() else e.step)
+            at = e.time if self.by_time.isChecked() else e.step
+            x = (at - low) / max(high - low, 1e-12) * wide
+            level = next((k for k, end in enumerate(ends) if end <= x), ends.index(min(ends)))
+            ends[level] = x + line.label.boundingRect().width() + 6
+            line.setValue(at)
+            line.label.setPosition(LEVELS[level])
 
     def _set_log(self, on: bool) -> None:
         self.main.setLogMode(y=on)
@@ -302,17 +310,21 @@ class Charts(QtWidgets.QWidget):
         return False
 
     def values_at(self, x: float) -> list[str]:
-        """All curves that show at a place of the axis, a line each; first the step."""
-        parts = []
-        for name, curve in self.store.curves.items():
-            xs = curve.times if self.by_time.isChecked() else curve.steps
-            if len(xs) and name not in self.hidden_curves:
+        """All curves that show at a place of the axis, a line each; first the step, last other runs."""
+        parts: list[str] = []
+        runs = [("", self.store.curves), *((r, c) for r, c in self.store.runs.items() if r not in self.hidden_runs)]
+        for run, curves in runs:
+            for name, curve in curves.items():
+                xs = curve.times if self.by_time.isChecked() else curve.steps
+                if not len(xs) or name in self.hidden_curves or (run and (name not in self.store.curves or name in SIDE)):
+                    continue
                 k = int(np.clip(np.searchsorted(xs, x), 0, len(xs) - 1))
                 if k and abs(xs[k - 1] - x) < abs(xs[k] - x):
                     k -= 1
                 if not parts:
                     parts.append(self.say("chart.at_step", step=self.say.number(int(curve.steps[k]))))
-                parts.append(f"{self.curve_name(name)} {short(float(curve.values[k]))}")
+                told = f"{self.curve_name(name)} {short(float(curve.values[k]))}"
+                parts.append(self.say("chart.of_run", run=run, value=told) if run else told)
         return parts
 
     # ---------------------------------------------------------------- appearance
@@ -329,9 +341,15 @@ class Charts(QtWidgets.QWidget):
                 axis.setTextPen(pg.mkPen(colors.dim))
                 axis.setStyle(hideOverlappingLabels=plot is self.main, autoExpandTextSpace=True)
             if plot is not self.main:
-                plot.setTitle(plot.titleLabel.text, color=colors.dim, size="9pt")
+                plot.setTitle(plot.titleLabel.text, color=colors.dim, size=f"{0.9 * self.points}pt")
         self.cross.setPen(pg.mkPen(colors.dim, width=1))
         self.refresh()
+
+    def set_text_size(self, points: float) -> None:
+        self.points = points
+        for plot in (self.main, *self.sides.values()):
+            plot.setTitle(plot.titleLabel.text or None, color=self.colors.dim, size=f"{0.9 * points}pt")
+        self.retranslate()
 
     def retranslate(self) -> None:
         say = self.say
@@ -340,6 +358,7 @@ class Charts(QtWidgets.QWidget):
         self.smooth_label.setText(say("chart.smoothing"))
         self.smooth.setAccessibleName(say("chart.smoothing"))
         self.whole.setText(say("chart.fit"))
-        self.main.setLabel("bottom", say("chart.by_time" if self.by_time.isChecked() else "chart.step"))
+        below = say("chart.by_time" if self.by_time.isChecked() else "chart.step")
+        self.main.setLabel("bottom", below, **{"font-size": f"{0.9 * self.points}pt"})
         self.empty.setText(say("chart.empty"))
         self.refresh()

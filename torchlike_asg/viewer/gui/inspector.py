@@ -38,7 +38,7 @@ class Section(QtWidgets.QWidget):
             self.head = button
             content.hide()
         else:
-            self.head = QtWidgets.QLabel()
+            self.head = paragraph()
             self.head.setProperty("head", True)
         column.addWidget(self.head)
         column.addWidget(content)

@@ -11,7 +11,7 @@ from pyqtgraph.Qt import QtCore, QtGui, QtWidgets
 
 from ...i18n import catalog
 from ..damage import told
-from .graphs import GraphModel
+from .crumbs import Crumbs
 from .heat import KINDS as HEATS
 from .say import shape_text
 
@@ -47,7 +47,8 @@ class TopBar(QtWidgets.QWidget):
         row.setSpacing(6)
         rows.addLayout(row)
         self.search = QtWidgets.QLineEdit(clearButtonEnabled=True)
-        self.search.setFixedWidth(290)
+        self.search.setMinimumWidth(120)
+        self.search.setMaximumWidth(320)
         self.search.textChanged.connect(window.search)
         self.search.returnPressed.connect(window.next_hit)
         self.found = QtWidgets.QLabel()
@@ -66,13 +67,12 @@ class TopBar(QtWidgets.QWidget):
         self.status = QtWidgets.QLabel()
         self.dot = QtWidgets.QLabel("●")
         for w in (self.search, self.found, self.backward, self.update_, self.kernels, self.heat):
-            row.addWidget(w)
+            row.addWidget(w, 3 if w is self.search else 0)
         row.addStretch(1)
         row.addWidget(self.more)
         second = QtWidgets.QHBoxLayout()
-        self.crumbs = QtWidgets.QHBoxLayout()
-        self.crumbs.setSpacing(0)
-        second.addLayout(self.crumbs, 1)
+        self.crumbs = Crumbs(window)
+        second.addWidget(self.crumbs, 1)
         second.addWidget(self.dot)
         second.addWidget(self.status)
         rows.addLayout(second)
@@ -106,36 +106,6 @@ class TopBar(QtWidgets.QWidget):
         self.backward.setVisible("∂" in groups)
         self.update_.setVisible("optimizer" in groups)
         self.kernels.setVisible(bool(len(self.window_.model.graph.kernel_name)))
-
-    def set_crumbs(self, model: GraphModel, kind: str, item: int) -> None:
-        """The path to the selection; every part selects its group."""
-        while self.crumbs.count():
-            taken = self.crumbs.takeAt(0).widget()
-            if taken is not None:
-                taken.hide()
-                taken.deleteLater()
-        tree = model.tree
-        around: list[int] = []
-        if kind == "node" and item < len(tree.group_of):
-            around = tree.around(int(tree.group_of[item]))
-        elif kind == "group" and item < len(tree.groups):
-            around = tree.around(item)
-        parts = [(self.window_.say("canvas.root"), 0)] + [(model.group_name(g), g) for g in reversed(around) if g]
-        for k, (name, group) in enumerate(parts):
-            if k:
-                self.crumbs.addWidget(QtWidgets.QLabel("▸"))
-            button = QtWidgets.QToolButton()
-            button.setProperty("crumb", True)
-            button.setText(name)
-            button.setFocusPolicy(QtCore.Qt.FocusPolicy.TabFocus)
-            button.clicked.connect(lambda _=False, g=group: self.window_.go("group", g) if g else self.window_.canvas.fit())
-            self.crumbs.addWidget(button)
-        if kind == "node":
-            self.crumbs.addWidget(QtWidgets.QLabel("▸"))
-            last = QtWidgets.QLabel(model.title(item))
-            last.setProperty("crumb", True)
-            self.crumbs.addWidget(last)
-        self.crumbs.addStretch(1)
 
     def retranslate(self) -> None:
         say = self.window_.say

@@ -4,28 +4,27 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from functools import cache
 
+from ...i18n import catalog
+from ..snapshot import KINDS, PHASES
 from .graphs import GraphModel
 from .store import Store
 
-#: filters by name, with the names that people try
-FILTERS = {
-    "type": "op",
-    "op": "op",
-    "тип": "op",
-    "shape": "shape",
-    "форма": "shape",
-    "module": "scope",
-    "in": "scope",
-    "модуль": "scope",
-    "dtype": "dtype",
-    "name": "name",
-    "имя": "name",
-    "line": "line",
-    "kind": "kind",
-    "phase": "phase",
-}
+#: what can be filtered by, and what can be asked of a node; their names in each language are texts, those in any language are understood
+FILTERS = ("op", "shape", "scope", "dtype", "name", "line", "kind", "phase")
 FLAGS = ("nan", "output", "grad", "fused", "param", "input")
+
+
+@cache
+def _names(table: str, keys: tuple[str, ...]) -> dict[str, str]:
+    """What may be typed -> what it means."""
+    return {
+        name.strip().lower(): key
+        for lang in reversed(catalog.languages())
+        for key in keys
+        for name in catalog.text(f"ui.viewer.search.{table}.{key}", lang).split(",")
+    }
 
 
 @dataclass
@@ -40,14 +39,15 @@ class Query:
 def parse(text: str) -> Query:
     """A query from what was typed; in quotes, blanks are part of a word."""
     query = Query()
+    filters, flags = _names("filter", FILTERS), _names("flag", FLAGS)
     for key, quoted, plain in re.findall(r'(?:(\w+):)?(?:"([^"]*)"|(\S+))', text):
         value = (quoted or plain).lower()
-        if key and key.lower() in FILTERS:
-            query.filters.append((FILTERS[key.lower()], value))
+        if key and key.lower() in filters:
+            query.filters.append((filters[key.lower()], value))
         elif key:
             query.words.append(f"{key}:{value}".lower())
-        elif value in FLAGS:
-            query.flags.append(value)
+        elif value in flags:
+            query.flags.append(flags[value])
         elif value:
             query.words.append(value)
     return query
@@ -75,8 +75,6 @@ def _matches(i: int, query: Query, model: GraphModel, store: Store) -> bool:
 
 
 def _flag(i: int, flag: str, model: GraphModel, store: Store) -> bool:
-    from ..snapshot import KINDS
-
     g = model.graph
     if flag == "nan":
         return any(look is not None and look.row[4] > 0 for look in (store.look(i), store.look(i, "gradient")))
@@ -86,8 +84,6 @@ def _flag(i: int, flag: str, model: GraphModel, store: Store) -> bool:
 
 
 def _filter(i: int, what: str, value: str, model: GraphModel) -> bool:
-    from ..snapshot import KINDS, PHASES
-
     g = model.graph
     if what == "op":
         kind = g.modules.get(model.scopes[i], "").lower()
@@ -99,7 +95,9 @@ def _filter(i: int, what: str, value: str, model: GraphModel) -> bool:
     if what == "line":
         return str(int(g.line[i])) == value
     if what == "kind":
-        return value in KINDS[g.kind[i]]
+        kind = KINDS[g.kind[i]]
+        return value in kind or value in (catalog.find(f"ui.viewer.kind.{kind}", model.say.lang) or "").lower()
     if what == "phase":
-        return value in PHASES[g.phase[i]]
+        phase = PHASES[g.phase[i]]
+        return value in phase or value in model.say(f"phase.{phase}").lower()
     return value in {"scope": model.scopes, "dtype": model.dtypes, "name": model.names}[what][i].lower()

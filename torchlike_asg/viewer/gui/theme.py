@@ -73,7 +73,7 @@ def apply(app: QtWidgets.QApplication, c: Colors, points: float = 10.0) -> None:
     ):
         palette.setColor(which, QtGui.QColor(color))
     app.setPalette(palette)
-    app.setStyleSheet(style_sheet(c))
+    app.setStyleSheet(style_sheet(c, points))
     pg.setConfigOptions(background=c.panel, foreground=c.dim, antialias=False)
 
 
@@ -90,7 +90,7 @@ def cross(c: Colors) -> QtGui.QIcon:
     return QtGui.QIcon(picture)
 
 
-def style_sheet(c: Colors) -> str:
+def style_sheet(c: Colors, points: float = 10.0) -> str:
     raised, edge = mix(c.panel, c.text, 0.06), mix(c.panel, c.text, 0.16)
     return f"""
     QMainWindow, QDialog {{ background: {c.background}; }}
@@ -103,7 +103,7 @@ def style_sheet(c: Colors) -> str:
     QLabel {{ color: {c.text}; background: transparent; }}
     QLabel[dim="true"] {{ color: {c.dim}; }}
     QLabel[head="true"] {{ color: {c.dim}; font-weight: 600; letter-spacing: 1px; }}
-    QLabel[title="true"] {{ color: {c.text}; font-weight: 700; font-size: 15pt; }}
+    QLabel[title="true"] {{ color: {c.text}; font-weight: 700; font-size: {1.5 * points}pt; }}
     QLabel[value="true"] {{ color: {c.text}; font-weight: 600; }}
     QLabel[cap="true"] {{ color: {c.text}; background: {raised}; border: 1px solid {mix(c.panel, c.text, 0.3)}; border-radius: 4px;
         padding: 1px 6px; font-weight: 600; }}

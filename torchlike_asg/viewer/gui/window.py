@@ -210,7 +210,7 @@ class Window(QtWidgets.QMainWindow):
     def _selected(self, kind: str, item: int) -> None:
         self.inspector.show_item(kind, item)
         self._describe(kind, item)
-        self.bar.set_crumbs(self.model, kind, item)
+        self.bar.crumbs.set_path(self.model, kind, item)
         if self.docks["outline"].isVisible():
             self.outline.show_item(kind, item)
         self._look_later()
@@ -326,7 +326,7 @@ class Window(QtWidgets.QMainWindow):
         self.outline.set_model(self.model)
         kind, item = self.canvas.selection
         self._describe(kind, item)
-        self.bar.set_crumbs(self.model, kind, item)
+        self.bar.crumbs.set_path(self.model, kind, item)
         self._repaint_marks()
         self._status()
 
@@ -359,6 +359,8 @@ class Window(QtWidgets.QMainWindow):
         app = QtWidgets.QApplication.instance()
         assert isinstance(app, QtWidgets.QApplication)
         theme.apply(app, self.colors, self.points)
+        self._dress_docks()
+        self.charts.set_text_size(self.points)
         self.canvas.retranslate()
 
     # ---------------------------------------------------------------- actions
