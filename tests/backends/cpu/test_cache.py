@@ -10,7 +10,7 @@ import pytest
 from torchlike_asg import config, events
 from torchlike_asg.backends.cpu import cache
 from torchlike_asg.backends.cpu.calls import Kernel, Source
-from torchlike_asg.backends.cpu.emit import Value
+from torchlike_asg.backends.cpu.values import Value
 
 #: compiles the sources number 0..n-1, checks what they compute, and prints how many had to be compiled
 SCRIPT = textwrap.dedent("""

@@ -5,7 +5,7 @@ import pytest
 
 from torchlike_asg.backends.cpu import gemm, isa
 from torchlike_asg.backends.cpu.calls import Call, Kernel, Lowering, Source
-from torchlike_asg.backends.cpu.emit import Value
+from torchlike_asg.backends.cpu.values import Value
 
 from .gemm_cases import run
 

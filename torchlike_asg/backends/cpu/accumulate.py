@@ -8,8 +8,9 @@ from ...dtypes import BOOLEAN, COMPLEX
 from .calls import Call, Kernel, Lowering, Source, View
 from .copies import broadcast, row_words, write_rows
 from .elements import MACHINE, code
-from .emit import Module, Value, vector
+from .emit import Module
 from .isa import Isa
+from .values import Value, vector
 from .walk import MAX_RANK, by_step, merge
 
 

@@ -20,8 +20,9 @@ import numpy as np
 from .blocks import aligned
 from .cache import compile_sources
 from .calls import Source
-from .emit import Function, Module, Value
+from .emit import Function, Module
 from .program import PointerTable
+from .values import Value
 
 #: bytes from the start of an object to its fields, in CPython and NumPy on 64-bit machines
 REFERENCES, TYPE, SIZE, ITEMS = 0, 8, 16, 24

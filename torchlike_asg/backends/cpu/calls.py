@@ -18,7 +18,8 @@ from typing import Any
 from .. import library as library_
 from ..library import Library, Shape, View
 from . import isa
-from .emit import Function, Module, Value
+from .emit import Function, Module
+from .values import Value
 
 __all__ = [
     "CPU_LIBRARY", "EPILOGUE", "EPILOGUES", "LAYOUTS", "LIBRARY", "SCRATCH_HEADER", "SELECTORS", "SIGNATURE", "Block", "Call", "Kernel",

@@ -20,8 +20,9 @@ import numpy as np
 from ... import dtypes
 from ...asg.reference import rounded
 from .calls import Call, Kernel, Lowering, Source, View
-from .emit import Function, Module, Value, vector
+from .emit import Function, Module
 from .isa import Isa
+from .values import Value, vector
 from .walk import MAX_RANK, Walk, by_step, merge, walk_words
 
 #: what one unit of work moves, roughly

@@ -9,8 +9,9 @@ from ..views import moved, row_major
 from .calls import Call, Kernel, LibraryNode, Lowering, Source, library
 from .copies import broadcast, copy
 from .elements import MACHINE, code
-from .emit import Function, Module, Value, vector
+from .emit import Function, Module
 from .isa import Isa
+from .values import Value, vector
 from .walk import MAX_RANK, Walk, merge, walk_words
 
 #: points of the first set that share each read of the second

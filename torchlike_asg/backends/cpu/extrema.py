@@ -10,9 +10,10 @@ from ..views import row_major
 from .calls import Call, Kernel, LibraryNode, Lowering, Source, View, library
 from .copies import copy, fill
 from .elements import MACHINE, code
-from .emit import Function, Module, Value, Variable, lanes, vector
+from .emit import Function, Module, Variable
 from .isa import Isa
 from .lines import Lines, lines
+from .values import Value, lanes, vector
 from .walk import Walk, walk_words
 
 #: elements of a line that one unit of work looks at

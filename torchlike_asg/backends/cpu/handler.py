@@ -13,8 +13,9 @@ import numpy as np
 
 from ... import dtypes
 from ...dtypes import dtype
-from .emit import SIZES, Function, Value, element, lanes, vector
+from .emit import Function
 from .isa import Isa
+from .values import SIZES, Value, element, lanes, vector
 from .vmath import VectorMath
 from .vspecial import DOUBLE, SINGLE
 

@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from .calls import Block, Call, Kernel, Lowering, Source, View
 from .copies import MOVED, move_bytes
 from .elements import MACHINE, code
-from .emit import Function, Module, Value, vector
+from .emit import Function, Module
 from .isa import Isa
+from .values import Value, vector
 from .walk import MAX_RANK, Walk, merge, walk_words
 
 #: element types of index tensors

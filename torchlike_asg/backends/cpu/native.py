@@ -15,7 +15,8 @@ import platform
 from collections.abc import Callable
 
 from .calls import SCRATCH_HEADER, Source
-from .emit import Function, Module, Value
+from .emit import Function, Module
+from .values import Value
 
 #: words of the control block; those that several threads write have a cache line (and its neighbour) to themselves
 LINE = 16

@@ -17,10 +17,11 @@ from ..views import row_major
 from .calls import Call, Kernel, LibraryNode, Lowering, Source, View, library
 from .copies import copy, fill
 from .elements import MACHINE, code
-from .emit import Function, Module, Value
+from .emit import Function, Module
 from .indexed import Index, indexed
 from .isa import Isa
 from .lines import lines
+from .values import Value
 from .walk import Walk, walk_words
 
 #: up to so many elements are sorted by insertion

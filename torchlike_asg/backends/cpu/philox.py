@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from ...rng.philox import MULTIPLIERS, ROUNDS, WEYL
-from .emit import Function, Value, lanes, vector
+from .emit import Function
+from .values import Value, lanes, vector
 
 
 def blocks(f: Function, counter: Value, key: Value) -> list[Value]:

@@ -18,7 +18,8 @@ from .calls import LAYOUTS, Block, Call, Kernel, LibraryNode, Lowering, Source, 
 from .conv.geometry import channels_last, image, three
 from .copies import copy
 from .elements import MACHINE, code
-from .emit import Module, Value, Variable, vector
+from .emit import Module, Variable
+from .values import Value, vector
 from .walk import merge
 
 #: for each output of a dimension: first input, how many, and its factor of what a sum is divided by

@@ -14,9 +14,10 @@ from ..views import row_major
 from .calls import Block, Call, Kernel, LibraryNode, Lowering, Source, View, library
 from .copies import copy
 from .elements import MACHINE, code
-from .emit import Function, Module, Value, Variable, vector
+from .emit import Function, Module, Variable
 from .isa import Isa
 from .lines import lines
+from .values import Value, vector
 from .walk import Walk, walk_words
 
 #: tables with more entries are left to the reference

@@ -10,9 +10,10 @@ from ..views import at
 from .calls import Call, Kernel, LibraryNode, Lowering, Source, View, library
 from .copies import broadcast, copy, fill
 from .elements import MACHINE, code
-from .emit import Function, Module, Value, lanes, vector
+from .emit import Function, Module
 from .isa import Isa
 from .lines import lines
+from .values import Value, lanes, vector
 from .walk import Walk, walk_words
 
 

@@ -16,7 +16,8 @@ import numpy as np
 from . import blocks
 from .cache import compile_sources
 from .calls import SIGNATURE, Call, Source
-from .emit import Function, Module, Value
+from .emit import Function, Module
+from .values import Value
 
 if TYPE_CHECKING:
     from .program import Program

@@ -8,8 +8,9 @@ from typing import Any
 from ..views import row_major
 from .calls import Call, Kernel, LibraryNode, Lowering, Source, library
 from .copies import copy, copying_cost, move_bytes
-from .emit import Module, Value
+from .emit import Module
 from .isa import Isa
+from .values import Value
 from .walk import MAX_RANK, Walk, merge, walk_words
 
 

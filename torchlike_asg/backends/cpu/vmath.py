@@ -36,8 +36,9 @@ from ..coefficients import (
     SIN32,
     SIN64,
 )
-from .emit import Function, Value, element, lanes, literal, vector
+from .emit import Function
 from .isa import Isa
+from .values import Value, element, lanes, literal, vector
 
 _LN2 = {"float": (0.693145751953125, 1.4286068203094173e-06), "double": (0.6931471803691238, 1.9082149292705877e-10)}
 _LOG2_E = (1.4426950408889634, 2.0355273740931033e-17)

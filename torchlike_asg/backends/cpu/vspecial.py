@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..coefficients import ATAN64, ERF64_NEAR, ERFCX64, ERFINV32_OUTER, ERFINV64_OUTER, ERFINV_CENTRAL
-from .emit import Value
+from .values import Value
 from .vmath import VectorMath
 
 _DIGAMMA = (1 / 12, -1 / 120, 1 / 252, -1 / 240, 1 / 132, -691 / 32760, 1 / 12)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from .emit import Function, Value
+from .emit import Function
+from .values import Value
 
 #: as many dimensions as NumPy has
 MAX_RANK = 64

@@ -13,7 +13,8 @@ from typing import Any
 
 from ....dtypes import float32, float64
 from ..calls import Call, LibraryNode, Lowering, Source, View, library
-from ..emit import Module, Value
+from ..emit import Module
+from ..values import Value
 from .common import BLOCK, LOG2E, Layout, Problem, Writer, functions, merged, problem
 from .dropping import Dropout, apply, draw, parted
 from .parts import Form, exp2, form, zero

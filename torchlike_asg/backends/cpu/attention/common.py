@@ -9,7 +9,8 @@ from typing import Any
 
 from ....asg.geometry import broadcast
 from ..calls import Kernel, LibraryNode, Source, View
-from ..emit import Function, Module, Value, vector
+from ..emit import Function, Module
+from ..values import Value, vector
 from .parts import Form, copy, tile, transpose
 
 #: keys handled at a time: their scores with one panel of queries stay in the first-level cache

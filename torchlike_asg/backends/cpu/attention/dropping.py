@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from ....ops.attention_dropout import kept_factor
 from ..calls import LibraryNode, View
-from ..emit import Value
 from ..philox import numbers
+from ..values import Value
 from .common import BLOCK, Writer
 from .parts import Form, zero
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 
-from ..emit import Value, vector
+from ..values import Value, vector
 from .common import BLOCK, LOG2E, Layout, Problem, Writer
 from .parts import Form, exp2, fold_each, zero
 

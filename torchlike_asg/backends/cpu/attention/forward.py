@@ -9,7 +9,8 @@ import contextlib
 import math
 
 from ..calls import Call, LibraryNode, Lowering, Source, library
-from ..emit import Module, Value
+from ..emit import Module
+from ..values import Value
 from . import few
 from .common import BLOCK, LOG2E, Layout, Problem, Writer, functions, problem
 from .dropping import Dropout, apply, draw, parted

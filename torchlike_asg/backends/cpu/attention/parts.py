@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from ....dtypes import dtype
 from .. import isa as isas
 from ..calls import Source
-from ..emit import Function, Module, Value, element, lanes, vector
+from ..emit import Function, Module
+from ..values import Value, element, lanes, vector
 
 #: coefficients of 2**r on [-1/2, 1/2]: minimax with a relative error of 2e-9, and Taylor with one below 2**-54
 _POWERS = {

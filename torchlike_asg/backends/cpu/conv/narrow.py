@@ -13,8 +13,9 @@ from dataclasses import dataclass
 
 from ..calls import Call, Kernel, Lowering, Source, View
 from ..copies import copy
-from ..emit import Function, Module, Value, vector
+from ..emit import Function, Module
 from ..gemm import Tiles, emit_finish, given
+from ..values import Value, vector
 from .finish import Finish
 from .geometry import adjacent, dense
 

@@ -12,8 +12,9 @@ from dataclasses import replace
 
 from ..calls import Block, Call, Kernel, Lowering, Source, View
 from ..copies import copy
-from ..emit import Function, Module, Value
+from ..emit import Function, Module
 from ..gemm import Tiles
+from ..values import Value
 from .geometry import Three, adjacent, dense
 from .narrow import VECTOR_NS, Lanes, Side, within
 from .weights import add_up

@@ -8,8 +8,9 @@ addresses is that of Dukhan (2019), "The indirect convolution algorithm".)
 from __future__ import annotations
 
 from ..calls import Source
-from ..emit import Function, Module, Value
+from ..emit import Function, Module
 from ..gemm import Tiles
+from ..values import Value
 
 #: `rows`: for each row its offsets in a and in c and init; `segments`: for each its offset in a and its first row of b. All in elements.
 #: `n` is a tile's columns, or less than or equal to the lanes of a vector; b is read in whole vectors, and c written only where it is asked

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from ..emit import Function, Value, element
+from ..emit import Function
+from ..values import Value, element
 
 #: pixels of a tile before and after, places of a transformed tile
 IN, OUT = 6, 4

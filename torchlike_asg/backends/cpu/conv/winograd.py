@@ -12,8 +12,9 @@ import math
 
 from .... import config
 from ..calls import Call, Kernel, Lowering, Source, View
-from ..emit import Function, Module, Value, vector
+from ..emit import Function, Module
 from ..gemm import Tiles, call_panel, emit_finish, given, kit
+from ..values import Value, vector
 from .finish import Finish
 from .geometry import Three, adjacent, dense, temporary, up
 from .transforms import IN, OUT, PLACES, filter_line, input_line, output_line, square, store_addresses, transform_tile

@@ -9,8 +9,9 @@ import math
 from dataclasses import replace
 
 from ..calls import Call, Kernel, Lowering, Source, View
-from ..emit import Function, Module, Value, vector
+from ..emit import Function, Module
 from ..gemm import Tiles, call_panel, kit
+from ..values import Value, vector
 from .geometry import Three, adjacent, dense
 from .transforms import IN, OUT, PLACES, gradient_line, input_line, square, store_addresses, transform_tile, weight_line
 from .winograd import APART, BLOCK

@@ -5,7 +5,8 @@ from __future__ import annotations
 import functools
 
 from ..calls import Block, Source
-from ..emit import Function, Module, Value, Variable
+from ..emit import Function, Module, Variable
+from ..values import Value
 from .finish import emit_finish
 from .micro import PANEL, panel_source
 from .packing import PACK, pack_source

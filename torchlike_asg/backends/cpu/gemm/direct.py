@@ -8,7 +8,8 @@ from __future__ import annotations
 import functools
 
 from ..calls import Kernel, Source
-from ..emit import FLOATS, Module, Value
+from ..emit import Module
+from ..values import FLOATS, Value
 from .finish import emit_epilogue, emit_round
 from .multiply import batch_steps
 

@@ -11,7 +11,8 @@ import functools
 from collections.abc import Sequence
 
 from ..calls import Kernel, Source
-from ..emit import Function, Module, Value, vector
+from ..emit import Function, Module
+from ..values import Value, vector
 from .finish import emit_epilogue, emit_round
 from .multiply import batch_steps
 from .tiles import DOT_K, Tiles

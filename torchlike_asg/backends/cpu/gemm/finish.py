@@ -6,7 +6,8 @@ import functools
 
 from ....dtypes import bfloat16, dtype, float16
 from ..calls import Block, LibraryNode, Source
-from ..emit import Function, Module, Value, vector
+from ..emit import Function, Module
+from ..values import Value, vector
 
 _ROUND = [("ptr", "c"), ("i64", "c_row"), ("i64", "m"), ("i64", "n")]
 _LANES = 16

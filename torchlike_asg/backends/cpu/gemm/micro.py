@@ -8,7 +8,8 @@ they lie. In the end what lies at ``init`` is added: zeros, a bias (row stride 0
 from __future__ import annotations
 
 from ..calls import Source
-from ..emit import Function, Module, Value
+from ..emit import Function, Module
+from ..values import Value
 from .tiles import Tiles
 
 #: the parameters of a panel: `m` rows times `n` columns, `n` at most a tile's columns

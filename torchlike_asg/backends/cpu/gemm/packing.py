@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..calls import Source
-from ..emit import Function, Module, Value, lanes, vector
+from ..emit import Function, Module
+from ..values import Value, lanes, vector
 from .tiles import Tiles
 
 #: ``to[k * width + j] = of[k * of_k + j * of_column]`` for k < rows, j < columns

@@ -5,7 +5,8 @@ from __future__ import annotations
 import functools
 
 from ..calls import Kernel, Source
-from ..emit import Module, Value
+from ..emit import Module
+from ..values import Value
 from .finish import emit_epilogue, emit_round
 from .tiles import Tiles
 

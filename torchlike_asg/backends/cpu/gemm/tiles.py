@@ -5,8 +5,8 @@ from __future__ import annotations
 import functools
 from dataclasses import dataclass
 
-from ..emit import SIZES, vector
 from ..isa import Isa
+from ..values import SIZES, vector
 
 #: elements of k that `dot` goes along before it takes other rows: those of one operand stay in the first-level cache
 DOT_K = 1024

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from ..emit import Value, vector
 from ..handler import from_memory, memory_type, to_memory
+from ..values import Value, vector
 from .memory import At, Place
 
 if TYPE_CHECKING:

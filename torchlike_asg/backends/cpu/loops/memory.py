@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..calls import EPILOGUE, SIGNATURE, Kernel
-from ..emit import Module, Value, vector
+from ..emit import Module
 from ..handler import from_memory, memory_type, register_type, to_memory
 from ..isa import Isa
+from ..values import Value, vector
 from .nest import Nest
 
 #: indices of dimensions

@@ -9,8 +9,9 @@ from typing import Any
 from .... import dtypes
 from ....compiler.kernel import Reduce
 from ....dtypes import dtype
-from ..emit import Function, Value, Variable, lanes, vector
+from ..emit import Function, Variable
 from ..handler import Handler, convert, register_type, rounded
+from ..values import Value, lanes, vector
 from .memory import At
 
 

@@ -12,10 +12,11 @@ from collections.abc import Callable, Sequence
 from .... import dtypes
 from ....compiler.kernel import NUMBERED, Apply, Const, Convert, Index, Load, Random, Reduce
 from ....dtypes import dtype
-from ..emit import Module, Value, lanes, vector
+from ..emit import Module
 from ..handler import Handler, convert, from_memory, memory_type, register_type, rounded
 from ..isa import Isa
 from ..philox import numbers
+from ..values import Value, lanes, vector
 from .columns import write_columns
 from .memory import At, Memory, Place
 from .nest import Nest, Pass

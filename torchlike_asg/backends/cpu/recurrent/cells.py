@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
-from ..emit import Value
+from ..values import Value
 from ..vmath import VectorMath
 
 

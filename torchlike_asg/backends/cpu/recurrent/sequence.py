@@ -7,9 +7,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from ..calls import Kernel
-from ..emit import Function, Module, Value
+from ..emit import Function, Module
 from ..gemm import Tiles, call_pack, call_panel
 from ..isa import Isa
+from ..values import Value
 from ..vmath import VectorMath
 from .cells import BACKWARD, FORWARD, GATES, Lanes
 
