@@ -13,7 +13,8 @@ import pytest
 
 import torchlike_asg as torch
 from torchlike_asg import events, nn
-from torchlike_asg.asg import scope, trace
+from torchlike_asg.asg import scope
+from torchlike_asg.compiler import plan
 from torchlike_asg.facade.core import node_of
 from torchlike_asg.viewer import attach, publisher, visualize
 from torchlike_asg.viewer.protocol import Subscribe, read_recording
@@ -151,11 +152,14 @@ def test_probes_see_the_true_values_and_change_nothing():
 
 
 def test_detaching_leaves_nothing_behind():
-    before = (trace.execute, dict(events.listeners), scope.on_failure)
+    def hooks():
+        return plan.execute_plan, dict(events.listeners), events.due, events.doubtful_read, scope.on_failure
+
+    before = hooks()
     handle = attach(Tiny(), window=False)
-    assert trace.execute is not before[0]
+    assert plan.execute_plan is not before[0]
     handle.detach()
-    assert (trace.execute, dict(events.listeners), scope.on_failure) == before
+    assert hooks() == before
 
 
 def test_curves_markers_and_recordings(tmp_path):

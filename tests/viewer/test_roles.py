@@ -7,7 +7,8 @@ import pytest
 import torchlike_asg as torch
 from torchlike_asg import nn
 from torchlike_asg.i18n import catalog
-from torchlike_asg.viewer.roles import NodeInfo, Role, of_parameter, owners, roles, sentence
+from torchlike_asg.viewer.node_roles import roles
+from torchlike_asg.viewer.roles import NodeInfo, Role, of_parameter, owners, sentence
 
 
 class Attention(nn.Module):
@@ -128,17 +129,18 @@ def test_operations_told_from_their_neighbours():
         "var", "leaf", "parameter", "forward", "h.0.mlp.c_fc", ("Model", "ModuleList", "Block", "MLP", "Linear"), "weight", (64, 16)
     )
     y = op("linear", "linalg", "h.0.mlp.c_fc", (8, 64), (0, 1))
-    z = op("add", "arithmetic", "h.0", (8, 16), (0, 4))
-    deep = op("mul", "arithmetic", "h.0.mlp", (8, 16))
+    deep = op("mul", "arithmetic", "h.0.mlp", (8, 16), (2,))
+    z = op("add", "arithmetic", "h.0", (8, 16), (0, 3))
     soft = op("softmax", "activation", "h.0.attn", (2, 4, 8, 8))
     last = op("softmax", "activation", "", (8, 10))
     unknown = op("mul", "arithmetic", "h.0", (8, 16))
     backward = op("mul", "gradient", "h.0", (8, 16), phase="backward")
     update = op("mul", "arithmetic", "", (8, 16), phase="update")
     loss = op("mean", "reduction", "", (), output=True)
-    keys = [r and r.key for r in roles([x, w, y, z, deep, soft, last, unknown, backward, update, loss])]
+    keys = [r and r.key for r in roles([x, w, y, deep, z, soft, last, unknown, backward, update, loss])]
     assert keys == [
-        "input", "feed_forward_up", "applies", "residual", None, "attention_weights", "probabilities", None, "gradient", "update", "loss",
+        "input", "feed_forward_up", "applies", "part", "residual", "attention_weights", "probabilities", "part",
+        "gradient", "update", "loss",
     ]  # fmt: skip
 
 

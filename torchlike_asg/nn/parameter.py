@@ -33,7 +33,9 @@ class Parameter(Tensor):
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Any:
         if id(self) not in memo:  # like PyTorch's, a copy has neither `.grad` nor attributes that were hung on the original
-            memo[id(self)] = make_parameter(type(self), self.data.clone(), self.requires_grad)
+            memo[id(self)] = copied = make_parameter(type(self), self.data.clone(), self.requires_grad)
+            if "_initialiser" in self.__dict__:  # what the viewer tells of it is as true of the copy
+                copied._initialiser = self._initialiser
         return memo[id(self)]
 
     def __reduce_ex__(self, protocol: Any) -> Any:

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from ..asg.declare import CONST, INPUT, LEAF_OF, LEAVES, REBIND, SCALAR, TRANSFER, VAR
 from ..asg.node import Node
 from ..asg.rewrite import topo
-from .roles import NodeInfo, roles
+from .node_roles import roles
+from .roles import NodeInfo
 from .snapshot import KINDS, MIRROR, PHASES, UPDATE, GraphSnapshot
 
 

@@ -1,13 +1,13 @@
-"""What a node is for in this model: told from the module it belongs to, its parameter's name, its neighbours and its real initialiser.
+"""What a parameter is for in this model: told from the module it belongs to, its name and its real initialiser.
 
-The answer is a key of the text catalogue with fields, not a sentence, so that the window can say it in any language. A node nothing is
-known about has no role: better none than a wrong one.
+The answer is a key of the text catalogue with fields, not a sentence, so that the window can say it in any language. `node_roles` tells the
+same of whole graphs.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
@@ -76,7 +76,7 @@ _FEED_FORWARD = (
         "feed_forward_down",
     ),
 )
-_ATTENTION = re.compile(r"attn|attention|mha|(^|_)sa$|(^|_)ca$", re.IGNORECASE)
+ATTENTION = re.compile(r"attn|attention|mha|(^|_)sa$|(^|_)ca$", re.IGNORECASE)
 _MLP = re.compile(
     r"mlp|ffn|ffwd|feed_?forward|^ff$|Dense(Relu|Gated)|intermediate|^output$|(Bert|Roberta|Electra|ViT)Output$", re.IGNORECASE
 )
@@ -85,12 +85,12 @@ _BLOCK = re.compile(r"(Encoder|Decoder|Transformer)\w*(Layer|Block)$")
 _HEAD = re.compile(r"(^|[._])(lm_head|head|heads|classifier|fc_final|output_layer|embed_out|score|qa_outputs|to_logits|logits)$")
 #: the same where they end the whole path, or follow these
 _LAST = re.compile(r"^(fc|out|output|out_proj|output_projection|generator|decoder|final|generator\.proj|.*predictions\.decoder)$")
-_POSITION = re.compile(r"pos|wpe", re.IGNORECASE)
+POSITION = re.compile(r"pos|wpe", re.IGNORECASE)
 _RELATIVE = re.compile(r"relative|rel_pos|rel_bias", re.IGNORECASE)
 _SEGMENT = re.compile(r"token_type|segment", re.IGNORECASE)
 _CLASS_TOKEN = re.compile(r"^(cls|class)_?(token|embedding|embed)?$", re.IGNORECASE)
 #: the kind of a normalisation by the end of its class's name
-_NORMS = (
+NORMS = (
     (re.compile(r"(RMSNorm|T5LayerNorm|RmsNorm)$"), "rms"),
     (re.compile(r"LayerNorm(\dd)?$"), "layer"),
     (re.compile(r"GroupNorm$"), "group"),
@@ -103,27 +103,6 @@ _RECURRENT = re.compile(r"^(weight|bias)_(ih|hh|hr)(_l(\d+))?(_reverse)?$")
 _GATES = {"LSTM": "lstm", "GRU": "gru", "RNN": "rnn"}
 
 
-def roles(nodes: Sequence[NodeInfo]) -> list[Role | None]:
-    """The role of each node; None where nothing is known."""
-    return [_role(node, nodes) for node in nodes]
-
-
-def _role(node: NodeInfo, nodes: Sequence[NodeInfo]) -> Role | None:
-    if node.output and node.phase == "forward" and not node.shape:
-        return Role("loss")
-    if node.kind in ("parameter", "buffer"):
-        return of_parameter(node)
-    if node.kind == "input":
-        return Role("input")
-    if node.kind == "constant":
-        return Role("constant")
-    if node.phase == "update":
-        return Role("update")
-    if node.phase == "backward":
-        return Role("gradient", {"module": node.scope}) if node.scope else Role("gradient_plain")
-    return _of_operation(node, nodes)
-
-
 def of_parameter(node: NodeInfo) -> Role | None:
     """What a parameter or buffer is, from its module's class first and names second."""
     owner = node.modules[-1] if node.modules else ""
@@ -133,7 +112,7 @@ def of_parameter(node: NodeInfo) -> Role | None:
         return _buffer(node, fields)
     if node.tied:
         return Role("tied", fields | {"others": ", ".join(node.tied)})
-    norm = next((kind for pattern, kind in _NORMS if pattern.search(owner)), None)
+    norm = next((kind for pattern, kind in NORMS if pattern.search(owner)), None)
     if norm is not None:
         key = "scale" if node.name in _SCALES else "shift" if node.name in _SHIFTS else ""
         return Role(f"norm_{key}_{norm}", fields) if key else None
@@ -175,7 +154,7 @@ def _table(name: str) -> str:
         return "embedding_relative"
     if _SEGMENT.search(name):
         return "embedding_segment"
-    return "embedding_position" if _POSITION.search(name) else "embedding"
+    return "embedding_position" if POSITION.search(name) else "embedding"
 
 
 def _loose(node: NodeInfo, owner: str) -> str:
@@ -183,7 +162,7 @@ def _loose(node: NodeInfo, owner: str) -> str:
     name = node.name
     if _RELATIVE.search(name):
         return "position_relative"
-    if _POSITION.search(name):
+    if POSITION.search(name):
         return "position_learned"
     if _CLASS_TOKEN.search(name):
         return "class_token"
@@ -206,7 +185,7 @@ def _layer(node: NodeInfo) -> str:
     path = node.scope.split(".")
     above = [*path[:-1], *node.modules[:-1]]
     near = [*path[-4:-1], *node.modules[-4:-1]]  # a block's own name is no reason to take its parts for attention
-    if any(_ATTENTION.search(part) for part in near) or (path[-1:] == ["in_proj"] and any(_ATTENTION.search(part) for part in above)):
+    if any(ATTENTION.search(part) for part in near) or (path[-1:] == ["in_proj"] and any(ATTENTION.search(part) for part in above)):
         found = _projection(node.scope, _PROJECTIONS)
         if found and not any(_MLP.search(part) and part not in ("output", "BertOutput") for part in near):
             return found
@@ -238,45 +217,6 @@ def _filters(node: NodeInfo, owner: str) -> dict[str, str]:
         "channels": str(node.shape[0 if transposed else 1]),
         "size": "×".join(map(str, node.shape[2:])),
     }
-
-
-def _of_operation(node: NodeInfo, nodes: Sequence[NodeInfo]) -> Role | None:
-    operands = [nodes[i] for i in node.inputs]
-    weights = [o for o in operands if o.kind == "parameter"]
-    owner = node.modules[-1] if node.modules else ""
-    in_attention = any(_ATTENTION.search(part) for part in (*node.modules, *node.scope.split(".")))
-    if node.op in ("softmax", "log_softmax"):
-        return Role("attention_weights" if in_attention else "probabilities", {"module": node.scope})
-    if node.op == "scaled_dot_product_attention":
-        return Role("attention", {"module": node.scope})
-    if node.op in ("matmul", "linear") and not weights and in_attention and len(node.shape) >= 3:
-        square = node.shape[-1] == node.shape[-2]
-        softened = any(o.op in ("softmax", "where", "mul") and o.category != "leaf" and len(o.shape) >= 3 for o in operands)
-        return Role(
-            "attention_mix" if softened and not square else "attention_scores" if square else "attention_mix", {"module": node.scope}
-        )
-    if node.op == "add" and len(operands) == 2:
-        return _sum(node, operands, weights)
-    if node.op in ("linear", "matmul", "conv") and weights:
-        told = of_parameter(weights[0])
-        if told is not None and told.key not in ("tied", "bias", "bias_of"):
-            return Role("applies", {"layer": f"role.layer.{told.key}", "module": weights[0].scope})
-    if owner.startswith("Dropout") and node.op in ("mul", "where", "div"):
-        return Role("dropout", {"module": node.scope})
-    return None
-
-
-def _sum(node: NodeInfo, operands: list[NodeInfo], weights: list[NodeInfo]) -> Role | None:
-    """A sum is a bias, a position encoding, or a residual connection: two values of one shape, of which one passed by some modules."""
-    if weights:
-        return Role("adds_bias", {"module": weights[0].scope}) if len(weights[0].shape) <= 1 else None
-    a, b = operands
-    if any(_POSITION.search(o.scope.rpartition(".")[2]) for o in operands if o.scope):
-        return Role("adds_position", {"module": node.scope})
-    deeper = [o for o in operands if o.scope.startswith(node.scope + ".") or (not node.scope and o.scope)]
-    if a.shape == b.shape == node.shape and len(deeper) == 1 and node.scope:
-        return Role("residual", {"module": node.scope, "around": deeper[0].scope})
-    return None
 
 
 def sentence(role: Role, lang: str) -> str:
