@@ -51,12 +51,14 @@ from .facade.register import FUNCTIONS as _FUNCTIONS
 from .namespace import NAMES as _NAMES
 from .random import fork_rng, get_rng_state, initial_seed, manual_seed, seed, set_rng_state
 from .size import Size
-from .version import __version__
+from .torch_version import TorchVersion as _TorchVersion
+from .version import __version__ as _version
 
 double, float, half, chalf, cfloat, cdouble = float64, float32, float16, complex32, complex64, complex128
 long, int, short = int64, int32, int16
 inf, nan, pi, e = math.inf, math.nan, math.pi, math.e
 newaxis = None
+__version__ = _TorchVersion(_version)
 globals().update(_FUNCTIONS)
 globals().update(_NAMES)
 _operators.install()
@@ -78,12 +80,14 @@ _SUBMODULES = frozenset(
         "backends",
         "checkpoint",
         "compiler",
+        "cpu",
         "cuda",
         "distributed",
         "distributions",
         "events",
         "fft",
         "func",
+        "functional",
         "futures",
         "fx",
         "hub",
@@ -100,17 +104,22 @@ _SUBMODULES = frozenset(
         "optim",
         "overrides",
         "profiler",
+        "quasirandom",
+        "return_types",
         "rng",
         "serialization",
         "signal",
         "sparse",
         "special",
+        "storage",
         "testing",
+        "torch_version",
         "transforms",
         "types",
         "utils",
         "viewer",
         "vision",
+        "xpu",
     )
 )
 _ELSEWHERE = {
@@ -127,15 +136,28 @@ _ELSEWHERE = {
     "SymFloat": "_C",
     "SymInt": "_C",
     "from_dlpack": "utils.dlpack",
+    "to_dlpack": "utils.dlpack",
+    "thread_safe_generator": "random",
     "vmap": "func",
     "sparse_coo_tensor": "sparse",
     "spmm": "sparse",
     **dict.fromkeys(("gru", "gru_cell", "lstm", "lstm_cell", "rnn_relu", "rnn_relu_cell", "rnn_tanh", "rnn_tanh_cell"), "nn.recurrent"),
 }
 _INSTEAD = {
-    "ao": "floating point: there is no quantisation",
+    **dict.fromkeys(("ao", "quantization", "quantize_per_tensor", "quantize_per_channel"), "floating point: there is no quantisation"),
+    "eig": "torch.linalg.eig",
     "export": "torchlike_asg.asg.export for the graph, or state_dict for the weights",
-    "quantization": "floating point: there is no quantisation",
+    "jagged": "padded tensors",
+    "lstsq": "torch.linalg.lstsq, which takes its arguments in the other order",
+    "matrix_rank": "torch.linalg.matrix_rank",
+    "monitor": "torchlike_asg.events",
+    "mtia": "the device 'wgpu'",
+    "nested": "padded tensors, or nn.utils.rnn.pack_sequence",
+    "package": "torch.save of the state_dict",
+    "smm": "torch.sparse.mm",
+    "solve": "torch.linalg.solve, which takes its arguments in the other order",
+    "sspaddmm": "torch.sparse.mm",
+    "symeig": "torch.linalg.eigh",
 }
 
 __all__ = sorted(

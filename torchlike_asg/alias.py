@@ -17,6 +17,7 @@ from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from typing import Any
 
+from .torch_version import TorchVersion
 from .version import API_VERSION, __version__
 
 __all__ = ["install_as_torch", "uninstall_as_torch"]
@@ -95,7 +96,7 @@ def install_as_torch() -> None:
     sys.meta_path.insert(0, _finder)
     sys.modules["torch"] = package
     # PyTorch's package is called torch, has itself as an attribute, and packages rely on both
-    vars(package).update(__version__=f"{API_VERSION}+asg.{__version__}", __name__="torch", torch=package)
+    vars(package).update(__version__=TorchVersion(f"{API_VERSION}+asg.{__version__}"), __name__="torch", torch=package)
 
 
 def uninstall_as_torch() -> None:
@@ -106,7 +107,7 @@ def uninstall_as_torch() -> None:
     for name in [name for name, module in sys.modules.items() if _target(name) is not None and _is_ours(module)]:
         del sys.modules[name]
     package = sys.modules[_PACKAGE]
-    vars(package).update(__version__=__version__, __name__=_PACKAGE)
+    vars(package).update(__version__=TorchVersion(__version__), __name__=_PACKAGE)
     del vars(package)["torch"]
 
 

@@ -4,7 +4,21 @@ from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["current_allocated_memory", "device_count", "driver_allocated_memory", "empty_cache", "manual_seed", "seed", "synchronize"]
+__all__ = [
+    "current_allocated_memory",
+    "is_available",
+    "device_count",
+    "driver_allocated_memory",
+    "empty_cache",
+    "manual_seed",
+    "seed",
+    "synchronize",
+]
+
+
+def is_available() -> bool:
+    """False."""
+    return False
 
 
 def device_count() -> int:

@@ -17,6 +17,7 @@ from .amp.autocast_mode import (
 )
 from .amp.grad_scaler import GradScaler
 from .autograd.anomaly import set_detect_anomaly
+from .control_flow import cond, while_loop
 from .errors import OutOfMemoryError
 from .facade.core import Tensor
 from .facade.register import FUNCTIONS
@@ -25,6 +26,11 @@ from .facade.register import FUNCTIONS
 def is_anomaly_enabled() -> bool:
     """Whether gradients are checked for NaN (`autograd.set_detect_anomaly`)."""
     return bool(config.detect_anomaly)
+
+
+def is_anomaly_check_nan_enabled() -> bool:
+    """True: where anomalies are looked for, NaN is one."""
+    return True
 
 
 def set_anomaly_enabled(mode: bool, check_nan: bool = True) -> None:
@@ -53,6 +59,10 @@ NAMES: dict[str, Any] = {
     "set_anomaly_enabled": set_anomaly_enabled,
     "unsafe_chunk": FUNCTIONS["chunk"],
     "unsafe_split": FUNCTIONS["split"],
+    "unsafe_split_with_sizes": FUNCTIONS["split_with_sizes"],
+    "cond": cond,
+    "while_loop": while_loop,
+    "is_anomaly_check_nan_enabled": is_anomaly_check_nan_enabled,
     "get_autocast_cpu_dtype": get_autocast_cpu_dtype,
     "get_autocast_dtype": get_autocast_dtype,
     "get_autocast_gpu_dtype": get_autocast_gpu_dtype,

@@ -19,7 +19,7 @@ from .facade.functions.creation import as_tensor, empty
 from .facade.functions.random import randint
 from .facade.leaves import require_grad
 
-__all__ = ["assert_close", "make_tensor"]
+__all__ = ["assert_allclose", "assert_close", "make_tensor"]
 
 #: default tolerances (relative, absolute) by element type; types not listed compare exactly
 _TOLERANCES = {
@@ -86,6 +86,16 @@ def assert_close(
         except _Mismatch as error:
             text = str(error) + (f"\n\nThe failure occurred for item {''.join(f'[{k!r}]' for k in where)}" if where else "")
             raise AssertionError(text if msg is None else msg(text) if callable(msg) else msg) from None
+
+
+def assert_allclose(
+    actual: Any, expected: Any, rtol: float | None = None, atol: float | None = None, equal_nan: bool = True, msg: str = ""
+) -> None:
+    """`assert_close`, by its old name (deprecated in PyTorch, too): types and devices may differ."""
+    a, e = (x if isinstance(x, Tensor) else as_tensor(x) for x in (actual, expected))
+    if rtol is None and atol is None:
+        rtol, atol = {dtypes.float16: (1e-3, 1e-3), dtypes.float32: (1e-4, 1e-5)}.get(e.dtype, (1e-5, 1e-8))
+    assert_close(a, e, rtol=rtol, atol=atol, equal_nan=equal_nan, check_device=True, check_dtype=False, check_stride=False, msg=msg or None)
 
 
 def _is_sequence(x: Any) -> bool:

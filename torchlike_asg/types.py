@@ -11,11 +11,13 @@ from ._C import SymBool, SymFloat, SymInt
 from .devices import device as _device
 from .dtypes import dtype as _dtype  # noqa: F401
 from .facade.core import Tensor
+from .facade.memory import TypedStorage, UntypedStorage
 from .size import Size
 
-__all__ = ["Device", "FileLike", "Number"]
+__all__ = ["Device", "FileLike", "Number", "Storage"]
 
 Number: TypeAlias = int | float | bool
+Storage: TypeAlias = TypedStorage | UntypedStorage
 Device: TypeAlias = _device | str | int | None
 FileLike: TypeAlias = str | os.PathLike[str] | IO[bytes]
 IntLikeType: TypeAlias = int | SymInt

@@ -7,7 +7,7 @@ from typing import Any
 
 from . import forks  # noqa: F401  (before the compiler is loaded, see there)
 
-_SWITCHES = frozenset(("cuda", "cudnn", "mkl", "mkldnn", "mps", "openmp"))
+_SWITCHES = frozenset(("cuda", "cudnn", "mkl", "mkldnn", "mps", "openmp", "opt_einsum"))
 
 
 def __getattr__(name: str) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable
 from typing import Any
 
@@ -37,3 +38,18 @@ cudagraph_mark_step_begin = reset
 def set_stance(stance: str = "default", **options: Any) -> Callable[[Any], Any]:
     """Accepted: as a function or decorator it changes nothing."""
     return allow_in_graph
+
+
+def list_backends(exclude_tags: tuple[str, ...] = ()) -> list[str]:
+    """None: there is one compiler."""
+    return []
+
+
+def nested_compile_region(fn: Any = None, *args: Any, **options: Any) -> Any:
+    """The function itself, called or used as a decorator: equal parts are compiled once anyway."""
+    return disable(fn)
+
+
+def compile(*args: Any, **options: Any) -> Any:
+    """`torchlike_asg.compile`."""
+    return importlib.import_module("torchlike_asg").compile(*args, **options)

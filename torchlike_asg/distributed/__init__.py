@@ -41,6 +41,31 @@ def is_mpi_available() -> bool:
     return False
 
 
+def is_ucc_available() -> bool:
+    """False."""
+    return False
+
+
+def is_xccl_available() -> bool:
+    """False."""
+    return False
+
+
+def is_backend_available(backend: str) -> bool:
+    """False, whichever it is."""
+    return False
+
+
+def get_node_local_rank(fallback_rank: int | None = None) -> int:
+    """`fallback_rank`: nothing started this process as one of several. Raises RuntimeError without one."""
+    if fallback_rank is None:
+        raise RuntimeError(
+            "LOCAL_RANK is not in the environment. Consider passing fallback_rank to allow `get_node_local_rank` to work, "
+            "assuming you are not running in a multi-device context and want the code to run locally instead."
+        )
+    return int(fallback_rank)
+
+
 def is_torchelastic_launched() -> bool:
     """Whether torchrun started this process: it cannot have."""
     return False
@@ -76,7 +101,31 @@ class ProcessGroup:
     """The type of process groups, for annotations; none can be made."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        raise Unsupported(f"torch.distributed.ProcessGroup: {_SINGLE}")
+        raise Unsupported(f"torch.distributed.{type(self).__name__}: {_SINGLE}")
+
+
+class Backend(str):
+    """Names of ways to communicate, none of which is here."""
+
+    UNDEFINED, GLOO, NCCL, UCC, MPI, XCCL = "undefined", "gloo", "nccl", "ucc", "mpi", "xccl"
+
+
+class GroupMember:
+    """Which group a process belongs to: none."""
+
+    WORLD = None
+    NON_GROUP_MEMBER = -100
+
+
+class group(GroupMember):
+    """The group of all processes, which is not initialised."""
+
+
+class Store(ProcessGroup):
+    """The type of key-value stores, for annotations; none can be made."""
+
+
+TCPStore = FileStore = HashStore = PrefixStore = Work = P2POp = Store
 
 
 def _needs_group(name: str) -> Any:
@@ -115,5 +164,11 @@ for _name in (
     "isend",
     "irecv",
     "batch_isend_irecv",
+    "get_group_rank",
+    "get_global_rank",
+    "get_process_group_ranks",
+    "new_subgroups",
+    "send_object_list",
+    "recv_object_list",
 ):
     globals()[_name] = _needs_group(_name)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from numbers import Number
 from typing import Any
 
 import torchlike_asg as torch
 
-__all__ = ["batch_of", "broadcast_all", "clamp_probs", "lazy_property", "logits_to_probs", "probs_to_logits", "sum_rightmost"]
+__all__ = ["batch_of", "broadcast_all", "clamp_probs", "lazy_property", "logits_to_probs", "probs_to_logits", "sum_rightmost",
+           "tril_matrix_to_vec", "vec_to_tril_matrix"]  # fmt: skip
 
 
 def broadcast_all(*values: Any) -> tuple[torch.Tensor, ...]:
@@ -68,3 +70,31 @@ class lazy_property:
             value = self.compute(instance)
         instance.__dict__[self.compute.__name__] = value
         return value
+
+
+def tril_matrix_to_vec(mat: torch.Tensor, diag: int = 0) -> torch.Tensor:
+    """The lower triangles of matrices (..., D, D) up to diagonal `diag`, row by row: (..., n)."""
+    n = mat.shape[-1]
+    if not -n <= diag < n:
+        raise ValueError(f"diag ({diag}) provided is outside [{-n}, {n - 1}].")
+    rows, columns = torch.tril_indices(n, n, diag, device=mat.device)
+    return mat[..., rows, columns]
+
+
+def vec_to_tril_matrix(vec: torch.Tensor, diag: int = 0) -> torch.Tensor:
+    """Matrices (..., D, D) whose lower triangles up to diagonal `diag` are `vec` (..., n), row by row, and zero elsewhere.
+
+    Raises:
+        ValueError: no D fits n.
+    """
+    n = (-(1 + 2 * diag) + math.sqrt((1 + 2 * diag) ** 2 + 8 * vec.shape[-1] + 4 * abs(diag) * (diag + 1))) / 2
+    size = round(n)
+    if abs(n - size) > torch.finfo(vec.dtype).eps:
+        raise ValueError(
+            f"The size of last dimension is {vec.shape[-1]} which cannot be expressed as "
+            "the lower triangular part of a square D x D matrix."
+        )
+    matrix = vec.new_zeros((*vec.shape[:-1], size, size))
+    rows, columns = torch.tril_indices(size, size, diag, device=vec.device)
+    matrix[..., rows, columns] = vec
+    return matrix

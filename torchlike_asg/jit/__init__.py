@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import builtins
 import warnings
 from collections.abc import Callable
 from typing import Any, Final, TypeVar
 
 from ..errors import Unsupported
+from ..futures import Future as _Future
 
 __all__ = [
     "Final",
@@ -14,6 +16,7 @@ __all__ = [
     "ScriptModule",
     "annotate",
     "export",
+    "fork",
     "ignore",
     "interface",
     "is_scripting",
@@ -24,6 +27,7 @@ __all__ = [
     "script_if_tracing",
     "trace",
     "unused",
+    "wait",
 ]
 
 T = TypeVar("T")
@@ -125,6 +129,47 @@ def _unsupported(name: str, advice: str) -> Callable[..., Any]:
 
 save = _unsupported("save", "save module.state_dict() with torch.save")
 load = _unsupported("load", "build the module in Python and load its state_dict")
+
+
+def fork(func: Callable[..., T], *args: Any, **kwargs: Any) -> _Future:
+    """``func(*args, **kwargs)``, computed at once, for `wait`: nothing runs in the background."""
+    result: _Future = _Future()
+    result.set_result(func(*args, **kwargs))
+    return result
+
+
+def wait(future: _Future) -> T:
+    """The value of what `fork` began."""
+    return future.wait()
+
+
+def isinstance(obj: Any, target_type: Any) -> bool:
+    """Python's own `isinstance`."""
+    return builtins.isinstance(obj, target_type)
+
+
+def set_fusion_strategy(strategy: list[tuple[str, int]]) -> list[tuple[str, int]]:
+    """Accepted: nothing is specialised on sizes. Returns the strategy before, which is none."""
+    return []
+
+
+def enable_onednn_fusion(enabled: bool) -> None:
+    """Accepted: kernels are fused by this package's own compiler."""
+
+
+def onednn_fusion_enabled() -> bool:
+    """False."""
+    return False
+
+
+class strict_fusion:
+    """Accepted: a ``with`` block in which nothing else happens."""
+
+    def __enter__(self) -> None:
+        """Nothing begins."""
+
+    def __exit__(self, *error: object) -> None:
+        """Nothing ends."""
 
 
 class ScriptModule:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from typing import Any
 
 from ..errors import Unsupported
@@ -32,15 +33,18 @@ __all__ = [
     *modules.__all__,
 ]
 
-_INSTEAD = {
-    "AdaptiveLogSoftmaxWithLoss": "nn.CrossEntropyLoss",
-    "CrossMapLRN2d": "nn.LocalResponseNorm",
-    "NLLLoss2d": "nn.NLLLoss",
-}
+_MODULES = frozenset({"common_types", "grad"})
+#: their names in early versions of PyTorch
+_EARLIER = {"Container": "Module", "NLLLoss2d": "NLLLoss"}
+_INSTEAD = {name: "floating point: there is no quantisation" for name in ("intrinsic", "qat", "quantizable", "quantized")}
 
 
 def __getattr__(name: str) -> Any:
     if name.startswith("__"):
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name in _MODULES:
+        return importlib.import_module(f"{__name__}.{name}")
+    if name in _EARLIER:
+        return getattr(modules, _EARLIER[name])
     instead = f": use {_INSTEAD[name]}" if name in _INSTEAD else ""
     raise Unsupported(f"torchlike_asg.nn.{name} is not implemented{instead}")

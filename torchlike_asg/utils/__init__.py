@@ -10,12 +10,28 @@ from . import data
 
 __all__ = ["checkpoint", "data", "tensorboard"]
 
-_ABSENT = frozenset(("benchmark", "bottleneck", "bundled_inputs", "collect_env", "cpp_extension", "mobile_optimizer", "model_zoo"))
+_MODULES = frozenset("_pytree benchmark checkpoint collect_env deterministic dlpack flop_counter hooks model_zoo tensorboard".split())
+_INSTEAD = {
+    "backend_registration": "the devices that are here: cpu and wgpu",
+    "bottleneck": "torch.profiler.profile",
+    "bundled_inputs": "torch.save of the inputs",
+    "cpp_extension": "torch.autograd.Function: Python functions of tensors are compiled",
+    "mobile_optimizer": "state_dict for the weights",
+    "throughput_benchmark": "torch.utils.benchmark.Timer",
+    "weak": "Python's weakref",
+}
+
+
+def set_module(obj: Any, mod: str) -> None:
+    """Have an object say that it is defined in the module `mod`."""
+    if not isinstance(mod, str):
+        raise TypeError("The mod argument should be a string")
+    obj.__module__ = mod
 
 
 def __getattr__(name: str) -> Any:
-    if name in ("_pytree", "checkpoint", "dlpack", "flop_counter", "hooks", "tensorboard"):
+    if name in _MODULES:
         return importlib.import_module(f"{__name__}.{name}")
-    if name in _ABSENT:
-        raise Unsupported(f"torchlike_asg.utils.{name} is not supported")
+    if name in _INSTEAD:
+        raise Unsupported(f"torchlike_asg.utils.{name} is not supported: use {_INSTEAD[name]}")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

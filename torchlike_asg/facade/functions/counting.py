@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -88,6 +89,43 @@ def histogram(
         edges, limits = int(bins), _span("torch.histogram", low, high, 0.5)
     counts, borders = np.histogram(values, edges, limits, density=density, weights=weights)
     return returns.histogram(from_array(counts, input.dtype, input.device), from_array(borders, input.dtype, input.device))
+
+
+@function(method=False)
+def histogramdd(
+    input: Tensor, bins: Any, *, range: Sequence[float] | None = None, weight: Tensor | None = None, density: bool = False
+) -> Any:
+    """Counts (or sums of `weight`, or a density) over the cells of a grid: named tuple (hist, bin_edges).
+
+    `input` holds points, (..., D). `bins`: how many equal ones for all dimensions or for each, or a vector of edges for each. `range`:
+    the 2 D leftmost and rightmost edges; by default those of the data.
+    """
+    if input.dtype not in (dtypes.float32, dtypes.float64):
+        raise NotImplementedError(f"\"histogramdd\" not implemented for '{title(input.dtype)}'")
+    if len(input.shape) < 2:
+        raise RuntimeError("torch.histogramdd: input tensor should have at least 2 dimensions")
+    count = input.shape[-1]
+    points = value_of(input).reshape(-1, count)
+    each = [bins] * count if isinstance(bins, int) else list(bins)
+    if len(each) != count:
+        raise RuntimeError(
+            f"torch.histogramdd: the size of bins should be equal to the innermost dimension of the input. Got {len(each)} and {count}"
+        )
+    edges = [value_of(b) if isinstance(b, Tensor) else int(b) for b in each]
+    if range is not None and len(range) != 2 * count:
+        raise RuntimeError(
+            f"torch.histogramdd: for a {count}-dimensional histogram range should have {2 * count} elements, but got {len(range)}"
+        )
+    limits = []
+    for d, column in enumerate(points.T):
+        low, high = (float(column.min()), float(column.max())) if column.size else (0.0, 1.0)
+        if range is not None:
+            low, high = range[2 * d], range[2 * d + 1]
+        limits.append(_span("torch.histogramdd", low, high, 0.5))
+    weights = None if weight is None else value_of(weight).reshape(-1)
+    counts, borders = np.histogramdd(points, edges, limits, density=density, weights=weights)
+    found = tuple([from_array(np.asarray(b), input.dtype, input.device) for b in borders])
+    return returns.histogramdd(from_array(counts, input.dtype, input.device), found)
 
 
 # ---------------------------------------------------------------- distinct elements

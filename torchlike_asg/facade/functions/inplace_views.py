@@ -9,7 +9,7 @@ from ..register import method
 from .views import squeeze, t, transpose, unsqueeze
 
 
-def _take(x: Tensor, seen: Tensor) -> Tensor:
+def take(x: Tensor, seen: Tensor) -> Tensor:
     """Have `x` see its memory as its view `seen` does."""
     if x.requires_grad and x.is_leaf:
         raise RuntimeError("a leaf Variable that requires grad is being used in an in-place operation.")
@@ -25,22 +25,22 @@ def _take(x: Tensor, seen: Tensor) -> Tensor:
 @method()
 def unsqueeze_(self: Tensor, dim: int) -> Tensor:
     """In-place version of `unsqueeze`."""
-    return _take(self, unsqueeze(self, dim))
+    return take(self, unsqueeze(self, dim))
 
 
 @method()
 def squeeze_(self: Tensor, dim: Any = None) -> Tensor:
     """In-place version of `squeeze`."""
-    return _take(self, squeeze(self) if dim is None else squeeze(self, dim))
+    return take(self, squeeze(self) if dim is None else squeeze(self, dim))
 
 
 @method("transpose_", "swapaxes_", "swapdims_")
 def transpose_(self: Tensor, dim0: int, dim1: int) -> Tensor:
     """In-place version of `transpose`."""
-    return _take(self, transpose(self, dim0, dim1))
+    return take(self, transpose(self, dim0, dim1))
 
 
 @method()
 def t_(self: Tensor) -> Tensor:
     """In-place version of `t`."""
-    return _take(self, t(self))
+    return take(self, t(self))

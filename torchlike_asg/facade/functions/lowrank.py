@@ -61,3 +61,50 @@ def pca_lowrank(A: Tensor, q: int | None = None, center: bool = True, niter: int
     if not a.dtype.is_floating_point and not a.dtype.is_complex:
         a = a.to(dtypes.get_default_dtype())
     return svd_lowrank(a - a.mean(-2, keepdim=True) if center else a, q, niter=niter)
+
+
+@function(method=False)
+def lobpcg(
+    A: Any,
+    k: int | None = None,
+    B: Any = None,
+    X: Tensor | None = None,
+    n: int | None = None,
+    iK: Tensor | None = None,
+    niter: int | None = None,
+    tol: float | None = None,
+    largest: bool | None = None,
+    method: str | None = None,
+    tracker: Any = None,
+    ortho_iparams: dict[str, int] | None = None,
+    ortho_fparams: dict[str, float] | None = None,
+    ortho_bparams: dict[str, bool] | None = None,
+) -> Any:
+    """The `k` largest (or smallest) eigenvalues (..., k) and eigenvectors (..., m, k) of ``A x = lambda B x``.
+
+    `A` is symmetric and `B` positive definite, (..., m, m); both may be sparse. PyTorch iterates, from `X` and preconditioned by `iK`,
+    until the error is below `tol`. Here all eigenvalues are computed, so what steers the iteration has no effect but that `X` (..., m, k)
+    says how many are wanted.
+
+    Raises:
+        ValueError: ``m < 3 k``, where PyTorch's iteration does not apply.
+    """
+    from .decompose import cholesky, eigh, solve_triangular
+
+    a, b = ((m.to_dense() if m is not None and m.is_sparse else m) for m in (A, B))
+    wanted = k if k is not None else 1 if X is None else X.shape[-1]
+    if a.shape[-1] < 3 * wanted:
+        raise ValueError(
+            f"LPBPCG algorithm is not applicable when the number of A rows (={a.shape[-1]}) is smaller than 3 x "
+            f"the number of requested eigenpairs (={wanted})"
+        )
+    if b is None:
+        values, vectors = eigh(a)
+    else:
+        root = cholesky(b)
+        half = solve_triangular(root, a, upper=False)
+        values, vectors = eigh(solve_triangular(root, half.mT, upper=False))
+        vectors = solve_triangular(root.mT, vectors, upper=True)
+    if largest is None or largest:
+        return values[..., -wanted:].flip(-1), vectors[..., -wanted:].flip(-1)
+    return values[..., :wanted], vectors[..., :wanted]

@@ -12,6 +12,7 @@ from ...ops.pointwise import div, gt, maximum, mul
 from ...ops.promotion import to
 from ...ops.reduce import amax, amin, sum_
 from ..core import Tensor, node_of, wrap
+from ..register import function
 from .decompose import linalg_function, mirrored, tolerance
 from .distance import vector_norm as norm_along
 from .reduce import converted
@@ -116,3 +117,24 @@ def matrix_rank(
         return reshape(n, (*n.shape, 1))
 
     return wrap(sum_(gt(s, maximum(mul(amax(s, last, True), per_matrix(relative)), per_matrix(absolute))), last, False))
+
+
+# ---------------------------------------------------------------- by their old names
+@function(method=False)
+def nuclear_norm(input: Tensor, dim: Any = (-2, -1), keepdim: bool = False, *, out: Tensor | None = None) -> Tensor:
+    """The sum of the singular values."""
+    return matrix_norm(input, "nuc", dim, keepdim)  # type: ignore[no-any-return]
+
+
+@function(method=False)
+def frobenius_norm(input: Tensor, dim: Any, keepdim: bool = False, *, out: Tensor | None = None) -> Tensor:
+    """The root of the sum of squares along one or two dimensions."""
+    return vector_norm(input, 2, dim, keepdim)  # type: ignore[no-any-return]
+
+
+@function(method=False)
+def norm_except_dim(v: Tensor, pow: int = 2, dim: int = 0) -> Tensor:
+    """The norms of the slices along `dim`, which stays with size one for the others; of the whole tensor if `dim` is -1."""
+    if dim == -1:
+        return vector_norm(v, pow)  # type: ignore[no-any-return]
+    return vector_norm(v, pow, [d for d in range(len(v.shape)) if d != dim], True)  # type: ignore[no-any-return]

@@ -49,4 +49,4 @@ linalg_lu, lu_unpack, lu_with_info = (
 )
 linalg_ldl_factor, linalg_ldl_factor_ex = named("linalg_ldl_factor", "LD", "pivots"), named("linalg_ldl_factor_ex", "LD", "pivots", "info")
 geqrf = named("geqrf", "a", "tau")
-histogram = named("histogram", "hist", "bin_edges")
+histogram, histogramdd = named("histogram", "hist", "bin_edges"), named("histogramdd", "hist", "bin_edges")

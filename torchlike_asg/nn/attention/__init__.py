@@ -6,9 +6,9 @@ import contextlib
 import enum
 from collections.abc import Iterator
 
-from . import flex_attention
+from . import bias, flex_attention
 
-__all__ = ["SDPBackend", "flex_attention", "sdpa_kernel"]
+__all__ = ["SDPBackend", "bias", "flex_attention", "sdpa_kernel"]
 
 
 class SDPBackend(enum.IntEnum):

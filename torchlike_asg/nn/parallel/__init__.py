@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from ..modules.module import Module
+from .replicas import data_parallel, gather, parallel_apply, replicate, scatter
 
-__all__ = ["DataParallel", "DistributedDataParallel"]
+__all__ = ["DataParallel", "DistributedDataParallel", "data_parallel", "gather", "parallel_apply", "replicate", "scatter"]
 
 
 class DataParallel(Module):

@@ -1,0 +1,119 @@
+"""What a tensor says of itself where PyTorch has devices, layouts and features that are not here, and functions that only ask."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any, NoReturn
+
+from ... import formats
+from ..core import Tensor
+from ..register import FUNCTIONS, function, method
+
+for _name in ("is_xpu", "is_mtia", "is_ipu", "is_maia", "is_mkldnn", "is_nested", "is_vulkan", "is_xla", "is_sparse_csr", "volatile"):
+    setattr(Tensor, _name, property(lambda self: False, doc="False: there is nothing of the kind here."))
+#: built into PyTorch, and here by other means
+FUNCTIONS.update(has_lapack=True, has_mkl=False, has_openmp=False, has_spectral=True)
+FUNCTIONS.update(legacy_contiguous_format=formats.contiguous_format)
+
+
+def _name_of(self: Tensor) -> str | None:
+    """None: tensors have no names."""
+    return None
+
+
+def _output_nr(self: Tensor) -> int:
+    """Which of the results of its step this tensor is."""
+    if self.grad_fn is None:
+        return 0
+    return int(importlib.import_module("torchlike_asg.autograd.graph").get_gradient_edge(self).output_nr)
+
+
+def _grad_dtype(self: Tensor) -> Any:
+    """The type of a leaf's gradient: its own."""
+    if not self.is_leaf:
+        raise RuntimeError("grad_dtype can only be accessed on leaf tensors.")
+    return self.dtype
+
+
+Tensor.name, Tensor.output_nr, Tensor.grad_dtype = property(_name_of), property(_output_nr), property(_grad_dtype)  # type: ignore[attr-defined]
+
+
+@function()
+def is_distributed(input: Tensor) -> bool:
+    """False: a tensor is whole."""
+    return False
+
+
+@function(method=False)
+def get_device(input: Tensor) -> int:
+    """The index of the device; -1 on the CPU."""
+    return input.get_device()  # type: ignore[attr-defined, no-any-return]
+
+
+@method()
+def dense_dim(self: Tensor) -> int:
+    """The number of dimensions, all of which are dense."""
+    return len(self.shape)
+
+
+@method()
+def sparse_dim(self: Tensor) -> int:
+    """0: no dimension is sparse."""
+    return 0
+
+
+@method()
+def is_coalesced(self: Tensor) -> NoReturn:
+    """Raises RuntimeError: only sparse tensors are asked."""
+    raise RuntimeError("is_coalesced expected sparse coordinate tensor layout but got Strided")
+
+
+@method()
+def dim_order(self: Tensor, *, ambiguity_check: bool = False) -> tuple[int, ...]:
+    """The dimensions from the one whose elements are farthest apart to the nearest.
+
+    Raises:
+        RuntimeError: `ambiguity_check`, and strides of equal size (or dimensions of size 1) leave several orders.
+    """
+    strides = self.stride()  # type: ignore[attr-defined]
+    if ambiguity_check and (len(set(strides)) < len(strides) or 1 in self.shape):
+        raise RuntimeError("The tensor does not have unique dim order, or cannot map to exact one of the given memory formats.")
+    return tuple(sorted(range(len(strides)), key=lambda d: -strides[d]))
+
+
+@method()
+def const_data_ptr(self: Tensor) -> int:
+    """`data_ptr`, for reading."""
+    return self.data_ptr()  # type: ignore[attr-defined, no-any-return]
+
+
+@method()
+def module_load(self: Tensor, other: Tensor, assign: bool = False) -> Tensor:
+    """What `Module.load_state_dict` puts in this tensor's place: its values taken from `other`, or `other` itself."""
+    return other.detach() if assign else self.copy_(other).detach()  # type: ignore[attr-defined, no-any-return]
+
+
+# ---------------------------------------------------------------- numbers that PyTorch may trace
+def _symbolic(name: str, f: Any, doc: str) -> None:
+    f.__name__, f.__doc__ = name, doc
+    FUNCTIONS[name] = f
+
+
+_symbolic("sym_int", lambda a, /: int(a), "A number cut to an integer.")
+_symbolic("sym_float", lambda a, /: float(a), "A number as a float.")
+_symbolic("sym_not", lambda a, /: not a, "Logical negation.")
+_symbolic("sym_sqrt", lambda a, /: float(a) ** 0.5, "The square root of a number.")
+_symbolic("sym_sum", lambda args, /: sum(args), "The sum of numbers.")
+_symbolic("sym_ite", lambda b, t, f, /: t if b else f, "``t if b else f``.")
+
+
+def _wider(pick: Any) -> Any:
+    def of_two(a: Any, b: Any, /) -> Any:
+        both = (float(a), float(b)) if isinstance(a, float) or isinstance(b, float) else (a, b)
+        return pick(both)
+
+    return of_two
+
+
+_symbolic("sym_max", _wider(max), "The larger of two numbers, a float if either is one.")
+_symbolic("sym_min", _wider(min), "The smaller of two numbers, a float if either is one.")

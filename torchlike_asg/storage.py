@@ -1,0 +1,7 @@
+"""``torch.storage``: the memory behind tensors. `Tensor.storage` and `Tensor.untyped_storage` make them."""
+
+from __future__ import annotations
+
+from .facade.memory import TypedStorage, UntypedStorage
+
+__all__ = ["TypedStorage", "UntypedStorage"]
