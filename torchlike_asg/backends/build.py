@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,7 +13,7 @@ from ..asg.rewrite import users as readers
 from ..compiler.fuse import Fuser
 from ..compiler.groups import Group
 from ..compiler.kinds import kind_of
-from ..compiler.passes.decompose import decompose
+from ..compiler.passes.decompose import Expansion, decompose
 from ..compiler.passes.fold import constant_nodes, fold
 from ..compiler.passes.join import join_pieces
 from ..compiler.passes.simplify import simplify
@@ -35,9 +35,9 @@ def native(n: Node, library: Library) -> bool:
     return n.op.name not in _NORMS or (0 in n.attrs[-2] and len(n.attrs[-2]) > 1)
 
 
-def lower(roots: Sequence[Node], stop: Container[Node], library: Library) -> list[Node]:
-    """The graph as kernels are made from it, where `library` says what has a kernel of its own."""
-    current = decompose(join_pieces(roots, stop), stop, lambda n: native(n, library))
+def lower(roots: Sequence[Node], stop: Container[Node], library: Library, preferred: Mapping[str, Expansion] | None = None) -> list[Node]:
+    """The graph as kernels are made from it, where `library` says what has a kernel of its own; `preferred`: see `decompose`."""
+    current = decompose(join_pieces(roots, stop), stop, lambda n: native(n, library), preferred)
     return fold(simplify(current, stop), stop)
 
 

@@ -17,6 +17,7 @@ from ..asg.node import Node
 from ..asg.rewrite import users as readers
 from .clones import Cloner
 from .groups import Dependence, Group
+from .kinds import order_of
 from .views import reduced_dims
 
 #: rows longer than this are not read a second time for what follows their reduction: they would have left the cache
@@ -216,7 +217,7 @@ class Fuser(Dependence):
 
     def _point(self, n: Node) -> None:
         home: Group | None = None
-        for g in self._candidates(n):
+        for g in () if self._for_rows(n) else self._candidates(n):
             axes = self._axes_in(g, n) if len(g.nodes) < MAX_NODES else None
             if axes is None:
                 continue
@@ -229,6 +230,10 @@ class Fuser(Dependence):
         if home is None:
             g, axes = self._new(n, tuple(n.shape))
             self._add(g, n, axes)
+
+    def _for_rows(self, n: Node) -> bool:
+        """Whether a product is only there to be added up row after row: the kernel that does so fuses it with the addition."""
+        return n.op.name == "mul" and n not in self.roots and bool(self.users[n]) and all(order_of(u) == "rows" for u in self.users[n])
 
     def _read_by(self, n: Node, g: Group) -> set[Node]:
         """What a member reads that the group does not compute."""

@@ -15,8 +15,11 @@ from typing import Any
 from .. import dtypes
 
 Shape = tuple[int, ...]
-#: what a `Reduce` combines with
-REDUCTIONS = frozenset(("sum", "prod", "max", "min", "any", "all"))
+#: what a `Reduce` combines with; `mean` and `variance` (about the mean, divided by the count) are found in one pass
+REDUCTIONS = frozenset(("sum", "prod", "max", "min", "any", "all", "mean", "variance"))
+#: in which order a sum should add up: "vectors" of 64 bytes and then their lanes, "halves" (of 32 bytes), one after the other ("rows");
+#: anything else is for the renderer to choose
+ORDERS = frozenset(("", "vectors", "halves", "rows"))
 
 
 @dataclass(frozen=True)
@@ -101,11 +104,15 @@ class Convert:
 
 @dataclass(frozen=True)
 class Reduce:
-    """All of a row combined. ``dtype`` is that of the accumulator and of the result; the operand has been converted to it."""
+    """All of a row combined. ``dtype`` is that of the accumulator and of the result; the operand has been converted to it.
+
+    ``order`` is a wish (see `ORDERS`) of those who want the last bit as PyTorch has it.
+    """
 
     kind: str
     arg: int
     dtype: dtypes.dtype
+    order: str = ""
 
 
 Instr = Load | Const | Index | Random | Apply | Convert | Reduce
@@ -181,8 +188,8 @@ def verify(k: LoopKernel) -> None:
                 if m >= len(k.operands) or k.operands[m].dtype is not dtypes.int64 or any(k.operands[m].strides):
                     raise ValueError(f"value {n}: operand {m} is not one int64")
         elif isinstance(i, Reduce):
-            if i.kind not in REDUCTIONS:
-                raise ValueError(f"value {n}: unknown reduction {i.kind}")
+            if i.kind not in REDUCTIONS or i.order not in ORDERS:
+                raise ValueError(f"value {n}: unknown reduction {i.kind} {i.order}")
             if k.body[i.arg].dtype is not i.dtype:
                 raise ValueError(f"value {n} reduces {k.body[i.arg].dtype} as {i.dtype}")
     if not k.stores:

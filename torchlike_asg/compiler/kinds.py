@@ -10,6 +10,17 @@ from .views import is_view
 
 #: reduction operations -> how a kernel combines
 REDUCTIONS = {"sum": "sum", "amax": "max", "max": "max", "amin": "min", "min": "min", "prod": "prod", "any": "any", "all": "all"}
+REDUCTIONS |= {"mean": "mean", "variance": "variance"}
+
+
+def in_one_pass(n: Node) -> bool:
+    """Whether a mean or a variance is to be found by updates, in one pass, and not by sums."""
+    return bool(n.attrs[-1] == "updated")
+
+
+def order_of(n: Node) -> str:
+    """The order in which a sum is to add up (`Reduce.order`)."""
+    return n.attrs[2] if n.op.name == "sum" and len(n.attrs) > 2 else ""
 
 
 def kind_of(n: Node, stop: set[Node], own: Callable[[Node], bool], complex_views: bool = False) -> str:
@@ -30,6 +41,6 @@ def kind_of(n: Node, stop: set[Node], own: Callable[[Node], bool], complex_views
         return "own"
     if n.op.scalar is not None or n.op.name in ("cast", "philox_uniform"):
         return "point"
-    if n.op.name in REDUCTIONS and n.attrs[0] and n.srcs[0].numel:
+    if n.op.name in REDUCTIONS and n.attrs[0] and n.srcs[0].numel and (n.op.name not in ("mean", "variance") or in_one_pass(n)):
         return "reduce"
     return "own"

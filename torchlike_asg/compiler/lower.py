@@ -12,7 +12,7 @@ from ..ops.random import philox_uniform
 from .fuse import Fuser
 from .groups import Group
 from .kernel import Apply, Const, Convert, Index, Instr, Load, LoopKernel, Operand, Random, Reduce
-from .kinds import REDUCTIONS
+from .kinds import REDUCTIONS, order_of
 
 #: how a kernel's operand is found in memory: the node whose buffer it is, and the geometry there; a number stands for itself
 Place = tuple[Node, Geometry]
@@ -146,7 +146,7 @@ class GroupKernel:
         x = n.srcs[0]
         root, _ = self.fuser.root(x)
         value = self._values[root] if root in self._values else self._value(x, self.group.axes[x])
-        return self._emit(Reduce(REDUCTIONS[n.op.name], self._converted(value, n.dtype), n.dtype))
+        return self._emit(Reduce(REDUCTIONS[n.op.name], self._converted(value, n.dtype), n.dtype, order_of(n)))
 
 
 def _computed(d: dtypes.dtype) -> dtypes.dtype:

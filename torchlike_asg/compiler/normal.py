@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from .. import dtypes
-from .kernel import NUMBERED, Convert, Instr, LoopKernel, Operand, Reduce, Shape
+from .kernel import NUMBERED, Apply, Convert, Instr, LoopKernel, Operand, Reduce, Shape
 from .parts import contiguous, rewritten
 
 
@@ -67,6 +67,9 @@ def alone(k: LoopKernel) -> LoopKernel:
 
     def itself(body: list[Instr], i: Instr) -> None:
         assert isinstance(i, Reduce)
+        if i.kind == "variance":  # 0, but for infinities and NaN
+            body.append(Apply("sub", (i.arg, i.arg), (), i.dtype, i.dtype, lambda e, a, b: e.sub(a, b)))
+            return
         if i.kind in ("any", "all"):
             body.append(Convert(i.arg, dtypes.bool_))
         body.append(Convert(len(body) - 1 if i.kind in ("any", "all") else i.arg, i.dtype))

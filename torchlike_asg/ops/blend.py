@@ -105,6 +105,20 @@ def _four() -> list[Sample]:
     ]
 
 
+#: ``a * b + c``, rounded once: what PyTorch's compiled kernels make of a product and a sum that stand beside each other.
+fma = pointwise(
+    "fma",
+    "arithmetic",
+    3,
+    lambda e, a, b, c: e.fma(a, b, c),
+    lambda n, g: (lambda: g * bar(n.srcs[1]), lambda: g * bar(n.srcs[0]), g),
+    keep((0, (1,)), (1, (0,))),
+    samples=lambda: [
+        Sample((_X, _Y, _X + 3.0)),
+        Sample((_X, _Y[:1], _Y[:, :1])),
+        Sample((np.zeros((0, 2)), np.zeros((0, 2)), np.ones(2))),
+    ],
+)
 #: ``x + v * a * b`` and ``x + v * a / b``; the number `v` is an operand, since optimizers change it from step to step.
 addcmul = pointwise(
     "addcmul",

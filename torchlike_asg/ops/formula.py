@@ -31,6 +31,7 @@ _OPS = {
         "maximum",
         "minimum",
         "reciprocal",
+        "fma",
         "exp",
         "expm1",
         "log",

@@ -71,7 +71,7 @@ acosh = unary(
 atanh = unary("atanh", lambda e, x: e.atanh(x), lambda n, g: (g / bar(1.0 - n.srcs[0] * n.srcs[0]),), samples=unit_samples)
 
 #: ``g * (1 - y^2)`` and ``g * y * (1 - y)``, from the result `y`
-tanh_grad = derivative("tanh_grad", lambda e, g, y: e.mul(g, e.sub(_one(e), e.mul(y, y))))
+tanh_grad = derivative("tanh_grad", lambda e, g, y: e.mul(g, e.fma(e.neg(y), y, _one(e))))
 sigmoid_grad = derivative("sigmoid_grad", lambda e, g, y: e.mul(e.mul(g, e.sub(_one(e), y)), y))
 tanh = unary("tanh", lambda e, x: e.tanh(x), lambda n, g: (tanh_grad(g, bar(n)),), keep_result, category="activation")
 sigmoid = unary("sigmoid", lambda e, x: e.sigmoid(x), lambda n, g: (sigmoid_grad(g, bar(n)),), keep_result, category="activation")

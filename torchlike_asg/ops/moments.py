@@ -15,13 +15,13 @@ from .reduce import X, count_of, kept, mean, reduced_shape
 from .summation import total
 
 
-def _rule(x: Node, dims: tuple[int, ...], correction: float, keepdim: bool) -> Meta:
+def _rule(x: Node, dims: tuple[int, ...], correction: float, keepdim: bool, way: str = "") -> Meta:
     if x.dtype.category < dtypes.FLOAT:
         raise RuntimeError("std and var only support floating point and complex dtypes")
     return reduced_shape(x.shape, dims, keepdim), x.dtype
 
 
-def _ref_var(x: Array, dims: tuple[int, ...], correction: float, keepdim: bool) -> Array:
+def _ref_var(x: Array, dims: tuple[int, ...], correction: float, keepdim: bool, way: str = "") -> Array:
     """In two passes; the sum of squares is divided by ``max(count - correction, 0)``."""
     with np.errstate(all="ignore"):
         count = count_of(x.shape, dims)

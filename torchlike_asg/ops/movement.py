@@ -248,17 +248,17 @@ cast.samples = lambda: [
 ]
 
 
-def _rule_sum_to(s: Node, shape: Any) -> Meta:
+def _rule_sum_to(s: Node, shape: Any, order: str = "") -> Meta:
     return shape, s.dtype
 
 
-def _ref_sum_to(x: Array, shape: Any) -> Array:
+def _ref_sum_to(x: Array, shape: Any, order: str = "") -> Array:
     lead = x.ndim - len(shape)
     axes = tuple(range(lead)) + tuple(lead + i for i, d in enumerate(shape) if d == 1 and x.shape[lead + i] != 1)
     return total(x, axes, True).reshape(shape) if axes else x.reshape(shape)
 
 
-#: The transpose of broadcasting: sum over the dimensions that were expanded.
+#: The transpose of broadcasting: sum over the dimensions that were expanded. Kernels may be given an order to add up in.
 sum_to = Op(
     "sum_to",
     "gradient",

@@ -81,7 +81,11 @@ def _ref(*args: Any) -> Array:
 def _vjp(n: Node, g: Node) -> Grads:
     x, *affine = n.srcs
     grads: Grads = (lambda: norm_grad_input(g, x, *affine[:1], *n.attrs),)
-    return (*grads, lambda: norm_grad_weight(g, x, tuple(affine[0].shape), *n.attrs), g) if affine else grads
+    if not affine:
+        return grads
+    # PyTorch's layer norm adds up the bias's gradient beside the weight's, row after row
+    by_bias = (lambda: get("sum_to")(g, tuple(affine[1].shape), "rows")) if n.op is layer_norm and len(affine) > 1 else g
+    return (*grads, lambda: norm_grad_weight(g, x, tuple(affine[0].shape), *n.attrs), by_bias)
 
 
 def _ref_grad_input(*args: Any) -> Array:

@@ -86,12 +86,12 @@ def _prepare_sum(x: Any, *attrs: Any) -> tuple[Any, ...]:
     return (to(x, dtypes.int64) if x.dtype.category < dtypes.FLOAT else x, *attrs)
 
 
-def _ref_sum(x: Array, dims: tuple[int, ...], keepdim: bool) -> Array:
+def _ref_sum(x: Array, dims: tuple[int, ...], keepdim: bool, order: str = "") -> Array:
     with np.errstate(all="ignore"):
         return total(x, dims, keepdim)
 
 
-#: Integers and booleans are summed in int64.
+#: Integers and booleans are summed in int64. Kernels may be given an order to add up in (compiler/kernel.py).
 sum_ = Op(
     "sum",
     "reduction",
@@ -113,12 +113,12 @@ def count_of(shape: Any, dims: tuple[int, ...]) -> int:
     return math.prod([shape[d] for d in dims])
 
 
-def _ref_mean(x: Array, dims: tuple[int, ...], keepdim: bool) -> Array:
+def _ref_mean(x: Array, dims: tuple[int, ...], keepdim: bool, way: str = "") -> Array:
     with np.errstate(all="ignore"):
         return np.asarray(total(x, dims, keepdim) / x.dtype.type(count_of(x.shape, dims)))
 
 
-def _rule_mean(x: Node, dims: tuple[int, ...], keepdim: bool) -> Meta:
+def _rule_mean(x: Node, dims: tuple[int, ...], keepdim: bool, way: str = "") -> Meta:
     if x.dtype.category < dtypes.FLOAT:
         raise RuntimeError(
             f"mean(): could not infer output dtype. Input dtype must be either a floating point or complex dtype. Got: {title(x.dtype)}"

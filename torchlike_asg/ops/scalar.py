@@ -5,6 +5,7 @@ Who interprets the formula decides what it means: `NumpyHandler` computes, a ren
 
 Vocabulary (every handler has all of it; values of one formula have one type unless `cast`):
 arithmetic  add sub mul div neg abs sign pow fmod remainder floor_div maximum minimum reciprocal
+            fma(a, b, c): a * b + c, rounded once where the processor can
 functions   exp expm1 log log1p log2 log10 sqrt rsqrt sin cos tan asin acos atan atan2 sinh cosh tanh sigmoid erf erfc erfinv
             lgamma digamma exp2 asinh acosh atanh
 rounding    floor ceil round trunc
@@ -59,6 +60,11 @@ class NumpyHandler:
         if not np.all(c):
             raise ValueError("a value is out of range")
         return x
+
+    def fma(self, a: Any, b: Any, c: Any) -> Any:
+        if self.type != np.float32:
+            return a * b + c
+        return (np.multiply(a, b, dtype=np.float64) + c).astype(np.float32)  # the product is exact, the sum almost
 
     def reciprocal(self, x: Any) -> Any:
         return self.type.type(1) / x

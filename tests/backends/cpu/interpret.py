@@ -64,13 +64,15 @@ def _value(k, i, values, memories, offsets, sizes):
         return rounded(values[i.arg], i.dtype)
     assert isinstance(i, Reduce)
     full, inner = np.broadcast_to(values[i.arg], k.sizes), tuple(range(k.outer, len(k.sizes)))
+    wide = full.astype(np.float64) if full.dtype.kind == "f" else full
+    if i.kind in ("mean", "variance"):
+        return rounded((np.mean if i.kind == "mean" else np.var)(wide, axis=inner, keepdims=True), i.dtype)
     fn, initial = REDUCTIONS[i.kind], None
     if full.size == 0 and i.kind in ("max", "min"):
         kind = i.dtype.compute.kind
         lowest = -np.inf if kind == "f" else False if kind == "b" else np.iinfo(i.dtype.compute).min
         highest = np.inf if kind == "f" else True if kind == "b" else np.iinfo(i.dtype.compute).max
         initial = lowest if i.kind == "max" else highest
-    wide = full.astype(np.float64) if full.dtype.kind == "f" else full
     kw = {} if initial is None else {"initial": initial}
     if i.kind in ("sum", "prod"):
         kw["dtype"] = wide.dtype

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from tests.backends.cpu.harness import run
@@ -148,7 +150,11 @@ class Draw:
                 kind = "any"
             if kind == "prod" and self.body[n].dtype.is_floating_point:
                 kind = "sum"
-            self.add(Reduce(kind, n, self.body[n].dtype), self.exact[n] and kind not in ("sum", "prod"))
+            order = ""
+            if kind == "sum" and self.body[n].dtype in (dtypes.float32, dtypes.float64):
+                kind = str(rng.choice(["sum", "sum", "mean", "variance"])) if math.prod(self.sizes[self.outer :]) else kind
+                order = str(rng.choice(["", "vectors", "halves", "rows"])) if kind == "sum" else ""
+            self.add(Reduce(kind, n, self.body[n].dtype, order), self.exact[n] and kind in ("max", "min", "any", "all"))
 
     def store(self, n: int) -> None:
         k = LoopKernel(self.sizes, self.outer, tuple(self.operands), tuple(self.body), ())

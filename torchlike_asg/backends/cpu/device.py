@@ -8,6 +8,7 @@ from collections.abc import Container, Sequence
 from ... import config, dtypes
 from ...asg.node import Node
 from ...asg.rewrite import topo
+from ...compiler.passes.ordered import ORDERED
 from ...errors import ReferenceWarning
 from .. import base
 from ..base import Caps, HostMemory
@@ -43,7 +44,7 @@ class CpuBackend(HostMemory):
         donated: Sequence[tuple[int, int]],
     ) -> CpuExecutable:
         """See `Backend.program`."""
-        lowered = lower(roots, known, CPU_LIBRARY)
+        lowered = lower(roots, known, CPU_LIBRARY, ORDERED)
         pairs = [(lowered[place], arguments[i]) for place, i in donated]
         b = Build(lowered, topo(lowered, known), arguments, strides, pairs, CPU_LIBRARY, refusing=may_refuse)
         assembly = CpuAssembly(b, config.threads)

@@ -41,6 +41,8 @@ class Function:
         self._body: list[str] = []
         self._count = 0
         self._returned = False
+        #: whether products and sums that are written now may be contracted
+        self.contract = True
 
     # ---------------------------------------------------------------- raw text
     def fresh(self) -> str:
@@ -84,7 +86,7 @@ class Function:
     def binary(self, name: str, a: Any, b: Any) -> Value:
         """Any two-operand instruction by its LLVM name."""
         a, b = self._pair(a, b)
-        flags = f" {CONTRACT}" if name[0] == "f" else ""
+        flags = f" {CONTRACT}" if name[0] == "f" and self.contract else ""
         return self.op(a.type, f"{name}{flags} {a.type} {a.ref}, {b.ref}")
 
     def add(self, a: Any, b: Any) -> Value:

@@ -276,6 +276,9 @@ class Handler:
     def minimum(self, a: Value, b: Value) -> Value:
         return self._extremum("gt", a, b)
 
+    def fma(self, a: Value, b: Value, c: Value) -> Value:
+        return self.math.mad(a, b, c) if self.is_float else self.add(self.mul(a, b), c)
+
     def reciprocal(self, a: Value) -> Value:
         return self.div(self.const(1), a)
 

@@ -254,6 +254,9 @@ class Handler:
         a, b = self._numbers(a, b)
         return self._make(f"({a} && {b})" if a.boolean else f"k_min({a}, {b})" if a.floating else f"min({a}, {b})", a)
 
+    def fma(self, a: Value, b: Value, c: Value) -> Value:
+        return self._make(f"fma({a}, {b}, {c})", a) if a.floating else self.add(self.mul(a, b), c)
+
     def reciprocal(self, a: Value) -> Value:
         return self.div(self.const(1), a)
 

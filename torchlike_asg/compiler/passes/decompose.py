@@ -8,13 +8,14 @@ computed in float32 and rounded once at the end, as their references do.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Container, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from typing import Any
 
 from ... import dtypes
 from ...asg.declare import get
 from ...asg.node import Node, const
 from ...asg.rewrite import rewrite
+from ..kinds import in_one_pass
 
 Expansion = Callable[..., "Node | None"]
 #: operations whose references are better than their expansions, which serve derivatives
@@ -33,8 +34,12 @@ def expansion(*names: str) -> Callable[[Expansion], Expansion]:
     return register
 
 
-def decompose(roots: Sequence[Node], stop: Container[Node], native: Callable[[Node], bool]) -> list[Node]:
-    """The roots with composites expanded, but for those that the backend has a kernel for: ``native(node)``."""
+def decompose(
+    roots: Sequence[Node], stop: Container[Node], native: Callable[[Node], bool], preferred: Mapping[str, Expansion] | None = None
+) -> list[Node]:
+    """The roots with composites expanded, but for those that the backend has a kernel for: ``native(node)``. `preferred`: expansions to be
+    tried before those of this module."""
+    preferred = preferred or {}
 
     expanded = True
 
@@ -42,6 +47,11 @@ def decompose(roots: Sequence[Node], stop: Container[Node], native: Callable[[No
         nonlocal expanded
         if n in stop or n.op.multi or n.dtype.is_complex or native(n):
             return None
+        first = preferred.get(n.op.name)
+        better = None if first is None else _widened(n, first)
+        if better is not None:
+            expanded = True
+            return better
         found = _EXPANSIONS.get(n.op.name)
         if found is None:
             if n.op.expand is None or n.op.scalar is not None or n.op.name in _KEPT or any(s.dtype.is_complex for s in n.srcs):
@@ -178,7 +188,7 @@ def _of_one(n: Node, x: Node) -> Node | None:
 
 @expansion("mean")
 def _mean_of(n: Node, x: Node) -> Node | None:
-    return _mean(x, *n.attrs) if x.numel else None
+    return _mean(x, *n.attrs) if x.numel and not in_one_pass(n) else None
 
 
 @expansion("sum_to")
@@ -188,7 +198,7 @@ def _sum_to(n: Node, x: Node) -> Node:
     dims = tuple(range(lead)) + tuple(lead + i for i, d in enumerate(shape) if d == 1 and x.shape[lead + i] != 1)
     if x.dtype.category < dtypes.FLOAT:
         return _reshape(_to(_sum(x, dims), x.dtype), shape)
-    return _reshape(_sum(x, dims), shape)
+    return _reshape(get("sum")(x, dims, True, *n.attrs[1:]) if dims else x, shape)
 
 
 def _squares(x: Node, dims: tuple[int, ...], correction: float, keepdim: bool) -> Node:
@@ -199,7 +209,7 @@ def _squares(x: Node, dims: tuple[int, ...], correction: float, keepdim: bool) -
 
 @expansion("variance")
 def _variance(n: Node, x: Node) -> Node | None:
-    return _squares(x, *n.attrs) if x.numel and n.attrs[0] else None
+    return _squares(x, *n.attrs) if x.numel and n.attrs[0] and not in_one_pass(n) else None
 
 
 @expansion("std")
@@ -340,10 +350,10 @@ class _Classes:
 
 @expansion("nll_loss")
 def _nll_loss(n: Node, x: Node, t: Node, *w: Node) -> Node | None:
-    return _nll(n, x, t, w[0] if w else None, n.attrs) if x.numel else None
+    return negative_log_likelihood(n, x, t, w[0] if w else None, n.attrs) if x.numel else None
 
 
-def _nll(n: Node, x: Node, t: Node, w: Node | None, attrs: tuple[Any, ...]) -> Node:
+def negative_log_likelihood(n: Node, x: Node, t: Node, w: Node | None, attrs: tuple[Any, ...]) -> Node:
     ignore, reduction, smoothing = attrs
     c = _Classes(tuple(x.shape), t, w, ignore, x.dtype)
     zero = _lit(0, x)
@@ -361,10 +371,12 @@ def _nll(n: Node, x: Node, t: Node, w: Node | None, attrs: tuple[Any, ...]) -> N
 
 @expansion("nll_loss_grad")
 def _nll_loss_grad(n: Node, g: Node, t: Node, *w: Node) -> Node | None:
-    return _nll_grad(g, t, w[0] if w else None, *n.attrs) if n.numel else None
+    return negative_log_likelihood_grad(g, t, w[0] if w else None, *n.attrs) if n.numel else None
 
 
-def _nll_grad(g: Node, t: Node, w: Node | None, shape: tuple[int, ...], ignore: int, reduction: str, smoothing: float) -> Node:
+def negative_log_likelihood_grad(
+    g: Node, t: Node, w: Node | None, shape: tuple[int, ...], ignore: int, reduction: str, smoothing: float
+) -> Node:
     c = _Classes(shape, t, w, ignore, g.dtype)
     zero = _lit(0, g)
     if reduction == "none":
@@ -383,7 +395,7 @@ def _nll_grad(g: Node, t: Node, w: Node | None, shape: tuple[int, ...], ignore: 
 def _cross_entropy(n: Node, x: Node, t: Node, *w: Node) -> Node | None:
     if not x.numel:
         return None
-    return _nll(n, _log_softmax_over(x, (0 if x.ndim == 1 else 1,)), t, w[0] if w else None, n.attrs)
+    return negative_log_likelihood(n, _log_softmax_over(x, (0 if x.ndim == 1 else 1,)), t, w[0] if w else None, n.attrs)
 
 
 @expansion("cross_entropy_grad")
@@ -392,6 +404,6 @@ def _cross_entropy_grad(n: Node, g: Node, x: Node, t: Node, *w: Node) -> Node | 
     if not x.numel:
         return None
     dims = (0 if x.ndim == 1 else 1,)
-    by_log = _nll_grad(_to(g, x.dtype), t, w[0] if w else None, tuple(x.shape), *n.attrs)
+    by_log = negative_log_likelihood_grad(_to(g, x.dtype), t, w[0] if w else None, tuple(x.shape), *n.attrs)
     _, e, total = _exponentials(x, dims)
     return _sub(by_log, _mul(_div(e, total), _sum(by_log, dims)))

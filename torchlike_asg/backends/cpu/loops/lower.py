@@ -18,6 +18,7 @@ from ..copies import copy
 from ..emit import Module
 from ..isa import Isa, host
 from .nest import Nest
+from .orders import LEVELS
 from .render import Renderer
 from .weigh import fallible, supported
 
@@ -203,6 +204,8 @@ def _wide(k: LoopKernel, column: bool, lanes: int) -> bool:
     if not column or length(k) < 16 or k.sizes[k.outer - 1] <= 4 * lanes:
         return False
     stage, row = parts.stages(k), k.rows()
+    if any(isinstance(i, Reduce) and i.kind in ("mean", "variance") for i in k.body):
+        return False
     return max(stage) == 1 and all(row[n] or not stage[n] for n in range(len(k.body)))
 
 
@@ -233,6 +236,8 @@ def _turned(lowering: Lowering, job: Job, column: bool) -> Job:
 def _parts(nest: Nest, call: Call) -> tuple[int, int] | None:
     """(inner dimension to split, length of a part), if the reduction should be done in parts: a matter of sizes alone."""
     k = nest.k
+    if any(isinstance(i, Reduce) and i.kind in ("mean", "variance") for i in k.body):
+        return None
     whole, inner = length(k), range(k.outer, len(k.sizes))
     most, part = (LONGEST_COLUMN, COLUMN_PART) if nest.column else (LONGEST_ROW, ROW_PART)
     few = FEW_UNITS if len(nest.passes) == 1 else FEW_UNITS // 2  # values of several passes are computed again by several calls
@@ -341,7 +346,7 @@ def _words(nest: Nest, values: dict[Any, Any]) -> tuple[Any, ...]:
 def _scratch(nest: Nest) -> tuple[int, dict[Any, int]]:
     """Bytes of scratch memory, and where each value's part of it begins."""
     if nest.wide:
-        elements = _block(nest)
+        elements = _block(nest) * (LEVELS if nest.leveled else 1)
     else:
         elements = length(nest.k) * (nest.lanes * nest.copies if nest.column else 1)
     size = -(-elements * largest_item(nest) // 64) * 64

@@ -13,12 +13,18 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .... import dtypes
-from ....compiler.kernel import NUMBERED, Apply, Const, Convert, Index, Load, LoopKernel, Random, Reduce, operands_of
+from ....compiler.kernel import NUMBERED, Apply, Const, Convert, Index, Instr, Load, LoopKernel, Random, Reduce, operands_of
 from ....compiler.parts import stages, used_values
 from .weigh import EXPENSIVE, weights
 
 #: literals that stay in the code: formulas are simpler with them (a maximum with 0), and they rarely differ between equal kernels
 _LITERALS = frozenset((0.0, 1.0, -1.0, 2.0, -2.0, 0.5))
+
+
+def leveled(i: Instr, lanes: int) -> bool:
+    """Whether a reduction in vectors of that many lanes is a sum in levels (see orders.py): vectors have to have 64 bytes."""
+    plain = isinstance(i, Reduce) and i.kind == "sum" and not i.order
+    return plain and i.dtype in (dtypes.float32, dtypes.float64) and lanes * i.dtype.itemsize == 64
 
 
 @dataclass
@@ -70,6 +76,8 @@ class Nest:
         self.used = used_values(k)
         self.passes = self._plan()
         self.kept = sorted({n for p in self.passes for n in p.kept})
+        #: sums in levels (see orders.py): along rows, down columns
+        self.leveled = {n for p in self.passes for n in p.reduces if len(self.inner_dims) == column and leveled(k.body[n], lanes)}
         #: values that have a row (wide nests: a block of totals) in scratch memory
         self.scratch = [n for p in self.passes for n in p.reduces] if wide else self.kept
         self.uniform = self._uniform()
@@ -166,6 +174,8 @@ class Nest:
         weight = max((self._weight(p) for p in self.passes), default=0)
         if self.k.sizes[self.lane] <= 2 * self.lanes or self.wide:
             return 1
+        if self.leveled:
+            return 2 if weight <= 24 and not self.kept else 1
         return 4 if weight <= 8 and not self.kept else 2 if weight <= 24 else 1
 
     def _weight(self, p: Pass) -> int:
@@ -174,6 +184,8 @@ class Nest:
     def copies_along(self, p: Pass) -> int:
         """How many vectors the main loop of a pass along rows takes at a time: more hide the latency of sums, but are more code."""
         weight = self._weight(p)
+        if not self.leveled.isdisjoint(p.reduces):
+            return 2
         return 4 if weight <= 6 else 2 if weight <= 14 else 1
 
     # ---------------------------------------------------------------- run-time words
@@ -218,7 +230,7 @@ class Nest:
             return (i.op, i.args, tuple(map(_stable, i.attrs)), i.dtype.name, i.compute.name)
         if isinstance(i, Convert):
             return ("convert", i.arg, i.dtype.name)
-        return ("reduce", i.kind, i.arg, i.dtype.name)
+        return ("reduce", i.kind, i.arg, i.dtype.name, i.order)
 
 
 def _stable(a: Any) -> Hashable:

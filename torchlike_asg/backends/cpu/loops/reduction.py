@@ -74,22 +74,28 @@ class Accumulator:
         f = self.reduction.f
         return f.select(f.compare("lt" if self.reduction.i.kind == "max" else "gt", a, b), b, a)
 
-    def add(self, values: Sequence[Value], at: At) -> None:
-        """Take in one value per vector."""
+    def add(self, values: Sequence[Value], at: At, factors: Sequence[Sequence[Value]] = ()) -> None:
+        """Take in one value per vector; `factors`: of which factors these are products, if the sum is to fuse them with the addition."""
         r = self.reduction
         single = self.tail is not None and at.lanes == 1
         for n, v in enumerate(values):
             variable: Variable = self.tail if single else self.vectors[n]  # type: ignore[assignment]
             old = variable.get()
-            new = self._combine(old, r.enter(v))
+            new = r.f.fma(factors[0][n], factors[1][n], old) if factors else self._combine(old, r.enter(v))
             variable.set(new if at.mask is None else r.f.select(at.mask, new, old))
             if self.extremum:
                 found: Variable = self.tail_nan if single else self.nans[n]  # type: ignore[assignment]
                 nan = _is_nan(v)
                 found.set(found.get() | (nan if at.mask is None else nan & at.mask))
 
-    def result(self, fold: bool) -> list[Value]:
-        """The reduced values: of all lanes, or (columns) each lane's own."""
+    def flush(self, level: int) -> None:
+        """A group of rows or vectors is over (see orders.py)."""
+
+    def middle(self) -> None:
+        """The whole groups are over."""
+
+    def result(self, fold: bool, length: Value | None = None) -> list[Value]:
+        """The reduced values: of all lanes, or (columns) each lane's own. `length`: that of the row."""
         r, out, nans = self.reduction, [v.get() for v in self.vectors], [v.get() for v in self.nans]
         if fold:
             out = [_tree(self._combine, out)]

@@ -16,11 +16,16 @@ from ..emit import Module
 from ..handler import Handler, convert, from_memory, memory_type, register_type, rounded
 from ..isa import Isa
 from ..philox import numbers
-from ..values import Value, lanes, vector
+from ..values import Value, element, lanes, vector
 from .columns import write_columns
 from .memory import At, Memory, Place
 from .nest import Nest, Pass
+from .orders import CHAINS, GROUP, LEVEL, Chain, ColumnSum, Moments, RowSum
 from .reduction import Accumulator, Reduction
+from .weigh import words
+
+#: formulas of one operation of arithmetic
+_SINGLE = frozenset((("add",), ("sub",), ("mul",), ("div",)))
 
 
 class Renderer(Memory):
@@ -36,6 +41,8 @@ class Renderer(Memory):
         self.streams: dict[int, tuple[Value, Value]] = {}
         self.part: tuple[Value, Value] | None = None
         self.mask: Value | None = None
+        #: columns are those after the last whole group of vectors (see orders.py)
+        self.chained = False
 
     def handler(self, d: dtype, lanes_: int) -> Handler:
         return Handler(self.f, self.isa, d, lanes_, None if self.nest.matrix else self._fail)
@@ -55,6 +62,7 @@ class Renderer(Memory):
     # ---------------------------------------------------------------- outside of rows
     def render(self) -> None:
         f, nest = self.f, self.nest
+        f.contract = False
         for n, i in enumerate(self.k.body):
             if isinstance(i, Const) and nest.word_constant(n):
                 v = self.kernel.word(nest.words["const", n], "double")
@@ -100,12 +108,24 @@ class Renderer(Memory):
             length = self.word("part")
             start = index[0] * length
             self.part = start, f.minimum(self.word("size", nest.split), start + length)
-        if nest.wide:
-            write_columns(self, low, high)
+        if nest.column and nest.leveled:
+            # groups of four of PyTorch's vectors are added up in another order than the columns after them
+            size = self.word("size", nest.lane)
+            end = f.maximum(low, f.minimum(high, size - size % (GROUP * nest.lanes)))
+            self._columns(low, end)
+            self.chained = True
+            self.vectors(end, high, self._program, 1, whole=False)
+            self.chained = False
         elif nest.column:
-            self.vectors(low, high, lambda at: self._program(at), nest.copies)
+            self._columns(low, high)
         else:
             self._program(At(1, 1, None, None, {}), (low, high))
+
+    def _columns(self, low: Value, high: Value) -> None:
+        if self.nest.wide:
+            write_columns(self, low, high)
+        else:
+            self.vectors(low, high, self._program, self.nest.copies, rest=not self.nest.leveled)
 
     def _number(self, n: int, v: Value, index: Place) -> Value:
         """The number of an instruction that numbers points, moved along dimensions."""
@@ -113,14 +133,31 @@ class Renderer(Memory):
             v = v + i * self.word("index", n, d)
         return v
 
-    def vectors(self, low: Value, high: Value, write: Callable[[At], None], copies: int, position: Place | None = None) -> None:
-        """The loop over the vectors' dimension: groups of vectors, then the rest under a mask or one by one."""
+    def vectors(
+        self,
+        low: Value,
+        high: Value,
+        write: Callable[[At], None],
+        copies: int,
+        position: Place | None = None,
+        whole: bool = True,
+        rest: bool = True,
+        sums: Sequence[Accumulator] = (),
+    ) -> None:
+        """The loop over the vectors' dimension: groups of vectors, then the rest under a mask or one by one (without `whole` all vectors are
+        taken to be of the rest; without `rest` there is none). `sums` are told when sixteen groups are over, and when the last one is.
+        """
         f, w = self.f, self.nest.lanes
         position = position or {}
         step = w * copies
-        end = high - ((high - low) & (step - 1))
-        with f.loop(low, end, step) as i:
-            write(At(w, copies, None, i, position))
+        end = high - ((high - low) & (step - 1)) if whole else low
+        if whole and sums:
+            self.leveled_loop(low, end, step, lambda i: write(At(w, copies, None, i, position)), sums)
+        elif whole:
+            with f.loop(low, end, step) as i:
+                write(At(w, copies, None, i, position))
+        if not rest:
+            return
         if self.masked:
             with f.loop(end, high, w) as i:
                 self.mask = f.first_lanes(f.minimum(high - i, w), w) if w > 1 else None
@@ -129,6 +166,22 @@ class Renderer(Memory):
         elif step > 1:
             with f.loop(end, high) as i:
                 write(At(1, 1, None, i, position))
+
+    def leveled_loop(self, low: Value, high: Value, step: int, write: Callable[[Value], None], sums: Sequence[Accumulator]) -> None:
+        """A loop whose rounds go into totals of several levels (see orders.py)."""
+        f = self.f
+        with f.loop(low, high, step * LEVEL) as start:
+            end = f.minimum(start + step * LEVEL, high)
+            with f.loop(start, end, step) as i:
+                write(i)
+            with f.when(f.compare("eq", end - start, step * LEVEL)):
+                for s in sums:
+                    s.flush(0)
+                with f.when(f.compare("eq", (end - low) & (step * LEVEL**2 - 1), 0)):
+                    for s in sums:
+                        s.flush(1)
+        for s in sums:
+            s.middle()
 
     # ---------------------------------------------------------------- a row (or a block of columns)
     def begin(self, at: At) -> None:
@@ -177,32 +230,103 @@ class Renderer(Memory):
             self.store(operand, self.fetch(n, at, values), at)
 
     def _pass(self, p: Pass, row: At, bounds: tuple[Value, Value] | None) -> None:
-        nest = self.nest
+        nest, k = self.nest, self.k
         self._invert(p)
         copies = row.copies if nest.column else nest.copies_along(p)
         width = row.lanes if nest.column else nest.lanes
-        tail = not nest.column and not self.masked and width * copies > 1
-        accumulators = {n: Accumulator(self.reduction(n), width, copies, tail) for n in p.reduces}
+        accumulators: dict[int, Accumulator] = {}
+        moments: dict[int, Moments] = {}
+        for n in p.reduces:
+            i = k.body[n]
+            assert isinstance(i, Reduce)
+            if i.kind not in ("mean", "variance"):
+                accumulators[n] = self._accumulator(n, width, copies)
+            elif i.arg not in moments:
+                moments[i.arg] = Moments(self.f, i.dtype, width, copies, not nest.column)
+        sums = [a for a in accumulators.values() if isinstance(a, (RowSum, ColumnSum))]
 
         def point(at: At) -> None:
             values = self.pass_values(p, at, {})
             for n, a in accumulators.items():
-                a.add(self.fetch(self.k.body[n].arg, at, values), at)  # type: ignore[union-attr]
+                a.add(self.fetch(k.body[n].arg, at, values), at, self.factors(n, at, values))  # type: ignore[union-attr]
+            for n, m in moments.items():
+                m.add(self.fetch(n, at, values), at)
             self.pass_stores(p, at, values)
 
         def inner(dims: Sequence[int], position: Place) -> None:
-            if dims:
+            if not dims:
+                if bounds is None:
+                    point(At(row.lanes, row.copies, row.mask, row.lane, position))
+                else:
+                    limits = self.range(nest.lane) if nest.split == nest.lane else bounds
+                    self.vectors(*limits, point, copies, position, sums=sums)
+            elif sums and nest.column:
+                self._down(dims[0], lambda i: inner(dims[1:], {**position, dims[0]: i}), sums)
+            else:
                 with self.f.loop(*self.range(dims[0])) as i:
                     inner(dims[1:], {**position, dims[0]: i})
-            elif bounds is not None:
-                limits = self.range(nest.lane) if nest.split == nest.lane else bounds
-                self.vectors(*limits, point, copies, position)
-            else:
-                point(At(row.lanes, row.copies, row.mask, row.lane, position))
 
         inner(nest.inner_dims, {})
+        low, high = self.range(nest.lane) if bounds is None or nest.split == nest.lane else bounds
         for n, a in accumulators.items():
-            self.rows[n] = a.result(fold=not nest.column)
+            self.rows[n] = a.result(not nest.column, high - low)
+        self._moments(p, moments)
+
+    def _accumulator(self, n: int, width: int, copies: int) -> Accumulator:
+        nest, reduction = self.nest, self.reduction(n)
+        i = reduction.i
+        if n in nest.leveled:
+            return ColumnSum(reduction, width, copies) if nest.column else RowSum(reduction, width)
+        if i.order in ("vectors", "halves") and not nest.column and not nest.inner_dims and i.dtype in (dtypes.float32, dtypes.float64):
+            return Chain(reduction, width)
+        return Accumulator(reduction, width, copies, not nest.column and not self.masked and width * copies > 1)
+
+    def factors(self, n: int, at: At, values: dict[int, list[Value]]) -> list[list[Value]]:
+        """The factors of a product that a sum in a given order adds up, if it is to fuse them."""
+        i = self.k.body[n]
+        assert isinstance(i, Reduce)
+        product = self.k.body[i.arg]
+        if not i.order or not isinstance(product, Apply) or product.op != "mul" or product.compute is not i.dtype:
+            return []
+        if any(self.k.body[a].dtype is not i.dtype for a in product.args):
+            return []
+        return [self.fetch(a, at, values) for a in product.args]
+
+    def _down(self, d: int, write: Callable[[Value], None], sums: Sequence[Accumulator]) -> None:
+        """The loop over the rows of columns that are added up in levels, or in chains of every fourth row."""
+        f = self.f
+        low, high = self.range(d)
+        if not self.chained:
+            self.leveled_loop(low, high, 1, write, sums)
+        else:
+            end = high - (high - low) % CHAINS
+            with f.loop(0, CHAINS) as chain:
+                self.leveled_loop(low + chain, end + chain, CHAINS, write, sums)
+                with f.loop(end, f.select(f.compare("eq", chain, 0), high, end)) as i:
+                    write(i)
+                for s in sums:
+                    s.chain()  # type: ignore[attr-defined]
+            return
+        for s in sums:
+            s.chain()  # type: ignore[attr-defined]
+
+    def _moments(self, p: Pass, moments: dict[int, Moments]) -> None:
+        """Means and variances that a pass has found."""
+        f, found = self.f, {n: m.result() for n, m in moments.items()}
+        for n in p.reduces:
+            i = self.k.body[n]
+            if isinstance(i, Reduce) and i.kind in ("mean", "variance"):
+                means, squares = found[i.arg]
+                type_ = means[0].type
+                count = f.splat(f.convert("sitofp", self._length(), element(type_)), type_)
+                self.rows[n] = means if i.kind == "mean" else [s / count for s in squares]
+
+    def _length(self) -> Value:
+        """Points of a row."""
+        total = self.f.value(1, "i64")
+        for d in range(self.k.outer, self.nest.rank):
+            total = total * self.word("size", d)
+        return total
 
     def range(self, d: int) -> tuple[Value, Value]:
         if d == self.nest.split and self.part is not None:
@@ -248,10 +372,13 @@ class Renderer(Memory):
             found = self.fetch(a, at, values)
             args.append(found if d is dtypes.bool_ else [convert(f, v, d, i.compute) for v in found])
         out = []
+        # PyTorch's compiler contracts within a formula, never across operations
+        f.contract = words(i) not in _SINGLE
         for c in range(at.copies):
             v = i.formula(h, *[a[c] for a in args], *i.attrs)
             d = h.dtype_of(v)
             out.append(convert(f, v, d, i.dtype) if d is not i.dtype else rounded(f, v, d))
+        f.contract = False
         return out
 
     def _by_total(self, i: Apply) -> bool:
