@@ -144,8 +144,8 @@ class Renderer(Memory):
         rest: bool = True,
         sums: Sequence[Accumulator] = (),
     ) -> None:
-        """The loop over the vectors' dimension: groups of vectors, then the rest under a mask or one by one (without `whole` all vectors are
-        taken to be of the rest; without `rest` there is none). `sums` are told when sixteen groups are over, and when the last one is.
+        """The loop over the vectors' dimension: groups of vectors, then the rest under a mask or one by one. Without `whole` all vectors
+        are of the rest; without `rest` there is none. `sums` are told when sixteen groups are over, and when the last one is.
         """
         f, w = self.f, self.nest.lanes
         position = position or {}
