@@ -28,8 +28,8 @@ PER_LANE = 4
 BUSY = 1 << 17
 #: points from which four neighbours are computed by one invocation
 VECTOR = 1 << 16
-#: elements of a row (rows of a column) from which a reduction with too few invocations is done in parts
-LONG_ROW, LONG_COLUMN = 16384, 128
+#: elements of a row (or a column) from which a reduction with too few invocations is done in parts
+LONG_ROW, LONG_COLUMN = 16384, 257
 #: parts of a column: so few that adding them up is one kernel
 PARTS = 96
 #: the same for kernels that go over their rows more than once
@@ -101,6 +101,8 @@ class Form:
         if self.column:
             lanes, neighbours = 1, self.k.sizes[self.k.outer - 1]
             most = 8 if neighbours >= 32 else min(64, GROUP // (1 << (neighbours - 1).bit_length()))  # few columns: read whole blocks
+            if 128 <= n < LONG_COLUMN:  # in parts, half as much to do for each lane would cost another dispatch
+                most = max(most, 16)
             while lanes < most and rows * lanes < BUSY and n >= 4 * lanes:
                 lanes *= 2
             return lanes
