@@ -124,7 +124,7 @@ def test_a_device_as_a_context(w):
 
 def test_a_number_that_does_not_fit_is_refused(w):
     i = torch.tensor([1], device="wgpu")
-    with pytest.raises(OverflowError, match="1099511627776 does not fit into 32 bits"):
+    with pytest.raises(OverflowError, match=r"1099511627776,? (which )?does not fit into 32 bits"):  # a literal, or data of a later run
         (i + 2**40).tolist()
     assert torch.minimum(i, torch.full((), 2**63 - 1)).tolist() == [1], "the largest number stands for what is beyond all others"
 

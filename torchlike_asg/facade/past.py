@@ -14,6 +14,7 @@ from ..asg.gradients import history
 from ..asg.node import Node
 from ..asg.rewrite import topo, users
 from ..asg.trace import Trace, current
+from ..backends.wgpu.memory import DeviceArray
 from ..ops.movement import restride_scatter as RESTRIDE_SCATTER
 from . import texts
 from .history_names import title
@@ -267,6 +268,8 @@ def _overwritten(kept: Node, counted: bool, tr: Trace) -> None:
 
 def _same_memory(a: Any, b: Any) -> bool:
     """Whether two living arrays begin at one address."""
+    if a.__class__ is DeviceArray or b.__class__ is DeviceArray:
+        return a is b
     return bool(a.__array_interface__["data"][0] == b.__array_interface__["data"][0] and a.shape == b.shape)
 
 

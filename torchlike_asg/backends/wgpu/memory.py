@@ -227,11 +227,12 @@ def put(target: np.ndarray[Any, Any], a: np.ndarray[Any, Any], d: dtype) -> None
     int64, which stand for what is beyond all others, become those of 32 bits."""
     if d is int64 and a.size and (int(a.min()) < _INT32.min or int(a.max()) > _INT32.max):
         inside = np.clip(a, _INT32.min, _INT32.max)
-        if np.isin(a[a != inside], (_INT64.min, _INT64.max)).all():
+        beyond = a[(a != inside) & (a != _INT64.min) & (a != _INT64.max)]
+        if not beyond.size:
             np.copyto(target, inside, casting="unsafe")
             return
         raise OverflowError(
-            f"a tensor of {list(a.shape)}, int64, has values that do not fit into 32 bits, which is how the wgpu device stores it"
+            f"a tensor of {list(a.shape)}, int64, has {beyond.flat[0]}, which does not fit into 32 bits: so the wgpu device stores it"
         )
     np.copyto(target, a, casting="unsafe")
 
