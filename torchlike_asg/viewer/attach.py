@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from .session import Session
 
 THEMES = ("auto", "dark", "light")
+PICTURE = 30.0  # seconds that the picture of a window may take after the last message
 _open: weakref.WeakSet[ViewerHandle] = weakref.WeakSet()
 
 
@@ -34,7 +35,7 @@ class ViewerHandle:
     """
 
     def __init__(self, model: Any, lang: str, theme: str, shot: str, record: Path | None, window: bool) -> None:
-        self._lang = "en"
+        self._lang, self._shot = "en", shot
         self._tap = taps.Tap()
         self._attached = True
         first = [model] if isinstance(model, Tensor) else model if isinstance(model, (list, tuple)) else []
@@ -134,7 +135,7 @@ class ViewerHandle:
         done.wait(2.0)
 
     def detach(self, reason: str = "done", timeout: float = 15.0) -> None:
-        """Stop listening; the window stays, for exploration."""
+        """Stop listening; the window stays, for exploration. Where it was to save a picture, that is done when this returns."""
         if self._attached:
             self._attached = False
             taps.remove(self._tap)
@@ -143,6 +144,8 @@ class ViewerHandle:
             if model is not None and not any(h._root is not None and h._root() is model for h in list(_open)):
                 scope.release(model)
             self._session.finish(reason, timeout)
+            if self._shot:
+                self._session.publisher.left(PICTURE)
 
     def close(self) -> None:
         """Stop listening and close the window."""
@@ -173,7 +176,7 @@ def visualize(
         theme: "dark", "light", or "auto", which follows the desktop.
         block: wait until the window is closed.
         record: also write a recording to this file.
-        shot: save a picture of the window to this file when training ends, and close it.
+        shot: save a picture of the window to this file when training ends, and close it; the program's end waits for that.
 
     The window is a process of its own; nothing that happens to it disturbs the training, and the end of training leaves it open. Without a
     display a recording is written, and said so in one line.

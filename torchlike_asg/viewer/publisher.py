@@ -286,6 +286,12 @@ class Publisher:
         """Wait until the window is closed."""
         return self.closed.wait(timeout)
 
+    def left(self, timeout: float) -> None:
+        """Wait until the window's process has ended, which works on for a while after it has heard the last."""
+        if self._process is not None:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(timeout)
+
 
 def _listen(folder: str) -> socket.socket:
     if hasattr(socket, "AF_UNIX") and len(folder) < 90:
