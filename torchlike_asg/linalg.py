@@ -15,6 +15,7 @@ from .facade.functions import returns as _returns
 from .facade.functions import views as _views
 from .facade.functions.series import vander
 from .facade.register import function
+from .facade.steps import step as _step
 from .ops import solve as _solve
 from .ops.solve import LinAlgError
 
@@ -64,7 +65,7 @@ __all__ = [
 ]
 
 cholesky, cond, det, eigh, eigvalsh, lstsq = (
-    _decompose.cholesky,
+    _step("LinalgCholeskyExBackward0")(_decompose.cholesky),
     _norms.cond,
     _decompose.det,
     _decompose.eigh,
@@ -111,6 +112,7 @@ def slogdet(A: Tensor, *, out: Any = None) -> Any:
 
 
 @function(method=False, namespace=False)
+@_step("LinalgCrossBackward0")
 def cross(input: Tensor, other: Tensor, *, dim: int = -1, out: Tensor | None = None) -> Tensor:
     """The cross product of vectors along `dim`, of size three; the other dimensions broadcast."""
     return _products.cross_product(input, other, dim)

@@ -21,6 +21,7 @@ from .control_flow import cond, while_loop
 from .errors import OutOfMemoryError
 from .facade.core import Tensor
 from .facade.register import FUNCTIONS
+from .facade.steps import step
 
 
 def is_anomaly_enabled() -> bool:
@@ -57,9 +58,9 @@ NAMES: dict[str, Any] = {
     "autocast": autocast,
     "is_anomaly_enabled": is_anomaly_enabled,
     "set_anomaly_enabled": set_anomaly_enabled,
-    "unsafe_chunk": FUNCTIONS["chunk"],
-    "unsafe_split": FUNCTIONS["split"],
-    "unsafe_split_with_sizes": FUNCTIONS["split_with_sizes"],
+    "unsafe_chunk": step("UnsafeSplitBackward0")(FUNCTIONS["chunk"]),
+    "unsafe_split": step("UnsafeSplitBackward0")(FUNCTIONS["split"]),
+    "unsafe_split_with_sizes": step("UnsafeSplitWithSizesBackward0")(FUNCTIONS["split_with_sizes"]),
     "cond": cond,
     "while_loop": while_loop,
     "is_anomaly_check_nan_enabled": is_anomaly_check_nan_enabled,

@@ -10,6 +10,7 @@ from .errors import Unsupported
 from .facade.core import Tensor, node_of, unary, wrap
 from .facade.functions.pointwise import _either
 from .facade.register import FUNCTIONS, function
+from .facade.steps import step as _step
 from .ops import cylinder as _cylinder
 from .ops import gamma as _gamma
 from .ops import math as _elementary
@@ -96,6 +97,7 @@ zeta = _two("zeta", _gamma.zeta, "The Hurwitz zeta function: the sum over k >= 0
 
 
 @function(method=False, namespace=False)
+@_step("MulBackward1")
 def ndtr(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The standard normal distribution function: the probability of values up to `input`."""
     return wrap(_gamma.erfc(node_of(input) * -_numbers.sqrt(0.5)) * 0.5)  # type: ignore[operator]

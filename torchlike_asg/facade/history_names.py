@@ -74,7 +74,6 @@ _NAMES = {
     "real_of": "Select",
     "reshape": "UnsafeView",
     "restride": "AsStrided",
-    "scaled_dot_product_attention": "UnsafeView",
     "solve": "LinalgSolveEx",
     "solve_triangular": "LinalgSolveTriangular",
     "svd_left": "LinalgSvd",
@@ -165,6 +164,16 @@ def _reshape(n: Node) -> str:
     return _picked(inner) if inner.op.name == "pick" else "UnsafeViewBackward0"
 
 
+def _attention(n: Node) -> str:
+    q, k, v, *mask = n.srcs
+    flash = q.ndim == 4 and q.shape[-1] == k.shape[-1] == v.shape[-1] and not any(m.rg for m in mask)
+    return "ScaledDotProductFlashAttentionForCpuBackward0" if flash else "UnsafeViewBackward0"
+
+
+def _fft(n: Node) -> str:
+    return "FftR2CBackward0" if n.srcs[0].op.name == "rfft" else "FftC2CBackward0"
+
+
 def _fill(n: Node) -> str:
     zero = n.srcs[1].op is CONST and not n.srcs[1].attrs[0]
     return "ZeroBackward0" if zero else f"FillBackward{2 if n.srcs[1].op is CONST else 3}"
@@ -178,6 +187,8 @@ _BY_NODE: dict[str, Callable[[Node], str]] = {
     "clamp_min": lambda n: f"ClampMinBackward{0 if n.srcs[1].op is CONST else 1}",
     "copysign": lambda n: f"CopysignBackward{1 if n.srcs[1].op is CONST else 0}",
     "div": lambda n: "MulBackward0" if n.srcs[0].op is CONST else "DivBackward0",
+    "conj": lambda n: "ConjBackward0" if n.srcs[0].op.name == "rfft" else "ConjPhysicalBackward0",
+    "fft": _fft,
     "fill": _fill,
     "floor_divide": lambda n: "DivBackward2",
     "grid_sample": lambda n: f"GridSampler{n.ndim - 2}DBackward0",
@@ -201,6 +212,7 @@ _BY_NODE: dict[str, Callable[[Node], str]] = {
     "pick": _picked,
     "pow": _pow,
     "prod": _reduction,
+    "scaled_dot_product_attention": _attention,
     "relayout": lambda n: "ToCopyBackward0" if n.attrs[1:] == ("to",) else "CloneBackward0",
     "remainder": lambda n: f"RemainderBackward{0 if n.srcs[1].op is CONST else 1}",
     "reshape": _reshape,

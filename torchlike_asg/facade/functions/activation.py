@@ -17,7 +17,7 @@ from ..autocast import governed
 from ..core import Tensor, binary, nary, plain, unary
 from ..flush import value_of
 from ..register import apply_inplace, function
-from ..steps import step
+from ..steps import note, step
 from .creation import from_array
 from .pointwise import abs as _abs
 from .streams import engine_of
@@ -233,10 +233,13 @@ def _check_slopes(lower: float, upper: float) -> None:
 
 
 def _with_slopes(input: Tensor, lower: float, upper: float, training: bool, inplace: bool, generator: Any) -> Tensor:
-    if not training:
-        return leaky_relu(input, (lower + upper) / 2, inplace)
-    slopes = _drawn_slopes(input, lower, upper, generator)
-    return apply_inplace(input, lambda x: nary(ops.prelu, (x, slopes))) if inplace else nary(ops.prelu, (input, slopes))
+    if training:
+        slopes = _drawn_slopes(input, lower, upper, generator)
+        found = apply_inplace(input, lambda x: nary(ops.prelu, (x, slopes))) if inplace else nary(ops.prelu, (input, slopes))
+    else:
+        found = leaky_relu(input, (lower + upper) / 2, inplace)
+    note(found, "RreluWithNoiseBackward0")
+    return found
 
 
 def _drawn_slopes(input: Tensor, lower: float, upper: float, generator: Any) -> Tensor:

@@ -79,6 +79,8 @@ def _max(dims: int, input: Tensor, output_size: Any, indices: bool) -> Any:
     x, batched = _batched(name, dims, input, ":")
     sizes = _output(name, dims, x, output_size)
     values = _back(unary(ops.adaptive_max_pool, x, sizes), batched)
+    if dims == 1:
+        note(values, "SqueezeBackward1")
     return (values, _back(unary(ops.adaptive_max_pool_index, x, sizes), batched)) if indices else values
 
 
@@ -127,6 +129,7 @@ def _fractional(dims: int, input: Tensor, kernel_size: Any, output_size: Any, ou
         samples = FUNCTIONS["rand"](*x.shape[:2], dims, dtype=x.dtype)
     index = nary(ops.fractional_max_pool_index, (x, samples if len(samples.shape) == 3 else samples.unsqueeze(0)), kernel, sizes)
     values = _back(nary(ops.plane_gather, (x, index)), batched)
+    note(values, f"FractionalMaxPool{dims}DBackward0")
     return (values, _back(index, batched)) if indices else values
 
 

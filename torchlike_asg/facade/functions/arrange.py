@@ -254,6 +254,7 @@ def unravel_index(indices: Tensor, shape: Any) -> tuple[Tensor, ...]:
 
 
 @function()
+@step("NarrowCopyBackward0")
 def narrow_copy(input: Tensor, dim: int, start: int, length: int, *, out: Tensor | None = None) -> Tensor:
     """`narrow`, as a copy."""
     return input.narrow(dim, start, length).clone()  # type: ignore[attr-defined, no-any-return]

@@ -7,6 +7,7 @@ from typing import Any
 from ...formats import contiguous_format
 from ..core import Tensor
 from ..register import FUNCTIONS, deliver
+from ..steps import note
 from .complex import view_as_complex, view_as_real
 from .layout import clone
 from .parts import split, split_with_sizes, unbind
@@ -25,7 +26,13 @@ def _copying(name: str, view: Any) -> None:
     def copy(*args: Any, out: Any = None, **kwargs: Any) -> Any:
         seen = view(*args, **kwargs)
         copies = tuple(_copy(v) for v in seen) if isinstance(seen, tuple | list) else _copy(seen)
+        note(copies, step_name(*args, **kwargs))
         return copies if out is None else deliver(copies, out)
+
+    words = "".join(part.capitalize() for part in name.split("_"))
+
+    def step_name(*args: Any, **kwargs: Any) -> str:
+        return f"{words}Backward{1 if name == 'squeeze' and len(args) + len(kwargs) > 1 else 0}_copy"
 
     copy.__name__ = copy.__qualname__ = f"{name}_copy"
     copy.__doc__ = f"What `{name}` gives, in memory of its own."

@@ -19,7 +19,7 @@ from ...ops.solve import LinAlgError
 from ..core import Tensor, node_of, unary, wrap
 from ..flush import value_of
 from ..register import function
-from ..steps import step
+from ..steps import note, step
 from . import returns
 from .linalg import multiply_chain
 from .views import wrap_dim
@@ -112,12 +112,14 @@ def solution(a: Node, b: Node, left: bool) -> Node:
 
 
 @linalg_function
+@step("LinalgSolveExBackward0")
 def solve_(A: Tensor, B: Tensor, *, left: bool = True, out: Tensor | None = None) -> Tensor:
     """The solution of ``A X = B`` (``X A = B`` with ``left=False``); raises `LinAlgError` for a singular matrix."""
     return wrap(solution(node_of(A), node_of(B), left))
 
 
 @linalg_function
+@step("LinalgSolveTriangularBackward0")
 def solve_triangular(
     A: Tensor, B: Tensor, *, upper: bool, left: bool = True, unitriangular: bool = False, out: Tensor | None = None
 ) -> Tensor:
@@ -140,6 +142,7 @@ def triangular_solve(
 
 
 @function(name="cholesky")
+@step("CholeskyBackward0")
 def cholesky(input: Tensor, upper: bool = False, *, out: Tensor | None = None) -> Tensor:
     """The lower factor L with ``input = L L^T`` (or its transpose) of a symmetric positive-definite matrix."""
     x = node_of(input)
@@ -168,6 +171,7 @@ def _full_rank(a: Node, limit: float) -> Node:
 
 
 @linalg_function
+@step("LinalgLstsqBackward0")
 def lstsq(A: Tensor, B: Tensor, rcond: float | None = None, *, driver: str | None = None, out: Any = None) -> Any:
     """The least-squares solution of ``A X = B`` of smallest norm: named tuple (solution, residuals, rank, singular_values).
 
@@ -240,9 +244,9 @@ def svd(input: Tensor, some: bool = True, compute_uv: bool = True, *, out: Any =
         zeros = [wrap(full(const(0, x.dtype), (*lead, k, k))) for k in (m, n)]
         return returns.svd(zeros[0], unary(spectral.singular_values, input), zeros[1])
     whole = not some
-    return returns.svd(
-        wrap(spectral.left_vectors(x, whole)), wrap(spectral.singular_values(x)), wrap(clone(swap_last(spectral.right_vectors(x, whole))))
-    )
+    right = wrap(clone(swap_last(spectral.right_vectors(x, whole))))
+    note(right, "TransposeBackward0")
+    return returns.svd(wrap(spectral.left_vectors(x, whole)), wrap(spectral.singular_values(x)), right)
 
 
 def _qr(result: Any, A: Tensor, mode: str) -> Any:
@@ -296,12 +300,14 @@ def pinverse(input: Tensor, rcond: float = 1e-15) -> Tensor:
 
 # ---------------------------------------------------------------- several products
 @linalg_function
+@step("ViewBackward0")
 def multi_dot(tensors: Any, *, out: Tensor | None = None) -> Tensor:
     """The product of several matrices in the order of least work."""
     return multiply_chain("multi_dot", tensors)
 
 
 @linalg_function
+@step(lambda x, y, *, dim=-1, **_: "VdotBackward0" if len(x.shape) == len(y.shape) == 1 else None)
 def vecdot(x: Tensor, y: Tensor, *, dim: int = -1, out: Tensor | None = None) -> Tensor:
     """Inner products along `dim`; the other dimensions broadcast."""
     product = node_of(x) * node_of(y)  # type: ignore[operator]
@@ -309,6 +315,7 @@ def vecdot(x: Tensor, y: Tensor, *, dim: int = -1, out: Tensor | None = None) ->
 
 
 @linalg_function
+@step("ReshapeAliasBackward0")
 def tensorinv(A: Tensor, ind: int = 2, *, out: Tensor | None = None) -> Tensor:
     """The inverse for `tensordot`: the first `ind` dimensions as rows, the others as columns of a matrix."""
     x = node_of(A)
@@ -324,6 +331,7 @@ def tensorinv(A: Tensor, ind: int = 2, *, out: Tensor | None = None) -> Tensor:
 
 
 @linalg_function
+@step("ViewBackward0")
 def tensorsolve(A: Tensor, B: Tensor, dims: Any = None, *, out: Tensor | None = None) -> Tensor:
     """X with ``tensordot(A, X, X.ndim) = B``."""
     a, b = node_of(A), node_of(B)

@@ -11,6 +11,7 @@ from ...ops import solve
 from ...ops.movement import clone, reshape
 from ...ops.pointwise import eq, where
 from ..core import Tensor, node_of, unary, wrap
+from ..steps import step
 from . import returns
 from .decompose import linalg_function, solution
 
@@ -37,6 +38,7 @@ def _checked(x: Node, info: Node) -> tuple[Node, Node]:
 
 
 @linalg_function
+@step("LinalgCholeskyExBackward0")
 def cholesky_ex(A: Tensor, *, upper: bool = False, check_errors: bool = False, out: Any = None) -> Any:
     """The Cholesky factor, and 0 or the order of the first leading minor that is not positive: named tuple (L, info).
 
@@ -54,6 +56,7 @@ def cholesky_ex(A: Tensor, *, upper: bool = False, check_errors: bool = False, o
 
 
 @linalg_function
+@step("LinalgInvExBackward0")
 def inv_ex(A: Tensor, *, check_errors: bool = False, out: Any = None) -> Any:
     """The inverse, and 0 or the number of the first pivot that is zero: named tuple (inverse, info). NaN for singular matrices."""
     x = node_of(A)
@@ -65,6 +68,7 @@ def inv_ex(A: Tensor, *, check_errors: bool = False, out: Any = None) -> Any:
 
 
 @linalg_function
+@step("LinalgSolveExBackward0")
 def solve_ex(A: Tensor, B: Tensor, *, left: bool = True, check_errors: bool = False, out: Any = None) -> Any:
     """The solution of ``A X = B``, and 0 or the number of the first pivot that is zero: named tuple (result, info). NaN if singular."""
     a, b = node_of(A), node_of(B)

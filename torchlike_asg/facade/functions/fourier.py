@@ -15,6 +15,7 @@ from ...ops.padding import pad_constant
 from ...ops.promotion import title, to
 from ..core import Tensor, node_of, wrap
 from ..register import function
+from ..steps import note
 from .creation import ones
 from .padding import pad
 from .views import dims_of, wrap_dim
@@ -128,7 +129,12 @@ def along_one(kind: str, name: str, x: Tensor, n: int | None, dim: int, norm: st
         size = 2 * (v.shape[d] - 1) if n is None else n
         return wrap(to_real(v, (d,), (size,), norm, forward))
     sizes = (v.shape[d] if n is None else n,)
-    return wrap(complex_transform(v, (d,), sizes, norm, forward) if kind == "complex" else from_real(name, v, (d,), sizes, norm, forward))
+    if kind != "complex":
+        return wrap(from_real(name, v, (d,), sizes, norm, forward))
+    found = wrap(complex_transform(v, (d,), sizes, norm, forward))
+    if not v.dtype.is_complex:
+        note(found, "FftR2CBackward0" if forward else "ConjBackward0")
+    return found
 
 
 def along_several(kind: str, name: str, x: Tensor, s: Any, dim: Any, norm: str | None, forward: bool) -> Tensor:

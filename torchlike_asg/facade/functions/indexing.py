@@ -167,6 +167,7 @@ def take(input: Tensor, index: Tensor, *, out: Tensor | None = None) -> Tensor:
 
 
 @function(inplace=True, name="put")
+@step("PutBackward0")
 def put_function(input: Tensor, index: Tensor, source: Tensor, accumulate: bool = False) -> Tensor:
     """`input` with the elements of `source` written (or added) at positions of the flattened tensor."""
     _check_flat("put_", input, index)

@@ -241,9 +241,7 @@ def meshgrid(*tensors: Any, indexing: str | None = None) -> tuple[Tensor, ...]:
     sizes = [t.shape.numel() for t in ts]
     grids = [expand(reshape(t, *[-1 if i == k else 1 for i in range(len(ts))]), *sizes) for k, t in enumerate(ts)]
     if swap:
-        grids = [g.transpose(0, 1) for g in grids]
         grids[0], grids[1] = grids[1], grids[0]
-        grids = [g.transpose(0, 1) for g in grids]
     return tuple(grids)
 
 

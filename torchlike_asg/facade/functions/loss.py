@@ -13,6 +13,7 @@ from ..autocast import governed
 from ..core import Tensor, binary, bound, node_of, wrap
 from ..register import function
 from ..remembered import recall, remember
+from ..steps import note
 from .activation import logsigmoid
 from .reduction import numbered, reduced, reduction_of
 
@@ -143,7 +144,10 @@ def binary_cross_entropy(
         raise RuntimeError(f"Found dtype {title(target.dtype)} but expected {title(input.dtype)}")
     _refuse_gradient("binary_cross_entropy", weight=weight)
     loss: Any = binary(ops.binary_cross_entropy, input, target)
-    return reduced(loss if weight is None else loss * weight, reduction)
+    found: Tensor = reduced(loss if weight is None else loss * weight, reduction)
+    if weight is not None:
+        note(found, "BinaryCrossEntropyBackward0")
+    return found
 
 
 @governed
@@ -169,7 +173,10 @@ def binary_cross_entropy_with_logits(
     else:
         factor = (pos_weight - 1) * target + 1  # type: ignore[operator]
         loss = (1 - target) * input - factor * logsigmoid(input)  # type: ignore[operator]
-    return reduced(loss if weight is None else loss * weight, reduction)
+    found: Tensor = reduced(loss if weight is None else loss * weight, reduction)
+    if weight is not None or pos_weight is not None:
+        note(found, "BinaryCrossEntropyWithLogitsBackward0")
+    return found
 
 
 @governed
@@ -195,6 +202,7 @@ def kl_div(
             stacklevel=3,
         )
     loss: Any = binary(ops.kl_divergence_log if log_target else ops.kl_divergence, input, target)
+    note(loss, "MulBackward0" if log_target else "SubBackward0")
     if reduction == "batchmean":
         total = loss.sum()
         return total / input.shape[0] if input.shape else total  # type: ignore[no-any-return]

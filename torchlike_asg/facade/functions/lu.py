@@ -80,6 +80,7 @@ def _unpacked(compact: Node, pivots: Node) -> tuple[Node, Node, Node]:
 
 
 @linalg_function
+@step("LinalgLuBackward0")
 def lu(A: Tensor, *, pivot: bool = True, out: Any = None) -> Any:
     """``A = P L U`` with a permutation, a unit lower triangular and an upper triangular matrix: named tuple (P, L, U)."""
     _check_pivoting("linalg.lu_factor", pivot)
@@ -88,6 +89,7 @@ def lu(A: Tensor, *, pivot: bool = True, out: Any = None) -> Any:
 
 
 @linalg_function
+@step("LinalgLuSolveBackward0")
 def lu_solve(LU: Tensor, pivots: Tensor, B: Tensor, *, left: bool = True, adjoint: bool = False, out: Tensor | None = None) -> Tensor:
     """X with ``A X = B`` (``X A = B`` unless `left`; A^H for A with `adjoint`), from the factors of A."""
     return wrap(_solved(node_of(LU), node_of(pivots), node_of(B), bool(left), bool(adjoint)))
@@ -109,6 +111,7 @@ def _solved(compact: Node, pivots: Node, b: Node, left: bool, adjoint_system: bo
 
 
 @function(name="lu_solve")
+@step("LinalgLuSolveBackward0")
 def lu_solve_of(b: Tensor, LU_data: Tensor, LU_pivots: Tensor, *, out: Tensor | None = None) -> Tensor:
     """X with ``A X = b``, from the factors of A. Deprecated in favour of `linalg.lu_solve`."""
     return wrap(_solved(node_of(LU_data), node_of(LU_pivots), node_of(b), True, False))

@@ -13,6 +13,7 @@ from ...ops.promotion import to
 from ...ops.reduce import amax, amin, sum_
 from ..core import Tensor, node_of, wrap
 from ..register import function
+from ..steps import step
 from .decompose import linalg_function, mirrored, tolerance
 from .distance import vector_norm as norm_along
 from .reduce import converted
@@ -86,6 +87,7 @@ def norm(A: Tensor, ord: Any = None, dim: Any = None, keepdim: bool = False, *, 
 
 
 @linalg_function
+@step(lambda A, p=None, **_: "SqueezeBackward1" if p is None or p in (2, -2) else None)
 def cond(A: Tensor, p: Any = None, *, out: Tensor | None = None) -> Tensor:
     """The condition number in the norm `p`: by default the ratio of the largest and smallest singular value."""
     if p is None or p in (2, -2):

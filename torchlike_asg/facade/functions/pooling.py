@@ -89,6 +89,8 @@ def _max(
     if dims == 1 and not indices and not x.dtype.is_floating_point:
         raise refuse("max_pool1d_impl", x.dtype)
     values = _back(unary(ops.max_pool, x, *window, bool(ceil_mode)), batched)
+    if dims == 1:
+        note(values, "SqueezeBackward1")
     return (values, _back(unary(ops.max_pool_index, x, *window, bool(ceil_mode)), batched)) if indices else values
 
 

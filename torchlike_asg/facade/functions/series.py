@@ -22,6 +22,7 @@ from ...ops.solve import adjoint
 from ..core import Tensor, node_of, wrap
 from ..flush import value_of
 from ..register import function
+from ..steps import step
 from .views import dims_of, wrap_dim
 
 
@@ -148,14 +149,14 @@ def gradient(input: Tensor, *, spacing: Any = 1, dim: Any = None, edge_order: in
             f"same length, but got a spacing argument of length {len(steps)} and a dim argument of length {len(dims)}."
         )
     found = []
-    for d, step in zip(dims, steps, strict=True):
+    for d, gap in zip(dims, steps, strict=True):
         if input.shape[d] < edge_order + 1:
             raise RuntimeError("torch.gradient expected each dimension size to be at least edge_order+1")
         f = node_of(input)
-        if isinstance(step, Tensor) and step.shape:
-            slope = _uneven(f, d, node_of(step), edge_order)
+        if isinstance(gap, Tensor) and gap.shape:
+            slope = _uneven(f, d, node_of(gap), edge_order)
         else:
-            slope = _uniform(f, d, node_of(step) if isinstance(step, Tensor) else step, edge_order)
+            slope = _uniform(f, d, node_of(gap) if isinstance(gap, Tensor) else gap, edge_order)
         found.append(wrap(slope))
     return tuple(found)
 
@@ -190,6 +191,7 @@ def _strips(name: str, y: Tensor, x: Tensor | None, dx: Any, dim: int) -> tuple[
 
 
 @function(method=False, aliases=("trapz",))
+@step(lambda y, x=None, **_: "DivBackward1" if x is not None or not y.shape else "MulBackward1")
 def trapezoid(y: Tensor, x: Tensor | None = None, *, dx: Any = None, dim: int = -1) -> Tensor:
     """The integral of samples `y` along `dim` by the trapezoidal rule, at points `x` or `dx` (1) apart."""
     areas, d = _strips("trapezoid", y, x, dx, dim)
@@ -197,6 +199,7 @@ def trapezoid(y: Tensor, x: Tensor | None = None, *, dx: Any = None, dim: int = 
 
 
 @function(method=False)
+@step(lambda y, x=None, **_: "DivBackward1" if x is None else "CumsumBackward0")
 def cumulative_trapezoid(y: Tensor, x: Tensor | None = None, *, dx: Any = None, dim: int = -1) -> Tensor:
     """The running integral of samples `y` along `dim` by the trapezoidal rule: one value less than there are samples."""
     areas, d = _strips("cumulative_trapezoid", y, x, dx, dim)
@@ -223,6 +226,7 @@ def vander_of_vector(x: Tensor, N: int | None = None, increasing: bool = False) 
 
 
 @function(method=False, namespace=False)
+@step("CatBackward0")
 def vander(x: Tensor, N: int | None = None) -> Tensor:
     """Vandermonde matrices: the powers 0, 1, ... N - 1 of the last dimension's elements, as a new last dimension."""
     count = (x.shape[-1] if x.shape else 1) if N is None else N
@@ -262,6 +266,7 @@ def _freedom(count: int, correction: int, fweights: Tensor | None, aweights: Ten
 
 
 @function()
+@step("SqueezeBackward0")
 def cov(input: Tensor, *, correction: int = 1, fweights: Tensor | None = None, aweights: Tensor | None = None) -> Tensor:
     """The covariance matrix of variables (rows) over observations (columns), with frequencies and importances of the observations."""
     rank = len(input.shape)
@@ -296,6 +301,7 @@ def cov(input: Tensor, *, correction: int = 1, fweights: Tensor | None = None, a
 
 
 @function()
+@step(lambda input: "ClampBackward1" if len(input.shape) == 2 else None)
 def corrcoef(input: Tensor) -> Tensor:
     """The matrix of correlation coefficients of variables (rows) over observations (columns)."""
     if len(input.shape) > 2:

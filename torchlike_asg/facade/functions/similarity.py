@@ -7,7 +7,7 @@ from typing import Any
 from ...ops.promotion import result_type, title
 from ..core import Tensor, node_of
 from ..register import function
-from ..steps import step
+from ..steps import note, step
 from .distance import vector_norm
 from .pointwise import clamp_min
 
@@ -83,4 +83,7 @@ def bilinear(input1: Any, input2: Any, weight: Any, bias: Any = None) -> Tensor:
         raise RuntimeError(f"bilinear(): bias size does not match weight size: got {bias.shape[0]} but expected {outputs}")
     half = input1 @ weight.permute(1, 0, 2).reshape(left, outputs * right)
     y = (half.reshape(*input1.shape[:-1], outputs, right) @ input2.unsqueeze(-1)).squeeze(-1)
-    return y if bias is None else y + bias  # type: ignore[no-any-return]
+    if bias is None:
+        note(y, "ViewBackward0")
+        return y
+    return y + bias  # type: ignore[no-any-return]

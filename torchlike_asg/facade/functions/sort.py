@@ -13,7 +13,7 @@ from ...ops.promotion import title, to
 from ..core import Tensor, node_of, unary, wrap
 from ..flush import value_of
 from ..register import function
-from ..steps import step
+from ..steps import note, step
 from . import returns
 from .arguments import check_tensor, one_dim
 from .reduce import picked
@@ -31,6 +31,7 @@ def _along(x: Node, index: Node, dim: int) -> Node:
 
 
 @function()
+@step(lambda *_, **given: "SortBackward1" if "stable" in given else None)
 def sort(input: Tensor, dim: int = -1, descending: bool = False, *, stable: bool | None = False, out: Any = None) -> Any:
     """Values in order along `dim`, and where they were: named tuple (values, indices). Always stable; NaN counts as largest."""
     if isinstance(dim, bool):
@@ -133,9 +134,13 @@ def _quantile(name: str, input: Tensor, q: Any, dim: int | None, keepdim: bool, 
     lead = len(values.shape) - 1
     if len(chosen.shape) == 0:
         rest = tuple(values.shape[:-1])
-        return wrap(get("reshape")(values, kept if keepdim else rest))
-    values = get("permute")(values, lead, *range(lead))
-    return wrap(get("reshape")(values, (chosen.numel, *kept)) if keepdim else values)
+        found = wrap(get("reshape")(values, kept if keepdim else rest))
+    else:
+        values = get("permute")(values, lead, *range(lead))
+        found = wrap(get("reshape")(values, (chosen.numel, *kept)) if keepdim else values)
+    if not keepdim:
+        note(found, "SqueezeBackward4")
+    return found
 
 
 def _levels(name: str, q: Any, input: Tensor) -> Node:

@@ -14,7 +14,7 @@ from ..core import RESTRIDE, Tensor, _inherit, alias, face, family_of, node_of, 
 from ..exposure import sync
 from ..lens import lens_over, region
 from ..register import function, method
-from ..steps import step
+from ..steps import note, step
 from .creation import sizes
 
 
@@ -132,6 +132,10 @@ def transpose(input: Tensor, dim0: int, dim1: int) -> Tensor:
     if rank == 0:
         wrap_dim(dim0, rank), wrap_dim(dim1, rank)
         return view(movement.view, input, ())
+    if dim0 == dim1:
+        same = view(movement.permute, input, _pair(rank, dim0, dim1))
+        note(same, "TransposeBackward0")
+        return same
     return view(
         movement.permute, input, _exchanged(rank, dim0, dim1) if dim0.__class__ is dim1.__class__ is int else _pair(rank, dim0, dim1)
     )
