@@ -15,13 +15,18 @@ __all__ = [
     "current_accelerator",
     "current_device_index",
     "device_count",
+    "device_index",
     "empty_cache",
+    "empty_host_cache",
+    "get_device_capability",
+    "get_memory_info",
     "is_available",
     "max_memory_allocated",
     "max_memory_reserved",
     "memory_allocated",
     "memory_reserved",
     "memory_stats",
+    "reset_accumulated_memory_stats",
     "reset_peak_memory_stats",
     "set_device_index",
     "synchronize",
@@ -69,6 +74,30 @@ def set_device_index(device: Any, /) -> None:
     devices.current_index[0] = _index(device)
 
 
+class device_index:
+    """``with device_index(1):`` chooses an accelerator as `set_device_index` does, until the end of the block; None changes nothing."""
+
+    def __init__(self, device: int | None, /) -> None:
+        self.idx, self.prev_idx = device, -1
+
+    def __enter__(self) -> None:
+        if self.idx is not None:
+            self.prev_idx = current_device_index()
+            set_device_index(self.idx)
+
+    def __exit__(self, *exc_info: object) -> None:
+        if self.idx is not None:
+            set_device_index(self.prev_idx)
+
+
+def get_device_capability(device: Any = None, /) -> dict[str, Any]:
+    """``{"supported_dtypes": ...}``: the set of types that tensors on the accelerator may have."""
+    from .backends.wgpu.backend import backend
+
+    _index(device)
+    return {"supported_dtypes": set(backend.caps.dtypes)}
+
+
 def current_stream(device: Any = None) -> Any:
     """Raises: a device has one queue, which runs everything in order."""
     _index(device)
@@ -99,6 +128,10 @@ def empty_cache() -> None:
         d.pool.empty()
 
 
+def empty_host_cache() -> None:
+    """Does nothing: no memory of the host is kept for transfers."""
+
+
 def _statistic(name: str, doc: str) -> Any:
     def read(device_index: Any = None, /) -> int:
         d = _opened(device_index)
@@ -120,12 +153,30 @@ def memory_stats(device_index: Any = None, /) -> dict[str, int]:
     if d is None:
         return {}
     p = d.pool
-    return {
-        "allocated_bytes.all.current": p.allocated,
-        "allocated_bytes.all.peak": p.peak,
-        "reserved_bytes.all.current": p.reserved,
-        "reserved_bytes.all.peak": p.peak_reserved,
-    }
+    found = {}
+    for name, current, peak, ever in (
+        ("allocated_bytes", p.allocated, p.peak, p.ever_allocated),
+        ("reserved_bytes", p.reserved, p.peak_reserved, p.ever_reserved),
+    ):
+        values = {"allocated": ever, "current": current, "freed": ever - current, "peak": peak}
+        found.update({f"{name}.all.{kind}": value for kind, value in values.items()})
+    return found
+
+
+def get_memory_info(device_index: Any = None, /) -> tuple[int, int]:
+    """Raises NotImplementedError: of no device does wgpu tell how much memory it has, or how much of it is free."""
+    _index(device_index)
+    raise NotImplementedError(
+        "torch.accelerator.get_memory_info: wgpu does not tell how much memory a device has; memory_allocated() and memory_reserved() are "
+        "what this process uses"
+    )
+
+
+def reset_accumulated_memory_stats(device_index: Any = None, /) -> None:
+    """Begin to add up anew what is allocated and freed: what is in use now counts as allocated."""
+    d = _opened(device_index)
+    if d is not None:
+        d.pool.ever_allocated, d.pool.ever_reserved = d.pool.allocated, d.pool.reserved
 
 
 def reset_peak_memory_stats(device_index: Any = None, /) -> None:

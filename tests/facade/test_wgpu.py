@@ -1,5 +1,6 @@
 """Tensors on a GPU as users meet them: devices, transfers, training, errors, statistics. On a software adapter where there is no GPU."""
 
+import gc
 import io
 import threading
 
@@ -204,12 +205,32 @@ def test_memory_statistics():
     assert torch.accelerator.memory_allocated() >= before + 4_000_000
     assert torch.accelerator.max_memory_allocated() >= torch.accelerator.memory_allocated()
     assert torch.accelerator.memory_stats()["allocated_bytes.all.current"] == torch.accelerator.memory_allocated()
+    torch.accelerator.reset_accumulated_memory_stats()
+    stats = torch.accelerator.memory_stats()
+    assert stats["allocated_bytes.all.allocated"] == stats["allocated_bytes.all.current"] and stats["allocated_bytes.all.freed"] == 0
     del x
     plan.clear()
+    gc.collect()
+    assert torch.accelerator.memory_stats()["allocated_bytes.all.freed"] >= 4_000_000
     torch.accelerator.empty_cache()
+    torch.accelerator.empty_host_cache()
+    assert torch.accelerator.memory_stats()["reserved_bytes.all.freed"] > 0
+    with pytest.raises(NotImplementedError, match="wgpu does not tell how much memory"):
+        torch.accelerator.get_memory_info()
     assert torch.accelerator.is_available() and torch.accelerator.device_count() >= 1
     assert torch.accelerator.current_accelerator() == torch.device("wgpu")
     torch.accelerator.synchronize()
+
+
+def test_the_current_device_and_what_it_stores():
+    current = torch.accelerator.current_device_index()
+    with torch.accelerator.device_index(0):
+        assert torch.accelerator.current_device_index() == 0
+    with torch.accelerator.device_index(None):
+        assert torch.accelerator.current_device_index() == current
+    assert torch.accelerator.current_device_index() == current
+    types = torch.accelerator.get_device_capability("wgpu")["supported_dtypes"]
+    assert {torch.float32, torch.int64, torch.bool} <= types and torch.float64 not in types
 
 
 def test_too_large_a_tensor_is_named():

@@ -45,7 +45,8 @@ class Pool:
     """A device's buffers, kept by size for the next one who asks. Commands of one queue run in order, so that a buffer may be given to
     somebody else while the device still works on what its last owner ordered.
 
-    ``allocated`` bytes of live blocks, ``reserved`` also those that are kept, ``peak`` the most that were allocated
+    ``allocated`` bytes of live blocks, ``reserved`` also those that are kept, ``peak`` and ``peak_reserved`` the most of each;
+    ``ever_allocated``, ``ever_reserved``: all that was taken since somebody began to count
     """
 
     def __init__(self, device: Device) -> None:
@@ -53,7 +54,7 @@ class Pool:
         self._free: dict[int, list[Any]] = {}
         #: buffers in use: in a cycle of garbage together with its block, a buffer would be closed before the block gives it back
         self._used: dict[int, Any] = {}
-        self.allocated = self.reserved = self.peak = self.peak_reserved = 0
+        self.allocated = self.reserved = self.peak = self.peak_reserved = self.ever_allocated = self.ever_reserved = 0
 
     def take(self, nbytes: int, what: str) -> Block:
         """A block of at least that many bytes. OutOfMemoryError if the device has no more; `what` says for whom."""
@@ -64,8 +65,10 @@ class Pool:
             if buffer is None:
                 buffer = self._make(size, what)
                 self.reserved += size
+                self.ever_reserved += size
                 self.peak_reserved = max(self.peak_reserved, self.reserved)
             self.allocated += size
+            self.ever_allocated += size
             self.peak = max(self.peak, self.allocated)
             self._used[id(buffer)] = buffer
             return Block(self, buffer, size)
