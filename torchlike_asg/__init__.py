@@ -129,6 +129,7 @@ _ELSEWHERE = {
     "uninstall_as_torch": "alias",
     "PyTorchFileReader": "_C",
     "Event": "cuda",
+    "Future": "futures",
     "Stream": "cuda",
     "ScriptFunction": "jit",
     "ScriptModule": "jit",

@@ -97,3 +97,11 @@ def test_an_optimizer_may_be_a_wrapper_of_another():
     (p * p).sum().backward()
     Wrapper(torch.optim.SGD([p], lr=0.25)).step()
     assert p.tolist() == [0.5, 0.5]
+
+
+def test_a_batch_is_not_spread_over_devices():
+    from torchlike_asg.nn.parallel import scatter_gather
+
+    for name in scatter_gather.__all__:
+        with pytest.raises(NotImplementedError, match=f"nn.parallel.{name}"):
+            getattr(scatter_gather, name)([torch.ones(2)], [0])

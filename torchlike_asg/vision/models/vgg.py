@@ -52,18 +52,25 @@ class VGG(nn.Module):
         return self.classifier(torch.flatten(self.avgpool(self.features(x)), 1))
 
 
-def _vgg(depth: int, batch_norm: bool, options: dict[str, Any]) -> VGG:
+def make_layers(cfg: list[int | str], batch_norm: bool = False) -> nn.Sequential:
+    """The features: a convolution for each number of channels in `cfg`, and for "M" the maximum over 2 by 2 fields."""
     layers: list[Any] = []
     channels = 3
-    for convolutions, width in zip(_STAGES[depth], _CHANNELS, strict=True):
-        for _ in range(convolutions):
-            layers.append(nn.Conv2d(channels, width, kernel_size=3, padding=1))
-            if batch_norm:
-                layers.append(nn.BatchNorm2d(width))
-            layers.append(nn.ReLU(inplace=True))
-            channels = width
-        layers.append(nn.MaxPool2d(kernel_size=2, stride=2))
-    return VGG(nn.Sequential(*layers), **options)
+    for width in cfg:
+        if width == "M":
+            layers.append(nn.MaxPool2d(kernel_size=2, stride=2))
+            continue
+        layers.append(nn.Conv2d(channels, width, kernel_size=3, padding=1))
+        if batch_norm:
+            layers.append(nn.BatchNorm2d(width))
+        layers.append(nn.ReLU(inplace=True))
+        channels = int(width)
+    return nn.Sequential(*layers)
+
+
+def _vgg(depth: int, batch_norm: bool, options: dict[str, Any]) -> VGG:
+    stages = zip(_STAGES[depth], _CHANNELS, strict=True)
+    return VGG(make_layers([c for convolutions, width in stages for c in (*[width] * convolutions, "M")], batch_norm), **options)
 
 
 @builder
