@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from torchlike_asg import dtypes
 from torchlike_asg.asg.declare import REGISTRY
-from torchlike_asg.backends.cpu import pooling  # noqa: F401 (registers the generators)
+from torchlike_asg.backends.cpu import planes, pooling  # noqa: F401 (registers the generators)
 from torchlike_asg.backends.cpu.calls import LIBRARY, LibraryNode, Lowering
 from torchlike_asg.ops.pooling import pooled_sizes
 
