@@ -74,3 +74,12 @@ def steady(make, warm=3):
     """The loop body that `make(lib)` returns meets nothing new from iteration `warm` on."""
     ours.manual_seed(0)
     assert new_work(make(ours), warm) == {"nodes": 0, "plans": 0, "compiles": 0}
+
+
+def regression(T, n=64, inputs=4):
+    x = T.linspace(-1, 1, n * inputs).view(n, inputs)
+    return x, (x[:, :1] ** 2).sin() + 0.3 * x[:, 1:2]
+
+
+def mlp(T, inputs=4, outputs=1, hidden=8):
+    return T.nn.Sequential(T.nn.Linear(inputs, hidden), T.nn.Tanh(), T.nn.Linear(hidden, outputs))
