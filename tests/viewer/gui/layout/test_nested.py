@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from torchlike_asg.viewer.gui.layout import Nested, Tree
-from torchlike_asg.viewer.gui.layout.nested import TITLE
+from torchlike_asg.viewer.gui.layout.nested import FAR, TITLE
 
 from ..graphs import Network
 
@@ -153,3 +153,17 @@ def test_twenty_thousand_nodes_show_as_a_few_boxes():
     scene = Nested(tree).scene(tree.auto_open(40))
     assert len(scene.boxes) <= 45
     assert set(scene.box_of.tolist()) <= set(range(len(scene.boxes)))
+
+
+def test_many_edges_leave_a_group_where_they_are():
+    """As of a layer with memory, whose values the backward pass reads: at one port they would make a bar along the border."""
+    n = 9
+    src = np.asarray([*range(n - 1), *range(n)], np.int64)
+    dst = np.asarray([*range(1, n), *[n] * n], np.int64)
+    tree = Tree(["m"] * n + ["∂"], ["add"] * (n + 1), src, dst)
+    scene = Nested(tree).scene({0, tree.by_path["m"]})
+    check(tree, scene)
+    leaving = [e.stations for e in scene.edges if e.leaves]
+    assert len(leaving) == n
+    assert max(abs(s[-1, 0] - s[-2, 0]) for s in leaving) <= FAR
+    assert len({round(s[-1, 0]) for s in leaving}) > n // 2

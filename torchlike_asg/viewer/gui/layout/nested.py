@@ -25,6 +25,8 @@ TITLE = 32.0
 ENTRY, EXIT = -1, -2
 HIDDEN = -1
 PORT_HEIGHT = 1.0
+#: edges that a port can gather; of more, those that come from farther than this cross the border where they are
+GATHERED, FAR = 4, 48.0
 
 
 @dataclass
@@ -95,6 +97,8 @@ class _Inside:
     height: float
     anchor: float
     head: float
+    #: edges that pass the border by themselves
+    apart: set[int]
 
 
 class Nested:
@@ -235,7 +239,19 @@ class Nested:
             drawn.height + head + foot,
             float(anchor - drawn.low + side),
             head,
+            self._apart(drawn, pairs),
         )
+
+    @staticmethod
+    def _apart(drawn: Layered, pairs: list[tuple[int, int]]) -> set[int]:
+        """Where many edges lead to one port (of a layer with memory nearly all values are kept for the backward pass), the far ones would
+        run together into a bar along the border: they cross it straight."""
+        found: set[int] = set()
+        for port, end, before in ((ENTRY, 0, 1), (EXIT, -1, -2)):
+            mine = [k for k, pair in enumerate(pairs) if port in pair and not drawn.flipped[k] and pair != (ENTRY, EXIT)]
+            if len(mine) > GATHERED:
+                found.update(k for k in mine if abs(drawn.routes[k][before, 0] - drawn.routes[k][end, 0]) > FAR)
+        return found
 
     def _size(self, item: int) -> tuple[float, float]:
         if item >= self._base:
@@ -316,6 +332,9 @@ class Nested:
                     stations[-1, 1] = oy + inside.height
                 if p >= 0 and p in self._inside:
                     stations = self._from_port(stations, p, bx, by, inside)
+                if k in inside.apart:
+                    end, before = (0, 1) if p == ENTRY else (-1, -2)
+                    stations[end, 0] = stations[before, 0]
                 carries = np.sort(np.concatenate([self._pairs[c] for c in self._levels[g][p, q]]))
                 edges.append(
                     Edge(
