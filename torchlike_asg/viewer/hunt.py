@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -18,20 +18,11 @@ from ..asg import reference
 from ..asg.declare import CONST, LEAVES, SCALAR, VAR
 from ..asg.node import Node
 from .capture import behind
+from .kept import Kept
 from .snapshot import GraphSnapshot
 
 #: seconds that a hunt may take, steps that it goes on for, and bytes of values that it may hold
 LIMIT, STEPS, BYTES = 10.0, 300, 1 << 30
-#: bytes that a copy of what a step reads may have
-LARGE = 64 << 20
-
-
-@dataclass
-class Kept:
-    """What a step read: ``state`` the content of storages, by leaf, and ``bound`` its data, by Input. Arrays of the host or of a device."""
-
-    state: dict[Node, Any] = field(default_factory=dict)
-    bound: dict[Node, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -206,16 +197,3 @@ def _literal(n: Node, test: Callable[[Any], Any]) -> bool:
 def finite(kept: Kept) -> bool:
     """Whether training could go on from there."""
     return all(a.dtype.kind not in "fc" or bool(np.isfinite(a).all()) for a in kept.state.values() if isinstance(a, np.ndarray))
-
-
-def copied(leaves: Mapping[Node, Any]) -> dict[Node, Any]:
-    """Copies of arrays, as long as they are not large."""
-    size = 0
-    found: dict[Node, Any] = {}
-    for n, a in leaves.items():
-        size += getattr(a, "nbytes", 0)
-        if size > LARGE:
-            break
-        if hasattr(a, "copy"):
-            found[n] = a.copy()
-    return found

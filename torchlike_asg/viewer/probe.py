@@ -23,7 +23,7 @@ from ..backends.wgpu.device import open_device
 from ..backends.wgpu.memory import DeviceArray
 from ..compiler import plan as plans
 from . import remote
-from .hunt import Kept, copied
+from .kept import Kept, copied
 from .statistics import thinned
 from .taps import content
 

@@ -18,6 +18,7 @@ from . import hunt
 from .capture import Step, behind, capture, kernels
 from .findings import Findings, code_of
 from .joined import joined
+from .kept import LARGE, Kept
 from .points import Points
 from .probe import Governor, Pace, Probe
 from .protocol import Alarm, Ask, Bye, Code, Event, Graph, Hello, Message, Subscribe
@@ -88,7 +89,7 @@ class Session(threading.Thread):
         self._stepped = time.perf_counter()
         self._remote = False  # whether the graph lies on another device
         self._hunted = False
-        self._kept: deque[hunt.Kept] = deque(maxlen=2)  # from where a hunt could begin
+        self._kept: deque[Kept] = deque(maxlen=2)  # from where a hunt could begin
         self._kept_at = 0.0
         self._hunt_again = 0.0  # when, by `time.monotonic`
         self._roots: OrderedDict[Node, tuple[Step, tuple[int, ...]]] = OrderedDict()  # the steps that losses belong to
@@ -349,7 +350,7 @@ class Session(threading.Thread):
             self._timed = now
             self._findings.prepare()
         long = {*selected, *[int(self._snapshot.gradient[i]) for i in selected]}
-        keep = now - self._kept_at > max(KEEP, self._bytes * 1e-9 / KEPT) and self._bytes < hunt.LARGE and not self._hunted
+        keep = now - self._kept_at > max(KEEP, self._bytes * 1e-9 / KEPT) and self._bytes < LARGE and not self._hunted
         if keep:
             self._kept_at = now
         self._probe = Probe([(i, self._ran[i]) for i in look], self._parameters, set(changing), timed, long, keep)

@@ -26,8 +26,8 @@ from ..asg.trace import Trace, current
 from ..backends.wgpu.memory import DeviceArray, stored
 from ..compiler import plan as plans
 from ..facade.storage import Family
-from . import hunt, remote
-from .joined import Made, Part
+from .kept import copied
+from .links import Made, Part
 
 #: points kept for the publisher; beyond that every second one of the older is dropped
 MOST_POINTS = 100_000
@@ -184,7 +184,7 @@ class Tap:
         self._told = steps, root, weakref.ref(tensor)
         self.losses.append((steps, loss, self._last_number))
         if self.suspect is None or steps <= self._least or not self.suspect.data:  # the first steps have graphs of their own
-            self.suspect = Suspect(steps, root, hunt.copied(data))
+            self.suspect = Suspect(steps, root, copied(data))
 
     def read(self, tensor: Any, value: Any) -> None:
         """The script read a truth value, or a number that is not finite: perhaps it will pass over what it asked for."""
@@ -307,8 +307,10 @@ class Tap:
             self._reads = events.subscribe("item_read", self._read)
         now = _clock()
         if self.steps - self._heard_at > UNREAD and now - self._fetched > FETCH and value.size == 1 and stored(value.element) == np.float32:
+            from .remote import reading as begin  # not before: `visualize` is to return at once
+
             self._fetched = now
-            reading = remote.reading(value)
+            reading = begin(value)
             if reading is not None:
                 self.coming.append((self.steps, self._last_number, reading))
 
