@@ -178,3 +178,18 @@ def test_packages_find_pytorchs_files_its_name_and_itself():
         torchlike_asg.uninstall_as_torch()
         assert torch.__name__ == "torchlike_asg" and not hasattr(torch, "torch")
     """)
+
+
+def test_packages_built_for_pytorch_say_what_to_use():
+    script = """
+        import torchlike_asg
+        torchlike_asg.install_as_torch()
+        for name in ("torchaudio", "torchtext"):
+            try:
+                __import__(name)
+            except ModuleNotFoundError as error:
+                assert error.name == name and "use " in str(error), error
+            else:
+                raise AssertionError(name)
+    """
+    subprocess.run([sys.executable, "-c", textwrap.dedent(script)], check=True, timeout=120)

@@ -25,6 +25,11 @@ __all__ = ["install_as_torch", "uninstall_as_torch"]
 _PACKAGE = __name__.rpartition(".")[0]
 #: what an import asks for, and what it gets
 _ALIASES = {"torch": _PACKAGE, "torchvision": f"{_PACKAGE}.vision"}
+#: packages that load PyTorch's own libraries, and would not get far -> what to use instead
+_OTHERS = {
+    "torchaudio": "another reader of sound files, and torch.stft",
+    "torchtext": "Python's own text functions and torch.utils.data",
+}
 #: files of PyTorch's whose classes are in files of other names here: an import of one gives the package that has them all
 _FILES = {
     "distributions": frozenset(
@@ -47,6 +52,8 @@ class _Finder(MetaPathFinder, Loader):
     """Answers imports of aliased names with modules that exist under our names already or are imported now."""
 
     def find_spec(self, name: str, path: Sequence[str] | None = None, target: types.ModuleType | None = None) -> ModuleSpec | None:
+        if name in _OTHERS:
+            raise ModuleNotFoundError(f"{name} is built for PyTorch, which torchlike_asg stands for: use {_OTHERS[name]}", name=name)
         ours = _target(name)
         if ours is None:
             return None

@@ -58,6 +58,17 @@ CASES = [
     "T.ConvertImageDtype(L.float32)",
     "T.ConvertImageDtype(L.uint8)",
     "T.ConvertImageDtype(L.int16)",
+    "T.AutoAugment()",
+    "T.AutoAugment(T.AutoAugmentPolicy.CIFAR10, fill=3)",
+    "T.Compose([T.AutoAugment(T.AutoAugmentPolicy.SVHN, T.InterpolationMode.BILINEAR)] * 5)",
+    "T.RandAugment()",
+    "T.RandAugment(1, 20, fill=(1, 2, 3))",
+    "T.TrivialAugmentWide()",
+    "T.Compose([T.TrivialAugmentWide(interpolation=T.InterpolationMode.BILINEAR)] * 8)",
+    "T.v2.Compose([T.v2.ToImage(), T.v2.ToDtype(L.uint8, scale=True), T.v2.AutoAugment()])",
+    "T.v2.Compose([T.v2.ToImage(), T.v2.ToDtype(L.uint8, scale=True), T.v2.RandAugment()])",
+    "T.v2.Compose([T.v2.ToImage(), T.v2.ToDtype(L.uint8, scale=True), T.v2.TrivialAugmentWide()])",
+    "T.v2.RGB()",
     "T.ToPILImage()",
     "T.ToTensor()",
     "T.PILToTensor()",
@@ -103,6 +114,7 @@ def write():
     """Rewrite the golden results: needs PyTorch and torchvision."""
     import torch
     from torchvision import transforms
+    from torchvision.transforms import v2  # noqa: F401
 
     results = {case: {kind: run(case, kind, torch, transforms) for kind in KINDS} for case in CASES}
     GOLDEN.write_text("{\n" + ",\n".join(f"{json.dumps(c)}: {json.dumps(r, separators=(',', ':'))}" for c, r in results.items()) + "\n}\n")

@@ -12,12 +12,17 @@ from torchlike_asg.vision import models
 #: entries of the state dict, parameters, CRC-32 of the list of (name, shape, dtype): of torchvision 0.28's models
 TABLE = {
     "alexnet": (16, 61100840, 239989052),
+    "densenet121": (727, 7978856, 877640275),
+    "densenet161": (967, 28681000, 2674137880),
+    "densenet169": (1015, 14149480, 1800958372),
+    "densenet201": (1207, 20013928, 1853377337),
     "mobilenet_v2": (314, 3504872, 1728751877),
     "resnet101": (626, 44549160, 1233792227),
     "resnet152": (932, 60192808, 1878075979),
     "resnet18": (122, 11689512, 2175689777),
     "resnet34": (218, 21797672, 1160173925),
     "resnet50": (320, 25557032, 4078618554),
+    "resnext101_32x8d": (626, 88791336, 898574699),
     "resnext50_32x4d": (320, 25028904, 264102441),
     "squeezenet1_0": (52, 1248424, 4042059708),
     "squeezenet1_1": (52, 1235496, 3264859406),
@@ -31,6 +36,7 @@ TABLE = {
     "vgg19_bn": (118, 143678248, 4070854352),
     "vit_b_16": (152, 86567656, 2233829460),
     "vit_b_32": (152, 88224232, 1138480699),
+    "wide_resnet101_2": (626, 126886696, 2670641025),
     "wide_resnet50_2": (320, 68883240, 1902049384),
 }
 
@@ -174,3 +180,23 @@ def test_what_images_go_through_first():
     image = torch.randint(0, 256, (3, 300, 260), dtype=torch.uint8)
     prepared = weights.DEFAULT.transforms()(image)
     assert prepared.shape == (3, 224, 224) and prepared.dtype is torch.float32 and -2.2 < prepared.min().item() < -1.5
+
+
+def test_a_densenet_is_torchvisions():
+    """Initial weights and scores under torchvision 0.28; and the published files' older names are understood."""
+    torch.manual_seed(0)
+    model = models.densenet121(num_classes=7)
+    state = model.state_dict()
+    wanted = {
+        "features.conv0.weight": 125.89114611,
+        "features.denseblock3.denselayer9.conv2.weight": 64.166288,
+        "classifier.weight": 2.3354147,
+    }
+    assert squares(state, wanted) == pytest.approx(wanted, rel=1e-6)
+    torch.manual_seed(1)
+    scores = model.eval()(torch.randn(1, 3, 64, 64))
+    assert scores.flatten().tolist() == pytest.approx([-0.214, -0.001, -0.947, -0.71, 0.089, 0.033, 1.042], abs=2e-3)
+    older = {name.replace("norm1", "norm.1").replace("conv2.", "conv.2."): torch.zeros_like(value) for name, value in state.items()}
+    assert "features.denseblock1.denselayer1.norm.1.weight" in older
+    model.load_state_dict(older)
+    assert not model.features.denseblock4.denselayer2.conv2.weight.any()

@@ -112,8 +112,8 @@ def test_pillow_is_asked_for_only_where_it_is_needed(monkeypatch):
 
 def test_what_is_missing_says_what_to_use():
     with pytest.raises(NotImplementedError, match="RandomChoice"):
-        _ = T.RandAugment
-    assert not hasattr(T, "AutoAugment")
+        _ = T.ElasticTransform
+    assert not hasattr(T, "AugMix")
     with pytest.raises(AttributeError):
         _ = T.nothing_of_the_kind
 
@@ -173,3 +173,46 @@ def test_version_2_choices_use_the_default_generator():
     maybe = v2.RandomApply([v2.Resize(4)], p=0.5)
     assert {maybe(image).shape[-1] for _ in range(20)} == {4, 8}
     assert v2.functional.horizontal_flip is F.hflip
+
+
+def test_batches_are_mixed_as_in_torchvision():
+    """Numbers of torchvision 0.28 under the same seed."""
+    torch.manual_seed(4)
+    images, labels = torch.arange(180.0).view(2, 3, 6, 5), torch.tensor([1, 0])
+    mix, cut = v2.MixUp(num_classes=3), v2.CutMix(num_classes=3, alpha=0.7)
+    for share in (0.284, 0.1922, 0.6994):
+        mixed, shares = mix(images, labels)
+        assert shares.tolist() == [pytest.approx([1 - share, share, 0], abs=1e-4), pytest.approx([share, 1 - share, 0], abs=1e-4)]
+        assert torch.allclose(mixed[0], share * images[0] + (1 - share) * images[1], atol=0.02)
+    found = [cut(images, labels) for _ in range(3)]
+    assert found[2][0].flatten()[::17].tolist() == [0, 17, 34, 51, 68, 85, 102, 119, 136, 63, 170]
+    assert found[2][1].flatten().tolist() == pytest.approx([0.0667, 0.9333, 0, 0.9333, 0.0667, 0], abs=1e-4)
+    sample = v2.CutMix()({"image": images, "labels": torch.eye(2), "name": "n"})
+    assert sample["image"].flatten()[::17].tolist()[:2] == [90, 17] and sample["name"] == "n"
+    assert sample["labels"].flatten().tolist() == pytest.approx([14 / 15, 1 / 15, 1 / 15, 14 / 15])
+
+
+@pytest.mark.parametrize(
+    ("transform", "sample", "message"),
+    [
+        ({}, lambda x, y: (x, y), "num_classes must be passed"),
+        ({"num_classes": 3}, lambda x, y: (x[0], y), "Expected a batched input with 4 dims, but got 3"),
+        ({"num_classes": 3}, lambda x, y: (x[:1], y), "does not match the batch size of the labels: 1 != 2"),
+        ({"num_classes": 3}, lambda x, y: (x, torch.ones(2, 4)), "4 != 3"),
+        ({"num_classes": 3}, lambda x, y: (x, x), "labels should be index based"),
+        ({"num_classes": 3}, lambda x, y: (x,), "where the labels are"),
+    ],
+)
+def test_batches_that_cannot_be_mixed(transform, sample, message):
+    with pytest.raises(ValueError, match=message):
+        v2.MixUp(**transform)(*sample(torch.ones(2, 3, 6, 5), torch.tensor([1, 0])))
+
+
+def test_augmentations_show_their_arguments():
+    assert repr(T.RandAugment()) == (
+        "RandAugment(num_ops=2, magnitude=9, num_magnitude_bins=31, interpolation=InterpolationMode.NEAREST, fill=None)"
+    )
+    assert repr(T.TrivialAugmentWide(9)) == "TrivialAugmentWide(num_magnitude_bins=9, interpolation=InterpolationMode.NEAREST, fill=None)"
+    assert repr(T.AutoAugment(fill=3)) == "AutoAugment(policy=AutoAugmentPolicy.IMAGENET, fill=3)"
+    with pytest.raises(ValueError, match="policy nothing is not recognized"):
+        T.AutoAugment("nothing")

@@ -9,7 +9,8 @@ from typing import Any
 
 from ...errors import Unsupported
 from . import alexnet as _alexnet
-from . import mobilenetv2, resnet, squeezenet, vgg, vision_transformer
+from . import densenet, mobilenetv2, resnet, squeezenet, vgg, vision_transformer
+from .densenet import DenseNet
 from .mobilenetv2 import MobileNetV2
 from .registry import BUILDERS, ENUMERATIONS, get_model, get_model_weights, list_models
 from .resnet import ResNet
@@ -24,6 +25,7 @@ globals().update(ENUMERATIONS)
 
 __all__ = [
     "AlexNet",
+    "DenseNet",
     "MobileNetV2",
     "ResNet",
     "SqueezeNet",
@@ -34,6 +36,7 @@ __all__ = [
     "get_model",
     "get_model_weights",
     "list_models",
+    "densenet",
     "mobilenetv2",
     "resnet",
     "squeezenet",

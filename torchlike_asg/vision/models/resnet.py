@@ -19,7 +19,9 @@ __all__ = [
     "resnet101",
     "resnet152",
     "resnext50_32x4d",
+    "resnext101_32x8d",
     "wide_resnet50_2",
+    "wide_resnet101_2",
 ]
 
 nn = torch.nn
@@ -214,6 +216,18 @@ def resnext50_32x4d(**options: Any) -> ResNet:
 
 
 @builder
+def resnext101_32x8d(**options: Any) -> ResNet:
+    """ResNeXt-101 with 32 groups of 8 channels."""
+    return ResNet(Bottleneck, [3, 4, 23, 3], **{"groups": 32, "width_per_group": 8, **options})
+
+
+@builder
 def wide_resnet50_2(**options: Any) -> ResNet:
     """ResNet-50 with twice the inner channels (Zagoruyko and Komodakis, 2016)."""
     return ResNet(Bottleneck, [3, 4, 6, 3], **{"width_per_group": 128, **options})
+
+
+@builder
+def wide_resnet101_2(**options: Any) -> ResNet:
+    """ResNet-101 with twice the inner channels."""
+    return ResNet(Bottleneck, [3, 4, 23, 3], **{"width_per_group": 128, **options})

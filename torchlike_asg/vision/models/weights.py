@@ -28,6 +28,10 @@ _V1, _V2 = "IMAGENET1K_V1", "IMAGENET1K_V2"
 #: builder -> (the enumeration's name, member -> file); the last V member is the default
 FILES: dict[str, tuple[str, dict[str, str]]] = {
     "alexnet": ("AlexNet_Weights", {_V1: "alexnet-owt-7be5be79.pth"}),
+    "densenet121": ("DenseNet121_Weights", {_V1: "densenet121-a639ec97.pth"}),
+    "densenet161": ("DenseNet161_Weights", {_V1: "densenet161-8d451a50.pth"}),
+    "densenet169": ("DenseNet169_Weights", {_V1: "densenet169-b2777c0a.pth"}),
+    "densenet201": ("DenseNet201_Weights", {_V1: "densenet201-c1103571.pth"}),
     "mobilenet_v2": ("MobileNet_V2_Weights", {_V1: "mobilenet_v2-b0353104.pth", _V2: "mobilenet_v2-7ebf99e0.pth"}),
     "resnet18": ("ResNet18_Weights", {_V1: "resnet18-f37072fd.pth"}),
     "resnet34": ("ResNet34_Weights", {_V1: "resnet34-b627a593.pth"}),
@@ -35,6 +39,7 @@ FILES: dict[str, tuple[str, dict[str, str]]] = {
     "resnet101": ("ResNet101_Weights", {_V1: "resnet101-63fe2227.pth", _V2: "resnet101-cd907fc2.pth"}),
     "resnet152": ("ResNet152_Weights", {_V1: "resnet152-394f9c45.pth", _V2: "resnet152-f82ba261.pth"}),
     "resnext50_32x4d": ("ResNeXt50_32X4D_Weights", {_V1: "resnext50_32x4d-7cdf4587.pth", _V2: "resnext50_32x4d-1a0047aa.pth"}),
+    "resnext101_32x8d": ("ResNeXt101_32X8D_Weights", {_V1: "resnext101_32x8d-8ba56ff5.pth", _V2: "resnext101_32x8d-110c445d.pth"}),
     "squeezenet1_0": ("SqueezeNet1_0_Weights", {_V1: "squeezenet1_0-b66bff10.pth"}),
     "squeezenet1_1": ("SqueezeNet1_1_Weights", {_V1: "squeezenet1_1-b8a52dc0.pth"}),
     "vgg11": ("VGG11_Weights", {_V1: "vgg11-8a719046.pth"}),
@@ -47,6 +52,7 @@ FILES: dict[str, tuple[str, dict[str, str]]] = {
     "vgg19_bn": ("VGG19_BN_Weights", {_V1: "vgg19_bn-c79401a0.pth"}),
     "vit_b_16": ("ViT_B_16_Weights", {_V1: "vit_b_16-c867db91.pth"}),
     "vit_b_32": ("ViT_B_32_Weights", {_V1: "vit_b_32-d86f8d99.pth"}),
+    "wide_resnet101_2": ("Wide_ResNet101_2_Weights", {_V1: "wide_resnet101_2-32ee1156.pth", _V2: "wide_resnet101_2-d733dc28.pth"}),
     "wide_resnet50_2": ("Wide_ResNet50_2_Weights", {_V1: "wide_resnet50_2-95faca4d.pth", _V2: "wide_resnet50_2-9ba9bcbe.pth"}),
 }
 

@@ -15,7 +15,7 @@ from .transforms import __all__ as _classes
 
 __all__ = [*_classes, "functional", "transforms"]
 
-_ABSENT = frozenset(("AugMix", "AutoAugment", "AutoAugmentPolicy", "ElasticTransform", "RandAugment", "TrivialAugmentWide", "autoaugment"))
+_ABSENT = frozenset(("AugMix", "ElasticTransform"))
 
 
 def __getattr__(name: str) -> Any:

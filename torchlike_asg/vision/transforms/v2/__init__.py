@@ -18,20 +18,26 @@ from ...pictures import is_picture
 from .. import transforms
 from ..base import Transform, chance
 from . import functional
+from .batches import CutMix, MixUp
 
-InterpolationMode = transforms.InterpolationMode
+InterpolationMode, AutoAugmentPolicy = transforms.InterpolationMode, transforms.AutoAugmentPolicy
 _SAME = (
     "CenterCrop ColorJitter ConvertImageDtype FiveCrop GaussianBlur Grayscale LinearTransformation Normalize PILToTensor Pad "
     "RandomAdjustSharpness RandomAffine RandomAutocontrast RandomCrop RandomEqualize RandomErasing RandomGrayscale RandomHorizontalFlip "
     "RandomInvert RandomPerspective RandomPosterize RandomResizedCrop RandomRotation RandomSolarize RandomVerticalFlip Resize TenCrop "
     "ToPILImage ToTensor"
 ).split()
+_AUGMENT = ["AutoAugment", "RandAugment", "TrivialAugmentWide"]
 
 __all__ = [
+    "AutoAugmentPolicy",
     "Compose",
+    "CutMix",
     "Identity",
     "InterpolationMode",
     "Lambda",
+    "MixUp",
+    "RGB",
     "RandomApply",
     "RandomChoice",
     "RandomOrder",
@@ -41,6 +47,7 @@ __all__ = [
     "Transform",
     "functional",
     *_SAME,
+    *_AUGMENT,
 ]
 
 
@@ -98,8 +105,20 @@ def _structured(cls: Any) -> Any:
     return type(cls.__name__, (cls,), {name: forward, "__doc__": cls.__doc__, "__module__": __name__})
 
 
-for _name in _SAME:
+for _name in (*_SAME, *_AUGMENT):
     globals()[_name] = _structured(getattr(transforms, _name))
+for _name in _AUGMENT:
+    globals()[_name]._second = True
+
+
+class RGB(Transform):
+    """`functional.grayscale_to_rgb` of images."""
+
+    def forward(self, *inputs: Any) -> Any:
+        return apply(functional.grayscale_to_rgb, inputs)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}()"
 
 
 class ToImage(Transform):
