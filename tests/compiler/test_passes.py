@@ -70,6 +70,32 @@ def test_simplification_is_exact(build):
     assert simplify([out], ()) == [out]
 
 
+def positions(first, count, step=1, shape=None):
+    indices = R["arange"](const(first, dtypes.int64), const(step, dtypes.int64), count, dtypes.int64)
+    return indices if shape is None else R["reshape"](indices, shape)
+
+
+@pytest.mark.parametrize("first, count, shape", [(0, 8, None), (3, 5, None), (2, 4, (2, 2)), (0, 8, (1, 8))])
+def test_a_table_read_from_end_to_end_is_a_part_of_it(first, count, shape):
+    table, indices = var(8, 2), positions(first, count, shape=shape)
+    gradient = var(*indices.shape, 2)
+    data = {table: np.stack([SPECIAL, SPECIAL[::-1]], 1), gradient: np.resize(SPECIAL, (*indices.shape, 2))}
+    for root in (R["embedding"](table, indices, -1, False), R["embedding_grad"](gradient, indices, 8, -1, False)):
+        (out,) = simplify([root], ())
+        lint([out])
+        assert not any(n.op.name.startswith("embedding") for n in topo([out]))
+        assert same_bits(bits(root, data), bits(out, data))
+
+
+def test_other_positions_are_looked_up():
+    table, gradient = var(8, 2), var(4, 2)
+    for indices in (positions(6, 4), positions(-1, 4), positions(0, 4, 2), var(4, d=dtypes.int64)):
+        for root in (R["embedding"](table, indices, -1, False), R["embedding_grad"](gradient, indices, 8, -1, False)):
+            assert simplify([root], ()) == [root]
+    padded = R["embedding_grad"](gradient, positions(0, 4), 8, 2, False)
+    assert simplify([padded], ()) == [padded], "the row of padding gets no gradient"
+
+
 def test_what_is_not_exact_is_left_alone():
     x = var(8)
     for root in (R["add"](x, weak(0.0)), R["mul"](x, weak(0.0)), R["sub"](x, x), R["div"](x, x)):

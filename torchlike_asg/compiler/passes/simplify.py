@@ -199,3 +199,41 @@ def _restride(n: Node) -> Node | None:
 @rule("zeros_of")
 def _zeros(n: Node) -> Node | None:
     return get("full")(const(0, n.dtype), tuple(n.shape))
+
+
+# ---------------------------------------------------------------- tables read from end to end
+def _first_row(indices: Node) -> int | None:
+    """Where indices that count by one begin, whatever their shape; None for others."""
+    while indices.op.name in ("reshape", "view", "unsqueeze", "squeeze", "flatten", "cast") and indices.srcs[0].numel == indices.numel:
+        indices = indices.srcs[0]
+    if indices.op.name != "arange" or any(s.op is not CONST for s in indices.srcs):
+        return None
+    first, step = (s.attrs[0] for s in indices.srcs)
+    return first if step == 1 and first >= 0 and first == int(first) else None
+
+
+@rule("embedding")
+def _embedding(n: Node) -> Node | None:
+    """Positions in their order are a part of the table."""
+    table, indices = n.srcs
+    first = _first_row(indices)
+    if first is None or not 0 < indices.numel <= table.shape[0] - first:
+        return None
+    found = get("slice")(table, 0, int(first), int(first) + indices.numel, 1)
+    return found if tuple(found.shape) == tuple(n.shape) else get("reshape")(found, tuple(n.shape))
+
+
+@rule("embedding_grad")
+def _embedding_grad(n: Node) -> Node | None:
+    """The gradient of such a part. (A sum that begins with zero has no negative zeros.)"""
+    g, indices = n.srcs
+    rows, padding, _ = n.attrs
+    first, count = _first_row(indices), indices.numel
+    if first is None or padding >= 0 or not 0 < count <= rows - first:
+        return None
+    shape = (count, n.shape[1])
+    g = get("add")(g if tuple(g.shape) == shape else get("reshape")(g, shape), const(0.0, g.dtype))
+    if count == rows:
+        return g
+    whole = tuple(n.shape)
+    return get("unview")(g, "slice", (0, int(first), int(first) + count, 1), (whole, (whole[1], 1), 0))
