@@ -369,3 +369,12 @@ def test_what_special_lacks_says_so():
     with pytest.raises(NotImplementedError, match="hyp2f1 is not implemented"):
         ours.special.hyp2f1(ours.ones(1))
     assert not hasattr(ours.special, "hyp2f1")
+
+
+def test_atan2_has_a_gradient_of_zero_at_the_origin():
+    def run(T):
+        y, x = T.tensor([0.0, 1.0, -0.0], requires_grad=True), T.tensor([0.0, 2.0, 1.0], requires_grad=True)
+        return T.autograd.grad(T.atan2(y, x).sum(), [y, x])
+
+    for a, b in zip(run(ours), run(torch), strict=True):
+        np.testing.assert_allclose(a.numpy(), b.numpy(), 1e-6)

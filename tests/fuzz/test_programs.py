@@ -1,12 +1,12 @@
 """Random programs agree with PyTorch: 5,000 over real tensors (programs.py), 300 over complex ones (complex_programs.py).
 
-So do random training loops (training.py): 120 here, 3,000 with the slow tests.
+So do random training loops (training.py), 120 here, 3,000 with the slow tests; and random training scripts (scripts.py), 25 and 500.
 """
 
 import pytest
 
 pytest.importorskip("torch")
-from . import complex_programs, programs, training
+from . import complex_programs, programs, scripts, training
 
 CHUNK = 100
 
@@ -39,3 +39,19 @@ def test_random_training_loops_agree_with_torch(first):
 @pytest.mark.parametrize("first", range(120, 3120, 300))
 def test_many_random_training_loops_agree_with_torch(first):
     assert not differing(range(first, first + 300))
+
+
+def check_scripts(first, count):
+    bad, events = scripts.run(first, count)
+    assert not bad, "\n".join(f"seed {seed}: {message}" for seed, message, _ in bad)
+    assert events["ran to the end"] > count // 2
+
+
+def test_random_training_scripts_agree_with_torch():
+    check_scripts(0, 25)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("first", range(25, 525, 50))
+def test_many_random_training_scripts_agree_with_torch(first):
+    check_scripts(first, 50)

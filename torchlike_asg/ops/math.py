@@ -43,8 +43,10 @@ def _rsqrt(n: Node) -> Node:
 
 
 def _vjp_atan2(n: Node, g: Node) -> Grads:
+    """At the origin, where there is no gradient, it is PyTorch's: zero."""
     y, x = n.srcs
-    scaled = g / (y * y + x * x)
+    squares = y * y + x * x
+    scaled = where(eq(squares, weak(0.0)), weak(0.0), g / squares)
     return lambda: scaled * x, lambda: neg(scaled * y)
 
 
