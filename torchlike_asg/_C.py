@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .errors import Unsupported
+from .errors import Absent, Unsupported
 from .facade.core import Tensor as TensorBase
 from .facade.generator import Generator
 from .size import Size
@@ -12,33 +12,24 @@ from .size import Size
 __all__ = ["Generator", "PyTorchFileReader", "Size", "SymBool", "SymFloat", "SymInt", "TensorBase"]
 
 
+_KNOWN = "sizes are Python numbers here"
 _TensorMeta = type(TensorBase)
 
 
-class _Symbolic:
-    """PyTorch's numbers whose value is not known while it traces; no number here is one."""
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        raise Unsupported(f"torch.{type(self).__name__}: sizes are Python numbers here")
+class SymInt(Absent, within="torch", instead=_KNOWN):
+    """PyTorch's integer that is not known while it traces; no number here is one."""
 
 
-class SymInt(_Symbolic):
-    """An integer of `_Symbolic`'s kind."""
+class SymFloat(Absent, within="torch", instead=_KNOWN):
+    """PyTorch's float that is not known while it traces; no number here is one."""
 
 
-class SymFloat(_Symbolic):
-    """A float of `_Symbolic`'s kind."""
+class SymBool(Absent, within="torch", instead=_KNOWN):
+    """PyTorch's truth value that is not known while it traces; no number here is one."""
 
 
-class SymBool(_Symbolic):
-    """A truth value of `_Symbolic`'s kind."""
-
-
-class PyTorchFileReader:
+class PyTorchFileReader(Absent, within="torch", instead="use torch.load, or zipfile for the archive itself"):
     """PyTorch's reader of its zip files, for annotations: `torch.load` reads them here."""
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        raise Unsupported("torch.PyTorchFileReader: use torch.load, or zipfile for the archive itself")
 
 
 def _log_api_usage_once(event: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeVar
 
-__all__ = ["CudaMissing", "GraphError", "MissingGradientError", "ReferenceWarning", "Unsupported", "refuses"]
+__all__ = ["Absent", "CudaMissing", "GraphError", "MissingGradientError", "ReferenceWarning", "Unsupported", "refuses"]
 
 F = TypeVar("F", bound=Callable[..., object])
 
@@ -28,6 +28,22 @@ class CudaMissing(AssertionError, RuntimeError):
 
 class Unsupported(NotImplementedError, AttributeError):
     """A PyTorch name that this package does not have. `hasattr` sees it as absent; calling it says what to use instead."""
+
+
+class Absent:
+    """A class of PyTorch's that scripts may name, in annotations and for `isinstance`, which is always false: it has no instances here, and
+    making one raises Unsupported. ``within``: the module under which PyTorch users know it; ``instead``: what to use, or why there is none.
+    """
+
+    _within = _instead = ""
+
+    def __init_subclass__(cls, *, within: str = "", instead: str = "", **kw: object) -> None:
+        super().__init_subclass__(**kw)
+        if within:
+            cls._within, cls._instead = within, instead
+
+    def __init__(self, *args: object, **kwargs: object) -> None:
+        raise Unsupported(f"{self._within}.{type(self).__name__}: {self._instead}")
 
 
 def refuses(function: F) -> F:

@@ -4,23 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..errors import Unsupported
+from ..errors import Absent
 
 __all__ = ["FakeTensor", "FakeTensorMode", "is_fake"]
+_INSTEAD = "tensors are computed when they are read; recording alone computes nothing"
 
 
-class FakeTensor:
+class FakeTensor(Absent, within="torch._subclasses", instead=_INSTEAD):
     """PyTorch's tensor that has a shape and a type only: no tensor here is an instance."""
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        raise Unsupported("torch._subclasses.FakeTensor: tensors are computed when they are read; recording alone computes nothing")
 
-
-class FakeTensorMode:
+class FakeTensorMode(Absent, within="torch._subclasses", instead=_INSTEAD):
     """Cannot be entered; see `FakeTensor`."""
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        raise Unsupported("torch._subclasses.FakeTensorMode: tensors are computed when they are read; recording alone computes nothing")
 
 
 def is_fake(x: Any) -> bool:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..errors import Unsupported
+from ..errors import Absent, Unsupported
 from . import device_mesh as device_mesh
 from .device_mesh import _SINGLE
 from .device_mesh import DeviceMesh as DeviceMesh
@@ -97,11 +97,8 @@ class ReduceOp:
     BAND, BOR, BXOR, PREMUL_SUM = _OpType("BAND"), _OpType("BOR"), _OpType("BXOR"), _OpType("PREMUL_SUM")
 
 
-class ProcessGroup:
+class ProcessGroup(Absent, within="torch.distributed", instead=_SINGLE):
     """The type of process groups, for annotations; none can be made."""
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        raise Unsupported(f"torch.distributed.{type(self).__name__}: {_SINGLE}")
 
 
 class Backend(str):

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..errors import Unsupported, refuses
+from ..errors import Absent, Unsupported, refuses
 
 __all__ = ["DeviceMesh", "init_device_mesh"]
 _SINGLE = "training in several processes is not supported: run the script in one process (without torchrun, RANK and WORLD_SIZE)"
 
 
-class DeviceMesh:
+class DeviceMesh(Absent, within="torch.distributed.device_mesh", instead=_SINGLE):
     """The type of meshes; none can be made."""
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        raise Unsupported(f"torch.distributed.device_mesh.DeviceMesh: {_SINGLE}")
 
 
 @refuses

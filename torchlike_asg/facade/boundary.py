@@ -29,7 +29,7 @@ def enter(module: Any) -> None:
     key = id(module)
     if key not in tr.entered and module not in _called:
         _called.add(module)
-        if tr.grad and not tr.level and _initialised(tr):
+        if tr.grad and _initialised(tr):
             flush(closing=True)
     if (key in tr.entered and (tr.flushes or not tr.grad)) or len(tr.claims) > MAX_PENDING:
         flush(closing=True)

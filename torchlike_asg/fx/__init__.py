@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any, TypeVar
 
-from ..errors import Unsupported, refuses
+from ..errors import Absent, Unsupported, refuses
 
 __all__ = ["Graph", "GraphModule", "Interpreter", "Node", "Proxy", "Tracer", "Transformer", "symbolic_trace", "wrap"]
 
@@ -15,38 +15,31 @@ T = TypeVar("T")
 _INSTEAD = "modules are not traced symbolically; torchlike_asg.asg.explain(model, input) shows the recorded graph"
 
 
-class _Absent:
-    """A class of torch.fx that has no instances here."""
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        raise Unsupported(f"torch.fx.{type(self).__name__}: {_INSTEAD}")
-
-
-class Graph(_Absent):
+class Graph(Absent, within="torch.fx", instead=_INSTEAD):
     """PyTorch's list of traced operations."""
 
 
-class GraphModule(_Absent):
+class GraphModule(Absent, within="torch.fx", instead=_INSTEAD):
     """PyTorch's module made from a graph."""
 
 
-class Interpreter(_Absent):
+class Interpreter(Absent, within="torch.fx", instead=_INSTEAD):
     """PyTorch's execution of a graph, node by node."""
 
 
-class Node(_Absent):
+class Node(Absent, within="torch.fx", instead=_INSTEAD):
     """PyTorch's operation in a graph."""
 
 
-class Proxy(_Absent):
+class Proxy(Absent, within="torch.fx", instead=_INSTEAD):
     """PyTorch's stand-in for a value while a module is traced."""
 
 
-class Tracer(_Absent):
+class Tracer(Absent, within="torch.fx", instead=_INSTEAD):
     """PyTorch's symbolic tracer."""
 
 
-class Transformer(_Absent):
+class Transformer(Absent, within="torch.fx", instead=_INSTEAD):
     """PyTorch's rewriting of a graph."""
 
 

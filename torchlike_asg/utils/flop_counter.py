@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from ..errors import Unsupported
+from ..errors import Absent
 
 __all__ = ["FlopCounterMode"]
+_INSTEAD = "torch.profiler tells of time and bytes; operations are not counted"
 
 
-class FlopCounterMode:
+class FlopCounterMode(Absent, within="torch.utils.flop_counter", instead=_INSTEAD):
     """Cannot be made."""
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        raise Unsupported("torch.utils.flop_counter.FlopCounterMode: torch.profiler tells of time and bytes; operations are not counted")
