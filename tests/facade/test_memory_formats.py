@@ -105,6 +105,21 @@ COMPUTED = {
     "linear": lambda F, x, y: F.linear(x, y.new_ones(2, 5)),
     "prelu": lambda F, x, y: F.prelu(x, y.new_ones(1)),
     "to rows": lambda F, x, y: x.permute(0, 2, 3, 1).reshape(-1, 3),
+    "reflect, planes": lambda F, x, y: F.pad(x, (1, 1, 1, 1), mode="reflect"),
+    "replicate, planes": lambda F, x, y: F.pad(x, (1, 1, 1, 1), mode="replicate"),
+    "roll, two": lambda F, x, y: x.transpose(0, 2).roll((1, 1), (0, 1)),
+    "sort": lambda F, x, y: x.sort(1)[0],
+    "sort of a transpose": lambda F, x, y: y.permute(2, 0, 3, 1).sort(0)[0],
+    "masked_fill": lambda F, x, y: x.masked_fill(x > 0, 1.0),
+    "glu": lambda F, x, y: F.glu(y.transpose(1, 2), 1),
+    "rms_norm": lambda F, x, y: F.rms_norm(x, (5,)),
+    "renorm": lambda F, x, y: y.transpose(0, 2).renorm(2, 0, 1.0),
+    "max_unpool2d": lambda F, x, y: F.max_unpool2d(*F.max_pool2d(x[..., :4], 2, return_indices=True), 2),
+    "pixel_shuffle": lambda F, x, y: F.pixel_shuffle(y.permute(0, 2, 3, 1).transpose(1, 3).repeat(1, 4, 1, 1).relu(), 2),
+    "pixel_shuffle, channels last": lambda F, x, y: F.pixel_shuffle(x.repeat_interleave(8, 1).relu() + x[:, :1], 2),
+    "pixel_unshuffle": lambda F, x, y: F.pixel_unshuffle(x[..., :4], 2),
+    "channel_shuffle": lambda F, x, y: F.channel_shuffle(x, 3),
+    "avg_pool3d": lambda F, x, y: F.avg_pool3d(x.unsqueeze(2).clone(), (1, 2, 2)),
 }
 
 
@@ -130,6 +145,15 @@ def test_joined():
     def run(lib):
         x, y = images(lib)
         return [facts(lib.cat(pair, 1)) for pair in ([x, x], [x, y], [y, y])] + [lib.cat([x, y], 1)]
+
+    same(run)
+
+
+@pytest.mark.parametrize("dim", range(-5, 5))
+def test_stacked(dim):
+    def run(lib):
+        x, y = images(lib)
+        return [facts(lib.stack(pair, dim)) for pair in ([x, x], [x, y], [y, y])] + [lib.stack([x, x], dim)]
 
     same(run)
 

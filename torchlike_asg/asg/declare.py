@@ -192,14 +192,14 @@ class Op:
             return None
         if self.layout == "preserve":
             return preserved_strides(shape, srcs[0].strides) if tuple(srcs[0].shape) == tuple(shape) else None
-        if self.layout in ("images", "joined"):
+        if self.layout in ("images", "planes", "joined"):
             return self._image_strides(tuple(shape), srcs)
         shape = tuple(shape)
         return pointwise_strides(shape, [(tuple(s.shape), s.strides) for s in srcs]) if srcs else None
 
     def _image_strides(self, shape: Any, srcs: tuple[Node, ...]) -> Any:
         """Channels last if the image given lies so (of a convolution, or its weight; of pieces that are joined, all of them)."""
-        if len(shape) not in (4, 5):
+        if len(shape) not in ((4,) if self.layout == "planes" else (4, 5)):
             return None
         suggested = [suggests_channels_last(tuple(s.shape), s.strides) for s in (srcs if self.layout == "joined" else srcs[:2])]
         last = all(suggested) if self.layout == "joined" else suggested[0] or (self.category == "conv" and any(suggested))

@@ -13,6 +13,7 @@ import numpy as np
 
 from .. import dtypes
 from ..asg.declare import Array, Grads, Meta, Op, Sample, keep, keep_result
+from ..asg.geometry import preserved_strides
 from ..asg.node import Node
 from .elementwise import pointwise
 from .formula import floating_only, from_formula, refuse, title
@@ -330,7 +331,8 @@ prelu = pointwise(
 def _rule_glu(x: Node, dim: int) -> Meta:
     if not x.dtype.is_floating_point:
         raise refuse("glu_cpu", x.dtype)
-    return tuple(x.shape[:dim]) + (x.shape[dim] // 2,) + tuple(x.shape[dim + 1 :]), x.dtype
+    shape = tuple(x.shape[:dim]) + (x.shape[dim] // 2,) + tuple(x.shape[dim + 1 :])
+    return shape, x.dtype, preserved_strides(shape, x.strides)
 
 
 def _halves(n: Node) -> tuple[Node, Node]:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from ..asg.declare import Array, Grads, Meta, Op, Sample
+from ..asg.geometry import channels_last, suggests_channels_last
 from ..asg.node import Node, const
 from .movement import full, select, slice_
 from .promotion import result_type, to
@@ -91,7 +92,12 @@ def _rule_stack(*args: Any) -> Meta:
             raise RuntimeError(
                 f"stack expects each tensor to be equal size, but got {list(first.shape)} at entry 0 and {list(n.shape)} at entry {i}"
             )
-    return first.shape[:d] + (len(args) - 1,) + first.shape[d:], first.dtype
+    shape = first.shape[:d] + (len(args) - 1,) + first.shape[d:]
+    if d < first.ndim and all(suggests_channels_last(tuple(n.shape), n.strides) for n in args[:-1]):
+        # made by `cat` along that dimension, which keeps channels last, and a view of the result
+        joined = channels_last(tuple([n * (len(args) - 1) if i == d else n for i, n in enumerate(first.shape)]))
+        return shape, first.dtype, (*joined[:d], joined[d] * first.shape[d], *joined[d:])
+    return shape, first.dtype
 
 
 stack = Op(

@@ -323,7 +323,6 @@ masked_fill = Op(
     lambda x, m, v: np.where(m, v, x),
     vjp=lambda n, g: (lambda: masked_fill(g, n.srcs[1], weak(0.0)), None, lambda: where(n.srcs[1], g, weak(0.0))),
     saves=keep_shape,
-    layout="pointwise",
     scalar=lambda e, x, m, v: e.where(m, v, x),
     prepare=lambda x, m, v: _prepare_masked_fill(x, m, v),
     samples=lambda: [Sample((_X, _X > 0, np.asarray(2.0)))],

@@ -98,4 +98,5 @@ def renorm(input: Tensor, p: float, dim: int, maxnorm: float, *, out: Tensor | N
     x = node_of(input)
     size = ops.vector_norm(x, float(p), tuple([i for i in range(rank) if i != d]), True)
     factor = where(gt(size, weak(float(maxnorm))), maxnorm / (size + 1e-7), weak(1.0))  # type: ignore[operator]
-    return wrap(x * factor)  # type: ignore[operator]
+    found: Any = wrap(x * factor)  # type: ignore[operator]
+    return found.contiguous()  # type: ignore[no-any-return]

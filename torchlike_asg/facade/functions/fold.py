@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from ... import formats
+from ...asg.geometry import suggests_channels_last
 from ...ops import fold as ops
 from ...ops.conv import output_sizes
 from ..core import Tensor, unary
@@ -84,6 +86,12 @@ def fold(input: Tensor, output_size: Any, kernel_size: Any, dilation: Any = 1, p
 
 
 # ---------------------------------------------------------------- channels <-> positions
+def _as_given(input: Any, result: Any) -> Tensor:
+    """Channels last if the input lies so."""
+    last = suggests_channels_last(tuple(input.shape), input.stride())
+    return result.contiguous(memory_format=formats.channels_last) if last and len(input.shape) == 4 else result  # type: ignore[no-any-return]
+
+
 @function(method=False)
 @step("PixelShuffleBackward0")
 def pixel_shuffle(input: Any, upscale_factor: int) -> Tensor:
@@ -101,7 +109,7 @@ def pixel_shuffle(input: Any, upscale_factor: int) -> Tensor:
     lead, (c, h, w) = shape[:-3], shape[-3:]
     n = len(lead)
     x = input.reshape(*lead, c // (r * r), r, r, h, w).permute(*range(n), n, n + 3, n + 1, n + 4, n + 2)
-    return x.reshape(*lead, c // (r * r), h * r, w * r)  # type: ignore[no-any-return]
+    return _as_given(input, x.reshape(*lead, c // (r * r), h * r, w * r))
 
 
 @function(method=False)
@@ -122,7 +130,7 @@ def pixel_unshuffle(input: Any, downscale_factor: int) -> Tensor:
             )
     n = len(lead)
     x = input.reshape(*lead, c, h // r, r, w // r, r).permute(*range(n), n, n + 2, n + 4, n + 1, n + 3)
-    return x.reshape(*lead, c * r * r, h // r, w // r)  # type: ignore[no-any-return]
+    return _as_given(input, x.reshape(*lead, c * r * r, h // r, w // r))
 
 
 @function(method=False, aliases=("native_channel_shuffle",))
@@ -136,7 +144,7 @@ def channel_shuffle(input: Any, groups: int) -> Tensor:
         raise RuntimeError(f"Number of groups to divide channels in must be positive. Value of groups:{groups}")
     if shape[1] % groups:
         raise RuntimeError(f"Number of channels must be divisible by groups. Got {shape[1]} channels and {groups} groups.")
-    return input.reshape(shape[0], groups, shape[1] // groups, -1).transpose(1, 2).reshape(shape)  # type: ignore[no-any-return]
+    return _as_given(input, input.reshape(shape[0], groups, shape[1] // groups, -1).transpose(1, 2).reshape(shape))
 
 
 native_channel_shuffle = channel_shuffle

@@ -36,7 +36,12 @@ def sort(input: Tensor, dim: int = -1, descending: bool = False, *, stable: bool
     """Values in order along `dim`, and where they were: named tuple (values, indices). Always stable; NaN counts as largest."""
     if isinstance(dim, bool):
         raise TypeError(f"sort(): argument 'dim' (position 2) must be int, not {type(dim).__name__}")
-    return returns.sort(*[wrap(n) for n in _ordered(input, dim, descending)])
+    values, index = _ordered(input, dim, descending)
+    if values.strides != index.strides:  # as the input lies
+        values = get("relayout")(values, index.strides)
+    found = returns.sort(wrap(values), wrap(index))
+    note(found[0], "SortBackward0")
+    return found
 
 
 @function()
