@@ -83,7 +83,7 @@ def _product_type(a: Node, b: Node, shape: tuple[int, ...]) -> dtypes.dtype:
     return d
 
 
-def _rule_matmul(a: Node, b: Node) -> Meta:
+def _rule_matmul(a: Node, b: Node, way: str = "") -> Meta:
     shape = _product_shape(a, b)
     return shape, _product_type(a, b, shape)
 
@@ -100,7 +100,7 @@ def _for_blas(x: Array) -> Array:
     return x if plain or (m == 1 and columns == step) or (n == 1 and rows == step) else np.ascontiguousarray(x)
 
 
-def _ref_matmul(a: Array, b: Array) -> Array:
+def _ref_matmul(a: Array, b: Array, way: str = "") -> Array:
     with np.errstate(all="ignore"):
         if b.ndim == 2 and a.ndim > 2:
             flat = a.reshape(math.prod(a.shape[:-1]), a.shape[-1])
@@ -152,17 +152,34 @@ def _vjp_matmul(n: Node, g: Node) -> Grads:
         weights = lambda: matmul(bar(b), g) if q == 2 else reshape(matmul(bar(b), reshape(g, (*g.shape, 1))), tuple(b.shape[:-1]))  # noqa: E731
         return weights, lambda: mul(reshape(bar(a), (a.shape[0], 1)), row)
 
+    def narrow(columns: int) -> bool:
+        return g.dtype is dtypes.float32 and columns < NARROW
+
     def left() -> Node:
         if _single(a) and not _single(g) and not _single(b) and math.prod(b.shape[:-2]) == math.prod(g.shape[:-2]):
             return _batched_left(g, b, a)
-        return matmul(g, swap_last(bar(b)))
+        # PyTorch keeps the copy that it multiplied by, and reads it the other way round
+        way = ("rows" if lies_across(b) else "columns",) if narrow(b.shape[-2]) else ()
+        return matmul(g, swap_last(bar(b)), *way)
 
     def right() -> Node:
         if _single(b) and not _single(a) and math.prod(a.shape[:-2]) == math.prod(g.shape[:-2]):
             return _shaped(matmul(swap_last(_rows(bar(a))), _rows(g)), b)
-        return matmul(swap_last(bar(a)), g)
+        return matmul(swap_last(bar(a)), g, *(("rows",) if narrow(b.shape[-1]) else ()))
 
     return left, right
+
+
+#: columns from which PyTorch's products (MKL's) have one order, however the operands lie
+NARROW = 12
+
+
+def lies_across(b: Node) -> bool:
+    """Whether PyTorch multiplies by `b` as a matrix whose columns are adjacent. A batch that is not evenly spaced is copied first."""
+    *lead, k, _ = b.shape
+    *steps, down, across = b.strides
+    even = all(steps[i] == steps[i + 1] * lead[i + 1] for i in range(len(lead) - 1) if lead[i] != 1)
+    return even and down == 1 and across != 1 and k != 1
 
 
 def _random(*shape: int, seed: int = 0) -> Array:
@@ -192,6 +209,7 @@ def _product_samples() -> list[Sample]:
     ]
 
 
+#: ``a @ b``. An attribute "rows" or "columns" says how `b` lies for PyTorch, where the order of its sums depends on that.
 matmul = Op("matmul", "linalg", _rule_matmul, _ref_matmul, vjp=_vjp_matmul, saves=keep((0, (1,)), (1, (0,))), samples=_product_samples)
 
 

@@ -45,13 +45,15 @@ def decompose(
 
     def apply(n: Node) -> Node | None:
         nonlocal expanded
-        if n in stop or n.op.multi or n.dtype.is_complex or native(n):
+        if n in stop or n.op.multi or n.dtype.is_complex:
             return None
         first = preferred.get(n.op.name)
         better = None if first is None else _widened(n, first)
         if better is not None:
             expanded = True
             return better
+        if native(n):
+            return None
         found = _EXPANSIONS.get(n.op.name)
         if found is None:
             if n.op.expand is None or n.op.scalar is not None or n.op.name in _KEPT or any(s.dtype.is_complex for s in n.srcs):

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from ... import dtypes
 from ...asg.declare import get
 from ...asg.node import Node, const
+from ...ops.linalg import NARROW, lies_across
 from .decompose import Expansion, negative_log_likelihood, negative_log_likelihood_grad
 
 #: what `decompose` is to prefer
@@ -110,6 +111,14 @@ def _cross_entropy_grad(n: Node, g: Node, x: Node, t: Node, *w: Node) -> Node | 
     g = g if g.dtype is x.dtype else get("cast")(g, x.dtype)
     by_log = negative_log_likelihood_grad(g, t, w[0] if w else None, tuple(x.shape), *n.attrs)
     return _fma(_neg(get("exp")(_log_softmax_of(x, dim))), _total(by_log, (dim,), "vectors"), by_log)
+
+
+# ---------------------------------------------------------------- products
+@_register("matmul")
+def _matmul(n: Node, a: Node, b: Node) -> Node | None:
+    if n.attrs or n.dtype is not dtypes.float32 or a.ndim < 2 or b.ndim < 2 or b.shape[-1] >= NARROW:
+        return None
+    return n.op(a, b, "columns" if lies_across(b) else "rows")
 
 
 # ---------------------------------------------------------------- layer norm

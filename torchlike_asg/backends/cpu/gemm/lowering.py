@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from ....dtypes import bfloat16, float16
+from ....ops.linalg import NARROW
 from ...products import Product, product
 from ..calls import Block, Call, LibraryNode, Lowering, Source, View, library
 from .block import kit
@@ -14,6 +15,9 @@ from .dot import WORDS as DOT_WORDS
 from .dot import dot_source
 from .finish import finish_block
 from .multiply import INIT_COPIED, INIT_DIRECT, INIT_NONE, WORDS, multiply_source
+from .narrow import COLUMNS, IN_TURN, ROWS, narrow_source
+from .narrow import WORDS as NARROW_WORDS
+from .narrow import scratch as narrow_scratch
 from .planning import blocked_cost, blocks, dot_blocks, dot_cost, dot_group, dot_rows, packing, parts, row_cost
 from .rowwise import VECTORS, rowwise_source
 from .rowwise import WORDS as ROW_WORDS
@@ -29,6 +33,10 @@ _ROW_UNIT = 64 << 10
 _SUM_NS = 0.1
 #: how much less the product by dot products must cost to be taken: only the blocked product adds up in the order of PyTorch's (MKL's)
 _PREFERRED = 0.8
+#: the most rows and the longest k of narrow products in MKL's order, rows of a unit, nanoseconds of an element of a
+_NARROW_M, _NARROW_K, _NARROW_ROWS, _NARROW_NS = 256, 512, 64, 1.0
+#: multiply-adds of a matrix below which PyTorch multiplies batches by itself
+_NATIVE = 400
 _ELEMENTS = {"float32": "float", "float64": "double", "uint8": "i8", "int8": "i8", "int16": "i16", "int32": "i32", "int64": "i64"}
 
 
@@ -75,12 +83,32 @@ def lower(lowering: Lowering, node: LibraryNode) -> bool:
     if element is None:
         return False
     p = product(node)
+    narrow = node.result.dtype in (float16, bfloat16)
+    job = _Job(lowering, element, node.op, finish_block(node), narrow, node.epilogue_reads, node.epilogue_writes)
+    if node.attrs and _is_narrow(p, lowering):
+        _narrow(job, p, node.attrs[0])
+        return True
     if p.c_column != 1 and p.c_row == 1 and node.epilogue is None:
         p = p.swapped()
     if p.count * p.m * p.n:
-        narrow = node.result.dtype in (float16, bfloat16)
-        _lower(_Job(lowering, element, node.op, finish_block(node), narrow, node.epilogue_reads, node.epilogue_writes), p)
+        _lower(job, p)
     return True
+
+
+def _is_narrow(p: Product, lowering: Lowering) -> bool:
+    """Whether a product that says how its second operand lies for PyTorch is lowered in MKL's order: of many rows that would take longer."""
+    small = p.n < NARROW and 0 < p.m <= _NARROW_M and 0 < p.k <= _NARROW_K and p.count * p.n > 0
+    return small and p.init is None and lowering.isa.name == "avx512"
+
+
+def _narrow(job: _Job, p: Product, way: str) -> None:
+    """A product of few columns, whose order is MKL's; PyTorch has its own, that of k, for batches of tiny matrices."""
+    rows = min(p.m, _NARROW_ROWS)
+    row_blocks = -(-p.m // rows)
+    order = IN_TURN if p.count > 1 and p.m * p.n * p.k < _NATIVE else COLUMNS if way == "columns" else ROWS
+    words = _words(NARROW_WORDS, p, finish=job.finish, block_rows=rows, row_blocks=row_blocks, way=order)
+    cost = 20 + p.count * (p.m * p.k * _NARROW_NS + row_blocks * p.k * p.n)
+    job.add(p, narrow_source(), words, p.count * row_blocks, cost, narrow_scratch(p.k))
 
 
 def _lower(job: _Job, p: Product) -> None:
