@@ -96,7 +96,7 @@ def lower(lowering: Lowering, node: LibraryNode) -> bool:
 
 
 def _is_narrow(p: Product, lowering: Lowering) -> bool:
-    """Whether a product that says how its second operand lies for PyTorch is lowered in MKL's order: of many rows that would take longer."""
+    """Whether a product that says how its second operand lies for PyTorch is lowered in MKL's order: with many rows that takes longer."""
     small = p.n < NARROW and 0 < p.m <= _NARROW_M and 0 < p.k <= _NARROW_K and p.count * p.n > 0
     return small and p.init is None and lowering.isa.name == "avx512"
 
