@@ -88,6 +88,26 @@ def test_two_optimizers_have_curves_of_their_own():
     assert found["lr 2"] == [(2, 0.2)]
 
 
+def test_the_curve_shows_the_loss_and_not_what_a_scaler_made_of_it():
+    model = Tiny()
+    optimizer, scaler = torch.optim.SGD(model.parameters(), lr=0.1), torch.amp.GradScaler("cpu", init_scale=1024.0)
+    tap = taps.Tap()
+    taps.add(tap)
+    try:
+        losses = []
+        for _ in range(12):
+            optimizer.zero_grad()
+            loss = nn.functional.cross_entropy(model(torch.randn(16, 6)), torch.randint(0, 3, (16,)))
+            scaler.scale(loss).backward()
+            scaler.step(optimizer)
+            scaler.update()
+            losses.append(loss.item())
+        found = [loss for _, loss, _ in tap.losses]
+    finally:
+        taps.remove(tap)
+    assert found == losses
+
+
 def test_the_first_bad_loss_is_told():
     tap = taps.Tap()
     points = Points(tap)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from typing import Any
+from weakref import ref
 
 from .. import devices
 from ..autograd.grad_mode import no_grad
@@ -54,7 +55,9 @@ class GradScaler:
         if not self._enabled:
             return outputs
         if isinstance(outputs, Tensor):
-            return outputs * self._scale  # type: ignore[operator]
+            scaled: Any = outputs * self._scale  # type: ignore[operator]
+            scaled._scaled = ref(outputs), self._scale  # who shows the loss shows this one
+            return scaled
         if isinstance(outputs, (list, tuple)):
             return type(outputs)([self.scale(o) for o in outputs])
         raise ValueError("outputs must be a Tensor or an iterable of Tensors")

@@ -28,9 +28,9 @@ class Points:
     def take(self) -> list[Scalars]:
         """The new points."""
         tap = self._tap
-        while tap.coming and tap.coming[0][2].ready():
-            step, number, reading = tap.coming.popleft()
-            tap.losses.append((step, float(reading.content().view(np.float32)[0]), number))
+        while tap.coming and tap.coming[0][3].ready():
+            step, number, scale, reading = tap.coming.popleft()
+            tap.losses.append((step, float(reading.content().view(np.float32)[0]) / scale, number))
         losses, marks = _taken(tap.losses), _taken(tap.marks)
         now, self.bad = (tap.steps, time.perf_counter() - tap.begun), 0
         made: list[Scalars] = []

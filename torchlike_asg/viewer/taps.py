@@ -64,7 +64,7 @@ class Tap:
 
     ``losses``  (step, loss, number of the optimizer) for the session to take
     ``marks``   (step, seconds, learning rate or None, number of the optimizer) of the steps that were looked at more closely
-    ``coming``  (step, number of the optimizer, reading) of losses that are fetched from another device
+    ``coming``  (step, number of the optimizer, scale, reading) of losses that are fetched from another device
     ``fresh``   steps that were not seen before, as (their plans with what was found out about each, trace by trace; ``key``)
     ``key``     of the plans of the step that was looked at last: steps of equal plans have equal keys
     ``looks``   how many steps were looked at for their plans: in quick loops not all are
@@ -75,7 +75,7 @@ class Tap:
     def __init__(self) -> None:
         self.losses: list[tuple[int, float, int]] = []
         self.marks: list[tuple[int, float, float | None, int]] = []
-        self.coming: deque[tuple[int, int, Any]] = deque()
+        self.coming: deque[tuple[int, int, float, Any]] = deque()
         self.fresh: deque[tuple[list[list[tuple[Any, Part]]], tuple[int, ...]]] = deque()
         self.key: tuple[int, ...] = ()
         self.looks = 0
@@ -134,6 +134,8 @@ class Tap:
         """``backward()`` is called."""
         if self._held:
             self._earlier()
+            if self._held and computed(self._held[-1][0]) is not None:  # a part of what the step adds up: the last counts
+                self._held.pop()
         self._held.append((tensor, tensor._n, current().bound.copy()))
 
     def step(self, optimizer: Any) -> None:
@@ -155,7 +157,7 @@ class Tap:
             if value.__class__ is not _Array:
                 self._await(last[0], value)
             elif value.size == 1:
-                loss = value.item()
+                loss = value.item() / scale_of(last[0])
                 if loss - loss:  # not finite
                     self._bad(steps, loss, *last)
                     return
@@ -168,12 +170,13 @@ class Tap:
         waiting = []
         for held in self._held:
             value = computed(held[0])
-            if value is None:
-                waiting.append(held)
-            elif value.__class__ is _Array and value.size == 1:
+            if value.__class__ is _Array and value.size == 1:
                 loss = value.item()
                 if loss - loss:
                     self._bad(self.steps + 1, loss, *held)
+                    continue
+            if value is None or held is self._held[-1]:
+                waiting.append(held)
         self._held = waiting
 
     def _bad(self, steps: int, loss: float, tensor: Any, root: Node | None, data: dict[Node, Any]) -> None:
@@ -302,7 +305,7 @@ class Tap:
         """The loss lies on another device: it is known when the script reads it. If the script does not, some are read without waiting."""
         if value.__class__ is not DeviceArray:
             return
-        self._awaiting = weakref.ref(tensor)
+        self._awaiting = tensor._scaled[0] if "_scaled" in tensor.__dict__ else weakref.ref(tensor)
         if self._reads is None:
             self._reads = events.subscribe("item_read", self._read)
         now = _clock()
@@ -312,7 +315,7 @@ class Tap:
             self._fetched = now
             reading = begin(value)
             if reading is not None:
-                self.coming.append((self.steps, self._last_number, reading))
+                self.coming.append((self.steps, self._last_number, scale_of(tensor), reading))
 
     def _read(self, event: Any) -> None:
         """The script read a number. Of a loss that lies on another device this is when it is known, without anybody waiting for it."""
@@ -342,6 +345,11 @@ def computed(tensor: Any) -> Any:
     if family is None:
         return None
     return content(family) if family.value is None else family.value[1]
+
+
+def scale_of(tensor: Any) -> float:
+    """What a `GradScaler` multiplied a loss by."""
+    return tensor._scaled[1] if "_scaled" in tensor.__dict__ else 1.0  # type: ignore[no-any-return]
 
 
 def details(tr: Trace, plan: Any, links: Any) -> Part:
