@@ -278,3 +278,12 @@ def test_many_curves_do_not_widen_the_window(window, charts, application):
                               QtCore.Qt.KeyboardModifier.NoModifier, QtCore.Qt.ScrollPhase.NoScrollPhase, False)  # fmt: skip
     strip.wheelEvent(wheel)
     assert strip.horizontalScrollBar().value() > 0
+
+
+def test_what_was_left_out_is_said_and_no_marker(window, charts):
+    before = len(window.store.events)
+    for text, seconds in (("lost:3", 0.0), ("dropped:2", 0.0), ("lost:4", 8.5), ("lost: nothing", 0.0)):
+        window.store.apply(Event(81, seconds, text))
+    window.follow()
+    assert [e.text for e in window.store.events[before:]] == ["lost:4", "lost: nothing"], "the user's"
+    assert "5 points and messages left out" in window.bar.status.text()

@@ -155,9 +155,9 @@ class Charts(QtWidgets.QWidget):
             self._title(plot, name, here)
         for key in [k for k in self._lines if k not in wanted]:
             line = self._lines.pop(key)
-            line.getViewBox() and line.getViewBox().removeItem(line)
             for plot in (self.main, *self.sides.values()):
-                plot.removeItem(line)
+                if line in plot.items:
+                    plot.removeItem(line)
         self._legend(main)
         self._mark()
         if fit:
@@ -260,7 +260,7 @@ class Charts(QtWidgets.QWidget):
         self.refresh()
 
     def _mark(self) -> None:
-        events = [e for e in self.store.events if not e.text.startswith(("lost:", "dropped:"))]
+        events = self.store.events
         for e in events[len(self._markers) :]:
             line = pg.InfiniteLine(0, 90, label=e.text, labelOpts={"color": self.colors.incident, "anchors": [(0, 0), (0, 0)]})
             line.setPen(pg.mkPen(self.colors.incident, width=1, style=QtCore.Qt.PenStyle.DashLine))

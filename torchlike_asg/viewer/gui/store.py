@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import deque
 from typing import Any
 
@@ -19,6 +20,10 @@ MOST_LOOKS = 240
 
 #: curves that we make; with several losses or optimizers they are numbered from 1
 OURS = ("loss", "lr", "grad norm")
+
+
+#: how the trainer tells that it left something out
+_LEFT_OUT = re.compile(r"(?:lost|dropped):(\d+)")
 
 
 class Curve:
@@ -70,6 +75,7 @@ class Store:
 
     ``graph``    the newest graph, of epoch ``epoch``;  ``graphs`` all by epoch
     ``looks``    (of, node) -> looks at it, newest last;  ``took`` kernel -> microseconds, smoothed
+    ``left_out`` how many points and messages there was no time for
     ``changed``  names of what changed since a view cleared it
     """
 
@@ -83,6 +89,7 @@ class Store:
         self.took: dict[int, float] = {}
         self.codes: dict[tuple[int, int], Code] = {}
         self.events: list[Event] = []
+        self.left_out = 0
         self.alarms: list[Alarm] = []
         self.failure: Failure | None = None
         self.ended: str | None = None
@@ -122,7 +129,11 @@ class Store:
                     old = self.took.get(k)
                     self.took[k] = us if old is None else old + 0.3 * (us - old)
         elif isinstance(message, Event):
-            self.events.append(message)
+            told = _LEFT_OUT.fullmatch(message.text)
+            if told is not None and message.time == 0.0:
+                self.left_out += int(told.group(1))
+            else:
+                self.events.append(message)
         elif isinstance(message, Alarm):
             self.alarms.append(message)
         elif isinstance(message, Failure):

@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from torchlike_asg.viewer.gui.layout import Nested, Tree, split
+from torchlike_asg.viewer.gui.layout.calls import MOST_PARTS
 
 
 def arrays(edges):
@@ -31,6 +32,29 @@ def test_a_block_that_is_repeated_takes_what_is_in_it_along():
     assert scopes == ["N.block.fc", "N.block.act", "N.norm", "N.block (2).fc", "N.block (2).act", "N.block (2).fc (2)"]
     assert made["N.block (2).fc"] == "N.block.fc"
     assert made["N.block (2).fc (2)"] == "N.block (2).fc"
+
+
+def test_a_list_of_blocks_with_something_between_them_is_taken_apart():
+    scopes, made = chain(["N.list.0", "N", "N.list.1.fc", "N", "N.list.2.fc"])
+    assert scopes == ["N.list[0]", "N", "N.list[1].fc", "N", "N.list[2].fc"]
+    assert made == {
+        "N.list[0]": "N.list.0",
+        "N.list[1]": "N.list.1",
+        "N.list[1].fc": "N.list.1.fc",
+        "N.list[2]": "N.list.2",
+        "N.list[2].fc": "N.list.2.fc",
+    }
+    # weights go with their block
+    scopes = ["N.list.0", "N.list.1", "N", "N.list.1"]
+    found, _ = split(scopes, *arrays([(0, 2), (2, 3), (1, 3)]), np.asarray([False, True, False, False]))
+    assert found == ["N.list[0]", "N.list[1]", "N", "N.list[1]"]
+    # without anything between them they stay a list, and so do very many
+    same = ["N.list.0", "N.list.1", "N"]
+    assert chain(same) == (same, {})
+    many = [s for k in range(MOST_PARTS + 1) for s in (f"N.list.{k}", "N")]
+    assert chain(many) == (many, {})
+    # a sequence that is called twice is no list
+    assert chain(["N.s.0", "N.s.1", "N", "N.s.0", "N.s.1"])[0] == ["N.s.0", "N.s.1", "N", "N.s (2).0", "N.s (2).1"]
 
 
 def test_gradients_count_calls_from_the_end():
@@ -100,3 +124,17 @@ def test_a_shared_activation_is_drawn_without_an_edge_that_goes_back(calls):
 
     assert any(e.back for e in scene(scopes).edges)
     assert not any(e.back for e in scene(split(scopes, src, dst, weights)[0]).edges)
+
+
+def test_equal_blocks_with_something_between_them_are_not_folded_into_one():
+    scopes = [s for k in range(5) for s in (f"N.list[{k}].fc", f"N.list[{k}].act", "N")]
+    src, dst = arrays([(i, i + 1) for i in range(len(scopes) - 1)])
+    labels = [s.rpartition(".")[2] for s in scopes]
+    tree = Tree(scopes, labels, src, dst)
+    assert [len(r) for r in tree.runs(tree.by_path["N"], ())] == [1] * 5
+    scene = Nested(tree, lambda kind, item, members: (100.0, 40.0)).scene(tree.auto_open())
+    assert not any(e.back for e in scene.edges)
+    # heads beside each other, each with something after it, are a series
+    src, dst = arrays([(3 * k + j, 3 * k + j + 1) for k in range(5) for j in range(2)])
+    tree = Tree(scopes, labels, src, dst)
+    assert [len(r) for r in tree.runs(tree.by_path["N"], ())] == [5]

@@ -66,7 +66,9 @@ class Tree:
         self.group_of = np.asarray([self._group(s) for s in scopes], np.int64)
         for node, g in enumerate(self.group_of.tolist()):
             self.groups[g].nodes.append(node)
-        self._sum_up(labels, np.zeros(len(labels), bool) if weights is None else np.asarray(weights, bool))
+        self._weights = np.zeros(len(labels), bool) if weights is None else np.asarray(weights, bool)
+        self._apart: dict[int, set[int]] = {}
+        self._sum_up(labels, self._weights)
 
     def _group(self, path: str) -> int:
         found = self.by_path.get(path)
@@ -124,7 +126,8 @@ class Tree:
 
     def runs(self, group: int, opened: Collection[int]) -> list[list[int]]:
         """The group's children, equal closed neighbours together where they are enough for one folded box. Their names may differ in
-        numbers only: ``0, 1, 2`` and ``layer1, layer2, layer3`` are a series, ``q, k, v`` are not.
+        numbers only: ``0, 1, 2`` and ``layer1, layer2, layer3`` are a series, ``q, k, v`` are not. What one of them gives to another by
+        way of something else parts them: that would stand both below and above their box.
         """
         found: list[list[int]] = []
         children = self.groups[group].children
@@ -134,11 +137,41 @@ class Tree:
             if children[i] not in opened:
                 same = self._kin(children[i])
                 while j < len(children) and self._kin(children[j]) == same and children[j] not in opened:
+                    if children[j] in self._parted(group):
+                        break
                     j += 1
                 if j - i < SHORTEST_RUN:
                     j = i + 1
             found.append(children[i:j])
             i = j
+        return found
+
+    def _parted(self, group: int) -> set[int]:
+        """Children of a group that read what came of an earlier, equal one by way of nodes in neither."""
+        if group not in self._apart:
+            self._apart[group] = self._find_parted(group)
+        return self._apart[group]
+
+    def _find_parted(self, group: int) -> set[int]:
+        child_of = np.full(len(self.groups), -1, np.int64)  # for each group the child of `group` that it is part of
+        for g in self.groups[group + 1 :]:
+            child_of[g.number] = g.number if g.parent == group else child_of[g.parent]
+        child = child_of[self.group_of]
+        live = ~self._weights[self.src]
+        src, dst = self.src[live], self.dst[live]
+        out = (child[src] >= 0) & (child[dst] < 0)
+        back = (child[src] < 0) & (child[dst] >= 0)
+        if not out.any() or not back.any() or dst[out].min() > src[back].max():
+            return set()
+        found: set[int] = set()
+        reached: list[set[int]] = [set() for _ in child]  # for nodes in no child, those whose values have come there
+        order = np.argsort(dst, kind="stable")
+        for s, d in zip(src[order].tolist(), dst[order].tolist(), strict=True):
+            here = int(child[d])
+            if here < 0:
+                reached[d] |= {int(child[s])} if child[s] >= 0 else reached[s]
+            elif child[s] < 0 and any(self._kin(c) == self._kin(here) for c in reached[s] if c != here):
+                found.add(here)
         return found
 
     def _kin(self, group: int) -> tuple[str, int]:
