@@ -167,3 +167,13 @@ def test_many_edges_leave_a_group_where_they_are():
     assert len(leaving) == n
     assert max(abs(s[-1, 0] - s[-2, 0]) for s in leaving) <= FAR
     assert len({round(s[-1, 0]) for s in leaving}) > n // 2
+
+
+def test_a_table_that_is_read_at_constant_places_stands_below_them():
+    """Positions of tokens: nothing in the group depends on an input, and its weight is older than the positions."""
+    scopes = ["N.position", "N", "N.position", "N", "N"]
+    src, dst = np.asarray([0, 1, 2, 3]), np.asarray([2, 2, 4, 4])
+    tree = Tree(scopes, ["w", "arange", "embedding", "input", "add"], src, dst, {}, np.asarray([True, True, True, False, False]))
+    assert tree.groups[tree.by_path["N.position"]].first == 2
+    scene = Nested(tree, lambda kind, item, members: (100.0, 40.0)).scene({0, tree.by_path["N"]})
+    assert not any(e.back for e in scene.edges)

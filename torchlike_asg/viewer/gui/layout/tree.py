@@ -26,7 +26,7 @@ class Group:
     ``kind``       the module's class, for people and for opening all of one class; empty if unknown
     ``children``   the groups within;  ``nodes`` the graph's nodes directly within;  ``size`` all nodes within
     ``signature``  equal for groups of equal content
-    ``first``      the first node executed in it
+    ``first``      the first node executed in it: of those that depend on an input, if it has any, else of those that are computed
     """
 
     number: int
@@ -98,15 +98,17 @@ class Tree:
         weight: list[bool] = weights.tolist()
         known: dict[tuple[object, ...], int] = {}
         never = len(labels)
-        lowest = [never] * len(self.groups)  # over nodes that are no weights
-        lowest_any = [never] * len(self.groups)
+        # the lowest over nodes that are no weights; that are computed of others; over all
+        lowest, lowest_made, lowest_any = ([never] * len(self.groups) for _ in range(3))
+        made: list[bool] = (np.bincount(self.dst, minlength=len(labels)) > 0).tolist()
         for group in reversed(self.groups):
             g = group.number
             children = [self.groups[c] for c in group.children]
             group.size = len(group.nodes) + sum(c.size for c in children)
             lowest[g] = min([*(v for v in group.nodes if not weight[v]), *(lowest[c] for c in group.children), never])
             lowest_any[g] = min([*group.nodes, *(lowest_any[c] for c in group.children), never])
-            group.first = lowest[g] if lowest[g] < never else lowest_any[g]
+            lowest_made[g] = min([*(v for v in group.nodes if made[v]), *(lowest_made[c] for c in group.children), never])
+            group.first = next((found for found in (lowest[g], lowest_made[g]) if found < never), lowest_any[g])
             content = (
                 group.kind,
                 tuple((labels[v], *operands[v]) for v in group.nodes),
