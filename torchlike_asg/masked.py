@@ -224,4 +224,4 @@ def logaddexp(
 def __getattr__(name: str) -> Any:
     if name.startswith("__"):
         raise AttributeError(name)
-    raise Unsupported(f"torch.masked.{name} is not implemented: there are the functions with mask=, no masked tensors")
+    raise Unsupported(f"torch.masked.{name} is not implemented: use a tensor and its mask, with the functions here that take mask=")

@@ -7,6 +7,9 @@ from typing import Any
 from . import config, formats
 from .amp.autocast_mode import (
     autocast,
+    autocast_decrement_nesting,
+    autocast_increment_nesting,
+    clear_autocast_cache,
     get_autocast_cpu_dtype,
     get_autocast_dtype,
     get_autocast_gpu_dtype,
@@ -14,6 +17,12 @@ from .amp.autocast_mode import (
     is_autocast_cache_enabled,
     is_autocast_cpu_enabled,
     is_autocast_enabled,
+    set_autocast_cache_enabled,
+    set_autocast_cpu_dtype,
+    set_autocast_cpu_enabled,
+    set_autocast_dtype,
+    set_autocast_enabled,
+    set_autocast_gpu_dtype,
 )
 from .amp.grad_scaler import GradScaler
 from .autograd.anomaly import set_detect_anomaly
@@ -71,4 +80,13 @@ NAMES: dict[str, Any] = {
     "is_autocast_cache_enabled": is_autocast_cache_enabled,
     "is_autocast_cpu_enabled": is_autocast_cpu_enabled,
     "is_autocast_enabled": is_autocast_enabled,
+    "autocast_decrement_nesting": autocast_decrement_nesting,
+    "autocast_increment_nesting": autocast_increment_nesting,
+    "clear_autocast_cache": clear_autocast_cache,
+    "set_autocast_cache_enabled": set_autocast_cache_enabled,
+    "set_autocast_cpu_dtype": set_autocast_cpu_dtype,
+    "set_autocast_cpu_enabled": set_autocast_cpu_enabled,
+    "set_autocast_dtype": set_autocast_dtype,
+    "set_autocast_enabled": set_autocast_enabled,
+    "set_autocast_gpu_dtype": set_autocast_gpu_dtype,
 }

@@ -71,6 +71,42 @@ def eigenpairs(T):
     return found
 
 
+def by_hand(T):
+    """A region opened without `autocast`, as checkpointing code of others does it."""
+    seen = []
+
+    def look():
+        product = T.ones(2, 2) @ T.ones(2, 2)
+        seen.append((T.is_autocast_enabled("cpu"), str(product.dtype), str(T.get_autocast_dtype("cpu"))))
+
+    look()
+    T.set_autocast_enabled("cpu", True)
+    try:
+        look()
+        T.set_autocast_cpu_dtype(T.float16)
+        look()
+        with T.autocast("cpu", enabled=False):
+            look()
+        seen += [T.autocast_increment_nesting(), T.autocast_decrement_nesting(), T.clear_autocast_cache()]
+    finally:
+        T.set_autocast_dtype("cpu", T.bfloat16)
+        T.set_autocast_cpu_enabled(False)
+    look()
+    return seen
+
+
+def selected(T):
+    C = imported(T, "utils.checkpoint")
+    a = x(T).requires_grad_()
+
+    def contexts():
+        return C.create_selective_checkpoint_contexts(lambda ctx, op, *args, **kwargs: C.CheckpointPolicy.PREFER_RECOMPUTE)
+
+    with C.set_checkpoint_early_stop(False):
+        C.checkpoint(lambda v: (v.sin() * v).sum(), a, use_reentrant=False, context_fn=contexts).backward()
+    return a.grad, [p.name for p in C.CheckpointPolicy]
+
+
 def branches(T):
     doubled = T.while_loop(lambda i, a: i < 3, lambda i, a: (i + 1, a * 2), (T.tensor(0), x(T)))
     return T.cond(x(T).sum() > 0, lambda a: a + 1, lambda a: a - 1, (x(T),)), T.cond(False, lambda a: a, lambda a: -a, (x(T),)), doubled
@@ -140,6 +176,13 @@ CALLS = {
         for t in (flat, *imported(T, "_utils")._unflatten_dense_tensors(flat, [x(T), T.ones(2)]))
     ],
     "assert_allclose": lambda T: T.testing.assert_allclose(x(T), x(T) + 1e-6),
+    "autocast by hand": by_hand,
+    "selective checkpoints": selected,
+    "convolutions' memory format": lambda T: [
+        T.nn.utils.convert_conv2d_weight_memory_format(T.nn.Sequential(T.nn.Conv2d(2, 3, 2)), T.channels_last)[0].weight.stride(),
+        T.nn.utils.convert_conv3d_weight_memory_format(T.nn.Conv3d(2, 3, 2), T.channels_last_3d).weight.stride(),
+    ],
+    "unsafe methods": lambda T: [*x(T).unsafe_chunk(2, 1), *x(T).unsafe_split(2, 1), *x(T).unsafe_split_with_sizes([1, 2], 1)],
     "types": lambda T: [isinstance(1, imported(T, "types").Number), imported(T, "types").FileLike is not None],
 }
 
@@ -197,6 +240,7 @@ def test_versions_compare_as_versions():
 ABSENT = {
     "": "ao eig export jagged lstsq matrix_rank mtia nested package quantization smm solve symeig",
     "Tensor": "chalf eig lstsq pin_memory record_stream reinforce solve symeig to_padded_tensor to_sparse_bsc xpu",
+    "masked": "MaskedTensor masked_tensor",
     "nn": "intrinsic qat quantized",
     "utils": "bottleneck cpp_extension mobile_optimizer weak",
     "xpu": "Stream",
@@ -213,3 +257,12 @@ def test_what_is_absent_says_what_to_use(path):
         found()  # a method that is there to say so
     assert isinstance(caught.value, NotImplementedError)
     assert space == "Tensor" or not hasattr(home, name)
+
+
+@pytest.mark.parametrize("name", ["mark", "range", "range_push", "range_pop"])
+def test_marks_for_cudas_tools_are_cudas(name):
+    for T in (torch, ours):
+        with pytest.raises(RuntimeError, match="NVTX functions not installed"):
+            mark = getattr(imported(T, "cuda.nvtx"), name)
+            with mark("step") if name == "range" else mark(*["step"] * (name != "range_pop")):
+                pass

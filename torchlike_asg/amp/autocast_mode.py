@@ -122,6 +122,58 @@ def _set(me: int, region: dict[str, Any] | None) -> None:
         REGIONS.pop(me, None)
 
 
+# ---------------------------------------------------------------- the same state, set by hand
+def set_autocast_enabled(*args: Any) -> None:
+    """``set_autocast_enabled(device_type, enabled)``, or of CUDA ``set_autocast_enabled(enabled)``: from now on in this thread."""
+    kind, enabled = (_kind(args[0]), args[1]) if len(args) == 2 else ("cuda", *args)
+    me = threading.get_ident()
+    others = {k: d for k, d in REGIONS.get(me, {}).items() if k != kind}
+    _set(me, {**others, kind: get_autocast_dtype(kind)} if enabled else others)
+
+
+def set_autocast_dtype(device_type: str, dtype: dtype) -> None:
+    """The type of regions for a device type that name none, and of the one this thread is in."""
+    kind, me = _kind(device_type), threading.get_ident()
+    _chosen.types = {**getattr(_chosen, "types", {}), kind: dtype}
+    if kind in REGIONS.get(me, ()):
+        _set(me, {**REGIONS[me], kind: dtype})
+
+
+def set_autocast_cpu_enabled(enabled: bool) -> None:
+    """`set_autocast_enabled` of the CPU."""
+    set_autocast_enabled("cpu", enabled)
+
+
+def set_autocast_cpu_dtype(dtype: dtype) -> None:
+    """`set_autocast_dtype` of the CPU."""
+    set_autocast_dtype("cpu", dtype)
+
+
+def set_autocast_gpu_dtype(dtype: dtype) -> None:
+    """`set_autocast_dtype` of CUDA."""
+    set_autocast_dtype("cuda", dtype)
+
+
+def set_autocast_cache_enabled(enabled: bool) -> None:
+    """Accepted: see `is_autocast_cache_enabled`."""
+
+
+def clear_autocast_cache() -> None:
+    """Nothing is cached: see `is_autocast_cache_enabled`."""
+
+
+def autocast_increment_nesting() -> int:
+    """Counts regions entered by hand, for code that clears PyTorch's cache at the outermost: the number of them."""
+    _chosen.depth = getattr(_chosen, "depth", 0) + 1
+    return int(_chosen.depth)
+
+
+def autocast_decrement_nesting() -> int:
+    """The other end of `autocast_increment_nesting`."""
+    _chosen.depth = getattr(_chosen, "depth", 0) - 1
+    return int(_chosen.depth)
+
+
 def custom_fwd(fwd: Callable[..., Any] | None = None, *, device_type: str, cast_inputs: dtype | None = None) -> Any:
     """Decorator of ``forward`` in an autograd.Function. Without `cast_inputs` it runs under the state it is called in, which `custom_bwd`
     restores; with it, floating-point operands come in that type and autocast is off inside, if a region was active.

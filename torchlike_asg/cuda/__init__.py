@@ -9,7 +9,7 @@ from typing import Any
 
 from .. import accelerator, devices
 from ..errors import OutOfMemoryError
-from . import amp
+from . import amp, nvtx
 from .random import (
     get_rng_state,
     get_rng_state_all,
@@ -41,6 +41,7 @@ __all__ = [
     "max_memory_reserved",
     "memory_allocated",
     "memory_reserved",
+    "nvtx",
     "seed",
     "seed_all",
     "set_rng_state",

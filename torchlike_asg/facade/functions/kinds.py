@@ -117,3 +117,7 @@ def _wider(pick: Any) -> Any:
 
 _symbolic("sym_max", _wider(max), "The larger of two numbers, a float if either is one.")
 _symbolic("sym_min", _wider(min), "The smaller of two numbers, a float if either is one.")
+
+# PyTorch's versions whose results may be written to without its noticing that they share memory: they do here, and that is noticed
+for _name, _safe in (("unsafe_chunk", "chunk"), ("unsafe_split", "split"), ("unsafe_split_with_sizes", "split_with_sizes")):
+    setattr(Tensor, _name, getattr(Tensor, _safe))
