@@ -51,9 +51,11 @@ class dtype:
         return self
 
     def to_complex(self) -> dtype:
+        """The complex type whose parts are of this type."""
         return complex128 if self is float64 else complex64
 
     def to_real(self) -> dtype:
+        """The type of a complex type's parts; a floating-point type itself; of any other type float32."""
         return float64 if self in (complex128, float64) else self if self.is_floating_point else float32
 
 
@@ -160,10 +162,12 @@ _default = float32
 
 
 def get_default_dtype() -> dtype:
+    """The type of floating-point tensors made without one: float32 unless `set_default_dtype` chose another."""
     return _default
 
 
 def set_default_dtype(d: dtype) -> None:
+    """Choose the type of floating-point tensors made without one. Raises TypeError for any other type."""
     global _default
     if not isinstance(d, dtype) or not d.is_floating_point:
         raise TypeError("only floating-point types are supported as the default type")

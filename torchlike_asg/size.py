@@ -14,6 +14,7 @@ class Size(tuple):  # type: ignore[type-arg]
     __slots__ = ()
 
     def numel(self) -> int:
+        """How many elements a tensor of this shape has."""
         return math.prod(self)
 
     def __repr__(self) -> str:

@@ -59,6 +59,7 @@ class _Handles:
         self.handles = tuple(handles)
 
     def remove(self) -> None:
+        """Take the hooks away; a second time changes nothing."""
         for handle in self.handles:
             handle.remove()
 

@@ -20,6 +20,7 @@ class RemovableHandle:
         self._hooks, self.id = hooks, next(_ids) if key is None else key
 
     def remove(self) -> None:
+        """Take the hook away; a second time changes nothing."""
         self._hooks.pop(self.id, None)
 
     def __enter__(self) -> RemovableHandle:

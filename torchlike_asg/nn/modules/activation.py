@@ -219,6 +219,7 @@ class PReLU(Module):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
+        """Set the slopes to `init`."""
         init.constant_(self.weight, self.init)
 
     def forward(self, input: Any) -> Any:

@@ -63,6 +63,7 @@ class AdaptiveLogSoftmaxWithLoss(Module):
             self.tail.append(Sequential(Linear(in_features, inner, bias=False, **factory), Linear(inner, classes, bias=False, **factory)))
 
     def reset_parameters(self) -> None:
+        """Draw the weights of the head and of all clusters anew."""
         self.head.reset_parameters()
         for first, second in self.tail:
             first.reset_parameters()

@@ -194,12 +194,15 @@ class ModuleDict(Module):
         return self._modules.pop(key)
 
     def keys(self) -> KeysView[str]:
+        """The names, in order."""
         return self._modules.keys()
 
     def items(self) -> ItemsView[str, Any]:
+        """Pairs of name and module, in order."""
         return self._modules.items()
 
     def values(self) -> ValuesView[Any]:
+        """The modules, in order."""
         return self._modules.values()
 
     def update(self, modules: Any) -> None:

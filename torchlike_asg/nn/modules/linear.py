@@ -49,6 +49,7 @@ class Linear(Module):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
+        """Draw weight and bias uniformly from [-b, b], b = 1 / sqrt(in_features)."""
         draw_weight_and_bias(self.weight, self.bias)
 
     def forward(self, input: Any) -> Any:
@@ -77,6 +78,7 @@ class Bilinear(Module):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
+        """Draw weight and bias uniformly from [-b, b], b = 1 / sqrt(in1_features)."""
         if self.in1_features <= 0:
             raise ValueError(f"in1_features must be > 0, but got (in1_features={self.in1_features})")
         bound = 1 / math.sqrt(self.in1_features)
@@ -104,6 +106,7 @@ class LazyLinear(LazyModuleMixin, Linear):
         self.bias: Parameter | None = UninitializedParameter(device=device, dtype=dtype) if bias else None
 
     def reset_parameters(self) -> None:
+        """The same as `Linear`, once the size of the input is known."""
         if self.in_features != 0 and not self.has_uninitialized_params():
             super().reset_parameters()
 

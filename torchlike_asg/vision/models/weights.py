@@ -125,7 +125,9 @@ def enumeration(builder: str) -> Any:
         member: Weights(_SITE + file, partial(ImageClassification, crop_size=224, resize_size=sizes.get(member, 256)))
         for member, file in files.items()
     }
-    return WeightsEnum(name, {**members, "DEFAULT": members[list(files)[-1]]}, module=__name__)
+    made = WeightsEnum(name, {**members, "DEFAULT": members[list(files)[-1]]}, module=__name__)
+    made.__doc__ = "The files of trained weights that torchvision has for this model; `DEFAULT` is the best of them."
+    return made
 
 
 def file_of(weights: str) -> Path | None:

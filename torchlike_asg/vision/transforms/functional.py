@@ -90,6 +90,7 @@ def get_image_size(img: Any) -> list[int]:
 
 
 def get_image_num_channels(img: Any) -> int:
+    """How many channels an image has."""
     return get_dimensions(img)[0]
 
 
