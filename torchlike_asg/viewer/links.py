@@ -6,9 +6,10 @@ import weakref
 from dataclasses import dataclass
 from typing import Any
 
-from ..asg.declare import INPUT
+from ..asg.declare import INPUT, VAR
 from ..asg.node import Node
 from ..asg.trace import Trace
+from ..facade.storage import Family
 
 
 @dataclass(frozen=True)
@@ -49,3 +50,14 @@ class Made:
                         found.append((n, entry[1], entry[2]))
                         break
         return tuple(found)
+
+
+def details(tr: Trace, plan: Any, links: Any) -> Part:
+    """What the trace that a plan ran in tells of it."""
+    losses = tuple(r for roots in tr.swept for r in roots)
+    updates = [(old, new) for _, olds, news, _ in tr.updates for old, new in zip(olds, news, strict=True)]
+    for r in (*tr.families, *tr.claims.values()):  # storages that were written otherwise
+        family = r()
+        if family.__class__ is Family and family.leaf is not None and family.leaf.op is VAR and family.h not in (None, family.leaf):
+            updates.append((family.leaf, family.h))
+    return Part(losses, tuple(dict.fromkeys(updates)), links)

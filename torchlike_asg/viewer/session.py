@@ -19,6 +19,7 @@ from .capture import Step, behind, capture, kernels
 from .findings import Findings, code_of
 from .joined import joined
 from .kept import LARGE, Kept
+from .losses import content
 from .points import Points
 from .probe import Governor, Pace, Probe
 from .protocol import Alarm, Ask, Bye, Code, Event, Graph, Hello, Message, Subscribe
@@ -26,7 +27,7 @@ from .publisher import Publisher
 from .remote import fetched
 from .roles import owners
 from .snapshot import GraphSnapshot
-from .taps import Tap, content
+from .taps import Tap
 
 #: seconds between looks at what is on screen, at least, and between timings of kernels
 LOOK, CLOCK = 0.2, 1.0

@@ -20,14 +20,13 @@ import numpy as np
 
 from .. import events
 from ..asg import scope
-from ..asg.declare import LEAVES, VAR
 from ..asg.node import Node
 from ..asg.trace import Trace, current
 from ..backends.wgpu.memory import DeviceArray, stored
 from ..compiler import plan as plans
-from ..facade.storage import Family
 from .kept import copied
-from .links import Made, Part
+from .links import Made, Part, details
+from .losses import asked, computed, scale_of
 
 #: points kept for the publisher; beyond that every second one of the older is dropped
 MOST_POINTS = 100_000
@@ -37,8 +36,6 @@ SLOW = 0.004
 FIRST, LOOSE = 8, 64
 #: steps after which a loss on another device that the script has not read is fetched, and seconds between two of these
 UNREAD, FETCH = 20, 0.1
-#: nodes that are looked at to see of what loss a truth value was made
-FAR = 16
 _Array = np.ndarray
 _clock = time.perf_counter
 
@@ -194,7 +191,7 @@ class Tap:
         if self._held:
             self._earlier()
         tr, family = current(), tensor._f
-        found = _asked(family.h if tensor._n is None and family is not None else tensor._n, tr)
+        found = asked(family.h if tensor._n is None and family is not None else tensor._n, tr)
         if found is not None:
             root, number = found
             self._bad(self.steps + 1, number, tensor, root, tr.bound.copy())
@@ -329,53 +326,6 @@ class Tap:
         if self._reads is not None:
             self._reads()
             self._reads = None
-
-
-def content(family: Family) -> Any:
-    """The array of a storage, if it is at hand as it was computed."""
-    try:
-        return family.cell.array
-    except AttributeError:
-        return None
-
-
-def computed(tensor: Any) -> Any:
-    """The array (of the host or another device) that a loss is, once its trace has closed; else None."""
-    family = tensor._f
-    if family is None:
-        return None
-    return content(family) if family.value is None else family.value[1]
-
-
-def scale_of(tensor: Any) -> float:
-    """What a `GradScaler` multiplied a loss by."""
-    return tensor._scaled[1] if "_scaled" in tensor.__dict__ else 1.0  # type: ignore[no-any-return]
-
-
-def details(tr: Trace, plan: Any, links: Any) -> Part:
-    """What the trace that a plan ran in tells of it."""
-    losses = tuple(r for roots in tr.swept for r in roots)
-    updates = [(old, new) for _, olds, news, _ in tr.updates for old, new in zip(olds, news, strict=True)]
-    for r in (*tr.families, *tr.claims.values()):  # storages that were written otherwise
-        family = r()
-        if family.__class__ is Family and family.leaf is not None and family.leaf.op is VAR and family.h not in (None, family.leaf):
-            updates.append((family.leaf, family.h))
-    return Part(losses, tuple(dict.fromkeys(updates)), links)
-
-
-def _asked(n: Node | None, tr: Trace) -> tuple[Node, float] | None:
-    """The loss that a read value was made of, if it is known and not finite: ``loss.item()``, ``if loss.isnan(): ...``"""
-    queue = [] if n is None else [n]
-    for n in queue:
-        if n.rg:
-            value = tr.known.get(n)
-            if n.numel == 1 and n.op not in LEAVES and value.__class__ is _Array and value.dtype.kind == "f":
-                number = value.item()
-                if number - number:
-                    return n, number
-        elif len(queue) < FAR:
-            queue += n.srcs
-    return None
 
 
 def _execute(tr: Trace, key: Any, donated: Any) -> None:
