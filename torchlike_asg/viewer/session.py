@@ -15,17 +15,16 @@ from typing import Any
 from ..asg.node import Node
 from . import failure as failures
 from . import hunt
-from .capture import Step, behind, capture, kernels
+from .capture import Step, capture, kernels
 from .findings import Findings, code_of
 from .joined import joined
 from .kept import LARGE, Kept
-from .losses import content
+from .leaves import held, infos, pending
 from .points import Points
 from .probe import Governor, Pace, Probe
 from .protocol import Alarm, Ask, Bye, Code, Event, Graph, Hello, Message, Subscribe
 from .publisher import Publisher
 from .remote import fetched
-from .roles import owners
 from .snapshot import GraphSnapshot
 from .taps import Tap
 
@@ -194,34 +193,12 @@ class Session(threading.Thread):
                 break
         self._kept.clear()
         bound = {n: fetched(a, until) for n, a in bound.items()}
-        found = hunt.Hunt(self._nodes, self._snapshot, self._updates).run(kept, bound, lambda n: fetched(_content(n), until))
+        found = hunt.Hunt(self._nodes, self._snapshot, self._updates).run(kept, bound, lambda n: fetched(held(n), until))
         if found is not None:
             self.publisher.post(Alarm(self.epoch, step, found.node, found.what, found.bad, found.size))
         self._hunt_again = time.monotonic() + (time.thread_time() - begun) / HUNTING
 
     # ---------------------------------------------------------------- graphs
-    def infos(self) -> dict[Node, Any]:
-        """What is known of the model's parameters and buffers, by leaf."""
-        model = self._model()
-        if model is None:
-            return {}
-        known = owners(model)
-        found = {}
-        for t in [*model.parameters(), *model.buffers()]:
-            family = t._f
-            if family is not None and family.leaf is not None and id(t) in known:
-                found[family.leaf] = known[id(t)]
-        return found
-
-    def _leaves(self) -> dict[Node, Node]:
-        """The content of parameters and buffers that was recorded and not computed yet -> their leaves."""
-        model, found = self._model(), {}
-        for t in [*model.parameters(), *model.buffers()] if model is not None else []:
-            family = t._f
-            if family is not None and family.leaf is not None and family.h is not None and family.h is not family.leaf:
-                found[behind(family.h)] = family.leaf
-        return found
-
     def _graphs(self) -> None:
         tap = self.tap
         if not tap.steps and tap._ran:
@@ -259,7 +236,7 @@ class Session(threading.Thread):
 
     def show(self, step: Step, key: tuple[int, ...] = ()) -> None:
         """Send a graph, unless it looks like the last one; from now on it is the one that is probed. `key`: see `Tap`."""
-        snapshot, nodes = capture(step, self.infos(), self._root)
+        snapshot, nodes = capture(step, infos(self._model()), self._root)
         structure = (
             len(snapshot),
             snapshot.src.tobytes(),
@@ -295,8 +272,8 @@ class Session(threading.Thread):
             error, (modules, tr) = self.tap.failures.popleft()
             message, step, operands = failures.explain(error, modules, tr)
             if step is not None:
-                step.leaves = self._leaves()
-                snapshot, index = failures.partial(step, self.infos(), self._root)
+                step.leaves = pending(self._model())
+                snapshot, index = failures.partial(step, infos(self._model()), self._root)
                 snapshot = failures.with_failed(snapshot, message, index, operands)
                 self.epoch += 1
                 message.epoch = self.epoch
@@ -401,12 +378,3 @@ class Session(threading.Thread):
             self._costs[kind] += 0.3 * (probe.cost + own - self._costs[kind])
         free = probe.compiled and self._asked_for  # what the user clicked is shown at once
         self._governor.spend((0.0 if free else probe.cost) + own)
-
-
-def _content(n: Node) -> Any:
-    """What a storage holds now, by its leaf."""
-    family = n.owner() if n.owner is not None else None
-    if family is None:
-        return None
-    found = content(family)
-    return family.cell.shaped() if found is None and family.cell.device.type == "cpu" else found
