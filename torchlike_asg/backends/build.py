@@ -38,7 +38,7 @@ def native(n: Node, library: Library) -> bool:
 def lower(roots: Sequence[Node], stop: Container[Node], library: Library, preferred: Mapping[str, Expansion] | None = None) -> list[Node]:
     """The graph as kernels are made from it, where `library` says what has a kernel of its own; `preferred`: see `decompose`."""
     current = decompose(join_pieces(roots, stop), stop, lambda n: native(n, library), preferred)
-    return fold(simplify(current, stop), stop)
+    return fold(simplify(current, stop, opaque=True), stop)
 
 
 #: categories and names of operations whose kernels may refuse an index or another value, and those that refuse integers

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 import torchlike_asg as ours
 from torchlike_asg import events
+from torchlike_asg.asg.geometry import contiguous
 from torchlike_asg.asg.node import const
 from torchlike_asg.asg.rewrite import topo
 from torchlike_asg.backends import base
@@ -175,6 +176,19 @@ def test_an_elementwise_tail_is_the_epilogue_of_its_product() -> None:
     pre = op("linear", x, w, b)
     assert len(calls(g.same([op("gelu", pre)]))) == 1
     assert len(calls(g.same([op("gelu", pre), pre]))) == 1
+
+
+def test_code_made_for_a_known_number_serves_others() -> None:
+    """The argument was computed from a literal, in a trace that goes on; the next plan of this structure has other numbers there."""
+    ones = op("full", const(1.0, ours.float32), (3,))
+    for known in (ones, op("reshape", ones, (3, 1)), op("neg", ones)):
+        values = {known: np.array([3.0, -2.0, 0.5], np.float32).reshape(tuple(known.shape))}
+        roots = (op("mul", known, known), op("div", op("sqrt", op("mul", known, known)), op("reshape", known, (3, 1))))
+        executable = base.get("cpu").program(roots, values, topo(roots, values), [known], [contiguous(known.shape)], ())
+        executable.run([values[known]])
+        x = values[known]
+        np.testing.assert_allclose(executable.outputs()[0], x * x)
+        np.testing.assert_allclose(executable.outputs()[1], np.sqrt(x * x) / x.reshape(3, 1))
 
 
 def test_a_known_value_reads_nothing() -> None:

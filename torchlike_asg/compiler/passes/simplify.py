@@ -23,22 +23,26 @@ def rule(*names: str) -> Callable[[Rule], Rule]:
     return register
 
 
-def simplify(roots: Sequence[Node], stop: Container[Node]) -> list[Node]:
+def simplify(roots: Sequence[Node], stop: Container[Node], opaque: bool = False) -> list[Node]:
+    """`opaque`: nothing may follow from what a node in `stop` was computed from, numbers included. So it must be where code is made that
+    serves every graph of one structure: there the node is data, which are others the next time.
+    """
+
     def apply(n: Node) -> Node | None:
-        if n in stop:
+        if n in stop or (opaque and any(_number_behind(s, stop) for s in n.srcs)):
             return None
         for r in _RULES.get(n.op.name, ()):
             better = r(n)
-            if better is not None and not _looks_behind(better, n, stop):
+            if better is not None and not _looks_behind(better, n, stop, opaque):
                 return better
         return None
 
     return rewrite(roots, apply, stop)
 
 
-def _looks_behind(better: Node, n: Node, stop: Container[Node]) -> bool:
+def _looks_behind(better: Node, n: Node, stop: Container[Node], opaque: bool) -> bool:
     """Whether a replacement reads what an operand was computed from, though that operand is data: its own operands may be gone."""
-    hidden = {t for s in n.srcs if s in stop for t in s.srcs if t.op is not CONST}
+    hidden = {t for s in n.srcs if s in stop for t in s.srcs if opaque or t.op is not CONST}
     if not hidden:
         return False
     shown = {*n.srcs, *[t for s in n.srcs if s not in stop for t in s.srcs]}
@@ -53,9 +57,21 @@ def _looks_behind(better: Node, n: Node, stop: Container[Node]) -> bool:
     return False
 
 
+_FILLED = ("full", "expand", "reshape")
+
+
+def _number_behind(n: Node, stop: Container[Node]) -> bool:
+    """Whether `literal` of a node is a number only because of what a node in `stop` was computed from."""
+    behind = False
+    while n.op.name in _FILLED:
+        behind = behind or n in stop
+        n = n.srcs[0]
+    return behind and n.op is CONST
+
+
 def literal(n: Node) -> Any:
     """The number that every element of `n` is, or None."""
-    while n.op.name in ("full", "expand", "reshape"):
+    while n.op.name in _FILLED:
         n = n.srcs[0]
     return n.attrs[0] if n.op is CONST else None
 
