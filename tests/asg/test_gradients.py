@@ -136,3 +136,10 @@ def test_gradcheck_accepts_right_and_refuses_wrong_gradients():
 
     with pytest.raises(RuntimeError, match="Jacobian mismatch"):
         ours.autograd.gradcheck(Wrong.apply, x)
+
+
+def test_gradcheck_wants_a_constant_where_there_is_no_history():
+    x = ours.tensor([[0.3, -1.2]], dtype=ours.float64, requires_grad=True)
+    assert ours.autograd.gradcheck(lambda t: t.detach() * 0 + 1, x)
+    with pytest.raises(RuntimeError, match="expected to be zero"):
+        ours.autograd.gradcheck(lambda t: t.detach() * 2, x)

@@ -4,11 +4,11 @@ import gc
 
 import pytest
 
-pytest.importorskip("torch")
+torch = pytest.importorskip("torch")
 
-import torchlike_asg as ours
+import torchlike_asg as ours  # noqa: E402
 
-from ..facade.compare import same, same_error
+from ..facade.compare import same, same_error  # noqa: E402
 
 
 def plain(lib, x):
@@ -322,3 +322,22 @@ def test_a_result_takes_a_gradient():
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # PyTorch warns about the gradient of a result
         same(run)
+
+
+@pytest.mark.parametrize("computed", [False, True])
+@pytest.mark.parametrize("change", [lambda T, g: "a", lambda T, g: (g,), lambda T, g: T.ones(3), lambda T, g: g.double()])
+def test_what_a_hook_returns_must_be_a_gradient(change, computed):
+    messages = []
+    for lib in (torch, ours):
+        x = lib.ones(2, requires_grad=True)
+        y = x * 2 if computed else x
+
+        def hook(g, lib=lib):
+            return change(lib, g)
+
+        y.register_hook(hook)
+        with pytest.raises((RuntimeError, TypeError)) as caught:
+            y.sum().backward()
+        messages.append(f"{type(caught.value).__name__}: {caught.value}")
+        assert x.grad is None
+    assert messages[0] == messages[1]

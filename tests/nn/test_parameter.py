@@ -185,3 +185,35 @@ def test_lazy_errors(parity, randn):
     lazy = nn.LazyLinear(3)
     with pytest.raises(RuntimeError, match="shape of an uninitialized"):
         nn.Linear(2, 3).load_state_dict(lazy.state_dict())
+
+
+@pytest.mark.filterwarnings("ignore:Lazy modules:UserWarning")
+@pytest.mark.parametrize(
+    "convert",
+    [
+        lambda T, m: m.to("cpu"),
+        lambda T, m: m.to(T.float64),
+        lambda T, m: m.to(device="cpu", dtype=T.float64),
+        lambda T, m: m.to(T.zeros(1, dtype=T.float64)),
+        lambda T, m: m.double(),
+        lambda T, m: m.half(),
+        lambda T, m: m.cpu(),
+    ],
+)
+@BOTH
+def test_lazy_layers_are_converted_before_they_have_a_shape(package, convert):
+    model = package.nn.Sequential(package.nn.LazyLinear(3), package.nn.LazyBatchNorm1d(), package.nn.LazyLinear(2))
+    assert convert(package, model) is model
+    wanted = model[0].weight.dtype
+    assert model[0].has_uninitialized_params()
+    assert model(package.ones(2, 4, dtype=wanted)).dtype == wanted
+    assert {p.dtype for p in model.parameters()} == {wanted}
+    assert all(p.requires_grad for p in model.parameters())
+
+
+@pytest.mark.filterwarnings("ignore:Lazy modules:UserWarning")
+@BOTH
+def test_lazy_layers_load_what_has_no_shape_either(package):
+    layer = package.nn.LazyLinear(2)
+    layer.load_state_dict(package.nn.LazyLinear(2).state_dict())
+    assert layer.has_uninitialized_params()

@@ -18,9 +18,11 @@ class GradcheckError(RuntimeError):
     """The analytical gradient differs from finite differences."""
 
 
-def _outputs(fn: Callable[..., Any], args: list[Any]) -> list[Tensor]:
+def _outputs(fn: Callable[..., Any], args: list[Any], constant: bool = False) -> list[Tensor]:
+    """The results that have a history, or, with `constant`, the floating-point ones that have none."""
     out = fn(*args)
-    return [o for o in (out if isinstance(out, (tuple, list)) else (out,)) if isinstance(o, Tensor) and o.requires_grad]
+    found = [o for o in (out if isinstance(out, (tuple, list)) else (out,)) if isinstance(o, Tensor)]
+    return [o for o in found if (o.dtype.is_floating_point and not o.requires_grad if constant else o.requires_grad)]
 
 
 def gradcheck(
@@ -55,6 +57,12 @@ def gradcheck(
                 stacklevel=2,
             )
     outs = _outputs(func, args)
+    if not outs:
+        for k, out in enumerate(_outputs(func, args, True)):
+            if any(not np.allclose(_differences(func, args, k, i, eps, out, True), 0, 0, atol) for i in checked):
+                if raise_exception:
+                    raise GradcheckError("Numerical gradient for function expected to be zero")
+                return False
     for k, out in enumerate(outs):
         for i in checked:
             analytical = _jacobian(func, args, k, i)
@@ -79,7 +87,9 @@ def _jacobian(func: Callable[..., Any], args: list[Any], k: int, i: int) -> np.n
     return np.array(rows).reshape(out.shape.numel(), args[i].shape.numel())
 
 
-def _differences(func: Callable[..., Any], args: list[Any], k: int, i: int, eps: float, out: Tensor) -> np.ndarray[Any, Any]:
+def _differences(
+    func: Callable[..., Any], args: list[Any], k: int, i: int, eps: float, out: Tensor, constant: bool = False
+) -> np.ndarray[Any, Any]:
     base = array_of(args[i])
     columns = []
     for j in range(base.size):
@@ -88,7 +98,7 @@ def _differences(func: Callable[..., Any], args: list[Any], k: int, i: int, eps:
             moved = base.reshape(-1).copy()
             moved[j] += sign
             changed = [*args[:i], tensor(moved.reshape(base.shape), dtype=args[i].dtype, requires_grad=True), *args[i + 1 :]]
-            side.append(array_of(_outputs(func, changed)[k]).reshape(-1))
+            side.append(array_of(_outputs(func, changed, constant)[k]).reshape(-1))
         columns.append((side[0] - side[1]) / (2 * eps))
     return np.array(columns).reshape(base.size, out.shape.numel()).T
 

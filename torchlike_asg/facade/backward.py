@@ -14,6 +14,7 @@ from ..asg import arena, gradients
 from ..asg.declare import STOP, VAR
 from ..asg.node import Node
 from ..asg.trace import Trace, by_index, current
+from ..ops.promotion import title
 from . import texts
 from .core import Tensor, family_of, node_of, twin, wrap
 from .past import blame
@@ -99,12 +100,26 @@ def check(result: gradients.Sweep, tr: Trace) -> None:
             raise RuntimeError(error)
 
 
+def _changed(g: Any, out: Any, hook: Any) -> Any:
+    """What a hook made of a gradient, with PyTorch's checks."""
+    if not isinstance(out, Tensor) and not getattr(out, "is_sparse", False):
+        raise TypeError(f"expected Variable, but hook returned '{type(out).__name__}'")
+    name = getattr(hook, "__name__", type(hook).__name__)
+    if tuple(out.shape) != tuple(g.shape):
+        raise RuntimeError(f"hook '{name}' has changed the size of value")
+    if out.dtype is not g.dtype:
+        was, got = (f"torch.{title(t.dtype)}Tensor" for t in (g, out))
+        raise RuntimeError(f"hook '{name}' has changed the type of value (was {was} got {got})")
+    return out
+
+
 def _hooks(tr: Trace) -> dict[Node, gradients.Hook]:
     def run_hooks(n: Node, g: Node) -> Node:
-        for fn in list(tr.hooks[n]):
-            out = fn(wrap(gradients.dense(g)))
+        for hook in list(tr.hooks[n]):
+            t = wrap(gradients.dense(g))
+            out = hook(t)
             if out is not None:
-                g = node_of(out)
+                g = node_of(_changed(t, out, getattr(hook, "fn", hook)))
         return g
 
     return dict.fromkeys(tr.hooks, run_hooks)
@@ -188,7 +203,7 @@ def accumulate(f: Family | Tensor, g: Node) -> None:
         for fn in list(f.hooks.values()):
             out = fn(t)
             if out is not None:
-                t = out
+                t = _changed(t, out, fn)
     if f.held is None:
         f.held = t
     elif current().grad or f.grad.is_sparse:

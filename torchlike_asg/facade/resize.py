@@ -51,6 +51,7 @@ def resize(t: Tensor, shape: tuple[int, ...], strides: tuple[int, ...] | None = 
     else:
         offset = t.geometry[2]
         t._n, t._geo = None, (shape, strides, offset)
+        f.counter.version += 1
     return t
 
 

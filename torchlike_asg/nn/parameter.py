@@ -92,6 +92,26 @@ class _Uninitialized:
             "`LazyModule`: call `forward` once to initialize the parameters."
         )
 
+    def to(self, *args: Any, **kwargs: Any) -> Any:
+        """One of another type or on another device, without a shape as well."""
+        known: Any = self
+        empty = torch.empty(0, device=known.device, dtype=known.dtype)
+        found = empty.to(*args, **kwargs)
+        return self if found is empty else type(self)(known.requires_grad, found.device, found.dtype)
+
+    def half(self) -> Any:
+        return self.to(torch.float16)
+
+    def float(self) -> Any:
+        return self.to(torch.float32)
+
+    def double(self) -> Any:
+        return self.to(torch.float64)
+
+    def cpu(self) -> Any:
+        return self.to("cpu")
+
+    type = bfloat16 = requires_grad_ = _refuse
     numel = dim = __len__ = sum = detach = clone = _refuse
     __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __truediv__ = __matmul__ = __getitem__ = _refuse
 

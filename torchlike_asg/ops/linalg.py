@@ -20,7 +20,7 @@ C_NAMES = {
     "float64": "double",
     "float16": "c10::Half",
     "bfloat16": "c10::BFloat16",
-    "int64": "long",
+    "int64": "long int",
     "int32": "int",
     "int16": "short",
     "int8": "signed char",
@@ -228,7 +228,7 @@ def _rule_linear(x: Node, w: Node, b: Node | None = None) -> Meta:
         raise RuntimeError(f"mat1 and mat2 shapes cannot be multiplied ({rows}x{x.shape[-1]} and {w.shape[1]}x{w.shape[0]})")
     d, shape = x.dtype, (*x.shape[:-1], *w.shape[:-1])
     if w.dtype is not d:
-        if b is not None and len(x.shape) == 2:
+        if b is not None:
             raise RuntimeError(f"mat1 and mat2 must have the same dtype, but got {title(d)} and {title(w.dtype)}")
         raise RuntimeError(f"expected m1 and m2 to have the same dtype, but got: {C_NAMES[d.name]} != {C_NAMES[w.dtype.name]}")
     if d is dtypes.bool_:

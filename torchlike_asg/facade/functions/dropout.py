@@ -9,6 +9,7 @@ from typing import Any
 from ...ops.promotion import title
 from ..core import Tensor
 from ..register import function
+from .arguments import check_tensor
 
 
 def _check(p: float) -> None:
@@ -33,6 +34,7 @@ def _multiplied(input: Tensor, mask: Any, inplace: bool) -> Tensor:
 def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
     """While `training`, zero each element with probability `p` and scale the others by 1 / (1 - p). Hinton et al. (2012)."""
     _check(p)
+    check_tensor("dropout", "input", 1, input)
     if not training or p == 0 or not input.shape.numel():
         return input
     if p == 1:

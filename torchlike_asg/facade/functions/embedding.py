@@ -9,6 +9,7 @@ from ...ops import embedding as ops
 from ..core import Tensor, bound, nary, wrap
 from ..register import function
 from ..sparse_gradients import table
+from .arguments import check_tensor
 
 
 def _padding_row(padding_idx: int | None, weight: Tensor) -> int:
@@ -38,6 +39,7 @@ def embedding(
         n = ops.embedding.table.get((*bound(weight, input), -1, scale_grad_by_freq))
         if n is not None:
             return wrap(n)
+    check_tensor("embedding", "indices", 2, input)
     padding = _padding_row(padding_idx, weight)
     if max_norm is not None:
         _renormalize(weight, input, max_norm, norm_type)

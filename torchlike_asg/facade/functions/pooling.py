@@ -12,6 +12,7 @@ from ..core import Tensor, nary, node_of, unary
 from ..history_names import title
 from ..register import function
 from ..steps import note, step
+from .arguments import check_tensor
 from .pointwise import abs as _abs
 from .pointwise import sign as _sign
 
@@ -35,6 +36,7 @@ def _window(name: str, dims: int, kernel_size: Any, stride: Any, padding: Any, d
 
 def _batched(name: str, dims: int, input: Tensor) -> tuple[Tensor, bool]:
     """(N, C, *S) and whether the batch dimension was there."""
+    check_tensor(name, "input", 1, input)
     rank = len(input.shape)
     if rank not in (dims + 1, dims + 2):
         if dims == 1:

@@ -11,6 +11,7 @@ from ... import dtypes
 from ...devices import check
 from ...devices import device as as_device
 from ...facade.core import Tensor
+from ..parameter import is_lazy
 
 __all__ = ["ConversionMixin"]
 
@@ -29,8 +30,11 @@ class ConversionMixin:
             for module in self.children():
                 module._apply(fn)
         with torch.no_grad():
-            for parameter in self._parameters.values():
+            for name, parameter in self._parameters.items():
                 if parameter is None:
+                    continue
+                if is_lazy(parameter):
+                    self._parameters[name] = fn(parameter)
                     continue
                 gradient = parameter.grad
                 converted = fn(parameter)
@@ -58,7 +62,7 @@ class ConversionMixin:
             wanted = {"dtype": dtype} if dtype is not None and (tensor.is_floating_point() or tensor.is_complex()) else {}
             if device is not None:
                 wanted["device"] = device
-            given = options if tensor.dim() in (4, 5) else {}  # a memory format is one of images
+            given = options if options and tensor.dim() in (4, 5) else {}  # a memory format is one of images
             return tensor.to(**wanted, **given) if wanted or given else tensor
 
         return self._apply(convert)

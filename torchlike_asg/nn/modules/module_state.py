@@ -194,6 +194,8 @@ class StateMixin:
                     f"the shape in current model is {current.shape}."
                 )
                 return
+        elif is_lazy(loaded) and not assign:
+            return  # both wait for their shape
         try:
             with torch.no_grad():
                 if not assign:
