@@ -130,3 +130,8 @@ def test_formatting_of_scalars():
     for spec in ("", ".3f", ">10.2f"):
         assert format(ours.tensor(1.25), spec) == format(torch.tensor(1.25), spec)
     assert f"{ours.tensor([1.25])}" == f"{torch.tensor([1.25])}"
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32", "float16", "bfloat16"])
+def test_limits_of_floating_point_types(dtype):
+    assert repr(ours.finfo(getattr(ours, dtype))) == repr(torch.finfo(getattr(torch, dtype)))
