@@ -1,6 +1,6 @@
 """Random programs agree with PyTorch: 5,000 over real tensors (programs.py), 300 over complex ones (complex_programs.py).
 
-So do random training loops (training.py), 120 here, 3,000 with the slow tests; and random training scripts (scripts.py), 25 and 500.
+So do random training loops (training.py), 120 here, 3,000 with the slow tests; and 25 random training scripts (scripts.py).
 """
 
 import pytest
@@ -41,17 +41,7 @@ def test_many_random_training_loops_agree_with_torch(first):
     assert not differing(range(first, first + 300))
 
 
-def check_scripts(first, count):
-    bad, events = scripts.run(first, count)
-    assert not bad, "\n".join(f"seed {seed}: {message}" for seed, message, _ in bad)
-    assert events["ran to the end"] > count // 2
-
-
 def test_random_training_scripts_agree_with_torch():
-    check_scripts(0, 25)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("first", range(25, 525, 50))
-def test_many_random_training_scripts_agree_with_torch(first):
-    check_scripts(first, 50)
+    bad, events = scripts.run(0, 25)
+    assert not bad, "\n".join(f"seed {seed}: {message}" for seed, message, _ in bad)
+    assert events["ran to the end"] > 12
