@@ -190,7 +190,7 @@ class finfo:
             (self.eps, self.max, self.tiny), self.resolution = d.limits, 1.0
         else:
             f = np.finfo(d.storage)
-            self.eps, self.max, self.tiny, self.resolution = float(f.eps), float(f.max), float(f.tiny), float(f.resolution)
+            self.eps, self.max, self.tiny, self.resolution = float(f.eps), float(f.max), float(f.tiny), 10.0**-f.precision
         self.min, self.smallest_normal = -self.max if d.is_signed else self.tiny, self.tiny
 
     def __repr__(self) -> str:
