@@ -195,12 +195,12 @@ def test_batches_are_mixed_as_in_torchvision():
 @pytest.mark.parametrize(
     ("transform", "sample", "message"),
     [
-        ({}, lambda x, y: (x, y), "num_classes must be passed"),
-        ({"num_classes": 3}, lambda x, y: (x[0], y), "Expected a batched input with 4 dims, but got 3"),
-        ({"num_classes": 3}, lambda x, y: (x[:1], y), "does not match the batch size of the labels: 1 != 2"),
-        ({"num_classes": 3}, lambda x, y: (x, torch.ones(2, 4)), "4 != 3"),
-        ({"num_classes": 3}, lambda x, y: (x, x), "labels should be index based"),
-        ({"num_classes": 3}, lambda x, y: (x,), "where the labels are"),
+        ({}, lambda x, y: (x, y), "need num_classes"),
+        ({"num_classes": 3}, lambda x, y: (x[0], y), "but got 3 dimensions"),
+        ({"num_classes": 3}, lambda x, y: (x[:1], y), "1 images and 2 labels"),
+        ({"num_classes": 3}, lambda x, y: (x, torch.ones(2, 4)), "do not fit num_classes=3"),
+        ({"num_classes": 3}, lambda x, y: (x, x), "labels must be class indices"),
+        ({"num_classes": 3}, lambda x, y: (x,), "no labels found"),
     ],
 )
 def test_batches_that_cannot_be_mixed(transform, sample, message):

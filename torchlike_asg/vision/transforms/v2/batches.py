@@ -28,8 +28,8 @@ def _labels_of(inputs: Any) -> Any:
         for key in exact or [key for key in inputs if "label" in str(key).lower()]:
             return inputs[key]
     raise ValueError(
-        "Could not infer where the labels are in the sample. Try passing a callable as the labels_getter parameter? "
-        "If there are no labels in the sample by design, pass labels_getter=None."
+        "no labels found: a sample is (images, labels) or holds a dictionary with a key that contains 'label'; for anything else "
+        "pass labels_getter, a function from the sample to its labels"
     )
 
 
@@ -51,35 +51,29 @@ class _Mixing(Transform):
         sample = inputs if len(inputs) > 1 else inputs[0]
         leaves, structure = torch.utils._pytree.tree_flatten(sample)
         if any(map(is_picture, leaves)):
-            raise ValueError(f"{type(self).__name__}() does not support PIL images, bounding boxes, keypoints and masks.")
+            raise ValueError(
+                f"{type(self).__name__} mixes tensors of whole batches, not single PIL images: convert them first (v2.PILToTensor)"
+            )
         labels = self._labels_getter(sample)
         self._check(labels)
         images = next(leaf for leaf in leaves if isinstance(leaf, torch.Tensor) and leaf is not labels)
         if images.dim() != 4:
-            raise ValueError(f"Expected a batched input with 4 dims, but got {images.dim()} dimensions instead.")
+            raise ValueError(f"expected images of shape (N, C, H, W), but got {images.dim()} dimensions: {list(images.shape)}")
         if len(images) != len(labels):
-            raise ValueError(
-                f"The batch size of the image or video does not match the batch size of the labels: {len(images)} != {len(labels)}."
-            )
+            raise ValueError(f"there must be as many labels as images, but the batch has {len(images)} images and {len(labels)} labels")
         mixed, share = self._mixed(images)
         results = {id(images): mixed, id(labels): self._mixed_labels(labels, share)}
         return torch.utils._pytree.tree_unflatten([results.get(id(leaf), leaf) for leaf in leaves], structure)
 
     def _check(self, labels: Any) -> None:
         if not isinstance(labels, torch.Tensor):
-            raise ValueError(f"The labels must be a tensor, but got {type(labels)} instead.")
+            raise ValueError(f"labels must be a tensor, not {type(labels).__name__}")
         if labels.dim() not in (1, 2):
-            raise ValueError(
-                "labels should be index based with shape (batch_size,) or probability based with shape (batch_size, num_classes), "
-                f"but got a tensor of shape {labels.shape} instead."
-            )
+            raise ValueError(f"labels must be class indices (N,) or shares of classes (N, num_classes), but got shape {list(labels.shape)}")
         if labels.dim() == 2 and self.num_classes is not None and labels.shape[-1] != self.num_classes:
-            raise ValueError(
-                "When passing 2D labels, the number of elements in last dimension must match num_classes: "
-                f"{labels.shape[-1]} != {self.num_classes}. You can Leave num_classes to None."
-            )
+            raise ValueError(f"labels (N, {labels.shape[-1]}) do not fit num_classes={self.num_classes}, which they make unnecessary")
         if labels.dim() == 1 and self.num_classes is None:
-            raise ValueError("num_classes must be passed if the labels are index-based (1D)")
+            raise ValueError("labels that are class indices need num_classes")
 
     def _mixed(self, images: Any) -> tuple[Any, float]:
         """The images mixed, and how much of each is its own."""
