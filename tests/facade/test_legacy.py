@@ -97,14 +97,16 @@ def test_classes():
 
 def test_subclasses():
     class Named(ours.Tensor):
-        def __init__(self, data, name="?"):
-            self.name = name
+        def __init__(self, data, label="?"):  # `name` belongs to the tensor, as in PyTorch
+            self.label = label
 
         def twice(self):
             return self * 2
 
-    t = Named([1.0, 2.0], name="n")
-    assert type(t) is Named and t.name == "n" and t.twice().tolist() == [2.0, 4.0]
+    t = Named([1.0, 2.0], label="n")
+    with pytest.raises(AttributeError):
+        t.name = "n"
+    assert type(t) is Named and t.label == "n" and t.twice().tolist() == [2.0, 4.0]
     x = ours.ones(2, requires_grad=True)
     y = (x * 3).as_subclass(Named)
     assert type(y) is Named
