@@ -88,7 +88,7 @@ def hearing(step: Callable[[], object]) -> float:
         step()
     tap.every, tap.due = 1, 0
     optimizer, held = tap._last_optimizer(), []
-    heard, tap.step = tap.step, lambda o: held.append(tap._held)  # type: ignore[method-assign]
+    heard, tap.step = tap.step, lambda o: held.append(tap._held[-1][0])  # type: ignore[method-assign]
     taps._connect()
     step()
     taps.remove(tap)
