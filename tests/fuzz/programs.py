@@ -24,6 +24,7 @@ from torchlike_asg.asg.trace import current  # noqa: E402
 from torchlike_asg.facade import backward as ours_backward  # noqa: E402
 from torchlike_asg.facade.past import Ended, blame, version_root  # noqa: E402
 
+from . import command  # noqa: E402
 from .libraries import Ours, Torch, kind_of, leafness, touched  # noqa: E402
 
 SHAPES = [(4,), (6,), (2, 3), (3, 3), (2, 2, 3), (1, 3), (3, 1), (4, 2)]
@@ -540,16 +541,8 @@ def run(first, count, kind=Program):
 
 def main(kind=None):
     """Run the programs that the command line names; exit status 1 if one disagrees."""
-    numbers = [int(a) for a in sys.argv[1:] if a.isdigit()]
-    bad, events = run(*(numbers + [0, 1000][len(numbers) :])[:2], **({} if kind is None else {"kind": kind}))
-    for what, n in sorted(events.items()):
-        print(f"{what:60} {n}")
-    for seed, message, log in bad:
-        print(f"seed {seed}: {message}")
-        if "-v" in sys.argv:
-            print("    " + "\n    ".join(log))
-    print(f"{len(bad)} programs disagree")
-    return 1 if bad else 0
+    bad, events = run(*command.seeds(1000), **({} if kind is None else {"kind": kind}))
+    return command.report(bad, events, "programs")
 
 
 if __name__ == "__main__":

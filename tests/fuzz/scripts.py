@@ -21,7 +21,7 @@ torch = pytest.importorskip("torch")
 
 import torchlike_asg as ours  # noqa: E402
 
-from . import combining, control, elementwise, layers  # noqa: E402, F401  (they fill the table)
+from . import combining, command, control, elementwise, layers  # noqa: E402, F401  (they fill the table)
 from .statements import STATEMENTS  # noqa: E402
 
 SIZES = [1, 2, 3, 4, 5, 8, 16, 17]
@@ -419,19 +419,11 @@ def run(first, count, device="cpu"):
 
 def main():
     """Run the scripts that the command line names; exit status 1 if one disagrees."""
-    numbers = [int(a) for a in sys.argv[1:] if a.isdigit()]
     if "--eager" in sys.argv:
         ours.config.eager = True
     device = next((a.partition("=")[2] for a in sys.argv if a.startswith("--device=")), "cpu")
-    bad, events = run(*(numbers + [0, 200][len(numbers) :])[:2], device)
-    for what, n in sorted(events.items()):
-        print(f"{what:60} {n}")
-    for seed, message, log in bad:
-        print(f"seed {seed}: {message}")
-        if "-v" in sys.argv:
-            print("    " + "\n    ".join(log))
-    print(f"{len(bad)} scripts disagree")
-    return 1 if bad else 0
+    bad, events = run(*command.seeds(200), device)
+    return command.report(bad, events, "scripts")
 
 
 if __name__ == "__main__":

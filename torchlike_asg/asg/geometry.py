@@ -43,7 +43,7 @@ _CHANNELS_LAST = {4: (1, 3, 2, 0), 5: (1, 4, 3, 2, 0)}
 
 def channels_last(shape: Sequence[int]) -> Shape:
     """Strides of an image (or volume) of `shape`, rank 4 or 5, in which the channels lie together."""
-    return _ordered(tuple(shape), _CHANNELS_LAST[len(shape)])
+    return ordered_strides(tuple(shape), _CHANNELS_LAST[len(shape)])
 
 
 def is_channels_last(shape: Shape, strides: Shape, rank: int) -> bool:
@@ -118,7 +118,7 @@ def pointwise_strides(shape: Shape, operands: Sequence[tuple[Shape, Shape]]) -> 
     for s, t in operands:
         lead = rank - len(s)
         full.append((0,) * lead + tuple(0 if d == 1 and shape[lead + i] != 1 else k for i, (d, k) in enumerate(zip(s, t, strict=True))))
-    return _ordered(shape, _order(shape, full))
+    return ordered_strides(shape, _order(shape, full))
 
 
 def _order(shape: Shape, full: Sequence[Shape]) -> list[int]:
@@ -147,7 +147,8 @@ def _order(shape: Shape, full: Sequence[Shape]) -> list[int]:
     return perm
 
 
-def _ordered(shape: Shape, fastest_first: Sequence[int]) -> Shape:
+def ordered_strides(shape: Shape, fastest_first: Sequence[int]) -> Shape:
+    """Strides of a dense tensor whose dimensions lie in memory in that order."""
     out, step = [0] * len(shape), 1
     for i in fastest_first:
         out[i] = step

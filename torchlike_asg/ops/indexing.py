@@ -12,7 +12,7 @@ import numpy as np
 
 from .. import dtypes
 from ..asg.declare import SCALAR, Array, Grads, Meta, Op, Sample, keep_shape
-from ..asg.geometry import Shape, _order, _ordered, broadcast
+from ..asg.geometry import Shape, _order, broadcast, ordered_strides
 from ..asg.node import Node, const
 from .formula import title
 from .movement import _prepare_value, full
@@ -52,7 +52,7 @@ def layout(shape: Shape, strides: Shape, indices: Any, dims: Shape) -> tuple[Sha
             [0 if d == 1 and e != 1 else k for d, e, k in zip(s, picked[len(picked) - len(s) :], st, strict=True)]
         )
         operands.append((0,) * at + wide + (0,) * (len(rest) - at))
-    return out, _ordered(out, _order(out, operands))
+    return out, ordered_strides(out, _order(out, operands))
 
 
 def fits(shape: Shape, wanted: Shape) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ...asg.geometry import ordered_strides
 from ...dtypes import dtype
 from ..core import Tensor
 from ..register import FUNCTIONS, function, method
@@ -39,10 +40,7 @@ def empty_permuted(
             raise RuntimeError(f"Dimension out of range (expected to be between 0 and {len(shape) - 1}, but got {d})")
     if len(set(order)) < len(order):
         raise RuntimeError("Duplicate dim not allowed")
-    strides, step = [0] * len(shape), 1
-    for d in reversed(order):
-        strides[d] = step
-        step *= max(shape[d], 1)
+    strides = ordered_strides(tuple(shape), order[::-1])
     return empty_strided(shape, strides, dtype=dtype, device=device, requires_grad=requires_grad)  # type: ignore[no-any-return]
 
 
