@@ -5,6 +5,8 @@ from __future__ import annotations
 import ctypes
 import functools
 import itertools
+import struct
+import sys
 from collections.abc import Iterable
 from typing import Any
 
@@ -15,6 +17,8 @@ from . import isa
 PASSES = ("always_inliner", "sroa", "simplify_cfg", "instruction_combine", "loop_rotate", "simplify_cfg")
 #: effort in choosing instructions and registers: level 2 takes longer and gives nothing measurable
 EFFORT = 1
+#: ELF: what a 64-bit little-endian file begins with, and the flags of a section
+_ELF, _WRITE, _ALLOC, _EXECUTE = b"\x7fELF\x02\x01", 1, 2, 4
 _names = itertools.count()
 
 
@@ -45,17 +49,40 @@ def compile_object(*texts: str) -> bytes:
     for name in PASSES:
         getattr(passes, f"add_{name}_pass")()
     passes.run(module, llvm.create_pass_builder(machine, llvm.create_pipeline_tuning_options()))
-    return bytes(machine.emit_object(module))
+    return _in_one_segment(machine.emit_object(module))
+
+
+def _in_one_segment(data: bytes) -> bytes:
+    """An ELF object whose constants will lie in the same pages as its code; other formats as they are.
+
+    Linux merges neighbouring mappings of equal protection: code that is loaded object by object then adds no mapping, of which a process
+    may have 65530, where code and constants apart would add two for each object. It also takes fewer pages.
+    """
+    if not data.startswith(_ELF):
+        return data
+    out = bytearray(data)
+    (table,) = struct.unpack_from("<Q", data, 0x28)  # the section headers: where, the size of one, how many
+    size, count = struct.unpack_from("<HH", data, 0x3A)
+    for at in range(table, table + size * count, size):
+        (flags,) = struct.unpack_from("<Q", data, at + 8)
+        if flags & (_ALLOC | _WRITE) == _ALLOC:
+            struct.pack_into("<Q", out, at + 8, flags | _EXECUTE)
+    return bytes(out)
 
 
 @functools.cache
 def _linker() -> Any:
     """The process's linker of objects. It and all that it loads are never freed, not even when the interpreter ends: a thread may still be
-    in that code."""
+    in that code.
+
+    JITLink gives an object one piece of memory. LLVM's older linker asks for each section apart; where the address space is crowded they
+    may lie more than 2 GiB from each other, which the small code model cannot bridge, and the process aborts. JITLink is not complete for
+    Windows.
+    """
     import llvmlite.binding as llvm
 
     isa.host()
-    return immortal(llvm.create_lljit_compiler())
+    return immortal(llvm.create_lljit_compiler(use_jit_link=sys.platform != "win32"))
 
 
 def immortal(x: Any) -> Any:
