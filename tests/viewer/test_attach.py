@@ -13,11 +13,12 @@ import pytest
 
 import torchlike_asg as torch
 from torchlike_asg import events, nn
-from torchlike_asg.asg import scope
+from torchlike_asg.asg import arena, scope
 from torchlike_asg.compiler import plan
 from torchlike_asg.facade.core import node_of
 from torchlike_asg.viewer import attach, publisher, visualize
 from torchlike_asg.viewer.protocol import Subscribe, read_recording
+from torchlike_asg.viewer.snapshot import KINDS
 
 from .models import Tiny, train
 
@@ -449,6 +450,44 @@ def test_a_smaller_last_batch_is_passed_over_and_a_new_size_is_followed():
     finally:
         handle.detach()
     assert not trouble
+
+
+def test_places_that_another_model_used_first_stand_in_this_one():
+    """Places for data, and what is computed from data alone, are shared by all models: their sites are those of the first."""
+
+    class Flat(nn.Module):
+        def __init__(self, width):
+            super().__init__()
+            self.flatten, self.head = nn.Flatten(), nn.Linear(6, width)
+
+        def forward(self, x):
+            return self.head(self.flatten(x * 3))
+
+    class Other(Flat):
+        pass
+
+    def graph_of(model):
+        handle = attach(model, window=False)
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+        for sizes in (16, 16, 16, 5, 16):
+            optimizer.zero_grad()
+            model(torch.randn(sizes, 2, 3)).square().mean().backward()
+            optimizer.step()
+            handle._settle()
+        graph, epoch = handle._session._snapshot, handle._session.epoch
+        handle.detach()
+        assert graph.shape(graph.column("op").index("linear"))[0] == 16 and epoch <= 2, "the batch of 5 is passed over"
+        return graph
+
+    torch.manual_seed(4)
+    arena.compact(everything=True)
+    others = Other(4)
+    for _ in range(3):
+        others(torch.randn(5, 2, 3)).square().mean().backward()  # the place of the small batch is first seen here
+    first = graph_of(Flat(3))
+    scopes = [s for s, kind in zip(first.column("scope"), first.kind, strict=True) if KINDS[kind] in ("input", "op")]
+    assert not [s for s in scopes if "Other" in s] and "Flat" in scopes
+    graph_of(Other(3))
 
 
 def test_parts_that_are_called_by_themselves_are_parts_of_their_model():

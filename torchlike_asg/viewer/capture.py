@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..asg.declare import CONST, INPUT, LEAF_OF, LEAVES, REBIND, SCALAR, TRANSFER, VAR
+from ..asg.declare import CONST, INPUT, LEAF_OF, LEAVES, REBIND, SCALAR, TRANSFER, VAR, Op
 from ..asg.node import Node
 from ..asg.rewrite import topo
+from ..asg.scope import Site
 from .node_roles import roles
 from .roles import NodeInfo
 from .snapshot import KINDS, MIRROR, PHASES, UPDATE, GraphSnapshot
@@ -65,6 +66,7 @@ class _Capture:
             behind = [] if n.op in LEAVES else [self._behind(s) for s in n.srcs]
             self.operands.append([self.index[s] for s in behind if s in self.index])
         self.texts: dict[str, int] = {"": 0}
+        self.sites: list[Site] = []
 
     def _behind(self, n: Node) -> Node:
         n = behind(n)
@@ -94,6 +96,22 @@ class _Capture:
             phases.append(0 if i in forward else 1 if i in backward else 2 if i in update or after else 0)
         return phases
 
+    def _find_sites(self, phases: list[int]) -> None:
+        """Where each node was recorded in this model. A node that depends on no leaf is shared by all that compute it, and its own site says
+        who was first: a place for data stands where it is read, and what another model recorded where this one uses it."""
+        self.sites = [n.site for n in self.nodes]
+        users: dict[int, int] = {}
+        for i, operands in enumerate(self.operands):
+            for o in operands:
+                if phases[o] == phases[i]:
+                    users.setdefault(o, i)
+        owned = self._depends(VAR)
+        for i in reversed(range(len(self.nodes))):
+            path = self.sites[i][0].partition(" (")[0].partition(".")[0]
+            foreign = bool(self.root and path) and path != self.root
+            if i in users and (self.nodes[i].op is INPUT or (foreign and not owned[i])):
+                self.sites[i] = self.sites[users[i]]
+
     def _scopes(self, phases: list[int]) -> list[str]:
         scopes = []
         for i, n in enumerate(self.nodes):
@@ -101,7 +119,7 @@ class _Capture:
             if info is not None:
                 scope = ".".join(part for part in (self.root, info.scope) if part)
             else:
-                scope = n.site[0].partition(" (")[0]
+                scope = self.sites[i][0].partition(" (")[0]
             scopes.append((f"{MIRROR}.{scope}" if scope else MIRROR) if phases[i] == 1 else UPDATE if phases[i] == 2 else scope)
         self._scope_updates(phases, scopes)
         for i, n in enumerate(self.nodes):  # a leaf that no module owns stands with what reads it first
@@ -142,8 +160,8 @@ class _Capture:
 
     def _modules(self) -> dict[str, str]:
         found: dict[str, str] = {}
-        for n in self.nodes:
-            path, _, rest = n.site[0].partition(" (")
+        for site in self.sites:
+            path, _, rest = site[0].partition(" (")
             if path:
                 found.setdefault(path, rest[:-1] if rest else path.rpartition(".")[2])
                 top = path.partition(".")[0]
@@ -160,6 +178,7 @@ class _Capture:
     # ---------------------------------------------------------------- columns
     def made(self) -> tuple[GraphSnapshot, list[Node]]:
         nodes, phases = self.nodes, self._phases()
+        self._find_sites(phases)
         scopes = self._scopes(phases)
         infos = [self._info(i, phases[i], scopes[i]) for i in range(len(nodes))]
         t = self._text
@@ -174,7 +193,6 @@ class _Capture:
             self.index[n]: self.index[b] for n, g in self.step.gradients.items() if n in self.index and (b := self._behind(g)) in self.index
         }
         kernel, names, moved, flops, stored = self._kernels()
-        from_input = self._from_input()
         snapshot = GraphSnapshot(
             op=texts(n.op.name for n in nodes),
             name=texts(info.name for info in infos),
@@ -183,8 +201,8 @@ class _Capture:
             dtype=texts(n.dtype.name for n in nodes),
             device=texts(str(n.device) for n in nodes),
             attrs=texts(self._call(n) for n in nodes),
-            file=texts(n.site[1] for n in nodes),
-            line=np.asarray([n.site[2] for n in nodes], np.int32),
+            file=texts(site[1] for site in self.sites),
+            line=np.asarray([site[2] for site in self.sites], np.int32),
             initialiser=texts(info.initialiser for info in infos),
             kind=np.asarray([KINDS.index(info.kind) for info in infos], np.int8),
             phase=np.asarray(phases, np.int8),
@@ -192,7 +210,7 @@ class _Capture:
             starts=np.cumsum([0, *[len(n.shape) for n in nodes]]).astype(np.int32),
             output=np.asarray([i in outputs for i in range(len(nodes))], np.bool_),
             grad=np.asarray([n.rg for n in nodes], np.bool_),
-            constant=~from_input,
+            constant=~self._depends(INPUT),
             stored=stored,
             nbytes=np.asarray([n.numel * n.dtype.storage.itemsize for n in nodes], np.int64),
             gradient=np.asarray([gradients.get(i, -1) for i in range(len(nodes))], np.int32),
@@ -215,7 +233,7 @@ class _Capture:
             return known
         kind = "input" if n.op is INPUT else "parameter" if n.op is VAR and n.rg else "buffer" if n.op is VAR else "op"
         plain = scope.removeprefix(f"{MIRROR}.").partition(".")[2]
-        last = n.site[0].partition(" (")[2][:-1]
+        last = self.sites[i][0].partition(" (")[2][:-1]
         modules = (scope.partition(".")[0], *[""] * (plain.count(".") if plain else 0), *([last] if last else []))
         outputs = bool(self.step.losses) and any(self._behind(r) is n for r in self.step.losses)
         return NodeInfo(
@@ -251,10 +269,11 @@ class _Capture:
         text = ", ".join(parts)
         return f"({text if len(text) <= 300 else text[:297] + '...'})"
 
-    def _from_input(self) -> NDArray[Any]:
+    def _depends(self, on: Op) -> NDArray[Any]:
+        """Which nodes are of this operation, or computed from one that is."""
         found: list[bool] = []
         for n, operands in zip(self.nodes, self.operands, strict=True):
-            found.append(n.op is INPUT or any(found[o] for o in operands))
+            found.append(n.op is on or any(found[o] for o in operands))
         return np.asarray(found, np.bool_)
 
     def _kernels(self) -> tuple[NDArray[Any], list[str], list[int], list[int], NDArray[Any]]:

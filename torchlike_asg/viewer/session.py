@@ -237,13 +237,7 @@ class Session(threading.Thread):
     def show(self, step: Step, key: tuple[int, ...] = ()) -> None:
         """Send a graph, unless it looks like the last one; from now on it is the one that is probed. `key`: see `Tap`."""
         snapshot, nodes = capture(step, infos(self._model()), self._root)
-        structure = (
-            len(snapshot),
-            snapshot.src.tobytes(),
-            snapshot.dst.tobytes(),
-            tuple(snapshot.column("op")),
-            tuple(snapshot.column("scope")),
-        )
+        structure = _structure(snapshot)
         old, same = self._snapshot, structure == self._structure
         if same and snapshot.dims.tobytes() != old.dims.tobytes():
             self._sizes[key] = step  # it waits for its turn
@@ -378,3 +372,14 @@ class Session(threading.Thread):
             self._costs[kind] += 0.3 * (probe.cost + own - self._costs[kind])
         free = probe.compiled and self._asked_for  # what the user clicked is shown at once
         self._governor.spend((0.0 if free else probe.cost) + own)
+
+
+def _structure(snapshot: GraphSnapshot) -> tuple[Any, ...]:
+    """What tells graphs apart whose shapes may differ: operations, edges, and the modules of what depends on parameters. (A node that does
+    not may have been recorded first by something else that computes the same, see `capture`: its module is no property of the graph.)"""
+    ops = snapshot.column("op")
+    owned = [op == "var" for op in ops]
+    for s, d in zip(snapshot.src.tolist(), snapshot.dst.tolist(), strict=True):  # sorted by `dst`
+        owned[d] |= owned[s]
+    scopes = [scope if own else "" for scope, own in zip(snapshot.column("scope"), owned, strict=True)]
+    return len(snapshot), snapshot.src.tobytes(), snapshot.dst.tobytes(), tuple(ops), tuple(scopes)
