@@ -97,7 +97,7 @@ class _Capture:
         return phases
 
     def _find_sites(self, phases: list[int]) -> None:
-        """Where each node was recorded in this model. A node that depends on no leaf is shared by all that compute it, and its own site says
+        """Where each node was recorded in this model. A node that depends on no leaf is shared by all that compute it, and its site says
         who was first: a place for data stands where it is read, and what another model recorded where this one uses it."""
         self.sites = [n.site for n in self.nodes]
         users: dict[int, int] = {}
