@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from typing import TypeVar
 
-__all__ = ["Absent", "CudaMissing", "GraphError", "MissingGradientError", "ReferenceWarning", "Unsupported", "refuses"]
+__all__ = ["Absent", "CudaMissing", "GraphError", "MissingGradientError", "ReferenceWarning", "Unsupported", "failed", "refuses"]
 
 F = TypeVar("F", bound=Callable[..., object])
 
@@ -50,6 +51,13 @@ def refuses(function: F) -> F:
     """Mark a function that only raises Unsupported, so that lists of what is supported leave it out (docs/list_names.py)."""
     function.refuses = True  # type: ignore[attr-defined]
     return function
+
+
+def failed(error: Exception, origin: int) -> None:
+    """Keep on an exception the serial of the recorded node whose computation raised it; whoever knows the graph says its place."""
+    if not hasattr(error, "_asg_origin"):
+        with contextlib.suppress(AttributeError):
+            error._asg_origin = origin  # type: ignore[attr-defined]
 
 
 class DeviceLostError(RuntimeError):

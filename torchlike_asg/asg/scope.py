@@ -144,6 +144,19 @@ def site() -> Site:
     return path(modules) if modules else "", *where
 
 
+def placed(error: BaseException, n: Any) -> None:
+    """Say once, on an exception that computing a recorded node raised, which one that is and where it was recorded first. (Operations are
+    recorded at their lines and computed later: the traceback leads to the line that asked for a value.)"""
+    if getattr(error, "_asg_placed", False):
+        return
+    operands = " and ".join(f"{s.dtype.name}{list(s.shape)}" for s in n.srcs)
+    module, file, line = n.site
+    where = f", in {module}" if module else ""
+    error.add_note(f"computing {n.op.name} of {operands or 'no operand'}, first recorded at {file}:{line}{where}")
+    with contextlib.suppress(AttributeError):
+        error._asg_placed = True  # type: ignore[attr-defined]
+
+
 #: called with an exception that passes through a module, and the modules being called (a viewer's)
 on_failure: Callable[[BaseException, list[Any]], None] | None = None
 

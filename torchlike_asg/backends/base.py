@@ -57,6 +57,8 @@ class Step:
     frees: tuple[int, ...] = ()
     #: offset in the transient page of a preplanned result; None where the result goes out or the backend chooses
     page: int | None = None
+    #: the serial of the recorded node that it computes, or -1
+    origin: int = -1
 
 
 @dataclass

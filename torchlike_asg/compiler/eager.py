@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from .. import config
-from ..asg import reference
+from ..asg import reference, scope
 from ..asg.declare import CONST, LEAVES
 from ..asg.node import Node
 from ..asg.rewrite import topo
@@ -23,8 +23,12 @@ def run_eagerly(tr: Trace, outputs: tuple[Node, ...]) -> None:
         if n.op in LEAVES:
             env[n] = reference.constant(n) if n.op is CONST else plan.leaf_value(n, tr)
             continue
-        with np.errstate(all="ignore"):
-            env[n] = reference.apply(n, [env[s] if s in env else tr.known[s] for s in n.srcs])
+        try:
+            with np.errstate(all="ignore"):
+                env[n] = reference.apply(n, [env[s] if s in env else tr.known[s] for s in n.srcs])
+        except Exception as error:
+            scope.placed(error, n)
+            raise
         if config.detect_anomaly:
             _check(n, env[n], [env[s] if s in env else tr.known[s] for s in n.srcs])
     tr.known.update((n, v) for n, v in env.items() if n.op not in LEAVES)

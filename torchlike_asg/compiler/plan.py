@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from .. import config, events
-from ..asg import arena, trace
+from ..asg import arena, scope, trace
 from ..asg.declare import INPUT, LEAVES, TRANSFER, VAR
 from ..asg.digest import digest
 from ..asg.geometry import contiguous
@@ -111,6 +111,16 @@ class Plan:
             self.offered = donated  # the next time it is this very object again
         return True
 
+    def _place(self, error: Exception) -> None:
+        """Have an exception say which recorded node could not be computed, if that is known."""
+        serial: int | None = getattr(error, "_asg_origin", None)
+        if serial is not None:
+            first, _ = _FIRST.get(self.executable, (self.origins, {}))
+            serial = dict(zip(first, self.origins, strict=True)).get(serial, serial)
+            found = next((n for n in topo(self.outputs) if n.serial == serial), None)
+            if found is not None:
+                scope.placed(error, found)
+
     def run(self, tr: Trace, donated: Donated = ()) -> None:
         """Compute, and put the values into ``tr.known``. `donated`: leaves whose memory may be given up, see the class.
 
@@ -119,11 +129,15 @@ class Plan:
         """
         start = time.perf_counter() if events.listeners else 0.0
         with _lock:
-            if donated and self._given(donated):
-                self.executable.run(self.bind(tr), self.donated)
-            else:
-                self.executable.run(self.bind(tr))
-            values = self.executable.outputs()
+            try:
+                if donated and self._given(donated):
+                    self.executable.run(self.bind(tr), self.donated)
+                else:
+                    self.executable.run(self.bind(tr))
+                values = self.executable.outputs()
+            except Exception as error:
+                self._place(error)
+                raise
         known = tr.known
         for n, i in zip(self.outputs, self.places, strict=True):
             known[n] = values[i]

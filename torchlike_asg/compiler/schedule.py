@@ -50,7 +50,7 @@ def schedule(roots: Sequence[Node], order: Sequence[Node], arguments: Sequence[N
             frees[i].append(slot)
     pages, size = _pages(body, slots, kept, last)
     steps = [
-        Step(kernel_of(n), tuple([slots[s] for s in n.srcs]), slots[n], tuple(sorted(frees[i])), pages.get(slots[n]))
+        Step(kernel_of(n), tuple([slots[s] for s in n.srcs]), slots[n], tuple(sorted(frees[i])), pages.get(slots[n]), n.origin)
         for i, n in enumerate(body)
     ]
     return Schedule(len(arguments), len(slots), steps, tuple([slots[r] for r in roots]), {slots[n]: v for n, v in values.items()}, size)

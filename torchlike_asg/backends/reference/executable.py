@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ... import dtypes
+from ...errors import failed
 from ..base import Kernel, Schedule
 
 Array = np.ndarray[Any, Any]
@@ -65,16 +66,22 @@ class ReferenceExecutable:
     def run(self, inputs: Sequence[Any]) -> None:
         values = self._values
         values[: len(inputs)] = inputs
-        with np.errstate(all="ignore"):
-            for program, ufunc, place, reads, writes, frees in self._records:
-                operands = [values[i] for i in reads]
-                if place is not None:
-                    ufunc(*operands, out=place)
-                    values[writes] = place
-                else:
-                    values[writes] = program(operands)
-                for i in frees:
-                    values[i] = None
+        done = 0
+        try:
+            with np.errstate(all="ignore"):
+                for program, ufunc, place, reads, writes, frees in self._records:
+                    operands = [values[i] for i in reads]
+                    if place is not None:
+                        ufunc(*operands, out=place)
+                        values[writes] = place
+                    else:
+                        values[writes] = program(operands)
+                    for i in frees:
+                        values[i] = None
+                    done += 1
+        except Exception as error:
+            failed(error, self.schedule.steps[done].origin)
+            raise
 
     def outputs(self) -> list[Any]:
         """The results of the last run, which are the caller's from now on."""
