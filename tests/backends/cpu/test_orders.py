@@ -99,3 +99,21 @@ def test_moments_in_one_pass(kind, rows, columns, down, level):
     )
     memories = [x, np.zeros(rows, np.float32)]
     np.testing.assert_allclose(compute(k, memories, level=level)[0][1], expected(k, memories)[1], rtol=2e-4)
+
+
+@pytest.mark.parametrize("level", ["", "avx2", "sse2"])
+@pytest.mark.parametrize("lines,length", [(3, 2), (2, 13), (4, 16), (3, 29)])
+def test_moments_of_rows_of_several_lines(lines, length, level):
+    """Every line of a row has elements after its last whole vector, and all of them count."""
+    x = draw(2, lines, length)
+    k = LoopKernel(
+        (2, lines, length),
+        1,
+        (Operand(dtypes.float32, (lines * (length + 1), length + 1, 1)), *[Operand(dtypes.float32, (1, 0, 0))] * 2),
+        (Load(0, dtypes.float32), Reduce("mean", 0, dtypes.float32), Reduce("variance", 0, dtypes.float32)),
+        ((1, 1), (2, 2)),
+    )
+    memories = [np.pad(x, ((0, 0), (0, 0), (0, 1))).ravel(), np.zeros(2, np.float32), np.zeros(2, np.float32)]
+    got = compute(k, memories, level=level)[0]
+    np.testing.assert_allclose(got[1], x.mean((1, 2)), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(got[2], x.var((1, 2)), rtol=1e-5)

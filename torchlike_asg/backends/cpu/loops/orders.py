@@ -270,21 +270,26 @@ class Moments:
         mean.set(mean.get() + off / count.get())
         square.set(square.get() + off * (v - mean.get()))
 
+    def line_ends(self) -> None:
+        """Take in the elements after the last whole vector. A row of several dimensions has some in each of its lines."""
+        f, rest = self.f, self.rest.get()
+        memory = f.alloca(rest.type)
+        f.store(rest, memory, 64)
+        with f.loop(0, self.left.get()) as i:
+            self._element(f.load(self.e, f.gep(memory, i, self.e)))
+        self.left.set(0)
+
     def result(self) -> tuple[list[Value], list[Value]]:
         """The means, and the sums of squared distances from them."""
         f = self.f
         if not self.fold:
             return [v.get() for v in self.mean], [v.get() for v in self.square]
-        rest = self.rest.get()
-        memory = f.alloca(rest.type)
-        f.store(rest, memory, 64)
-        with f.loop(0, self.left.get()) as i:
-            self._element(f.load(self.e, f.gep(memory, i, self.e)))
+        self.line_ends()
         count, mean, square = self.one
         each = self.count.get()
         with f.when(each > 0.0):
             means, squares = self.mean[0].get(), self.square[0].get()
-            for n in range(lanes(rest.type)):
+            for n in range(lanes(means.type)):
                 before, m = count.get(), mean.get()
                 after = before + each
                 share = each / after

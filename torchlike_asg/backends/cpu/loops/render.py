@@ -260,6 +260,9 @@ class Renderer(Memory):
                 else:
                     limits = self.range(nest.lane) if nest.split == nest.lane else bounds
                     self.vectors(*limits, point, copies, position, sums=sums)
+                    if nest.inner_dims:
+                        for m in moments.values():
+                            m.line_ends()
             elif sums and nest.column:
                 self._down(dims[0], lambda i: inner(dims[1:], {**position, dims[0]: i}), sums)
             else:
