@@ -1,10 +1,12 @@
 """Bring the tables of names in porting.md up to date: ``python docs/list_names.py`` (``--check`` only says whether they are).
 
-With ``--from-torch``, and PyTorch installed, also the list of PyTorch's names that the tables and ``torchlike_asg port`` compare with.
+With ``--from-torch``, and PyTorch installed, also the list of PyTorch's names that the tables and ``torchlike_asg port`` compare with,
+and the list of the names that can be imported and do nothing (torchlike_asg/places.py).
 """
 
 from __future__ import annotations
 
+import enum
 import importlib
 import inspect
 import re
@@ -12,10 +14,31 @@ import sys
 import types
 from pathlib import Path
 
+from torchlike_asg import places
 from torchlike_asg.port import names
 
 PAGE = Path(__file__).parent / "porting.md"
 LIST = Path(names.__file__).parent / "torch_names.txt"
+PLACEHOLDERS = Path(places.__file__).parent / "placeholders.txt"
+#: the modules of PLACEHOLDERS, and these below them, are listed
+BELOW = {
+    "ao.quantization": "fake_quantize fuse_modules observer qconfig qconfig_mapping quantize quantize_fx stubs utils",
+    "ao.nn": "intrinsic intrinsic.qat intrinsic.quantized qat quantized quantized.dynamic quantized.functional",
+    "quantization": "fake_quantize fuse_modules observer qconfig quantize quantize_fx",
+    "nn.intrinsic": "qat quantized",
+    "nn.quantized": "dynamic",
+    "ao": "nn quantization",
+    "distributed._composable": "fsdp replicate",
+    "distributed._shard": "sharded_tensor checkpoint",
+    "distributed.algorithms": "_checkpoint _checkpoint.checkpoint_wrapper ddp_comm_hooks ddp_comm_hooks.default_hooks "
+    "ddp_comm_hooks.powerSGD_hook join model_averaging model_averaging.averagers",
+    "distributed.checkpoint": "default_planner filesystem metadata planner state_dict state_dict_loader state_dict_saver stateful",
+    "distributed.elastic": "multiprocessing multiprocessing.errors",
+    "distributed.fsdp": "api fully_sharded_data_parallel sharded_grad_scaler wrap",
+    "distributed.tensor.parallel": "style",
+    "fx.passes": "shape_prop split_module graph_drawer",
+    "utils.data.datapipes": "datapipe iter map",
+}
 START, END = "<!-- names: written by docs/list_names.py -->\n", "<!-- end of names -->\n"
 #: names in torch's namespaces that no script means: quantisation, kernels of single vendors, copies that views would make, scripting
 INTERNAL = re.compile(
@@ -61,6 +84,27 @@ def from_torch() -> str:
     return "\n".join(lines) + "\n"
 
 
+def placeholders() -> str:
+    """The text of the list of names that can be imported: classes, enumerations with their members, functions, other objects."""
+    lines = ["# Names of PyTorch 2.13 that can be imported and do nothing: written by docs/list_names.py --from-torch, read by places.py"]
+    for module in sorted({*places.PLACEHOLDERS, *(f"{top}.{name}" for top, below in BELOW.items() for name in below.split())}):
+        found = importlib.import_module(f"torch.{module}")
+        entries = (_entry(found, name) for name in sorted({*getattr(found, "__all__", ()), *dir(found)}))
+        lines.append(f"{module}: " + " ".join(entry for entry in entries if entry))
+    return "\n".join(lines) + "\n"
+
+
+def _entry(module: types.ModuleType, name: str) -> str:
+    """A name of the module as the list has it; empty if it is none of the module's own."""
+    value, listed = getattr(module, name, None), name in getattr(module, "__all__", ())
+    home = str(getattr(value, "__module__", None) or "torch")
+    if isinstance(value, types.ModuleType) or (not listed and (name[0] == "_" or not home.startswith("torch") or name == "TYPE_CHECKING")):
+        return ""
+    if inspect.isclass(value):
+        return f"{name}({','.join(value.__members__)})" if issubclass(value, enum.Enum) and value.__members__ else name
+    return f"{name}()" if callable(value) else f"={name}"
+
+
 def _public(module: types.ModuleType) -> list[str]:
     """What is defined in the namespace or offered by it on purpose: not what it merely imported."""
     listed = set(getattr(module, "__all__", ()))
@@ -87,6 +131,7 @@ def main(argv: list[str]) -> int:
     """Write the section, or with ``--check`` compare it; returns 1 if it was out of date."""
     if "--from-torch" in argv:
         LIST.write_text(from_torch(), encoding="utf-8")
+        PLACEHOLDERS.write_text(placeholders(), encoding="utf-8")
         names.torch_names.cache_clear()
     page = PAGE.read_text(encoding="utf-8")
     before, _, rest = page.partition(START)

@@ -25,6 +25,7 @@ LAYERS = [
         "pytree",
         "futures",
         "control_flow",
+        "places",
     ),
     ("rng",),
     ("asg",),

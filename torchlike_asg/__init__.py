@@ -10,7 +10,7 @@ import math
 from typing import Any
 
 from . import _ops as _operators
-from . import autograd, config
+from . import autograd, config, places
 from .autograd.grad_mode import enable_grad, inference_mode, is_grad_enabled, is_inference_mode_enabled, no_grad, set_grad_enabled
 from .devices import device
 from .dtypes import (
@@ -62,6 +62,7 @@ __version__ = _TorchVersion(_version)
 globals().update(_FUNCTIONS)
 globals().update(_NAMES)
 _operators.install()
+places.install()
 
 #: loaded when first asked for, so that importing the package stays quick
 _SUBMODULES = frozenset(
@@ -76,6 +77,7 @@ _SUBMODULES = frozenset(
         "accelerator",
         "alias",
         "amp",
+        "ao",
         "asg",
         "backends",
         "checkpoint",
@@ -85,6 +87,7 @@ _SUBMODULES = frozenset(
         "distributed",
         "distributions",
         "events",
+        "export",
         "fft",
         "func",
         "functional",
@@ -104,6 +107,7 @@ _SUBMODULES = frozenset(
         "optim",
         "overrides",
         "profiler",
+        "quantization",
         "quasirandom",
         "return_types",
         "rng",
@@ -145,9 +149,8 @@ _ELSEWHERE = {
     **dict.fromkeys(("gru", "gru_cell", "lstm", "lstm_cell", "rnn_relu", "rnn_relu_cell", "rnn_tanh", "rnn_tanh_cell"), "nn.recurrent"),
 }
 _INSTEAD = {
-    **dict.fromkeys(("ao", "quantization", "quantize_per_tensor", "quantize_per_channel"), "floating point: there is no quantisation"),
+    **dict.fromkeys(("quantize_per_tensor", "quantize_per_channel"), "floating point: there is no quantisation"),
     "eig": "torch.linalg.eig",
-    "export": "torchlike_asg.asg.export for the graph, or state_dict for the weights",
     "jagged": "padded tensors",
     "lstsq": "torch.linalg.lstsq, which takes its arguments in the other order",
     "matrix_rank": "torch.linalg.matrix_rank",

@@ -17,6 +17,7 @@ from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from typing import Any
 
+from . import places
 from .torch_version import TorchVersion
 from .version import API_VERSION, __version__
 
@@ -24,21 +25,11 @@ __all__ = ["install_as_torch", "uninstall_as_torch"]
 
 _PACKAGE = __name__.rpartition(".")[0]
 #: what an import asks for, and what it gets
-_ALIASES = {"torch": _PACKAGE, "torchvision": f"{_PACKAGE}.vision"}
+_ALIASES = {"torch": _PACKAGE, "torchvision": f"{_PACKAGE}.vision", "functorch": f"{_PACKAGE}.func"}
 #: packages that load PyTorch's own libraries, and would not get far -> what to use instead
 _OTHERS = {
     "torchaudio": "another reader of sound files, and torch.stft",
     "torchtext": "Python's own text functions and torch.utils.data",
-}
-#: files of PyTorch's whose classes are in files of other names here: an import of one gives the package that has them all
-_FILES = {
-    "distributions": frozenset(
-        "cauchy chi2 continuous_bernoulli dirichlet exp_family fishersnedecor generalized_pareto gumbel half_cauchy half_normal "
-        "inverse_gamma kumaraswamy lkj_cholesky log_normal logistic_normal lowrank_multivariate_normal mixture_same_family "
-        "negative_binomial pareto relaxed_bernoulli relaxed_categorical studentT transformed_distribution von_mises weibull wishart".split()
-    ),
-    "autograd": frozenset({"anomaly_mode"}),
-    "nn.modules": frozenset({"adaptive", "channelshuffle"}),
 }
 
 
@@ -57,9 +48,6 @@ class _Finder(MetaPathFinder, Loader):
         ours = _target(name)
         if ours is None:
             return None
-        home, _, file = ours.rpartition(".")
-        if file in _FILES.get(home.removeprefix(f"{_PACKAGE}."), ()):
-            ours = home
         try:
             module = importlib.import_module(ours)
         except ModuleNotFoundError as error:
@@ -102,6 +90,8 @@ def install_as_torch() -> None:
             )
     sys.meta_path.insert(0, _finder)
     sys.modules["torch"] = package
+    for name in places.SHADOWED:
+        sys.modules[f"torch.{name}"] = sys.modules[f"{_PACKAGE}.{name}"]
     # PyTorch's package is called torch, has itself as an attribute, and packages rely on both
     vars(package).update(__version__=TorchVersion(f"{API_VERSION}+asg.{__version__}"), __name__="torch", torch=package)
 

@@ -41,6 +41,9 @@ __all__ = [
     "var",
 ]
 
+#: a package for importing: places.py has its parts
+__path__: list[str] = []
+
 
 def _filled(input: Tensor, mask: Tensor | None, neutral: float) -> Tensor:
     return input if mask is None else where(mask, input, full_like(input, neutral))

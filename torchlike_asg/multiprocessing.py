@@ -30,6 +30,9 @@ __all__ = [
     "start_processes",
 ]
 
+#: a package for importing: places.py has its parts
+__path__: list[str] = []
+
 _STRATEGIES = {"file_descriptor", "file_system"} if sys.platform == "linux" else {"file_system"}
 _strategy = ["file_descriptor" if sys.platform == "linux" else "file_system"]
 

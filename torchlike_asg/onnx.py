@@ -8,6 +8,9 @@ from .errors import Unsupported
 
 __all__ = ["export", "is_in_onnx_export"]
 
+#: a package for importing: places.py has its parts
+__path__: list[str] = []
+
 
 def export(*args: Any, **kwargs: Any) -> Any:
     """Not supported: see the error."""

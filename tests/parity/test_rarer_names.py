@@ -238,11 +238,10 @@ def test_versions_compare_as_versions():
 
 
 ABSENT = {
-    "": "ao eig export jagged lstsq matrix_rank mtia nested package quantization smm solve symeig",
+    "": "eig jagged lstsq matrix_rank mtia nested package smm solve symeig",
     "Tensor": "chalf eig lstsq pin_memory record_stream reinforce solve symeig to_padded_tensor to_sparse_bsc xpu",
     "masked": "MaskedTensor masked_tensor",
-    "nn": "intrinsic qat quantized",
-    "utils": "bottleneck cpp_extension mobile_optimizer weak",
+    "utils": "bottleneck bundled_inputs throughput_benchmark",
     "xpu": "Stream",
 }
 

@@ -8,7 +8,20 @@ from ..errors import Unsupported, refuses
 from ..facade.core import Tensor
 from .device_mesh import _SINGLE, DeviceMesh, init_device_mesh
 
-__all__ = ["DTensor", "DeviceMesh", "Placement", "Replicate", "Shard", "distribute_module", "distribute_tensor", "init_device_mesh"]
+__all__ = [
+    "DTensor",
+    "DeviceMesh",
+    "Partial",
+    "Placement",
+    "Replicate",
+    "Shard",
+    "distribute_module",
+    "distribute_tensor",
+    "init_device_mesh",
+]
+
+#: a package for importing: places.py has its parts
+__path__: list[str] = []
 
 
 class DTensor(Tensor):
@@ -31,6 +44,13 @@ class Shard(Placement):
 
     def __init__(self, dim: int) -> None:
         self.dim = dim
+
+
+class Partial(Placement):
+    """In parts that `reduce_op` would join."""
+
+    def __init__(self, reduce_op: str = "sum") -> None:
+        self.reduce_op = reduce_op
 
 
 @refuses

@@ -5,13 +5,17 @@ The classes exist for `isinstance`, which is always false, and for annotations; 
 
 from __future__ import annotations
 
+import importlib
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 from ..errors import Absent, Unsupported, refuses
 
-__all__ = ["Graph", "GraphModule", "Interpreter", "Node", "Proxy", "Tracer", "Transformer", "symbolic_trace", "wrap"]
+__all__ = ["Graph", "GraphModule", "Interpreter", "Node", "Proxy", "Tracer", "Transformer", "has_side_effect", "map_arg", "replace_pattern",
+           "symbolic_trace", "wrap"]  # fmt: skip
 
 T = TypeVar("T")
+Argument = Target = Any
 _INSTEAD = "modules are not traced symbolically; torchlike_asg.asg.explain(model, input) shows the recorded graph"
 
 
@@ -52,3 +56,25 @@ def symbolic_trace(root: Any, concrete_args: Any = None) -> Any:
 def wrap(fn_or_name: T) -> T:
     """The function itself: with no symbolic tracing there is nothing to keep it out of."""
     return fn_or_name
+
+
+def has_side_effect(fn: T) -> T:
+    """The function itself: no graph of its calls is thinned out."""
+    return fn
+
+
+def map_arg(a: Any, fn: Callable[[Node], Any]) -> Any:
+    """`a` as it is: the nodes in it would be replaced by what `fn` makes of them, and there are none."""
+    return a
+
+
+@refuses
+def replace_pattern(gm: GraphModule, pattern: Any, replacement: Any) -> Any:
+    """Raises: see the error."""
+    raise Unsupported(f"torch.fx.replace_pattern: {_INSTEAD}")
+
+
+def __getattr__(name: str) -> Any:
+    if name in ("experimental", "graph", "graph_module", "interpreter", "node", "passes", "proxy"):
+        return importlib.import_module(f"{__name__}.{name}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

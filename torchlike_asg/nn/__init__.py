@@ -33,10 +33,9 @@ __all__ = [
     *modules.__all__,
 ]
 
-_MODULES = frozenset({"common_types", "grad"})
+_MODULES = frozenset({"_reduction", "common_types", "grad", "intrinsic", "qat", "quantizable", "quantized"})
 #: their names in early versions of PyTorch
 _EARLIER = {"Container": "Module", "NLLLoss2d": "NLLLoss"}
-_INSTEAD = {name: "floating point: there is no quantisation" for name in ("intrinsic", "qat", "quantizable", "quantized")}
 
 
 def __getattr__(name: str) -> Any:
@@ -46,5 +45,4 @@ def __getattr__(name: str) -> Any:
         return importlib.import_module(f"{__name__}.{name}")
     if name in _EARLIER:
         return getattr(modules, _EARLIER[name])
-    instead = f": use {_INSTEAD[name]}" if name in _INSTEAD else ""
-    raise Unsupported(f"torchlike_asg.nn.{name} is not implemented{instead}")
+    raise Unsupported(f"torchlike_asg.nn.{name} is not implemented")

@@ -10,15 +10,15 @@ from . import data
 
 __all__ = ["checkpoint", "data", "tensorboard"]
 
-_MODULES = frozenset("_pytree benchmark checkpoint collect_env deterministic dlpack flop_counter hooks model_zoo tensorboard".split())
+_MODULES = frozenset(
+    "_pytree _python_dispatch benchmark checkpoint collect_env cpp_extension deterministic dlpack flop_counter hooks mobile_optimizer "
+    "model_zoo tensorboard weak".split()
+)
 _INSTEAD = {
     "backend_registration": "the devices that are here: cpu and wgpu",
     "bottleneck": "torch.profiler.profile",
     "bundled_inputs": "torch.save of the inputs",
-    "cpp_extension": "torch.autograd.Function: Python functions of tensors are compiled",
-    "mobile_optimizer": "state_dict for the weights",
     "throughput_benchmark": "torch.utils.benchmark.Timer",
-    "weak": "Python's weakref",
 }
 
 

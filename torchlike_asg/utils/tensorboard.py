@@ -18,6 +18,9 @@ from .event_file import EventFile, exponential_bins, histogram_value, image_valu
 
 __all__ = ["SummaryWriter"]
 
+#: a package for importing: places.py has its parts
+__path__: list[str] = []
+
 Array = np.ndarray[Any, Any]
 
 # Not written: each call is accepted, so that scripts run, and the first of each kind says so.
