@@ -6,6 +6,7 @@ Tensors sent between processes are copied. Tensors in shared memory are not supp
 
 from __future__ import annotations
 
+import importlib
 import multiprocessing as _multiprocessing
 import pickle
 import sys
@@ -164,6 +165,8 @@ def spawn(
 def __getattr__(name: str) -> Any:
     if name.startswith("__"):
         raise AttributeError(name)
+    if name == "reductions":
+        return importlib.import_module(f"{__name__}.{name}")
     found = getattr(_multiprocessing, name, None)
     if found is None:
         raise Unsupported(f"torch.multiprocessing.{name} is not supported: tensors are not shared between processes")
