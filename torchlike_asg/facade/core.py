@@ -190,6 +190,8 @@ def binary(op: Op, a: Any, b: Any) -> Tensor:
         return binary(op, a, weak(b).attrs[0])
     n = op.table.get((a._n, bn))
     if n is None:
+        if a._n is None and b.__class__ is int and not a._geo[0] and (found := _index(op, a, b, False)) is not None:
+            return found
         n = _miss(op, a, b, False)
     tr = _current() or current()
     if n.rg and not tr.grad:
@@ -206,7 +208,18 @@ def binary(op: Op, a: Any, b: Any) -> Tensor:
 def rbinary(op: Op, a: Any, b: Any) -> Tensor:
     """``op(b, a)`` for a tensor `a` and a number `b`."""
     n = op.table.get((WEAK.get((b.__class__, b)), a._n)) if b.__class__ in _SCALARS else None
-    return wrap(n if n is not None else _miss(op, a, b, True))
+    if n is None:
+        if a._n is None and b.__class__ is int and not a._geo[0] and (found := _index(op, a, b, True)) is not None:
+            return found
+        n = _miss(op, a, b, True)
+    return wrap(n)
+
+
+def _index(op: Op, a: Tensor, b: int, swapped: bool) -> Tensor | None:
+    """`hosted.index`, which this module cannot import: arithmetic of indices, such as the end of a slice ``text[i : i + n]``."""
+    from .hosted import index
+
+    return index(op, a, b, swapped)
 
 
 def unary(op: Op, a: Any, *attrs: Any) -> Tensor:

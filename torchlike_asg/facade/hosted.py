@@ -63,6 +63,25 @@ def joined(op: Op, tensors: Sequence[Any], d: int) -> Tensor | None:
     return data(op.ref(*values, d), first.dtype, first.device) if len(shapes) == 1 else None  # type: ignore[misc]
 
 
+#: what is done to indices
+_ARITHMETIC = frozenset(("add", "sub", "mul"))
+_INT64 = range(-(1 << 63), 1 << 63)
+
+
+def index(op: Op, a: Any, b: int, swapped: bool) -> Tensor | None:
+    """``a + b`` and the like of a number that is int64 data and a Python integer, at once; None if it is anything else. Recorded, each
+    index of a batch of slices ``text[i : i + n]`` would take an Input of its own, and their number would decide where a trace ends.
+    """
+    if a.dtype is not int64 or a.__class__ is not Tensor or op.name not in _ARITHMETIC or b not in _INT64:
+        return None
+    found = known(a)
+    if found is None or a.device.type != "cpu":
+        return None
+    numbers = (np.asarray(b, np.int64), found) if swapped else (found, np.asarray(b, np.int64))
+    with np.errstate(all="ignore"):  # it wraps around, as PyTorch's does
+        return data(np.asarray(op.ref(*numbers), np.int64), int64, a.device)  # type: ignore[misc]
+
+
 def operand(t: Any) -> Node:
     """The node of a tensor, or of an integer or boolean array (an Input, so that other values make no other graph)."""
     if t.__class__ is not np.ndarray:
