@@ -94,7 +94,7 @@ _WINOGRAD = [((3, 32, 33, 30), 48, (1, 1)), ((4, 16, 41, 37), 16, (0, 2)), ((8, 
 
 @pytest.mark.parametrize(("x", "outputs", "padding"), _WINOGRAD)
 def test_winograd(x, outputs, padding):
-    """Within 1e-5 of the largest result, from single precision, in every layout and however it is divided."""
+    """Within 2e-6 of the largest result, from single precision, in every layout and however it is divided."""
     attrs = ((1, 1), padding, (1, 1), 1)
     rng = np.random.default_rng(1)
     for name, (operands, numbers) in _arrays(rng, x, (outputs, x[1], 3, 3), attrs, np.float32).items():
@@ -111,7 +111,7 @@ def test_winograd(x, outputs, padding):
             assert not run(low, {**dict(enumerate(memory)), 9: arrays}, threads)
             results.append(shown(result, arrays).copy())
         np.testing.assert_array_equal(results[0], results[1])
-        assert np.abs(results[0] - exact).max() < 1e-5 * np.abs(exact).max()
+        assert np.abs(results[0] - exact).max() < 2e-6 * np.abs(exact).max()
 
 
 def test_exact_convolutions(monkeypatch):

@@ -1,9 +1,9 @@
 """Convolution with 3 x 3 filters by Winograd's algorithm F(4 x 4, 3 x 3): 36 products of matrices in place of 144.
 
-Lavin & Gray (2016), "Fast algorithms for convolutional neural networks". Tiles of 6 x 6 pixels and filters are transformed at the points
-0, 1, -1, 2, -2 and infinity, multiplied for each of the 36 places (a matrix of tiles and channels each), and transformed back to 4 x 4
-pixels. All of this happens for a block of tiles at a time, so that it stays in the cache; only the filters are transformed beforehand.
-Rounding errors are some five times those of a direct sum.
+Lavin & Gray (2016), "Fast algorithms for convolutional neural networks". Tiles of 6 x 6 pixels and filters are transformed at six points,
+multiplied for each of the 36 places (a matrix of tiles and channels each), and transformed back to 4 x 4 pixels. All of this happens for a
+block of tiles at a time, so that it stays in the cache; only the filters are transformed beforehand. Rounding errors are some four times
+those of a direct sum.
 """
 
 from __future__ import annotations
