@@ -65,7 +65,7 @@ def shown_texts(window):
     for menu in window.findChildren(QtWidgets.QMenu):
         found += [a.text() for a in menu.actions()]
     for plot in (window.charts.main, *window.charts.sides.values()):
-        found += [plot.titleLabel.text, plot.getAxis("bottom").labelText]
+        found += [plot.title, plot.below]
     for box in window.canvas.scene.boxes:
         found += window.model.node_text(box.item) if box.kind == "node" else window.model.group_text(box.item, box.members)
     for kind, item in (("node", node(window, "softmax", "GPT.h.1")), ("group", 1)):

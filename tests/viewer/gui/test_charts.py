@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 from pyqtgraph.Qt import QtCore, QtGui, QtTest, QtWidgets
 
-from torchlike_asg.viewer.gui.charts import held, thin
+from torchlike_asg.viewer.gui.plot import held
+from torchlike_asg.viewer.gui.series import Series, smoothed, thin
+from torchlike_asg.viewer.gui.ticks import decades, linear
 from torchlike_asg.viewer.protocol import MAGIC, Event, Hello, Scalars, encode, write_frame
 
 Key, Button = QtCore.Qt.Key, QtCore.Qt.MouseButton
@@ -26,30 +28,32 @@ def settle(application):
         application.processEvents()
 
 
-def place(charts, x, y):
-    """Where a point of the main plot is in the view's viewport."""
-    return charts.view.mapFromScene(charts.main.vb.mapViewToScene(QtCore.QPointF(x, y)))
+def mouse(plot, kind, at, button=Button.NoButton):
+    held = button if kind == QtCore.QEvent.Type.MouseMove else Button.NoButton
+    event = QtGui.QMouseEvent(kind, at, plot.mapToGlobal(at), button, held, QtCore.Qt.KeyboardModifier.NoModifier)
+    QtWidgets.QApplication.sendEvent(plot, event)
 
 
 def move(charts, at):
-    """The mouse moves there."""
-    viewport = charts.view.viewport()
-    event = QtGui.QMouseEvent(
-        QtCore.QEvent.Type.MouseMove,
-        QtCore.QPointF(at),
-        QtCore.QPointF(viewport.mapToGlobal(at)),
-        Button.NoButton,
-        Button.NoButton,
-        QtCore.Qt.KeyboardModifier.NoModifier,
-    )
-    QtWidgets.QApplication.sendEvent(viewport, event)
-    charts._proxy.flush()
+    """The mouse moves there, in the main plot."""
+    mouse(charts.main, QtCore.QEvent.Type.MouseMove, at)
+
+
+def turn(plot, at, by=480):
+    """The wheel is turned there."""
+    event = QtGui.QWheelEvent(at, plot.mapToGlobal(at), QtCore.QPoint(), QtCore.QPoint(0, by), Button.NoButton,
+                              QtCore.Qt.KeyboardModifier.NoModifier, QtCore.Qt.ScrollPhase.NoScrollPhase, False)  # fmt: skip
+    QtWidgets.QApplication.sendEvent(plot, event)
+
+
+def data(charts, name, which="raw", run=""):
+    plot = next(p for p in (charts.main, *charts.sides.values()) if (run, name, which) in p.lines)
+    return plot.lines[run, name, which].series
 
 
 def test_the_crosshair_reads_all_curves(charts):
-    move(charts, place(charts, 100, 2.0))
-    assert charts.cross.isVisible()
-    assert charts.cross.value() == pytest.approx(100, abs=1.5)
+    move(charts, charts.main.place(100, 2.0))
+    assert charts.main.cross == pytest.approx(100, abs=1.5)
     read = charts.reading.text().splitlines()
     assert read[0].startswith("step ")
     step = int(read[0].split()[1])
@@ -57,71 +61,87 @@ def test_the_crosshair_reads_all_curves(charts):
     assert "validation 2" in read
     inside = charts.view.rect()
     assert inside.contains(charts.reading.geometry())
-    QtWidgets.QApplication.sendEvent(charts.view.viewport(), QtCore.QEvent(QtCore.QEvent.Type.Leave))
-    assert not charts.cross.isVisible()
+    QtWidgets.QApplication.sendEvent(charts.main, QtCore.QEvent(QtCore.QEvent.Type.Leave))
+    assert charts.main.cross is None
     assert charts.reading.isHidden()
 
 
 def test_the_reading_stays_within_the_view(charts):
-    (low, high), (bottom, top) = charts.main.vb.viewRange()
-    for x, y in ((high - 1, bottom), (high - 1, top), (low + 1, bottom)):
-        move(charts, place(charts, x, y * 0.98 + (bottom + top) / 2 * 0.02))
-        if not charts.reading.isHidden():
-            assert charts.view.rect().contains(charts.reading.geometry())
+    area = charts.main.area()
+    for at in (area.bottomRight(), area.topRight(), area.bottomLeft()):
+        move(charts, at + (area.center() - at) * 0.01)
+        assert not charts.reading.isHidden()
+        assert charts.view.rect().contains(charts.reading.geometry())
 
 
-def test_the_wheel_zooms_and_fit_goes_back(charts, application):
-    before = charts.main.vb.viewRange()[0]
-    at = QtCore.QPointF(place(charts, 100, 2.0))
-    viewport = charts.view.viewport()
-    event = QtGui.QWheelEvent(
-        at,
-        QtCore.QPointF(viewport.mapToGlobal(at.toPoint())),
-        QtCore.QPoint(),
-        QtCore.QPoint(0, 480),
-        Button.NoButton,
-        QtCore.Qt.KeyboardModifier.NoModifier,
-        QtCore.Qt.ScrollPhase.NoScrollPhase,
-        False,
-    )
-    QtWidgets.QApplication.sendEvent(viewport, event)
-    near = charts.main.vb.viewRange()[0]
+def test_the_wheel_zooms_and_fit_goes_back(charts):
+    before = charts.main.x
+    turn(charts.main, charts.main.place(100, 2.0))
+    near = charts.main.x
     assert near[1] - near[0] < 0.8 * (before[1] - before[0])
     assert near[0] < 100 < near[1]
-    assert charts.sides["lr"].vb.viewRange()[0] == pytest.approx(near)  # the small plots go along
+    assert charts.main.value_at(charts.main.place(100, 2.0))[0] == pytest.approx(100)
+    assert charts.sides["lr"].x == near, "the small plots go along"
+    charts.refresh()
+    assert charts.main.x == near, "new points do not take the view away"
     QtTest.QTest.mouseClick(charts.whole, Button.LeftButton)
-    settle(application)
-    after = charts.main.vb.viewRange()[0]
-    assert after[0] <= 1
-    assert after[1] >= 200
+    assert charts.main.x[0] <= 1
+    assert charts.main.x[1] >= 200
 
 
-def test_log_and_seconds_are_buttons(charts, application):
+def test_over_an_axis_the_wheel_zooms_along_it(charts):
+    x, y, area = charts.main.x, charts.main.y, charts.main.area()
+    turn(charts.main, QtCore.QPointF(area.left() - 20, area.center().y()))
+    assert charts.main.x == x
+    assert charts.main.y != y
+    y = charts.main.y
+    turn(charts.main, QtCore.QPointF(area.center().x(), area.bottom() + 10))
+    assert charts.main.x != x
+    assert charts.main.y == y
+
+
+def test_a_drag_moves_the_curves_and_a_double_click_shows_all(charts):
+    kinds, (before, height) = QtCore.QEvent.Type, (charts.main.x, charts.main.y)
+    at = charts.main.place(100, 2.0)
+    mouse(charts.main, kinds.MouseButtonPress, at, Button.LeftButton)
+    mouse(charts.main, kinds.MouseMove, at + QtCore.QPointF(40, 10), Button.LeftButton)
+    mouse(charts.main, kinds.MouseButtonRelease, at + QtCore.QPointF(40, 10), Button.LeftButton)
+    assert charts.main.place(100, 2.0).x() == pytest.approx(at.x() + 40)
+    assert charts.main.place(100, 2.0).y() == pytest.approx(at.y() + 10)
+    assert charts.sides["lr"].x == charts.main.x
+    mouse(charts.main, kinds.MouseButtonDblClick, at, Button.LeftButton)
+    assert charts.main.x == pytest.approx(before)
+    assert charts.main.y == pytest.approx(height)
+
+
+def test_log_and_seconds_are_buttons(charts):
     def first(name):
-        x, y = charts._lines["", name, "raw"].getData()
-        return x[0], y[0]
+        series = data(charts, name)
+        return series.x[0], series.y[0]
 
     assert first("loss") == pytest.approx((1, 4.0))
+    before = charts.main.y
     QtTest.QTest.mouseClick(charts.log, Button.LeftButton)
-    assert first("loss") == pytest.approx((1, np.log10(4.0)))
-    assert first("lr") == pytest.approx((1, 1e-3))  # has an axis of its own
-    window_shows = charts.main.vb.viewRange()[1]
-    settle(application)
-    assert window_shows[0] < np.log10(4 * np.exp(-199 / 50)) + 1
+    assert charts.main.log
+    assert charts.main.y[0] < np.log10(4 * np.exp(-199 / 50)) < np.log10(4) < charts.main.y[1] < before[1]
+    assert "1" in [text for _, text in charts.main.ticks()[1]]
+    assert not charts.sides["lr"].log, "has an axis of its own"
     QtTest.QTest.keyClick(charts.by_time, Key.Key_Space)
-    assert first("loss") == pytest.approx((0.0, np.log10(4.0)))
-    assert charts.main.getAxis("bottom").labelText == "seconds"
-    assert charts._markers[0].value() == 8.0
+    assert first("loss") == pytest.approx((0.0, 4.0))
+    assert charts.main.below == "seconds"
+    assert charts.main.markers[0][0] == 8.0
     QtTest.QTest.keyClick(charts.by_time, Key.Key_Space)
-    assert charts._markers[0].value() == 80
+    assert charts.main.markers[0][0] == 80
 
 
 def test_values_that_have_no_logarithm_are_left_out(charts):
     charts.store.apply(Scalars("margin", np.arange(1, 101), np.arange(100) / 10, np.linspace(-1, 1, 100)))
     charts.log.setChecked(True)
-    _, y = charts._lines["", "margin", "raw"].getData()
-    assert np.isfinite(y[np.isfinite(y)]).all()
-    assert np.nanmax(y) == pytest.approx(0.0)
+    y = data(charts, "margin").y
+    assert np.nanmin(y) > 0
+    assert np.nanmax(y) == 1.0
+    assert np.isnan(y[:50]).all()
+    assert not charts.grab().isNull()
     charts.log.setChecked(False)
 
 
@@ -141,7 +161,7 @@ def test_a_smoothed_curve_ends_where_the_values_do(charts):
     values[200:] = np.nan
     charts.store.apply(Scalars("lost", np.arange(1, 301), np.arange(300) / 10, values))
     charts.refresh()
-    _, y = charts._lines["", "lost", "smooth"].getData()
+    y = data(charts, "lost", "smooth").y
     assert np.isfinite(y[:200]).all()
     assert np.isnan(y[200:]).all()
 
@@ -152,7 +172,7 @@ def test_smoothing_is_a_slider(charts):
     charts.refresh()
 
     def spread():
-        return float(np.std(charts._lines["", "noise", "smooth"].getData()[1]))
+        return float(np.std(data(charts, "noise", "smooth").y))
 
     before = spread()
     assert before < np.std(noise)
@@ -161,17 +181,17 @@ def test_smoothing_is_a_slider(charts):
         QtTest.QTest.keyClick(charts.smooth, Key.Key_Right)
     assert spread() < before
     QtTest.QTest.keyClick(charts.smooth, Key.Key_Home)
-    assert ("", "noise", "smooth") not in charts._lines
+    assert ("", "noise", "smooth") not in charts.main.lines
 
 
 def test_a_click_hides_a_curve_and_another_shows_it(charts):
     buttons = {charts.legend.itemAt(k).widget().property("name"): charts.legend.itemAt(k).widget() for k in range(charts.legend.count())}
     assert list(buttons) == ["loss", "validation"]
     QtTest.QTest.mouseClick(buttons["validation"], Button.LeftButton)
-    assert not any(name == "validation" for _, name, _ in charts._lines)
+    assert not any(name == "validation" for _, name, _ in charts.main.lines)
     assert not any("validation" in line for line in charts.values_at(100))
     QtTest.QTest.mouseClick(buttons["validation"], Button.LeftButton)
-    assert any(name == "validation" for _, name, _ in charts._lines)
+    assert any(name == "validation" for _, name, _ in charts.main.lines)
 
 
 def test_another_run_is_drawn_beside_this_one(window, charts, tmp_path):
@@ -183,22 +203,23 @@ def test_another_run_is_drawn_beside_this_one(window, charts, tmp_path):
     path.write_bytes(buffer.getvalue())
     window.overlay(path)
     charts.smooth.setValue(0)
-    x, y = charts._lines["yesterday", "loss", "raw"].getData()
-    assert (len(x), y[0], y[-1]) == (150, 5.0, 1.0)
+    y = data(charts, "loss", run="yesterday").y
+    assert (len(y), y[0], y[-1]) == (150, 5.0, 1.0)
     window.store.runs["before"] = window.store.runs["yesterday"]
     charts.refresh()
-    pens = [charts._lines[run, "loss", "raw"].opts["pen"] for run in ("", "yesterday", "before")]
-    assert pens[0].style() == QtCore.Qt.PenStyle.SolidLine
-    assert len({tuple(pen.dashPattern()) for pen in pens}) == 3, "each run has dashes of its own"
+    dashes = [charts.main.lines[run, "loss", "raw"].dash for run in ("", "yesterday", "before")]
+    assert dashes[0] == []
+    assert len(set(map(tuple, dashes))) == 3, "each run has dashes of its own"
+    assert not charts.grab().isNull()
     buttons = {b.text(): b for b in (charts.legend.itemAt(k).widget() for k in range(charts.legend.count())) if b.property("run")}
     assert list(buttons) == ["yesterday", "before"]
     assert "yesterday: loss 1" in charts.values_at(150)
     buttons["yesterday"].click()
-    assert ("yesterday", "loss", "raw") not in charts._lines
+    assert ("yesterday", "loss", "raw") not in charts.main.lines
     assert "yesterday: loss 1" not in charts.values_at(150)
     buttons["yesterday"].click()
     window.say.set_language("ru")
-    assert ("yesterday", "loss", "raw") in charts._lines
+    assert ("yesterday", "loss", "raw") in charts.main.lines
     assert "запуск yesterday: потери 1" in charts.values_at(150)
     path.write_bytes(b"no recording")
     with pytest.raises(ValueError, match="not a recording"):
@@ -218,7 +239,7 @@ def test_a_learning_rate_stays_until_it_is_told_anew(charts):
     charts.store.curves.pop("lr")
     charts.store.apply(Scalars("lr", np.asarray([1, 50]), np.asarray([0.1, 5.0]), np.asarray([0.1, 0.01])))
     charts.refresh()
-    x, y = charts._lines["", "lr", "raw"].getData()
+    x, y = charts.sides["lr"].lines["", "lr", "raw"].points(*charts.main.x, 500)
     assert (x[-1], y[-1]) == (200, 0.01)
     assert y[x < 50].tolist() == [0.1]
 
@@ -232,6 +253,72 @@ def test_thinning_keeps_peaks():
     assert b.max() == 7.0
     assert a[b.argmax()] == 54_321
     assert np.all(np.diff(a) >= 0)
+
+
+@pytest.mark.parametrize("pieces", [1, 7, 400])
+@pytest.mark.parametrize("weight", [0.0, 0.9])
+def test_a_series_is_the_same_however_its_points_came(pieces, weight):
+    rng = np.random.default_rng(pieces)
+    y = np.cumsum(rng.normal(size=20_000))
+    y[rng.integers(0, len(y), 50)] = np.nan
+    x, series = np.arange(len(y), dtype=float), Series(weight)
+    for end in np.linspace(1, len(y), pieces).astype(int).tolist() if pieces > 1 else [len(y)]:
+        series.update(x[:end], y[:end])
+        series.whole(500)
+    expected = np.where(np.isnan(y), np.nan, smoothed(y, weight))
+    assert np.allclose(series.y, expected, equal_nan=True)
+    assert (series.low, series.high) == (np.nanmin(series.y), np.nanmax(series.y))
+    a, b = series.whole(500)
+    assert len(a) <= 500
+    assert np.all(np.diff(a) >= 0)
+    assert (np.nanmin(b), np.nanmax(b)) == (series.low, series.high)
+    near, _ = series.between(5000, 5200)
+    assert near.tolist() == list(range(4999, 5201))
+
+
+def test_points_out_of_order_are_all_drawn():
+    series = Series()
+    series.update(np.asarray([5.0, 1.0, 3.0]), np.asarray([1.0, 2.0, 3.0]))
+    assert series.ends == (1.0, 5.0)
+    assert series.between(0.5, 2.0)[0].tolist() == [5.0, 1.0, 3.0]
+
+
+def test_a_curve_whose_older_points_gave_way_is_made_anew(charts, monkeypatch):
+    monkeypatch.setattr("torchlike_asg.viewer.gui.store.MOST_POINTS", 1000)
+    for k in range(5):
+        at = np.arange(400 * k, 400 * (k + 1))
+        charts.store.apply(Scalars("long", at, at / 10, np.sin(at / 300.0)))
+        charts.refresh()
+    curve, smooth = charts.store.curves["long"], data(charts, "long", "smooth")
+    assert curve.shortened
+    assert len(smooth.y) == len(curve) < 2000
+    assert np.allclose(smooth.y, smoothed(curve.values, 0.8))
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "most", "expected"),
+    [
+        (0.0, 10.0, 5, ["0", "2", "4", "6", "8", "10"]),
+        (-0.05, 0.26, 4, ["0", "0.1", "0.2"]),
+        (2.4e-7, 9.1e-7, 4, ["4e-7", "6e-7", "8e-7"]),
+        (1_999_000.0, 2_001_000.0, 2, ["1.999e6", "2.000e6", "2.001e6"]),
+        (0.0, 0.0, 5, []),
+        (float("nan"), 1.0, 5, []),
+    ],
+)
+def test_numbers_of_an_axis(low, high, most, expected):
+    found = linear(low, high, most)
+    assert [text for _, text in found] == expected
+    assert all(float(text) == pytest.approx(value, abs=1e-12) for value, text in found)
+
+
+def test_numbers_of_a_logarithmic_axis():
+    assert [text for _, text in decades(-3.2, 1.1, 5)] == ["0.001", "0.01", "0.1", "1", "10"]
+    assert [text for _, text in decades(-1.1, 0.8, 8)] == ["0.1", "0.2", "0.5", "1", "2", "5"]
+    assert [text for _, text in decades(-9.0, 9.0, 4)] == ["1e-5", "1", "1e5"]
+    near = decades(np.log10(2.31), np.log10(2.38), 4)
+    assert len(near) >= 3, "less than a decade: as on a linear axis"
+    assert all(np.log10(float(text)) == pytest.approx(at) for at, text in near)
 
 
 def test_the_first_of_several_losses_goes_on_as_the_first(window, charts):
@@ -248,19 +335,15 @@ def test_small_plots_tell_the_numbers_of_all_their_curves(window, charts):
     for number, rate in ((1, 0.5), (2, 0.25)):
         window.store.apply(Scalars(f"lr {number}", np.asarray([201, 202]), np.asarray([20.1, 20.2]), np.asarray([0.75, rate])))
     window.follow()
-    assert charts.sides["lr"].titleLabel.text.endswith("0.5, 0.25")
-    assert {told for _, told in charts.sides["lr"].getAxis("left")._tickLevels[0]} == {"0.001", "0.75"}
+    assert charts.sides["lr"].title.endswith("0.5, 0.25")
+    assert {told for _, told in charts.sides["lr"].ticks()[1]} == {"0.001", "0.75"}
 
 
-def test_texts_of_markers_do_not_cover_each_other(window, charts, application):
+def test_texts_of_markers_do_not_cover_each_other(window, charts):
     for step in (82, 84, 86, 160):
         window.store.apply(Event(step, step / 10, f"at step {step}"))
     window.follow()
-    settle(application)
-    window.store.changed.add("event")
-    window.follow()
-    settle(application)
-    boxes = [line.label.mapRectToScene(line.label.boundingRect().adjusted(4, 5, -4, -5)) for line in charts._markers]  # without margins
+    boxes = charts.main.marker_places()
     assert len(boxes) == 5
     assert not any(a.intersects(b) for k, a in enumerate(boxes) for b in boxes[k + 1 :])
 

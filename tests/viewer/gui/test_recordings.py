@@ -168,5 +168,5 @@ def test_the_curves_of_another_run_lie_beside_this_ones(tmp_path, window):
     path.write_bytes(recording(LOSSES * 2))
     window.overlay(path)
     assert window.store.runs["other"]["loss"].values.tolist() == (LOSSES * 2).tolist()
-    drawn = [line.getData()[1] for line in window.charts.main.listDataItems()]
-    assert any(y is not None and len(y) == len(LOSSES) and np.isclose(y[0], 6.0) for y in drawn)
+    drawn = [line.series.y for line in window.charts.main.lines.values()]
+    assert any(len(y) == len(LOSSES) and np.isclose(y[0], 6.0) for y in drawn)

@@ -13,7 +13,8 @@ from torchlike_asg.viewer.gui.actions import ACTIONS, SHEET
 from torchlike_asg.viewer.gui.canvas import STYLES
 from torchlike_asg.viewer.gui.say import Say
 from torchlike_asg.viewer.gui.search import find, parse
-from torchlike_asg.viewer.gui.store import Store, smoothed
+from torchlike_asg.viewer.gui.series import smoothed
+from torchlike_asg.viewer.gui.store import Store
 from torchlike_asg.viewer.gui.window import PACE, SLOWEST, Window
 from torchlike_asg.viewer.protocol import Alarm, Bye, Code, Failure, Graph, Subscribe, Timing
 
@@ -482,7 +483,7 @@ def test_large_texts_are_not_cut_off(window, application, lang):
     assert inspector.title.fontInfo().pointSizeF() > before
     button = window.docks["charts"].findChild(QtWidgets.QAbstractButton, "qt_dockwidget_closebutton")
     assert not button.icon().isNull()
-    assert "12.6pt" in window.charts.sides["lr"].titleLabel.item.toHtml()
+    assert window.charts.main.pixels() == pytest.approx(window.charts.font().pointSizeF() * window.logicalDpiY() / 72)
     window.zoom_text(-4)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import signal
 import sys
@@ -93,6 +94,7 @@ def load(path: Path, store: Store) -> Damaged | None:
     return damage
 
 
+@functools.cache  # it must live as long as its windows
 def application() -> QtWidgets.QApplication:
     """Qt's application object."""
     found = QtWidgets.QApplication.instance()

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Hashable
+
 import numpy as np
-import pyqtgraph as pg
-from numpy.typing import NDArray
 from pyqtgraph.Qt import QtCore, QtGui, QtWidgets
 
 from .canvas import Colors
 from .canvas.palette import contrast, mix
+from .plot import Line, Plot
 from .say import Say, short
-from .store import Curve, Store, smoothed
-from .strip import Strip, swatch
+from .series import Series
+from .store import Curve, Store
+from .strip import Strip, swatch, tell
 
 #: hues of curves, after Okabe and Ito
 HUES = ("#56B4E9", "#E69F00", "#2BB39B", "#CC79A7", "#D55E00", "#8FA3FF", "#B8B04A")
@@ -21,10 +24,8 @@ STANDS_OUT = 3.0
 SIDE = ("lr", "grad norm")
 #: dashes of other runs' curves, each run its own
 DASHES = ([6, 4], [2, 3], [9, 3, 2, 3], [12, 6])
-#: heights of markers' texts, in turn where they stand close together
-LEVELS = (0.92, 0.78, 0.64, 0.5)
-#: points that are drawn
-DRAWN = 3000
+#: a curve of fewer points has dots
+DOTTED = 40
 
 
 def curve_hue(k: int, colors: Colors) -> str:
@@ -33,24 +34,6 @@ def curve_hue(k: int, colors: Colors) -> str:
     while contrast(hue, colors.panel) < STANDS_OUT:
         hue = mix(hue, colors.text, 0.1)
     return hue
-
-
-def thin(x: NDArray[np.float64], y: NDArray[np.float64], most: int = DRAWN) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """The smallest and the largest point of each stretch: what a line of that many pixels shows."""
-    n = len(x)
-    if n <= most:
-        return x, y
-    size = -(-2 * n // most)
-    whole = n // size * size
-    blocks = np.nan_to_num(y[:whole].reshape(-1, size), nan=0.0, posinf=0.0, neginf=0.0)
-    at = np.arange(len(blocks)) * size
-    places = np.sort(np.concatenate([at + blocks.argmin(1), at + blocks.argmax(1), np.arange(whole, n)]))
-    return x[places], y[places]
-
-
-def held(x: NDArray[np.float64], y: NDArray[np.float64], end: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """A quantity that stays as it is until it is told anew, up to `end`: as steps."""
-    return np.append(np.repeat(x, 2)[1:], max(end, x[-1])), np.repeat(y, 2)
 
 
 class Charts(QtWidgets.QWidget):
@@ -62,8 +45,6 @@ class Charts(QtWidgets.QWidget):
         self.points = 10.0
         self.hidden_curves: set[str] = set()
         self.hidden_runs: set[str] = set()
-        self._lines: dict[tuple[str, str, str], pg.PlotDataItem] = {}
-        self._markers: list[pg.InfiniteLine] = []
         self.setObjectName("curves")
         self.setAttribute(QtCore.Qt.WidgetAttribute.WA_StyledBackground)
         column = QtWidgets.QVBoxLayout(self)
@@ -93,30 +74,27 @@ class Charts(QtWidgets.QWidget):
         for w in (self.smooth_label, self.smooth, self.log, self.by_time, self.whole):
             tools.addWidget(w)
         column.addLayout(tools)
-        self.view = pg.GraphicsLayoutWidget()
+        self.view = QtWidgets.QWidget()
         self.view.setMinimumHeight(110)
         column.addWidget(self.view, 1)
-        self.main = self.view.addPlot(row=0, col=0, rowspan=2)
-        self.sides = {name: self.view.addPlot(row=k, col=1) for k, name in enumerate(SIDE)}
-        self.view.ci.layout.setColumnStretchFactor(0, 3)
-        self.view.ci.layout.setColumnStretchFactor(1, 1)
-        self.view.ci.layout.setContentsMargins(0, 0, 0, 0)
-        for plot in (self.main, *self.sides.values()):
-            plot.showGrid(x=True, y=True, alpha=0.2)
-            plot.setMenuEnabled(False)
-            plot.hideButtons()
-            plot.setClipToView(True)
-        for plot in self.sides.values():
-            plot.setXLink(self.main)
-            plot.getAxis("bottom").setStyle(showValues=False)  # they are those of the main plot
-            plot.getAxis("left").setWidth(76)
-            plot.getAxis("left").setStyle(textFillLimits=[(0, 2.0)])  # both of its numbers, however low it is
-            plot.vb.setDefaultPadding(0.25)  # room for the numbers at its ends
+        plots = QtWidgets.QGridLayout(self.view)
+        plots.setContentsMargins(0, 0, 0, 0)
+        plots.setHorizontalSpacing(4)
+        plots.setVerticalSpacing(0)
+        plots.setColumnStretch(0, 3)
+        plots.setColumnStretch(1, 1)
+        self.main = Plot(colors)
+        plots.addWidget(self.main, 0, 0, 2, 1)
+        self.sides = {name: Plot(colors, small=True) for name in SIDE}
+        for k, plot in enumerate(self.sides.values()):
+            plots.addWidget(plot, k, 1)
+            plot.follows_x = False  # its x axis is the main plot's
             plot.hide()
-        self.main.vb.setDefaultPadding(0.03)
-        self.cross = pg.InfiniteLine(angle=90, movable=False)
-        self.cross.hide()
-        self.main.addItem(self.cross, ignoreBounds=True)
+        for plot in (self.main, *self.sides.values()):
+            plot.moved.connect(lambda p=plot: self._move(p))
+            plot.whole.connect(lambda: self.refresh(fit=True))
+        self.main.pointed.connect(self._point)
+        self.main.left.connect(self._leave)
         self.reading = QtWidgets.QLabel(self.view)
         self.reading.setObjectName("reading")
         self.reading.setAttribute(QtCore.Qt.WidgetAttribute.WA_TransparentForMouseEvents)
@@ -124,8 +102,6 @@ class Charts(QtWidgets.QWidget):
         self.empty = QtWidgets.QLabel(wordWrap=True, alignment=QtCore.Qt.AlignmentFlag.AlignCenter)
         self.empty.setProperty("dim", True)
         column.addWidget(self.empty, 1)
-        self.view.viewport().installEventFilter(self)
-        self._proxy = pg.SignalProxy(self.main.scene().sigMouseMoved, rateLimit=30, slot=self._moved)
         self.set_colors(colors)
         self.retranslate()
 
@@ -139,79 +115,64 @@ class Charts(QtWidgets.QWidget):
                 part.setVisible(shown)
         main = [n for n in names if n not in SIDE and not n.startswith(("lr ", "grad norm "))]
         weight = self.smooth.value() / 100.0
-        wanted: set[tuple[str, str, str]] = set()
-        for k, name in enumerate(main):
-            if name not in self.hidden_curves:
-                hue = curve_hue(k, self.colors)
-                wanted |= self._draw(self.main, "", name, self.store.curves[name], hue, weight)
-                for run, curves in self.store.runs.items():
-                    if name in curves and run not in self.hidden_runs:
-                        wanted |= self._draw(self.main, run, name, curves[name], hue, weight)
+        self._draw_main(main, weight)
+        self.main.markers = [(e.time if self.by_time.isChecked() else e.step, e.text) for e in self.store.events]
+        if fit:
+            self.main.fit()
+        else:
+            self.main.refresh()
         for name, plot in self.sides.items():
             here = [n for n in names if n == name or n.startswith(name + " ")]
-            plot.setVisible(bool(here))
-            for k, n in enumerate(here):
-                wanted |= self._draw(plot, "", n, self.store.curves[n], curve_hue(k, self.colors), 0.0)
-            self._title(plot, name, here)
-        for key in [k for k in self._lines if k not in wanted]:
-            line = self._lines.pop(key)
-            for plot in (self.main, *self.sides.values()):
-                if line in plot.items:
-                    plot.removeItem(line)
+            if plot.isHidden() == bool(here):
+                plot.setVisible(bool(here))
+            self._draw_side(plot, name, here, fit)
         self._legend(main)
-        self._mark()
+
+    def _draw_main(self, names: list[str], weight: float) -> None:
+        lines: dict[Hashable, Line] = {}
+        for k, name in enumerate(names):
+            if name in self.hidden_curves:
+                continue
+            hue = curve_hue(k, self.colors)
+            self._add(lines, self.main, "", name, self.store.curves[name], hue, weight)
+            for run, curves in self.store.runs.items():
+                if name in curves and run not in self.hidden_runs:
+                    self._add(lines, self.main, run, name, curves[name], hue, weight)
+        self.main.lines = lines
+
+    def _draw_side(self, plot: Plot, name: str, curves: list[str], fit: bool) -> None:
+        """A small plot's last numbers stand in its title."""
+        lines: dict[Hashable, Line] = {}
+        for k, n in enumerate(curves):
+            self._add(lines, plot, "", n, self.store.curves[n], curve_hue(k, self.colors), 0.0)
+        plot.lines = lines
+        numbers = ", ".join(dict.fromkeys(short(float(c.values[-1])) for n in curves if len(c := self.store.curves[n])))
+        plot.title = f"{self.curve_name(name)}  {numbers}".rstrip()
         if fit:
-            self.main.enableAutoRange()
-            for plot in self.sides.values():
-                plot.enableAutoRange(axis="y")
+            plot.follows_y = True
+        plot.x = self.main.x
+        plot.refresh()
 
-    def _title(self, plot: pg.PlotItem, name: str, curves: list[str]) -> None:
-        """A small plot's last numbers stand in its title; its smallest and largest value are all that fits beside it."""
-        found = [c for n in curves if len(c := self.store.curves[n])]
-        numbers = ", ".join(dict.fromkeys(short(float(c.values[-1])) for c in found))
-        values = np.concatenate([c.values[np.isfinite(c.values)] for c in found]) if found else np.zeros(0)
-        ticks = {short(float(v)): float(v) for v in (values.min(), values.max())} if len(values) else {}
-        plot.getAxis("left").setTicks([[(v, told) for told, v in ticks.items()]])
-        text = f"{self.curve_name(name)}  {numbers}".rstrip()
-        if plot.titleLabel.text != text:
-            plot.setTitle(text, color=self.colors.dim, size=f"{0.9 * self.points}pt")
-
-    def _draw(self, plot: pg.PlotItem, run: str, name: str, curve: Curve, hue: str, weight: float) -> set[tuple[str, str, str]]:
-        x, y = (curve.times if self.by_time.isChecked() else curve.steps), curve.values
-        if self.log.isChecked() and plot is self.main:
-            y = np.where(y > 0, y, np.nan)
-        keys = set()
-        holds = name.split(" ")[0] == "lr" and len(y) > 0
-        if holds:
-            x, y = held(x, y, self._end(run))
-        dots = len(y) < 40 and not holds
-        pieces = [("raw", y)]
+    def _add(self, lines: dict[Hashable, Line], plot: Plot, run: str, name: str, curve: Curve, hue: str, weight: float) -> None:
+        """The lines of a curve: as it is, and smoothed."""
+        x = curve.times if self.by_time.isChecked() else curve.steps
+        holds = name.split(" ")[0] == "lr"
+        dots = len(curve) < DOTTED and not holds
+        pieces = [("raw", 0.0)]
         if weight and not dots:  # of other runs only the smooth curve, for not too many to cross
-            pieces = pieces * (not run) + [("smooth", np.where(np.isfinite(y), smoothed(y, weight), np.nan))]
-        for which, values in pieces:
+            pieces = pieces * (not run) + [("smooth", weight)]
+        for which, smoothing in pieces:
             key = (run, name, which)
-            keys.add(key)
-            line = self._lines.get(key)
+            positive = plot.log
+            made_of = (curve, curve.shortened, smoothing, positive, self.by_time.isChecked())
+            known = plot.lines.get(key)
+            series = known.series if known is not None and known.series.made_of == made_of else Series(smoothing, positive, made_of)
+            series.update(x, curve.values)
             faint = which == "raw" and len(pieces) > 1
             color = QtGui.QColor(hue)
             color.setAlpha(105 if faint else 255)
-            if line is None:
-                line = self._lines[key] = plot.plot([], [])
-            pen = pg.mkPen(color, width=1 if faint else 2)
-            if run:
-                pen.setDashPattern(self._dash(run))
-            line.setPen(pen)
-            line.setSymbol("o" if dots and not run else None)
-            if dots:
-                line.setSymbolSize(5)
-                line.setSymbolBrush(color)
-                line.setSymbolPen(None)
-            if dots or not np.isfinite(values).any():  # dots, and ranges, are not made of NaN
-                there = np.isfinite(values)
-                line.setData(x[there], values[there])
-            else:
-                line.setData(*thin(x, values), connect="finite")
-        return keys
+            dash = self._dash(run) if run else []
+            lines[key] = Line(series, color, 1.0 if faint else 1.8, dash, dots and not run, holds, self._end(run) if holds else -math.inf)
 
     def _end(self, run: str) -> float:
         """How far a run has come, in steps or seconds."""
@@ -246,7 +207,7 @@ class Charts(QtWidgets.QWidget):
             if not run:
                 button = self.legend.itemAt(k).widget()
                 curve = self.store.curves[name]
-                button.setText(f"{self.curve_name(name)}  {short(float(curve.values[-1]))}" if len(curve) else self.curve_name(name))
+                tell(button, f"{self.curve_name(name)}  {short(float(curve.values[-1]))}" if len(curve) else self.curve_name(name))
 
     def curve_name(self, name: str) -> str:
         """A curve's name for people: ours are translated, the user's stay."""
@@ -259,55 +220,34 @@ class Charts(QtWidgets.QWidget):
         (hidden.discard if on else hidden.add)(run or name)
         self.refresh()
 
-    def _mark(self) -> None:
-        events = self.store.events
-        for e in events[len(self._markers) :]:
-            line = pg.InfiniteLine(0, 90, label=e.text, labelOpts={"color": self.colors.incident, "anchors": [(0, 0), (0, 0)]})
-            line.setPen(pg.mkPen(self.colors.incident, width=1, style=QtCore.Qt.PenStyle.DashLine))
-            self._markers.append(line)
-            self.main.addItem(line, ignoreBounds=True)
-        (low, high), wide = self.main.vb.viewRange()[0], max(self.main.vb.width(), 1.0)
-        ends = [-1.0] * len(LEVELS)  # how far the texts at each height reach, in pixels
-        for e, line in zip(events, self._markers, strict=False):
-            at = e.time if self.by_time.isChecked() else e.step
-            x = (at - low) / max(high - low, 1e-12) * wide
-            level = next((k for k, end in enumerate(ends) if end <= x), ends.index(min(ends)))
-            ends[level] = x + line.label.boundingRect().width() + 6
-            line.setValue(at)
-            line.label.setPosition(LEVELS[level])
-
     def _set_log(self, on: bool) -> None:
-        self.main.setLogMode(y=on)
-        for key, line in self._lines.items():
-            if key[1] not in SIDE and line in self.main.items:
-                line.setLogMode(False, on)
+        self.main.log = on
         self.refresh(fit=True)
 
+    def _move(self, plot: Plot) -> None:
+        """The user moved the x axis of a plot: the others go along."""
+        self.main.follows_x = False
+        for p in (self.main, *self.sides.values()):
+            p.x = plot.x
+            p.update()
+
     # ---------------------------------------------------------------- reading
-    def _moved(self, event: tuple[QtCore.QPointF]) -> None:
-        at = event[0]
-        if not self.main.vb.sceneBoundingRect().contains(at):
-            self._leave()
-            return
-        x = self.main.vb.mapSceneToView(at).x()
+    def _point(self, x: float, at: QtCore.QPoint) -> None:
         lines = self.values_at(x)
-        self.cross.setPos(x)
-        self.cross.setVisible(bool(lines))
+        self.main.cross = x if lines else None
+        self.main.update()
         self.reading.setVisible(bool(lines))
         self.reading.setText("\n".join(lines))
         self.reading.adjustSize()
-        area, away = self.view.mapFromScene(at), 14
+        area, away = self.main.mapTo(self.view, at), 14
         left = area.x() + away if area.x() + away + self.reading.width() < self.view.width() else area.x() - away - self.reading.width()
         self.reading.move(max(left, 0), max(2, min(area.y() + away, self.view.height() - self.reading.height() - 2)))
 
     def _leave(self) -> None:
-        self.cross.hide()
+        if self.main.cross is not None:
+            self.main.cross = None
+            self.main.update()
         self.reading.hide()
-
-    def eventFilter(self, watched: QtCore.QObject, event: QtCore.QEvent) -> bool:
-        if event.type() == QtCore.QEvent.Type.Leave:
-            self._leave()
-        return False
 
     def values_at(self, x: float) -> list[str]:
         """All curves that show at a place of the axis, a line each; first the step, last other runs."""
@@ -330,25 +270,14 @@ class Charts(QtWidgets.QWidget):
     # ---------------------------------------------------------------- appearance
     def set_colors(self, colors: Colors) -> None:
         self.colors = colors
-        for line in self._markers:
-            line.setPen(pg.mkPen(colors.incident, width=1, style=QtCore.Qt.PenStyle.DashLine))
-            line.label.setColor(colors.incident)
-        self.view.setBackground(colors.panel)
         for plot in (self.main, *self.sides.values()):
-            for side in ("left", "bottom"):
-                axis = plot.getAxis(side)
-                axis.setPen(pg.mkPen(colors.line))
-                axis.setTextPen(pg.mkPen(colors.dim))
-                axis.setStyle(hideOverlappingLabels=plot is self.main, autoExpandTextSpace=True)
-            if plot is not self.main:
-                plot.setTitle(plot.titleLabel.text, color=colors.dim, size=f"{0.9 * self.points}pt")
-        self.cross.setPen(pg.mkPen(colors.dim, width=1))
+            plot.set_colors(colors)
         self.refresh()
 
     def set_text_size(self, points: float) -> None:
         self.points = points
         for plot in (self.main, *self.sides.values()):
-            plot.setTitle(plot.titleLabel.text or None, color=self.colors.dim, size=f"{0.9 * points}pt")
+            plot.set_text_size(points)
         self.retranslate()
 
     def retranslate(self) -> None:
@@ -358,7 +287,6 @@ class Charts(QtWidgets.QWidget):
         self.smooth_label.setText(say("chart.smoothing"))
         self.smooth.setAccessibleName(say("chart.smoothing"))
         self.whole.setText(say("chart.fit"))
-        below = say("chart.by_time" if self.by_time.isChecked() else "chart.step")
-        self.main.setLabel("bottom", below, **{"font-size": f"{0.9 * self.points}pt"})
+        self.main.below = say("chart.by_time" if self.by_time.isChecked() else "chart.step")
         self.empty.setText(say("chart.empty"))
         self.refresh()

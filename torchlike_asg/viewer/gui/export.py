@@ -18,10 +18,11 @@ from ..roles import sentence
 from ..snapshot import GraphSnapshot
 from .canvas import Camera, Canvas, Colors
 from .canvas.palette import style_of
-from .charts import curve_hue, thin
+from .charts import curve_hue
 from .graphs import GraphModel
 from .say import Say, shape_text, short
-from .store import Store, smoothed
+from .series import smoothed, thin
+from .store import Store
 
 MARGIN = 24.0
 #: pixels of an exported image, at most, along either side

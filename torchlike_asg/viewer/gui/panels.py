@@ -14,6 +14,7 @@ from ..damage import told
 from .crumbs import Crumbs
 from .heat import KINDS as HEATS
 from .say import shape_text
+from .strip import tell
 
 if TYPE_CHECKING:
     from .window import Window
@@ -65,7 +66,7 @@ class TopBar(QtWidgets.QWidget):
         self.more.setPopupMode(QtWidgets.QToolButton.ToolButtonPopupMode.InstantPopup)
         self.more.setText("☰")
         self.status = QtWidgets.QLabel()
-        self.dot = QtWidgets.QLabel("●")
+        self.dot, self._dotted = QtWidgets.QLabel("●"), ""
         for w in (self.search, self.found, self.backward, self.update_, self.kernels, self.heat):
             row.addWidget(w, 3 if w is self.search else 0)
         row.addStretch(1)
@@ -94,8 +95,10 @@ class TopBar(QtWidgets.QWidget):
             self.found.setText(say.plural("search.found", count))
 
     def set_status(self, text: str, color: str) -> None:
-        self.status.setText(text)
-        self.dot.setStyleSheet(f"color: {color};")
+        tell(self.status, text)
+        if color != self._dotted:
+            self._dotted = color
+            self.dot.setStyleSheet(f"color: {color};")
 
     def show_heat(self, kind: str) -> None:
         self.heat.setCurrentIndex(HEATS.index(kind))

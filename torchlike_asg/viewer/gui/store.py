@@ -27,10 +27,10 @@ _LEFT_OUT = re.compile(r"(?:lost|dropped):(\d+)")
 
 
 class Curve:
-    """Points in order of arrival, in arrays that grow by doubling."""
+    """Points in order of arrival, in arrays that grow by doubling. ``shortened``: how often older points gave way."""
 
     def __init__(self, name: str) -> None:
-        self.name, self._n = name, 0
+        self.name, self._n, self.shortened = name, 0, 0
         self._data = np.empty((3, 1024))
 
     def add(self, steps: Any, times: Any, values: Any) -> None:
@@ -43,6 +43,7 @@ class Curve:
             half = self._n // 2
             kept = np.concatenate([self._data[:, :half:2], self._data[:, half : self._n]], axis=1)
             self._n = kept.shape[1]
+            self.shortened += 1
             self._data[:, : self._n] = kept
 
     def __len__(self) -> int:
@@ -178,31 +179,6 @@ class Store:
         at = np.asarray(nodes, np.int64)
         g = self.graph
         return int(g.nbytes[at][g.stored[at]].sum()) if len(at) else 0
-
-    def smoothed(self, values: NDArray[np.float64], weight: float) -> NDArray[np.float64]:
-        """The exponential moving average, without the pull towards its start; values that are not finite are passed over."""
-        return smoothed(values, weight)
-
-
-def smoothed(values: NDArray[np.float64], weight: float) -> NDArray[np.float64]:
-    """Exponential moving average with the given weight of the past (0 to 1), corrected for its start (as Adam's moments are)."""
-    if weight <= 0 or not len(values):
-        return values
-    x = np.where(np.isfinite(values), values, np.nan)
-    finite = np.isfinite(x)
-    if not finite.all():
-        place = np.maximum.accumulate(np.where(finite, np.arange(len(x)), 0))
-        x = np.nan_to_num(x[place])
-    block = max(1, min(len(x), int(-250 / np.log(weight)) if weight < 1 else 1))
-    out, total = np.empty_like(x), 0.0
-    powers = weight ** np.arange(1, block + 1)
-    for at in range(0, len(x), block):  # within a block as one cumulative sum of x / weight^i
-        piece = x[at : at + block]
-        p = powers[: len(piece)]
-        sums = np.cumsum(piece * (1 - weight) / p) * p + total * p
-        out[at : at + block] = sums
-        total = float(sums[-1])
-    return out / (1 - weight ** np.arange(1, len(x) + 1))
 
 
 _EMPTY = GraphSnapshot()

@@ -1,8 +1,11 @@
-"""The names of curves, in a line of switches with samples of their looks."""
+"""A line of switches with samples of what they switch, and texts that change all the time."""
 
 from __future__ import annotations
 
 from pyqtgraph.Qt import QtCore, QtGui, QtWidgets
+
+#: pixels that a text may be narrower than its place
+SLACK = 28
 
 
 def swatch(hue: str, dash: list[int] | None = None) -> QtGui.QIcon:
@@ -27,6 +30,15 @@ def swatch(hue: str, dash: list[int] | None = None) -> QtGui.QIcon:
         p.end()
         icon.addPixmap(picture, QtGui.QIcon.Mode.Normal, state)
     return icon
+
+
+def tell(widget: QtWidgets.QLabel | QtWidgets.QAbstractButton, text: str) -> None:
+    """Give a widget another text. Its size is fixed, and grows or shrinks in jumps: so what is around it is seldom laid out anew."""
+    if widget.text() != text:
+        widget.setText(text)
+    hint, wide = widget.sizeHint(), widget.minimumWidth()
+    if not wide - SLACK <= hint.width() <= wide or hint.height() != widget.minimumHeight():
+        widget.setFixedSize(hint.width() + SLACK // 4, hint.height())
 
 
 class Strip(QtWidgets.QScrollArea):
