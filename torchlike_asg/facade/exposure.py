@@ -15,6 +15,7 @@ from ..asg.geometry import gather
 from ..asg.node import Node
 from ..asg.trace import current
 from .lens import memory
+from .nodes import bind, derive, history_of, root_of
 from .storage import Cell, Family
 
 
@@ -22,8 +23,6 @@ def sync(cell: Cell) -> None:
     """Notice a foreign write: it becomes a new snapshot, with the history untouched and no version bump."""
     if not cell.exposed or cell.shadow is None or _equal(cell.buf, cell.shadow):
         return
-    from .core import bind, history_of, root_of
-
     cell.shadow = cell.buf.copy()  # type: ignore[union-attr]
     tr = current()
     for g in cell.live():
@@ -48,7 +47,6 @@ def _equal(a: Any, b: Any) -> bool:
 
 def pin(t: Any, f: Family, cell: Cell) -> Node:
     """The node of a tensor in an exposed storage: a snapshot, made anew unless the content is the one seen last."""
-    from .core import derive, root_of
     from .flush import evaluate
 
     if f.h is None and not f.wants and f.past is None:
@@ -70,8 +68,6 @@ def _watch(cell: Cell) -> None:
 
 def _snapshot(t: Any, f: Family, cell: Cell) -> Node:
     """Concrete data without history: copy just the region that is read, and reuse the copy while the content stays."""
-    from .core import bind
-
     tr = current()
     last = t.__dict__.get("_snapshot")
     now = gather(memory(cell, t._lens), t._geo)

@@ -7,8 +7,9 @@ from typing import Any
 from ..asg import scope
 from ..asg.trace import current
 from . import texts
-from .core import Tensor, family_of, make_leaf_of, node_of, root_of
+from .core import Tensor, family_of
 from .flush import flush
+from .nodes import make_leaf_of, node_of, root_of
 
 
 def require_grad(t: Tensor, on: bool = True, permanent: bool = False) -> Tensor:

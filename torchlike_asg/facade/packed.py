@@ -12,7 +12,7 @@ from .. import dtypes
 from ..asg.geometry import Geometry, is_dense, pointwise_strides
 from ..asg.node import Node
 from ..asg.trace import Trace
-from .core import bind
+from .nodes import bind
 from .storage import Family
 
 

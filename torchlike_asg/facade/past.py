@@ -18,6 +18,7 @@ from ..backends.wgpu.memory import DeviceArray
 from ..ops.movement import restride_scatter as RESTRIDE_SCATTER
 from . import texts
 from .history_names import title
+from .nodes import root_of
 from .storage import Family
 
 
@@ -210,8 +211,6 @@ def _replay_input(n: Node, snap: Snapshot, tr: Trace) -> Node:
         owner = snap.leaf_owner.get(n)
         f = owner() if owner is not None else None
         if f is not None and f.wants:  # the leaf lives: gradients go on accumulating in it
-            from .core import root_of
-
             root_of(f)
             if f.leaf is not None:
                 if f.h is f.leaf and _same_memory(f.cell.whole(), value):
@@ -232,8 +231,6 @@ def _replay_cut(n: Node, value: Node, snap: Snapshot, tr: Trace) -> Node:
     owner = snap.leaf_owner.get(n)
     f = owner() if owner is not None else None
     if f is not None and f.wants:  # it lives, and is one leaf with what the script goes on to use: both are differentiated at once
-        from .core import root_of
-
         root_of(f)
         if f.leaf is not None:
             if snap.untouched.get(n) == (f.counter.version, f.counter.silent):

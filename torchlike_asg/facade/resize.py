@@ -12,7 +12,8 @@ from ..asg.declare import VAR
 from ..asg.geometry import contiguous, flat
 from ..asg.trace import current
 from ..errors import Unsupported
-from .core import Tensor, alias, family_of, history_of
+from .core import Tensor, alias, family_of
+from .nodes import history_of, root_of
 from .storage import Cell, Family
 
 
@@ -74,8 +75,6 @@ def set_data(t: Tensor, source: Any) -> None:
     ):
         value = new.h
         if value is None:
-            from .core import root_of
-
             value = root_of(new)
         if old.leaf.op is VAR and not old.cell.empty:  # what was recorded so far reads the storage that is given up
             current().known.setdefault(old.leaf, old.cell.whole())

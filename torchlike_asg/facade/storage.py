@@ -18,6 +18,8 @@ from ..asg.node import Node
 from ..asg.trace import current
 from ..backends.wgpu.memory import DeviceArray, normal
 from ..dtypes import bfloat16, dtype, load, store
+from ..ops.movement import restride_scatter as RESTRIDE_SCATTER
+from ..ops.reinterpret import conj_of, neg_of, unbits
 
 #: elements of a storage up to which it may be on the host, if it came from there: counters and rates, which scripts set by hand
 SENT = 1
@@ -277,9 +279,6 @@ class Family:
     @property
     def leaf_history(self) -> bool:
         """Whether the current value is still this leaf, possibly overwritten under no_grad."""
-        from ..ops.reinterpret import conj_of, neg_of, unbits
-        from .core import RESTRIDE_SCATTER
-
         n, leaf = self.h, self.leaf
         if leaf is None:
             return False

@@ -18,11 +18,13 @@ from ..asg.interrupts import whole
 from ..asg.node import Node
 from ..asg.trace import current
 from ..dtypes import promote_types, store
+from ..ops.movement import restride_scatter as RESTRIDE_SCATTER
 from ..ops.promotion import title, to
 from . import texts
-from .core import RESTRIDE_SCATTER, Tensor, family_of, history_of, node_of, owned, root_of, twin
+from .core import Tensor, family_of, owned, twin
 from .exposure import shared, sync
 from .lens import in_bytes, scattered
+from .nodes import history_of, node_of, root_of
 from .storage import Family
 
 

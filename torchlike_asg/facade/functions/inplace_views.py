@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..core import Tensor, refuse_stale
+from ..core import Tensor
+from ..nodes import refuse_stale
 from ..register import method
 from .views import squeeze, t, transpose, unsqueeze
 

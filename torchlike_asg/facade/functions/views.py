@@ -9,10 +9,12 @@ from typing import Any
 from ... import dtypes
 from ...asg.geometry import infer_size, view_strides
 from ...ops import movement
+from ...ops.movement import restride as RESTRIDE
 from ...ops.reinterpret import reinterpreted
-from ..core import RESTRIDE, Tensor, _inherit, alias, face, family_of, node_of, refuse_stale, seen_view, unary, view
+from ..core import Tensor, _inherit, alias, face, family_of, seen_view, unary, view
 from ..exposure import sync
 from ..lens import lens_over, region
+from ..nodes import node_of, refuse_stale
 from ..register import function, method
 from ..steps import note, step
 from .creation import sizes

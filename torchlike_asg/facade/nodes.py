@@ -1,0 +1,163 @@
+"""Which node is a tensor's value, where none is at hand (``_n`` is None): concrete data and written storages enter the graph here."""
+
+from __future__ import annotations
+
+from typing import Any
+from weakref import ref
+
+from ..asg.declare import LEAF_OF, REBIND
+from ..asg.geometry import Geometry, flat, gather, pointwise_strides
+from ..asg.node import Node
+from ..asg.trace import Trace, current
+from ..asg.trace import _get as _current
+from ..ops.movement import restride as RESTRIDE
+from ..ops.movement import restride_scatter as RESTRIDE_SCATTER
+from . import texts
+from .lens import Lens, region, scattered, seen_values
+from .storage import Cell, Family
+
+
+def node_of(t: Any) -> Node:
+    """The node that is the tensor's value now."""
+    n = t._n
+    if n is not None:
+        return n  # type: ignore[no-any-return]
+    f: Family = t._f
+    tr = _current() or current()
+    if f.h is None and f.past is not None:
+        f.past.revive(f)
+    cell = f.cell
+    if cell.exposed:
+        from .exposure import pin
+
+        return pin(t, f, cell)
+    if f.h is None:  # concrete: transient data enters the trace as Input(slot)
+        return enter(t, f, cell, tr)
+    n = derive(t)
+    if t._kind is None or not t._kind.endswith("stale"):
+        t._n, t._d = n, 0
+    return n
+
+
+def enter(t: Any, f: Family, cell: Cell, tr: Trace) -> Node:
+    """A concrete tensor's first use in this trace."""
+    if f.wants:
+        if cell.geometry != t._geo or t._kind is not None or t._lens is not None:
+            root_of(f)
+            return node_of(t)
+        if f.first is None:
+            f.first = (tr.index, tr.generation)
+        if f.first != (tr.index, tr.generation):  # used before: worth a leaf of its own
+            n = f.permanent(True)
+            if t._n is None:
+                t._n, t._d = n, 0
+            return n
+        n = tr.input(cell.captured(), cell.shape, cell.strides, cell.dtype, cell.device, "leaf")
+        f.leaf = f.h = n
+        tr.leaf_owner[n] = ref(f)
+        f.counter.roots.append(n)
+        f.take_part()
+        t._n, t._d = n, 0
+        return n
+    if t._lens is None:
+        from .packed import elsewhere, packed
+
+        if elsewhere(t._geo, tr):
+            return packed(t, f, tr)
+    n = t._n = bind(f, t._geo, tr, lens=t._lens)
+    t._d = t._geo[2]
+    return n
+
+
+def bind(f: Family, geometry: Geometry, tr: Trace | None = None, buf: Any = None, lens: Lens | None = None, dense: bool = False) -> Node:
+    """An Input standing for a region of a concrete storage. `dense`: for a copy without gaps, the dimensions in the same order."""
+    tr = current() if tr is None else tr
+    cell = f.cell
+    shape, strides = tuple(geometry[0]), geometry[1]
+    values: Any = cell.bound(geometry) if buf is None and lens is None else seen_values(cell, lens, geometry, buf)
+    if dense:
+        strides = pointwise_strides(shape, [(shape, strides)])
+        values = gather(flat(values, strides), (shape, strides, 0))
+    d = cell.dtype if lens is None else lens.dtype
+    n = tr.input(values.copy() if cell.exposed else values, shape, strides, d, cell.device)
+    f.counter.roots.append(n)
+    tr.data.append(ref(f))
+    return n
+
+
+def refuse_stale(t: Any) -> None:
+    """A view from a function of several views, or made under no_grad, cannot be used for differentiation once its base was written."""
+    if current().grad and t._kind in ("multi stale", "nograd stale"):
+        raise RuntimeError(
+            texts.NOGRAD_VIEW.format("its base or another view of its base has been")
+            if t._kind == "nograd stale"
+            else "its base was written. " + texts.MULTI_VIEW
+        )
+
+
+def derive(t: Any, check: bool = True) -> Node:
+    """A face's node from its family's root, after the storage was written or by other names."""
+    f = t._f
+    if check and f.h.rg:
+        refuse_stale(t)
+    shape, strides, offset = t.geometry
+    if t._lens is not None:
+        return region(f.h, f.cell, t._lens, (tuple(shape), strides, offset))
+    if (tuple(shape), strides, offset) == f.cell.geometry:
+        return f.h  # type: ignore[no-any-return]
+    return RESTRIDE(f.h, tuple(shape), strides, offset, f.cell.strides)
+
+
+def root_of(f: Family) -> Node:
+    """The family's whole-storage node."""
+    if f.h is None and f.past is not None:
+        f.past.revive(f)
+    if f.h is None:
+        tr = current()
+        if f.wants:
+            _partial_leaf(f, tr)
+        else:
+            f.h = bind(f, f.cell.geometry, tr)
+    return f.h  # type: ignore[return-value]
+
+
+def _partial_leaf(f: Family, tr: Trace) -> None:
+    """A leaf that wants a gradient, seen from its whole storage: it may cover only a part, or be permuted."""
+    t = next((t for r in f.faces if (t := r()) is not None and t._kind is None), None)
+    if t is None or (t._lens is None and tuple(t._geo[0]) == f.cell.shape and tuple(t._geo[1:]) == f.cell.geometry[1:]):
+        f.h = f.leaf = n = tr.input(f.cell.captured(), f.cell.shape, f.cell.strides, f.cell.dtype, f.cell.device, "leaf")
+        tr.leaf_owner[n] = ref(f)
+        f.counter.roots.append(n)
+        f.take_part()
+        return
+    f.wants = False
+    whole = f.h = bind(f, f.cell.geometry, tr)
+    make_leaf_of(f, t, whole, derive(t, check=False), tr)
+
+
+def make_leaf_of(f: Family, t: Any, whole: Node, value: Node, tr: Trace) -> None:
+    """Cut the history of a value: gradients end and accumulate here."""
+    tr.leaves += 1
+    key = (value, tr.leaves)
+    n = LEAF_OF.table.get(key)
+    if n is None:
+        made = Node(LEAF_OF, (value,), (tr.leaves,), value.shape, value.dtype, value.strides, value.offset, value.device, True)
+        n = LEAF_OF.table.setdefault(key, made)
+    f.leaf, f.wants = n, True
+    tr.leaf_owner[n] = ref(f)
+    shape, strides, offset = t.geometry
+    place = tuple(shape), strides, offset
+    if t._lens is not None:
+        f.h = scattered(whole, n, f.cell, t._lens, place, False)
+    else:
+        f.h = n if place == f.cell.geometry else RESTRIDE_SCATTER(whole, n, place, f.cell.strides, False)
+    f.counter.roots += [f.h, n]
+    f.take_part()
+    f.invalidate()
+
+
+def history_of(old: Node, value: Node) -> Node:
+    """The value changes and the history stays: writes under no_grad, through `.data` or `.detach()`, by NumPy."""
+    if not old.rg:
+        return value
+    return REBIND(old.srcs[0] if old.op is REBIND else old, value)
