@@ -124,7 +124,7 @@ class Fuser(Dependence):
                     atoms[at : at + 1] = g.split(atoms[at], n, self._fresh)
                     out = [tuple(a for a in dim) for dim in out]
                     size = n
-                elif n % size:
+                elif not size or n % size:
                     return None
                 mine.append(atoms[at])
                 at += 1

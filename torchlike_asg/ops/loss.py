@@ -66,7 +66,8 @@ squared_error = elementwise(
 
 
 def _absolute_slope(e: Any, g: Any, x: Any, y: Any) -> Any:
-    return e.mul(g, e.sign(e.sub(x, y)))
+    d = e.sub(x, y)
+    return e.mul(g, e.where(e.isnan(d), e.const(0), e.sign(d)))  # a difference that is no number has no slope, not an unknown one
 
 
 #: PyTorch keeps the difference, not the operands

@@ -340,33 +340,44 @@ def _prepare_masked_fill(x: Node, m: Node, v: Any) -> tuple[Any, ...]:
     return x, m, v
 
 
-def _shared_extremum(better: Any) -> Any:
-    """Gradient of max and min: to the winner, halved between equals."""
+def _shared_extremum(worse: Any) -> Any:
+    """Gradient of max and min: to the winner, halved between equals; to both where one is not a number."""
 
     def vjp(n: Node, g: Node) -> Grads:
         a, b = n.srcs
 
         def to(x: Node, y: Node) -> Node:
-            return where(eq(x, y), mul(g, weak(0.5)), where(better(x, y), g, weak(0.0)))
+            return where(eq(x, y), mul(g, weak(0.5)), where(worse(x, y), weak(0.0), g))
 
         return lambda: to(a, b), lambda: to(b, a)
 
     return vjp
 
 
-maximum = binary("maximum", lambda e, a, b: e.maximum(a, b), _shared_extremum(gt), keep((0, (0, 1)), (1, (0, 1))), ref=np.maximum)
-minimum = binary("minimum", lambda e, a, b: e.minimum(a, b), _shared_extremum(lt), keep((0, (0, 1)), (1, (0, 1))), ref=np.minimum)
+def _first_extremum(inside: Any) -> Any:
+    """Gradient of fmax and fmin: to the number that was taken, of equals the first."""
+
+    def vjp(n: Node, g: Node) -> Grads:
+        a, b = n.srcs
+        first = logical_or(inside(a, b), ne(b, b))
+        return lambda: where(first, g, weak(0.0)), lambda: where(first, weak(0.0), g)
+
+    return vjp
+
+
+maximum = binary("maximum", lambda e, a, b: e.maximum(a, b), _shared_extremum(lt), keep((0, (0, 1)), (1, (0, 1))), ref=np.maximum)
+minimum = binary("minimum", lambda e, a, b: e.minimum(a, b), _shared_extremum(gt), keep((0, (0, 1)), (1, (0, 1))), ref=np.minimum)
 fmax = binary(
     "fmax",
     lambda e, a, b: e.where(e.isnan(a), b, e.where(e.isnan(b), a, e.maximum(a, b))),
-    _shared_extremum(gt),
+    _first_extremum(ge),
     keep((0, (0, 1)), (1, (0, 1))),
     ref=np.fmax,
 )
 fmin = binary(
     "fmin",
     lambda e, a, b: e.where(e.isnan(a), b, e.where(e.isnan(b), a, e.minimum(a, b))),
-    _shared_extremum(lt),
+    _first_extremum(le),
     keep((0, (0, 1)), (1, (0, 1))),
     ref=np.fmin,
 )

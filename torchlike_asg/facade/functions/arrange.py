@@ -35,7 +35,8 @@ def only(given: tuple[Any, ...], named: dict[str, Any], name: str) -> tuple[Any,
 @function()
 def flip(input: Tensor, *dims: Any, **named: Any) -> Tensor:
     """A copy with the order along some dimensions reversed."""
-    return unary(ops.flip, input, *sorted(dims_of(sizes(only(dims, named, "dims"), "dims"), len(input.shape))))
+    found = dims_of(sizes(only(dims, named, "dims"), "dims"), len(input.shape))
+    return unary(ops.flip, input, *(sorted(found) if input.shape else ()))
 
 
 @function()
