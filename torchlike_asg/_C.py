@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from .errors import Absent, Unsupported
+from .facade import generator as _generator
 from .facade.core import Tensor as TensorBase
 from .facade.generator import Generator
 from .size import Size
@@ -12,6 +13,8 @@ from .size import Size
 __all__ = ["Generator", "PyTorchFileReader", "Size", "SymBool", "SymFloat", "SymInt", "TensorBase"]
 
 
+default_generator = _generator.default_generator
+_TensorBase = TensorBase
 _KNOWN = "sizes are Python numbers here"
 _TensorMeta = type(TensorBase)
 

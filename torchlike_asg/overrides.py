@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import functools
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from .errors import Unsupported
 from .facade.core import Tensor
 
-__all__ = ["TorchFunctionMode", "has_torch_function", "is_tensor_like", "is_tensor_method_or_property"]
+__all__ = ["TorchFunctionMode", "get_default_nowrap_functions", "get_ignored_functions", "handle_torch_function", "has_torch_function",
+           "is_tensor_like", "is_tensor_method_or_property", "wrap_torch_function"]  # fmt: skip
 
 
 def has_torch_function(relevant_args: Iterable[Any]) -> bool:
@@ -36,3 +38,62 @@ class TorchFunctionMode:
 
     def __exit__(self, *error: object) -> None:
         """Never entered."""
+
+
+def has_torch_function_unary(relevant_arg: Any) -> bool:
+    """`has_torch_function` of one argument."""
+    return has_torch_function((relevant_arg,))
+
+
+def has_torch_function_variadic(*relevant_args: Any) -> bool:
+    """`has_torch_function` of arguments."""
+    return has_torch_function(relevant_args)
+
+
+def handle_torch_function(public_api: Callable[..., Any], relevant_args: Iterable[Any], *args: Any, **kwargs: Any) -> Any:
+    """What the first ``__torch_function__`` among the types of `relevant_args` that does not return NotImplemented makes of the call.
+
+    A subclass is asked before the classes it derives from, otherwise the first argument first.
+
+    Raises:
+        TypeError: all returned NotImplemented.
+    """
+    own: list[Any] = []
+    for arg in relevant_args:
+        if not has_torch_function((arg,)) or any(type(arg) is type(other) for other in own):
+            continue
+        place = next((i for i, other in enumerate(own) if issubclass(type(arg), type(other))), len(own))
+        own.insert(place, arg)
+    types = tuple(type(arg) for arg in own)
+    for arg in own:
+        result = arg.__torch_function__(public_api, types, args, kwargs)
+        if result is not NotImplemented:
+            return result
+    name = f"{public_api.__module__}.{public_api.__name__}"
+    raise TypeError(f"no implementation found for '{name}' on types that implement __torch_function__: {[type(arg) for arg in own]}")
+
+
+def wrap_torch_function(dispatcher: Callable[..., Iterable[Any]]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Decorator: a call goes to `handle_torch_function` if one of ``dispatcher(*args, **kwargs)`` has a ``__torch_function__``."""
+
+    def wrap(func: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(func)
+        def wrapped(*args: Any, **kwargs: Any) -> Any:
+            relevant = dispatcher(*args, **kwargs)
+            if has_torch_function(relevant):
+                return handle_torch_function(wrapped, relevant, *args, **kwargs)
+            return func(*args, **kwargs)
+
+        return wrapped
+
+    return wrap
+
+
+def get_ignored_functions() -> set[Any]:
+    """Functions that no ``__torch_function__`` sees: none are kept from it by a list here."""
+    return set()
+
+
+def get_default_nowrap_functions() -> set[Any]:
+    """Functions whose result stays a plain tensor: none are listed here."""
+    return set()

@@ -44,10 +44,13 @@ def _homes(table: dict[str, str]) -> dict[str, str]:
 MOVED = _homes(
     {
         "distributions > distributions": "cauchy chi2 dirichlet exp_family fishersnedecor gumbel "
-        "half_cauchy half_normal inverse_gamma kumaraswamy lkj_cholesky log_normal logistic_normal lowrank_multivariate_normal "
-        "mixture_same_family negative_binomial pareto relaxed_bernoulli relaxed_categorical studentT transformed_distribution von_mises "
+        "half_cauchy half_normal inverse_gamma kumaraswamy lkj_cholesky log_normal logistic_normal "
+        "mixture_same_family negative_binomial pareto studentT transformed_distribution von_mises "
         "weibull",
-        "autograd > autograd": "anomaly_mode gradcheck",
+        "distributions > distributions.low_rank": "lowrank_multivariate_normal",
+        "distributions > distributions.relaxed": "relaxed_bernoulli relaxed_categorical",
+        "autograd > autograd.anomaly": "anomaly_mode",
+        "autograd > autograd.check": "gradcheck",
         "nn.modules > nn.modules": "channelshuffle",
         "nn.parallel > nn.parallel": "data_parallel parallel_apply replicate",
         "cuda.amp > amp.grad_scaler": "grad_scaler",
@@ -116,8 +119,8 @@ ANSWERS: dict[str, dict[str, Any]] = {
     },
 }
 
-_FLOAT = "there is no quantisation, models compute in floating point"
-_ONE = "one process computes; the module itself, in a loop guarded by torch.distributed.is_available()"
+_FLOAT = "floating point: there is no quantisation"
+_ONE = "the module itself, in one process, in a loop guarded by torch.distributed.is_available()"
 _SAVE = "torch.save and torch.load of the state_dict"
 _EXPORT = "torchlike_asg.asg.export for the graph, state_dict for the weights"
 #: module, and every one below it -> what to use instead of its names
@@ -146,7 +149,7 @@ PLACEHOLDERS = {
         "torchlike_asg.asg.explain, which shows the recorded graph",
     ),
     "multiprocessing.reductions": "NumPy arrays in multiprocessing.shared_memory",
-    **dict.fromkeys(("nn.parallel._functions", "nn.parallel.comm"), "one device computes"),
+    **dict.fromkeys(("nn.parallel._functions", "nn.parallel.comm"), "the tensors themselves: one device computes"),
     **dict.fromkeys(("onnx.symbolic_helper", "onnx.operators", "onnx.utils"), "PyTorch, from the saved state_dict"),
     "utils._python_dispatch": "torch.func and tensor hooks, which see what is computed",
     "utils.cpp_extension": "torch.autograd.Function: Python functions of tensors are compiled",

@@ -5,3 +5,6 @@ from __future__ import annotations
 from .facade.memory import TypedStorage, UntypedStorage
 
 __all__ = ["TypedStorage", "UntypedStorage"]
+
+_StorageBase = UntypedStorage  # the name in PyTorch of what both derive from
+_LegacyStorage = TypedStorage

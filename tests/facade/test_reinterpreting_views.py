@@ -236,3 +236,10 @@ def test_a_shape_is_numbers_or_one_sequence():
     for shape in ([2, 3], (2, 3), torch.Size([2, 3])):
         assert x.view(shape).shape == x.reshape(shape).shape == x.view(size=shape).shape == (2, 3)
     assert x.view(2, 3).shape == x.view(-1, 3).shape == (2, 3)
+
+
+def test_what_a_strided_scatter_keeps_has_the_gradient():
+    """PyTorch gives it to the elements that are overwritten instead."""
+    x = ours.randn(3, 3, dtype=ours.float64, requires_grad=True)
+    written = ours.randn(2, 2, dtype=ours.float64, requires_grad=True)
+    assert ours.autograd.gradcheck(lambda a, b: ours.as_strided_scatter(a, b, (2, 2), (1, 2), 1), (x, written))

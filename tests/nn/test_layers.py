@@ -326,5 +326,5 @@ def test_sync_batch_norm_conversion(randn):
 
 def test_unsupported_names_say_what_to_use():
     assert not hasattr(ours.nn, "NoSuchLayer")
-    with pytest.raises(NotImplementedError, match=r"nn\.quantized is not implemented: use floating point"):
-        ours.nn.quantized  # noqa: B018
+    with pytest.raises(NotImplementedError, match=r"nn\.quantized\.Linear: not supported: use floating point"):
+        ours.nn.quantized.Linear(1, 1)

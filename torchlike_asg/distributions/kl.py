@@ -162,3 +162,6 @@ def _independent(p: Independent, q: Independent) -> torch.Tensor:
     if p.reinterpreted_batch_ndims != q.reinterpreted_batch_ndims:
         raise NotImplementedError
     return sum_rightmost(kl_divergence(p.base_dist, q.base_dist), p.reinterpreted_batch_ndims)
+
+
+_KL_REGISTRY, _dispatch_kl = _PAIRS, _find  # PyTorch's names, which packages with distributions of their own use

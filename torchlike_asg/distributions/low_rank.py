@@ -117,9 +117,17 @@ def capacitance_tril(w: torch.Tensor, d: torch.Tensor) -> torch.Tensor:
 
 def low_rank_log_det(p: LowRankMultivariateNormal) -> torch.Tensor:
     """The logarithm of the determinant of the covariance."""
-    return 2 * half_log_det(p._capacitance_tril) + p._diag.log().sum(-1)
+    return _batch_lowrank_logdet(p._factor, p._diag, p._capacitance_tril)
 
 
 def low_rank_distance(w: torch.Tensor, d: torch.Tensor, x: torch.Tensor, tril: torch.Tensor) -> torch.Tensor:
     """Squared Mahalanobis distances ``x' (W W' + D)^-1 x``."""
     return (x.pow(2) / d).sum(-1) - squared_distance(tril, matrix_times_vectors(w.mT / d.unsqueeze(-2), x))
+
+
+_batch_capacitance_tril, _batch_lowrank_mahalanobis = capacitance_tril, low_rank_distance  # PyTorch's names, for distributions of others
+
+
+def _batch_lowrank_logdet(w: torch.Tensor, d: torch.Tensor, tril: torch.Tensor) -> torch.Tensor:
+    """The logarithm of the determinant of ``W W' + D``, from the Cholesky factor of its capacitance matrix."""
+    return 2 * half_log_det(tril) + d.log().sum(-1)

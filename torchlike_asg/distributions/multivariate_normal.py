@@ -128,3 +128,10 @@ def _tril_of_precision(precision: torch.Tensor) -> torch.Tensor:
     return torch.linalg.solve_triangular(
         inverse, torch.eye(precision.shape[-1], dtype=precision.dtype, device=precision.device), upper=False
     )
+
+
+_batch_mv, _batch_mahalanobis, _precision_to_scale_tril = (  # PyTorch's names, which distributions of others import
+    matrix_times_vectors,
+    squared_distance,
+    _tril_of_precision,
+)

@@ -98,3 +98,6 @@ def vec_to_tril_matrix(vec: torch.Tensor, diag: int = 0) -> torch.Tensor:
     rows, columns = torch.tril_indices(size, size, diag, device=vec.device)
     matrix[..., rows, columns] = vec
     return matrix
+
+
+euler_constant = 0.57721566490153286060  # Euler and Mascheroni's

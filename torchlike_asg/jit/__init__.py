@@ -5,15 +5,23 @@ from __future__ import annotations
 import builtins
 import warnings
 from collections.abc import Callable
-from typing import Any, Final, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar
 
-from ..errors import Unsupported
+from ..errors import Absent, Unsupported
 from ..futures import Future as _Future
 
 __all__ = [
     "Final",
+    "Attribute",
+    "CompilationUnit",
+    "Error",
+    "RecursiveScriptModule",
     "ScriptFunction",
     "ScriptModule",
+    "TopLevelTracedModule",
+    "TracedModule",
+    "TracerWarning",
+    "TracingCheckError",
     "annotate",
     "export",
     "fork",
@@ -23,8 +31,10 @@ __all__ = [
     "is_tracing",
     "load",
     "save",
+    "run_frozen_optimizations",
     "script",
     "script_if_tracing",
+    "script_method",
     "trace",
     "unused",
     "wait",
@@ -172,8 +182,56 @@ class strict_fusion:
         """Nothing ends."""
 
 
+class TracerWarning(Warning):
+    """What PyTorch's tracer warns of, for filters of warnings: nothing is traced."""
+
+    @staticmethod
+    def ignore_lib_warnings() -> None:
+        """Nothing warns."""
+
+
+class Error(RuntimeError):
+    """PyTorch's error of scripted code: none is raised."""
+
+
+class TracingCheckError(Exception):
+    """PyTorch's error of a trace that differs when it is made again: none is raised."""
+
+
+class Attribute(NamedTuple):
+    """A value and the type that PyTorch's compiler would take it for; an attribute of a module that is not scripted."""
+
+    value: Any
+    type: Any
+
+
+class CompilationUnit(Absent, within="torch.jit", instead="Python functions are recorded as they are"):
+    """PyTorch's functions compiled from text."""
+
+
+def script_method(fn: T) -> T:
+    """The method itself."""
+    return fn
+
+
+def run_frozen_optimizations(mod: Any, optimize_numerics: bool = True, preserved_methods: Any = None) -> None:
+    """Nothing to do: what does not change is computed once by this package's own compiler."""
+
+
 class ScriptModule:
     """The type of scripted modules, for isinstance; nothing is an instance."""
+
+
+class RecursiveScriptModule(ScriptModule):
+    """The type of modules that are scripted with their parts, for isinstance; nothing is an instance."""
+
+
+class TracedModule(ScriptModule):
+    """The type of traced modules, for isinstance; nothing is an instance."""
+
+
+class TopLevelTracedModule(TracedModule):
+    """The type of what `trace` gives in PyTorch, for isinstance; nothing is an instance."""
 
 
 class ScriptFunction:

@@ -5,6 +5,7 @@ They live in facade/functions, by family. Names of PyTorch's that are not suppor
 
 from __future__ import annotations
 
+import importlib
 from typing import Any
 
 from ..errors import Unsupported
@@ -264,7 +265,31 @@ __all__ = [
 ]
 
 
+#: names of PyTorch's that layers of others, written after PyTorch's own, take from here -> where they are
+_PRIVATE = {
+    "_canonical_mask": "nn.modules._attention_functional:private_mask",
+    "_get_softmax_dim": "facade.functions.softmax:implicit_dim",
+    "_in_projection": "nn.modules._attention_functional:in_projection",
+    "_in_projection_packed": "nn.modules._attention_functional:in_projection_packed",
+    "_none_or_dtype": "nn.modules._attention_functional:none_or_dtype",
+    "_pair": "nn.modules.utils:_pair",
+    "_Reduction": "nn._reduction",
+    "_single": "nn.modules.utils:_single",
+    "_triple": "nn.modules.utils:_triple",
+    "_VF": "_VF",
+    "handle_torch_function": "overrides:handle_torch_function",
+    "has_torch_function": "overrides:has_torch_function",
+    "has_torch_function_unary": "overrides:has_torch_function_unary",
+    "has_torch_function_variadic": "overrides:has_torch_function_variadic",
+    "Tensor": "facade.core:Tensor",
+}
+
+
 def __getattr__(name: str) -> Any:
+    if name in _PRIVATE:
+        module, _, found = _PRIVATE[name].partition(":")
+        home = importlib.import_module(f"{__name__.partition('.')[0]}.{module}")
+        return getattr(home, found) if found else home
     if name in _UNSUPPORTED:
         raise Unsupported(f"torch.nn.functional.{name} is not supported: {_UNSUPPORTED[name]}")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -261,3 +261,12 @@ kaiming_uniform = _deprecated(kaiming_uniform_)
 kaiming_normal = _deprecated(kaiming_normal_)
 orthogonal = _deprecated(orthogonal_)
 sparse = _deprecated(sparse_)
+
+_no_grad_fill_, _no_grad_normal_, _no_grad_trunc_normal_, _no_grad_uniform_, _no_grad_zero_ = (
+    constant_,  # PyTorch's names, which initialisations of others call
+    normal_,
+    trunc_normal_,
+    uniform_,
+    zeros_,
+)
+_make_deprecate = _deprecated

@@ -11,8 +11,8 @@ import copy
 import functools
 import warnings
 from collections import OrderedDict, defaultdict
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterable
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -408,3 +408,29 @@ def register_optimizer_step_post_hook(hook: Any) -> RemovableHandle:
     handle = RemovableHandle(_global_post)
     _global_post[handle.id] = hook
     return handle
+
+
+#: what an optimizer takes as its first argument, for annotations
+ParamsT: TypeAlias = Iterable[Any]
+_RequiredParameter = _Required
+
+
+def _use_grad_for_differentiable(func: Callable[..., Any]) -> Callable[..., Any]:
+    """Decorator of the `step` of optimizers of others: gradients are recorded in it as ``self.defaults["differentiable"]`` says."""
+
+    @functools.wraps(func)
+    def step(self: Any, *args: Any, **kwargs: Any) -> Any:
+        with grad_mode(bool(self.defaults.get("differentiable", False))):
+            return func(self, *args, **kwargs)
+
+    return step
+
+
+def _get_value(x: Any) -> Any:
+    """The number that a tensor of one element holds; numbers as they are."""
+    return x.item() if isinstance(x, Tensor) else x
+
+
+def _default_to_fused_or_foreach(params: Any, differentiable: bool, use_fused: bool = False) -> tuple[bool, bool]:
+    """(fused, foreach): False for both, there is one implementation."""
+    return False, False

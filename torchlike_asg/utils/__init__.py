@@ -6,9 +6,10 @@ import importlib
 from typing import Any
 
 from ..errors import Unsupported
+from ..facade.swapping import swap as swap_tensors
 from . import data
 
-__all__ = ["checkpoint", "data", "tensorboard"]
+__all__ = ["checkpoint", "data", "swap_tensors", "tensorboard"]
 
 _MODULES = frozenset(
     "_pytree _python_dispatch benchmark checkpoint collect_env cpp_extension deterministic dlpack flop_counter hooks mobile_optimizer "

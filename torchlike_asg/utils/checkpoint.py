@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import enum
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torchlike_asg as torch
 
-__all__ = ["CheckpointPolicy", "checkpoint", "checkpoint_sequential", "create_selective_checkpoint_contexts", "noop_context_fn",
+__all__ = ["CheckpointPolicy", "checkpoint", "CheckpointError", "DefaultDeviceType", "check_backward_validity", "checkpoint_sequential",
+           "create_selective_checkpoint_contexts", "detach_variable", "get_device_states", "noop_context_fn", "set_device_states",
            "set_checkpoint_debug_enabled", "set_checkpoint_early_stop"]  # fmt: skip
 
 
@@ -119,3 +120,49 @@ def checkpoint_sequential(
     for start in range(0, size * (segments - 1), size):
         input = checkpoint(run(steps[start : start + size]), input, use_reentrant=use_reentrant)
     return run(steps[size * (segments - 1) :])(input)
+
+
+class CheckpointError(RuntimeError):
+    """A recomputation that saved other tensors than the first computation. Nothing is recomputed here, so none is raised."""
+
+
+class DefaultDeviceType:
+    """The kind of device whose random state PyTorch keeps for a recomputation: remembered, and not used."""
+
+    _type = "cpu"
+
+    @staticmethod
+    def set_device_type(device: str = "cuda") -> None:
+        """Remember a kind of device."""
+        DefaultDeviceType._type = device
+
+    @staticmethod
+    def get_device_type() -> str:
+        """What was remembered, at first "cpu"."""
+        return DefaultDeviceType._type
+
+
+def get_device_states(*args: Any) -> tuple[list[int], list[Any]]:
+    """([], []): the numbers and random states of the devices of `args` other than the CPU, for `set_device_states`."""
+    return [], []
+
+
+def set_device_states(devices: Sequence[int], states: Sequence[Any], *, device_type: str | None = None) -> None:
+    """Nothing to put back: see `get_device_states`."""
+
+
+def detach_variable(inputs: tuple[Any, ...]) -> tuple[Any, ...]:
+    """The inputs, tensors without their history and with their `requires_grad`.
+
+    Raises:
+        RuntimeError: `inputs` is no tuple.
+    """
+    if not isinstance(inputs, tuple):
+        raise RuntimeError("Only tuple of tensors is supported. Got Unsupported input type: ", type(inputs).__name__)
+    return tuple(x.detach().requires_grad_(x.requires_grad) if isinstance(x, torch.Tensor) else x for x in inputs)
+
+
+def check_backward_validity(inputs: Iterable[Any]) -> None:
+    """Warn if no tensor among the inputs requires a gradient."""
+    if not any(isinstance(x, torch.Tensor) and x.requires_grad for x in inputs):
+        warnings.warn("None of the inputs have requires_grad=True. Gradients will be None", stacklevel=2)

@@ -1,6 +1,7 @@
 """torch.distributions.transforms: invertible maps of random variables."""
 
 from .base import ComposeTransform, IndependentTransform, ReshapeTransform, Transform, identity_transform
+from .base import _Inverse as _InverseTransform
 from .correlation import CorrCholeskyTransform
 from .elementwise import (
     AbsTransform,
@@ -10,6 +11,7 @@ from .elementwise import (
     SigmoidTransform,
     SoftplusTransform,
     TanhTransform,
+    _clipped_sigmoid,
 )
 from .vectors import (
     CatTransform,
@@ -41,5 +43,7 @@ __all__ = [
     "StickBreakingTransform",
     "TanhTransform",
     "Transform",
+    "_InverseTransform",
+    "_clipped_sigmoid",
     "identity_transform",
 ]

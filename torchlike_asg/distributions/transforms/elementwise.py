@@ -75,14 +75,19 @@ class PowerTransform(Transform):
     inverse_shape = forward_shape
 
 
+def _clipped_sigmoid(x: torch.Tensor) -> torch.Tensor:
+    """The logistic function kept inside (0, 1)."""
+    limits = torch.finfo(x.dtype)
+    return torch.clamp(torch.sigmoid(x), min=limits.tiny, max=1.0 - limits.eps)
+
+
 class SigmoidTransform(_Plain):
     """``1 / (1 + exp(-x))``, kept inside (0, 1)"""
 
     domain, codomain, bijective, sign = constraints.real, constraints.unit_interval, True, 1
 
     def _call(self, x: torch.Tensor) -> torch.Tensor:
-        limits = torch.finfo(x.dtype)
-        return torch.clamp(torch.sigmoid(x), min=limits.tiny, max=1.0 - limits.eps)
+        return _clipped_sigmoid(x)
 
     def _inverse(self, y: torch.Tensor) -> torch.Tensor:
         limits = torch.finfo(y.dtype)

@@ -286,3 +286,32 @@ def _appended(projections: Projections, add_zero_attn: bool, static: tuple[Any, 
         zero = torch.zeros((n, heads, 1, size), dtype=v.dtype, device=v.device)
         extra.append((zero, zero))
     return extra  # type: ignore[return-value]
+
+
+def in_projection_packed(q: Any, k: Any, v: Any, w: Any, b: Any = None) -> list[Any]:
+    """Queries, keys and values (..., E) projected by the thirds of a packed weight (3E, E) and bias (3E,)."""
+    biases = (None, None, None) if b is None else b.chunk(3)
+    return [F.linear(x, weight, bias) for x, weight, bias in zip((q, k, v), w.chunk(3), biases, strict=True)]
+
+
+def in_projection(
+    q: Any, k: Any, v: Any, w_q: Any, w_k: Any, w_v: Any, b_q: Any = None, b_k: Any = None, b_v: Any = None
+) -> tuple[Any, Any, Any]:
+    """Queries, keys and values projected by weights of their own."""
+    return F.linear(q, w_q, b_q), F.linear(k, w_k, b_k), F.linear(v, w_v, b_v)
+
+
+def private_mask(mask: Any, mask_name: str, other_type: Any, other_name: str, target_type: Any, check_other: bool = True) -> Any:
+    """`canonical_mask` with the arguments of PyTorch's own helper, for layers of others."""
+    return canonical_mask(mask, mask_name, target_type, other_type if check_other else None, other_name)
+
+
+def none_or_dtype(input: Any) -> Any:
+    """The type of a mask, or None for none.
+
+    Raises:
+        RuntimeError: it is neither None nor a tensor.
+    """
+    if input is not None and not isinstance(input, torch.Tensor):
+        raise RuntimeError("input to _none_or_dtype() must be None or torch.Tensor")
+    return None if input is None else input.dtype

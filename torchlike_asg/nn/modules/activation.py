@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import warnings
 from typing import Any
 
@@ -368,3 +369,9 @@ class Softmax2d(Module):
         if input.dim() not in (3, 4):
             raise ValueError(f"Softmax2d: expected input to be 3D or 4D, got {input.dim()}D instead")
         return F.softmax(input, -3, _stacklevel=5)
+
+
+def __getattr__(name: str) -> Any:
+    if name == "MultiheadAttention":  # which PyTorch keeps here
+        return importlib.import_module(".attention", __package__).MultiheadAttention
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

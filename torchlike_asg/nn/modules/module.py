@@ -301,3 +301,17 @@ class Module(TreeMixin, ConversionMixin, StateMixin, HookMixin):
             return f"{self._get_name()}({extra})"
         body = "".join(f"\n  {line}" for line in lines + children)
         return f"{self._get_name()}({body}\n)" if body else f"{self._get_name()}()"
+
+
+_EXTRA_STATE_KEY_SUFFIX = "_extra_state"
+
+
+def _addindent(s_: str, numSpaces: int) -> str:
+    """A text whose lines but the first are moved right, as in the repr of modules: layers of others call it for theirs."""
+    return s_.replace("\n", "\n" + " " * numSpaces)
+
+
+def __getattr__(name: str) -> Any:
+    if name in ("_global_forward_hooks", "_global_forward_pre_hooks", "_global_backward_hooks", "_global_backward_pre_hooks"):
+        return getattr(module_hooks, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

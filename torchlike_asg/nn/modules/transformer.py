@@ -147,6 +147,14 @@ def _copies(layer: Module, n: int) -> ModuleList:
     return ModuleList([copy.deepcopy(layer) for _ in range(n)])
 
 
+_get_clones = _copies  # PyTorch's names, which layers of others import
+_get_activation_fn = activation_function
+
+
+def _generate_square_subsequent_mask(sz: int, device: Any = None, dtype: Any = None) -> Any:
+    return Transformer.generate_square_subsequent_mask(sz, device, dtype)
+
+
 class TransformerEncoder(Module):
     """`num_layers` copies of `encoder_layer` one after another, then `norm` if given.
 

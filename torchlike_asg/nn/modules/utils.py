@@ -47,3 +47,12 @@ def typename(value: Any) -> str:
         return str(value.type())
     kind = value if isinstance(value, type) else type(value)
     return kind.__qualname__ if kind.__module__ in ("builtins", "") else f"{kind.__module__}.{kind.__qualname__}"
+
+
+def _list_with_default(out_size: Any, defaults: Any) -> Any:
+    """Sizes with those that are None taken from the end of `defaults`, as adaptive pooling takes them from the input."""
+    if isinstance(out_size, int | Tensor):
+        return out_size
+    if len(defaults) <= len(out_size):
+        raise ValueError(f"Input dimension should be at least {len(out_size) + 1}")
+    return [given if given is not None else known for given, known in zip(out_size, defaults[-len(out_size) :], strict=True)]

@@ -84,3 +84,6 @@ def clip_grad_value_(parameters: Any, clip_value: float, foreach: bool | None = 
     with torch.no_grad():
         for gradient in _gradients(_as_list(parameters)):
             gradient.clamp_(min=-clip_value, max=clip_value)
+
+
+_get_total_norm, _clip_grads_with_norm_ = get_total_norm, clip_grads_with_norm_  # their names before PyTorch 2.8

@@ -245,3 +245,30 @@ def remove_parametrizations(module: Any, tensor_name: str, leave_parametrized: b
 def type_before_parametrizations(module: Module) -> type:
     """The class `module` had before it was parametrised."""
     return type(module).__bases__[0] if is_parametrized(module) else type(module)
+
+
+def transfer_parametrizations_and_params(from_module: Module, to_module: Module, tensor_name: str | None = None) -> Module:
+    """Gives `to_module` the parametrisations of `from_module` (of its tensor `tensor_name`, or of all) and the parameters behind them.
+
+    A parameter that `to_module` lacks is added. Parametrisations are the same modules in both.
+
+    Raises:
+        AssertionError: `tensor_name` is not parametrised.
+    """
+    if not is_parametrized(from_module, tensor_name):
+        if tensor_name is None:
+            return to_module
+        raise AssertionError("parametrizations must be a ModuleDict")
+    for name in [tensor_name] if tensor_name is not None else list(from_module.parametrizations):
+        given = from_module.parametrizations[name]
+        if not hasattr(to_module, name):
+            setattr(to_module, name, Parameter(getattr(from_module, name)))
+        for parametrization in given:
+            register_parametrization(to_module, name, parametrization)
+        taken = to_module.parametrizations[name]
+        if hasattr(given, "original"):
+            taken.original = given.original
+        else:
+            for i in range(given.ntensors):
+                setattr(taken, f"original{i}", getattr(given, f"original{i}"))
+    return to_module

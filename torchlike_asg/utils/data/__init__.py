@@ -35,10 +35,24 @@ __all__ = [
     "random_split",
 ]
 
-_DATAPIPES = {"DFIterDataPipe", "DataChunk", "IterDataPipe", "MapDataPipe", "functional_datapipe"}
+_DATAPIPES = {"DFIterDataPipe", "DataChunk"}
+#: PyTorch's base classes of data pipes -> what they are here, where nothing is registered for chains of calls
+_BASES = {"IterDataPipe": IterableDataset, "MapDataPipe": Dataset}
+
+
+class functional_datapipe:
+    """Decorator of data pipes that gives PyTorch's pipes a method of that name: the class itself, as no pipes are chained here."""
+
+    def __init__(self, name: str, enable_df_api_tracing: bool = False) -> None:
+        self.name = name
+
+    def __call__(self, cls: Any) -> Any:
+        return cls
 
 
 def __getattr__(name: str) -> Any:
+    if name in _BASES:
+        return _BASES[name]
     if name in _DATAPIPES:
         raise Unsupported(f"torchlike_asg.utils.data.{name} is not supported: write a Dataset or an IterableDataset instead of a data pipe")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

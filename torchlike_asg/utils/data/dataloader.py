@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import warnings
 from collections.abc import Callable, Iterable, Iterator
@@ -11,6 +12,7 @@ import torchlike_asg as torch
 
 from .collate import default_collate, default_convert
 from .dataset import Dataset, IterableDataset
+from .fetch import make_fetcher
 from .iterator import LoaderIterator, Resume, SingleProcessIterator
 from .position import Position
 from .randomness import restore_private
@@ -267,6 +269,17 @@ def _check_batching(batch_size: int | None, shuffle: bool, sampler: Any, batch_s
         raise ValueError("batch_size=None option disables auto-batching and is mutually exclusive with drop_last")
 
 
+class _DatasetKind:
+    """PyTorch's numbers of the two kinds of datasets, and what reads them."""
+
+    Map, Iterable = 0, 1
+
+    @staticmethod
+    def create_fetcher(kind: int, dataset: Any, auto_collation: bool, collate_fn: Any, drop_last: bool) -> Any:
+        """What reads batches of a dataset."""
+        return make_fetcher(dataset, auto_collation, collate_fn, drop_last)
+
+
 def __getattr__(name: str) -> Any:
     """PyTorch's names of the iterators' classes, for packages that tell them apart."""
     if name == "_BaseDataLoaderIter":
@@ -277,4 +290,10 @@ def __getattr__(name: str) -> Any:
         from .parallel import WorkersIterator
 
         return WorkersIterator
+    if name == "_InfiniteConstantSampler":
+        return _EndlessSampler
+    if name == "_utils":
+        return importlib.import_module("._utils", __package__)
+    if name == "_DatasetKind":
+        return _DatasetKind
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
