@@ -1,4 +1,5 @@
 import atexit
+import gc
 import os
 import shutil
 import tempfile
@@ -9,6 +10,12 @@ os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 if "TORCHLIKE_ASG_CACHE" not in os.environ:  # compiled code is shared by the processes of one run of the tests, and only by them
     os.environ["TORCHLIKE_ASG_CACHE"] = tempfile.mkdtemp(prefix="torchlike_asg_cache_")
     atexit.register(shutil.rmtree, os.environ["TORCHLIKE_ASG_CACHE"], ignore_errors=True)
+
+
+def pytest_collection_finish(session):
+    """What importing and collecting made stays to the end: the garbage collector need not look at these million objects again and again."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)

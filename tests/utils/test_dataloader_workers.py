@@ -245,15 +245,15 @@ def test_batch_that_cannot_be_pickled() -> None:
     ("end", "why"), [(lambda: os.kill(os.getpid(), signal.SIGKILL), "killed by signal: Killed"), (lambda: os._exit(7), "exit code 7")]
 )
 def test_dead_worker_is_noticed_at_once(end: Any, why: str) -> None:
+    """By its end, not because nothing has come from it for a while: that would be another error, a minute later."""
+
     def die(index: int) -> Any:
         if index == 2:
             end()
         return index
 
-    start = time.monotonic()
     with pytest.raises(RuntimeError, match=rf"DataLoader worker \(pid\(s\) \d+\) exited unexpectedly \({why}\)"):
         list(loader(Mapped(100, die)))
-    assert time.monotonic() - start < 4
     assert not children()
 
 
@@ -320,8 +320,11 @@ def test_two_loaders_side_by_side() -> None:
 
 
 def test_out_of_order_gives_everything_once() -> None:
-    slow = Mapped(12, lambda index: (time.sleep(0.1 if index == 0 else 0), index)[1])
-    got = [batch.item() for batch in loader(slow, in_order=False)]
+    arrived = multiprocessing.get_context("fork").Event()
+    got = []
+    for batch in loader(Mapped(12, lambda index: index if index or arrived.wait(60) else -1), in_order=False):
+        got.append(batch.item())
+        arrived.set()  # the first item waits until another one is there
     assert sorted(got) == list(range(12)) and got[0] != 0
     assert sorted(batch.item() for batch in loader(Stream(11), 3, in_order=False)) == list(range(11))
 
@@ -401,25 +404,27 @@ def test_orphaned_workers_end(tmp_path: Path) -> None:
                 return 3
 
             def __getitem__(self, index):
-                time.sleep(60)
+                open(os.path.join(os.path.dirname(__file__), "hangs"), "x").close()
+                time.sleep(600)
 
         first = iter(DataLoader(range(1000), num_workers=1))
         next(first)
         (older,) = multiprocessing.active_children()
         second = iter(DataLoader(Hanging(), num_workers=1))
         (younger,) = set(multiprocessing.active_children()) - {older}
-        time.sleep(0.5)
+        while not os.path.exists(os.path.join(os.path.dirname(__file__), "hangs")):
+            time.sleep(0.01)
         print(older.pid, younger.pid, flush=True)
         os.kill(os.getpid(), signal.SIGKILL)
         """)
     )
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
     with open(tmp_path / "out", "w+") as out:  # not a pipe: the hanging worker would keep it open
-        subprocess.run([sys.executable, script], stdout=out, env=environment, timeout=60)
+        subprocess.run([sys.executable, script], stdout=out, env=environment, timeout=120)
         out.seek(0)
         older, younger = map(int, out.read().split())
     try:
-        deadline = time.monotonic() + 3
+        deadline = time.monotonic() + 30
         while time.monotonic() < deadline and _runs(older):
             time.sleep(0.05)
         assert not _runs(older)

@@ -1,6 +1,9 @@
 """What is heard of a training loop, and how little is done for it where steps are quick."""
 
+import math
+
 import numpy as np
+import pytest
 
 import torchlike_asg as torch
 from torchlike_asg import nn
@@ -10,6 +13,12 @@ from torchlike_asg.viewer.points import Points
 from torchlike_asg.viewer.probe import Governor, Pace
 
 from .models import Tiny
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch):
+    """Steps count as quick however busy the machine is."""
+    monkeypatch.setattr(taps, "SLOW", math.inf)
 
 
 def loop(model, lr=0.1):

@@ -128,11 +128,12 @@ class ViewerHandle:
             self._session.publisher.history.write(file)
 
     def _settle(self) -> None:
-        """Wait until the session has taken what happened before."""
+        """Wait until the session has taken what happened before, however long it takes on a busy machine, or has ended."""
         done = threading.Event()
         self._session.asked.append(done)
         self._session._wake.set()
-        done.wait(2.0)
+        while not done.wait(0.2) and self._session.is_alive():
+            pass
 
     def detach(self, reason: str = "done", timeout: float = 15.0) -> None:
         """Stop listening; the window stays, for exploration. Where it was to save a picture, that is done when this returns."""

@@ -139,9 +139,15 @@ class Session(threading.Thread):
                 self._say("trouble", {"reason": self.trouble})
 
     def tick(self) -> None:
-        """Everything that is due."""
-        waiting = list(self.asked)
-        self.asked.clear()
+        """Everything that is due; then whoever asked before it is told."""
+        waiting = [self.asked.popleft() for _ in range(len(self.asked))]
+        try:
+            self._everything()
+        finally:
+            for event in waiting:
+                event.set()
+
+    def _everything(self) -> None:
         if self.first is not None:
             first, self.first = self.first, None
             self.show(first)
@@ -155,8 +161,6 @@ class Session(threading.Thread):
             self.publisher.post(self.logged.popleft())
         self._plan_probe()
         self._listen()
-        for event in waiting:
-            event.set()
 
     # ---------------------------------------------------------------- curves
     def _curves(self) -> None:
