@@ -144,7 +144,7 @@ def test_a_notebook(tmp_path, windows):
                 elif message["msg_type"] == "error":
                     said.append(message["content"]["ename"])
                 told = "".join(said)
-                # Once, or the next cell would be hit, too; but Python drops an exception that meets the callback of a dying object, and says so.
+                # Once, or the next cell would be hit, too; but Python drops what meets the callback of a dying object, and says so.
                 if interrupt and "begun" in told and interrupts == told.count("Exception ignored"):
                     interrupts += 1
                     time.sleep(interrupt)
