@@ -7,7 +7,8 @@ from dataclasses import replace
 from typing import Any
 
 from ... import dtypes
-from ...compiler.kernel import Const, Convert, Load, LoopKernel, Operand
+from ...asg.declare import get
+from ...compiler.kernel import Apply, Const, Convert, Load, LoopKernel, Operand
 from . import loops
 from .calls import Lowering, View
 
@@ -26,6 +27,15 @@ def convert(lowering: Lowering, src: View, dst: View, label: str = "convert") ->
     operands = Operand(src.dtype, src.strides), Operand(dst.dtype, dst.strides)
     body = Load(0, src.dtype), Convert(0, dst.dtype)
     loops.lower(lowering, LoopKernel(dst.shape, len(dst.shape), operands, body, ((1, 1),)), [src, dst], label)
+
+
+def add(lowering: Lowering, src: View, dst: View, label: str = "accumulate") -> None:
+    """Add the sum of `dst` and `src`, broadcast to its shape, in place of `dst` (real numbers)."""
+    d, src, formula = dst.dtype, broadcast(src, dst.shape), get("add").scalar
+    assert formula is not None
+    body = (Load(0, d), Load(1, d), Apply("add", (0, 1), (), d, d, formula))
+    kernel = LoopKernel(dst.shape, len(dst.shape), (Operand(d, src.strides), Operand(d, dst.strides)), body, ((1, 2),))
+    loops.lower(lowering, kernel, [src, dst], label)
 
 
 def fill(lowering: Lowering, dst: View, value: Any, label: str = "fill") -> None:

@@ -14,10 +14,12 @@ from dataclasses import dataclass, replace
 
 from ... import config
 from ...dtypes import bool_, dtype, float32, int32, int64
+from ..views import at
 from .calls import Lowering, View, element
 from .checks import of_index
 from .copies import convert
 from .finish import exact, finish_function
+from .halves import longest
 from .points import Scope, Stream, points
 from .source import failed
 
@@ -41,6 +43,13 @@ class Index:
     skip: int | None = None
     #: the dimension that it selects along
     dim: int = 0
+    #: only positions from the first number on, so many as the second says, are touched; the array begins there
+    range: tuple[int, int] | None = None
+
+    @property
+    def count(self) -> int:
+        """Positions that are touched."""
+        return self.range[1] if self.range is not None else self.size
 
 
 def indexed(
@@ -61,6 +70,9 @@ def indexed(
         return False
     if action != "copy" and (dst.dtype is bool_ or dst.dtype.is_complex):
         return False
+    divided = _divided(lowering, shape, dst, dst_steps, src, src_steps, indices, write)
+    if divided is not None:
+        return all(indexed(lowering, label, *piece, write, action, checks if checking else "") for piece, checking in divided)
     every = [tuple(dst_steps), tuple(src_steps), *[i.steps for i in indices]]
     bound = [d for d, n in enumerate(shape) if write and n > 1 and dst_steps[d] == 0]
     ordered = config.deterministic or math.prod([shape[d] for d in bound]) <= IN_ORDER[action == "copy"]
@@ -86,17 +98,64 @@ def indexed(
         words |= {f"count{d}": shape[place], **{f"in{k}_{d}": s[place] for k, s in enumerate(every)}}
     for k, i in enumerate(indices):
         words |= {f"positions{k}": i.size, f"stride{k}": i.stride, f"skip{k}": i.skip or 0}
+        if i.range is not None:
+            words |= {f"begin{k}": i.range[0], f"length{k}": i.range[1]}
     checked = bool(checks) and len(views) < lowering.caps.max_operands
     if checked:
         flags = View(lowering.checked().slot, (2,), (1,), 0, int32)
         streams.append(Stream(flags, (0,) * len(outer), "u32"))
         words |= {f"check{k}": of_index(checks, i.dim, i.size, lowering.where) for k, i in enumerate(indices)}
-    kinds = tuple((i.negative, i.skip is not None) for i in indices)
+    kinds = tuple((i.negative, i.skip is not None, i.range is not None) for i in indices)
     how = "native" if native else "integral" if integral else "exchange" if atomic else "plain"
     made = _Body(dst.dtype, action, how, kinds, len(inner), write, checked)
     key = ("indexed", dst.dtype.name, action, how, kinds, len(inner), write, checked)
     points(lowering, key, label, [shape[d] for d in outer], streams, made.text, (0,), words, made.functions)
     return True
+
+
+#: shape, the destination and its steps, the source and its steps, indices
+_Launch = tuple[list[int], View, Sequence[int], View, Sequence[int], list[Index]]
+
+
+def _divided(
+    lowering: Lowering, shape: Sequence[int], dst: View, dst_steps: Sequence[int], src: View, src_steps: Sequence[int],
+    indices: Sequence[Index], write: bool,
+) -> list[tuple[_Launch, bool]] | None:  # fmt: skip
+    """The launch as two, each with whether it looks for indices out of range, if an array is too large to be bound and can be halved: over
+    halves of the positions that an index names, or of the iteration space.
+    """
+    moving, steps, still, still_steps = (dst, dst_steps, src, src_steps) if write else (src, src_steps, dst, dst_steps)
+    own = [replace(v, shape=tuple(shape), strides=tuple(s)) for v, s in ((still, still_steps), *[(i.view, i.steps) for i in indices])]
+    named = {i.dim: k for k, i in enumerate(indices) if (moving.shape[i.dim], moving.strides[i.dim]) == (i.count, i.stride)}
+    cut = longest(lowering, [moving], range(len(moving.shape)))
+    along: int | None = None
+    if cut in named:
+        d, k = cut, named[cut]
+    elif cut is not None:
+        along = next((d for d, s in enumerate(steps) if s == moving.strides[cut] and 1 < shape[d] <= moving.shape[cut]), None)
+    else:
+        along = longest(lowering, own, range(len(shape)))
+        if along is not None and steps[along]:
+            cut = next((d for d, s in enumerate(moving.strides) if s == steps[along] and moving.shape[d] >= shape[along]), None)
+            along = along if cut is not None else None
+    if along is None and cut not in named:
+        return None
+    made: list[tuple[_Launch, bool]] = []
+    for second in (False, True):
+        size, part, views, to = list(shape), moving, own, list(indices)
+        if along is None:
+            first, count = to[k].range or (0, to[k].size)
+            begin, n = (count // 2, count - count // 2) if second else (0, count // 2)
+            part, to[k] = at(moving, d, begin, n), replace(to[k], range=(first + begin, n))
+        else:
+            begin, n = (shape[along] // 2, shape[along] - shape[along] // 2) if second else (0, shape[along] // 2)
+            size[along] = n
+            part = at(moving, cut, begin, n) if cut is not None else moving
+            views = [at(v, along, begin, n) for v in own]
+            to = [replace(i, view=v) for i, v in zip(to, views[1:], strict=True)]
+        sides = (part, steps, views[0], still_steps) if write else (views[0], still_steps, part, steps)
+        made.append(((size, *sides, to), along is not None or not second))
+    return made
 
 
 def _extent(v: View) -> int:
@@ -114,7 +173,7 @@ class _Body:
     dtype: dtype
     action: str
     how: str
-    kinds: tuple[tuple[bool, bool], ...]
+    kinds: tuple[tuple[bool, bool, bool], ...]
     loops: int
     write: bool
     checked: bool
@@ -147,7 +206,7 @@ class _Body:
             lines.append(f"var p{k} = a{k}{moved};")
         inside = []
         moving = "p0" if self.write else "p1"
-        for k, (negative, skips) in enumerate(self.kinds):
+        for k, (negative, skips, ranged) in enumerate(self.kinds):
             lines.append(f"var index{k} = m{k + 2}[p{k + 2}];")
             if skips:
                 inside.append(f"index{k} != {s.signed(f'skip{k}')}")
@@ -157,7 +216,11 @@ class _Body:
             if self.checked:
                 wanted = f"{inside[-1]} || index{k} == {s.signed(f'skip{k}')}" if skips else inside[-1]
                 lines.append(failed(f"m{count}", wanted, s[f"check{k}"], f"m{k + 2}[p{k + 2}]"))
-            lines.append(f"{moving} += u32(index{k}) * {s[f'stride{k}']};")
+            place = f"u32(index{k})"
+            if ranged:
+                place = f"(u32(index{k}) - {s[f'begin{k}']})"
+                inside.append(f"{place} < {s[f'length{k}']}")
+            lines.append(f"{moving} += {place} * {s[f'stride{k}']};")
         lines.append(f"if ({' && '.join(inside) or 'true'}) {{")
         lines.append("put(p0, m1[p1]);" if self.action != "copy" else "m0[p0] = m1[p1];")
         lines.append("}" + " }" * self.loops)

@@ -7,12 +7,9 @@ from dataclasses import replace
 from typing import Any
 
 from ... import dtypes
-from ...asg.declare import get
-from ...compiler.kernel import Apply, Load, LoopKernel, Operand
 from ..movement import MOVING, Mover
-from . import loops
 from .calls import LibraryNode, Lowering, View, element, library
-from .copies import broadcast, copy, fill, temporary
+from .copies import add, broadcast, copy, fill, temporary
 from .points import Stream, points
 
 #: most copies of one form that are done by one dispatch
@@ -37,11 +34,7 @@ class _Mover:
         d = dst.dtype
         if d.is_complex or d is dtypes.bool_:
             return False
-        src, formula = broadcast(src, dst.shape), get("add").scalar
-        assert formula is not None
-        body = (Load(0, d), Load(1, d), Apply("add", (0, 1), (), d, d, formula))
-        kernel = LoopKernel(dst.shape, len(dst.shape), (Operand(d, src.strides), Operand(d, dst.strides)), body, ((1, 2),))
-        loops.lower(self._lowering, kernel, [src, dst], "accumulate")
+        add(self._lowering, src, dst)
         return True
 
     def temporary(self, shape: Sequence[int], like: View, strides: tuple[int, ...] | None = None) -> View:

@@ -14,6 +14,7 @@ from .calls import LAYOUTS, LibraryNode, Lowering, View, library
 from .conv.geometry import image, three
 from .copies import copy, fill, temporary
 from .finish import finish_function
+from .halves import divisible, halves, longest
 from .indexed import Index, indexed
 from .points import Scope, Stream, points
 
@@ -73,7 +74,22 @@ def _windows(kernel: Any, stride: Any, padding: Any, dilation: Any) -> dict[str,
 def _pool(lowering: Lowering, node: LibraryNode, kind: str, windows: dict[str, int | float], include_pad: bool = False) -> bool:
     if 0 in node.result.shape:
         return True
-    x, y = image(node.operands[0]), image(node.result)
+    views = image(node.operands[0]), image(node.result)
+    x, y = (divisible(lowering, v, (0, 4)) for v in views)
+    if x is not views[0]:
+        copy(lowering, views[0], x)
+    _pool_images(lowering, node.op, x, y, kind, windows, include_pad)
+    if y is not views[1]:
+        copy(lowering, y, views[1])
+    return True
+
+
+def _pool_images(lowering: Lowering, label: str, x: View, y: View, kind: str, windows: dict[str, int | float], include_pad: bool) -> None:
+    cut = longest(lowering, (x, y), (0, 4))
+    if cut is not None:
+        for part, to in halves((x, y), cut):
+            _pool_images(lowering, label, part, to, kind, windows, include_pad)
+        return
     large, small = (y, x) if kind == SPREAD else (x, y)
     words = {**windows, **{f"in{d}": large.shape[d + 1] for d in range(3)}, **{f"out{d}": small.shape[d + 1] for d in range(3)}}
     words |= {f"x{d}": x.strides[d + 1] for d in range(3)}
@@ -82,11 +98,10 @@ def _pool(lowering: Lowering, node: LibraryNode, kind: str, windows: dict[str, i
     steps = [tuple([v[d] for d in order]) for v in ((x.strides[0], 0, 0, 0, x.strides[4]), y.strides)]
     made = _Body(kind, bool(windows), include_pad, x, tuple([order.index(d + 1) for d in range(3)]))
     points(
-        lowering, ("pool", kind, bool(windows), include_pad, x.dtype.name, order), node.op, [y.shape[d] for d in order],
+        lowering, ("pool", kind, bool(windows), include_pad, x.dtype.name, order), label, [y.shape[d] for d in order],
         [Stream(x, steps[0]), Stream(y, steps[1])], made.text, (1,), words, made.functions, indexed=True,
         flops=math.prod(x.shape),
     )  # fmt: skip
-    return True
 
 
 class _Body:

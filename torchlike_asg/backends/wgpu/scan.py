@@ -14,6 +14,7 @@ from ...dtypes import bool_, dtype, float64
 from .calls import LibraryNode, Lowering, View, library
 from .copies import broadcast, copy, fill
 from .finish import finish_function
+from .halves import divisible, halves, longest
 from .lines import without
 from .points import Scope, Stream, points
 
@@ -80,9 +81,27 @@ def scan(lowering: Lowering, kind: str, operands: list[View], out: View, dim: in
     x = operands[0]
     if x.dtype in (bool_, float64) or x.dtype.is_complex or 0 in x.shape:
         return False
+    others = [d for d in range(len(x.shape)) if d != dim]
+    views = [divisible(lowering, v, others) for v in (*operands, out)]
+    for v, held in zip(operands, views[:-1], strict=True):
+        if held is not v:
+            copy(lowering, v, held)
+    _scan(lowering, kind, views, dim, reverse)
+    if views[-1] is not out:
+        copy(lowering, views[-1], out)
+    return True
+
+
+def _scan(lowering: Lowering, kind: str, views: list[View], dim: int, reverse: bool) -> None:
+    """Of operands, into the last view."""
+    x, out = views[0], views[-1]
+    cut = longest(lowering, views, [d for d in range(len(x.shape)) if d != dim])
+    if cut is not None:
+        for part in halves(views, cut):
+            _scan(lowering, kind, part, dim, reverse)
+        return
     length = x.shape[dim]
     shape, _ = without(x, dim)
-    views = [*operands, out]
     streams = [Stream(v, without(v, dim)[1]) for v in views]
     words = {"length": length, **{f"along{k}": v.strides[dim] for k, v in enumerate(views)}}
     wide = math.prod(shape) < _MANY and length > _SHORT
@@ -157,4 +176,3 @@ workgroupBarrier();
         lowering, key, f"scan {kind}", shape, streams, group if wide else line, (last,), words, functions,
         flops=math.prod(x.shape), **how,
     )  # fmt: skip
-    return True

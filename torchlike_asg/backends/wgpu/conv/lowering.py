@@ -9,13 +9,14 @@ from typing import Any
 
 from ....dtypes import float64
 from ..calls import LAYOUTS, Epilogue, LibraryNode, Lowering, View, library
-from ..copies import broadcast, copy, fill, temporary
+from ..copies import add, broadcast, copy, fill, temporary
 from ..gemm.kernel import Loader
 from ..gemm.matrix import matrix_loader
 from ..gemm.multiply import Sizes, multiply
 from ..gemm.output import merged, output
 from ..gemm.tiles import Plan
 from ..gemm.tuning import planned
+from ..halves import halves, longest
 from .depthwise import depthwise, depthwise_gradient, is_depthwise
 from .geometry import Three, Walk, backwards, filters, image, part, spatial, three
 from .loaders import patches, taps, windows
@@ -89,18 +90,17 @@ def convolve(
     """Images (N, D, H, W, C) through filters (groups, O / groups, D, H, W, C / groups), plus a bias (O,). False, and nothing is done, if it
     cannot be with the epilogue.
     """
-    too_large = y.shape[0] > 1 and max(v.bind()[0].size or 0 for v in (x, y)) > lowering.caps.max_binding
-    if epilogue is not None and (0 in (*x.shape, *w.shape, *y.shape) or too_large or w.shape[0] > 1):
+    cut = longest(lowering, (x, y), (0,))
+    if epilogue is not None and (0 in (*x.shape, *w.shape, *y.shape) or cut is not None or w.shape[0] > 1):
         return False  # parts and groups are not all of the result's rows and columns
     if 0 in y.shape:
         return True
     if 0 in x.shape or 0 in w.shape:
         _constant(lowering, y, bias)
         return True
-    if too_large:
-        first = y.shape[0] // 2
-        for begin, count in ((0, first), (first, y.shape[0] - first)):
-            convolve(lowering, label, part(x, 0, begin, count, 1), w, part(y, 0, begin, count, 1), walk, bias)
+    if cut is not None:
+        for images, results in halves((x, y), cut):
+            convolve(lowering, label, images, w, results, walk, bias)
         return True
     if is_depthwise(w):
         depthwise(lowering, label, x, w, y, walk, bias)
@@ -179,16 +179,27 @@ def _conv_grad_weight(lowering: Lowering, node: LibraryNode) -> bool:
     if 0 in g.shape or 0 in x.shape:
         fill(lowering, node.result, 0)
         return True
-    walk = Walk(stride, tuple([-p for p in padding]), dilation)  # type: ignore[arg-type]
-    if is_depthwise(out):
-        depthwise_gradient(lowering, node.op, g, x, out, walk)
-        return True
-    outputs, channels = out.shape[1], out.shape[5]
-    n, k = channels * math.prod(out.shape[2:5]), math.prod(g.shape[:4])
-    kind = f"conv_grad_weight {out.shape[2:]} {stride} {g.strides[4] == 1} {x.strides[4] == 1}"
-    best = planned(lowering, kind, groups, outputs, n, k, lambda low, found: _gradients(low, node.op, g, x, out, walk, found))
-    _gradients(lowering, node.op, g, x, out, walk, best)
+    _gradient(lowering, node.op, g, x, out, Walk(stride, tuple([-p for p in padding]), dilation))  # type: ignore[arg-type]
     return True
+
+
+def _gradient(lowering: Lowering, label: str, g: View, x: View, out: View, walk: Walk) -> None:
+    """The gradient of filters (groups, O / groups, D, H, W, C / groups) by results and images (N, D, H, W, channels)."""
+    if longest(lowering, (g, x), (0,)) is not None:
+        first, second = halves((g, x), 0)
+        other = temporary(lowering, out.shape, out.dtype)
+        _gradient(lowering, label, *first, out, walk)
+        _gradient(lowering, label, *second, other, walk)
+        add(lowering, other, out)
+        return
+    if is_depthwise(out):
+        depthwise_gradient(lowering, label, g, x, out, walk)
+        return
+    groups, outputs, channels = out.shape[0], out.shape[1], out.shape[5]
+    n, k = channels * math.prod(out.shape[2:5]), math.prod(g.shape[:4])
+    kind = f"conv_grad_weight {out.shape[2:]} {walk.step} {g.strides[4] == 1} {x.strides[4] == 1}"
+    best = planned(lowering, kind, groups, outputs, n, k, lambda low, found: _gradients(low, label, g, x, out, walk, found))
+    _gradients(lowering, label, g, x, out, walk, best)
 
 
 def _gradients(lowering: Lowering, label: str, g: View, x: View, out: View, walk: Walk, found: Plan) -> None:
