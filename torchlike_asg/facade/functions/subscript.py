@@ -24,8 +24,8 @@ from ..moving import moves, moving_view
 from ..register import method
 from ..steps import step
 from ..write import write
-from .creation import as_array
 from .pointwise import copy_
+from .python_data import as_array
 from .reading import item
 
 _NUMBERS = (int, float, bool, complex)
