@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from .library import LibraryNode, Shape, View
+from .views import merge
 
 
 @dataclass(frozen=True)
@@ -116,11 +117,7 @@ def _merged(p: Product) -> Product:
         batch.pop()
         rows = (p.a_row, p.c_row, p.init_row) if p.m != 1 else (a, c, init)
         p = replace(p, m=size * p.m, a_row=rows[0], c_row=rows[1], init_row=rows[2])
-    joined: list[tuple[int, int, int, int, int]] = []
-    for d in batch:
-        if joined and all(outer == d[0] * inner for outer, inner in zip(joined[-1][1:], d[1:], strict=True)):
-            d = (joined.pop()[0] * d[0], *d[1:])
-        joined.append(d)
+    joined = merge(*zip(*batch, strict=True)) if batch else []
     return _adjacent(replace(p, batch=tuple(joined)))
 
 

@@ -1,4 +1,4 @@
-"""Parts of values: a `View` cut, turned or taken apart, without a copy."""
+"""Parts of values: a `View` cut, turned, repeated or taken apart, without a copy; index spaces in as few dimensions as possible."""
 
 from __future__ import annotations
 
@@ -49,6 +49,27 @@ def split(v: V, dim: int, sizes: Sequence[int]) -> V:
 def moved(v: V, order: Sequence[int]) -> V:
     """The dimensions in another order."""
     return replace(v, shape=tuple([v.shape[i] for i in order]), strides=tuple([v.strides[i] for i in order]))
+
+
+def broadcast(v: V, shape: Sequence[int]) -> V:
+    """The view repeated to a shape by steps of zero."""
+    lead = len(shape) - len(v.shape)
+    strides = [0] * lead + [0 if n == 1 and m != 1 else s for n, m, s in zip(v.shape, shape[lead:], v.strides, strict=True)]
+    return replace(v, shape=tuple(shape), strides=tuple(strides))
+
+
+def merge(shape: Sequence[int], *streams: Sequence[int]) -> list[tuple[int, ...]]:
+    """Dimensions (size, step of each stream), those of size one dropped, neighbours joined where every stream moves evenly over both."""
+    out: list[tuple[int, ...]] = []
+    for dim in zip(shape, *streams, strict=True):
+        n, *steps = dim
+        if n == 1:
+            continue
+        if out and all(outer == inner * n for outer, inner in zip(out[-1][1:], steps, strict=True)):
+            out[-1] = (out[-1][0] * n, *steps)
+        else:
+            out.append((n, *steps))
+    return out
 
 
 def row_major(slot: int, shape: Sequence[int], like: V) -> V:

@@ -60,10 +60,6 @@ def _boolean(x: Node, dims: tuple[int, ...], keepdim: bool) -> Meta:
     return reduced_shape(x.shape, dims, keepdim), dtypes.bool_
 
 
-def _integer(x: Node, dims: tuple[int, ...], keepdim: bool) -> Meta:
-    return reduced_shape(x.shape, dims, keepdim), dtypes.int64
-
-
 def reduction_samples() -> list[Sample]:
     return [
         Sample((X,), ((0, 1, 2), False)),

@@ -5,13 +5,14 @@ from __future__ import annotations
 import numpy as np
 
 from ...dtypes import BOOLEAN, COMPLEX
+from ..views import broadcast, merge
 from .calls import Call, Kernel, Lowering, Source, View
-from .copies import broadcast, row_words, write_rows
+from .copies import row_words, write_rows
 from .elements import MACHINE, code
 from .emit import Module
 from .isa import Isa
 from .values import Value, vector
-from .walk import MAX_RANK, by_step, merge
+from .walk import MAX_RANK, by_step
 
 
 def addable(v: View) -> bool:

@@ -12,18 +12,19 @@ What a copy costs depends on how its fastest dimensions lie, and that picks the 
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from ... import dtypes
 from ...asg.reference import rounded
+from ..views import broadcast, merge
 from .calls import Call, Kernel, Lowering, Source, View
 from .emit import Function, Module
 from .isa import Isa
 from .values import Value, vector
-from .walk import MAX_RANK, Walk, by_step, merge, walk_words
+from .walk import MAX_RANK, Walk, by_step, walk_words
 
 #: what one unit of work moves, roughly
 _PIECE = 32 << 10
@@ -52,13 +53,6 @@ def fill(lowering: Lowering, dst: View, value: Any) -> bool:
     if call.units:
         lowering.add(call)
     return True
-
-
-def broadcast(v: View, shape: Sequence[int]) -> View:
-    """The view repeated to a shape by steps of zero."""
-    lead = len(shape) - len(v.shape)
-    strides = [0] * lead + [0 if n == 1 and m != 1 else s for n, m, s in zip(v.shape, shape[lead:], v.strides, strict=True)]
-    return View(v.slot, tuple(shape), tuple(strides), v.offset, v.dtype)
 
 
 def copy_call(isa: Isa, src: View, dst: View) -> Call | None:

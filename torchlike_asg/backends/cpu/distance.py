@@ -5,14 +5,14 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
-from ..views import moved, row_major
+from ..views import broadcast, merge, moved, row_major
 from .calls import Call, Kernel, LibraryNode, Lowering, Source, library
-from .copies import broadcast, copy
+from .copies import copy
 from .elements import MACHINE, code
 from .emit import Function, Module
 from .isa import Isa
 from .values import Value, vector
-from .walk import MAX_RANK, Walk, merge, walk_words
+from .walk import MAX_RANK, Walk, walk_words
 
 #: points of the first set that share each read of the second
 _ROWS = 4

@@ -9,40 +9,27 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
+from ..subscripts import Index
+from ..views import merge
 from .calls import Block, Call, Kernel, Lowering, Source, View
 from .copies import MOVED, move_bytes
 from .elements import MACHINE, code
 from .emit import Function, Module
 from .isa import Isa
 from .values import Value, vector
-from .walk import MAX_RANK, Walk, merge, walk_words
+from .walk import MAX_RANK, Walk, walk_words
 
 #: element types of index tensors
 INDICES = {"i8": "i64", "i4": "i32"}
 #: no index at all
-NOTHING = -(2**63)
+_NOTHING = -(2**63)
 #: lanes from which on one load of elements from many places is worth it
 _GATHERED = 8
 #: how a written value meets the one that is there: `copy` replaces it
 ACTIONS = ("copy", "sum", "prod", "amax", "amin")
 #: of each index: its element type, whether negative ones count from the end, whether one is skipped
 Kinds = tuple[tuple[str, bool, bool], ...]
-
-
-@dataclass(frozen=True)
-class Index:
-    """An index tensor: where it lies, its step along every dimension of the iteration space, and what it selects along: how many
-    positions there are and the step from one to the next. ``skip`` is an index whose points are passed over.
-    """
-
-    view: View
-    steps: tuple[int, ...]
-    size: int
-    stride: int
-    negative: bool = True
-    skip: int = NOTHING
 
 
 def indexed(
@@ -78,8 +65,8 @@ def indexed(
     pieces = -(-inner[0] // piece)
     words = [*inner, piece, pieces, math.prod([d[0] for d in bound]), Block((), walk_words(free)), Block((), walk_words(bound))]
     for i in indices:
-        words += [i.size, i.stride * size, i.skip]
-    kinds = tuple((code(i.view.dtype), i.negative, i.skip != NOTHING) for i in indices)
+        words += [i.size, i.stride * size, _NOTHING if i.skip is None else i.skip]
+    kinds = tuple((code(i.view.dtype), i.negative, i.skip is not None) for i in indices)
     count = math.prod(shape)
     lowering.add(
         Call(

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ...ops.indexing import joined, place_of
 from ...ops.scatter import STARTS
-from ..views import row_major
+from ..subscripts import Subscript, corner, lines, window
+from ..views import broadcast, row_major
 from .accumulate import addable
 from .calls import LibraryNode, Lowering, View, library
-from .copies import broadcast, copy, fill
-from .indexed import NOTHING, Index, indexed
+from .copies import copy, fill
+from .indexed import indexed
 
 Steps = tuple[int, ...]
 
@@ -19,24 +19,9 @@ def _wide(v: View, shape: Sequence[int]) -> Steps:
     return broadcast(v, shape).strides
 
 
-class _Subscript:
-    """The iteration space of ``x[indices]``: the dimensions of the result."""
-
-    def __init__(self, target: View, indices: Sequence[View], dims: Sequence[int], negative: bool = True, skip: int = NOTHING) -> None:
-        picked = joined([i.shape for i in indices])
-        at, rest = place_of(tuple(dims)), [d for d in range(len(target.shape)) if d not in dims]
-        self.shape = (*[target.shape[d] for d in rest[:at]], *picked, *[target.shape[d] for d in rest[at:]])
-        #: steps of the target without the indices
-        self.steps = (*[target.strides[d] for d in rest[:at]], *[0] * len(picked), *[target.strides[d] for d in rest[at:]])
-        self.indices = [
-            Index(i, (*[0] * at, *_wide(i, picked), *[0] * (len(rest) - at)), target.shape[d], target.strides[d], negative, skip)
-            for i, d in zip(indices, dims, strict=True)
-        ]
-
-
 # ---------------------------------------------------------------- reading
 def _read(lowering: Lowering, x: View, indices: Sequence[View], dims: Sequence[int], out: View, negative: bool) -> bool:
-    s = _Subscript(x, indices, dims, negative)
+    s = Subscript(x, indices, dims, negative)
     return indexed(lowering, s.shape, out, out.strides, x, s.steps, s.indices, write=False)
 
 
@@ -62,9 +47,16 @@ def _embedding_grad_grad(lowering: Lowering, node: LibraryNode) -> bool:
 
 # ---------------------------------------------------------------- writing
 def _write(
-    lowering: Lowering, out: View, v: View, indices: Sequence[View], dims: Sequence[int], action: str, negative: bool, skip: int = NOTHING
+    lowering: Lowering,
+    out: View,
+    v: View,
+    indices: Sequence[View],
+    dims: Sequence[int],
+    action: str,
+    negative: bool,
+    skip: int | None = None,
 ) -> bool:
-    s = _Subscript(out, indices, dims, negative, skip)
+    s = Subscript(out, indices, dims, negative, skip)
     return indexed(lowering, s.shape, out, s.steps, v, _wide(v, s.shape), s.indices, write=True, action=action)
 
 
@@ -116,37 +108,23 @@ def _embedding_grad(lowering: Lowering, node: LibraryNode) -> bool:
     _, padding, by_frequency = node.attrs
     if by_frequency or _empty(g, node.result) or not addable(g):
         return False
-    return fill(lowering, node.result, 0) and _write(
-        lowering, node.result, g, [i], (0,), "sum", False, padding if padding >= 0 else NOTHING
-    )
+    return fill(lowering, node.result, 0) and _write(lowering, node.result, g, [i], (0,), "sum", False, padding if padding >= 0 else None)
 
 
 # ---------------------------------------------------------------- an index for every element
-def _lines(target: View, index: View, d: int) -> tuple[Steps, list[Index]]:
-    """Steps of a target in the index's iteration space, and the index along dimension `d`."""
-    if not target.shape:
-        return (0,) * len(index.shape), [Index(index, index.strides, 1, 0, False)]
-    steps = (*target.strides[:d], 0, *target.strides[d + 1 :]) if index.shape else ()
-    return steps, [Index(index, index.strides, target.shape[d], target.strides[d], False)]
-
-
 @library("gather", "pick")
 def _gather(lowering: Lowering, node: LibraryNode) -> bool:
     x, i = node.operands
     if len(x.shape) != len(i.shape):
         return False
-    steps, indices = _lines(x, i, *node.attrs)
+    steps, indices = lines(x, i, *node.attrs)
     return indexed(lowering, i.shape, node.result, node.result.strides, x, steps, indices, write=False)
-
-
-def _corner(v: View, index: View) -> Steps:
-    return v.strides if v.shape else (0,) * len(index.shape)
 
 
 def _scattered(lowering: Lowering, out: View, i: View, v: View, steps: Steps, d: int, action: str) -> bool:
     if len(out.shape) != len(i.shape):
         return False
-    out_steps, indices = _lines(out, i, d)
+    out_steps, indices = lines(out, i, d)
     return indexed(lowering, i.shape, out, out_steps, v, steps, indices, write=True, action=action)
 
 
@@ -157,7 +135,7 @@ def _scatter(lowering: Lowering, node: LibraryNode) -> bool:
     if _empty(x, i) or (add and not addable(x)):
         return False
     action = "sum" if add else "copy"
-    return _onto(lowering, x, node.result) and _scattered(lowering, node.result, i, v, _corner(v, i), *node.attrs, action)
+    return _onto(lowering, x, node.result) and _scattered(lowering, node.result, i, v, corner(v, i), *node.attrs, action)
 
 
 @library("scatter_reduce")
@@ -173,15 +151,14 @@ def _scatter_reduce(lowering: Lowering, node: LibraryNode) -> bool:
         fill(lowering, first, STARTS[reduce](x.dtype.compute))
         if not _scattered(lowering, node.result, i, first, (0,) * len(i.shape), d, "copy"):
             return False
-    return _scattered(lowering, node.result, i, v, _corner(v, i), d, reduce)
+    return _scattered(lowering, node.result, i, v, corner(v, i), d, reduce)
 
 
 # ---------------------------------------------------------------- slices at a place that is data
 @library("window")
 def _window(lowering: Lowering, node: LibraryNode) -> bool:
     (x, start), (d, length, step), out = node.operands, node.attrs, node.result
-    steps = (*x.strides[:d], x.strides[d] * step, *x.strides[d + 1 :])
-    index = Index(start, (0,) * len(x.shape), x.shape[d] - max(length - 1, 0) * step, x.strides[d], False)
+    steps, index = window(x, start, d, length, step)
     return indexed(lowering, out.shape, out, out.strides, x, steps, [index], write=False)
 
 
@@ -190,6 +167,5 @@ def _unwindow(lowering: Lowering, node: LibraryNode) -> bool:
     (g, start), (d, step, _), out = node.operands, node.attrs, node.result
     if _empty(g):
         return False
-    steps = (*out.strides[:d], out.strides[d] * step, *out.strides[d + 1 :])
-    index = Index(start, (0,) * len(g.shape), out.shape[d] - (g.shape[d] - 1) * step, out.strides[d], False)
+    steps, index = window(out, start, d, g.shape[d], step)
     return fill(lowering, out, 0) and indexed(lowering, g.shape, out, steps, g, g.strides, [index], write=True)

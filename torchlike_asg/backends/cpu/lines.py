@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from ..views import merge
 from .calls import View
-from .walk import MAX_RANK, merge
+from .walk import MAX_RANK
 
 
 @dataclass(frozen=True)

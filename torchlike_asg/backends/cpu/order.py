@@ -13,12 +13,13 @@ from dataclasses import replace
 from typing import Any
 
 from ... import dtypes
+from ..subscripts import Index
 from ..views import row_major
 from .calls import Call, Kernel, LibraryNode, Lowering, Source, View, library
 from .copies import copy, fill
 from .elements import MACHINE, code
 from .emit import Function, Module
-from .indexed import Index, indexed
+from .indexed import indexed
 from .isa import Isa
 from .lines import lines
 from .values import Value

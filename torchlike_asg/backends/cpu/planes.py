@@ -8,6 +8,7 @@ import math
 from dataclasses import replace
 from typing import Any
 
+from ..views import merge
 from .calls import LAYOUTS, Call, Kernel, LibraryNode, Lowering, Source, View, library
 from .conv.geometry import channels_last, image
 from .copies import copy
@@ -15,7 +16,6 @@ from .elements import MACHINE, code
 from .emit import Module
 from .pooling import channels_last_result, floats
 from .values import Value, vector
-from .walk import merge
 
 
 def _planes(v: View) -> View | None:

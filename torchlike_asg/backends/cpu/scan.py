@@ -6,9 +6,9 @@ within the vector in log2(lanes) shifted steps, then with the total so far; extr
 
 from __future__ import annotations
 
-from ..views import at
+from ..views import at, broadcast
 from .calls import Call, Kernel, LibraryNode, Lowering, Source, View, library
-from .copies import broadcast, copy, fill
+from .copies import copy, fill
 from .elements import MACHINE, code
 from .emit import Function, Module
 from .isa import Isa

@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 
 from ... import dtypes
+from ..views import merge
 from .calls import Call, Kernel, LibraryNode, Lowering, Source, library
 from .elements import MACHINE, code
 from .emit import Module
-from .walk import MAX_RANK, Walk, merge, walk_words
+from .walk import MAX_RANK, Walk, walk_words
 
 
 @library("searchsorted")

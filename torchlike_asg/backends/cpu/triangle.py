@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from ..views import row_major
+from ..views import merge, row_major
 from .calls import Call, Kernel, LibraryNode, Lowering, Source, library
 from .copies import copy, copying_cost, move_bytes
 from .emit import Module
 from .isa import Isa
 from .values import Value
-from .walk import MAX_RANK, Walk, merge, walk_words
+from .walk import MAX_RANK, Walk, walk_words
 
 
 @library("tril", "triu")

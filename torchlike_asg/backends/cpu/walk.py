@@ -76,20 +76,6 @@ class Walk:
             f.branch(c < size, stay, wrap)
 
 
-def merge(shape: Sequence[int], *streams: Sequence[int]) -> list[tuple[int, ...]]:
-    """Dimensions (size, step of each stream), those of size one dropped, neighbours joined where every stream moves evenly over both."""
-    out: list[tuple[int, ...]] = []
-    for dim in zip(shape, *streams, strict=True):
-        n, *steps = dim
-        if n == 1:
-            continue
-        if out and all(outer == inner * n for outer, inner in zip(out[-1][1:], steps, strict=True)):
-            out[-1] = (out[-1][0] * n, *steps)
-        else:
-            out.append((n, *steps))
-    return out
-
-
 def by_step(dims: Sequence[tuple[int, ...]], stream: int) -> list[tuple[int, ...]]:
     """The dimensions in order of a stream's steps, largest first."""
     return sorted(dims, key=lambda dim: -abs(dim[1 + stream]))

@@ -13,9 +13,10 @@ from dataclasses import replace
 from ...asg.declare import get
 from ...compiler.kernel import Apply, Const, Convert, Load, LoopKernel, Operand, Reduce
 from ...dtypes import bool_, complex64, float32
+from ..views import broadcast
 from . import loops
 from .calls import LibraryNode, Lowering, View, library
-from .copies import broadcast, copy, fill
+from .copies import copy, fill
 from .points import Stream, points
 
 _FUNCTIONS = """

@@ -9,6 +9,7 @@ from typing import Any
 from ... import dtypes
 from ...asg.declare import get
 from ...compiler.kernel import Apply, Const, Convert, Load, LoopKernel, Operand
+from ..views import broadcast
 from . import loops
 from .calls import Lowering, View
 
@@ -43,13 +44,6 @@ def fill(lowering: Lowering, dst: View, value: Any, label: str = "fill") -> None
     dst = _real(dst)
     k = LoopKernel(dst.shape, len(dst.shape), (Operand(dst.dtype, dst.strides),), (Const(value, dst.dtype),), ((0, 0),))
     loops.lower(lowering, k, [dst], label)
-
-
-def broadcast(v: View, shape: Sequence[int]) -> View:
-    """The view repeated to a shape by steps of zero."""
-    lead = len(shape) - len(v.shape)
-    strides = [0] * lead + [0 if n == 1 and m != 1 else s for n, m, s in zip(v.shape, shape[lead:], v.strides, strict=True)]
-    return replace(v, shape=tuple(shape), strides=tuple(strides))
 
 
 def _real(v: View) -> View:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 
 from ...dtypes import float64
+from ..views import broadcast
 from .calls import LibraryNode, Lowering, library
-from .copies import broadcast, fill
+from .copies import fill
 from .finish import finish_function
 from .points import Scope, Stream, points
 

@@ -63,10 +63,6 @@ class Block:
     def add(self, line: str) -> None:
         self.lines.append(line)
 
-    def forget(self) -> None:
-        """What was named so far is out of scope, or may have changed."""
-        self._known.clear()
-
 
 #: the least and the greatest int64, which stand for "less" and "more than all others": so do those of 32 bits in their place
 _EXTREMES = (-(2**63), 2**63 - 1)

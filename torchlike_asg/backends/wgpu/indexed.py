@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 
 from ... import config
 from ...dtypes import bool_, dtype, float32, int32, int64
+from ..subscripts import Index
 from ..views import at
 from .calls import Lowering, View, element
 from .checks import of_index
@@ -27,29 +28,6 @@ from .source import failed
 ACTIONS = {"copy": "value", "sum": "old + value", "prod": "old * value", "amax": "", "amin": ""}
 #: one invocation combines, or replaces, values in their order where no more than that many may name a place
 IN_ORDER = (32, 256)
-
-
-@dataclass(frozen=True)
-class Index:
-    """An index tensor: where it lies, its step along every dimension of the iteration space, and what it selects along: how many
-    positions there are and the step from one to the next. ``skip`` is an index whose points are passed over.
-    """
-
-    view: View
-    steps: tuple[int, ...]
-    size: int
-    stride: int
-    negative: bool = True
-    skip: int | None = None
-    #: the dimension that it selects along
-    dim: int = 0
-    #: only positions from the first number on, so many as the second says, are touched; the array begins there
-    range: tuple[int, int] | None = None
-
-    @property
-    def count(self) -> int:
-        """Positions that are touched."""
-        return self.range[1] if self.range is not None else self.size
 
 
 def indexed(

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ...ops.indexing import joined, place_of
 from ...ops.scatter import STARTS
+from ..subscripts import Subscript, corner, lines, window
+from ..views import broadcast
 from .calls import LibraryNode, Lowering, View, library
-from .copies import broadcast, copy, fill, temporary
-from .indexed import Index, indexed
+from .copies import copy, fill, temporary
+from .indexed import indexed
 
 Steps = tuple[int, ...]
 
@@ -22,22 +23,6 @@ _CHECKED = frozenset((
 
 def _checks(node: LibraryNode) -> str:
     return node.op if node.op in _CHECKED else ""
-
-
-class _Subscript:
-    """The iteration space of ``x[indices]``: the dimensions of the result."""
-
-    def __init__(self, target: View, indices: Sequence[View], dims: Sequence[int], negative: bool = True, skip: int | None = None) -> None:
-        picked = joined([i.shape for i in indices])
-        at, rest = place_of(tuple(dims)), [d for d in range(len(target.shape)) if d not in dims]
-        before, after = rest[:at], rest[at:]
-        self.shape = (*[target.shape[d] for d in before], *picked, *[target.shape[d] for d in after])
-        #: steps of the target without the indices
-        self.steps = (*[target.strides[d] for d in before], *[0] * len(picked), *[target.strides[d] for d in after])
-        self.indices = []
-        for i, d in zip(indices, dims, strict=True):
-            steps = (*[0] * len(before), *broadcast(i, picked).strides, *[0] * len(after))
-            self.indices.append(Index(i, steps, target.shape[d], target.strides[d], negative, skip, d))
 
 
 # ---------------------------------------------------------------- reading
@@ -65,7 +50,7 @@ def _read(lowering: Lowering, node: LibraryNode, dims: Sequence[int], negative: 
     x, *indices = node.operands
     if len(x.shape) < len(dims):
         return False
-    s, out = _Subscript(x, indices, dims, negative), node.result
+    s, out = Subscript(x, indices, dims, negative), node.result
     return indexed(lowering, node.op, s.shape, out, out.strides, x, s.steps, s.indices, write=False, checks=_checks(node))
 
 
@@ -81,7 +66,7 @@ def _write(
     skip: int | None = None,
 ) -> bool:
     out = node.result
-    s = _Subscript(out, indices, dims, negative, skip)
+    s = Subscript(out, indices, dims, negative, skip)
     return indexed(
         lowering,
         node.op,
@@ -159,30 +144,18 @@ def _embedding_grad(lowering: Lowering, node: LibraryNode) -> bool:
 
 
 # ---------------------------------------------------------------- an index for every element
-def _lines(target: View, index: View, d: int) -> tuple[Steps, list[Index]]:
-    """Steps of a target in the index's iteration space, and the index along dimension `d`."""
-    if not target.shape:
-        return (0,) * len(index.shape), [Index(index, index.strides, 1, 0, False)]
-    steps = (*target.strides[:d], 0, *target.strides[d + 1 :]) if index.shape else ()
-    return steps, [Index(index, index.strides, target.shape[d], target.strides[d], False, dim=d)]
-
-
 @library("gather", "pick")
 def _gather(lowering: Lowering, node: LibraryNode) -> bool:
     x, i = node.operands
     if len(x.shape) != len(i.shape):
         return False
-    steps, indices = _lines(x, i, *node.attrs)
+    steps, indices = lines(x, i, *node.attrs)
     return indexed(lowering, node.op, i.shape, node.result, node.result.strides, x, steps, indices, write=False, checks=_checks(node))
-
-
-def _corner(v: View, index: View) -> Steps:
-    return v.strides if v.shape else (0,) * len(index.shape)
 
 
 def _scattered(lowering: Lowering, node: LibraryNode, v: View, steps: Steps, action: str) -> bool:
     out, i = node.result, node.operands[1]
-    out_steps, indices = _lines(out, i, node.attrs[0])
+    out_steps, indices = lines(out, i, node.attrs[0])
     return indexed(lowering, node.op, i.shape, out, out_steps, v, steps, indices, write=True, action=action, checks=_checks(node))
 
 
@@ -193,7 +166,7 @@ def _scatter(lowering: Lowering, node: LibraryNode) -> bool:
     if len(x.shape) != len(i.shape) or (add and not _addable(x)):
         return False
     _onto(lowering, x, node.result)
-    return _empty(x, i) or _scattered(lowering, node, v, _corner(v, i), "sum" if add else "copy")
+    return _empty(x, i) or _scattered(lowering, node, v, corner(v, i), "sum" if add else "copy")
 
 
 @library("scatter_reduce")
@@ -209,15 +182,14 @@ def _scatter_reduce(lowering: Lowering, node: LibraryNode) -> bool:
         first = temporary(lowering, (), x.dtype)
         fill(lowering, first, STARTS[reduce](x.dtype.compute))
         _scattered(lowering, node, first, (0,) * len(i.shape), "copy")
-    return _scattered(lowering, node, v, _corner(v, i), reduce)
+    return _scattered(lowering, node, v, corner(v, i), reduce)
 
 
 # ---------------------------------------------------------------- slices at a place that is data
 @library("window")
 def _window(lowering: Lowering, node: LibraryNode) -> bool:
     (x, start), (d, length, step), out = node.operands, node.attrs, node.result
-    steps = (*x.strides[:d], x.strides[d] * step, *x.strides[d + 1 :])
-    index = Index(start, (0,) * len(x.shape), x.shape[d] - max(length - 1, 0) * step, x.strides[d], False)
+    steps, index = window(x, start, d, length, step)
     return indexed(lowering, node.op, out.shape, out, out.strides, x, steps, [index], write=False)
 
 
@@ -227,6 +199,5 @@ def _unwindow(lowering: Lowering, node: LibraryNode) -> bool:
     fill(lowering, out, 0)
     if _empty(g):
         return True
-    steps = (*out.strides[:d], out.strides[d] * step, *out.strides[d + 1 :])
-    index = Index(start, (0,) * len(g.shape), out.shape[d] - (g.shape[d] - 1) * step, out.strides[d], False)
+    steps, index = window(out, start, d, g.shape[d], step)
     return indexed(lowering, node.op, g.shape, out, steps, g, g.strides, [index], write=True)

@@ -8,8 +8,9 @@ from typing import Any
 
 from ... import dtypes
 from ..movement import MOVING, Mover
+from ..views import broadcast
 from .calls import LibraryNode, Lowering, View, element, library
-from .copies import add, broadcast, copy, fill, temporary
+from .copies import add, copy, fill, temporary
 from .points import Stream, points
 
 #: most copies of one form that are done by one dispatch

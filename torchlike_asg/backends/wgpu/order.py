@@ -13,10 +13,11 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from ...dtypes import dtype, float64, int32, int64
+from ..subscripts import Index
 from .calls import Binding, Dispatch, LibraryNode, Lowering, Source, View, declarations, element, flat_index, library, word
 from .copies import copy, fill, temporary
 from .finish import complete
-from .indexed import Index, indexed
+from .indexed import indexed
 from .lines import flat, without
 from .points import Scope, Stream, points
 

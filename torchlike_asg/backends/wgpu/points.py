@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 
+from ..views import merge
 from .calls import Dispatch, Lowering, Source, View, declarations, element, flat_index
 from .finish import complete
 from .words import Words
@@ -67,12 +68,13 @@ def points(
     total = math.prod(shape)
     if not total:
         return
-    sizes, steps = (list(shape), [list(s.steps) for s in streams]) if indexed else _merged(shape, [s.steps for s in streams])
-    rank = len(sizes)
+    every = [s.steps for s in streams]
+    dims = list(zip(shape, *every, strict=True)) if indexed else merge(shape, *every)
+    rank = len(dims)
     bound = [s.view.bind() for s in streams]
-    values: dict[str, int | float] = {"total": total, **{f"size{d}": n for d, n in enumerate(sizes)}}
-    for k, (s, (_, at)) in enumerate(zip(steps, bound, strict=True)):
-        values |= {f"at{k}": at, **{f"step{k}_{d}": n for d, n in enumerate(s)}}
+    values: dict[str, int | float] = {"total": total, **{f"size{d}": dim[0] for d, dim in enumerate(dims)}}
+    for k, (_, at) in enumerate(bound):
+        values |= {f"at{k}": at, **{f"step{k}_{d}": dim[k + 1] for d, dim in enumerate(dims)}}
     values |= words or {}
     names = Words(tuple(values))
     types = [s.type or element(s.view.dtype) for s in streams]
@@ -109,21 +111,3 @@ def _index(names: Words, d: int) -> str:
         return "let i0 = rest;"
     size = names[f"size{d}"]
     return f"let i{d} = rest % {size}; rest = rest / {size};"
-
-
-def _merged(shape: Sequence[int], steps: Sequence[Sequence[int]]) -> tuple[list[int], list[list[int]]]:
-    """The space with fewer dimensions: those of size 1 dropped, neighbours joined where every stream allows it."""
-    sizes: list[int] = []
-    kept: list[list[int]] = [[] for _ in steps]
-    for d, n in enumerate(shape):
-        if n == 1:
-            continue
-        if sizes and all(k[-1] == s[d] * n for k, s in zip(kept, steps, strict=True)):
-            sizes[-1] *= n
-            for k, s in zip(kept, steps, strict=True):
-                k[-1] = s[d]
-        else:
-            sizes.append(n)
-            for k, s in zip(kept, steps, strict=True):
-                k.append(s[d])
-    return sizes, kept

@@ -10,12 +10,13 @@ from dataclasses import replace
 from typing import Any
 
 from ...dtypes import bool_, float64
+from ..subscripts import Index
 from .calls import LAYOUTS, LibraryNode, Lowering, View, library
 from .conv.geometry import image, three
 from .copies import copy, fill, temporary
 from .finish import finish_function
 from .halves import divisible, halves, longest
-from .indexed import Index, indexed
+from .indexed import indexed
 from .points import Scope, Stream, points
 
 #: how a window is reduced

@@ -11,8 +11,9 @@ import math
 from dataclasses import dataclass
 
 from ...dtypes import bool_, dtype, float64
+from ..views import broadcast
 from .calls import LibraryNode, Lowering, View, library
-from .copies import broadcast, copy, fill
+from .copies import copy, fill
 from .finish import finish_function
 from .halves import divisible, halves, longest
 from .lines import without

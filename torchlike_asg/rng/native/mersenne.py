@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from llvmlite import ir
 
-from .lanes import I32, I64, POINTER, Lanes, element, external, function, loop, minimum, round_down
+from .lanes import I32, I64, POINTER, Lanes, element, function, loop, minimum, round_down
 
 STATE_WORDS = 624
 OFFSET = 397  # distance of the word that is xored in
@@ -102,8 +102,3 @@ def emit_words(module: ir.Module) -> ir.Function:
     b.store(b.trunc(position, I32), position_at, align=4)
     b.ret_void()
     return made
-
-
-def declare_words(module: ir.Module) -> ir.Function:
-    """`words` as a function another module brings."""
-    return external(module, "words", ir.VoidType(), [POINTER, POINTER, I64])

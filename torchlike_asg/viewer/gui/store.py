@@ -165,10 +165,6 @@ class Store:
         found = self.looks.get((of, node))
         return found[-1] if found else None
 
-    def kernel_time(self, node: int) -> float | None:
-        """Microseconds of the kernel a node was fused into."""
-        return self.took.get(int(self.graph.kernel[node]))
-
     def times(self, nodes: Any) -> float:
         """Microseconds of the kernels that compute these nodes: each kernel once, however many of its nodes are among them."""
         kernels = np.unique(self.graph.kernel[np.asarray(nodes, np.int64)]) if len(nodes) else np.zeros(0, np.int64)

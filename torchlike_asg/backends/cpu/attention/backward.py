@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ....dtypes import float32, float64
@@ -44,7 +44,7 @@ def lower(lowering: Lowering, node: LibraryNode) -> bool:
     views = dict(p.views)
     if parts > 1:
         views |= {o: _partial(lowering, p, shape, o, parts) for o in ("dk", "dv") if o in results}
-        p = Problem(views, p.sizes, p.strides | {o: _steps(p, views[o], parts) for o in ("dk", "dv") if o in results}, p.causal, p.scale)
+        p = replace(p, views=views, strides=p.strides | {o: _steps(p, views[o], parts) for o in ("dk", "dv") if o in results})
     _add(lowering, node, p, shape, parts, dropout)
     if parts > 1:
         for o in ("dk", "dv"):

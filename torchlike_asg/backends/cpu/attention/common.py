@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ....asg.geometry import broadcast
+from ... import attention
 from ..calls import Kernel, LibraryNode, Source, View
 from ..emit import Function, Module
 from ..values import Value, vector
@@ -24,59 +24,17 @@ Strides = dict[str, tuple[int, ...]]
 
 
 def merged(views: Mapping[str, View]) -> tuple[tuple[int, ...], Strides]:
-    """The batch dimensions (all but the last two, broadcast) as few as possible, and every operand's strides along them."""
-    shape = broadcast(*[v.shape[:-2] for v in views.values()])
-    steps = {}
-    for name, v in views.items():
-        own = [0 if n == 1 else s for n, s in zip(v.shape[:-2], v.strides, strict=False)]
-        steps[name] = [0] * (len(shape) - len(own)) + own
-    sizes: list[int] = []
-    kept: dict[str, list[int]] = {name: [] for name in views}
-    for d, n in enumerate(shape):
-        if n == 1:
-            continue
-        if sizes and all(kept[name][-1] == steps[name][d] * n for name in views):
-            sizes[-1] *= n
-            for name in views:
-                kept[name][-1] = steps[name][d]
-        else:
-            sizes.append(n)
-            for name in views:
-                kept[name].append(steps[name][d])
+    """`attention.batches` with at least RANK dimensions."""
+    sizes, strides = attention.batches(views)
     pad = max(0, RANK - len(sizes))
-    return (1,) * pad + tuple(sizes), {name: (0,) * pad + tuple(s) for name, s in kept.items()}
+    return (1,) * pad + sizes, {name: (0,) * pad + s for name, s in strides.items()}
 
 
 @dataclass(frozen=True)
-class Problem:
-    """A node's operands by name and everything about them that the kernels need to know."""
+class Problem(attention.Problem[View]):
+    """A node's operands by name and everything about them that the kernels need to know: ``strides`` along the batch dimensions."""
 
-    views: dict[str, View]
-    sizes: tuple[int, ...]
     strides: Strides
-    causal: bool
-    scale: float
-
-    @property
-    def count(self) -> int:
-        """How many attentions: batch times heads."""
-        return math.prod(self.sizes)
-
-    @property
-    def queries(self) -> int:
-        return self.views["q"].shape[-2]
-
-    @property
-    def keys(self) -> int:
-        return self.views["k"].shape[-2]
-
-    @property
-    def width(self) -> int:
-        return self.views["q"].shape[-1]
-
-    @property
-    def width_v(self) -> int:
-        return self.views["v"].shape[-1]
 
     @property
     def mask(self) -> str:
@@ -113,7 +71,7 @@ class Problem:
 def problem(node: LibraryNode, views: dict[str, View]) -> Problem:
     """The problem of a node whose last attributes but a selector are (causal, scale)."""
     sizes, strides = merged(views)
-    return Problem(views, sizes, strides, bool(node.attrs[0]), float(node.attrs[1]))
+    return Problem(views, sizes, bool(node.attrs[0]), float(node.attrs[1]), strides)
 
 
 def functions(form: Form, mask: str = "") -> dict[str, Source]:

@@ -2,47 +2,18 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from ....asg.geometry import broadcast
+from ... import attention
 from ..calls import View
 
-#: q query, k key, v value, m mask, o result, g its gradient, dq dk dv dm the gradients of the others
 Views = Mapping[str, View]
 
 
 @dataclass(frozen=True)
-class Problem:
-    """``views`` by name, all with equally many batch dimensions before their last two; those of `sizes`."""
-
-    views: dict[str, View]
-    sizes: tuple[int, ...]
-    causal: bool
-    scale: float
-
-    @property
-    def count(self) -> int:
-        """How many attentions: batch times heads."""
-        return math.prod(self.sizes)
-
-    @property
-    def queries(self) -> int:
-        return self.views["q"].shape[-2]
-
-    @property
-    def keys(self) -> int:
-        return self.views["k"].shape[-2]
-
-    @property
-    def width(self) -> int:
-        """Of queries and keys."""
-        return self.views["q"].shape[-1]
-
-    @property
-    def width_v(self) -> int:
-        return self.views["v"].shape[-1]
+class Problem(attention.Problem[View]):
+    """All ``views`` have equally many batch dimensions before their last two: those of ``sizes``."""
 
     @property
     def mask(self) -> str:
@@ -61,25 +32,8 @@ class Problem:
 
 def problem(views: Views, causal: bool, scale: float) -> Problem:
     """Every operand repeated over the common batch, whose dimensions are as few as possible."""
-    shape = broadcast(*[v.shape[:-2] for v in views.values()])
     queries, keys = views["q"].shape[-2], views["k"].shape[-2]
-    steps: dict[str, list[int]] = {}
-    for name, v in views.items():
-        own = [0 if n == 1 else s for n, s in zip(v.shape[:-2], v.strides, strict=False)]
-        steps[name] = [0] * (len(shape) - len(own)) + own
-    sizes: list[int] = []
-    kept: dict[str, list[int]] = {name: [] for name in views}
-    for d, n in enumerate(shape):
-        if n == 1:
-            continue
-        if sizes and all(kept[name][-1] == steps[name][d] * n for name in views):
-            sizes[-1] *= n
-            for name in views:
-                kept[name][-1] = steps[name][d]
-        else:
-            sizes.append(n)
-            for name in views:
-                kept[name].append(steps[name][d])
+    sizes, steps = attention.batches(views)
     made = {}
     for name, v in views.items():
         rows, columns = v.shape[-2:]
@@ -87,5 +41,5 @@ def problem(views: Views, causal: bool, scale: float) -> Problem:
         if name == "m":  # a mask broadcasts along either
             row, column = (row if rows != 1 else 0), (column if columns != 1 else 0)
             rows, columns = queries, keys
-        made[name] = replace(v, shape=(*sizes, rows, columns), strides=(*kept[name], row, column))
-    return Problem(made, tuple(sizes), causal, scale)
+        made[name] = replace(v, shape=(*sizes, rows, columns), strides=(*steps[name], row, column))
+    return Problem(made, sizes, causal, scale)

@@ -8,8 +8,9 @@ from dataclasses import replace
 from typing import Any
 
 from ....dtypes import float64
+from ...views import broadcast
 from ..calls import LAYOUTS, Epilogue, LibraryNode, Lowering, View, library
-from ..copies import add, broadcast, copy, fill, temporary
+from ..copies import add, copy, fill, temporary
 from ..gemm.kernel import Loader
 from ..gemm.matrix import matrix_loader
 from ..gemm.multiply import Sizes, multiply

@@ -6,6 +6,7 @@ from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
 from ....dtypes import dtype
+from ...views import merge
 from ..calls import Binding, Epilogue, View, element
 from ..finish import finish_function
 from ..words import Words
@@ -93,14 +94,7 @@ def _way(words: Words, name: str, rank: int) -> str:
 
 def merged(dims: Sequence[Dim]) -> tuple[Dim, ...]:
     """Fewer dimensions over the same places, outermost first."""
-    out: list[Dim] = []
-    for size, step in dims:
-        if size == 1:
-            continue
-        if out and out[-1][1] == size * step:
-            size *= out.pop()[0]
-        out.append((size, step))
-    return tuple(out) or ((1, 0),)
+    return tuple(merge([size for size, _ in dims], [step for _, step in dims])) or ((1, 0),)
 
 
 def output(

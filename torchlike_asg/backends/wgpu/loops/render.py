@@ -69,10 +69,6 @@ def renderable(k: LoopKernel) -> bool:
     )
 
 
-def text_of(form: Form) -> str:
-    return Renderer(form).text()
-
-
 class Renderer:
     """Writes the shader of one form. The form's words are numbered as the text asks for them."""
 
