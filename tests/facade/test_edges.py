@@ -55,3 +55,42 @@ def test_gradients_where_operands_are_not_numbers(name):
 def test_without_elements_or_dimensions(name):
     function, shape = OF_SHAPES[name]
     same(function, np.full(shape, 1.5, np.float32))
+
+
+def outcome(lib, make):
+    try:
+        t = make(lib)
+    except (RuntimeError, ValueError) as error:
+        return type(error)
+    return str(t.dtype), t.tolist()
+
+
+#: what Python numbers become: element types, and numbers that a type does not have
+NUMBERS = {
+    "NumPy's and Python's": lambda T: T.tensor([np.float32(1), 2.0]),
+    "a NumPy integer and a float": lambda T: T.tensor([np.int32(1), 1.5]),
+    "NumPy's last": lambda T: T.tensor([2, np.float64(1)]),
+    "in rows": lambda T: T.tensor([[np.float16(1)], [2]]),
+    "tensors": lambda T: T.tensor([T.tensor(1.0, dtype=T.float64), 1]),
+    "too large for int64": lambda T: T.tensor([2**63]),
+    "too large and a float": lambda T: T.tensor([2**63, 1.0]),
+    "too large for uint8": lambda T: T.tensor([300], dtype=T.uint8),
+    "too small for uint8": lambda T: T.tensor(-300, dtype=T.uint8),
+    "negative for uint8": lambda T: T.tensor([-1], dtype=T.uint8),
+    "no number": lambda T: T.tensor([1.0, NAN], dtype=T.int32),
+    "an array's wrap": lambda T: T.tensor(np.array([300]), dtype=T.uint8),
+    "sums wrap": lambda T: T.tensor([5], dtype=T.int8) + 1000,
+    "so do negative factors": lambda T: -1 * T.tensor([2], dtype=T.uint8),
+    "and comparisons": lambda T: T.tensor([255], dtype=T.uint8) == -1,
+    "bounds do not": lambda T: T.tensor([5], dtype=T.int8).clamp(0, 1000),
+    "nor choices": lambda T: T.where(T.tensor([True]), T.tensor([5], dtype=T.uint8), 300),
+    "nor powers": lambda T: T.tensor([5], dtype=T.uint8) ** 300,
+    "filled": lambda T: T.full((2,), -1, dtype=T.uint8),
+    "filled with too much": lambda T: T.full((2,), 300, dtype=T.uint8),
+}
+
+
+@pytest.mark.parametrize("name", NUMBERS)
+def test_numbers_that_types_do_not_have(name):
+    theirs, mine = (outcome(lib, NUMBERS[name]) for lib in (torch, ours))
+    assert theirs == mine

@@ -129,8 +129,9 @@ def const(value: Any, d: dtypes.dtype) -> Node:
             value = int(value)
         value = int(value)
         limits = dtypes.iinfo(d)
-        if not limits.min <= value <= limits.max:
+        if not (limits.min or -limits.max) <= value <= limits.max:  # negative numbers wrap around in an unsigned type, as in PyTorch
             raise RuntimeError(f"value cannot be converted to type {d.name} without overflow: {value}")
+        value = wrapped(value, d)
     elif d.is_floating_point:
         value = float(value)
     elif d.is_complex:
@@ -142,6 +143,12 @@ def const(value: Any, d: dtypes.dtype) -> Node:
     if n is None:
         n = _CONSTS.setdefault(key, Node(CONST, (), (value, d), (), d))
     return n
+
+
+def wrapped(value: int, d: dtypes.dtype) -> int:
+    """An integer as the bits of an integer type show it."""
+    limits = dtypes.iinfo(d)
+    return (value - limits.min) % (limits.max - limits.min + 1) + limits.min
 
 
 def weak(value: Any) -> Node:

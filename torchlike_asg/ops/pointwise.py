@@ -213,6 +213,7 @@ pow_ = binary(
     _vjp_pow,
     lambda n: ((n.srcs[0],) if n.srcs[0].rg else ()) + ((n.srcs[0], n.srcs[1], n) if n.srcs[1].rg else ()),
     ref=_ref_pow,
+    prepare=promoting(2, exact=True),
     samples=lambda: [Sample((_P, _Y)), Sample((_P, np.asarray(2.0))), Sample((_X, np.asarray(3.0)), (), False), *integer_samples()],
 )
 
@@ -312,7 +313,7 @@ where = pointwise(
     lambda e, c, a, b: e.where(c, a, b),
     lambda n, g: (None, lambda: where(n.srcs[0], g, weak(0.0)), lambda: where(n.srcs[0], weak(0.0), g)),
     keep_shape,
-    prepare=promoting(3, skip=1),
+    prepare=promoting(3, skip=1, exact=True),
     ref=np.where,
     samples=lambda: [Sample((_X > 0, _X, _Y)), Sample((_X[0] > 0, np.asarray(0.0), _Y)), Sample((np.asarray(True), _X, _Y))],
 )
@@ -393,8 +394,22 @@ def _clamped(inside: Any, outside: Any) -> Any:
     return vjp
 
 
-clamp_min = binary("clamp_min", lambda e, x, lo: e.maximum(x, lo), _clamped(ge, lt), keep((0, (0, 1)), (1, (0, 1))), ref=np.maximum)
-clamp_max = binary("clamp_max", lambda e, x, hi: e.minimum(x, hi), _clamped(le, gt), keep((0, (0, 1)), (1, (0, 1))), ref=np.minimum)
+clamp_min = binary(
+    "clamp_min",
+    lambda e, x, lo: e.maximum(x, lo),
+    _clamped(ge, lt),
+    keep((0, (0, 1)), (1, (0, 1))),
+    ref=np.maximum,
+    prepare=promoting(2, exact=True),
+)
+clamp_max = binary(
+    "clamp_max",
+    lambda e, x, hi: e.minimum(x, hi),
+    _clamped(le, gt),
+    keep((0, (0, 1)), (1, (0, 1))),
+    ref=np.minimum,
+    prepare=promoting(2, exact=True),
+)
 
 # ---------------------------------------------------------------- exponentials and roots
 exp = unary("exp", lambda e, x: e.exp(x), lambda n, g: (mul(g, bar(n)),), keep_result)

@@ -9,7 +9,7 @@ from typing import Any
 
 from .. import dtypes
 from ..asg.declare import SCALAR, node
-from ..asg.node import Node, const
+from ..asg.node import Node, const, wrapped
 from ..dtypes import dtype, promote_types
 from .movement import cast
 
@@ -71,21 +71,25 @@ def _combine(higher: dtype | None, lower: dtype | None) -> dtype | None:
     return higher
 
 
-def to(n: Node, d: dtype) -> Node:
-    """`n` in type `d`: a cast node, or a constant."""
+def to(n: Node, d: dtype, exact: bool = True) -> Node:
+    """`n` in type `d`: a cast node, or a constant. An integer that type `d` does not have is refused, or wraps around if not `exact`."""
     if n.op is SCALAR:
-        return const(n.attrs[0], d)
+        value = n.attrs[0]
+        return const(value if exact or value.__class__ is not int or d.category != dtypes.INTEGER else wrapped(value, d), d)
     return n if n.dtype is d else cast(n, d)
 
 
-def promoting(count: int, floating: bool = False, skip: int = 0) -> Any:
-    """A `prepare` rule: operands `skip` to `count` are cast to their common type (a floating one, with `floating`)."""
+def promoting(count: int, floating: bool = False, skip: int = 0, exact: bool = False) -> Any:
+    """A `prepare` rule: operands `skip` to `count` are cast to their common type (a floating one, with `floating`).
+
+    Integers that are too large for it wrap around, as in PyTorch's arithmetic and comparisons; with `exact` they are refused.
+    """
 
     def prepare(*args: Any) -> tuple[Any, ...]:
         operands = [node(a) for a in args[:count]]
         d = result_type(operands[skip:])
         if floating and d.category < dtypes.FLOAT:
             d = dtypes.get_default_dtype()
-        return (*operands[:skip], *[to(n, d) for n in operands[skip:]], *args[count:])
+        return (*operands[:skip], *[to(n, d, exact) for n in operands[skip:]], *args[count:])
 
     return prepare

@@ -1,43 +1,76 @@
-"""Numbers and nested lists of Python as arrays, with the element types and the errors that PyTorch gives them."""
+"""Numbers, nested lists and arrays as one array, with the element type that PyTorch infers."""
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import numpy as np
 
 from ... import dtypes
-from ...dtypes import dtype
+from ...dtypes import dtype, promote_types
 from ..core import Tensor
 
 _NUMBERS = frozenset((int, float, bool))
 
 
 def as_array(data: Any, d: dtype | None) -> tuple[np.ndarray[Any, Any], dtype]:
-    """Nested Python data -> array and element type: `d`, or what PyTorch infers.
-
-    Raises ValueError for lists of unequal lengths and for text, RuntimeError or TypeError for anything else that is no number.
-    """
-    if isinstance(data, (np.ndarray, np.generic)):
-        a = np.asarray(data)
-        return a, dtypes.from_numpy(a.dtype) if d is None else d
+    """Nested Python data -> array and element type. Numbers that an integer type `d` does not have are refused; an array's wrap around."""
+    if isinstance(data, np.ndarray):
+        return data, dtypes.from_numpy(data.dtype) if d is None else d
     kind = data.__class__
-    if kind is float or kind is int or kind is bool or kind is complex:
-        a = np.asarray(data)
-        return a, inferred(a) if d is None else d
-    plain = _plain(data)
-    try:
-        a = np.array(plain)
-    except ValueError as error:
-        raise ValueError(_ragged(plain)) from error
+    if kind is float or kind is int or kind is bool or kind is complex or isinstance(data, np.generic):
+        plain, a = data, np.asarray(data)
+    else:
+        plain = _plain(data)
+        try:
+            a = np.array(plain)
+        except ValueError as error:
+            raise ValueError(_ragged(plain)) from error
     if a.dtype == object:
         _reject(plain)
     if a.dtype.kind in "US":
         raise ValueError("too many dimensions 'str'")
-    if a.size == 0 and a.dtype == np.float64:
-        return a, dtypes.get_default_dtype() if d is None else d
-    numeric = _first(plain)
-    return a, (dtypes.from_numpy(a.dtype) if isinstance(numeric, np.generic) else inferred(a)) if d is None else d
+    if a.dtype == np.uint64 and not isinstance(data, np.generic):  # what NumPy makes of Python numbers from 2**63 on
+        raise ValueError("Overflow when unpacking long long")
+    if d is None:
+        return a, _type_of(data) or dtypes.get_default_dtype()
+    if d.category == dtypes.INTEGER and a.dtype.kind in "if" and a.size:
+        _check_range(a, d)
+    return a, d
+
+
+def inferred(a: np.ndarray[Any, Any]) -> dtype:
+    """The type of Python numbers, which an array holds as NumPy would have them."""
+    if a.dtype.kind == "f":
+        return dtypes.get_default_dtype()
+    if a.dtype.kind == "c":
+        return dtypes.get_default_dtype().to_complex()
+    return dtypes.bool_ if a.dtype.kind == "b" else dtypes.int64
+
+
+def _type_of(data: Any) -> dtype | None:
+    """The common type of all elements: tensors and NumPy's count with their own types, Python's by their kinds. None: there is none."""
+    if isinstance(data, Tensor):
+        return data.dtype
+    if isinstance(data, (np.ndarray, np.generic)):
+        return dtypes.from_numpy(data.dtype)
+    if isinstance(data, (bool, int, float, complex)):
+        return inferred(np.asarray(data))
+    kinds = set(map(type, data)) if isinstance(data, (list, tuple)) else None
+    if kinds is not None and kinds <= _NUMBERS:
+        return dtypes.get_default_dtype() if float in kinds else dtypes.int64 if int in kinds else dtypes.bool_ if kinds else None
+    if hasattr(data, "__array__"):
+        return dtypes.from_numpy(np.asarray(data).dtype)
+    found = {t for v in data if (t := _type_of(v)) is not None}
+    return functools.reduce(promote_types, found) if found else None
+
+
+def _check_range(a: np.ndarray[Any, Any], d: dtype) -> None:
+    limits = dtypes.iinfo(d)
+    low, high = a.min().item(), a.max().item()
+    if not ((limits.min or -limits.max) <= low and high <= limits.max):  # NaN is neither
+        raise RuntimeError(f"value cannot be converted to type {d.name} without overflow")
 
 
 def _plain(data: Any) -> Any:
@@ -61,21 +94,6 @@ def _plain(data: Any) -> Any:
     raise RuntimeError(f"Could not infer dtype of {type(data).__name__}")
 
 
-def _first(data: Any) -> Any:
-    while isinstance(data, (list, tuple)) and data:
-        data = data[0]
-    return data.reshape(-1)[0] if isinstance(data, np.ndarray) and data.size else data
-
-
-def inferred(a: np.ndarray[Any, Any]) -> dtype:
-    """The element type of a tensor of Python numbers, given them as an array."""
-    if a.dtype.kind == "f":
-        return dtypes.get_default_dtype()
-    if a.dtype.kind == "c":
-        return dtypes.get_default_dtype().to_complex()
-    return dtypes.bool_ if a.dtype.kind == "b" else dtypes.int64
-
-
 def _ragged(data: Any, dim: int = 0) -> str:
     lengths = [len(v) if isinstance(v, (list, tuple, np.ndarray)) else None for v in data]
     if len(set(lengths)) > 1:
@@ -90,5 +108,5 @@ def _reject(data: Any) -> None:
     while isinstance(bad, (list, tuple)) and bad:
         bad = next((v for v in bad if not isinstance(v, (int, float, complex))), bad[0])
     if isinstance(bad, int):
-        raise RuntimeError("Overflow when unpacking long long")
+        raise ValueError("Overflow when unpacking long long")
     raise RuntimeError(f"Could not infer dtype of {type(bad).__name__}")
