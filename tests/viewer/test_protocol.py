@@ -23,6 +23,7 @@ from torchlike_asg.viewer.protocol import (
     Subscribe,
     Timing,
     decode,
+    decode_all,
     encode,
     read_recording,
     write_frame,
@@ -80,8 +81,8 @@ def test_frames_that_were_cut_off_are_refused(cut):
 
 def test_a_message_of_a_later_version_is_passed_over():
     frame = encode(Event(1, 2.0, "x"))
-    assert decode(frame.replace(b'"kind": "event"', b'"kind": "other"')) is None
-    back = decode(frame.replace(b'"text": "x"', b'"next": "x"'))
+    assert decode(frame.replace(b'"kind":"event"', b'"kind":"other"')) is None
+    back = decode(frame.replace(b'"text":"x"', b'"next":"x"'))
     assert back == Event(1, 2.0, "")
 
 
@@ -115,3 +116,14 @@ def test_damaged_graphs_are_refused():
         GraphSnapshot.from_columns(columns | {"dst": columns["dst"] + 1000})
     with pytest.raises(ValueError, match="damaged"):
         GraphSnapshot.from_columns(columns | {"op": columns["op"] + 1000})
+
+
+def test_frames_may_come_as_one_packet():
+    messages = [Event(1, 2.0, "x"), Scalars("loss", np.asarray([3]), np.asarray([0.5]), np.asarray([1.5])), Event(4, 5.0, "Ж")]
+    packet = b"".join(map(encode, messages))
+    found = decode_all(packet)
+    assert [m.kind for m in found] == ["event", "scalars", "event"]
+    assert (found[1].steps.tolist(), found[1].values.tolist(), found[2].text) == ([3], [1.5], "Ж")
+    assert decode_all(b"") == []
+    with pytest.raises(ProtocolError, match="cut"):
+        decode_all(packet[:-8])

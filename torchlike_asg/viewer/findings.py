@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections import deque
 from collections.abc import Sequence
@@ -17,7 +18,7 @@ from .remote import Report
 from .statistics import histogram, summary
 
 #: seconds between sums over all gradients, at least
-SUM = 0.2
+SUM = 0.5
 
 
 class Findings:
@@ -134,7 +135,7 @@ def _numbers(pairs: list[tuple[int, Any]]) -> Any:
 
 def _norm(a: Any) -> float:
     flat = a.reshape(-1)
-    return float(np.sqrt(float(np.vdot(flat, flat).real)))
+    return math.sqrt(np.vdot(flat, flat).real)
 
 
 def code_of(call: Any) -> tuple[str, str]:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from .protocol import Scalars
 from .taps import Tap
@@ -38,27 +38,20 @@ class Points:
             self._several |= any(m[3] for m in marks)
             made += self._learning_rates(marks)
         if losses:
-            points = np.asarray(losses, np.float64)
-            self._check(points)
-            known = [self._looked, *[m[:2] for m in marks], now]  # only these have times: the others lie evenly between them
-            seconds = np.interp(points[:, 0], [k[0] for k in known], [k[1] for k in known])
+            self.well = losses[-1][1] - losses[-1][1] == 0.0
+            self.bad = next((step for step, loss, _ in losses if loss - loss != 0.0), 0)
+            seconds = _between([step for step, _, _ in losses], [self._looked, *[m[:2] for m in marks], now])
+            points = [(step, when, loss, number) for (step, loss, number), when in zip(losses, seconds, strict=True)]
             if self._several:
-                for k in sorted(set(points[:, 2].tolist())):
-                    mine = points[:, 2] == k
-                    made.append(_curve(self._name("loss", int(k)), points[mine, 0], seconds[mine], points[mine, 1]))
+                for k in sorted({number for *_, number in points}):
+                    made.append(_curve(self._name("loss", k), [p[:3] for p in points if p[3] == k]))
             else:
-                made.append(_curve("loss", points[:, 0], seconds, points[:, 1]))
+                made.append(_curve("loss", points))
         self._looked = now
         return made
 
     def _name(self, name: str, number: int) -> str:
         return f"{name} {number + 1}" if self._several else name
-
-    def _check(self, points: NDArray[Any]) -> None:
-        self.well = bool(np.isfinite(points[-1, 1]))
-        wrong = ~np.isfinite(points[:, 1])
-        if wrong.any():
-            self.bad = int(points[wrong.argmax(), 0])
 
     def _learning_rates(self, marks: list[Any]) -> list[Scalars]:
         """The learning rates that say something new: where one changes, and now and then where it does not."""
@@ -68,7 +61,7 @@ class Points:
             if rate is not None and (rate != last or seconds - then > STEADY):
                 self._rates[number] = rate, seconds
                 told.setdefault(number, []).append((step, seconds, rate))
-        return [_curve(self._name("lr", k), *np.asarray(points, np.float64).T) for k, points in sorted(told.items())]
+        return [_curve(self._name("lr", k), points) for k, points in sorted(told.items())]
 
 
 def _taken(points: list[Any]) -> list[Any]:
@@ -78,5 +71,19 @@ def _taken(points: list[Any]) -> list[Any]:
     return taken
 
 
-def _curve(name: str, steps: NDArray[Any], seconds: NDArray[Any], values: NDArray[Any]) -> Scalars:
-    return Scalars(name, steps.astype(np.int64), seconds, values)
+def _between(steps: list[int], known: list[tuple[int, float]]) -> list[float]:
+    """When steps were, evenly between those of which it is known. (They are too few for NumPy to be quicker.)"""
+    found, k = [], 0
+    for step in steps:
+        while k < len(known) - 2 and known[k + 1][0] < step:
+            k += 1
+        (before, began), (after, ended) = known[k], known[k + 1]
+        share = (step - before) / (after - before) if after > before else 1.0
+        found.append(began + min(max(share, 0.0), 1.0) * (ended - began))
+    return found
+
+
+def _curve(name: str, points: Sequence[Sequence[Any]]) -> Scalars:
+    """Of (step, second, value)s."""
+    steps, seconds, values, *_ = zip(*points, strict=True)
+    return Scalars(name, np.array(steps, np.int64), np.array(seconds), np.array(values))

@@ -52,7 +52,7 @@ class Governor:
 class Pace:
     """How long the session's thread pauses, so that it takes no more than a share of the process's processor time."""
 
-    def __init__(self, share: float = 0.004, shortest: float = 0.1, longest: float = 1.0) -> None:
+    def __init__(self, share: float = 0.003, shortest: float = 0.1, longest: float = 1.0) -> None:
         self.share, self.shortest, self.longest = share, shortest, longest
         self._times: tuple[float, float, float] | None = None
 

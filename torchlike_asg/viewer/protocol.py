@@ -199,9 +199,10 @@ class Bye(Message):
 def encode(message: Message) -> bytes:
     """A message as one frame."""
     arrays: list[NDArray[Any]] = []
-    content = {name: _plain(getattr(message, name), arrays) for name in _FIELDS[type(message)]}
-    table = [[a.dtype.str, a.shape] for a in arrays]
-    header = _json({"kind": message.kind, "arrays": table, "fields": content}).encode()
+    # plain fields are written here, which takes a third of the time that the encoder takes to begin
+    content = ",".join([f'"{name}":{_written(getattr(message, name), arrays)}' for name in _FIELDS[type(message)]])
+    table = ",".join([f'["{a.dtype.str}",[{",".join(map(str, a.shape))}]]' for a in arrays])
+    header = f'{{"kind":"{message.kind}","arrays":[{table}],"fields":{{{content}}}}}'.encode()
     header += b" " * (-(8 + len(header)) % 8)
     parts = [_FRAME, struct.pack("<I", len(header)), header]
     for a in arrays:
@@ -209,15 +210,29 @@ def encode(message: Message) -> bytes:
     return b"".join(parts)
 
 
+def _written(value: Any, arrays: list[NDArray[Any]]) -> str:
+    """A field's value as JSON; its arrays are added to `arrays`."""
+    kind = value.__class__
+    if kind is int:
+        return str(value)
+    if kind is np.ndarray:
+        return f'{{"$array":{_added(value, arrays)}}}'
+    return _json(_plain(value, arrays))
+
+
+def _added(value: NDArray[Any], arrays: list[NDArray[Any]]) -> int:
+    if value.dtype.str not in _TYPES:
+        raise ProtocolError("type", dtype=value.dtype)
+    arrays.append(value)
+    return len(arrays) - 1
+
+
 def _plain(value: Any, arrays: list[NDArray[Any]]) -> Any:
     kind = value.__class__
     if kind is int or kind is str or kind is float or kind is bool:
         return value
     if isinstance(value, np.ndarray):
-        if value.dtype.str not in _TYPES:
-            raise ProtocolError("type", dtype=value.dtype)
-        arrays.append(np.ascontiguousarray(value))
-        return {"$array": len(arrays) - 1}
+        return {"$array": _added(value, arrays)}
     if isinstance(value, dict):
         return {str(k): _plain(v, arrays) for k, v in value.items()}
     if isinstance(value, (list, tuple)):
@@ -232,15 +247,29 @@ def decode(frame: bytes | memoryview) -> Message | None:
 
     Raises ProtocolError for anything that is not a whole, well-formed frame.
     """
-    data = memoryview(frame)
+    return _decode(memoryview(frame), 0)[0]
+
+
+def decode_all(packet: bytes) -> list[Message]:
+    """The messages of frames that lie one after the other, as `decode` gives them."""
+    data, at, found = memoryview(packet), 0, []
+    while at < len(data):
+        message, at = _decode(data, at)
+        if message is not None:
+            found.append(message)
+    return found
+
+
+def _decode(data: memoryview, at: int) -> tuple[Message | None, int]:
+    """The message of the frame that begins there, and where it ends."""
     try:
-        if bytes(data[:4]) != _FRAME:
+        if bytes(data[at : at + 4]) != _FRAME:
             raise ProtocolError("frame")
-        (size,) = struct.unpack_from("<I", data, 4)
-        if 8 + size > len(data):
+        (size,) = struct.unpack_from("<I", data, at + 4)
+        if at + 8 + size > len(data):
             raise ProtocolError("cut")
-        header = json.loads(bytes(data[8 : 8 + size]))
-        arrays, at = [], 8 + size
+        header = json.loads(bytes(data[at + 8 : at + 8 + size]))
+        arrays, at = [], at + 8 + size
         for name, shape in header["arrays"]:
             d = _TYPES[name]
             if any(not isinstance(n, int) or n < 0 for n in shape):
@@ -252,9 +281,9 @@ def decode(frame: bytes | memoryview) -> Message | None:
             at += count * d.itemsize + -count * d.itemsize % 8
         cls = _KINDS.get(header["kind"])
         if cls is None:
-            return None
+            return None, at
         known = _FIELDS[cls]
-        return cls(**{k: _restore(v, arrays) for k, v in header["fields"].items() if k in known})
+        return cls(**{k: _restore(v, arrays) for k, v in header["fields"].items() if k in known}), at
     except (KeyError, TypeError, ValueError, IndexError, AttributeError, OverflowError, RecursionError, struct.error) as error:
         if isinstance(error, ProtocolError):
             raise

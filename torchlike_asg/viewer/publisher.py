@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 #: messages that wait for the window, and their bytes; older ones give way
 MOST_WAITING, WAITING_BYTES = 4000, 128 << 20
+#: bytes that are sent at once, about
+PACKET = 1 << 18
 #: messages of other kinds than curves and graphs that are remembered for `save`, and their bytes
 MOST_REMEMBERED, REMEMBERED_BYTES = 4000, 32 << 20
 #: bytes of a recording; beyond that it is written anew from what is remembered
@@ -188,9 +190,14 @@ class Publisher:
             if self.lost:
                 lost, self.lost = self.lost, 0
                 connection.send_bytes(encode(Event(0, 0.0, f"lost:{lost}")))
-            while self._waiting:
-                connection.send_bytes(self._waiting[0])
-                self._waiting_bytes -= len(self._waiting.popleft())
+            while self._waiting:  # as one packet, for one call of the system, and one waking of the window's reader
+                packet, size = [self._waiting[0]], len(self._waiting[0])
+                while len(packet) < len(self._waiting) and size < PACKET:
+                    packet.append(self._waiting[len(packet)])
+                    size += len(packet[-1])
+                connection.send_bytes(b"".join(packet))
+                for _ in packet:
+                    self._waiting_bytes -= len(self._waiting.popleft())
         except (OSError, ValueError, IndexError):
             self.hang_up()
 

@@ -15,13 +15,13 @@ from typing import Any
 from pyqtgraph.Qt import QtCore, QtWidgets
 
 from ..damage import Damaged, told
-from ..protocol import VERSION, Bye, Graph, Hello, Message, decode, encode, read_recording
+from ..protocol import VERSION, Bye, Graph, Hello, Message, decode, decode_all, encode, read_recording
 from ..snapshot import GraphSnapshot
 from .say import Say
 from .store import Store
 from .window import Window
 
-#: frames that wait to be looked at; a window that is this far behind leaves out what is old
+#: packets that wait to be looked at; a window that is this far behind leaves out what is old
 MOST_WAITING = 20_000
 #: Qt's platforms that show nothing
 UNSEEN = ("offscreen", "minimal")
@@ -66,8 +66,7 @@ class Feed(QtCore.QObject):
         for _ in range(2000):
             if not self.link.waiting:
                 break
-            message = decode(self.link.waiting.popleft())
-            if message is not None:
+            for message in decode_all(self.link.waiting.popleft()):
                 self.store.apply(message)
         if self.store.ended == "closed":  # the script closes its window
             QtWidgets.QApplication.quit()
