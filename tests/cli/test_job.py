@@ -11,9 +11,11 @@ from typing import Any
 
 import pytest
 
+from tests.backends.wgpu.harness import device
 from torchlike_asg.__main__ import main
 from torchlike_asg.checkpoint import CheckpointManager
 from torchlike_asg.cli.training import Training
+from torchlike_asg.optim.optimizer import Optimizer, register_optimizer_step_post_hook
 
 SMALL = ["--layers", "1", "--width", "16", "--heads", "2", "--block", "8", "--batch", "4", "--sample-length", "12", "--no-progress"]
 TEXT = "the quick brown fox jumps over the lazy dog. " * 20
@@ -49,6 +51,23 @@ def test_report(tmp_path: Path, data: list[str], capsys: pytest.CaptureFixture[s
     assert "step 8/8: loss" in out
     assert f"Validation loss {result['val_loss']:.4f}" in out
     assert out.endswith(f"Sample:\n{result['sample']}\n")
+
+
+def test_on_a_gpu(tmp_path: Path, data: list[str]) -> None:
+    """With the CPU's losses, and the network's parameters there."""
+    device()
+    kinds: set[str] = set()
+
+    def look(optimizer: Optimizer, args: Any, kwargs: Any) -> None:
+        kinds.update(p.device.type for group in optimizer.param_groups for p in group["params"])
+
+    hook = register_optimizer_step_post_hook(look)
+    there = report(tmp_path, *data, "--steps", "3", "--gpu")
+    hook.remove()
+    assert kinds == {"wgpu"} and len(there["sample"]) == 12
+    here = report(tmp_path, *data, "--steps", "3")
+    assert there["losses"] == pytest.approx(here["losses"], rel=1e-4)
+    assert there["val_loss"] == pytest.approx(here["val_loss"], rel=1e-4)
 
 
 def test_the_seed_decides_the_run(tmp_path: Path, data: list[str]) -> None:

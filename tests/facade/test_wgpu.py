@@ -2,6 +2,9 @@
 
 import gc
 import io
+import os
+import subprocess
+import sys
 import threading
 
 import numpy as np
@@ -254,6 +257,14 @@ def test_cuda_can_mean_wgpu(monkeypatch):
         torch.cuda.synchronize()
     finally:
         wgpu.use_for_cuda(False)
+
+
+def test_cuda_can_mean_wgpu_by_the_environment():
+    """For a script that is not to be changed."""
+    script = "import torchlike_asg as torch; d = torch.device('cuda'); print(d, torch.cuda.is_available(), torch.ones(2).cuda().device)"
+    environment = {**os.environ, "TORCHLIKE_ASG_CUDA": "wgpu"}
+    found = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=True)
+    assert found.stdout.split() == ["wgpu", "True", "wgpu:0"]
 
 
 def test_threads_share_the_device():

@@ -118,5 +118,5 @@ def choose(which: int | str | None = None) -> Adapter:
     if not found and not wanted:
         raise RuntimeError(INSTALL)
     text = ", ".join(map(repr, adapters())) or f"no adapter at all. {INSTALL}"
-    asked = f"wgpu:{which}" if isinstance(which, int) else repr(which) if which else "an adapter"
+    asked = f"wgpu:{which}" if isinstance(which, int) else repr(which) if which else "adapter"
     raise RuntimeError(f"no {asked}" + (f" with TORCHLIKE_ASG_ADAPTER={wanted}" if wanted else "") + f"; there is: {text}")
