@@ -100,11 +100,15 @@ def check(result: gradients.Sweep, tr: Trace) -> None:
             raise RuntimeError(error)
 
 
+def _name_of(hook: Any) -> str:
+    return getattr(hook, "__name__", type(hook).__name__)  # type: ignore[no-any-return]
+
+
 def _changed(g: Any, out: Any, hook: Any) -> Any:
     """What a hook made of a gradient, with PyTorch's checks."""
     if not isinstance(out, Tensor) and not getattr(out, "is_sparse", False):
         raise TypeError(f"expected Variable, but hook returned '{type(out).__name__}'")
-    name = getattr(hook, "__name__", type(hook).__name__)
+    name = _name_of(hook)
     if tuple(out.shape) != tuple(g.shape):
         raise RuntimeError(f"hook '{name}' has changed the size of value")
     if out.dtype is not g.dtype:
@@ -139,10 +143,8 @@ def _after(tr: Trace) -> dict[Node, gradients.After]:
             if out is not None:
                 given = out if isinstance(out, tuple) else (out,)
                 if len(given) != len(parts):
-                    name, n_parts = getattr(fn, "__name__", type(fn).__name__), len(parts)
-                    raise RuntimeError(
-                        f"hook '{name}' has returned an incorrect number of values (got {len(given)}, but expected {n_parts})"
-                    )
+                    counts = f"got {len(given)}, but expected {len(parts)}"
+                    raise RuntimeError(f"hook '{_name_of(fn)}' has returned an incorrect number of values ({counts})")
                 parts = [None if t is None else node_of(t) for t in given]
         return parts
 
