@@ -114,6 +114,7 @@ def subscribe(topic: str, fn: Callable[[Any], None]) -> Callable[[], None]:
 
 
 def unsubscribe(topic: str, fn: Callable[[Any], None]) -> None:
+    """End the subscription of `fn` to a topic; nothing happens if there is none. Raises KeyError for an unknown topic."""
     found = listeners.get(TOPICS[topic], [])
     if fn in found:
         found.remove(fn)
@@ -122,6 +123,7 @@ def unsubscribe(topic: str, fn: Callable[[Any], None]) -> None:
 
 
 def wanted(kind: type) -> bool:
+    """Whether anybody listens to events of a type: one that nobody wants need not be made."""
     return bool(listeners) and kind in listeners
 
 

@@ -106,8 +106,12 @@ def _define(dims: int) -> Any:
 adaptive_max_pool1d, adaptive_max_pool1d_with_indices = _define(1)
 adaptive_max_pool2d, adaptive_max_pool2d_with_indices = _define(2)
 adaptive_max_pool3d, adaptive_max_pool3d_with_indices = _define(3)
-#: torch.adaptive_max_pool1d always gives the indices, too
-function(method=False, name="adaptive_max_pool1d")(lambda input, output_size: adaptive_max_pool1d(input, output_size, True))
+
+
+@function(method=False, name="adaptive_max_pool1d")
+def _with_indices(input: Tensor, output_size: Any) -> Any:
+    """`nn.functional.adaptive_max_pool1d` with the indices: ``torch.adaptive_max_pool1d`` always gives them, too."""
+    return adaptive_max_pool1d(input, output_size, True)
 
 
 # ---------------------------------------------------------------- fractional

@@ -48,6 +48,7 @@ def split(tensor: Tensor, split_size_or_sections: Any, dim: int = 0) -> tuple[Te
 
 @method("split")
 def _split_method(self: Tensor, split_size: Any, dim: int = 0) -> tuple[Tensor, ...]:
+    """Views of consecutive parts: of one size, the last possibly smaller, or of the sizes in a list."""
     return split(self, split_size, dim)  # type: ignore[no-any-return]
 
 

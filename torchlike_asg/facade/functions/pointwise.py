@@ -198,7 +198,12 @@ def where(condition: Tensor, input: Any = None, other: Any = None, *, out: Tenso
     return nary(ops.where, (condition, input, other))
 
 
-Tensor.where = lambda self, condition, other: where(condition, self, other)  # type: ignore[attr-defined]
+def _where_method(self: Tensor, condition: Tensor, other: Any) -> Tensor:
+    """This tensor where `condition` holds, else `other`."""
+    return where(condition, self, other)  # type: ignore[no-any-return]
+
+
+Tensor.where = _where_method  # type: ignore[attr-defined]
 
 
 @function(inplace=True)

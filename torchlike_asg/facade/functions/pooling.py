@@ -140,11 +140,14 @@ def _define_max(dims: int) -> Any:
 max_pool1d, max_pool1d_with_indices = _define_max(1)
 max_pool2d, max_pool2d_with_indices = _define_max(2)
 max_pool3d, max_pool3d_with_indices = _define_max(3)
-function(method=False, name="max_pool1d_with_indices")(
-    lambda input, kernel_size, stride=(), padding=0, dilation=1, ceil_mode=False: max_pool1d(
-        input, kernel_size, stride, padding, dilation, ceil_mode, True
-    )
-)
+
+
+@function(method=False, name="max_pool1d_with_indices")
+def _with_indices(
+    input: Tensor, kernel_size: Any, stride: Any = (), padding: Any = 0, dilation: Any = 1, ceil_mode: bool = False
+) -> tuple[Tensor, Tensor]:
+    """`max_pool1d` and where in the input each maximum lies (int64)."""
+    return max_pool1d(input, kernel_size, stride, padding, dilation, ceil_mode, True)  # type: ignore[no-any-return]
 
 
 def _unpool(dims: int, input: Tensor, indices: Tensor, kernel_size: Any, stride: Any, padding: Any, output_size: Any) -> Tensor:
