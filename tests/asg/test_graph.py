@@ -127,7 +127,7 @@ def test_users_lists_readers():
     assert rewrite.users([a, e, m]) == {a: [e], e: [m], m: []}
 
 
-@pytest.mark.parametrize("length", [100_000])
+@pytest.mark.parametrize("length", [30_000])
 def test_a_very_deep_graph_records_differentiates_and_runs(length):
     x = ours.tensor([1.0, 2.0], requires_grad=True)
     y = x

@@ -107,14 +107,14 @@ def test_events_tell_of_plans_and_cost_nothing_unheard():
 
 def test_threads_may_build_and_retire_plans_at_once(monkeypatch):
     """A full table, from which every new plan takes the one used least, while others take those of dropped models."""
-    monkeypatch.setattr(ours.config, "max_plans", 300)
+    monkeypatch.setattr(ours.config, "max_plans", 100)
     interval = sys.getswitchinterval()
     sys.setswitchinterval(1e-5)
     failures = []
 
     def work(first):
         try:
-            for k in range(300):
+            for k in range(100):
                 w = ours.nn.Parameter(ours.ones(3))
                 ((ours.ones(first + k) + 1).sum() * w.sum()).item()
                 if k % 5 == 0:
@@ -122,7 +122,7 @@ def test_threads_may_build_and_retire_plans_at_once(monkeypatch):
         except Exception as error:
             failures.append(error)
 
-    threads = [threading.Thread(target=work, args=(first,)) for first in (1, 400, 800)]
+    threads = [threading.Thread(target=work, args=(first,)) for first in (1, 200, 400)]
     for thread in threads:
         thread.start()
     for thread in threads:

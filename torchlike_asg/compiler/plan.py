@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import heapq
 import itertools
 import os
 import threading
@@ -257,10 +258,12 @@ def build(tr: Trace, key: Any, outputs: tuple[Node, ...], donated: Donated = ())
     with _lock:
         _retire(key)
         PLANS[key] = plan
-        while len(PLANS) > config.max_plans:
-            old, _ = min(PLANS.copy().items(), key=lambda item: item[1].used)  # a copy: other threads retire plans, too
-            _retire(old)
-            PROMOTED.pop(old, None)
+        if len(PLANS) > config.max_plans:  # a few at once: each time all of them are looked at
+            few = len(PLANS) - config.max_plans + config.max_plans // 32
+            table = PLANS.copy().items()  # a copy: other threads retire plans, too
+            for old, _ in heapq.nsmallest(few, table, key=lambda item: item[1].used):
+                _retire(old)
+                PROMOTED.pop(old, None)
     if events.wanted(events.PlanBuilt):
         events.publish(events.PlanBuilt(len(recorded), plan.executable.size, time.perf_counter() - start, plan))
     return plan

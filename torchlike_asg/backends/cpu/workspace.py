@@ -7,6 +7,7 @@ plans of a process need no more memory than the largest. A plan asks for the pag
 from __future__ import annotations
 
 import weakref
+from collections.abc import Callable
 from typing import Any, Protocol
 
 import numpy as np
@@ -29,6 +30,7 @@ class Workspace:
     def __init__(self) -> None:
         self._page: np.ndarray[Any, Any] = aligned(64)
         self._users: weakref.WeakSet[Any] = weakref.WeakSet()
+        self._largest: Callable[[], Any] = lambda: None
         self.address: int = self._page.ctypes.data
 
     @property
@@ -38,7 +40,11 @@ class Workspace:
     def enter(self, user: User) -> None:
         """Make room for a plan about to run. A page more than twice as large as the living plans need is given back."""
         self._users.add(user)
-        needed = max(64, *[u.page_bytes for u in self._users])
+        largest = self._largest()
+        if largest is None or largest.page_bytes < user.page_bytes:  # only when it has gone are there hundreds to look at
+            largest = user if largest is not None else max(self._users, key=lambda u: u.page_bytes)
+            self._largest = weakref.ref(largest)
+        needed = max(64, largest.page_bytes)
         if not needed <= self.nbytes <= 2 * needed:
             self._page = aligned(64)  # before the new one is taken: never both
             self._page = aligned(needed)
