@@ -473,7 +473,7 @@ def test_a_deep_path_gives_way_in_the_middle(window, application):
 def test_large_texts_are_not_cut_off(window, application, lang):
     window.say.set_language(lang)
     window.go("node", node(window, "softmax", "GPT.h.1"))
-    before = window.inspector.title.fontInfo().pointSizeF()
+    before, formula = window.inspector.title.fontInfo().pointSizeF(), window.inspector.formula.sizeHint().height()
     for _ in range(4):
         window.zoom_text(1)
     for _ in range(4):
@@ -481,8 +481,11 @@ def test_large_texts_are_not_cut_off(window, application, lang):
     inspector = window.inspector
     assert inspector.widget().width() <= inspector.viewport().width()
     assert inspector.title.fontInfo().pointSizeF() > before
-    button = window.docks["charts"].findChild(QtWidgets.QAbstractButton, "qt_dockwidget_closebutton")
-    assert not button.icon().isNull()
+    assert inspector.formula.sizeHint().height() > 1.3 * formula
+    for dock in window.docks.values():
+        assert dock.label.fontInfo().pointSizeF() == pytest.approx(inspector.what.fontInfo().pointSizeF())
+        assert not dock.closer.icon().isNull()
+    assert window.bar.status.width() >= window.bar.status.sizeHint().width()
     assert window.charts.main.pixels() == pytest.approx(window.charts.font().pointSizeF() * window.logicalDpiY() / 72)
     window.zoom_text(-4)
 

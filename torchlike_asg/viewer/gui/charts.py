@@ -77,17 +77,16 @@ class Charts(QtWidgets.QWidget):
         self.view = QtWidgets.QWidget()
         self.view.setMinimumHeight(110)
         column.addWidget(self.view, 1)
-        plots = QtWidgets.QGridLayout(self.view)
+        plots, beside = QtWidgets.QHBoxLayout(self.view), QtWidgets.QVBoxLayout()
         plots.setContentsMargins(0, 0, 0, 0)
-        plots.setHorizontalSpacing(4)
-        plots.setVerticalSpacing(0)
-        plots.setColumnStretch(0, 3)
-        plots.setColumnStretch(1, 1)
+        plots.setSpacing(4)
+        beside.setSpacing(0)
         self.main = Plot(colors)
-        plots.addWidget(self.main, 0, 0, 2, 1)
+        plots.addWidget(self.main, 3)
+        plots.addLayout(beside, 1)
         self.sides = {name: Plot(colors, small=True) for name in SIDE}
-        for k, plot in enumerate(self.sides.values()):
-            plots.addWidget(plot, k, 1)
+        for plot in self.sides.values():
+            beside.addWidget(plot)
             plot.follows_x = False  # its x axis is the main plot's
             plot.hide()
         for plot in (self.main, *self.sides.values()):

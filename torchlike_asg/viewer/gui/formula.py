@@ -254,7 +254,7 @@ class FormulaView(QtWidgets.QWidget):
     def __init__(self, parent: QtWidgets.QWidget | None = None, size: float = 20.0) -> None:
         super().__init__(parent)
         self._size, self._piece, self._color = size, None, QtGui.QColor("black")
-        self.text = ""
+        self.text = self._source = ""
         self.setFocusPolicy(QtCore.Qt.FocusPolicy.ClickFocus)
         self.setSizePolicy(QtWidgets.QSizePolicy.Policy.Expanding, QtWidgets.QSizePolicy.Policy.Fixed)
         self.setContextMenuPolicy(QtCore.Qt.ContextMenuPolicy.ActionsContextMenu)
@@ -266,12 +266,18 @@ class FormulaView(QtWidgets.QWidget):
 
     def set_formula(self, source: str) -> None:
         """Show a formula given in TeX; an empty one shows nothing."""
+        self._source = source
         self._piece = typeset(parse(source), self._size) if source else None
         self.text = plain(source) if source else ""
         self.setAccessibleName(self.text)
         self.setToolTip(self.text)
         self.updateGeometry()
         self.update()
+
+    def set_size(self, size: float) -> None:
+        """Pixels of its letters."""
+        self._size = size
+        self.set_formula(self._source)
 
     def set_color(self, color: str) -> None:
         self._color = QtGui.QColor(color)

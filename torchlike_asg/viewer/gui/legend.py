@@ -39,6 +39,7 @@ class Legend(QtWidgets.QWidget):
     def retranslate(self) -> None:
         """What is shown, its texts or their sizes have changed."""
         metrics = QtGui.QFontMetrics(self.font())
+        self._line = max(HIGH, metrics.height() + 3)
         names = [(s, self.say(f"category.{s.key}")) for s in self._samples()]
         self._shown = [(s, name, HIGH + 6 + metrics.horizontalAdvance(name)) for s, name in names]
         self.setAccessibleName(", ".join(name for _, name in names))
@@ -55,7 +56,7 @@ class Legend(QtWidgets.QWidget):
         found, x, y = [], MARGIN, 0
         for _, _, wide in self._shown:
             if x > MARGIN and x + wide > width - MARGIN:
-                x, y = MARGIN, y + HIGH
+                x, y = MARGIN, y + self._line
             found.append((x, y))
             x += wide + GAP
         return found
@@ -65,7 +66,7 @@ class Legend(QtWidgets.QWidget):
 
     def heightForWidth(self, width: int) -> int:
         places = self._places(width)
-        return places[-1][1] + HIGH + 8 if places else 0
+        return places[-1][1] + self._line + 8 if places else 0
 
     def sizeHint(self) -> QtCore.QSize:
         return QtCore.QSize(400, self.heightForWidth(max(self.width(), 400)))
@@ -78,11 +79,11 @@ class Legend(QtWidgets.QWidget):
         small.setPixelSize(11)
         align = QtCore.Qt.AlignmentFlag
         for (sample, name, wide), (x, y) in zip(self._shown, self._places(self.width()), strict=True):
-            box = QtCore.QRectF(x, y + 6, HIGH, HIGH - 5)
+            box = QtCore.QRectF(x, y + 6 + (self._line - HIGH) / 2, HIGH, HIGH - 5)
             self._sample(p, sample, box, small)
             p.setFont(self.font())
             p.setPen(QtGui.QColor(self.colors.dim))
-            p.drawText(QtCore.QRectF(x + HIGH + 6, y + 4, wide, HIGH), align.AlignLeft | align.AlignVCenter, name)
+            p.drawText(QtCore.QRectF(x + HIGH + 6, y + 4, wide, self._line), align.AlignLeft | align.AlignVCenter, name)
         p.end()
 
     def _sample(self, p: QtGui.QPainter, sample: Sample, box: QtCore.QRectF, font: QtGui.QFont) -> None:

@@ -26,6 +26,8 @@ from .ticks import Ticks, decades, linear
 AHEAD, ROOM = 0.05, 0.06
 #: heights of markers' texts, in turn where they stand close together
 LEVELS = (0.02, 0.16, 0.3, 0.44)
+#: points of a thin line that is drawn smoothly
+FEW = 300
 #: no zoom goes further in, as a share of the largest number on the axis
 CLOSEST = 1e-9
 Range = tuple[float, float]
@@ -153,8 +155,9 @@ class Plot(QtWidgets.QWidget):
             values = [v for s in self.lines.values() for v in (s.series.low, s.series.high) if not math.isnan(v)]
             ends = {short(v): v for v in (min(values), max(values))} if values else {}
             return linear(*self.x, int(a.width() // 70)), [(v, text) for text, v in ends.items()]
-        side = decades if self.log else linear
-        return linear(*self.x, max(int(a.width() // (7 * self.points)), 1)), side(*self.y, max(int(a.height() // (1.7 * line)), 1))
+        side, room = decades if self.log else linear, max(int(a.height() // (1.7 * line)), 1)
+        tried = [side(*self.y, room + k) for k in range(3)]  # one number alone says little
+        return linear(*self.x, max(int(a.width() // (7 * self.points)), 1)), next((t for t in tried if len(t) > 1), tried[-1])
 
     # ---------------------------------------------------------------- drawing
     def paintEvent(self, event: QtGui.QPaintEvent) -> None:
@@ -169,7 +172,6 @@ class Plot(QtWidgets.QWidget):
             p.setPen(QtGui.QPen(QtGui.QColor(self.colors.incident), 1, QtCore.Qt.PenStyle.DashLine))
             p.drawLine(QtCore.QPointF(at, area.top()), QtCore.QPointF(at, area.bottom()))
         for line in self.lines.values():
-            p.setRenderHint(QtGui.QPainter.RenderHint.Antialiasing, line.width > 1)  # noise looks the same without, and is drawn at once
             self._line(p, line, area)
         p.setRenderHint(QtGui.QPainter.RenderHint.Antialiasing, False)
         for (_, text), r in zip(self.markers, self.marker_places(), strict=True):
@@ -234,6 +236,8 @@ class Plot(QtWidgets.QWidget):
             y = np.log10(np.where(y > 0, y, np.nan))
         px = area.x() + (x - x0) * (area.width() / (x1 - x0))
         py = np.clip(area.bottom() - (y - y0) * (area.height() / (y1 - y0)), -1e4, 1e4)
+        # many thin strokes look the same without, and take a sixth of the time
+        p.setRenderHint(QtGui.QPainter.RenderHint.Antialiasing, line.width > 1 or len(x) < FEW)
         if line.dots:
             p.setPen(QtCore.Qt.PenStyle.NoPen)
             p.setBrush(line.color)

@@ -110,8 +110,7 @@ def style_sheet(c: Colors, points: float = 10.0) -> str:
     QLabel#banner {{ color: #FFFFFF; font-weight: 600; }}
     QWidget#alarm {{ background: {"#8E2A22" if c.dark else "#B3261E"}; }}
     QWidget#alarm QPushButton {{ color: #FFFFFF; background: transparent; border: 1px solid #FFFFFF; }}
-    QDockWidget {{ color: {c.text}; titlebar-close-icon: none; }}
-    QDockWidget::title {{ background: {c.panel}; padding: 6px 10px; border-bottom: 1px solid {edge}; }}
+    QWidget#dock {{ background: {c.panel}; border-bottom: 1px solid {edge}; }}
     QScrollArea, QScrollArea > QWidget > QWidget {{ background: {c.panel}; border: none; }}
     QLineEdit, QComboBox, QPlainTextEdit {{ background: {raised}; color: {c.text}; border: 1px solid {edge}; border-radius: 5px;
         padding: 4px 8px; selection-background-color: {c.incident}; selection-color: {readable(c.incident)};

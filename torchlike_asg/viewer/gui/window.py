@@ -17,6 +17,7 @@ from .actions import Actions
 from .canvas import FAILED, STYLES, Canvas, Colors, style_of
 from .charts import Charts
 from .code import KernelCode
+from .dock import Dock
 from .graphs import GraphModel
 from .heat import HeatLegend, HeatMap
 from .inspector import Inspector
@@ -102,13 +103,8 @@ class Window(QtWidgets.QMainWindow):
         self._looking.timeout.connect(self._subscribe)
         self.canvas.setFocus()
 
-    def _dock(self, widget: QtWidgets.QWidget, area: QtCore.Qt.DockWidgetArea) -> QtWidgets.QDockWidget:
-        dock = QtWidgets.QDockWidget(self)
-        dock.setObjectName(type(widget).__name__)
-        dock.setWidget(widget)
-        dock.setFeatures(
-            QtWidgets.QDockWidget.DockWidgetFeature.DockWidgetMovable | QtWidgets.QDockWidget.DockWidgetFeature.DockWidgetClosable
-        )
+    def _dock(self, widget: QtWidgets.QWidget, area: QtCore.Qt.DockWidgetArea) -> Dock:
+        dock = Dock(self, widget)
         self.addDockWidget(area, dock)
         return dock
 
@@ -348,12 +344,8 @@ class Window(QtWidgets.QMainWindow):
         self._repaint_marks()
 
     def _dress_docks(self) -> None:
-        """Qt makes the buttons that close docks, in its own language and with an icon for light grounds."""
         for dock in self.docks.values():
-            button = dock.findChild(QtWidgets.QAbstractButton, "qt_dockwidget_closebutton")
-            button.setIcon(theme.cross(self.colors))
-            button.setToolTip(self.say("menu.close"))
-            button.setAccessibleName(self.say("menu.close"))
+            dock.dress(self.colors, self.say("menu.close"))
 
     def zoom_text(self, by: float) -> None:
         """Make all texts larger or smaller."""
@@ -361,9 +353,10 @@ class Window(QtWidgets.QMainWindow):
         app = QtWidgets.QApplication.instance()
         assert isinstance(app, QtWidgets.QApplication)
         theme.apply(app, self.colors, self.points)
-        self._dress_docks()
         self.charts.set_text_size(self.points)
+        self.inspector.formula.set_size(2 * self.points)
         self.canvas.retranslate()
+        self._status()
 
     # ---------------------------------------------------------------- actions
     def keyPressEvent(self, event: QtGui.QKeyEvent) -> None:
