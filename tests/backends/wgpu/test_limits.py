@@ -9,6 +9,7 @@ import pytest
 
 import torchlike_asg as torch
 from torchlike_asg import nn
+from torchlike_asg.backends.wgpu import calls
 from torchlike_asg.backends.wgpu.backend import WgpuBackend
 from torchlike_asg.backends.wgpu.bindings import Bindings
 from torchlike_asg.compiler import plan
@@ -66,7 +67,7 @@ LARGE = {
     "sum of all": (lambda x: x.sum(), f(300, 301)),
     "rows": (lambda x: x.softmax(-1), f(300, 301)),
     "columns": (lambda x: x.var(0), f(300, 301)),
-    "a transposed copy": (lambda x: x.t().contiguous() * 1, f(300, 301)),
+    "a transposed copy": (lambda x: x.t().contiguous() * 2, f(300, 301)),
     "a slice": (lambda x: x[1:, ::2] + 1, f(300, 301)),
     "joined": (lambda x: torch.cat([x, x + 1], 1), f(300, 301)),
     "product": (lambda a, b: a @ b, f(300, 301), f(301, 64)),
@@ -109,6 +110,18 @@ def test_operands_larger_than_a_binding(name, limited, monkeypatch):
     assert max(a.nbytes for a in arrays) > 1 << 18
     same(fn, *arrays, rtol=1e-4, atol=2e-5)
     assert not uncovered
+
+
+@pytest.mark.parametrize("name", LARGE)
+def test_more_workgroups_than_one_dimension_has(name, limited, monkeypatch):
+    """Dispatches are spread over a grid (its first dimension made short here) and know their place in it."""
+    limited()
+    monkeypatch.setattr(calls, "MOST_GROUPS", 3)
+    grids, plain = [], Bindings.__init__
+    monkeypatch.setattr(Bindings, "__init__", lambda self, d, todo: (grids.extend(c.grid for c in todo), plain(self, d, todo))[1])
+    fn, *arrays = LARGE[name]
+    same(fn, *arrays, rtol=1e-4, atol=2e-5)
+    assert max(x for x, _, _ in grids) <= 3 < max(x * y for x, y, _ in grids)
 
 
 @pytest.mark.parametrize("number", [2000, -1])
