@@ -80,6 +80,7 @@ LARGE = {
     "gather": (lambda x, i: x.gather(1, i), f(300, 301), rng.integers(0, 301, (290, 310))),
     "scatter": (lambda x, i, v: x.scatter_add(0, i, v), f(300, 301), rng.integers(0, 300, (280, 290)), f(300, 301)),
     "cumsum": (lambda x: x.cumsum(1) + x.cumsum(0), f(300, 301)),
+    "argmax": (lambda x: x.argmax(1) + x.argmin(0, keepdim=True).sum(), f(300, 301)),
     "cummax": (lambda x: x.cummax(0)[0], f(300, 301)),
     "layer norm": (lambda x, w: F.layer_norm(x, (301,), w), f(300, 301), f(301)),
     "cross entropy": (lambda x, y: F.cross_entropy(x, y), f(300, 301), rng.integers(0, 301, (300,))),

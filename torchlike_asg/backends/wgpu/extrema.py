@@ -7,7 +7,8 @@ from dataclasses import replace
 
 from ...dtypes import float64, int32
 from .calls import LibraryNode, Lowering, View, element, library
-from .copies import fill, temporary
+from .copies import copy, fill, temporary
+from .halves import divisible, halves, longest
 from .lines import flat, without
 from .points import Scope, Stream, points
 
@@ -28,23 +29,36 @@ def _extremum(lowering: Lowering, node: LibraryNode) -> bool:
         fill(lowering, out, 0)
         return True
     if dim is None:
-        x, dim = flat(lowering, x), 0
+        x, dim, keepdim = flat(lowering, x), 0, False
         out = replace(out, shape=(), strides=())
-    elif keepdim:
-        out = replace(out, shape=without(out, dim)[0], strides=without(out, dim)[1])
+    if not keepdim:
+        out = replace(out, shape=(*out.shape[:dim], 1, *out.shape[dim:]), strides=(*out.strides[:dim], 0, *out.strides[dim:]))
+    held = divisible(lowering, x, [d for d in range(len(x.shape)) if d != dim])
+    if held is not x:
+        copy(lowering, x, held)
+    _lines(lowering, held, out, dim, node.op == "argmax")
+    return True
+
+
+def _lines(lowering: Lowering, x: View, out: View, dim: int, largest: bool) -> None:
+    """Along a dimension, of which the result has one element."""
+    cut = longest(lowering, (x, out), [d for d in range(len(x.shape)) if d != dim])
+    if cut is not None:
+        for part, to in halves((x, out), cut):
+            _lines(lowering, part, to, dim, largest)
+        return
+    out = replace(out, shape=without(out, dim)[0], strides=without(out, dim)[1])
     length, step = x.shape[dim], x.strides[dim]
     shape, steps = without(x, dim)
     count = math.prod(shape)
     lanes = 1 if length <= 16 or (count >= _MANY and step != 1) else LANES
     parts = -(-length // _PART) if lanes > 1 and count < 256 else 1
-    largest = node.op == "argmax"
     if parts == 1:
         _find(lowering, x, shape, steps, out, out.strides, None, length, step, lanes, largest)
-        return True
+        return
     places = temporary(lowering, (*shape, parts), int32)
     _find(lowering, x, shape, steps, places, places.strides[:-1], None, length, step, lanes, largest, parts)
     _find(lowering, x, shape, steps, out, out.strides, places, parts, step, lanes, largest)
-    return True
 
 
 def _find(

@@ -104,8 +104,9 @@ def _divided(
     """
     moving, steps, still, still_steps = (dst, dst_steps, src, src_steps) if write else (src, src_steps, dst, dst_steps)
     own = [replace(v, shape=tuple(shape), strides=tuple(s)) for v, s in ((still, still_steps), *[(i.view, i.steps) for i in indices])]
-    named = {i.dim: k for k, i in enumerate(indices) if (moving.shape[i.dim], moving.strides[i.dim]) == (i.count, i.stride)}
-    cut = longest(lowering, [moving], range(len(moving.shape)))
+    sides = list(zip(moving.shape, moving.strides, strict=True))
+    named = {i.dim: k for k, i in enumerate(indices) if sides[i.dim : i.dim + 1] == [(i.count, i.stride)]}
+    cut = longest(lowering, [moving], range(len(sides)))
     along: int | None = None
     if cut in named:
         d, k = cut, named[cut]
@@ -131,8 +132,8 @@ def _divided(
             part = at(moving, cut, begin, n) if cut is not None else moving
             views = [at(v, along, begin, n) for v in own]
             to = [replace(i, view=v) for i, v in zip(to, views[1:], strict=True)]
-        sides = (part, steps, views[0], still_steps) if write else (views[0], still_steps, part, steps)
-        made.append(((size, *sides, to), along is not None or not second))
+        arrays = (part, steps, views[0], still_steps) if write else (views[0], still_steps, part, steps)
+        made.append(((size, *arrays, to), along is not None or not second))
     return made
 
 

@@ -148,12 +148,17 @@ class DeviceArray:
     array, NumPy's), ``shape`` and ``flags``. Everything else asks for `numpy`, a copy on the host.
     """
 
-    __slots__ = ("__weakref__", "block", "device", "dtype", "element", "flags", "host", "layout", "shape", "staged", "staging")
+    __slots__ = (
+        "__weakref__", "block", "device", "dtype", "element", "flags", "host", "layout", "nbytes", "shape", "size", "staged", "staging",
+        "stored",
+    )  # fmt: skip
 
     def __init__(self, device: Device, block: Block, shape: Sequence[int], layout: Sequence[int], d: dtype) -> None:
         self.device, self.block, self.shape, self.layout, self.element = device, block, tuple(shape), normal(shape, layout), d
-        self.dtype = d.compute
-        self.flags = _CONTIGUOUS if self.layout == contiguous(self.shape) or math.prod(self.shape) < 2 else _STRIDED
+        self.dtype, self.stored, self.size = d.compute, stored(d), math.prod(self.shape)
+        #: bytes in the device's memory
+        self.nbytes = self.size * self.stored.itemsize
+        self.flags = _CONTIGUOUS if self.layout == contiguous(self.shape) or self.size < 2 else _STRIDED
         #: the values on the host, if somebody asked for them
         self.host: np.ndarray[Any, Any] | None = None
         #: a buffer that the host can read, and whether the plan that computes the value copies it there
@@ -161,17 +166,8 @@ class DeviceArray:
         self.staged = False
 
     @property
-    def size(self) -> int:
-        return math.prod(self.shape)
-
-    @property
     def ndim(self) -> int:
         return len(self.shape)
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes in the device's memory."""
-        return self.size * stored(self.element).itemsize
 
     def numpy(self) -> np.ndarray[Any, Any]:
         """The values as an array that is not to be written. Waits for the device."""
@@ -189,8 +185,7 @@ class DeviceArray:
                 if told is error:
                     raise
                 raise told from error
-            raw = found.view(stored(self.element))
-            self.host = restored(raw, self.shape, self.layout, self.element)
+            self.host = restored(found.view(self.stored), self.shape, self.layout, self.element)
         return self.host
 
     def __array__(self, dtype: Any = None, copy: Any = None) -> np.ndarray[Any, Any]:
@@ -220,7 +215,7 @@ def restored(raw: np.ndarray[Any, Any], shape: Sequence[int], layout: Sequence[i
     """Elements of a device's memory as an array of the element type; `raw` is flat, and given up."""
     if raw.dtype != d.compute:
         raw = raw.astype(d.compute)
-    if tuple(layout) == contiguous(shape) or raw.size < 2:
+    if raw.size < 2 or tuple(layout) == contiguous(shape):
         return raw[: math.prod(shape)].reshape(shape)
     return np.lib.stride_tricks.as_strided(raw, shape, [s * raw.itemsize for s in layout])
 
