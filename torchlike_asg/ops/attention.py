@@ -16,8 +16,9 @@ from ..asg.declare import Array, Grads, Meta, Op, Sample, get, keep_all
 from ..asg.geometry import broadcast
 from ..asg.node import Node, const, weak
 from .linalg import matmul, swap_last
+from .logic import eq, ge
 from .movement import arange, reshape
-from .pointwise import eq, ge, where
+from .pointwise import where
 from .softmax import softmax, softmax_grad
 
 PARAMS = ("is_causal", "scale")

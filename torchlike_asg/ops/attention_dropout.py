@@ -22,8 +22,9 @@ from ..asg.node import Node, weak
 from ..rng import philox
 from . import attention
 from .linalg import matmul, swap_last
+from .logic import ge
 from .movement import cast
-from .pointwise import ge, mul
+from .pointwise import mul
 from .random import philox_uniform
 from .softmax import softmax_grad
 

@@ -17,7 +17,8 @@ from ..asg.declare import Op
 from ..asg.node import Node, weak
 from .elementwise import positive_samples
 from .gamma import function
-from .pointwise import eq, neg, where
+from .logic import eq
+from .pointwise import neg, where
 from .special import _in_double
 
 Array = np.ndarray[Any, Any]

@@ -12,8 +12,9 @@ from ..asg.declare import Array, Grads, Meta, Op, Sample
 from ..asg.geometry import broadcast
 from ..asg.node import Node, weak
 from .linalg import matmul, swap_last
+from .logic import eq, isnan, logical_and, logical_or
 from .movement import cast, reshape
-from .pointwise import abs_, eq, isnan, logical_and, logical_or, mul, pow_, sign, where, zeros_like
+from .pointwise import abs_, mul, pow_, sign, where, zeros_like
 from .promotion import title
 from .reduce import X, kept, reduced_shape, sum_
 

@@ -14,7 +14,8 @@ from . import bessel
 from .activation import derivative
 from .elementwise import INPUT_, positive_samples, shape_rule, unary, unary_samples, unit_samples
 from .formula import floating_only
-from .pointwise import eq, exp, gt, log, mul, neg, sign, where
+from .logic import eq, gt
+from .pointwise import exp, log, mul, neg, sign, where
 from .promotion import promoting
 
 _X = np.array([[-2.3, -0.7, 0.4], [1.1, 0.9, 2.6]])

@@ -17,8 +17,9 @@ from ..asg.node import Node, const
 from .arrange import tril, triu
 from .join import cat
 from .linalg import matmul
+from .logic import eq
 from .movement import arange, cast, reshape, slice_
-from .pointwise import add, eq, sub
+from .pointwise import add, sub
 from .solve import BATCH, M, adjoint, check_floating, identity, solve_triangular
 
 

@@ -16,7 +16,8 @@ from ..errors import MissingGradientError
 from .activation import derivative
 from .elementwise import INPUT_, bar, binary, pointwise, unary, unary_samples, unit_samples
 from .formula import floating_only
-from .pointwise import eq, log, log1p, logical_and, lt, mul, ne, neg, where, zeros_like
+from .logic import eq, logical_and, lt, ne
+from .pointwise import log, log1p, mul, neg, where, zeros_like
 
 _X = np.array([[-2.3, -0.7, 0.4], [1.1, 0.9, 2.6]])
 _Y = np.array([[1.7, -1.2, 0.6], [-0.8, 2.2, 0.3]])

@@ -10,7 +10,8 @@ import numpy as np
 from .. import dtypes
 from ..asg.declare import Array, Grads, Meta, Op, Sample, get
 from ..asg.node import Node, weak
-from .pointwise import add, eq, mul, sqrt, where
+from .logic import eq
+from .pointwise import add, mul, sqrt, where
 from .reduce import X, count_of, kept, mean, reduced_shape
 from .summation import total
 

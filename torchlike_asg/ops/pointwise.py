@@ -1,4 +1,4 @@
-"""Arithmetic, comparisons and logic, element by element. Each operation states its formula once, for every backend."""
+"""Arithmetic and choice, element by element. Each operation states its formula once, for every backend."""
 
 from __future__ import annotations
 
@@ -17,13 +17,12 @@ from .elementwise import (
     BOTH,
     bar,
     binary,
-    binary_samples,
     integer_samples,
-    logic_samples,
     pointwise,
     positive_samples,
     unary,
 )
+from .logic import eq, ge, gt, le, logical_and, logical_or, lt, ne
 from .promotion import promoting, title
 
 
@@ -233,78 +232,6 @@ def _integer_powers(a: Any, b: Any) -> tuple[Any, ...]:
 pow_.prepare = _integer_powers
 
 
-# ---------------------------------------------------------------- comparisons
-def comparison(name: str, formula: Any) -> Op:
-    def prepare(a: Any, b: Any) -> tuple[Any, ...]:
-        args = promoting(2)(a, b)
-        if args[0].dtype.is_complex and name not in ("eq", "ne"):
-            raise NotImplementedError(f"\"{name}_cpu\" not implemented for '{title(args[0].dtype)}'")
-        return args  # type: ignore[no-any-return]
-
-    return binary(
-        name, formula, category="comparison", boolean=True, prepare=prepare, samples=lambda: [*binary_samples(), *logic_samples()]
-    )
-
-
-eq = comparison("eq", lambda e, a, b: e.eq(a, b))
-ne = comparison("ne", lambda e, a, b: e.ne(a, b))
-lt = comparison("lt", lambda e, a, b: e.lt(a, b))
-le = comparison("le", lambda e, a, b: e.le(a, b))
-gt = comparison("gt", lambda e, a, b: e.gt(a, b))
-ge = comparison("ge", lambda e, a, b: e.ge(a, b))
-
-
-# ---------------------------------------------------------------- logic and bits
-def _bits(kernel: str) -> Any:
-    def prepare(a: Any, b: Any) -> tuple[Any, ...]:
-        args = promoting(2)(a, b)
-        if args[0].dtype.category >= dtypes.FLOAT:
-            raise NotImplementedError(f"\"{kernel}_cpu\" not implemented for '{title(args[0].dtype)}'")
-        return args
-
-    return prepare
-
-
-def _bit(name: str, formula: Any) -> Op:
-    return binary(
-        name,
-        formula,
-        category="logic",
-        prepare=_bits(name),
-        samples=lambda: [Sample((_X > 0, _Y > 0), (), False), *integer_samples()],
-        differentiable=False,
-    )
-
-
-logical_and = binary("logical_and", lambda e, a, b: e.logical_and(a, b), category="logic", boolean=True, samples=logic_samples)
-logical_or = binary("logical_or", lambda e, a, b: e.logical_or(a, b), category="logic", boolean=True, samples=logic_samples)
-logical_xor = binary("logical_xor", lambda e, a, b: e.logical_xor(a, b), category="logic", boolean=True, samples=logic_samples)
-logical_not = pointwise(
-    "logical_not",
-    "logic",
-    1,
-    lambda e, x: e.logical_not(x),
-    boolean=True,
-    prepare=None,
-    samples=lambda: [Sample((_X > 0,), (), False), Sample((_X,), (), False)],
-)
-bitwise_and = _bit("bitwise_and", lambda e, a, b: e.bit_and(a, b))
-bitwise_or = _bit("bitwise_or", lambda e, a, b: e.bit_or(a, b))
-bitwise_xor = _bit("bitwise_xor", lambda e, a, b: e.bit_xor(a, b))
-shift_left = _bit("bitwise_left_shift", lambda e, a, b: e.shift_left(a, b))
-shift_right = _bit("bitwise_right_shift", lambda e, a, b: e.shift_right(a, b))
-shift_left.samples = shift_right.samples = integer_samples
-bitwise_not = pointwise(
-    "bitwise_not",
-    "logic",
-    1,
-    lambda e, x: e.bit_not(x),
-    prepare=None,
-    differentiable=False,
-    ref=np.invert,
-    samples=lambda: [Sample((_X > 0,), (), False), Sample((np.array([1, -4]),), (), False)],
-)
-
 # ---------------------------------------------------------------- choice
 where = pointwise(
     "where",
@@ -426,7 +353,7 @@ rsqrt = unary(
     "rsqrt", lambda e, x: e.rsqrt(x), lambda n, g: (mul(mul(g, weak(-0.5)), bar(mul(n, mul(n, n)))),), keep_result, samples=positive_samples
 )
 
-# ---------------------------------------------------------------- rounding and tests
+# ---------------------------------------------------------------- rounding
 
 
 def _zero(n: Node, g: Node) -> Grads:
@@ -449,23 +376,6 @@ floor = _rounding("floor", lambda e, x: e.floor(x), np.floor)
 ceil = _rounding("ceil", lambda e, x: e.ceil(x), np.ceil)
 trunc = _rounding("trunc", lambda e, x: e.trunc(x), np.trunc)
 round_ = _rounding("round", lambda e, x: e.round(x), np.rint)
-
-
-def _test(name: str, formula: Any, ref: Any) -> Op:
-    return pointwise(
-        name,
-        "comparison",
-        1,
-        formula,
-        boolean=True,
-        prepare=None,
-        ref=lambda x: ref(x) if x.dtype.kind in "fc" else np.zeros(x.shape, bool),
-        samples=lambda: [Sample((np.array([1.0, np.nan, np.inf, -np.inf]),), (), False), Sample((np.array([1, 2]),), (), False)],
-    )
-
-
-isnan = _test("isnan", lambda e, x: e.isnan(x), np.isnan)
-isinf = _test("isinf", lambda e, x: e.isinf(x), np.isinf)
 
 
 # ---------------------------------------------------------------- operators on nodes, so that rules read as formulas

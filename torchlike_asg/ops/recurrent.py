@@ -25,9 +25,10 @@ from ..asg.node import Node, const
 from .activation import relu
 from .join import cat, stack
 from .linalg import C_NAMES, matmul, swap_last
+from .logic import gt
 from .math import sigmoid, tanh
 from .movement import full, reshape, select, slice_
-from .pointwise import gt, where
+from .pointwise import where
 
 
 # ---------------------------------------------------------------- one text for arrays and nodes

@@ -15,8 +15,9 @@ from .. import dtypes
 from ..asg.declare import Array, Grads, Meta, Op, Sample, node
 from ..asg.node import Node, weak
 from .elementwise import bar
+from .logic import eq, isnan, logical_or
 from .movement import cast, expand, reshape
-from .pointwise import div, eq, exp, isnan, logical_or, mul, where
+from .pointwise import div, exp, mul, where
 from .promotion import promoting, title, to
 from .scan import product_of_others
 from .summation import total

@@ -16,7 +16,8 @@ from ..asg.node import Node, weak
 from .arrange import flip
 from .elementwise import bar
 from .formula import refuse
-from .pointwise import exp, gt, log, lt, mul, neg, sub, where
+from .logic import gt, lt
+from .pointwise import exp, log, mul, neg, sub, where
 from .promotion import to
 
 _X = np.array([[0.5, -1.2, 2.0, 0.7], [1.4, 0.3, -0.6, 1.1], [-0.9, 0.8, 1.6, -0.4]])

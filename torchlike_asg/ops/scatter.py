@@ -11,8 +11,9 @@ from ..asg.declare import Array, Grads, Meta, Op, Sample
 from ..asg.geometry import Shape
 from ..asg.node import Node, const, weak
 from .indexing import check, same_type
+from .logic import eq, logical_and
 from .movement import cast, full
-from .pointwise import eq, logical_and, masked_fill, where
+from .pointwise import masked_fill, where
 
 _X = np.arange(1.0, 13.0).reshape(3, 4) * 0.5 - 2.2
 _I = np.array([[2, 0, 1, 0], [0, 0, 2, 1]])

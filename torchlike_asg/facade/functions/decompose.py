@@ -12,8 +12,9 @@ from ...ops import matrix_exp as matrix_exponential
 from ...ops import solve, spectral
 from ...ops.arrange import tril
 from ...ops.linalg import matmul, swap_last
+from ...ops.logic import gt, lt
 from ...ops.movement import clone, copy, expand, full, permute, reshape
-from ...ops.pointwise import add, gt, log, lt, mul, sub, where
+from ...ops.pointwise import add, log, mul, sub, where
 from ...ops.reduce import amax, sum_
 from ...ops.solve import LinAlgError
 from ..core import Tensor, node_of, unary, wrap

@@ -7,7 +7,8 @@ from typing import Any
 from ... import dtypes
 from ...asg.node import weak
 from ...ops import distance as ops
-from ...ops.pointwise import gt, where
+from ...ops.logic import gt
+from ...ops.pointwise import where
 from ...ops.promotion import title
 from ..core import Tensor, binary, node_of, unary, wrap
 from ..register import function, method

@@ -8,8 +8,9 @@ from typing import Any
 from ...asg.node import Node, const, weak
 from ...ops import eigen as ops
 from ...ops import solve
+from ...ops.logic import eq
 from ...ops.movement import clone, reshape
-from ...ops.pointwise import eq, where
+from ...ops.pointwise import where
 from ..core import Tensor, node_of, unary, wrap
 from ..steps import step
 from . import returns

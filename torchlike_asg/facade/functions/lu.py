@@ -10,8 +10,9 @@ from ...ops import householder, ldl
 from ...ops import lu as ops
 from ...ops.arrange import tril, triu
 from ...ops.linalg import matmul, swap_last
+from ...ops.logic import eq
 from ...ops.movement import cast, diagonal, full, slice_
-from ...ops.pointwise import add, eq, where
+from ...ops.pointwise import add, where
 from ...ops.reduce import any_, argmax
 from ...ops.solve import LinAlgError, adjoint, check_square, eye, solve_triangular
 from ..core import Tensor, node_of, unary, wrap

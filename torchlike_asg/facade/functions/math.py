@@ -6,7 +6,7 @@ import math as numbers
 from typing import Any
 
 from ... import dtypes
-from ...ops import blend, gamma
+from ...ops import blend, gamma, logic
 from ...ops import math as ops
 from ...ops import pointwise as basic
 from ...ops.formula import title
@@ -62,7 +62,7 @@ def isreal(input: Tensor) -> Tensor:
     """Whether an element has no imaginary part: True for every real type."""
     if input.dtype.is_complex:
         return input.imag == 0  # type: ignore[attr-defined, no-any-return]
-    return binary(basic.logical_or, unary(ops.isfinite, input), True)
+    return binary(logic.logical_or, unary(ops.isfinite, input), True)
 
 
 @function(inplace=True)
@@ -215,16 +215,16 @@ def isclose(input: Tensor, other: Tensor, rtol: float = 1e-05, atol: float = 1e-
         if not bound >= 0:
             raise RuntimeError(f"{name} must be greater than or equal to zero, but got {bound:g}")
     a, b = node_of(input), node_of(other)
-    close = basic.eq(a, b)
+    close = logic.eq(a, b)
     if equal_nan and input.dtype.category >= dtypes.FLOAT:
-        close = basic.logical_or(close, basic.logical_and(basic.isnan(a), basic.isnan(b)))
+        close = logic.logical_or(close, logic.logical_and(logic.isnan(a), logic.isnan(b)))
     if rtol == 0 and atol == 0:
         return wrap(close)
     d = dtypes.float64 if input.dtype.category < dtypes.FLOAT else input.dtype
     a, b = to(a, d), to(b, d)
     gap = basic.abs_(a - b)  # type: ignore[operator]
-    near = basic.le(gap, basic.abs_(b * rtol) + atol)  # type: ignore[operator]
-    return wrap(basic.logical_or(close, basic.logical_and(ops.isfinite(gap), near)))
+    near = logic.le(gap, basic.abs_(b * rtol) + atol)  # type: ignore[operator]
+    return wrap(logic.logical_or(close, logic.logical_and(ops.isfinite(gap), near)))
 
 
 @function()
@@ -239,4 +239,4 @@ def equal(input: Tensor, other: Tensor) -> bool:
     check_tensor("equal", "other", 2, other)
     if tuple(input.shape) != tuple(other.shape):
         return False
-    return bool(binary(basic.eq, input, other).all())  # type: ignore[attr-defined]
+    return bool(binary(logic.eq, input, other).all())  # type: ignore[attr-defined]

@@ -7,8 +7,9 @@ from typing import Any
 
 from ...asg.node import Node, const, weak
 from ...ops import distance, solve, spectral
+from ...ops.logic import gt
 from ...ops.movement import permute, reshape
-from ...ops.pointwise import div, gt, maximum, mul
+from ...ops.pointwise import div, maximum, mul
 from ...ops.promotion import to
 from ...ops.reduce import amax, amin, sum_
 from ..core import Tensor, node_of, wrap

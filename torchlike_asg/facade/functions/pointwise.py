@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ... import dtypes
-from ...ops import movement
+from ...ops import logic, movement
 from ...ops import pointwise as ops
 from ...ops.promotion import title
 from .. import direct
@@ -103,20 +103,20 @@ floor_divide = _two("floor_divide", ops.floor_divide, "``input / other``, rounde
 remainder = _two("remainder", ops.remainder, "The remainder of division with the sign of the divisor (as Python's %).")
 fmod = _two("fmod", ops.fmod, "The remainder of division with the sign of the dividend (as C's fmod).")
 pow = _two("pow", ops.pow_, "``input ** other``.")
-eq = _two("eq", ops.eq, "Elementwise equality.")
-ne = _two("ne", ops.ne, "Elementwise inequality.", aliases=("not_equal",))
-lt = _two("lt", ops.lt, "Elementwise ``input < other``.", aliases=("less",))
-le = _two("le", ops.le, "Elementwise ``input <= other``.", aliases=("less_equal",))
-gt = _two("gt", ops.gt, "Elementwise ``input > other``.", aliases=("greater",))
-ge = _two("ge", ops.ge, "Elementwise ``input >= other``.", aliases=("greater_equal",))
-logical_and = _two("logical_and", ops.logical_and, "Elementwise logical and.")
-logical_or = _two("logical_or", ops.logical_or, "Elementwise logical or.")
-logical_xor = _two("logical_xor", ops.logical_xor, "Elementwise exclusive or.")
-bitwise_and = _two("bitwise_and", ops.bitwise_and, "Bitwise and of integers; logical and of booleans.")
-bitwise_or = _two("bitwise_or", ops.bitwise_or, "Bitwise or of integers; logical or of booleans.")
-bitwise_xor = _two("bitwise_xor", ops.bitwise_xor, "Bitwise exclusive or.")
-bitwise_left_shift = _two("bitwise_left_shift", ops.shift_left, "``input << other``.")
-bitwise_right_shift = _two("bitwise_right_shift", ops.shift_right, "``input >> other``.")
+eq = _two("eq", logic.eq, "Elementwise equality.")
+ne = _two("ne", logic.ne, "Elementwise inequality.", aliases=("not_equal",))
+lt = _two("lt", logic.lt, "Elementwise ``input < other``.", aliases=("less",))
+le = _two("le", logic.le, "Elementwise ``input <= other``.", aliases=("less_equal",))
+gt = _two("gt", logic.gt, "Elementwise ``input > other``.", aliases=("greater",))
+ge = _two("ge", logic.ge, "Elementwise ``input >= other``.", aliases=("greater_equal",))
+logical_and = _two("logical_and", logic.logical_and, "Elementwise logical and.")
+logical_or = _two("logical_or", logic.logical_or, "Elementwise logical or.")
+logical_xor = _two("logical_xor", logic.logical_xor, "Elementwise exclusive or.")
+bitwise_and = _two("bitwise_and", logic.bitwise_and, "Bitwise and of integers; logical and of booleans.")
+bitwise_or = _two("bitwise_or", logic.bitwise_or, "Bitwise or of integers; logical or of booleans.")
+bitwise_xor = _two("bitwise_xor", logic.bitwise_xor, "Bitwise exclusive or.")
+bitwise_left_shift = _two("bitwise_left_shift", logic.shift_left, "``input << other``.")
+bitwise_right_shift = _two("bitwise_right_shift", logic.shift_right, "``input >> other``.")
 maximum = _two("maximum", ops.maximum, "The larger of two elements; NaN wins.", inplace=False, numbers=False)
 minimum = _two("minimum", ops.minimum, "The smaller of two elements; NaN wins.", inplace=False, numbers=False)
 fmax = _two("fmax", ops.fmax, "The larger of two elements; a number wins over NaN.", inplace=False, numbers=False)
@@ -160,10 +160,10 @@ rsqrt = _one("rsqrt", ops.rsqrt, "One over the square root.")
 floor = _one("floor", ops.floor, "The largest integer not above.")
 ceil = _one("ceil", ops.ceil, "The smallest integer not below.")
 trunc = _one("trunc", ops.trunc, "The integer part.", aliases=("fix",))
-isnan = _one("isnan", ops.isnan, "Whether an element is NaN.", inplace=False)
-isinf = _one("isinf", ops.isinf, "Whether an element is infinite.", inplace=False)
-logical_not = _one("logical_not", ops.logical_not, "Elementwise negation of truth.")
-bitwise_not = _one("bitwise_not", ops.bitwise_not, "Bitwise complement of integers; negation of booleans.")
+isnan = _one("isnan", logic.isnan, "Whether an element is NaN.", inplace=False)
+isinf = _one("isinf", logic.isinf, "Whether an element is infinite.", inplace=False)
+logical_not = _one("logical_not", logic.logical_not, "Elementwise negation of truth.")
+bitwise_not = _one("bitwise_not", logic.bitwise_not, "Bitwise complement of integers; negation of booleans.")
 
 
 @function(inplace=True)
@@ -330,11 +330,11 @@ for _name, _op in (
     ("floordiv", ops.floor_divide),
     ("mod", ops.remainder),
     ("pow", ops.pow_),
-    ("and", ops.bitwise_and),
-    ("or", ops.bitwise_or),
-    ("xor", ops.bitwise_xor),
-    ("lshift", ops.shift_left),
-    ("rshift", ops.shift_right),
+    ("and", logic.bitwise_and),
+    ("or", logic.bitwise_or),
+    ("xor", logic.bitwise_xor),
+    ("lshift", logic.shift_left),
+    ("rshift", logic.shift_right),
 ):
     _operator(_name, _op)
 
@@ -346,7 +346,7 @@ def _compare(name: str, op: Any) -> None:
     setattr(Tensor, f"__{name}__", compare)
 
 
-for _name, _op in (("eq", ops.eq), ("ne", ops.ne), ("lt", ops.lt), ("le", ops.le), ("gt", ops.gt), ("ge", ops.ge)):
+for _name, _op in (("eq", logic.eq), ("ne", logic.ne), ("lt", logic.lt), ("le", logic.le), ("gt", logic.gt), ("ge", logic.ge)):
     _compare(_name, _op)
 Tensor.__hash__ = object.__hash__  # type: ignore[method-assign]
 Tensor.__neg__ = lambda self: unary(ops.neg, self)  # type: ignore[attr-defined]
@@ -357,7 +357,7 @@ Tensor.__abs__ = lambda self: unary(ops.abs_, self)  # type: ignore[attr-defined
 def _invert(self: Tensor) -> Tensor:
     if self.dtype.category > dtypes.INTEGER:
         raise TypeError("~ (operator.invert) is only implemented on integer and Boolean-type tensors")
-    return unary(ops.bitwise_not, self)
+    return unary(logic.bitwise_not, self)
 
 
 Tensor.__invert__ = _invert  # type: ignore[attr-defined]

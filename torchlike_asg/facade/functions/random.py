@@ -14,6 +14,7 @@ from ...asg.batching import depends
 from ...asg.geometry import flat
 from ...asg.trace import current
 from ...dtypes import dtype
+from ...ops import logic
 from ...ops import pointwise as ops
 from ...ops.attention_dropout import kept_factor
 from ...ops.movement import cast
@@ -238,7 +239,7 @@ def dropout_mask(shape: Any, strides: Any, d: dtype, p: float, generator: Any = 
     shape, dev = tuple(shape), device_of(device)
     if counted(dev, d, generator):
         u = counter_uniform(shape, generator, device=dev)
-        keep = unary(cast, binary(ops.ge, u, float(p)), d)
+        keep = unary(cast, binary(logic.ge, u, float(p)), d)
         return binary(ops.mul, keep, kept_factor(p, d))
     return from_array(draws.dropout_noise(engine_of(generator), shape, strides, d, float(p)), d)
 

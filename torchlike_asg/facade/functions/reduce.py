@@ -9,7 +9,7 @@ from typing import Any
 from ... import dtypes
 from ...asg.declare import get
 from ...asg.node import weak
-from ...ops import moments
+from ...ops import logic, moments
 from ...ops import pointwise as basic
 from ...ops import reduce as ops
 from ...ops.movement import sum_to
@@ -153,7 +153,7 @@ def prod(input: Tensor, dim: int | None = None, keepdim: bool = False, *, dtype:
 def _truth(op: Any, name: str, doc: str) -> Any:
     def f(input: Tensor, dim: Any = None, keepdim: bool = False, *, out: Tensor | None = None) -> Tensor:
         if isinstance(dim, (tuple, list)) and not dim:  # unlike for sums, no dimensions mean none here
-            found = binary(basic.ne, input, 0) if input.dtype is not dtypes.bool_ else input.clone()  # type: ignore[attr-defined]
+            found = binary(logic.ne, input, 0) if input.dtype is not dtypes.bool_ else input.clone()  # type: ignore[attr-defined]
         else:
             found = reduce_with(op, name, input, dim, keepdim)
         return found.to(dtypes.uint8) if input.dtype is dtypes.uint8 else found  # type: ignore[attr-defined, no-any-return]
@@ -169,7 +169,7 @@ any = _truth(ops.any_, "any", "Whether any element (along `dim`) is nonzero; uin
 @function()
 def count_nonzero(input: Tensor, dim: Any = None) -> Tensor:
     """The number of nonzero elements, over `dim` or all."""
-    return reduce_with(ops.sum_, "count_nonzero", binary(basic.ne, input, 0), dim, False)
+    return reduce_with(ops.sum_, "count_nonzero", binary(logic.ne, input, 0), dim, False)
 
 
 # ---------------------------------------------------------------- ignoring NaN
@@ -183,7 +183,7 @@ def nansum(input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: Any 
 
 def _without_nan(input: Tensor) -> Tensor:
     x = node_of(input)
-    return wrap(basic.where(basic.isnan(x), weak(0.0), x))
+    return wrap(basic.where(logic.isnan(x), weak(0.0), x))
 
 
 @function()

@@ -13,8 +13,9 @@ from ...asg.node import Node, const, weak
 from ...ops.complex import complex_, imag, real
 from ...ops.join import cat
 from ...ops.linalg import matmul
+from ...ops.logic import logical_xor
 from ...ops.movement import arange, clone, diagonal, reshape, slice_
-from ...ops.pointwise import add, clamp_max, clamp_min, div, logical_xor, mul, pow_, sqrt, sub
+from ...ops.pointwise import add, clamp_max, clamp_min, div, mul, pow_, sqrt, sub
 from ...ops.promotion import result_type, title, to
 from ...ops.reduce import sum_
 from ...ops.scan import cumsum

@@ -7,6 +7,7 @@ from typing import Any
 from ... import dtypes
 from ...asg.declare import get
 from ...asg.node import Node, const, weak
+from ...ops import logic
 from ...ops import pointwise as basic
 from ...ops import sort as ops
 from ...ops.promotion import title, to
@@ -171,10 +172,10 @@ def _at_ranks(x: Node, q: Node, interpolation: str, skip_nan: bool) -> Node:
     n = x.shape[last]
     order = ops.pick(x, ops.argsort(x, last, False), last)
     if skip_nan:
-        count = get("sum")(basic.logical_not(basic.isnan(x)), (last,), True)
+        count = get("sum")(logic.logical_not(logic.isnan(x)), (last,), True)
         ranks = basic.clamp_min(q * (to(count, x.dtype) - 1.0), weak(0.0))  # type: ignore[operator]
     else:  # a NaN sorts to the end: point there
-        missing = basic.isnan(get("slice")(order, last, n - 1, n, 1))
+        missing = logic.isnan(get("slice")(order, last, n - 1, n, 1))
         ranks = basic.where(missing, weak(float(n - 1)), q * float(n - 1))  # type: ignore[operator]
     if interpolation in ("lower", "higher", "nearest"):
         ranks = {"lower": basic.floor, "higher": basic.ceil, "nearest": basic.round_}[interpolation](ranks)

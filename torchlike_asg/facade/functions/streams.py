@@ -13,6 +13,7 @@ from ... import config, dtypes
 from ...asg.node import Node
 from ...asg.trace import current
 from ...dtypes import dtype
+from ...ops import logic
 from ...ops import pointwise as ops
 from ...ops.movement import cast, permute
 from ...ops.random import philox_normal, philox_uniform
@@ -60,7 +61,7 @@ def uniform_numbers(shape: Any, d: dtype, dev: Any, generator: Any, low: float =
     u = counter_uniform(shape, generator, device=dev)
     if (low, high) != (0.0, 1.0):
         u = binary(ops.add, binary(ops.mul, u, high - low), low)
-        u = nary(ops.where, (binary(ops.ge, u, high), low, u))  # what is rounded up to the bound
+        u = nary(ops.where, (binary(logic.ge, u, high), low, u))  # what is rounded up to the bound
     return u if d is dtypes.float32 else unary(cast, u, d)
 
 
@@ -75,7 +76,7 @@ def normal_numbers(shape: Any, d: dtype, dev: Any, generator: Any, mean: float =
 def bernoulli_numbers(shape: Any, d: dtype, dev: Any, generator: Any, p: Any) -> Tensor:
     """Ones with probability `p` (a number or a tensor), by the counter-based stream."""
     u = counter_uniform(shape, generator, device=dev)
-    return unary(cast, binary(ops.lt, u, p.detach() if isinstance(p, Tensor) else p), d)
+    return unary(cast, binary(logic.lt, u, p.detach() if isinstance(p, Tensor) else p), d)
 
 
 def in_order_of(t: Tensor, numbers: Any, memory_format: Any = None) -> Tensor:
