@@ -79,6 +79,6 @@ def test_sequential_errors() -> None:
 def test_modules_are_reached_from_the_package() -> None:
     assert ours.utils.checkpoint.checkpoint is checkpoint
     assert ours.utils.tensorboard.SummaryWriter.__name__ == "SummaryWriter"
-    with pytest.raises(NotImplementedError, match=r"utils\.cpp_extension is not supported"):
-        ours.utils.cpp_extension  # noqa: B018
+    with pytest.raises(NotImplementedError, match=r"utils\.bottleneck is not supported"):
+        ours.utils.bottleneck  # noqa: B018
     assert not hasattr(ours.utils, "nothing_of_this_name")
