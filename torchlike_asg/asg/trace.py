@@ -27,6 +27,7 @@ class Trace:
     """Per-thread recording state.
 
     ``claims``    node -> weak reference to the tensor or family whose value it is; doubles as the list of pending results
+    ``looked``    (the last claim at the last read, those of the claims up to it whose owner was alive): what is dead stays dead
     ``bound``     Input node -> the array it stands for
     ``known``     node -> computed array, while the trace stays open after a read
     ``families``  weak references to the storages that take part;  ``data`` to those that were read as data
@@ -77,6 +78,7 @@ class Trace:
         "leaf_owner",
         "leaves",
         "level",
+        "looked",
         "mapped",
         "moved",
         "orphans",
@@ -99,6 +101,7 @@ class Trace:
         self.generation = self.held = self.level = 0
         self.mapped: list[Any] = []
         self.claims: dict[Node, Any] = {}
+        self.looked: tuple[Node | None, list[Node]] = (None, [])
         self.bound: dict[Node, np.ndarray[Any, Any]] = {}
         self.known: dict[Node, Any] = {}
         self.families: list[Any] = []
@@ -137,6 +140,7 @@ class Trace:
     def reset(self) -> None:
         """Forget this iteration's data; the grad mode and the graph stay."""
         self.claims.clear()
+        self.looked = (None, [])
         self.bound.clear()
         self.known.clear()
         self.entered.clear()

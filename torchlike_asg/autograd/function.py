@@ -5,6 +5,7 @@ Both run while recording: the operations of `forward` are in the graph, and so a
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import weakref
 from collections.abc import Callable
@@ -13,7 +14,7 @@ from typing import Any
 from ..asg.declare import Meta, Op
 from ..asg.node import Node, const
 from ..asg.trace import current
-from ..facade.backward import grad_mode
+from ..facade.backward import grad_mode, held
 from ..facade.core import Tensor, family_of, node_of, wrap
 from ..facade.functions.creation import zeros
 from ..facade.register import bare
@@ -92,12 +93,8 @@ class _Call:
             else:
                 grads.append(zeros(*like[0], dtype=like[1], device=like[2]) if like is not None and self.ctx.materialize_grads else None)
         name = self.cls.__name__
-        tr = current()
-        tr.held += 1  # what the user's code reads or makes a leaf of must not end the trace under the backward pass around it
-        try:
+        with held():  # what the user's code reads or makes a leaf of must not end the trace under the backward pass around it
             out = self.cls.backward(self.ctx, *grads)
-        finally:
-            tr.held -= 1
         out = out if isinstance(out, tuple) else (out,)
         if len(out) > self.total and all(o is None for o in out[self.total :]):
             out = out[: self.total]
@@ -156,7 +153,8 @@ class Function:
         ctx = FunctionCtx()
         ctx.needs_input_grad = tuple(isinstance(a, Tensor) and a.requires_grad for a in args)
         recording = current().grad and any(ctx.needs_input_grad)
-        with grad_mode(False):
+        # where the result has a history, `forward` is a part of an iteration, however often it calls a module or reads: see boundary.py
+        with held() if recording else contextlib.nullcontext(), grad_mode(False):
             if cls.setup_context is not Function.setup_context:
                 out = cls.forward(*args)
                 cls.setup_context(ctx, args, out)

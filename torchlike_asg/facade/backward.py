@@ -33,7 +33,9 @@ def grad_mode(on: bool) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _held(tr: Trace) -> Iterator[None]:
+def held() -> Iterator[None]:
+    """Nothing inside ends the trace, unless it says so."""
+    tr = current()
     tr.held += 1
     try:
         yield
@@ -70,7 +72,7 @@ def run(outputs: Sequence[Tensor], grads: Sequence[Any], retain: bool, create: b
     tr.running = (roots,)
     with grad_mode(create):
         if tr.hooks:
-            with _held(tr):
+            with held():
                 result = gradients.sweep(roots, seeds, _hooks(tr), _after(tr))
         else:
             result = gradients.sweep(roots, seeds)
@@ -167,7 +169,7 @@ def backward(
     result = run(outputs, grads, create if retain is None else retain, create)
     if simple:
         _prepare(result)
-    with grad_mode(create), _held(tr):
+    with grad_mode(create), held():
         if wanted is not None:
             for n, f in wanted.items():
                 g = result.gradients.get(n)
@@ -290,7 +292,7 @@ def again(n: Node | None, retain: bool | None) -> bool:
             else:
                 rest.append((f, g))
     if rest:
-        with grad_mode(False), _held(tr):
+        with grad_mode(False), held():
             for f, g in rest:
                 accumulate(f, g)
     return True

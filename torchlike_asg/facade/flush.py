@@ -6,6 +6,7 @@ and at the end of an optimizer step, the trace closes: storages take their value
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 from weakref import ref
 
@@ -31,6 +32,8 @@ from .storage import Failed, Family
 
 arena.register(prune)
 _LEAVES = (VAR, INPUT, CONST)
+#: storages that take part in an open trace, from which on the dead ones are struck off at every read
+_MANY = 256
 
 
 def flush(closing: bool | None = None) -> None:
@@ -75,6 +78,8 @@ def _flush(tr: Trace, closing: bool | None) -> None:
         raise
     if not closing and (tr.held or (histories and not _moved_on(tr))):
         tr.flushes += 1
+        if len(tr.families) > _MANY and not tr.level:  # those of a solver's steps; a transform counts its own
+            tr.families = [r for r in tr.families if r() is not None]
         before = {id(r()) for r in tr.alive}
         tr.alive = [ref(o) for o, _ in histories]
         tr.fresh = [r for r in tr.alive if id(r()) not in before]
@@ -87,11 +92,15 @@ def _live(tr: Trace) -> Live:
     live = Live()
     tensors, tracked = live.tensors, live.tracked
     found: dict[Family, None] = {}
-    claims = tuple(tr.claims.items())
+    claims = _claims(tr)
     hidden = dependent([n for n, _ in claims]) if tr.mapped else ()  # one example of a batch has no value
+    alive: list[Node] = []
     for n, r in claims:
         o = r()
-        if o is None or n in hidden:
+        if o is None:
+            continue
+        alive.append(n)
+        if n in hidden:
             continue
         if o.__class__ is Family:
             found[o] = None
@@ -112,6 +121,7 @@ def _live(tr: Trace) -> Live:
                 live.data.append(f)
             else:
                 found[f] = None
+    tr.looked = (next(reversed(tr.claims), None), alive)
     for f in found:
         leaf, h = f.leaf, f.h
         if (
@@ -131,6 +141,19 @@ def _live(tr: Trace) -> Live:
             if f is not None and f.held is grads[i]:
                 live.gradients.append((f, grads[i]))
     return live
+
+
+def _claims(tr: Trace) -> list[tuple[Node, Any]]:
+    """The claims that may have an owner, in order of recording.
+
+    Where a trace stays open read after read, as in an adaptive solver, each read looks at what is new and at what was alive at the one
+    before: a claim whose owner died gets no other.
+    """
+    claims, (last, alive) = tr.claims, tr.looked
+    if last is None or last not in claims:
+        return list(claims.items())
+    new = list(itertools.takewhile(lambda item: item[0] is not last, reversed(claims.items())))
+    return [(n, claims[n]) for n in alive if n in claims] + new[::-1]
 
 
 def _histories(tr: Trace, live: Live) -> list[tuple[Any, Node]]:
