@@ -1,5 +1,6 @@
 """Networks of every kind that is timed train on the device with the CPU's losses: small versions, the first steps, to 1e-3."""
 
+import numpy as np
 import pytest
 
 import torchlike_asg as torch
@@ -279,3 +280,18 @@ def test_deep_convolutions_part_by_kinks_only():
     torch.manual_seed(0)
     assert resnet_without_kinks("wgpu") == pytest.approx(expected, rel=1e-5)
     assert len(set(expected)) == STEPS
+
+
+@pytest.mark.parametrize("name", ["tanh", "sinh", "asinh", "atan"])
+def test_odd_functions_of_an_extremum_and_their_gradients(name):
+    """In one kernel: the extremum of a column, its function, and the gradient, which looks for the extremum again."""
+    device()
+    x = np.random.default_rng(0).standard_normal((8, 8, 8)).astype(np.float32)
+    results = []
+    for d in ("cpu", "wgpu"):
+        leaf = torch.tensor(x, device=d, requires_grad=True)
+        y = getattr(leaf.amin(0), name)()
+        y.sum().backward()
+        results.append((y.detach().cpu().numpy(), leaf.grad.cpu().numpy()))
+    for cpu, gpu in zip(*results, strict=True):
+        np.testing.assert_allclose(gpu, cpu, rtol=1e-5, atol=1e-6)

@@ -87,7 +87,7 @@ fn k_sigmoid(x: f32) -> f32 {{ return 1f / (1f + k_exp(-x)); }}
 fn k_tanh(x: f32) -> f32 {{
     let a = abs(x);
     let t = k_expm1(select(2f * a, 20f, a > 10f));
-    return select(k_copysign(t / (t + 2f), x), x, k_isnan(x));
+    return k_copysign(select(t / (t + 2f), a, k_isnan(x)), x);
 }}
 
 fn k_sinh(x: f32) -> f32 {{
@@ -95,7 +95,7 @@ fn k_sinh(x: f32) -> f32 {{
     let t = k_expm1(a);
     let half = k_exp(0.5f * a);
     let y = select(0.5f * (t + t / (t + 1f)), 0.5f * half * half, a > 20f);
-    return select(k_copysign(y, x), x, k_isnan(x));
+    return k_copysign(select(y, a, k_isnan(x)), x);
 }}
 
 fn k_cosh(x: f32) -> f32 {{
@@ -225,7 +225,7 @@ fn k_atan(x: f32) -> f32 {{
     let z = t * t;
     let p = {poly("z", (-3.33329491539e-1, 1.99777106478e-1, -1.38776856032e-1, 8.05374449538e-2))};
     let y = select(select(0f, 0.785398163f, mid), 1.57079633f, big) + fma(p * z, t, t);
-    return select(k_copysign(y, x), x, k_isnan(x) || x == 0f);
+    return k_copysign(select(y, a, k_isnan(x) || x == 0f), x);
 }}
 
 fn k_atan2(y: f32, x: f32) -> f32 {{
@@ -260,7 +260,7 @@ fn k_asinh(x: f32) -> f32 {{
     let a = abs(x);
     let near = k_log1p(a + a * a / (1f + sqrt(a * a + 1f)));
     let y = select(near, k_log(a) + 0.693147181f, a > 1e9f);
-    return select(k_copysign(y, x), x, k_isnan(x) || x == 0f);
+    return k_copysign(select(y, a, k_isnan(x) || x == 0f), x);
 }}
 
 fn k_acosh(x: f32) -> f32 {{
