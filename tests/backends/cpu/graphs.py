@@ -62,3 +62,8 @@ def calls(executable: Any) -> list[str]:
 
 def op(name: str, *args: Any) -> Node:
     return get(name)(*args)
+
+
+def random(*shape: int, seed: int = 0) -> np.ndarray:
+    """Standard normal numbers in float32, always the same ones."""
+    return np.random.default_rng(seed).standard_normal(shape).astype(np.float32)

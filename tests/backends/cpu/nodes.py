@@ -4,57 +4,38 @@ import itertools
 
 import numpy as np
 
-from torchlike_asg import dtypes
 from torchlike_asg.asg import reference
-from torchlike_asg.asg.declare import INPUT, REGISTRY, Sample
-from torchlike_asg.asg.node import Node
+from torchlike_asg.asg.declare import REGISTRY, Sample
 from torchlike_asg.backends.cpu import isa
 from torchlike_asg.backends.cpu.calls import LIBRARY, LibraryNode, Lowering, View
 
+from .. import samples
+from ..samples import LAYOUTS, operands_of, shown, strides_of
 from .harness import run
 
-_slots = itertools.count()
-LAYOUTS = ("contiguous", "gaps", "reversed")
+_SINGLE = {np.dtype("float64"): np.float32}
 
 
 def laid_out(slot, shape, d, layout, values=None):
-    """A view of that shape and layout, and the memory it lies in, of which every other element is -1 (or True).
-
-    Layouts: contiguous, gaps (between elements and rows), reversed (the first dimension the fastest), channels_last (the second).
-    """
-    shape = tuple(shape)
-    order = list(range(len(shape)))[:: 1 if layout == "reversed" else -1]
-    if layout == "channels_last" and len(shape) > 1:
-        order = [1, *[d for d in order if d != 1]]
-    strides, step = [0] * len(shape), 2 if layout == "gaps" else 1
-    for i in order:
-        strides[i] = step
-        step *= max(shape[i], 1) + (layout == "gaps")
+    """A view of that shape and layout (see `strides_of`), and the memory it lies in, of which every other element is -1 (or True)."""
+    strides, extent = strides_of(shape, layout)
     offset = 0 if layout == "contiguous" else 3
-    memory = np.full(offset + step + 2, -1).astype(d.compute)
-    v = View(slot, shape, tuple(strides), offset, d)
+    memory = np.full(offset + extent + 2, -1).astype(d.compute)
+    v = View(slot, tuple(shape), strides, offset, d)
     if values is not None:
         shown(v, memory)[...] = values
     return v, memory
 
 
-def shown(v, memory):
-    return np.lib.stride_tricks.as_strided(memory[v.offset :], v.shape, [s * v.itemsize for s in v.strides])
-
-
 def graph_of(op, sample, single):
     """The node of a sample, and the values of the leaves it is computed from, floats in single precision or as they are."""
-    arrays = [np.asarray(a) for a in sample.operands]
-    if single:
-        arrays = [a.astype(np.float32) if a.dtype == np.float64 else a for a in arrays]
-    nodes = [Node(INPUT, (), (0, next(_slots), ""), a.shape, dtypes.from_numpy(a.dtype)) for a in arrays]
-    return op(*nodes, *sample.attrs), dict(zip(nodes, arrays, strict=True))
+    return samples.graph_of(op, sample, _SINGLE if single else {})
 
 
 def node_of(op, sample, single):
     """The node of a sample and its operands' values."""
     n, leaves = graph_of(op, sample, single)
-    return n, [np.asarray(reference.evaluate([s], lambda leaf: leaves[leaf])[0]) for s in n.srcs]
+    return n, operands_of(n, leaves)
 
 
 def compare(got, expected):

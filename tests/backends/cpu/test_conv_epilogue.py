@@ -8,10 +8,9 @@ from torchlike_asg.asg.declare import REGISTRY
 from torchlike_asg.backends.cpu.calls import EPILOGUE, EPILOGUES, LIBRARY, Block, Kernel, LibraryNode, Lowering, Source
 from torchlike_asg.ops.conv import output_sizes
 
-from .graphs import Graph, calls, op
+from .graphs import Graph, calls, op, random
 from .harness import run
 from .nodes import laid_out, shown
-from .test_plans import random
 
 
 def _write(module, name):

@@ -11,9 +11,8 @@ from torchlike_asg.backends.cpu import device
 from torchlike_asg.backends.cpu.calls import CPU_LIBRARY
 from torchlike_asg.compiler import plan
 
-from .graphs import Graph, calls, op
+from .graphs import Graph, calls, op, random
 from .test_conv_epilogue import PLAIN
-from .test_plans import random
 
 assert device  # importing it registers all generators
 

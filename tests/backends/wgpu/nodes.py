@@ -4,52 +4,31 @@ import itertools
 
 import numpy as np
 
-from torchlike_asg import dtypes
 from torchlike_asg.asg import reference
-from torchlike_asg.asg.declare import INPUT, REGISTRY, Sample
-from torchlike_asg.asg.node import Node
+from torchlike_asg.asg.declare import REGISTRY, Sample
 from torchlike_asg.backends.wgpu.calls import LIBRARY, LibraryNode, View
 
+from ..samples import LAYOUTS, graph_of, operands_of, shown, strides_of
 from .harness import lowering, memory, run
 
-_slots = itertools.count()
-LAYOUTS = ("contiguous", "gaps", "reversed")
 _NARROWED = {np.dtype("float64"): np.float32, np.dtype("complex128"): np.complex64}
 
 
 def laid_out(slot, shape, d, layout, values=None):
-    """A view of that shape and layout, and the memory it lies in, every other element of which is -1 (or True).
-
-    Layouts: contiguous, gaps (between elements and rows), reversed (the first dimension the fastest), channels_last (the second).
-    """
-    shape = tuple(shape)
-    order = list(range(len(shape)))[:: 1 if layout == "reversed" else -1]
-    if layout == "channels_last" and len(shape) > 1:
-        order = [1, *[d for d in order if d != 1]]
-    strides, step = [0] * len(shape), 2 if layout == "gaps" else 1
-    for i in order:
-        strides[i] = step
-        step *= max(shape[i], 1) + (layout == "gaps")
+    """A view of that shape and layout (see `strides_of`), and the memory it lies in, every other element of which is -1 (or True)."""
+    strides, extent = strides_of(shape, layout)
     offset = {"contiguous": 0, "channels_last": 4}.get(layout, 3)
-    held = memory(np.full(offset + step + 2, -1).astype(d.compute), d)
-    v = View(slot, shape, tuple(strides), offset, d)
+    held = memory(np.full(offset + extent + 2, -1).astype(d.compute), d)
+    v = View(slot, tuple(shape), strides, offset, d)
     if values is not None:
         shown(v, held)[...] = values
     return v, held
 
 
-def shown(v, held):
-    return np.lib.stride_tricks.as_strided(held[v.offset :], v.shape, [s * v.itemsize for s in v.strides])
-
-
 def node_of(op, sample):
     """The node of a sample in single precision, and its operands' values."""
-    arrays = [np.asarray(a) for a in sample.operands]
-    arrays = [a.astype(_NARROWED.get(a.dtype, a.dtype)) for a in arrays]
-    nodes = [Node(INPUT, (), (0, next(_slots), ""), a.shape, dtypes.from_numpy(a.dtype)) for a in arrays]
-    leaves = dict(zip(nodes, arrays, strict=True))
-    n = op(*nodes, *sample.attrs)
-    return n, [np.asarray(reference.evaluate([s], lambda leaf: leaves[leaf])[0]) for s in n.srcs]
+    n, leaves = graph_of(op, sample, _NARROWED)
+    return n, operands_of(n, leaves)
 
 
 def lowered(n, operands, layout="contiguous", result_layout="contiguous", caps=None):
