@@ -93,3 +93,17 @@ def test_dual_numbers_need_a_level():
     for L in (ours, torch):
         with pytest.raises(RuntimeError, match="level"):
             L.autograd.forward_ad.make_dual(L.ones(2), L.ones(2))
+
+
+@pytest.mark.parametrize("name", ["jacobian", "hessian", "vjp", "jvp", "vhp", "hvp"])
+@pytest.mark.parametrize("create_graph", [False, True])
+@pytest.mark.parametrize("requires_grad", [False, True])
+def test_results_have_a_history_with_create_graph_and_without_it_none(name, create_graph, requires_grad):
+    def run(T):
+        x = T.full((2,), 3.0, requires_grad=requires_grad)
+        function = (lambda a: a**3) if name in ("jacobian", "jvp") else (lambda a: (a**3).sum())
+        vector = () if name in ("jacobian", "hessian") else (T.ones(()) if name == "vjp" else T.ones(2),)
+        found = getattr(T.autograd.functional, name)(function, x, *vector, create_graph=create_graph)
+        return [t.requires_grad for t in (found if isinstance(found, tuple) else (found,))], x.requires_grad
+
+    assert run(ours) == run(torch)

@@ -126,3 +126,12 @@ def test_a_view_keeps_its_name_when_its_iteration_ends():
         return before, repr(v), seen, [name(t) for t in (y, a, b, c)], [name(t) for t in (z, d, e)], z.sum().item(), [name(d), name(e)]
 
     assert run(ours) == run(torch)
+
+
+def test_a_leaf_that_is_a_view_of_data_ends_the_history():
+    def run(T):
+        x = T.arange(6.0).view(2, 3).requires_grad_()
+        edges = [f for y in (x + 1, x.sin(), x[0], T.cat([x, x])) for f, _ in y.grad_fn.next_functions if f is not None]
+        return [f.name() for f in edges], all(f.variable is x for f in edges)
+
+    assert run(ours) == run(torch)

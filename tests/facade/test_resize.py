@@ -154,3 +154,18 @@ def test_affine_grid(corners):
 def test_affine_grid_of_one_element_warns():
     with pytest.warns(UserWarning, match="unit-size grids"):
         agree("affine_grid", normal(2, 2, 3), (2, 3, 5, 1), align_corners=True)
+
+
+def test_a_tensor_keeps_its_version_counter_when_it_is_given_another_storage():
+    def run(T):
+        a, b = T.ones(2), T.ones(2)
+        a.add_(1)
+        b.add_(1)
+        a.set_(b)
+        found = [a._version, b._version]
+        b.add_(1)
+        found += [a._version, b._version, a.tolist()]
+        a.data = T.ones(3)
+        return [*found, a._version]
+
+    same(run)

@@ -78,6 +78,13 @@ def _single(func: Callable[..., Any], name: str) -> Callable[..., Any]:
     return scalar
 
 
+def _attached(given: tuple[Tensor, ...], create_graph: bool) -> tuple[Tensor, ...]:
+    """The inputs; with `create_graph` results have a history, be it only that of inputs that want no gradient outside."""
+    if not create_graph:
+        return given
+    return tuple(t if t.requires_grad else t.detach().requires_grad_() for t in given)  # type: ignore[attr-defined]
+
+
 def _delivered(x: Any, create_graph: bool) -> Any:
     return x if create_graph else tree_map_only(Tensor, lambda t: t.detach(), x)
 
@@ -95,6 +102,7 @@ def _refuse(independent: set[tuple[int, int]]) -> None:
 def vjp(func: Callable[..., Any], inputs: Any, v: Any = None, create_graph: bool = False, strict: bool = False) -> Any:
     """(outputs, the product of `v` with the Jacobian), nested as outputs and as inputs."""
     many, given = _tuple(inputs, "inputs", "vjp")
+    given = _attached(given, create_graph)
     f = _Outputs(func, "vjp")
     with grad_mode(True):
         r = RecordedGradients(f, given)
@@ -108,6 +116,7 @@ def vjp(func: Callable[..., Any], inputs: Any, v: Any = None, create_graph: bool
 def jvp(func: Callable[..., Any], inputs: Any, v: Any = None, create_graph: bool = False, strict: bool = False) -> Any:
     """(outputs, the product of the Jacobian with `v`), both nested as outputs."""
     _, given = _tuple(inputs, "inputs", "jvp")
+    given = _attached(given, create_graph)
     direction = _vector(v, given, True, "input", "jvp")
     f = _Outputs(func, "jvp")
     with grad_mode(True):
@@ -120,6 +129,7 @@ def jvp(func: Callable[..., Any], inputs: Any, v: Any = None, create_graph: bool
 def vhp(func: Callable[..., Any], inputs: Any, v: Any = None, create_graph: bool = False, strict: bool = False) -> Any:
     """(the scalar result, the product of `v` with its Hessian)."""
     many, given = _tuple(inputs, "inputs", "vhp")
+    given = _attached(given, create_graph)
     direction = _vector(v, given, many, "input", "vhp")
     f = _single(func, "vhp")
     with grad_mode(True):
@@ -154,6 +164,7 @@ def jacobian(
             'torch.autograd.functional.jacobian: `create_graph=True` and `strategy="forward-mode"` are not supported together (yet).'
         )
     many, given = _tuple(inputs, "inputs", "jacobian")
+    given = _attached(given, create_graph)
     f = _Outputs(func, "jacobian")
     with grad_mode(True):
         if strict:
@@ -172,6 +183,7 @@ def hessian(
 ) -> Any:
     """The Hessian of a function of one element: for each pair of inputs (if a tuple) a tensor of shape ``input.shape + input.shape``."""
     many, given = _tuple(inputs, "inputs", "hessian")
+    given = _attached(given, create_graph)
     f = _single(func, "hessian")
 
     def gradient(*args: Any) -> tuple[Tensor, ...]:

@@ -8,6 +8,8 @@ from weakref import WeakKeyDictionary, ref
 from ..asg.declare import CONST, IDENTITIES, INPUT, LEAF_OF, STOP, VAR
 from ..asg.node import Node
 from ..dtypes import INTEGER
+from ..ops.movement import restride as RESTRIDE
+from ..ops.movement import restride_scatter as RESTRIDE_SCATTER
 from .core import Tensor, node_of, wrap
 from .history_names import operands, title
 from .hooks import RemovableHandle, add_node_hook, add_node_post_hook, leaf_hooks
@@ -167,8 +169,13 @@ class Closed(GradFn):
 
 def of(n: Node, kind: str | None = None) -> GradFn | None:
     """The step that made `n`, skipping identities; None where no gradient flows."""
-    while n.op in IDENTITIES and n.op is not LEAF_OF:
-        n = n.srcs[0]
+    while True:
+        if n.op in IDENTITIES and n.op is not LEAF_OF:
+            n = n.srcs[0]
+        elif n.op is RESTRIDE and (s := n.srcs[0]).op is RESTRIDE_SCATTER and s.srcs[1].op is LEAF_OF and n.attrs[:3] == s.attrs[0]:
+            n = s.srcs[1]  # a leaf that shows a part of its storage, or another shape of it
+        else:
+            break
     if not n.rg:
         return None
     ends = n.op in (VAR, LEAF_OF) or (n.op is INPUT and n.attrs[2] == "leaf")

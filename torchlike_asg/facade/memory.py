@@ -212,6 +212,7 @@ def set_(self: Tensor, source: Any = None, storage_offset: int = 0, size: Any = 
             shape = tuple(size)
             geometry = (shape, contiguous(shape) if stride is None else tuple(stride), storage_offset)
         other = _over(_settled(owner), self.dtype, geometry)
+    other._f.counter.version = family_of(self).counter.version + 1  # type: ignore[union-attr]  # the counter is the tensor's
     self._lens = other._lens
     self._n, self._f, self._d, self._geo, self._kind = None, other._f, 0, other._geo, None
     other._f.add(self)  # type: ignore[union-attr]

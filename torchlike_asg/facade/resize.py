@@ -90,7 +90,7 @@ def set_data(t: Tensor, source: Any) -> None:
         old.invalidate()
         return
     wants, hooks, grad = old.wants or (old.leaf is not None and old.leaf.rg), old.hooks, old.grad
-    new.hooks, new.grad = hooks, grad
+    new.hooks, new.grad, new.counter.version = hooks, grad, old.counter.version
     old.faces = [r for r in old.faces if r() is not t]
     t._n, t._f, t._d, t._geo, t._kind = None, new, 0, shares.geometry, None
     t._lens = shares._lens
