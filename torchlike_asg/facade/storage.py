@@ -116,7 +116,7 @@ class Cell:
     def take(self, value: np.ndarray[Any, Any]) -> None:
         """Hold another value (an array of the storage's shape, which is nobody else's to write)."""
         if value.__class__ is DeviceArray:
-            if value.layout == normal(self.shape, self.strides):
+            if value.layout == self.strides or value.layout == normal(self.shape, self.strides):
                 self.array, self._flat = value, None
                 return
             value = value.numpy()

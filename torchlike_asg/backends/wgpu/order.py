@@ -17,6 +17,7 @@ from ..subscripts import Index
 from .calls import Binding, Dispatch, LibraryNode, Lowering, Source, View, declarations, element, flat_index, library, word
 from .copies import copy, fill, temporary
 from .finish import complete
+from .halves import divisible, halves, longest
 from .indexed import indexed
 from .lines import flat, without
 from .points import Scope, Stream, points
@@ -77,10 +78,11 @@ def _mode(lowering: Lowering, node: LibraryNode) -> bool:
     if not x.shape:
         fill(lowering, out, 0)
         return True
-    records = _records(lowering, x, dim, False)
-    if records is None:
-        return False
-    _over_records(lowering, "mode", records, x, out, dim, lambda s: f"""
+    return _by_lines(lowering, x, out, dim, _modes)
+
+
+def _modes(lowering: Lowering, x: View, out: View, dim: int) -> None:
+    _over_records(lowering, "mode", _records(lowering, x, dim, False), x, out, dim, lambda s: f"""
 var longest = 0u;
 var found = 0u;
 var run = 0u;
@@ -91,7 +93,6 @@ run = select(1u, run + 1u, again);
 if (run > longest) {{ longest = run; found = k; }}
 }}
 m1[a1] = i32(m0[a0 + found].y);""")  # fmt: skip
-    return True
 
 
 def _number(x: View, key: str, before: str = "") -> str:
@@ -111,16 +112,16 @@ def _some(lowering: Lowering, x: View, out: View, dim: int, descending: bool, fi
         fill(lowering, out, 0)
         return True
     if x.shape[dim] <= _SHORT:
-        _count(lowering, x, out, dim, descending, first, count)
-        return True
-    records = _records(lowering, x, dim, descending)
-    if records is None:
-        return False
-    shape, steps = without(records, len(records.shape) - 1)
-    steps = tuple([2 * s for s in steps])
-    taken = View(records.slot, (*shape[:dim], count, *shape[dim:]), (*steps[:dim], 2, *steps[dim:]), 2 * first + 1, int32)
-    copy(lowering, taken, replace(out, dtype=int32))
-    return True
+        return _by_lines(lowering, x, out, dim, lambda low, x, out, dim: _count(low, x, out, dim, descending, first, count), recorded=False)
+
+    def taken(lowering: Lowering, x: View, out: View, dim: int) -> None:
+        records = _records(lowering, x, dim, descending)
+        shape, steps = without(records, len(records.shape) - 1)
+        steps = tuple([2 * s for s in steps])
+        found = View(records.slot, (*shape[:dim], count, *shape[dim:]), (*steps[:dim], 2, *steps[dim:]), 2 * first + 1, int32)
+        copy(lowering, found, replace(out, dtype=int32))
+
+    return _by_lines(lowering, x, out, dim, taken)
 
 
 def _middle(lowering: Lowering, x: View, out: View, dim: int, skip_nan: bool) -> bool:
@@ -130,11 +131,12 @@ def _middle(lowering: Lowering, x: View, out: View, dim: int, skip_nan: bool) ->
     if not x.shape:
         fill(lowering, out, 0)
         return True
-    records = _records(lowering, x, dim, False)
-    if records is None:
-        return False
+    return _by_lines(lowering, x, out, dim, lambda low, x, out, dim: _middles(low, x, out, dim, skip_nan))
+
+
+def _middles(lowering: Lowering, x: View, out: View, dim: int, skip_nan: bool) -> None:
     place = "(max(low, 1u) - 1u) / 2u" if skip_nan else "select(({length} - 1u) / 2u, low, low < {length})"
-    _over_records(lowering, f"median{skip_nan}", records, x, out, dim, lambda s: f"""
+    _over_records(lowering, f"median{skip_nan}", _records(lowering, x, dim, False), x, out, dim, lambda s: f"""
 var low = 0u;
 var high = {s["length"]};
 while (low < high) {{
@@ -142,13 +144,39 @@ let middle = (low + high) / 2u;
 if ({_number(x, "m0[a0 + middle].x") or "true"}) {{ low = middle + 1u; }} else {{ high = middle; }}
 }}
 m1[a1] = i32(m0[a0 + {place.format(length=s["length"])}].y);""")  # fmt: skip
-    return True
+
+
+def _by_lines(
+    lowering: Lowering, x: View, out: View, dim: int, add: Callable[[Lowering, View, View, int], None], *, recorded: bool = True
+) -> bool:
+    """Have `add` find the positions of all lines, part by part where these or their records are too large to be bound; whether that can
+    be. A result without the lines' dimension is given one."""
+    if len(out.shape) < len(x.shape):
+        out = replace(out, shape=(*out.shape[:dim], 1, *out.shape[dim:]), strides=(*out.strides[:dim], 0, *out.strides[dim:]))
+    others = [d for d in range(len(x.shape)) if d != dim]
+    held = divisible(lowering, x, others)
+    cut = longest(lowering, (held, out), others)
+    if cut is None and recorded and 8 * _length(x.shape[dim]) * math.prod([x.shape[d] for d in others]) > lowering.caps.max_binding:
+        cut = max(others, key=x.shape.__getitem__, default=dim)
+        if cut == dim or x.shape[cut] == 1:
+            return False
+    if held is not x:
+        copy(lowering, x, held)
+    if cut is None:
+        add(lowering, held, out, dim)
+        return True
+    return all(_by_lines(lowering, *part, dim, add, recorded=recorded) for part in halves((held, out), cut))
+
+
+def _length(n: int) -> int:
+    """Records of a line."""
+    return max(PIECE, 1 << (n - 1).bit_length())
 
 
 def _over_records(lowering: Lowering, kind: str, records: View, x: View, out: View, dim: int, body: Callable[[Scope], str]) -> None:
-    """One invocation for each sorted line; the result keeps the dimension with size 1, or is that line's alone."""
+    """One invocation for each sorted line."""
     shape, steps = without(records, len(records.shape) - 1)
-    target = without(out, dim)[1] if len(out.shape) == len(x.shape) else out.strides
+    target = without(out, dim)[1]
     key = (f"order_{kind}", x.dtype.is_floating_point)
     points(lowering, key, kind, shape, [_stream(records, steps), Stream(out, target)], body, (1,), {"length": x.shape[dim]})
 
@@ -204,14 +232,12 @@ if (place < {s["count"]}) {{ m1[a1 + place * {s["out"]}] = i32(i{last}); }}"""
 
 
 # ---------------------------------------------------------------- records
-def _records(lowering: Lowering, x: View, dim: int, descending: bool) -> View | None:
-    """Sorted records of every line: (..., records of a line), two words each; None if they would not fit."""
+def _records(lowering: Lowering, x: View, dim: int, descending: bool) -> View:
+    """Sorted records of every line: (..., records of a line), two words each."""
     n = x.shape[dim]
-    size = max(PIECE, 1 << (n - 1).bit_length())
+    size = _length(n)
     shape, steps = without(x, dim)
     count = math.prod(shape)
-    if 8 * size * count > lowering.caps.max_binding:
-        return None
     slot = lowering.temporary(8 * size * count)
     strides, step = [], size
     for m in reversed(shape):
