@@ -11,7 +11,7 @@ import math
 from typing import Any
 
 from . import dtypes
-from .errors import Unsupported
+from .errors import Absent, Unsupported, refuses
 from .facade.core import Tensor
 from .facade.functions.creation import full_like, ones_like
 from .facade.functions.pointwise import where
@@ -222,6 +222,24 @@ def logaddexp(
     """``log(exp(input) + exp(other))``, where an element that does not count adds nothing."""
     a, b = (x if dtype is None else x.to(dtype) for x in (input, other))
     return FUNCTIONS["logaddexp"](_filled(a, input_mask, -math.inf), _filled(b, other_mask, -math.inf))  # type: ignore[no-any-return]
+
+
+class MaskedTensor(Absent, within="torch.masked", instead="use a tensor and its mask, with the functions here that take mask="):
+    """PyTorch's tensor with a mask, for annotations and `isinstance`, which is false."""
+
+
+@refuses
+def masked_tensor(data: Any, mask: Any, requires_grad: bool = False) -> Any:
+    """Raises: see the error."""
+    raise Unsupported("torch.masked.masked_tensor: use a tensor and its mask, with the functions here that take mask=")
+
+
+as_masked_tensor = masked_tensor
+
+
+def is_masked_tensor(obj: Any) -> bool:
+    """False: there are none."""
+    return False
 
 
 def __getattr__(name: str) -> Any:

@@ -240,7 +240,6 @@ def test_versions_compare_as_versions():
 ABSENT = {
     "": "eig jagged lstsq matrix_rank mtia nested package smm solve symeig",
     "Tensor": "chalf eig lstsq pin_memory record_stream reinforce solve symeig to_padded_tensor to_sparse_bsc xpu",
-    "masked": "MaskedTensor masked_tensor",
     "utils": "bottleneck bundled_inputs throughput_benchmark",
     "xpu": "Stream",
 }

@@ -110,10 +110,68 @@ def test_pillow_is_asked_for_only_where_it_is_needed(monkeypatch):
         T.ToPILImage()(torch.rand(3, 8, 8))
 
 
-def test_what_is_missing_says_what_to_use():
-    with pytest.raises(NotImplementedError, match="RandomChoice"):
-        _ = T.ElasticTransform
-    assert not hasattr(T, "AugMix")
+def test_boxes_and_masks_can_be_named_and_say_what_to_use():
+    tv = torch.vision.tv_tensors
+    assert not isinstance(torch.ones(2), tv.Image) and tv.BoundingBoxFormat("XYXY").name == "XYXY"
+    assert not tv.is_rotated_bounding_format("XYXY") and tv.is_rotated_bounding_format(tv.BoundingBoxFormat.XYWHR)
+    image = torch.ones(1)
+    with tv.set_return_type("Tensor"):
+        assert tv.wrap(image, like=image) is image
+    for make in (tv.BoundingBoxes, tv.Mask, v2.SanitizeBoundingBoxes, v2.RandomIoUCrop):
+        with pytest.raises(NotImplementedError, match=r"torchvision\..*: use "):
+            make()
+    with pytest.raises(ValueError, match="return_type"):
+        tv.set_return_type("array")
+
+
+def test_elastic_transforms_read_where_the_displacement_says():
+    image = torch.arange(48, dtype=torch.float32).view(1, 6, 8)
+    still = torch.zeros(1, 6, 8, 2)
+    assert torch.allclose(F.elastic_transform(image, still), image, atol=1e-4)
+    right = still.clone()
+    right[..., 0] = 2 / 8  # one pixel of eight, in halves of the width
+    moved = F.elastic_transform(image, right, fill=[-1.0])
+    assert torch.allclose(moved[..., :-1], image[..., 1:], atol=1e-4) and torch.allclose(
+        moved[..., -1], torch.full((1, 6), -1.0), atol=1e-4
+    )
+    with pytest.raises(ValueError, match="expected shape"):
+        F.elastic_transform(image, still[:, 1:])
+    with pytest.raises(TypeError, match="should be a Tensor"):
+        F.elastic_transform(image, 0)
+
+
+@pytest.mark.parametrize("module", [T, v2])
+def test_random_elastic_transforms_are_smooth_and_follow_the_seed(module):
+    transform = module.ElasticTransform(alpha=20.0, sigma=3.0)
+    image = torch.rand(3, 40, 30)
+    torch.manual_seed(1)
+    first = transform(image)
+    torch.manual_seed(1)
+    assert torch.equal(transform(image), first) and first.shape == image.shape and not torch.equal(transform(image), first)
+    field = transform.get_params([20.0, 20.0], [3.0, 3.0], [40, 30])
+    assert field.shape == (1, 40, 30, 2) and float(field.abs().max()) < 20 / 30
+    assert float(field.diff(dim=1).abs().mean()) < 0.2 * float(field.abs().max())
+    assert torch.allclose(module.ElasticTransform(alpha=0.0, sigma=0.0)(image), image, atol=1e-4)
+
+
+@pytest.mark.parametrize("module", [T, v2])
+def test_mixed_chains_of_changes(module):
+    image = torch.randint(0, 256, (3, 16, 16), dtype=torch.uint8)
+    torch.manual_seed(3)
+    first = module.AugMix()(image)
+    torch.manual_seed(3)
+    again = module.AugMix()(image)
+    assert first.dtype == torch.uint8 and first.shape == image.shape and torch.equal(first, again) and not torch.equal(first, image)
+    alone = module.AugMix(mixture_width=1, chain_depth=1, alpha=1e6)  # half of the image and half of one change of it
+    alone._strengths = lambda batch: {"Invert": None}
+    assert int((alone(image).int() - 127).abs().max()) <= 2
+    with pytest.raises(ValueError, match="severity must be between"):
+        module.AugMix(severity=11)
+    with pytest.raises(TypeError, match="bytes"):
+        module.AugMix()(torch.rand(3, 4, 4))
+
+
+def test_what_is_missing_says_so():
     with pytest.raises(AttributeError):
         _ = T.nothing_of_the_kind
 

@@ -112,6 +112,7 @@ INSTEAD = {
     "torch.solve": "torch.linalg.solve, with its arguments in the other order",
     "torch.symeig": "torch.linalg.eigh",
     "torch.masked.MaskedTensor": "a tensor and its mask, with torch.masked's functions",
+    "torch.masked.as_masked_tensor": "a tensor and its mask, with torch.masked's functions",
     "torch.masked.masked_tensor": "a tensor and its mask, with torch.masked's functions",
     "torch.monitor": "torchlike_asg.events",
     "torch.nested": "padded tensors, or torch.nn.utils.rnn.pack_sequence",

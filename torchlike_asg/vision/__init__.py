@@ -14,7 +14,7 @@ from ..version import __version__ as __version__
 
 __all__ = ["datasets", "get_image_backend", "io", "models", "ops", "set_image_backend", "transforms", "utils"]
 
-_SUBMODULES = frozenset(("datasets", "io", "models", "ops", "transforms", "utils"))
+_SUBMODULES = frozenset(("datasets", "io", "models", "ops", "transforms", "tv_tensors", "utils"))
 
 
 def get_image_backend() -> str:

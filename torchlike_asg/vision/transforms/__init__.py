@@ -8,14 +8,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from ...errors import Unsupported
 from . import functional, transforms
 from .transforms import *  # noqa: F403
 from .transforms import __all__ as _classes
 
 __all__ = [*_classes, "functional", "transforms"]
-
-_ABSENT = frozenset(("AugMix", "ElasticTransform"))
 
 
 def __getattr__(name: str) -> Any:
@@ -23,6 +20,4 @@ def __getattr__(name: str) -> Any:
         import importlib
 
         return importlib.import_module(f"{__name__}.v2")
-    if name in _ABSENT:
-        raise Unsupported(f"torchvision.transforms.{name} is not implemented: compose the transforms it draws from, with RandomChoice")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

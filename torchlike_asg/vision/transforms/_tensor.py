@@ -217,3 +217,13 @@ def _normalized(image: Tensor, mean: Sequence[float], std: Sequence[float]) -> T
     center = torch.as_tensor(mean, dtype=image.dtype)
     center, spread = (v.view(-1, 1, 1) if v.ndim == 1 else v for v in (center, spread))
     return (image - center) / spread
+
+
+@isolated
+def elastic(image: Tensor, displacement: Any, mode: str, fill: Any) -> Tensor:
+    """Every pixel read at its place plus its `displacement`, an array (1, H, W, 2) of (x, y) in halves of the image's size."""
+    height, width = image.shape[-2:]
+    dtype = image.dtype if image.dtype.is_floating_point else torch.float32
+    y, x = (torch.linspace((1.0 - n) / n, (n - 1.0) / n, steps=n, dtype=dtype) for n in (height, width))
+    places = torch.stack((x.expand(height, width), y[:, None].expand(height, width)), -1)[None]
+    return _sampled(image, places + torch.from_numpy(displacement).to(dtype), mode, fill)

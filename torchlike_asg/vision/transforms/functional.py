@@ -12,10 +12,10 @@ import numpy as np
 
 import torchlike_asg as torch
 
-from ...errors import Unsupported
 from ..pictures import is_picture, is_tensor_image, refuse
 from . import _pil, _tensor, _tensor_color
 from .conversion import pil_to_tensor, to_pil_image, to_tensor
+from .elastic import elastic_transform
 from .geometry import four_sides, inverse_affine, perspective_coefficients, resized
 from .interpolation import InterpolationMode, mode_of, pillow_filter
 
@@ -32,6 +32,7 @@ __all__ = [
     "center_crop",
     "convert_image_dtype",
     "crop",
+    "elastic_transform",
     "equalize",
     "erase",
     "five_crop",
@@ -409,9 +410,3 @@ def perspective(
     if not is_tensor_image(img):
         raise refuse(img)
     return _tensor.perspective(img, coefficients, mode.value, fill)
-
-
-def __getattr__(name: str) -> Any:
-    if name == "elastic_transform":
-        raise Unsupported("torchvision.transforms.functional.elastic_transform is not implemented: use affine or perspective")
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .augmix import AugMix
 from .autoaugment import AutoAugment, AutoAugmentPolicy, RandAugment, TrivialAugmentWide
 from .base import Compose, Lambda
 from .color import (
@@ -15,6 +16,7 @@ from .color import (
     RandomPosterize,
     RandomSolarize,
 )
+from .elastic import ElasticTransform
 from .interpolation import InterpolationMode
 from .places import (
     RandomAffine,
@@ -45,12 +47,14 @@ from .plain import (
 )
 
 __all__ = [
+    "AugMix",
     "AutoAugment",
     "AutoAugmentPolicy",
     "CenterCrop",
     "ColorJitter",
     "Compose",
     "ConvertImageDtype",
+    "ElasticTransform",
     "FiveCrop",
     "GaussianBlur",
     "Grayscale",

@@ -2,18 +2,19 @@
 
 A sample may be an image, several arguments, or a tuple, list or dictionary that holds images and other things, which pass through.
 PIL images are images; where there are none, the first tensor is. Several images of a sample get the same random numbers. Images are
-plain tensors here: there are no boxes or masks that a transform would move along. Bytes are resampled as in version 1, which may
-differ from version 2 by one level.
+plain tensors here: there are no boxes or masks that a transform would move along (the transforms of boxes can be imported, and raise when
+they are made). Bytes are resampled as in version 1, which may differ from version 2 by one level.
 """
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torchlike_asg as torch
 
-from ....errors import Unsupported
+from ....errors import Absent, Unsupported
 from ...pictures import is_picture
 from .. import transforms
 from ..base import Transform, chance
@@ -22,12 +23,12 @@ from .batches import CutMix, MixUp
 
 InterpolationMode, AutoAugmentPolicy = transforms.InterpolationMode, transforms.AutoAugmentPolicy
 _SAME = (
-    "CenterCrop ColorJitter ConvertImageDtype FiveCrop GaussianBlur Grayscale LinearTransformation Normalize PILToTensor Pad "
-    "RandomAdjustSharpness RandomAffine RandomAutocontrast RandomCrop RandomEqualize RandomErasing RandomGrayscale RandomHorizontalFlip "
-    "RandomInvert RandomPerspective RandomPosterize RandomResizedCrop RandomRotation RandomSolarize RandomVerticalFlip Resize TenCrop "
-    "ToPILImage ToTensor"
+    "CenterCrop ColorJitter ConvertImageDtype ElasticTransform FiveCrop GaussianBlur Grayscale LinearTransformation Normalize "
+    "PILToTensor Pad RandomAdjustSharpness RandomAffine RandomAutocontrast RandomCrop RandomEqualize RandomErasing RandomGrayscale "
+    "RandomHorizontalFlip RandomInvert RandomPerspective RandomPosterize RandomResizedCrop RandomRotation RandomSolarize "
+    "RandomVerticalFlip Resize TenCrop ToPILImage ToTensor"
 ).split()
-_AUGMENT = ["AutoAugment", "RandAugment", "TrivialAugmentWide"]
+_AUGMENT = ["AugMix", "AutoAugment", "RandAugment", "TrivialAugmentWide"]
 
 __all__ = [
     "AutoAugmentPolicy",
@@ -232,7 +233,21 @@ class RandomOrder(_Several):
         return self._in_turn(torch.randperm(len(self.transforms)).tolist(), inputs)
 
 
+#: torchvision's transforms of boxes, masks and videos
+_ABSENT = frozenset(
+    "ClampBoundingBoxes ClampKeyPoints ConvertBoundingBoxFormat JPEG RandomIoUCrop RandomResize RandomShortestSize RandomZoomOut "
+    "SanitizeBoundingBoxes SanitizeKeyPoints ScaleJitter UniformTemporalSubsample".split()
+)
+
+
+@functools.cache
+def _absent(name: str) -> Any:
+    return type(name, (Absent,), {"__doc__": "Not supported."}, within="torchvision.transforms.v2", instead="use transforms of images")
+
+
 def __getattr__(name: str) -> Any:
+    if name in _ABSENT:
+        return _absent(name)
     if name[:1].isupper():
         raise Unsupported(f"torchvision.transforms.v2.{name} is not implemented: {', '.join(n for n in __all__ if n[0].isupper())} are")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
