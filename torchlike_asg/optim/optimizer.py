@@ -10,25 +10,24 @@ from __future__ import annotations
 import copy
 import functools
 import warnings
-from collections import OrderedDict, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Iterable
 from typing import Any, TypeAlias
 
 import numpy as np
 
-from .. import dtypes, events
+from .. import dtypes
 from ..asg.geometry import preserved_strides
-from ..asg.interrupts import whole
 from ..asg.node import Node
-from ..asg.trace import current
 from ..facade.backward import grad_mode
 from ..facade.core import Tensor, concrete
-from ..facade.flush import flush, settle
+from ..facade.flush import settle
 from ..facade.hooks import RemovableHandle
 from . import differentiable
 from .recorded import Recorded
 from .rules import Group, Nodes
 from .state import ParamState
+from .stepping import hooked, no_hooks, register_optimizer_step_post_hook, register_optimizer_step_pre_hook, run
 
 __all__ = ["Group", "Nodes", "Optimizer", "ParamState", "register_optimizer_step_post_hook", "register_optimizer_step_pre_hook", "required"]
 
@@ -41,8 +40,6 @@ class _Required:
 
 
 required = _Required()
-_global_pre: OrderedDict[int, Any] = OrderedDict()
-_global_post: OrderedDict[int, Any] = OrderedDict()
 
 
 class Optimizer:
@@ -66,7 +63,7 @@ class Optimizer:
         self.defaults = defaults
         self.state: defaultdict[Any, Any] = defaultdict(ParamState)
         self.param_groups: list[dict[str, Any]] = []
-        self._hooks = _no_hooks()
+        self._hooks = no_hooks()
         self._recorded = Recorded()
         if isinstance(params, Tensor):
             raise TypeError(
@@ -83,7 +80,7 @@ class Optimizer:
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         if "step" in cls.__dict__:
-            cls.step = _hooked(cls.__dict__["step"])  # type: ignore[method-assign]
+            cls.step = hooked(cls.__dict__["step"])  # type: ignore[method-assign]
 
     # ---------------------------------------------------------------- groups
     def add_param_group(self, param_group: Group) -> None:
@@ -152,7 +149,7 @@ class Optimizer:
             with grad_mode(True):
                 differentiable.run(self)
             return loss
-        _run(self)
+        run(self)
         return loss
 
     def form(self, group: Group) -> tuple[Any, ...]:
@@ -247,7 +244,7 @@ class Optimizer:
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Take over attributes, as saved by pickle, deepcopy or an older version: missing hyper-parameters get the defaults."""
         self.__dict__.update(state)
-        self.__dict__.setdefault("_hooks", _no_hooks())
+        self.__dict__.setdefault("_hooks", no_hooks())
         self._recorded = Recorded()
         for group in self.param_groups:
             for name, default in self.defaults.items():
@@ -301,77 +298,7 @@ def filled_like(p: Tensor, value: float) -> Tensor:
     return concrete(buf, shape, p.dtype, p.device, preserved_strides(tuple(shape), strides))  # type: ignore[no-any-return]
 
 
-def _no_hooks() -> dict[str, OrderedDict[int, Any]]:
-    return {k: OrderedDict() for k in ("pre", "post", "state_pre", "state_post", "load_pre", "load_post")}
-
-
-def _hooked(step: Callable[..., Any]) -> Callable[..., Any]:
-    """A class's own `step` with what belongs around it: hooks and the closing flush, once also where it calls ``super().step()``.
-
-    Schedules look at `_opt_called` to see whether steps come in the right order.
-    """
-
-    @functools.wraps(step)
-    def wrapped(self: Optimizer, *args: Any, **kwargs: Any) -> Any:
-        known = self.__dict__
-        if known.get("_stepping") or "_hooks" not in known:  # or a wrapper of another optimizer that did not call ``super().__init__()``
-            return step(self, *args, **kwargs)
-        known["_stepping"] = known["_opt_called"] = True
-        try:
-            hooks = known["_hooks"]
-            if not (hooks["pre"] or hooks["post"] or _global_pre or _global_post):
-                out = step(self, *args, **kwargs)
-                _finish(self)
-                return out
-            given: tuple[Any, ...] = (self, *args)
-            for hook in (*_global_pre.values(), *hooks["pre"].values()):
-                changed = hook(self, given, kwargs)
-                if changed is not None:
-                    if not (isinstance(changed, tuple) and len(changed) == 2):
-                        raise RuntimeError(f"{step} must return None or a tuple of (new_args, new_kwargs), but got {changed}.")
-                    given, kwargs = changed
-            out = step(*given, **kwargs)
-            _finish(self)
-            for hook in (*hooks["post"].values(), *_global_post.values()):
-                hook(self, given, kwargs)
-            return out
-        finally:
-            known["_stepping"] = False
-
-    return wrapped
-
-
-@whole
-def _run(optimizer: Optimizer) -> None:
-    """Record a step, and run it with the iteration that it ends."""
-    tr = current()
-    mode, tr.grad = tr.grad, False
-    try:
-        optimizer._recorded.run(optimizer)
-    finally:  # also what was recorded before a group that is refused
-        tr.grad = mode
-        _close()
-
-
-def _finish(optimizer: Optimizer) -> None:
-    """What ends a step, whoever wrote it."""
-    _close()
-    before = events.steps
-    events.steps = before + 1
-    if before >= events.due:
-        events.after_step(optimizer)
-    if events.listeners and events.wanted(events.StepDone):
-        events.publish(events.StepDone(type(optimizer).__name__, optimizer))
-
-
-def _close() -> None:
-    """Run the iteration that a step ends, and start a new trace."""
-    tr = current()
-    if tr.families or tr.data or tr.updates:
-        flush(closing=True)
-
-
-Optimizer.step = _hooked(Optimizer.step)  # type: ignore[method-assign]
+Optimizer.step = hooked(Optimizer.step)  # type: ignore[method-assign]
 
 
 def _fitted(p: Tensor, value: Any, key: Any = None) -> Any:
@@ -394,20 +321,6 @@ def _type_name(value: Any) -> str:
         return str(value.type())  # type: ignore[attr-defined]
     kind = type(value)
     return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
-
-
-def register_optimizer_step_pre_hook(hook: Any) -> RemovableHandle:
-    """``hook(optimizer, args, kwargs)`` before every step of every optimizer."""
-    handle = RemovableHandle(_global_pre)
-    _global_pre[handle.id] = hook
-    return handle
-
-
-def register_optimizer_step_post_hook(hook: Any) -> RemovableHandle:
-    """``hook(optimizer, args, kwargs)`` after every step of every optimizer."""
-    handle = RemovableHandle(_global_post)
-    _global_post[handle.id] = hook
-    return handle
 
 
 #: what an optimizer takes as its first argument, for annotations

@@ -7,10 +7,10 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from .... import dtypes
-from ....compiler.kernel import Apply, Const, Convert, Index, Load, LoopKernel, Random, Reduce
+from ....compiler.kernel import Apply, Const, Convert, Index, Load, Random, Reduce
 from ....dtypes import dtype
 from ..calls import declarations, element, flat_index, word
-from ..handler import WORDS, Block, Handler, Value, constant, convert, from_memory, integer, register_type, to_memory, wrapped
+from ..handler import Block, Handler, Value, constant, convert, from_memory, integer, register_type, to_memory, wrapped
 from ..source import failed
 from ..wgslmath import definitions, used
 from .form import GROUP, Form
@@ -20,53 +20,6 @@ _LOWEST, _HIGHEST = integer(-(2**31)), integer(2**31 - 1)
 _ENTRY = """@compute @workgroup_size({size}) fn main(
     @builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) lane: u32) {{
 """
-
-
-class _Tally:
-    """A handler that finds out whether a formula is made of known words."""
-
-    def __init__(self, d: dtype) -> None:
-        self.type = d
-
-    @property
-    def is_float(self) -> bool:
-        return self.type.category == dtypes.FLOAT
-
-    def const(self, value: Any) -> Any:
-        return self
-
-    def __getattr__(self, name: str) -> Any:
-        if name not in WORDS and not hasattr(Handler, name):
-            raise AttributeError(name)
-        return lambda *args: self
-
-
-_known: dict[Any, bool] = {}
-
-
-def supported(op: str, formula: Any, operands: int, attrs: tuple[Any, ...], compute: dtype) -> bool:
-    """Whether a formula can be written in WGSL: real numbers of up to 32 bits, words of the vocabulary."""
-    if compute.is_complex or compute is dtypes.float64:
-        return False
-    key = (op, operands, attrs, compute)
-    if key not in _known:
-        tally = _Tally(compute)
-        try:
-            formula(tally, *[tally] * operands, *attrs)
-            _known[key] = True
-        except (AttributeError, TypeError, KeyError):
-            _known[key] = False
-    return _known[key]
-
-
-def renderable(k: LoopKernel) -> bool:
-    """Whether the kernel has only values that shaders can compute."""
-    return all(
-        not i.dtype.is_complex
-        and i.dtype is not dtypes.float64
-        and (not isinstance(i, Apply) or supported(i.op, i.formula, len(i.args), i.attrs, i.compute))
-        for i in k.body
-    )
 
 
 class Renderer:
