@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import concurrent.futures
+import contextlib
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Generic, TypeVar
 
 __all__ = ["Future", "collect_all", "wait_all"]
@@ -13,61 +15,42 @@ T = TypeVar("T")
 class Future(Generic[T]):
     """A result that one thread sets, once, and others wait for. `devices` is accepted and not needed.
 
-    Functions given to `then` and `add_done_callback` run in the thread that completes the future, or at once if it is complete.
+    Functions given to `then` and `add_done_callback` run in the thread that completes the future, or at once if it is complete. One that
+    raises in `add_done_callback` is logged and keeps nothing else from running.
     """
 
     def __init__(self, *, devices: Any = None) -> None:
-        self._condition = threading.Condition()
-        self._done = False
-        self._value: T | None = None
-        self._error: BaseException | None = None
-        self._callbacks: list[Callable[[Future[T]], Any]] = []
+        self._future: concurrent.futures.Future[T] = concurrent.futures.Future()
 
     def done(self) -> bool:
         """Whether there is a result or an error."""
-        return self._done
+        return self._future.done()
 
     def wait(self) -> T:
         """The result, when it is there; raises the error that was set instead of it."""
-        with self._condition:
-            self._condition.wait_for(lambda: self._done)
-        return self.value()
+        return self._future.result()
 
     def value(self) -> T:
         """The result; raises RuntimeError if it is not there yet, and the error that was set instead of it."""
-        if not self._done:
+        if not self._future.done():
             raise RuntimeError("Future is not completed: call wait()")
-        if self._error is not None:
-            raise self._error
-        return self._value  # type: ignore[return-value]
+        return self._future.result()
 
     def set_result(self, result: T) -> None:
         """Complete the future. Raises RuntimeError if it is complete."""
-        self._complete(result, None)
+        with _once():
+            self._future.set_result(result)
 
     def set_exception(self, result: BaseException) -> None:
         """Complete the future with an error."""
         if not isinstance(result, BaseException):
             raise AssertionError(f"{result} is of type {type(result)}, not an Exception.")
-        self._complete(None, result)
-
-    def _complete(self, value: T | None, error: BaseException | None) -> None:
-        with self._condition:
-            if self._done:
-                raise RuntimeError("Attempting to mark a completed Future as complete again.")
-            self._done, self._value, self._error = True, value, error
-            callbacks, self._callbacks = self._callbacks, []
-            self._condition.notify_all()
-        for f in callbacks:
-            f(self)
+        with _once():
+            self._future.set_exception(result)
 
     def add_done_callback(self, callback: Callable[[Future[T]], Any]) -> None:
         """Have ``callback(future)`` called on completion."""
-        with self._condition:
-            if not self._done:
-                self._callbacks.append(callback)
-                return
-        callback(self)
+        self._future.add_done_callback(lambda _: callback(self))
 
     def then(self, callback: Callable[[Future[T]], Any]) -> Future[Any]:
         """A future of what ``callback(future)`` returns, or of the error it raises."""
@@ -83,6 +66,14 @@ class Future(Generic[T]):
 
         self.add_done_callback(run)
         return following
+
+
+@contextlib.contextmanager
+def _once() -> Iterator[None]:
+    try:
+        yield
+    except concurrent.futures.InvalidStateError:
+        raise RuntimeError("Attempting to mark a completed Future as complete again.") from None
 
 
 def collect_all(futures: Sequence[Future[Any]]) -> Future[list[Future[Any]]]:

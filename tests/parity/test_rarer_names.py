@@ -26,10 +26,13 @@ def future(T):
     both = F.collect_all([first, second])
     doubled = first.then(lambda f: f.wait() * 2)
     failed = first.then(lambda f: f.wait() / 0)
+    first.add_done_callback(lambda f: f.value() / 0)  # is reported, and keeps the next one from nothing
     first.add_done_callback(lambda f: seen.append(f.value()))
     before = first.done(), both.done()
     first.set_result(21)
     second.set_result("x")
+    with pytest.raises(RuntimeError, match="completed Future"):
+        second.set_result("y")
     with pytest.raises((ZeroDivisionError, RuntimeError), match="division by zero"):
         failed.wait()
     return before, both.done(), doubled.wait(), seen, [f.value() for f in both.wait()], F.wait_all([first, second])

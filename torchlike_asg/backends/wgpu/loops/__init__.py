@@ -1,8 +1,7 @@
 """The renderer of loop nests: kernels of elementwise operations and reductions (compiler/kernel.py) as compute shaders.
 
 ``support`` what can be written;  ``form`` how the index space is spread over invocations;  ``render`` the text;  ``lower`` dispatches;
-``epilogue`` kernels that go on
-with the result of another
+``epilogue`` kernels that go on with the result of another
 """
 
 from .epilogue import epilogue
