@@ -11,6 +11,7 @@ from ..movement import MOVING, Mover
 from ..views import broadcast
 from .calls import LibraryNode, Lowering, View, element, library
 from .copies import add, copy, fill, temporary
+from .halves import halves, longest, too_large
 from .points import Stream, points
 
 #: most copies of one form that are done by one dispatch
@@ -58,11 +59,12 @@ class _Mover:
 
     def _copies(self, pairs: Sequence[tuple[View, View]], label: str) -> None:
         first = pairs[0][1]
-        if len(pairs) == 1:
-            copy(self._lowering, pairs[0][0], first, label)
-            return
-        apart = pairs[1][1].offset - first.offset
+        apart = pairs[-1][1].offset - pairs[-2][1].offset if len(pairs) > 1 else 0
         whole = replace(first, shape=(len(pairs), *first.shape), strides=(apart, *first.strides))
+        if len(pairs) == 1 or any(too_large(self._lowering, v) for v in (whole, *[src for src, _ in pairs])):
+            for src, dst in pairs:
+                copy(self._lowering, src, dst, label)
+            return
         streams = [Stream(whole, whole.strides), *[Stream(src, (0, *src.strides)) for src, _ in pairs]]
         cases = " ".join(f"case {k}u: {{ m0[a0] = m{k + 1}[a{k + 1}]; }}" for k in range(len(pairs)))
         text = f"switch (i0) {{ {cases} default: {{}} }}"
@@ -93,12 +95,23 @@ def _triangle(lowering: Lowering, node: LibraryNode) -> bool:
     rank = len(out.shape)
     if rank < 2:
         return False
-    row, column = f"i32(i{rank - 2})", f"i32(i{rank - 1})"
-    sign = "<=" if node.op == "tril" else ">="
+    _triangle_of(lowering, node.op, x, out, diagonal)
+    return True
 
+
+def _triangle_of(lowering: Lowering, op: str, x: View, out: View, diagonal: int) -> None:
+    rank = len(out.shape)
+    cut = longest(lowering, (x, out), range(rank))
+    if cut is not None:  # rows and columns of the second half are counted from its first
+        moved = {rank - 2: 1, rank - 1: -1}.get(cut, 0) * (out.shape[cut] // 2)
+        first, second = halves((x, out), cut)
+        _triangle_of(lowering, op, *first, diagonal)
+        _triangle_of(lowering, op, *second, diagonal + moved)
+        return
+    row, column = f"i32(i{rank - 2})", f"i32(i{rank - 1})"
+    sign = "<=" if op == "tril" else ">="
     points(
-        lowering, ("triangle", node.op), node.op, out.shape, [Stream(x, x.strides), Stream(out, out.strides)],
+        lowering, ("triangle", op), op, out.shape, [Stream(x, x.strides), Stream(out, out.strides)],
         lambda s: f"m1[a1] = select({element(out.dtype)}(), m0[a0], {column} {sign} {row} + {s.signed('diagonal')});", (1,),
         {"diagonal": diagonal}, indexed=True,
     )  # fmt: skip
-    return True

@@ -7,6 +7,7 @@ from ..resampling import Table, passes
 from .calls import LibraryNode, Lowering, View, library
 from .copies import copy, temporary
 from .finish import finish_function
+from .halves import halves, longest
 from .points import Scope, Stream, points
 
 #: words that a table may take: the weakest adapters offer 16 KiB for all words
@@ -34,6 +35,11 @@ def _interpolate(lowering: Lowering, node: LibraryNode) -> bool:
 
 def _along(lowering: Lowering, label: str, x: View, out: View, dim: int, table: Table) -> None:
     """The pass along one dimension: an invocation for each output."""
+    cut = longest(lowering, (x, out), [d for d in range(len(x.shape)) if d != dim])
+    if cut is not None:
+        for part, to in halves((x, out), cut):
+            _along(lowering, label, part, to, dim, table)
+        return
     starts, entries = [0], list[int | float]()
     for row in table:
         starts.append(starts[-1] + len(row))

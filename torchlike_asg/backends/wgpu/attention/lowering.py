@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from ....dtypes import float32, float64
 from ..calls import LibraryNode, Lowering, View, library
 from ..copies import fill, temporary
+from ..halves import halves, longest
 from . import composite, flash
 from .problem import Problem, problem
 
@@ -34,7 +36,8 @@ def _attention(lowering: Lowering, node: LibraryNode) -> bool:
     elif flash.suits(lowering.caps, p):
         _flash(lowering, node.operands, node.attrs, node.result)
     else:
-        composite.forward(lowering, p)
+        for part in _parts(lowering, p, scores=True):
+            composite.forward(lowering, part)
     return True
 
 
@@ -42,7 +45,8 @@ def _flash(lowering: Lowering, operands: tuple[View, ...], attrs: tuple[Any, ...
     """The result, and the statistics of its scores: for the gradients later in the plan, which need both."""
     lse = flash.statistics(lowering, result)
     views = dict(zip("qkvm", operands, strict=False)) | {"o": result, "lse": lse}
-    flash.forward(lowering, _problem(views, attrs))
+    for part in _parts(lowering, _problem(views, attrs)):
+        flash.forward(lowering, part)
     found = lowering.kept["attention", operands, attrs[:2]] = result, lse
     return found
 
@@ -62,7 +66,23 @@ def _gradients(lowering: Lowering, node: LibraryNode) -> bool:
         o, lse = lowering.kept.get(("attention", operands, node.attrs[:2])) or _flash(
             lowering, operands, node.attrs, temporary(lowering, g.shape, float32)
         )
-        flash.backward(lowering, _problem(views | {"o": o, "lse": lse}, node.attrs))
+        for part in _parts(lowering, _problem(views | {"o": o, "lse": lse}, node.attrs)):
+            flash.backward(lowering, part)
     else:
-        composite.backward(lowering, p)
+        for part in _parts(lowering, p, scores=True):
+            composite.backward(lowering, part)
     return True
+
+
+def _parts(lowering: Lowering, p: Problem, *, scores: bool = False) -> list[Problem]:
+    """The attention as several, of parts of the batch, if an operand is too large to be bound, or the `scores` would be."""
+    cut = longest(lowering, p.views.values(), range(len(p.sizes)))
+    if cut is None and scores and 4 * p.count * p.queries * p.keys > lowering.caps.max_binding:
+        cut = max(range(len(p.sizes)), key=p.sizes.__getitem__, default=None)
+    if cut is None or p.sizes[cut] == 1:
+        return [p]
+    found = []
+    for views in halves(list(p.views.values()), cut):
+        part = replace(p, views=dict(zip(p.views, views, strict=True)), sizes=views[0].shape[:-2])
+        found += _parts(lowering, part, scores=scores)
+    return found

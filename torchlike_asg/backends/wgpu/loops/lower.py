@@ -53,8 +53,10 @@ def _lower(lowering: Lowering, job: Job) -> None:
     job = replace(job, k=k)
     longest = _longest(lowering, job)
     if longest is not None and longest >= k.outer:
-        _in_halves(lowering, job, longest)
-        return
+        if 8 * points(k) <= lowering.caps.max_binding or max(k.sizes[: k.outer]) == 1:
+            _in_halves(lowering, job, longest)
+            return
+        longest = max(range(k.outer), key=k.sizes.__getitem__)  # else the halves' results could not be bound either
     halves = _fewer_stores(lowering, job) if longest is None else _halves(job, longest)
     if halves is not None:
         for half in halves:
