@@ -302,7 +302,8 @@ def _compile(wanted: tuple[Node, ...], recorded: list[Node], tr: Trace, donated:
     origins = tuple([n.origin for n in (*arguments, *order)])
     if executable is None:
         COUNTS["compiles"] += 1
-        executable = EXECUTABLES[name] = backend.program(tuple(places), known, order, arguments, strides, pairs)
+        # not all that is known: what lowering makes may be known as well, but is no argument
+        executable = EXECUTABLES[name] = backend.program(tuple(places), frozenset(cuts), order, arguments, strides, pairs)
         steps = executable.assembly.origins if hasattr(executable, "assembly") else ()
         _FIRST[executable] = origins, {n: n.origin for step in steps for n in step.nodes}
         while len(EXECUTABLES) > config.max_plans:
