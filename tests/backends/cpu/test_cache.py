@@ -190,11 +190,12 @@ def test_leftovers_of_writers_that_died_go(local):
 
 
 @pytest.mark.parametrize("switch", ["0", "off", "OFF"])
-def test_the_cache_can_be_switched_off(tmp_path, switch, monkeypatch):
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert compiled(switch, "1") == 1
-    assert compiled(switch, "1") == 1
-    assert not list(tmp_path.iterdir())
+def test_the_cache_can_be_switched_off(local, switch, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(local))
+    monkeypatch.setenv("TORCHLIKE_ASG_CACHE", switch)
+    assert restarted([1]) == 1
+    assert restarted([1]) == 1
+    assert not list(local.iterdir())
 
 
 def test_the_switch_in_the_configuration_comes_first(tmp_path, monkeypatch):
