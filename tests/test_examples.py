@@ -29,13 +29,17 @@ TESTED = {
 PARTS = {"port_from_torch/torch_version", "port_from_torch/port_version"}  # run by port_from_torch/compare
 
 
-def run(name: str, *argv: str) -> dict[str, Any]:
+def run(name: str, *argv: str, **constants: Any) -> dict[str, Any]:
+    """What an example returns; `constants` of its module have other values meanwhile."""
     assert name in TESTED
     spec = importlib.util.spec_from_file_location(f"example_{Path(name).name}", ROOT / f"{name}.py")
     assert spec is not None
     assert spec.loader is not None
     script = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(script)
+    for constant, value in constants.items():
+        assert hasattr(script, constant)
+        setattr(script, constant, value)
     result: dict[str, Any] = script.main(list(argv))
     return result
 
@@ -190,17 +194,18 @@ def test_on_a_gpu_as_on_the_cpu(name: str, argv: list[str], monkeypatch: pytest.
         pytest.importorskip("sklearn")
     open_adapter()
     kinds: set[str] = set()
+    smaller = {"BLOCK": 16} if name == "char_gpt" else {}
 
     def look(optimizer: Optimizer, args: Any, kwargs: Any) -> None:
         kinds.update(p.device.type for group in optimizer.param_groups for p in group["params"])
 
     try:
         hook = register_optimizer_step_post_hook(look)
-        there = run(name, "--gpu", *argv)
+        there = run(name, "--gpu", *argv, **smaller)
         hook.remove()
         monkeypatch.setattr(config, "fused_random", name != "linear_regression")  # whose data come of a generator that it makes
     finally:
-        here = run(name, *argv)
+        here = run(name, *argv, **smaller)
     assert kinds == {"wgpu"}
     losses = [k for k in here if k in ("weight", "bias", "test_mse", "losses", "test_loss", "held_out_loss", "bound")]
     for k in losses:
