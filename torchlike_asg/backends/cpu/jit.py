@@ -56,7 +56,8 @@ def _in_one_segment(data: bytes) -> bytes:
     """An ELF object whose constants will lie in the same pages as its code; other formats as they are.
 
     Linux merges neighbouring mappings of equal protection: code that is loaded object by object then adds no mapping, of which a process
-    may have 65530, where code and constants apart would add two for each object. It also takes fewer pages.
+    may have 65530, where code and constants apart would add two for each object. It also takes fewer pages. (Code that calls the C
+    library keeps a table of addresses apart.)
     """
     if not data.startswith(_ELF):
         return data
