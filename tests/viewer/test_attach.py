@@ -16,8 +16,9 @@ from torchlike_asg import events, nn
 from torchlike_asg.asg import arena, scope
 from torchlike_asg.compiler import plan
 from torchlike_asg.facade.core import node_of
-from torchlike_asg.viewer import attach, publisher, visualize
+from torchlike_asg.viewer import attach, publisher, taps, visualize
 from torchlike_asg.viewer.protocol import Subscribe, read_recording
+from torchlike_asg.viewer.session import TRIES
 from torchlike_asg.viewer.snapshot import KINDS
 
 from .models import Tiny, train
@@ -150,6 +151,70 @@ def test_probes_see_the_true_values_and_change_nothing():
     assert any(m.of == "gradient" and np.isfinite(m.values[:, 5]).all() for m in stats)
     assert any(m.of == "update" and (m.values[:, 5] > 0).all() for m in stats)
     assert {m.kind for m in map(decode, history)} >= {"stats", "timing"}
+
+
+def test_a_selection_is_looked_at_again_until_all_of_it_was_seen():
+    model = Tiny()
+    handle = attach(model, window=False)
+    train(model, 10)
+    handle._settle()
+    handle.detach()
+    session = handle._session  # from here on its thread is this one
+    session._probe = None
+    (gelu,) = looking_at(handle, "gelu")
+    looks = 0
+    while session._fresh_selection:
+        session._plan_probe()
+        probe, looks = session._probe, looks + 1
+        assert {i for i, _ in probe.wanted} == {gelu, int(session._snapshot.gradient[gelu])}
+        probe.done = True  # the step was half over: nothing is found
+        session._collect()
+    assert looks == 1 + TRIES
+    session._hear(Subscribe(session.epoch))
+    looking_at(handle, "gelu")
+    session._plan_probe()
+    assert not session._probe.complete
+    for i, _ in session._probe.wanted:
+        session._probe._add(i, np.ones(3, np.float32))
+    session._probe.done = True
+    session._collect()
+    assert not session._fresh_selection
+
+
+def test_a_look_that_is_asked_for_in_mid_step_is_at_the_next_step(monkeypatch):
+    """The session's thread wakes while a plan runs, which is when training leaves the processor's lock to others."""
+    model = Tiny()
+    handle = attach(model, window=False)
+    train(model, 10)
+    handle._settle()
+    (gelu,) = looking_at(handle, "gelu")
+    session, tap, made = handle._session, handle._tap, []
+
+    def idle():
+        while session.asked:
+            session.asked.popleft().set()
+
+    monkeypatch.setattr(session, "tick", idle)
+    handle._settle()  # from here on nobody else makes probes
+
+    def original(tr, key, donated, run=taps._original):
+        run(tr, key, donated)
+        if not made:
+            session._probe = tap.probe = None
+            session._fresh_selection = True
+            session._plan_probe()
+            made.append(session._probe)
+
+    monkeypatch.setattr(taps, "_original", original)
+    tap.ask()
+    train(model, 8)
+    (probe,) = made
+    assert probe.done
+    assert probe.complete
+    assert {i for i, _ in probe.wanted} >= {gelu, int(session._snapshot.gradient[gelu])}
+    monkeypatch.undo()
+    handle._session.publisher.closed.set()
+    handle.detach()
 
 
 def test_detaching_leaves_nothing_behind():

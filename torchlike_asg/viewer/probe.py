@@ -85,15 +85,18 @@ class Probe:
         timed: bool = False,
         long: Collection[int] = (),
         keep: bool = False,
+        later: bool = False,
     ) -> None:
         """`changing`: those of the parameters whose change is to be measured (which takes a copy of each); `long`: those of the nodes of
-        which more than summaries is wanted; `keep`: whether a copy of what the step reads is wanted."""
+        which more than summaries is wanted; `keep`: whether a copy of what the step reads is wanted; `later`: begin with the next step,
+        as one is under way. (The session wakes mostly in the middle of a plan, and what is left of such a step says little.)"""
         self.wanted, self.parameters, self.changing, self.timed = wanted, parameters, changing, timed
         self.values: list[tuple[int, Any]] = []
         self.gradients: list[tuple[int, Any]] = []
         self.updates: list[tuple[int, float]] = []
         self.runs: list[tuple[Any, Any, Any]] = []
         self.cost, self.compiled, self.done = 0.0, False, False
+        self._begun = not later
         self._found: set[int] = set()
         self._old: dict[int, Any] = {}
         self._watching = False
@@ -104,9 +107,16 @@ class Probe:
         #: those of the nodes of which histograms are wanted
         self.long = frozenset(long)
 
+    @property
+    def complete(self) -> bool:
+        """Whether all that was wanted was found."""
+        return all(i in self._found for i, _ in self.wanted)
+
     # ---------------------------------------------------------------- what taps call
     def before(self, tr: Trace, key: Any) -> None:
         """The plan with that key is about to run."""
+        if not self._begun:
+            return
         begun = time.thread_time()
         plan, outputs = plans.PLANS.get(key), key[1]
         if plan is not None:
@@ -146,6 +156,9 @@ class Probe:
 
     def stepped(self) -> None:
         """The optimizer step is complete: parameters have their new values, gradients are at hand."""
+        if not self._begun:
+            self._begun = True
+            return
         begun = time.thread_time()
         there: dict[str, list[tuple[int, str, Any]]] = {"gradient": [], "update": []}
         for i, n in self.parameters:

@@ -30,6 +30,10 @@ from .taps import Tap
 
 #: seconds between looks at what is on screen, at least, and between timings of kernels
 LOOK, CLOCK = 0.2, 1.0
+#: seconds without a step after which what runs is looked at without waiting for one
+IDLE = 1.0
+#: looks that are taken again where they did not see all that the user selected
+TRIES = 3
 #: seconds that hearing a step takes, the share of the time that may go to it, and of how many steps one is heard then. (All odd: where
 #: two optimizers take turns, both are heard.)
 HEARING, HEARD, THINNED = 4e-6, 0.004, (1, 3, 5, 7, 11, 15, 23, 31, 47)
@@ -63,6 +67,7 @@ class Session(threading.Thread):
         self._governor = Governor()
         self._subscribed: Subscribe | None = None
         self._fresh_selection = self._asked_for = self._deep = False
+        self._tries = 0
         self._costs = {"value": 0.005, "gradient": 0.02}  # seconds that a look takes
         self._asked: deque[Ask] = deque()
         #: a graph to show before anything has run;  events to set after the next tick
@@ -107,7 +112,8 @@ class Session(threading.Thread):
             self.publisher.closed.set()
         pace = Pace()
         while not self._stop.is_set():
-            self._wake.wait(pace.pause())
+            pause = pace.pause()
+            self._wake.wait(pace.shortest if self._asked_for and self._probe is not None else pause)  # somebody waits for it
             self._wake.clear()
             self._safely()
             self.publisher.flush()
@@ -282,7 +288,9 @@ class Session(threading.Thread):
     def _hear(self, message: Message) -> None:
         if isinstance(message, Subscribe):
             old = self._subscribed
-            self._fresh_selection |= old is None or old.selected.tolist() != message.selected.tolist()
+            if old is None or old.selected.tolist() != message.selected.tolist():
+                self._fresh_selection, self._tries = True, TRIES
+                self._wake.set()
             self._subscribed = message
         elif isinstance(message, Ask):
             self._asked.append(message)
@@ -329,7 +337,9 @@ class Session(threading.Thread):
         keep = now - self._kept_at > max(KEEP, self._bytes * 1e-9 / KEPT) and self._bytes < LARGE and not self._hunted
         if keep:
             self._kept_at = now
-        self._probe = Probe([(i, self._ran[i]) for i in look], self._parameters, set(changing), timed, long, keep)
+        self._probe = Probe(
+            [(i, self._ran[i]) for i in look], self._parameters, set(changing), timed, long, keep, self.tap.steps > 0 and self.tap.running
+        )
         self.tap.probe = self._probe
 
     def _some(self, nodes: list[int]) -> list[int]:
@@ -345,9 +355,9 @@ class Session(threading.Thread):
         tap = self.tap
         now = time.process_time()
         steps, self._steps = tap.steps - self._steps, tap.steps
-        if not steps and not tap.near:
-            tap.come_near()
         clock = time.perf_counter()
+        if not steps and not tap.near and clock - self._stepped > max(IDLE, 3 * self._step):  # in mid-step it would hear half a step
+            tap.come_near()
         if steps:
             self._step, self._stepped = (clock - self._stepped) / steps, clock
         heard = HEARING * steps / (HEARD * max(now - self._ticked, 1e-3))
@@ -374,6 +384,8 @@ class Session(threading.Thread):
         if not probe.compiled:
             kind = "gradient" if self._deep else "value"
             self._costs[kind] += 0.3 * (probe.cost + own - self._costs[kind])
+        if self._asked_for and self._tries and not probe.complete:  # it saw a step of another kind
+            self._fresh_selection, self._tries = True, self._tries - 1
         free = probe.compiled and self._asked_for  # what the user clicked is shown at once
         self._governor.spend((0.0 if free else probe.cost) + own)
 

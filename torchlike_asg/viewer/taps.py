@@ -84,6 +84,8 @@ class Tap:
         self.failures: deque[tuple[BaseException, tuple[Any, ...]]] = deque(maxlen=4)
         #: set by the session when the next step is to be looked into
         self.probe: Any = None
+        #: whether a plan is running
+        self.running = False
         #: whether there is more to do at the end of the step than to note the loss
         self.busy = True
         #: whether runs of plans are listened to, and whether they are to be from the next step on
@@ -331,10 +333,13 @@ class Tap:
 def _execute(tr: Trace, key: Any, donated: Any) -> None:
     """Stands in for `plan.execute_plan` while somebody listens to plans."""
     for tap in _taps:
-        if tap.near and tap.probe is not None:
-            tap.probe.before(tr, key)
+        if tap.near:
+            tap.running = True
+            if tap.probe is not None:
+                tap.probe.before(tr, key)
     _original(tr, key, donated)
     for tap in tuple(_taps):
+        tap.running = False
         if tap.near:
             if tap.probe is not None:
                 tap.probe.after(tr)
