@@ -24,7 +24,7 @@ def adapter():
 
 
 def arrived(reading):
-    until = time.monotonic() + 20
+    until = time.monotonic() + 60
     while not reading.ready():
         assert time.monotonic() < until
         time.sleep(0.002)
@@ -79,7 +79,7 @@ def test_training_is_looked_into_and_never_waits(monkeypatch):
                 handle._settle()
                 time.sleep(0.01)
         if watch:
-            until = time.monotonic() + 20
+            until = time.monotonic() + 60
             while (session._findings._coming or session._findings._stamps or session.tap.coming) and time.monotonic() < until:
                 handle._settle()
         waits.append("end")
