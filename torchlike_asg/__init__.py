@@ -44,7 +44,9 @@ from .dtypes import (
 from .dtypes import bool_ as bool
 from .errors import Unsupported
 from .facade import functions as _functions
+from .facade import overloads as _overloads
 from .facade.core import Tensor
+from .facade.foreach import foreach as _foreach
 from .facade.functions.reading import sync
 from .facade.generator import Generator, default_generator
 from .facade.register import FUNCTIONS as _FUNCTIONS
@@ -59,6 +61,7 @@ long, int, short = int64, int32, int16
 inf, nan, pi, e = math.inf, math.nan, math.pi, math.e
 newaxis = None
 __version__ = _TorchVersion(_version)
+_overloads.install()
 globals().update(_FUNCTIONS)
 globals().update(_NAMES)
 _operators.install()
@@ -177,6 +180,8 @@ def __getattr__(name: str) -> Any:
         return getattr(importlib.import_module(f"{__name__}.{_ELSEWHERE[name]}"), name)
     if name.startswith("__"):
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name.startswith("_foreach_") and (found := _foreach(name.removeprefix("_foreach_"))) is not None:
+        return found
     hint = f"use {_INSTEAD[name]}" if name in _INSTEAD else "docs/porting.md lists what is there and what to use instead"
     raise Unsupported(f"torchlike_asg.{name} is not implemented: {hint}")
 

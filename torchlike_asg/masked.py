@@ -227,6 +227,9 @@ def logaddexp(
 class MaskedTensor(Absent, within="torch.masked", instead="use a tensor and its mask, with the functions here that take mask="):
     """PyTorch's tensor with a mask, for annotations and `isinstance`, which is false."""
 
+    def __init__(self, data: Any, mask: Any, requires_grad: bool = False) -> None:
+        super().__init__()
+
 
 @refuses
 def masked_tensor(data: Any, mask: Any, requires_grad: bool = False) -> Any:
@@ -234,7 +237,10 @@ def masked_tensor(data: Any, mask: Any, requires_grad: bool = False) -> Any:
     raise Unsupported("torch.masked.masked_tensor: use a tensor and its mask, with the functions here that take mask=")
 
 
-as_masked_tensor = masked_tensor
+@refuses
+def as_masked_tensor(data: Any, mask: Any) -> Any:
+    """Raises: see the error."""
+    raise Unsupported("torch.masked.as_masked_tensor: use a tensor and its mask, with the functions here that take mask=")
 
 
 def is_masked_tensor(obj: Any) -> bool:

@@ -186,6 +186,24 @@ def weakly(T):
     return [*found, kept() is None, len(table)]
 
 
+def lists_by_kind(T):
+    G = there(T, "utils._foreach_utils")
+    many = [[T.ones(2), T.ones(3, dtype=T.float64), T.zeros(4)], [T.zeros(2), T.zeros(3), T.ones(4)]]
+    found = G._group_tensors_by_device_and_dtype(many, with_indices=True)
+    return sorted([str(d), [[t.numel() for t in part] for part in lists], places] for (_, d), (lists, places) in found.items())
+
+
+def whole_lists(T):
+    a, b = [T.arange(3.0), T.ones(2, 2)], [T.ones(3), T.full((2, 2), 4.0)]
+    found = [T._foreach_add(a, 2), T._foreach_add(a, b, alpha=3), T._foreach_mul(a, [2.0, 5.0]), T._foreach_sqrt(b), T._foreach_norm(b)]
+    found += [T._foreach_addcdiv(a, a, b, value=0.5), T._foreach_addcmul(a, a, b, 2.0), T._foreach_pow(2.0, a), T._foreach_maximum(a, b)]
+    found += [T._foreach_norm(b, ord=1)]
+    T._foreach_maximum_(a, b)
+    T._foreach_minimum_(a, [T.full((3,), 1.5), T.full((2, 2), 9.0)])
+    nothing = [T._foreach_mul_(a, 0.5), T._foreach_lerp_(a, b, 0.25), T._foreach_addcdiv_(a, b, b, [1.0, 2.0]), T._foreach_zero_(b)]
+    return found, [n is None for n in nothing], a, b, hasattr(T, "_foreach_no_function")
+
+
 class Step:
     def __init__(self, T):
         class Own(T.optim.Optimizer):
@@ -252,6 +270,8 @@ CASES = {
     "weak keys": weakly,
     "optimizers": lambda T: Step(T).found,
     "layers": layers,
+    "lists by device and type": lists_by_kind,
+    "whole lists": whole_lists,
     "files": files,
     "loaders": batches,
 }
