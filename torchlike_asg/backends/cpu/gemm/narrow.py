@@ -64,7 +64,6 @@ class _Writer:
         f, w = self.f, self.w
         lo, hi, self.b = self.kernel.rest
         a, b, c, _ = (self.kernel.operand(i) for i in range(4))
-        self.mask = f.first_lanes(w["n"], _LANES)
         with f.loop(lo, hi) as unit:
             matrix = unit // w["row_blocks"]
             first = (unit - matrix * w["row_blocks"]) * w["block_rows"]
@@ -85,18 +84,32 @@ class _Writer:
             emit_epilogue(f, w["finish"], matrix * w["m"] + first, end - first, f.value(0, "i64"), w["n"])
 
     def _in_fours(self, a: Value, c: Value, first: Value, end: Value) -> None:
-        """Rows whose sums are in the order of k: four side by side, so that they do not wait for their own results."""
+        """Rows whose sums are in the order of k: four side by side, so that they do not wait for their own results. Then what of them is
+        added up in another way, written over it: few columns of some rows, and code that need not be there for each of the four.
+        """
+        f, w = self.f, self.w
         whole = end - (end - first) % _ROWS
         self._each(a, c, first, whole, _ROWS, self._by_rows)
         self._each(a, c, whole, end, 1, self._by_rows)
+        with f.when(f.compare("eq", w["way"], ROWS)), f.loop(first, end) as i:
+            ahead = (0 - (self.before + i) * w["n"]) & (_QUAD - 1)
+            with f.when(f.compare("ne", ahead, 0) & (w["n"] - ahead >= _QUAD)):
+                sums = self._by_eights(f.gep(a, i * w["a_row"], "float"))
+                self._store(sums, f.gep(c, i * w["c_row"], "float"), ahead)
 
     def _each(self, a: Value, c: Value, first: Value, end: Value, step: int, compute: Callable[[Sequence[_Row]], None]) -> None:
         f, w = self.f, self.w
         with f.loop(first, end, step) as i:
             rows = [_Row(f.gep(a, (i + n) * w["a_row"], "float"), self.before + i + n, f.variable(0, _VECTOR)) for n in range(step)]
             compute(rows)
+            if step == 1:
+                self._store(rows[0].sums.get(), f.gep(c, i * w["c_row"], "float"), w["n"])
+                return
+            buffer = f.alloca(_VECTOR, step)
             for n, row in enumerate(rows):
-                self._store(row.sums.get(), f.gep(c, (i + n) * w["c_row"], "float"))
+                f.store(row.sums.get(), f.gep(buffer, n * _LANES, "float"), 64)
+            with f.loop(0, step) as n:
+                self._store(f.load(_VECTOR, f.gep(buffer, n * _LANES, "float"), 64), f.gep(c, (i + n) * w["c_row"], "float"), w["n"])
 
     def _copy(self, b: Value) -> None:
         f, w = self.f, self.w
@@ -106,16 +119,17 @@ class _Writer:
             with f.loop(0, w["n"]) as j:
                 f.store(f.load("float", f.gep(b, k * w["b_k"] + j * w["b_column"], "float")), f.gep(to, j, "float"))
 
-    def _store(self, v: Value, c: Value) -> None:
+    def _store(self, v: Value, c: Value, count: Value) -> None:
+        """Write the first `count` columns of a row."""
         f, w = self.f, self.w
 
         def apart() -> None:
             buffer = f.alloca(_VECTOR)
             f.store(v, buffer, 64)
-            with f.loop(0, w["n"]) as j:
+            with f.loop(0, count) as j:
                 f.store(f.load("float", f.gep(buffer, j, "float")), f.gep(c, j * w["c_column"], "float"))
 
-        f.branch(f.compare("eq", w["c_column"], 1), lambda: f.masked_store(v, c, self.mask), apart)
+        f.branch(f.compare("eq", w["c_column"], 1), lambda: f.masked_store(v, c, f.first_lanes(count, _LANES)), apart)
 
     def _product(self, a: Value, k: Value) -> Value:
         """The products of element k of a row, for all columns."""
@@ -132,10 +146,6 @@ class _Writer:
         with f.loop(0, w["k"]) as k:
             for row in rows:
                 row.sums.set(row.sums.get() + self._product(row.a, k))
-        for row in rows:
-            ahead = (0 - row.number * w["n"]) & (_QUAD - 1)
-            with f.when(f.compare("eq", w["way"], ROWS) & f.compare("ne", ahead, 0) & (w["n"] - ahead >= _QUAD)):
-                row.sums.set(f.select(f.first_lanes(ahead, _LANES), self._by_eights(row.a), row.sums.get()))
 
     def _by_eights(self, a: Value) -> Value:
         f, w = self.f, self.w
