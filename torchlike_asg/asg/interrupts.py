@@ -25,25 +25,35 @@ _noted: tuple[Any, ...] | None = None
 
 
 def whole(function: _F) -> _F:
-    """A function of positional arguments that Ctrl-C does not cut short. (Other threads than the main one are never interrupted.)"""
+    """A function of positional arguments that Ctrl-C does not cut short."""
 
     @functools.wraps(function)
     def wrapped(*args: Any) -> Any:
-        if get_ident() != _main:
+        handler = hold()
+        if handler is None:
             return function(*args)
-        handler = _handler_of(_SIGINT)
-        if handler is _note or not callable(handler):  # held already, or nobody in Python handles it
-            return function(*args)
-        _set_handler(_SIGINT, _note)
         try:
             return function(*args)
         finally:
-            _release(handler)
+            release(handler)
 
     return wrapped  # type: ignore[return-value]
 
 
-def _release(handler: Callable[..., Any]) -> None:
+def hold() -> Callable[..., Any] | None:
+    """From here on Ctrl-C is noted only. Returns what `release` takes; None if there is nothing to release: it is held already, nobody in
+    Python handles it, or this is not the main thread, and other threads are never interrupted.
+    """
+    if get_ident() != _main:
+        return None
+    handler = _handler_of(_SIGINT)
+    if handler is _note or not callable(handler):
+        return None
+    _set_handler(_SIGINT, _note)
+    return handler  # type: ignore[no-any-return]
+
+
+def release(handler: Callable[..., Any]) -> None:
     """Have the signal handled again, also the one that came meanwhile."""
     global _noted
     _set_handler(_SIGINT, handler)

@@ -144,6 +144,34 @@ class Trace:
         self.bound.clear()
         self.known.clear()
         self.entered.clear()
+        if (
+            self.swept
+            or self.leaf_owner
+            or self.twinned
+            or self.stale
+            or self.silent
+            or self.freed
+            or self.passed
+            or self.replays
+            or self.hooks
+            or self.retained
+            or self.contexts
+            or self.orphans
+        ):
+            self._forget()
+        self.slots = self.leaves = self.flushes = self.lapses = 0
+        self.plan = None
+        if self.data:
+            self.data = []
+        if self.families or self.grads or self.updates:
+            self.families, self.grads, self.updates = [], [], []
+        if self.moved or self.alive or self.fresh:
+            self.moved, self.alive, self.fresh = [], [], []
+        self.ran = []
+        self.generation += 1
+
+    def _forget(self) -> None:
+        """Clear what only some traces fill."""
         for table in (
             self.stale,
             self.silent,
@@ -160,11 +188,6 @@ class Trace:
         ):
             if table:
                 table.clear()
-        self.slots = self.leaves = self.flushes = self.lapses = 0
-        self.plan = None
-        self.ran, self.families, self.moved, self.updates, self.alive, self.fresh = [], [], [], [], [], []
-        self.data, self.grads = [], []
-        self.generation += 1
 
     def input(self, value: np.ndarray[Any, Any], shape: Any, strides: Any, dtype: Any, device: Any, flag: str = "") -> Node:
         """The next Input slot, bound to `value`. ``flag``: "" data, "leaf" a leaf that wants a gradient, "ended" a value whose history was freed."""  # noqa: E501

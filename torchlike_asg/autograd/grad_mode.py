@@ -7,6 +7,7 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
+from ..asg.trace import _get as _current
 from ..asg.trace import current
 
 
@@ -19,13 +20,13 @@ class _Mode:
         self._stack: list[bool] = []
 
     def __enter__(self) -> _Mode:
-        tr = current()
+        tr = _current() or current()
         self._stack.append(tr.grad)
         tr.grad = self.mode
         return self
 
     def __exit__(self, *_: Any) -> None:
-        current().grad = self._stack.pop()
+        (_current() or current()).grad = self._stack.pop()
 
     def clone(self) -> _Mode:
         return type(self)()
@@ -66,13 +67,10 @@ class no_grad(_Mode):
 
     def __new__(cls, fn: Any = None) -> Any:
         made = object.__new__(cls)
-        if fn is not None:  # used as a bare decorator: @no_grad
-            made.__init__()  # type: ignore[misc]
-            return made(fn)
-        return made
+        return made if fn is None else made(fn)  # used as a bare decorator: @no_grad
 
     def __init__(self, fn: Any = None) -> None:
-        super().__init__()
+        self._stack = []
 
 
 class enable_grad(no_grad):

@@ -95,10 +95,11 @@ class Plan:
         known = tr.known
         if not known or known.keys().isdisjoint(self.leaves):
             try:
-                bound = tr.bound
-                arguments: list[Any] = [known[n] for n in self.cuts]
-                arguments += [bound[n] for n in self.inputs]
-                arguments += leaf_arrays(self.owners)
+                arguments: list[Any] = [known[n] for n in self.cuts] if self.cuts else []
+                if self.inputs:
+                    arguments += map(tr.bound.__getitem__, self.inputs)
+                if self.owners:
+                    arguments += leaf_arrays(self.owners)
                 return arguments
             except (KeyError, AttributeError, TypeError):
                 pass  # a leaf of another thread, a storage that died, or one that keeps its content in another form
@@ -140,7 +141,7 @@ class Plan:
                 self._place(error)
                 raise
         known = tr.known
-        for n, i in zip(self.outputs, self.places, strict=True):
+        for n, i in zip(self.outputs, self.places):  # noqa: B905 -- of one length; keywords take time in every step
             known[n] = values[i]
         self.runs += 1
         if events.listeners and events.wanted(events.PlanExecuted):
@@ -174,7 +175,7 @@ def execute(tr: Trace, outputs: tuple[Node, ...], donated: Donated = ()) -> None
         run_eagerly(tr, outputs)
         return
     key = (tr.plan, outputs)
-    if key in STAGED or (key not in PLANS and staged(tr, key)):
+    if (STAGED and key in STAGED) or (key not in PLANS and staged(tr, key)):
         run_staged(tr, STAGED[key], outputs, donated)
     else:
         execute_plan(tr, key, donated)

@@ -7,14 +7,15 @@ iteration of a loop records the same nodes, and so that loops that read nothing 
 from __future__ import annotations
 
 from typing import Any
-from weakref import WeakSet
+from weakref import ref
 
 from ..asg.trace import Trace, current
 from .flush import flush
 
 #: results recorded in one trace before the next outermost module call cuts it
 MAX_PENDING = 50_000
-_called: WeakSet[Any] = WeakSet()
+#: id of each module that was called -> weak reference that takes it out of here
+_called: dict[int, Any] = {}
 
 
 def enter(module: Any) -> None:
@@ -27,8 +28,8 @@ def enter(module: Any) -> None:
     if tr.held:
         return
     key = id(module)
-    if key not in tr.entered and module not in _called:
-        _called.add(module)
+    if key not in tr.entered and key not in _called:
+        _called[key] = ref(module, lambda _: _called.pop(key, None))
         if tr.grad and _initialised(tr):
             flush(closing=True)
     if (key in tr.entered and (tr.flushes or not tr.grad)) or len(tr.claims) > MAX_PENDING:

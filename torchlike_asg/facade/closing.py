@@ -11,7 +11,6 @@ from ..asg.node import Node
 from ..asg.trace import Trace
 from .core import Tensor
 from .exposure import release
-from .history_names import title
 from .leaf_data import value_at
 from .past import Ended, Past, Snapshot
 from .steps import noted
@@ -51,7 +50,9 @@ def close(tr: Trace, live: Live) -> None:
     for storages, _, new, _ in tr.updates:  # their tensors go on naming the same leaves
         for f, value in zip(storages, map(known.__getitem__, new)):  # noqa: B905
             cell = f.cell
-            if cell.plain and value.dtype is cell.dtype.storage and value.flags.c_contiguous:  # Cell.take, at hand
+            if cell._flat is None and value is cell.array:  # written over the old one
+                pass
+            elif cell.plain and value.dtype is cell.dtype.storage and value.flags.c_contiguous:  # Cell.take, at hand
                 cell.array, cell._flat = value, None
             else:
                 cell.take(value)
@@ -93,7 +94,7 @@ def _keep_histories(tr: Trace, live: Live, pasts: dict[Any, Any]) -> Snapshot | 
     for o, error in live.errors.items():
         n = o.h if o.__class__ is Family else o._n
         if error is not None:
-            pasts[o] = Ended(error, noted(o, n) or title(n))
+            pasts[o] = Ended(error, n, noted(o, n))
         else:
             if snapshot is None:
                 snapshot = Snapshot(tr)

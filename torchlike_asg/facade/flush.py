@@ -15,7 +15,7 @@ import numpy as np
 from ..asg import arena, reference, trace
 from ..asg.batching import dependent, depends
 from ..asg.declare import CONST, INPUT, REBIND, VAR
-from ..asg.interrupts import whole
+from ..asg.interrupts import hold, release, whole
 from ..asg.node import COUNTS, Node
 from ..asg.trace import Trace, current
 from ..backends.wgpu.memory import DeviceArray
@@ -45,10 +45,16 @@ def flush(closing: bool | None = None) -> None:
         from .saved_hooks import pack_pending
 
         pack_pending(tr)
-    _flush(tr, closing)
+    handler = hold()  # as `whole` does, without the call between: every step comes here
+    if handler is None:
+        _flush(tr, closing)
+        return
+    try:
+        _flush(tr, closing)
+    finally:
+        release(handler)
 
 
-@whole
 def _flush(tr: Trace, closing: bool | None) -> None:
     live = _live(tr)
     outputs: list[Any] = [t._n for t in live.tensors]
@@ -66,7 +72,7 @@ def _flush(tr: Trace, closing: bool | None) -> None:
     histories = _histories(tr, live) if live.tracked or live.families else []
     for _, n in histories:  # what a later backward pass will read is kept, as PyTorch keeps saved tensors
         outputs += saved_values(n)
-    donated = _donated(tr, live.leaves) if (closing or not tr.held) and not histories else ()
+    donated = _donated(tr, live.leaves) if (live.leaves or tr.updates) and (closing or not tr.held) and not histories else ()
     try:
         compute(tr, outputs, donated)
     except Exception as error:

@@ -59,13 +59,16 @@ def enter(t: Any, f: Family, cell: Cell, tr: Trace) -> Node:
         f.take_part()
         t._n, t._d = n, 0
         return n
+    geometry = t._geo
     if t._lens is None:
-        from .packed import elsewhere, packed
+        last = tr.inputs.get(tr.slots)
+        if last is not None and last.strides != geometry[1] and last.shape == geometry[0]:  # rare, and an import here takes a microsecond
+            from .packed import elsewhere, packed
 
-        if elsewhere(t._geo, tr):
-            return packed(t, f, tr)
-    n = t._n = bind(f, t._geo, tr, lens=t._lens)
-    t._d = t._geo[2]
+            if elsewhere(geometry, tr):
+                return packed(t, f, tr)
+    n = t._n = bind(f, geometry, tr, lens=t._lens)
+    t._d = geometry[2]
     return n
 
 

@@ -25,10 +25,15 @@ from .storage import Family
 class Ended:
     """A history that a backward pass has freed, or whose saved values were overwritten: using it in backward raises `error`."""
 
-    __slots__ = ("error", "name")
+    __slots__ = ("_node", "_noted", "error")
 
-    def __init__(self, error: str, name: str) -> None:
-        self.error, self.name = error, name
+    def __init__(self, error: str, n: Node, noted: str | None) -> None:
+        self.error, self._node, self._noted = error, n, noted
+
+    @property
+    def name(self) -> str:
+        """PyTorch's name of the backward step (of which hardly anybody asks)."""
+        return self._noted or title(self._node)
 
     def revive(self, f: Family) -> None:
         tr = current()

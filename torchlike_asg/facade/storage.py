@@ -238,8 +238,6 @@ class Family:
 
     def invalidate(self, bumped: bool = False) -> None:
         """Every live face forgets its node; the next use derives it again. `bumped`: because of a counted write."""
-        from .history_names import title
-
         out = []
         for r in self.faces:
             t = r()
@@ -250,6 +248,8 @@ class Family:
                     if t._geo is None:
                         t._geo = t.geometry
                     if n.rg and t._kind is not None and not bumped:
+                        from .history_names import title
+
                         t.__dict__["_made"] = title(n, t._kind)  # a view is still made as it was
                     t._n = None
                 if bumped and t._kind is not None:
@@ -284,6 +284,9 @@ class Family:
             return False
         if n is leaf or (n.op is REBIND and n.srcs[0] is leaf):
             return True
+        from ..ops.reinterpret import conj_of, neg_of, unbits
+        from .core import RESTRIDE_SCATTER
+
         while n is not leaf:
             if n.op is REBIND:
                 n = n.srcs[0]

@@ -122,6 +122,8 @@ def amin(input: Tensor, dim: Any = (), keepdim: bool = False, *, out: Tensor | N
 
 
 def _arg(op: Any, name: str, input: Tensor, dim: Any, keepdim: bool) -> Tensor:
+    if dim.__class__ is int and keepdim.__class__ is bool and (n := op.table.get((input._n, dim, keepdim))) is not None:
+        return wrap(n)
     if input.dtype is dtypes.bool_:
         raise RuntimeError(f"{name}(): does not support bool input")
     return unary(op, input, None if dim is None else one_dim(name, dim, len(input.shape)), check_flag(name, "keepdim", keepdim))
