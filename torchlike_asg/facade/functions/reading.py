@@ -13,7 +13,7 @@ from ...dtypes import dtype
 from .. import texts
 from ..core import Tensor, concrete, face, family_of
 from ..exposure import expose
-from ..flush import flush, held_value, settle, value_of
+from ..flush import flush, settle, value_of
 from ..leaves import require_grad
 from ..lens import memory
 from ..register import method
@@ -26,8 +26,7 @@ def item(self: Tensor) -> Any:
     shape = self.shape
     if shape and shape.numel() != 1:
         raise RuntimeError(f"a Tensor with {shape.numel()} elements cannot be converted to Scalar")
-    found: Any = held_value(self)
-    value = (found if found.__class__ is np.ndarray else found.numpy()).item()
+    value = value_of(self).item()
     if events.doubtful_read is not None and (value.__class__ is bool or value - value):
         events.doubtful_read(self, value)
     if events.listeners and events.wanted(events.ItemRead):
