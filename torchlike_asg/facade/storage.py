@@ -284,9 +284,6 @@ class Family:
             return False
         if n is leaf or (n.op is REBIND and n.srcs[0] is leaf):
             return True
-        from ..ops.reinterpret import conj_of, neg_of, unbits
-        from .core import RESTRIDE_SCATTER
-
         while n is not leaf:
             if n.op is REBIND:
                 n = n.srcs[0]
