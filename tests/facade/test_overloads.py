@@ -70,3 +70,11 @@ def test_other_arguments_too_many_are_refused(call):
     for T in (torch, ours):
         with pytest.raises(TypeError):
             call(T)
+
+
+@pytest.mark.parametrize("element", ["name", None, [1.0]])
+def test_what_no_tensor_can_hold_is_not_looked_for(element):
+    for T in (torch, ours):
+        assert 2 in T.arange(3) and T.tensor(1) in T.arange(3) and 5 not in T.arange(3)
+        with pytest.raises(RuntimeError, match="only supports Tensor or scalar, but you passed in"):
+            element in T.arange(3)  # noqa: B015

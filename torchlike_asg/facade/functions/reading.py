@@ -169,6 +169,8 @@ def __format__(self: Tensor, spec: str) -> str:
 
 @method()
 def __contains__(self: Tensor, element: Any) -> bool:
+    if not isinstance(element, Tensor | int | float | complex):
+        raise RuntimeError(f"Tensor.__contains__ only supports Tensor or scalar, but you passed in a {type(element)}.")
     return bool((self == element).any())
 
 
