@@ -1,5 +1,6 @@
 """Calls of scaled sums in the order of early versions of PyTorch, which old optimizers use and PyTorch still takes."""
 
+import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
@@ -75,6 +76,6 @@ def test_other_arguments_too_many_are_refused(call):
 @pytest.mark.parametrize("element", ["name", None, [1.0]])
 def test_what_no_tensor_can_hold_is_not_looked_for(element):
     for T in (torch, ours):
-        assert 2 in T.arange(3) and T.tensor(1) in T.arange(3) and 5 not in T.arange(3)
+        assert 2 in T.arange(3) and T.tensor(1) in T.arange(3) and 5 not in T.arange(3) and np.int64(1) in T.arange(3)
         with pytest.raises(RuntimeError, match="only supports Tensor or scalar, but you passed in"):
             element in T.arange(3)  # noqa: B015

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import numbers
 from typing import Any
 
 import numpy as np
@@ -169,7 +170,7 @@ def __format__(self: Tensor, spec: str) -> str:
 
 @method()
 def __contains__(self: Tensor, element: Any) -> bool:
-    if not isinstance(element, Tensor | int | float | complex):
+    if not isinstance(element, Tensor | numbers.Number):
         raise RuntimeError(f"Tensor.__contains__ only supports Tensor or scalar, but you passed in a {type(element)}.")
     return bool((self == element).any())
 
