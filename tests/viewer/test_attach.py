@@ -177,8 +177,19 @@ def test_a_selection_is_looked_at_again_until_all_of_it_was_seen():
     for i, _ in session._probe.wanted:
         session._probe._add(i, np.ones(3, np.float32))
     session._probe.done = True
+    before = len(session.publisher.history._rest)
     session._collect()
     assert not session._fresh_selection
+    assert len(session.publisher.history._rest) > before
+    looking_at(handle)
+    looking_at(handle, "gelu")
+    session._plan_probe()
+    session._probe._add(gelu, np.ones(3, np.float32))
+    session._probe.done = True
+    session.epoch += 1  # another graph came: the numbers of nodes are those of the one before
+    before = len(session.publisher.history._rest)
+    session._collect()
+    assert len(session.publisher.history._rest) == before
 
 
 def test_a_look_that_is_asked_for_in_mid_step_is_at_the_next_step(monkeypatch):

@@ -89,7 +89,7 @@ class Session(threading.Thread):
         # probes
         self._probe: Probe | None = None
         self._looked = self._timed = self._summed = 0.0
-        self._turn = self._steps = 0
+        self._turn = self._steps = self._looked_at = 0
         self._ticked = self._step = 0.0  # processor time of the last tick; seconds of a step
         self._stepped = time.perf_counter()
         self._remote = False  # whether the graph lies on another device
@@ -329,7 +329,7 @@ class Session(threading.Thread):
         changing = [i for i in dict.fromkeys([*selected, *nodes]) if self._is_parameter(i)][:32]
         timed = wanted.timing and now - self._timed > CLOCK and bool(self._kernels)
         self._fresh_selection, self._asked_for, self._deep = False, user, deep
-        self._looked = now
+        self._looked, self._looked_at = now, self.epoch
         if timed:
             self._timed = now
             self._findings.prepare()
@@ -379,7 +379,8 @@ class Session(threading.Thread):
         begun = time.thread_time()
         if probe.kept is not None and probe.kept.state:
             self._kept.append(probe.kept)
-        self._findings.take(probe, self.tap.steps)
+        if self._looked_at == self.epoch:  # else its numbers are those of another graph's nodes
+            self._findings.take(probe, self.tap.steps)
         own = time.thread_time() - begun
         if not probe.compiled:
             kind = "gradient" if self._deep else "value"
