@@ -12,7 +12,7 @@ from torchlike_asg.facade.functions import subscript  # noqa: E402
 from torchlike_asg.ops.window import window  # noqa: E402
 
 from .compare import equal, outcome, same  # noqa: E402
-from .test_subscript import execute, program  # noqa: E402
+from .test_subscript_programs import execute, program  # noqa: E402
 
 
 def counts(step, times=14):
