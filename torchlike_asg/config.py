@@ -6,7 +6,7 @@ import os
 
 from .processors import default_threads
 
-#: Run every operation as soon as it is recorded, one at a time, through the NumPy references (for hunting a NaN).
+#: Compute operations one at a time through the NumPy references, where values are asked for: is a wrong number the compiler's?
 eager = False
 #: Draw masks of dropout, uniform and normal numbers from the counter-based generator, as GPUs do, not from PyTorch's Mersenne Twister.
 fused_random = False
