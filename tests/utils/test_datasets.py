@@ -156,8 +156,8 @@ def test_random_split_errors() -> None:
 
 def test_data_pipes_are_refused_with_advice() -> None:
     with pytest.raises(NotImplementedError, match="write a Dataset"):
-        data.IterDataPipe  # noqa: B018
-    assert not hasattr(data, "IterDataPipe")
+        data.DFIterDataPipe  # noqa: B018
+    assert not hasattr(data, "DFIterDataPipe") and issubclass(data.IterDataPipe, data.IterableDataset)
     with pytest.raises(AttributeError):
         data.nothing_of_this_name  # noqa: B018
 
