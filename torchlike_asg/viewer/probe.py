@@ -32,9 +32,10 @@ MOST_PLANS = 16
 
 
 class Governor:
-    """An account of seconds: a share of the processor time that passes flows in, probes are paid from it."""
+    """An account of seconds: a share of the processor time that passes flows in, probes are paid from it. (Theirs is the whole process's,
+    too: what a look computes takes several threads.)"""
 
-    def __init__(self, share: float = 0.003, credit: float = 0.2, now: float | None = None) -> None:
+    def __init__(self, share: float = 0.003, credit: float = 0.05, now: float | None = None) -> None:
         self.share, self.credit, self.most = share, credit, credit
         self._last = time.process_time() if now is None else now
 
@@ -117,7 +118,7 @@ class Probe:
         """The plan with that key is about to run."""
         if not self._begun:
             return
-        begun = time.thread_time()
+        begun = time.process_time()
         plan, outputs = plans.PLANS.get(key), key[1]
         if plan is not None:
             if self.kept is not None:
@@ -127,7 +128,7 @@ class Probe:
                 timing.watcher, self._watching = self, True
         if self.timed and outputs[0].device.type == "wgpu":
             self._stamp(outputs[0].device.index)
-        self.cost += time.thread_time() - begun
+        self.cost += time.process_time() - begun
 
     @staticmethod
     def _keep(tr: Trace, plan: Any, kept: Kept) -> None:
@@ -159,7 +160,7 @@ class Probe:
         if not self._begun:
             self._begun = True
             return
-        begun = time.thread_time()
+        begun = time.process_time()
         there: dict[str, list[tuple[int, str, Any]]] = {"gradient": [], "update": []}
         for i, n in self.parameters:
             family = n.owner() if n.owner is not None else None
@@ -187,7 +188,7 @@ class Probe:
         if self._stamps is not None and (reading := self._stamps.reading()) is not None:
             self.stamps = self._stamps, reading
         self.done = True
-        self.cost += time.thread_time() - begun
+        self.cost += time.process_time() - begun
 
     def _report(self, of: str, rows: list[tuple[int, str]], numbers: Any) -> None:
         reading = remote.reading(numbers)

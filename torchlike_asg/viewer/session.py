@@ -28,8 +28,8 @@ from .remote import fetched
 from .snapshot import GraphSnapshot
 from .taps import Tap
 
-#: seconds between looks at what is on screen, at least, and between timings of kernels
-LOOK, CLOCK = 0.2, 1.0
+#: seconds between looks at what is on screen, at least: with a node selected, and without; and between timings of kernels
+LOOK, GLANCE, CLOCK = 0.2, 1.0, 1.0
 #: seconds without a step after which what runs is looked at without waiting for one
 IDLE = 1.0
 #: looks that are taken again where they did not see all that the user selected
@@ -315,7 +315,7 @@ class Session(threading.Thread):
             wanted = Subscribe(self.epoch)  # nobody looks: only what costs next to nothing
         selected = [i for i in wanted.selected.tolist() if 0 <= i < len(self._nodes)]
         user = self._fresh_selection and bool(selected)
-        pause = max(FAR, PAUSES * self._step) if self._remote else LOOK
+        pause = max(FAR, PAUSES * self._step) if self._remote else LOOK if selected else GLANCE
         if not user and (now - self._looked < pause or not self._governor.allows(self._costs["value"])):
             return
         nodes = [i for i in wanted.nodes.tolist() if 0 <= i < len(self._nodes)]
