@@ -15,7 +15,7 @@ from .probe import Probe
 from .protocol import Scalars, Stats, Timing
 from .publisher import Publisher
 from .remote import Report
-from .statistics import histogram, summary
+from .statistics import histogram, squares, summary
 
 #: seconds between sums over all gradients, at least
 SUM = 0.5
@@ -134,8 +134,7 @@ def _numbers(pairs: list[tuple[int, Any]]) -> Any:
 
 
 def _norm(a: Any) -> float:
-    flat = a.reshape(-1)
-    return math.sqrt(np.vdot(flat, flat).real)
+    return math.sqrt(squares(a))
 
 
 def code_of(call: Any) -> tuple[str, str]:

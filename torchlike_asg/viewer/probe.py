@@ -6,6 +6,7 @@ the step's own plan runs; so what training computes stays the same, bit for bit.
 
 from __future__ import annotations
 
+import math
 import time
 from collections import OrderedDict
 from collections.abc import Collection, Sequence
@@ -25,7 +26,7 @@ from ..compiler import plan as plans
 from . import remote
 from .kept import Kept, copied
 from .losses import content
-from .statistics import thinned
+from .statistics import squares, thinned
 
 #: plans of probes that are kept
 MOST_PLANS = 16
@@ -179,8 +180,8 @@ class Probe:
                 continue
             new = family.cell.shaped() if old is not None else None
             if isinstance(new, np.ndarray):
-                size = float(np.linalg.norm(old))
-                change = float(np.linalg.norm(thinned(new).astype(old.dtype) - old))
+                size = math.sqrt(squares(old))
+                change = math.sqrt(squares(thinned(new).astype(old.dtype) - old))
                 self.updates.append((i, change / size if size else 0.0))
         for of, rows in there.items():
             if rows:
