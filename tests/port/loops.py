@@ -230,6 +230,14 @@ def _estimated(T, model, batch):
     return f"{out['train']:.4f}, {out['val']:.4f}"
 
 
+def _trained(model, batch, optimizer):
+    for _ in range(2):
+        _, loss = model(*batch("train"))
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        optimizer.step()
+
+
 def bigrams(T):
     """32 pieces of text a batch: their places are as many numbers as a trace takes before it ends (`flush.FEW`)."""
     table, batch = T.nn.Embedding(9, 9), _batches(T, 32, 4)
@@ -249,11 +257,7 @@ def bigrams(T):
     optimizer = T.optim.AdamW(model.parameters(), lr=1e-2)
     while True:
         _estimated(T, model, batch)
-        for _ in range(2):
-            _, loss = model(*batch("train"))
-            optimizer.zero_grad(set_to_none=True)
-            loss.backward()
-            optimizer.step()
+        _trained(model, batch, optimizer)
         yield
 
 
@@ -262,11 +266,7 @@ def gpt_from_scratch(T):
     optimizer = T.optim.AdamW(model.parameters(), lr=1e-3)
     while True:
         _estimated(T, model, batch)
-        for _ in range(2):
-            _, loss = model(*batch("train"))
-            optimizer.zero_grad(set_to_none=True)
-            loss.backward()
-            optimizer.step()
+        _trained(model, batch, optimizer)
         with T.no_grad():
             idx = T.zeros((1, 1), dtype=T.long)
             for _ in range(3):

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from .. import dtypes
+from ..errors import failed
 from .declare import CONST, IDENTITIES, LEAVES
 from .node import Node
 from .rewrite import topo
@@ -32,12 +33,16 @@ def rounded(value: Any, d: dtypes.dtype) -> Array:
 
 
 def apply(n: Node, operands: Sequence[Any]) -> Any:
-    """One operation on arrays."""
+    """One operation on arrays. What it raises says which recorded node that was for, see `failed`."""
     ref = n.op.ref
     assert ref is not None, n.op.name
     if n.op.category == "identity":
         return operands[IDENTITIES.get(n.op, 0)]
-    out = ref(*[_operand(a) for a in operands], *n.attrs)
+    try:
+        out = ref(*[_operand(a) for a in operands], *n.attrs)
+    except Exception as error:
+        failed(error, n.origin)
+        raise
     return out if n.op.multi else rounded(out, n.dtype)
 
 

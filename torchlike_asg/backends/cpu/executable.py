@@ -13,7 +13,6 @@ import numpy as np
 from ...asg import reference
 from ...asg.geometry import contiguous
 from ...asg.node import Node
-from ...errors import failed
 from ..assemble import Fallback, array_of
 from . import blocks, timing
 from .assemble import CpuAssembly
@@ -191,11 +190,7 @@ class CpuExecutable:
         views = iter(part.operands)
         operands = [self._array(next(views)) if s is None else objects[s] for s in part.objects]
         watcher, start = timing.watcher, time.perf_counter_ns()
-        try:
-            value = reference.apply(part.node, operands)
-        except Exception as error:
-            failed(error, part.node.origin)
-            raise
+        value = reference.apply(part.node, operands)
         if part.result is None:
             objects[part.node] = value
         else:

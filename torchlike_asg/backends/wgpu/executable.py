@@ -12,7 +12,6 @@ import numpy as np
 from ...asg import reference
 from ...asg.geometry import contiguous, flat
 from ...asg.node import Node
-from ...errors import failed
 from ..assemble import Fallback
 from . import profiling
 from .assemble import WgpuAssembly
@@ -219,11 +218,7 @@ class WgpuExecutable:
         objects = self._objects
         views = iter(part.operands)
         operands = [self._array(next(views)) if s is None else objects[s] for s in part.objects]  # type: ignore[arg-type]
-        try:
-            value = profiling.noted(part.node.op.name, reference.apply, part.node, operands)
-        except Exception as error:
-            failed(error, part.node.origin)
-            raise
+        value = profiling.noted(part.node.op.name, reference.apply, part.node, operands)
         if part.result is None:
             objects[part.node] = value
         else:

@@ -10,6 +10,24 @@ from .text import literal, poly
 _LN2_HIGH, _LN2_LOW = literal(0.693145751953125), literal(1.4286068203094173e-06)
 _LOG2_E = literal(1 / math.log(2))
 
+
+def _logarithm(name: str, value: str) -> str:
+    """A logarithm of ``2**n (1 + g)``: `value` of n, g and ``rest``, what ``log(1 + g)`` has beyond g."""
+    return f"""fn {name}(a: f32) -> f32 {{
+    let small = a < 1.17549435e-38f;
+    let x = select(a, a * 8388608f, small);
+    let e = k_exponent(x);
+    let g = bitcast<f32>(bitcast<i32>(x) - (e << 23u)) - 1f;
+    let n = f32(select(e, e - 23, small));
+    let s = g * g;
+    let rest = fma(s * g, {poly("g", LOG32)}, s * -0.5f);
+    return k_log_special(a, {value});
+}}"""
+
+
+_LOG = _logarithm("k_log", f"fma(n, {_LN2_HIGH}, g + fma(n, {_LN2_LOW}, rest))")
+_LOG2 = _logarithm("k_log2", f"n + (g + fma(g, {literal(1 / math.log(2) - 1)}, rest * {_LOG2_E}))")
+
 TEXT = f"""
 var<private> inf_bits: u32 = 0x7f800000u;
 var<private> nan_bits: u32 = 0x7fc00000u;
@@ -111,27 +129,9 @@ fn k_log_special(x: f32, y: f32) -> f32 {{
     return select(other, y, x > 0f && !k_isinf(x) && !k_isnan(x));
 }}
 
-fn k_log(a: f32) -> f32 {{
-    let small = a < 1.17549435e-38f;
-    let x = select(a, a * 8388608f, small);
-    let e = k_exponent(x);
-    let g = bitcast<f32>(bitcast<i32>(x) - (e << 23u)) - 1f;
-    let n = f32(select(e, e - 23, small));
-    let s = g * g;
-    let rest = fma(s * g, {poly("g", LOG32)}, s * -0.5f);
-    return k_log_special(a, fma(n, {_LN2_HIGH}, g + fma(n, {_LN2_LOW}, rest)));
-}}
+{_LOG}
 
-fn k_log2(a: f32) -> f32 {{
-    let small = a < 1.17549435e-38f;
-    let x = select(a, a * 8388608f, small);
-    let e = k_exponent(x);
-    let g = bitcast<f32>(bitcast<i32>(x) - (e << 23u)) - 1f;
-    let n = f32(select(e, e - 23, small));
-    let s = g * g;
-    let rest = fma(s * g, {poly("g", LOG32)}, s * -0.5f);
-    return k_log_special(a, n + (g + fma(g, {literal(1 / math.log(2) - 1)}, rest * {_LOG2_E})));
-}}
+{_LOG2}
 
 fn k_log10(a: f32) -> f32 {{ return k_log(a) * {literal(1 / math.log(10))}; }}
 
