@@ -61,10 +61,13 @@ def test_a_batch_equals_its_examples(op):
             check(op, sample, chosen)
 
 
-def test_the_usual_operations_are_not_done_one_by_one():
+def test_the_usual_operations_are_not_done_one_by_one(monkeypatch):
+    monkeypatch.setattr(batching, "_slow", set())  # warned of once in a process: here anew
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         for op in OPS:
             if op.name in WHOLE:
                 for sample in samples(op):
+                    if op.name == "embedding_grad" and (sample.attrs[1] >= 0 or sample.attrs[2]):
+                        continue  # with a padding row, or scaled by frequency: one by one
                     check(op, sample, tuple(range(2 if op.name == "cross_entropy" else len(sample.operands))))
