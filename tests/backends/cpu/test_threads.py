@@ -1,5 +1,6 @@
 """The thread pool: sleep, fork, several callers, interruption, the end of the process."""
 
+import ctypes
 import functools
 import multiprocessing
 import os
@@ -113,6 +114,41 @@ def test_idle_workers_use_no_processor_time(anyhow):
     before = [time.clock_gettime(clock) for clock in clocks]
     time.sleep(0.3)
     assert all(time.clock_gettime(clock) - start < 0.05 for clock, start in zip(clocks, before, strict=True))
+
+
+def test_who_waits_long_at_a_barrier_sleeps(three):
+    """Not so without futexes: there one gives way until the others come."""
+    pool = threads.pool()
+    pool.staff(2)
+
+    def resting(n):
+        """Whether so many threads come to sleep at a barrier."""
+        deadline = time.monotonic() + 30
+        while pool._words[native.RESTING] != n and time.monotonic() < deadline:
+            time.sleep(0.001)
+        return pool._words[native.RESTING] == n
+
+    seen = []
+    task = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64, ctypes.c_void_p)(lambda *_: seen.append(resting(1)))
+    barrier = [0, 0, 0, 0]
+    lists = [np.array([ctypes.cast(task, ctypes.c_void_p).value, 0, 0, 1, *barrier], "int64"), np.array(barrier, "int64")]
+    program = np.array([pool.address, 2, 0, 0, lists[0].ctypes.data, 2, lists[1].ctypes.data, 1], "int64")
+    for _ in range(3):
+        assert pool.run(program.ctypes.data, None) == native.DONE
+        assert resting(0)
+    assert seen == [True, True, True]
+
+
+def test_barriers_at_which_everybody_sleeps_at_once(anyhow):
+    chain = Chain(length=100)
+    chain.check()
+    usual = int(anyhow._words[native.YIELDS])
+    anyhow._words[native.YIELDS] = 0
+    try:
+        for _ in range(100):
+            chain.check()
+    finally:
+        anyhow._words[native.YIELDS] = usual
 
 
 def test_fewer_threads_leave_the_others_asleep(anyhow, monkeypatch):

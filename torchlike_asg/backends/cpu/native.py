@@ -12,6 +12,7 @@ a job is read after its last barrier. Barriers count arrivals in one word that o
 from __future__ import annotations
 
 import platform
+import sys
 from collections.abc import Callable
 
 from .calls import SCRATCH_HEADER, Source
@@ -27,6 +28,8 @@ JOB, BASE, WORKERS, STOP, HELD = range(3 * LINE, 3 * LINE + 5)
 SYSCALL, FUTEX, WAKE, YIELD = range(3 * LINE + 5, 3 * LINE + 9)
 #: how long a worker without a job waits before it sleeps: so many pauses, then so many times offering the processor to others
 PAUSES, YIELDS = range(3 * LINE + 9, 3 * LINE + 11)
+#: threads that sleep at a barrier
+RESTING = 3 * LINE + 11
 MOST_THREADS = 256
 #: address of each thread's scratch memory, after its header
 SCRATCH = 4 * LINE
@@ -42,6 +45,7 @@ DONE, FAILURE, BUSY, UNDERSTAFFED = range(4)
 #: microsecond
 PATIENCE = 400
 _FUTEX_WAIT, _FUTEX_WAKE = 128, 129  # of this process only
+EVERYBODY = 2**31 - 1
 
 
 class _Writer:
@@ -79,16 +83,19 @@ class _Writer:
         args = number, address, self.number(operation), self.f.convert("sext", value, "i64"), null, null, self.number(0)
         self.f.call_pointer("i64", self.get(SYSCALL, "ptr"), *args)
 
-    def spin(self, waiting: Callable[[], Value]) -> None:
+    def spin(self, waiting: Callable[[], Value], rest: Callable[[], None] | None = None) -> None:
         """Wait for other threads that are running: briefly, so mostly in vain to sleep, but not at the cost of those that wait for a
-        core."""
+        core. If it takes long, `rest`."""
         f = self.f
         pauses = f.variable(0, "i64")
         with f.loop_while(waiting):
             self.pause()
             pauses.set(pauses.get() + 1)
             with f.when(pauses.get() > PATIENCE):
-                self.give_way()
+                if rest is None:
+                    self.give_way()
+                else:
+                    f.branch(pauses.get() > self.get(YIELDS) + PATIENCE, rest, self.give_way)
 
     def lock(self) -> Value:
         """Try to take the control block; whether it was free."""
@@ -122,11 +129,29 @@ def _execute(module: Module) -> None:
     flag = f.gep(scratch, -SCRATCH_HEADER, "i8")
     f.store(w.number(0), flag)
 
+    # a futex is a word of 32 bits: the one in which arrivals are counted
+    low = f.gep(w.at(ARRIVED), 4 * (sys.byteorder == "big"), "i8")
+
+    def rest(target: Value) -> None:
+        """Sleep until somebody arrives. Where another process takes a core from one of us for a time slice, the others would burn the
+        same time on theirs."""
+
+        def sleep() -> None:
+            f.atomic("add", w.at(RESTING), w.number(1))
+            seen = f.atomic_load("i64", w.at(ARRIVED))
+            with f.when(seen - target < 0):
+                w.futex(low, _FUTEX_WAIT, f.convert("trunc", seen, "i32"))
+            f.atomic("add", w.at(RESTING), w.number(-1))
+
+        f.branch(f.compare("ne", w.get(FUTEX), 0), sleep, w.give_way)
+
     def barrier() -> None:
         target = arrivals.get() + threads
         arrivals.set(target)
-        f.atomic("add", w.at(ARRIVED), w.number(1))
-        w.spin(lambda: f.atomic_load("i64", w.at(ARRIVED)) - target < 0)
+        before = f.atomic("add", w.at(ARRIVED), w.number(1))
+        with f.when(f.compare("eq", before + 1, target)), f.when(f.compare("ne", f.atomic_load("i64", w.at(RESTING)), 0)):
+            w.futex(low, _FUTEX_WAKE, w.number(EVERYBODY, "i32"))
+        w.spin(lambda: f.atomic_load("i64", w.at(ARRIVED)) - target < 0, lambda: rest(target))
         failed.set(failed.get() | f.atomic_load("i64", w.at(FAILED)))
 
     def task(record: Value, function: Value) -> None:
