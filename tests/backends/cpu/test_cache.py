@@ -63,7 +63,6 @@ def local(tmp_path, monkeypatch):
     """A cache of its own for this process, which has nothing in memory."""
     monkeypatch.setenv("TORCHLIKE_ASG_CACHE", str(tmp_path))
     monkeypatch.setattr(cache, "_loaded", {})
-    monkeypatch.setattr(cache, "_known", {})
     monkeypatch.setattr(cache, "_written", 0)
     return tmp_path
 
@@ -75,7 +74,6 @@ def source(*key):
 def restarted(*groups):
     """How many sources are compiled for groups of numbers after this process has forgotten all it has in memory."""
     cache._loaded.clear()
-    cache._known.clear()
     heard = []
     unsubscribe = events.subscribe("kernel_compiled", heard.append)
     for group in groups:
@@ -110,10 +108,11 @@ def test_a_damaged_index_costs_only_the_search(local):
 
 def test_entries_written_meanwhile_are_found(local):
     restarted([1], [2, 3])
-    cache._loaded.clear()
-    assert len(cache._holders(cache.entries_folder())) == 3
-    cache._write(cache.entries_folder(), ["other"], b"")
-    assert len(cache._holders(cache.entries_folder())) == 4
+    folder, names = cache.entries_folder(), [*[source(n).symbol for n in (1, 2, 3)], "other"]
+    assert list(cache._holders(folder, names)) == names[:3]
+    cache._write(folder, ["another", "other"], b"")
+    assert list(cache._holders(folder, names)) == names
+    assert cache._holders(folder, ["nothing", "othe"]) == {}
 
 
 def test_the_size_is_looked_at_once_a_day(local, monkeypatch):

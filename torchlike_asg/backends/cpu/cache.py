@@ -39,8 +39,6 @@ _DIGEST = 16
 
 #: symbol -> address of every function compiled or loaded by this process
 _loaded: dict[str, int] = {}
-#: folder -> bytes of the index read so far, and symbol -> path of the entry that holds it
-_known: dict[Path, tuple[int, dict[str, Path]]] = {}
 _written = 0
 _lock = threading.RLock()
 forks.guard(_lock.acquire, _lock.release)
@@ -126,13 +124,12 @@ def _checksum(path: Path, payload: bytes) -> bytes:
 def _read(folder: Path, symbols: set[str]) -> dict[Path, tuple[bytes, list[str]]]:
     """Entries that hold some of the symbols: path -> (object, those symbols)."""
     exact = _entry(folder, sorted(symbols))
-    found = {}
     if (entry := _load(exact)) is not None:
         return {exact: (entry[1], sorted(symbols))}
+    found: dict[Path, tuple[bytes, list[str]]] = {}
     groups: dict[Path, list[str]] = {}
-    holders = _holders(folder)
-    for name in sorted(symbols & set(holders)):
-        groups.setdefault(holders[name], []).append(name)
+    for name, path in _holders(folder, sorted(symbols)).items():
+        groups.setdefault(path, []).append(name)
     for path, names in groups.items():
         if (entry := _load(path)) is not None and set(names) <= set(entry[0]):
             found[path] = entry[1], names
@@ -156,20 +153,24 @@ def _load(path: Path) -> tuple[list[str], bytes] | None:
     return json.loads(header), code
 
 
-def _holders(folder: Path) -> dict[str, Path]:
-    """Symbol -> the entry that holds it, by the folder's index. The entry itself is checked when it is loaded."""
-    at, holders = _known.get(folder, (0, {}))
+def _holders(folder: Path, symbols: Iterable[str]) -> dict[str, Path]:
+    """Symbol -> the entry that was written last with it, by the folder's index. The entry itself is checked when it is loaded.
+
+    The index is searched as text, and only lines that are found are parsed: of its thousands a script needs a few.
+    """
     try:
-        with open(folder / INDEX, "rb") as f:
-            at = f.seek(at if at <= os.fstat(f.fileno()).st_size else 0)
-            lines = f.read().split(b"\n")
+        index = (folder / INDEX).read_bytes()
     except OSError:
-        return holders
-    for line in lines[:-1]:
+        return {}
+    holders = {}
+    for symbol in symbols:
+        at = index.rfind(f'"{symbol}"'.encode())
+        if at < 0:
+            continue
         with contextlib.suppress(ValueError, TypeError):  # a writer was cut short
-            symbols, name = json.loads(line)
-            holders.update(dict.fromkeys(symbols, folder / name))
-    _known[folder] = at + sum(len(line) + 1 for line in lines[:-1]), holders
+            names, file = json.loads(index[index.rfind(b"\n", 0, at) + 1 : index.find(b"\n", at)])
+            if symbol in names:
+                holders[symbol] = folder / file
     return holders
 
 
