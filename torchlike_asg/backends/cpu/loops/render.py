@@ -10,68 +10,37 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from .... import dtypes
-from ....compiler.kernel import NUMBERED, Apply, Const, Convert, Index, Load, Random, Reduce
-from ....dtypes import dtype
+from ....compiler.kernel import NUMBERED, Apply, Reduce
 from ..emit import Module
-from ..handler import Handler, convert, from_memory, memory_type, register_type, rounded
 from ..isa import Isa
-from ..philox import numbers
-from ..values import Value, element, lanes, vector
+from ..values import Value, element
 from .columns import write_columns
-from .memory import At, Memory, Place
+from .instructions import Instructions
+from .memory import At, Place
 from .nest import Nest, Pass
 from .orders import CHAINS, GROUP, LEVEL, Chain, ColumnSum, Moments, RowSum
 from .reduction import Accumulator, Reduction
-from .weigh import words
-
-#: formulas of one operation of arithmetic
-_SINGLE = frozenset((("add",), ("sub",), ("mul",), ("div",)))
 
 
-class Renderer(Memory):
+class Renderer(Instructions):
     """Writes one kernel."""
 
     def __init__(self, nest: Nest, isa: Isa, module: Module, name: str) -> None:
         super().__init__(nest, isa, module, name)
-        self.index: list[Value | None] = []
-        self.rows: dict[int, list[Value]] = {}
-        self.reciprocals: dict[int, list[tuple[Value, Value]]] = {}
-        self.fixed: dict[int, Value] = {}
-        #: key and first block of the numbers of a `Random`
-        self.streams: dict[int, tuple[Value, Value]] = {}
         self.part: tuple[Value, Value] | None = None
-        self.mask: Value | None = None
         #: columns are those after the last whole group of vectors (see orders.py)
         self.chained = False
-
-    def handler(self, d: dtype, lanes_: int) -> Handler:
-        return Handler(self.f, self.isa, d, lanes_, None if self.nest.matrix else self._fail)
 
     def reduction(self, n: int) -> Reduction:
         i = self.k.body[n]
         assert isinstance(i, Reduce)
         return Reduction(self.f, i, self.handler)
 
-    def _fail(self, wrong: Value) -> None:
-        h = self.handler(dtypes.bool_, lanes(wrong.type))
-        if self.mask is not None and lanes(wrong.type) == lanes(self.mask.type):
-            wrong = wrong & self.mask
-        with self.f.when(h.math.any(wrong)):
-            self.kernel.fail()
-
     # ---------------------------------------------------------------- outside of rows
     def render(self) -> None:
-        f, nest = self.f, self.nest
+        f = self.f
         f.contract = False
-        for n, i in enumerate(self.k.body):
-            if isinstance(i, Const) and nest.word_constant(n):
-                v = self.kernel.word(nest.words["const", n], "double")
-                self.fixed[n] = v if register_type(i.dtype) == "double" else f.convert("fptrunc", v, "float")
-            elif isinstance(i, Load) and nest.fixed(i.operand):
-                v = f.load(memory_type(i.dtype), self.base[i.operand])
-                self.fixed[n] = from_memory(f, v, i.dtype)
-            elif isinstance(i, Random):
-                self.streams[n] = f.load("i64", self.base[i.key]), f.load("i64", self.base[i.block])
+        self.find_fixed()
         low, high = self.kernel.rest[:2]
         with f.loop(low, high) as unit:
             index, low, high = self._unit(unit)
@@ -103,7 +72,7 @@ class Renderer(Memory):
         self.place = [self.moved(n, self.base[n], index) for n in range(len(k.operands))]
         self.index = []
         for n, i in enumerate(k.body):
-            self.index.append(self._number(n, self.word("index", n), index) if isinstance(i, NUMBERED) else None)
+            self.index.append(self.number(n, self.word("index", n), index) if isinstance(i, NUMBERED) else None)
         if nest.split >= 0:
             length = self.word("part")
             start = index[0] * length
@@ -126,12 +95,6 @@ class Renderer(Memory):
             write_columns(self, low, high)
         else:
             self.vectors(low, high, self._program, self.nest.copies, rest=not self.nest.leveled)
-
-    def _number(self, n: int, v: Value, index: Place) -> Value:
-        """The number of an instruction that numbers points, moved along dimensions."""
-        for d, i in index.items():
-            v = v + i * self.word("index", n, d)
-        return v
 
     def vectors(
         self,
@@ -231,7 +194,7 @@ class Renderer(Memory):
 
     def _pass(self, p: Pass, row: At, bounds: tuple[Value, Value] | None) -> None:
         nest, k = self.nest, self.k
-        self._invert(p)
+        self.invert(p)
         copies = row.copies if nest.column else nest.copies_along(p)
         width = row.lanes if nest.column else nest.lanes
         accumulators: dict[int, Accumulator] = {}
@@ -335,102 +298,3 @@ class Renderer(Memory):
         if d == self.nest.split and self.part is not None:
             return self.part
         return self.f.value(0, "i64"), self.word("size", d)
-
-    # ---------------------------------------------------------------- values
-    def fetch(self, n: int, at: At, values: dict[int, list[Value]]) -> list[Value]:
-        """A value computed before, as vectors of the place."""
-        i = self.k.body[n]
-        type_ = vector(register_type(i.dtype), at.lanes)
-        if n in values:
-            found = values[n]
-        elif n in self.fixed:
-            found = [self.fixed[n]]
-        elif isinstance(i, Const):
-            found = [self.handler(i.dtype, at.lanes).const(i.value)]
-        else:
-            found = self.rows[n]
-        if found[0].type != type_:
-            found = [self.f.splat(found[0], type_)]
-        return found if len(found) == at.copies else found * at.copies
-
-    def compute(self, n: int, at: At, values: dict[int, list[Value]]) -> list[Value]:
-        f, i = self.f, self.k.body[n]
-        if n in self.fixed or isinstance(i, Const):
-            return self.fetch(n, at, values)
-        if isinstance(i, Load):
-            return [self.load(i.operand, at, c) for c in range(at.copies)]
-        if isinstance(i, Index):
-            return [self._ramp(n, i, at, c) for c in range(at.copies)]
-        if isinstance(i, Random):
-            return [self._random(n, i, at, c) for c in range(at.copies)]
-        if isinstance(i, Convert):
-            return [convert(f, v, self.k.body[i.arg].dtype, i.dtype) for v in self.fetch(i.arg, at, values)]
-        assert isinstance(i, Apply)
-        if i.op == "div" and self._by_total(i) and not self.nest.row[n]:
-            return self._times_reciprocal(i, at, values)
-        h = self.handler(i.compute, at.lanes)
-        args = []
-        for a in i.args:
-            d = self.k.body[a].dtype
-            found = self.fetch(a, at, values)
-            args.append(found if d is dtypes.bool_ else [convert(f, v, d, i.compute) for v in found])
-        out = []
-        # PyTorch's compiler contracts within a formula, never across operations
-        f.contract = words(i) not in _SINGLE
-        for c in range(at.copies):
-            v = i.formula(h, *[a[c] for a in args], *i.attrs)
-            d = h.dtype_of(v)
-            out.append(convert(f, v, d, i.dtype) if d is not i.dtype else rounded(f, v, d))
-        f.contract = False
-        return out
-
-    def _by_total(self, i: Apply) -> bool:
-        """Whether a division is by a result of reductions, which many elements share."""
-        divisor = i.args[1]
-        plain = i.compute is i.dtype and i.dtype in (dtypes.float32, dtypes.float64)
-        return plain and self.nest.row[divisor] and self.nest.stage[divisor] > 0
-
-    def _invert(self, p: Pass) -> None:
-        """Find the reciprocals that a pass needs."""
-        f = self.f
-        for n in p.values:
-            i = self.k.body[n]
-            if not (isinstance(i, Apply) and i.op == "div" and self._by_total(i)) or i.args[1] in self.reciprocals:
-                continue
-            found = self.reciprocals[i.args[1]] = []
-            for s in self.rows[i.args[1]]:
-                size = f.intrinsic("fabs", s.type, s)
-                one = f.value(1.0, s.type)
-                c = f.select(size < 2.0**-60, f.value(2.0**60, s.type), f.select(size > 2.0**60, f.value(2.0**-60, s.type), one))
-                found.append((c, 1.0 / (s * c)))
-
-    def _times_reciprocal(self, i: Apply, at: At, values: dict[int, list[Value]]) -> list[Value]:
-        """x / s as (x c) (1 / (s c)), with c a power of two that keeps the reciprocal in range; right to 1.5 units in the last place."""
-        type_ = vector(register_type(i.dtype), at.lanes)
-        pairs = self.reciprocals[i.args[1]]
-        if pairs[0][0].type != type_:
-            pairs = [(self.f.splat(c, type_), self.f.splat(r, type_)) for c, r in pairs]
-        pairs = pairs if len(pairs) == at.copies else pairs * at.copies
-        return [x * c * r for x, (c, r) in zip(self.fetch(i.args[0], at, values), pairs, strict=True)]
-
-    def _ramp(self, n: int, i: Index, at: At, copy: int) -> Value:
-        f = self.f
-        start = self.index[n]
-        assert start is not None
-        start = self._number(n, start, at.position)
-        type_ = vector("i64", at.lanes)
-        if at.lane is None or self.nest.step(i.strides) == "0":
-            return f.splat(start, type_)
-        step = self.word("index", n, self.nest.lane)
-        first = start + (at.lane + copy * at.lanes) * step
-        return first if at.lanes == 1 else f.splat(first, type_) + f.lane_numbers(type_) * f.splat(step, type_)
-
-    def _random(self, n: int, i: Random, at: At, copy: int) -> Value:
-        f, step = self.f, self.nest.step(i.strides)
-        start = self.index[n]
-        assert start is not None
-        start = self._number(n, start, at.position)
-        if at.lane is None or step == "0":
-            return f.splat(numbers(f, *self.streams[n], start, 1), vector("float", at.lanes))
-        by = f.value(1, "i64") if step == "1" else self.word("index", n, self.nest.lane)
-        return numbers(f, *self.streams[n], start + (at.lane + copy * at.lanes) * by, at.lanes, None if step == "1" else by)
