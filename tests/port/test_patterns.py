@@ -6,9 +6,10 @@ from tests.parity.scripts import same
 
 from .agents import AGENTS
 from .patterns import PATTERNS
+from .sequences import SEQUENCES
 
 
-@pytest.mark.parametrize("script", [*PATTERNS, *AGENTS], ids=lambda f: f.__name__)
+@pytest.mark.parametrize("script", [*PATTERNS, *SEQUENCES, *AGENTS], ids=lambda f: f.__name__)
 def test_a_script_gives_pytorchs_numbers(script):
     same(script, rtol=2e-3, atol=1e-4)
 
