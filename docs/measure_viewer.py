@@ -88,14 +88,14 @@ def hearing(step: Callable[[], object]) -> float:
         step()
     tap.every, tap.due = 1, 0
     optimizer, held = tap._last_optimizer(), []
-    heard, tap.step = tap.step, lambda o: held.append(tap._held[-1][0])  # type: ignore[method-assign]
+    heard, tap.step = tap.step, lambda o: held.append(tap.log.held[-1][0])  # type: ignore[method-assign]
     taps._connect()
     step()
     taps.remove(tap)
     tap.busy, tap.every, times = False, 3, []
     for _ in range(2000):
         begun = time.perf_counter()
-        tap.differentiated(held[0])
+        tap.log.differentiated(held[0])
         heard(optimizer)
         times.append(time.perf_counter() - begun)
     return statistics.median(times)

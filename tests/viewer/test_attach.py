@@ -243,7 +243,7 @@ def test_a_script_imports_little_before_visualize_returns():
     """The rest, which takes much longer, is imported in a thread."""
     text = "import sys, torchlike_asg.viewer; print(*[m for m in sys.modules if m.startswith('torchlike_asg.viewer.')])"
     out = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, timeout=120, env=environment())
-    assert {m.rpartition(".")[2] for m in out.stdout.split()} == {"attach", "taps", "kept", "links", "losses"}
+    assert {m.rpartition(".")[2] for m in out.stdout.split()} == {"attach", "taps", "rounds", "loss_log", "kept", "links", "losses"}
 
 
 def test_curves_markers_and_recordings(tmp_path):

@@ -143,6 +143,24 @@ def test_every_node_has_a_role(name):
             assert "{" not in said
 
 
+def test_what_an_optimizer_remembers_is_no_part_of_the_model():
+    model = nn.Sequential(nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.Flatten(), nn.Linear(16, 3))
+    model, step = trained(model, lambda: F.cross_entropy(model(torch.randn(2, 1, 4, 4)), torch.randint(0, 3, (2,))))
+    handle = attach(model, window=False)
+    for _ in range(3):
+        step()
+        handle._settle()
+    graph = handle._session._snapshot
+    handle.detach()
+    update = [(graph.text("op", i), graph.text("scope", i), graph.roles[i]) for i in range(len(graph)) if graph.phase[i] == 2]
+    assert {role[0] for op, scope, role in update if op == "var" and scope == "optimizer.3/weight"} == {"optimizer_state"}
+    assert {role[0] for op, scope, role in update if op != "var" and scope == "optimizer.3/weight"} == {"update"}
+    running = [role for op, scope, role in update if op != "var" and scope == "optimizer.1/running_mean"]
+    assert running
+    assert all(role == ["running_update", {"module": "1"}] for role in running)
+    assert ("var", "bias_filters") in {(graph.text("op", i), graph.roles[i][0]) for i in range(len(graph))}
+
+
 def test_a_residual_connection_names_what_it_goes_past():
     model, step = encoder()
     handle = attach(model, window=False)

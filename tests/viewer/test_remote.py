@@ -80,7 +80,7 @@ def test_training_is_looked_into_and_never_waits(monkeypatch):
                 time.sleep(0.01)
         if watch:
             until = time.monotonic() + 60
-            while (session._findings._coming or session._findings._stamps or session.tap.coming) and time.monotonic() < until:
+            while (session._findings._coming or session._findings._stamps or session.tap.log.coming) and time.monotonic() < until:
                 handle._settle()
         waits.append("end")
         with torch.no_grad():

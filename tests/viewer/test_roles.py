@@ -77,7 +77,7 @@ def test_the_parameters_of_a_transformer():
             nn.MultiheadAttention(8, 2, kdim=4, vdim=6),
             {"q_proj_weight": "attention_query", "k_proj_weight": "attention_key", "v_proj_weight": "attention_value"},
         ),
-        (nn.Conv2d(3, 16, 5), {"weight": "filters", "bias": "bias"}),
+        (nn.Conv2d(3, 16, 5), {"weight": "filters", "bias": "bias_filters"}),
         (
             nn.BatchNorm2d(4),
             {

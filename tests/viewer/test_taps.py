@@ -8,7 +8,7 @@ import pytest
 import torchlike_asg as torch
 from torchlike_asg import nn
 from torchlike_asg.compiler import plan
-from torchlike_asg.viewer import taps
+from torchlike_asg.viewer import loss_log, taps
 from torchlike_asg.viewer.points import Points
 from torchlike_asg.viewer.probe import Governor, Pace
 
@@ -74,7 +74,7 @@ def test_of_very_quick_steps_some_are_heard_and_all_are_counted():
             step()
         tap.every = 5
         losses = [step().item() for _ in range(50)]
-        heard = [(k, loss) for k, loss, _ in tap.losses if k > taps.FIRST]
+        heard = [(k, loss) for k, loss, _ in tap.log.points if k > taps.FIRST]
     finally:
         taps.remove(tap)
     assert tap.steps == taps.FIRST + 50
@@ -111,7 +111,7 @@ def test_the_curve_shows_the_loss_and_not_what_a_scaler_made_of_it():
             scaler.step(optimizer)
             scaler.update()
             losses.append(loss.item())
-        found = [loss for _, loss, _ in tap.losses]
+        found = [loss for _, loss, _ in tap.log.points]
     finally:
         taps.remove(tap)
     assert found == losses
@@ -120,11 +120,11 @@ def test_the_curve_shows_the_loss_and_not_what_a_scaler_made_of_it():
 def test_the_first_bad_loss_is_told():
     tap = taps.Tap()
     points = Points(tap)
-    tap.losses += [(1, 0.5, 0), (2, np.nan, 0), (3, np.inf, 0)]
-    tap._first -= 3
+    tap.log.points += [(1, 0.5, 0), (2, np.nan, 0), (3, np.inf, 0)]
+    tap.log.first -= 3
     points.take()
     assert (points.bad, points.well) == (2, False)
-    tap.losses.append((4, 0.5, 0))
+    tap.log.points.append((4, 0.5, 0))
     points.take()
     assert (points.bad, points.well) == (0, True)
 
@@ -132,21 +132,21 @@ def test_the_first_bad_loss_is_told():
 def test_times_lie_between_those_that_are_known():
     tap = taps.Tap()
     points = Points(tap)
-    tap.losses += [(k, 1.0, 0) for k in range(1, 5)]
+    tap.log.points += [(k, 1.0, 0) for k in range(1, 5)]
     tap.marks.append((2, 10.0, None, 0))
-    tap._first, tap.begun = tap._first - 4, taps._clock() - 20.0
+    tap.log.first, tap.begun = tap.log.first - 4, taps._clock() - 20.0
     (curve,) = points.take()
     assert np.allclose(curve.times, [5.0, 10.0, 15.0, 20.0], atol=0.1)
 
 
 def test_points_that_nobody_takes_are_thinned_and_counted():
     tap = taps.Tap()
-    tap.losses += [(k, 0.0, 0) for k in range(taps.MOST_POINTS + 1)]
-    tap._thin(tap.losses)
-    assert len(tap.losses) + tap.dropped == taps.MOST_POINTS + 1
-    assert tap.dropped == taps.MOST_POINTS // 4
-    assert tap.losses[0][0] == 0
-    assert tap.losses[-1][0] == taps.MOST_POINTS
+    tap.log.points += [(k, 0.0, 0) for k in range(loss_log.MOST_POINTS + 1)]
+    tap.log.thin(tap.log.points)
+    assert len(tap.log.points) + tap.log.dropped == loss_log.MOST_POINTS + 1
+    assert tap.log.dropped == loss_log.MOST_POINTS // 4
+    assert tap.log.points[0][0] == 0
+    assert tap.log.points[-1][0] == loss_log.MOST_POINTS
 
 
 def test_a_governor_pays_from_what_time_has_passed():

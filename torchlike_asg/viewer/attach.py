@@ -36,7 +36,7 @@ class ViewerHandle:
 
     def __init__(self, model: Any, lang: str, theme: str, shot: str, record: Path | None, window: bool) -> None:
         self._lang, self._shot = "en", shot
-        self._tap = taps.Tap()
+        self._tap = taps.Tap(model)
         self._attached = True
         first = [model] if isinstance(model, Tensor) else model if isinstance(model, (list, tuple)) else []
         nodes = [node_of(t) for t in first]

@@ -49,12 +49,15 @@ class _Graph:
     def _role(self, i: int, node: NodeInfo) -> Role | None:
         if node.output and node.phase == "forward" and not node.shape:
             return Role("loss")
+        if node.phase == "update" and not node.name:
+            module, _, buffer = node.scope.rpartition("/")
+            if buffer in ("running_mean", "running_var", "num_batches_tracked"):
+                return Role("running_update", {"module": module.replace("/", ".")})
+            return Role("optimizer_state" if node.kind == "buffer" else "input" if node.kind == "input" else "update")
         if node.kind in ("parameter", "buffer"):
             return of_parameter(node) or Role("parameter" if node.kind == "parameter" else "buffer", {"module": node.scope})
         if node.kind in ("input", "constant"):
             return Role(node.kind)
-        if node.phase == "update":
-            return Role("update")
         if node.phase == "backward":
             return Role("gradient", {"module": node.scope}) if node.scope else Role("gradient_plain")
         operation = _Operation(self, i)

@@ -22,16 +22,18 @@ class Points:
         self._tap = tap
         self.bad, self.well = 0, True
         self._several = False
+        self._with_losses: dict[int, None] = {}  # the optimizers that a loss was minimised by: two may share one
         self._rates: dict[int, tuple[float, float]] = {}  # of each optimizer the last that was told, and when
         self._looked = (0, 0.0)  # step and second of the last look
 
     def take(self) -> list[Scalars]:
         """The new points."""
         tap = self._tap
-        while tap.coming and tap.coming[0][3].ready():
-            step, number, scale, reading = tap.coming.popleft()
-            tap.losses.append((step, float(reading.content().view(np.float32)[0]) / scale, number))
-        losses, marks = _taken(tap.losses), _taken(tap.marks)
+        log = tap.log
+        while log.coming and log.coming[0][3].ready():
+            step, number, scale, reading = log.coming.popleft()
+            log.points.append((step, float(reading.content().view(np.float32)[0]) / scale, number))
+        losses, marks = _taken(log.points), _taken(tap.marks)
         now, self.bad = (tap.steps, time.perf_counter() - tap.begun), 0
         made: list[Scalars] = []
         if marks:
@@ -42,16 +44,13 @@ class Points:
             self.bad = next((step for step, loss, _ in losses if loss - loss != 0.0), 0)
             seconds = _between([step for step, _, _ in losses], [self._looked, *[m[:2] for m in marks], now])
             points = [(step, when, loss, number) for (step, loss, number), when in zip(losses, seconds, strict=True)]
-            if self._several:
-                for k in sorted({number for *_, number in points}):
-                    made.append(_curve(self._name("loss", k), [p[:3] for p in points if p[3] == k]))
-            else:
-                made.append(_curve("loss", points))
+            self._with_losses.update(dict.fromkeys(number for *_, number in points))
+            for k, number in enumerate(self._with_losses):
+                own = [p[:3] for p in points if p[3] == number]
+                if own:
+                    made.append(_curve(_name("loss", k, len(self._with_losses) > 1), own))
         self._looked = now
         return made
-
-    def _name(self, name: str, number: int) -> str:
-        return f"{name} {number + 1}" if self._several else name
 
     def _learning_rates(self, marks: list[Any]) -> list[Scalars]:
         """The learning rates that say something new: where one changes, and now and then where it does not."""
@@ -61,7 +60,11 @@ class Points:
             if rate is not None and (rate != last or seconds - then > STEADY):
                 self._rates[number] = rate, seconds
                 told.setdefault(number, []).append((step, seconds, rate))
-        return [_curve(self._name("lr", k), points) for k, points in sorted(told.items())]
+        return [_curve(_name("lr", k, self._several), points) for k, points in sorted(told.items())]
+
+
+def _name(name: str, number: int, several: bool) -> str:
+    return f"{name} {number + 1}" if several else name
 
 
 def _taken(points: list[Any]) -> list[Any]:

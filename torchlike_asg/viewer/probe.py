@@ -76,7 +76,7 @@ class Probe:
     ``runs``    (calls of a program, numbers of calls, ticks before and after)
     ``reports`` numbers of what lies on another device;  ``stamps`` (timestamps there, the reading of them) or None
     ``kept``    what the step read, or None
-    ``cost``    processor seconds of the training thread;  ``compiled`` whether a plan had to be made;  ``done`` after the step
+    ``cost``    processor seconds of the training thread;  ``compiled`` whether a plan had to be made;  ``done`` after the round of steps
     """
 
     def __init__(
@@ -100,6 +100,7 @@ class Probe:
         self.cost, self.compiled, self.done = 0.0, False, False
         self._begun = not later
         self._found: set[int] = set()
+        self._changed: set[int] = set()  # parameters whose optimizer has stepped
         self._old: dict[int, Any] = {}
         self._watching = False
         self.kept: Kept | None = Kept() if keep else None
@@ -156,22 +157,24 @@ class Probe:
         if self._stamps is not None and profiling.recorder is self._stamps:
             profiling.recorder = None
 
-    def stepped(self) -> None:
-        """The optimizer step is complete: parameters have their new values, gradients are at hand."""
+    def stepped(self, storages: set[int] | None = None, ended: bool = True) -> None:
+        """An optimizer step is complete: parameters have their new values, gradients are at hand. `storages`: those that it changed, if
+        not all; `ended`: whether it was the last of a round."""
         if not self._begun:
-            self._begun = True
+            self._begun = ended
             return
         begun = time.process_time()
         there: dict[str, list[tuple[int, str, Any]]] = {"gradient": [], "update": []}
         for i, n in self.parameters:
             family = n.owner() if n.owner is not None else None
-            if family is None:
+            if family is None or i in self._changed or (storages is not None and id(family) not in storages):
                 continue
+            self._changed.add(i)
             gradient = _gradient(family)
             if gradient.__class__ is DeviceArray:
                 there["gradient"].append((i, "histogram" if i in self.long else "norm", [gradient]))
-            elif gradient is not None:
-                self.gradients.append((i, gradient))
+            elif gradient is not None:  # a copy, if the rest of the round may add to it
+                self.gradients.append((i, gradient if ended else gradient.copy()))
             old = self._old.pop(i, None)
             if old.__class__ is DeviceArray:
                 new = content(family)
@@ -186,9 +189,9 @@ class Probe:
         for of, rows in there.items():
             if rows:
                 self._report(of, [r[:2] for r in rows], remote.of_arrays([r[1:] for r in rows]))
-        if self._stamps is not None and (reading := self._stamps.reading()) is not None:
+        if ended and self._stamps is not None and (reading := self._stamps.reading()) is not None:
             self.stamps = self._stamps, reading
-        self.done = True
+        self.done = ended
         self.cost += time.process_time() - begun
 
     def _report(self, of: str, rows: list[tuple[int, str]], numbers: Any) -> None:

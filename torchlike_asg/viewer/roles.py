@@ -131,7 +131,7 @@ def of_parameter(node: NodeInfo) -> Role | None:
     if (family.endswith("Linear") or owner in ("Bilinear", "Conv1D")) and node.name in ("weight", "bias"):
         return _weight_or_bias(_layer(node), node, fields | _widths(node, owner))
     if node.name == "bias" or node.name.endswith("_bias"):
-        return Role("bias", fields)
+        return Role("bias_filters" if _CONVOLUTION.search(owner) else "bias", fields)
     return Role(_loose(node, owner), fields | {"name": node.name})
 
 

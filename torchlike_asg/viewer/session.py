@@ -171,9 +171,9 @@ class Session(threading.Thread):
     # ---------------------------------------------------------------- curves
     def _curves(self) -> None:
         tap = self.tap
-        if tap.dropped:
-            self.publisher.post(Event(tap.steps, 0.0, f"dropped:{tap.dropped}"))
-            tap.dropped = 0
+        if tap.log.dropped:
+            self.publisher.post(Event(tap.steps, 0.0, f"dropped:{tap.log.dropped}"))
+            tap.log.dropped = 0
         for curve in self._points.take():
             self.publisher.post(curve)
         if self._points.bad and not self._hunted:
@@ -182,7 +182,7 @@ class Session(threading.Thread):
             self.publisher.flush()
             self._hunt(self._points.bad)
         elif self._points.well and not self._points.bad:
-            self._hunted, tap.suspect = False, None
+            self._hunted, tap.log.suspect = False, None
 
     def _hunt(self, step: int) -> None:
         """Find the first bad value of the step, and say so."""
@@ -190,7 +190,7 @@ class Session(threading.Thread):
         if time.monotonic() < self._hunt_again:
             return
         until = time.monotonic() + hunt.LIMIT
-        suspect = self.tap.suspect
+        suspect = self.tap.log.suspect
         bound = dict(suspect.data) if suspect is not None else {}
         if suspect is not None and suspect.root in self._roots and (self._shown is None or suspect.root not in self._shown.losses):
             self.show(*self._roots[suspect.root])
@@ -337,10 +337,12 @@ class Session(threading.Thread):
         keep = now - self._kept_at > max(KEEP, self._bytes * 1e-9 / KEPT) and self._bytes < LARGE and not self._hunted
         if keep:
             self._kept_at = now
-        self._probe = Probe(
-            [(i, self._ran[i]) for i in look], self._parameters, set(changing), timed, long, keep, self.tap.steps > 0 and self.tap.running
-        )
+        self._probe = Probe([(i, self._ran[i]) for i in look], self._parameters, set(changing), timed, long, keep, self._under_way())
         self.tap.probe = self._probe
+
+    def _under_way(self) -> bool:
+        """Whether a round of training is: what is left of it says little."""
+        return self.tap.midway or (self.tap.steps > 0 and self.tap.running)
 
     def _some(self, nodes: list[int]) -> list[int]:
         """Of the visible nodes as many as a look takes: on another device a few, in turns, since each set of them is a plan of its own."""

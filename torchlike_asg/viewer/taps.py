@@ -13,30 +13,22 @@ import time
 import weakref
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
-
-import numpy as np
 
 from .. import events
 from ..asg import scope
-from ..asg.node import Node
 from ..asg.trace import Trace, current
-from ..backends.wgpu.memory import DeviceArray, stored
 from ..compiler import plan as plans
-from .kept import copied
 from .links import Made, Part, details
-from .losses import asked, computed, scale_of
+from .loss_log import LossLog
+from .rounds import Rounds, storages
 
-#: points kept for the publisher; beyond that every second one of the older is dropped
-MOST_POINTS = 100_000
 #: seconds that a step takes from which on the plans of every step are looked at
 SLOW = 0.004
 #: steps after `add` that are looked at in any case, and plans after which those of a loop without steps are offered as a graph
 FIRST, LOOSE = 8, 64
-#: steps after which a loss on another device that the script has not read is fetched, and seconds between two of these
-UNREAD, FETCH = 20, 0.1
-_Array = np.ndarray
+#: how often what passes between the traces of a round is found out anew, as other plans ran
+RELINKS = 16
 _clock = time.perf_counter
 
 _taps: list[Tap] = []
@@ -47,78 +39,55 @@ def _nobody() -> None:
     """A reference to nothing yet."""
 
 
-@dataclass(frozen=True)
-class Suspect:
-    """A loss that is not finite: the step that it belongs to, its node if that is known, and what its trace was given."""
-
-    step: int
-    root: Node | None
-    data: dict[Node, Any]
-
-
 class Tap:
     """What one viewer hears.
 
-    ``losses``  (step, loss, number of the optimizer) for the session to take
+    ``log``     of losses;  ``rounds`` which optimizers train the model, and when a round of them is over
     ``marks``   (step, seconds, learning rate or None, number of the optimizer) of the steps that were looked at more closely
-    ``coming``  (step, number of the optimizer, scale, reading) of losses that are fetched from another device
-    ``fresh``   steps that were not seen before, as (their plans with what was found out about each, trace by trace; ``key``)
-    ``key``     of the plans of the step that was looked at last: steps of equal plans have equal keys
-    ``looks``   how many steps were looked at for their plans: in quick loops not all are
-    ``suspect`` the first loss that was not finite, until the session has looked at it
+    ``fresh``   rounds that were not seen before, as (their plans with what was found out about each, trace by trace; ``key``)
+    ``key``     of the plans of the round that was looked at last: those of equal plans have equal keys
+    ``looks``   how many rounds were looked at for their plans: in quick loops not all are
     ``every``   of so many quick steps one is heard;  ``due`` how many steps (of `events.steps`) are done before the next of these
     """
 
-    def __init__(self) -> None:
-        self.losses: list[tuple[int, float, int]] = []
+    def __init__(self, model: Any = None) -> None:
+        self.log, self.rounds = LossLog(FIRST), Rounds(model)
         self.marks: list[tuple[int, float, float | None, int]] = []
-        self.coming: deque[tuple[int, int, float, Any]] = deque()
         self.fresh: deque[tuple[list[list[tuple[Any, Part]]], tuple[int, ...]]] = deque()
         self.key: tuple[int, ...] = ()
         self.looks = 0
         self.begun = _clock()
-        self.dropped = 0
-        self._first = events.steps
         self.every, self.due = 1, 0
-        self.suspect: Suspect | None = None
         self.failures: deque[tuple[BaseException, tuple[Any, ...]]] = deque(maxlen=4)
-        #: set by the session when the next step is to be looked into
+        #: set by the session when the next round is to be looked into
         self.probe: Any = None
-        #: whether a plan is running
-        self.running = False
+        #: whether a plan is running, and whether a round is under way of which a step is done
+        self.running = self.midway = False
         #: whether there is more to do at the end of the step than to note the loss
         self.busy = True
-        #: whether runs of plans are listened to, and whether they are to be from the next step on
+        #: whether runs of plans are listened to, and whether they are to be from the next round on
         self.near, self._asked = True, False
-        self._least = FIRST  # steps for which they are in any case
-        #: the tensors that `backward` was called on since the last step, each with its node and what the trace was given until then: held
-        #: until the step, so that their values are computed also if the script drops them
-        self._held: list[tuple[Any, Node | None, dict[Node, Any]]] = []
-        self._told: tuple[int, Node | None, Callable[[], Any]] = (0, None, _nobody)  # the last bad loss: its step, node and tensor
-        self._awaiting: Callable[[], Any] = _nobody  # a loss on another device
-        self._heard_at, self._fetched = 0, self.begun  # the step whose loss was read last; when one was fetched
-        self._reads: Callable[[], None] | None = None
         self._ran: list[Any] = []
         self._when: list[tuple[int, int]] = []  # in which iteration of which trace each ran
         self._parts: set[tuple[int, int]] = set()  # those in which there was a backward pass or an update
         self._made: Made | None = Made()  # while steps are new: whose values arrays are
         self._unlinked = False  # whether something ran of which that was not known
+        self._relinks = 0
         self._last: list[Any] = []
         self._seen: set[tuple[int, ...]] = set()
         self._numbers = itertools.count()
-        self._known: weakref.WeakKeyDictionary[Any, tuple[int, Part]] = weakref.WeakKeyDictionary()  # plan -> its number, details
+        #: plan -> its number, details, whether it reads the model, whether it ran after other traces
+        self._known: weakref.WeakKeyDictionary[Any, tuple[int, Part, bool, bool]] = weakref.WeakKeyDictionary()
         self._last_optimizer: Callable[[], Any] = _nobody
-        self._last_number = 0
         self._last_time, self._last_step = self.begun, 0
-        self._optimizers: weakref.WeakKeyDictionary[Any, int] = weakref.WeakKeyDictionary()
 
     @property
     def steps(self) -> int:
         """How many steps were done since it began to listen."""
-        return events.steps - self._first
+        return self.log.steps
 
     def ask(self) -> None:
-        """Listen to the plans of the next step (of a loop without steps: to those that run from now on)."""
+        """Listen to the plans of the next round (of a loop without steps: to those that run from now on)."""
         self._asked = self.busy = True
         self.due = 0
         _wait()
@@ -128,115 +97,59 @@ class Tap:
         self.near = True
         _rewire()
 
-    # ---------------------------------------------------------------- in every step that is heard
-    def differentiated(self, tensor: Any) -> None:
-        """``backward()`` is called."""
-        if self._held:
-            self._earlier()
-            if self._held and computed(self._held[-1][0]) is not None:  # a part of what the step adds up: the last counts
-                self._held.pop()
-        self._held.append((tensor, tensor._n, current().bound.copy()))
-
+    # ---------------------------------------------------------------- steps
     def step(self, optimizer: Any) -> None:
         """An optimizer step is done."""
-        steps, held = self.steps, self._held
-        self._held = []
+        log = self.log
+        steps, held = log.steps, log.held
+        log.held = []
         if self.busy or optimizer is not self._last_optimizer() or not steps & 0xFFF:
             self._whole_step(steps, held, optimizer)
         elif held:
-            self._losses(steps, held)
+            log.take(steps, held)
         if self.every > 1 and not self.busy:
             self.due = events.steps + self.every - 1
             _wait()
 
-    def _losses(self, steps: int, held: list[Any]) -> None:
-        """Note the loss that a step followed: the last of those that it adds up, or the first that is not finite."""
-        for last in held:
-            value = computed(last[0])
-            if value.__class__ is not _Array:
-                self._await(last[0], value)
-            elif value.size == 1:
-                loss = value.item() / scale_of(last[0])
-                if loss - loss:  # not finite
-                    self._bad(steps, loss, *last)
-                    return
-                if last is held[-1]:
-                    self.losses.append((steps, loss, self._last_number))
-
-    # ---------------------------------------------------------------- sometimes
-    def _earlier(self) -> None:
-        """Losses that no step has followed so far: of several that it will add up, or the script passes over one that is not finite."""
-        waiting = []
-        for held in self._held:
-            value = computed(held[0])
-            if value.__class__ is _Array and value.size == 1:
-                loss = value.item()
-                if loss - loss:
-                    self._bad(self.steps + 1, loss, *held)
-                    continue
-            if value is None or held is self._held[-1]:
-                waiting.append(held)
-        self._held = waiting
-
-    def _bad(self, steps: int, loss: float, tensor: Any, root: Node | None, data: dict[Node, Any]) -> None:
-        """Note a loss that is not finite, and keep what the first such was computed from."""
-        told = self._told
-        if told[2]() is tensor or (root is not None and told[:2] == (steps, root)):
-            return
-        self._told = steps, root, weakref.ref(tensor)
-        self.losses.append((steps, loss, self._last_number))
-        if self.suspect is None or steps <= self._least or not self.suspect.data:  # the first steps have graphs of their own
-            self.suspect = Suspect(steps, root, copied(data))
-
-    def read(self, tensor: Any, value: Any) -> None:
-        """The script read a truth value, or a number that is not finite: perhaps it will pass over what it asked for."""
-        if self._held:
-            self._earlier()
-        tr, family = current(), tensor._f
-        found = asked(family.h if tensor._n is None and family is not None else tensor._n, tr)
-        if found is not None:
-            root, number = found
-            self._bad(self.steps + 1, number, tensor, root, tr.bound.copy())
-        elif value.__class__ is float and tensor._n is None and tensor.requires_grad and tensor is not self._awaiting():
-            self._bad(self.steps, value, tensor, None, {})  # of a step that was not heard
-
     def _whole_step(self, steps: int, held: list[Any], optimizer: Any) -> None:
         """A step of which everything is noted."""
+        log = self.log
         if optimizer is not self._last_optimizer():
+            number = self.rounds.number(optimizer, steps)
+            if number < 0:
+                return
             self._last_optimizer = weakref.ref(optimizer)
-            self._last_number = self._optimizers.setdefault(optimizer, len(self._optimizers))
+            log.number = number
         if held:
-            self._losses(steps, held)
+            log.take(steps, held)
         rate = optimizer.param_groups[0].get("lr")
         now = _clock()
-        self.marks.append((steps, now - self.begun, rate if isinstance(rate, float) else None, self._last_number))
-        for points in (self.losses, self.marks):
-            if len(points) > MOST_POINTS:  # nobody takes them
-                self._thin(points)
-        if self.busy:
+        self.marks.append((steps, now - self.begun, rate if isinstance(rate, float) else None, log.number))
+        log.thin(log.points)
+        log.thin(self.marks)
+        ended = self.rounds.ends(log.number)
+        self.midway = not ended
+        probe = self.probe
+        if probe is not None and self.near:
+            self.probe, self.near = None, False  # what it computes is no part of the round
+            probe.stepped(storages(optimizer) if self.rounds.several else None, ended)
+            self.near = True
+            if not probe.done:
+                self.probe = probe
+        if self.busy and ended:
             self._after(now)
         self._last_time, self._last_step = now, steps
 
-    def _thin(self, points: list[Any]) -> None:
-        most = len(points)
-        del points[1 : MOST_POINTS // 2 : 2]
-        self.dropped += most - len(points)
-
     def _after(self, now: float) -> None:
-        """The end of a step that was listened to, or that the next one is to follow."""
+        """The end of a round that was listened to, or that the next one is to follow."""
         if self.near:
             self._drop_others()
             self.looks += 1
             self.fresh_plans()
-            probe = self.probe
-            if probe is not None:
-                probe.stepped()
-                if probe.done:
-                    self.probe = None
         near = (
             self._asked
             or self.probe is not None
-            or self.steps < self._least
+            or self.steps < self.log.least
             or now - self._last_time > SLOW * (self.steps - self._last_step)
         )
         self._asked, self.busy = False, near
@@ -244,14 +157,16 @@ class Tap:
             self.near = near
             _rewire()
 
+    # ---------------------------------------------------------------- plans
     def after(self, tr: Trace, plan: Any) -> None:
         """A plan ran; its values are known in the trace."""
         when = (tr.index, tr.generation)
-        if plan not in self._known:
-            later = bool(self._when) and self._when[0] != when
+        later = bool(self._when) and self._when[0] != when
+        known = self._known.get(plan)
+        if known is None or (later and not known[3]):
             self._unlinked |= later and self._made is None
             links = self._made.links(tr, plan) if later and self._made is not None else ()
-            self._known[plan] = next(self._numbers), details(tr, plan, links)
+            self._known[plan] = next(self._numbers), details(tr, plan, links), self.rounds.reads(plan), later
         if self._made is not None:
             self._made.add(tr, plan)
         self._ran.append(plan)
@@ -264,11 +179,14 @@ class Tap:
             _rewire()
 
     def _drop_others(self) -> None:
-        """Evaluations since the last step are no part of it."""
+        """Evaluations since the last round, and what trains other models, are no part of it."""
         ran, when = self._ran, self._when
         if not when or when[0] == when[-1]:
             return
-        parts = self._parts | {when[-1]}
+        parts = self._parts
+        if self.rounds.known:
+            parts = parts & {w for p, w in zip(ran, when, strict=True) if self._known[p][2]}
+        parts = parts | {when[-1]}
         needed: set[Any] = set()
         for plan, w in zip(reversed(ran), reversed(when), strict=True):
             if plan in needed:
@@ -282,13 +200,16 @@ class Tap:
         """Offer what ran since the last step as a graph, if it is a new one."""
         ran, when, unlinked = self._ran, self._when, self._unlinked
         self._ran, self._when, self._parts, self._unlinked = [], [], set(), False
+        if not unlinked and self._relinks < RELINKS and ran != self._last:  # links to a plan in whose stead another one ran
+            unlinked = any(p not in ran for plan in ran for _, p, _ in self._known[plan][1].links)
+            self._relinks += unlinked
         if unlinked:  # what is new about it is seen in the next step like it
             for plan in ran:
                 self._known.pop(plan, None)
             self._made, self._last, self._asked = Made(), [], True
             return
         if ran == self._last or not ran:
-            self._made = None if self.steps >= self._least else Made()
+            self._made = None if self.steps >= self.log.least else Made()
             return
         self._last, self._made = ran, Made()
         traces: dict[tuple[int, int], dict[Any, Part]] = {}
@@ -299,35 +220,6 @@ class Tap:
         if key not in self._seen and len(self._seen) < 4096:
             self._seen.add(key)
             self.fresh.append(([list(t) for t in unique], key))
-
-    def _await(self, tensor: Any, value: Any) -> None:
-        """The loss lies on another device: it is known when the script reads it. If the script does not, some are read without waiting."""
-        if value.__class__ is not DeviceArray:
-            return
-        self._awaiting = tensor._scaled[0] if "_scaled" in tensor.__dict__ else weakref.ref(tensor)
-        if self._reads is None:
-            self._reads = events.subscribe("item_read", self._read)
-        now = _clock()
-        if self.steps - self._heard_at > UNREAD and now - self._fetched > FETCH and value.size == 1 and stored(value.element) == np.float32:
-            from .remote import reading as begin  # not before: `visualize` is to return at once
-
-            self._fetched = now
-            reading = begin(value)
-            if reading is not None:
-                self.coming.append((self.steps, self._last_number, scale_of(tensor), reading))
-
-    def _read(self, event: Any) -> None:
-        """The script read a number. Of a loss that lies on another device this is when it is known, without anybody waiting for it."""
-        if self._awaiting() is event.tensor:
-            self._awaiting, self._heard_at = _nobody, self.steps
-            self.losses.append((self.steps, float(event.value), self._last_number))
-
-    def close(self) -> None:
-        """Nothing is listened to any more."""
-        self._held, self._awaiting = [], _nobody
-        if self._reads is not None:
-            self._reads()
-            self._reads = None
 
 
 def _execute(tr: Trace, key: Any, donated: Any) -> None:
@@ -348,7 +240,7 @@ def _execute(tr: Trace, key: Any, donated: Any) -> None:
 
 def _differentiated(tensor: Any) -> None:
     for tap in _taps:
-        tap.differentiated(tensor)
+        tap.log.differentiated(tensor)
 
 
 def _stepped(optimizer: Any) -> None:
@@ -358,7 +250,7 @@ def _stepped(optimizer: Any) -> None:
 
 def _read(tensor: Any, value: Any) -> None:
     for tap in tuple(_taps):
-        tap.read(tensor, value)
+        tap.log.read(tensor, value)
 
 
 def _failed(error: BaseException, modules: list[Any]) -> None:
@@ -374,7 +266,7 @@ def _rewire() -> None:
 def _connect() -> None:
     """Have what happens in a step told to the taps."""
     one = _taps[0] if len(_taps) == 1 else None
-    events.before_backward, events.after_step = (one.differentiated, one.step) if one is not None else (_differentiated, _stepped)
+    events.before_backward, events.after_step = (one.log.differentiated, one.step) if one is not None else (_differentiated, _stepped)
     events.doubtful_read = _read if _taps else None
     _wait()
 
@@ -399,7 +291,7 @@ def remove(tap: Tap) -> None:
     """End it. Once nobody listens, everything is as it was."""
     if tap in _taps:
         _taps.remove(tap)
-        tap.close()
+        tap.log.close()
         _rewire()
         _connect()
         if not _taps:

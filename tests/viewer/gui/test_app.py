@@ -6,9 +6,9 @@ import sys
 import time
 
 import pytest
-from pyqtgraph.Qt import QtCore
+from pyqtgraph.Qt import QtCore, QtWidgets
 
-from torchlike_asg.viewer.gui.app import Unseen
+from torchlike_asg.viewer.gui.app import Shot, Unseen
 from torchlike_asg.viewer.gui.store import Store
 from torchlike_asg.viewer.protocol import Bye, Hello
 
@@ -43,6 +43,17 @@ def test_a_window_that_nobody_sees_leaves_after_its_trainer(application):
     store.apply(Bye("lost"))
     waits(application, 5, lambda: heard)
     assert heard == [1]
+
+
+def test_a_picture_that_cannot_be_written_is_said(window, tmp_path, capsys, monkeypatch):
+    left = []
+    monkeypatch.setattr(QtWidgets.QApplication, "exit", left.append)
+    shot = Shot(window, str(tmp_path / "nowhere" / "shot.png"))
+    shot._take()
+    assert left == [2]
+    said = capsys.readouterr().err
+    assert "shot.png cannot be written: " in said
+    assert said.count("\n") == 1
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks at processes in /proc")

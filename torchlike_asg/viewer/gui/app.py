@@ -151,8 +151,16 @@ class Shot(QtCore.QObject):
 
     def _take(self) -> None:
         self.window_.follow()
-        self.window_.grab().save(self.path)
-        QtWidgets.QApplication.instance().quit()
+        picture = QtCore.QBuffer()
+        self.window_.grab().save(picture, "PNG")
+        status = 0
+        try:
+            Path(self.path).write_bytes(picture.data().data())
+        except OSError as error:
+            say = self.window_.say
+            print(say("export.failed", path=self.path, reason=told(error, say.lang)), file=sys.stderr)
+            status = 2
+        QtWidgets.QApplication.exit(status)
 
 
 def run(target: str, lang: str | None = None, theme: str | None = None, shot: str = "") -> int:
