@@ -132,6 +132,20 @@ def test_a_history_through_a_function_survives_an_optimizer_step():
     both(run)
 
 
+def test_what_is_no_tensor_is_no_gradient():
+    class Number(ours.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            return x * 2
+
+        @staticmethod
+        def backward(ctx, g):
+            return 3.0
+
+    with pytest.raises(RuntimeError, match=r"expected Variable or None \(got float\)"):
+        Number.apply(leaf(ours, 1.0)).backward()
+
+
 def test_mistakes_are_named():
     class Wrong(ours.autograd.Function):
         @staticmethod

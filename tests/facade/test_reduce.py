@@ -280,3 +280,18 @@ def test_any_layout(shape, name, keepdim, order):
         return y, gradients(T, y, x)
 
     same(run, 1e-8)
+
+
+@pytest.mark.parametrize("backend", ["cpu", "reference"])
+@pytest.mark.parametrize("name", ["float32", "float64", "complex64"])
+@pytest.mark.parametrize("count", [3, 7, 10, 1000])
+def test_equal_elements_have_no_deviation_and_no_gradient(name, count, backend, monkeypatch):
+    """Their mean, rounded, need not be equal to them; a gradient divides by the deviation."""
+    monkeypatch.setattr(ours.config, "backend", backend)
+    for dim in (0, 1):
+        one = ours.tensor([0.1, 1 / 3, 0.7, 1e-3], dtype=getattr(ours, name)) * (1.3 - 0.7j if name == "complex64" else 1.3)
+        x = (one.unsqueeze(dim) + ours.zeros((count, 4) if dim == 0 else (4, count))).requires_grad_()
+        deviation = x.std(dim)
+        deviation.sum().backward()
+        assert not deviation.any()
+        assert not x.grad.any()

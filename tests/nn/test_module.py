@@ -323,6 +323,17 @@ def test_pickle_round_trip():
     assert m.fc.bias is not None
 
 
+@pytest.mark.parametrize("copied", [lambda t: pickle.loads(pickle.dumps(t)), copy.copy], ids=["pickle", "copy"])
+@pytest.mark.parametrize("make", [lambda t: t, nn.Parameter, lambda t: t.requires_grad_()], ids=["tensor", "parameter", "leaf"])
+def test_copies_keep_layout_and_what_was_hung_on_a_tensor(make, copied):
+    t = make(ours.arange(24.0).reshape(1, 2, 3, 4).contiguous(memory_format=ours.channels_last))
+    t.tag = "sharded"
+    again = copied(t)
+    assert again.stride() == t.stride() == (24, 1, 8, 2)
+    assert (again.tag, again.requires_grad, type(again)) == ("sharded", t.requires_grad, type(t))
+    np.testing.assert_array_equal(again.detach().numpy(), t.detach().numpy())
+
+
 def double_output(module, args, output):
     return output * 2
 

@@ -103,6 +103,8 @@ class _Call:
         found: list[Any] = []
         for place, t in zip(self.places, self.tensors, strict=True):
             grad = out[place]
+            if grad is not None and not isinstance(grad, Tensor):
+                raise RuntimeError(f"expected Variable or None (got {type(grad).__name__})")
             if grad is not None and tuple(grad.shape) != tuple(t.shape) and not _fits(tuple(grad.shape), tuple(t.shape)):
                 raise RuntimeError(
                     f"Function {name}Backward returned an invalid gradient at index {place} - got {list(grad.shape)} but expected shape compatible with {list(t.shape)}"  # noqa: E501

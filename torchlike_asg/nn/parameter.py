@@ -8,6 +8,7 @@ from typing import Any
 import torchlike_asg as torch
 
 from ..facade.core import Tensor, make_parameter
+from ..facade.functions.reading import OWN_ATTRIBUTES
 
 __all__ = ["Buffer", "Parameter", "UninitializedBuffer", "UninitializedParameter", "is_lazy"]
 
@@ -39,7 +40,8 @@ class Parameter(Tensor):
         return memo[id(self)]
 
     def __reduce_ex__(self, protocol: Any) -> Any:
-        return _rebuild_parameter, (type(self), self.data, self.requires_grad, dict(self.__dict__))
+        attributes = {name: value for name, value in self.__dict__.items() if name not in OWN_ATTRIBUTES}
+        return _rebuild_parameter, (type(self), self.data, self.requires_grad, attributes)
 
 
 def _rebuild_parameter(cls: type[Parameter], data: Any, requires_grad: bool, attributes: dict[str, Any]) -> Any:

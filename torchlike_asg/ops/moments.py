@@ -23,9 +23,12 @@ def _rule(x: Node, dims: tuple[int, ...], correction: float, keepdim: bool, way:
 
 
 def _ref_var(x: Array, dims: tuple[int, ...], correction: float, keepdim: bool, way: str = "") -> Array:
-    """In two passes; the sum of squares is divided by ``max(count - correction, 0)``."""
+    """In two passes over the differences from one element, so that equal elements give exactly 0, which their mean, rounded, may not;
+    the sum of squares is divided by ``max(count - correction, 0)``.
+    """
     with np.errstate(all="ignore"):
         count = count_of(x.shape, dims)
+        x = x - x[tuple([slice(0, 1) if d in dims else slice(None) for d in range(x.ndim)])] if count else x
         centre = total(x, dims, True) / x.dtype.type(count)
         squares = total(np.square(x - centre), dims, keepdim)
         return np.asarray(squares / x.dtype.type(max(count - correction, 0)))
@@ -77,8 +80,9 @@ std = Op(
 
 def of_complex(op: Op, z: Node, dims: tuple[int, ...], correction: float, keepdim: bool) -> Node:
     """The variance (or, for `std`, deviation) of complex numbers: that of the real plus that of the imaginary parts, a real number."""
-    both = add(*[var(get(part)(z), dims, correction, keepdim) for part in ("real", "imag")])
+    parts = [op(get(part)(z), dims, correction, keepdim) for part in ("real", "imag")]
     if op is var:
-        return both
+        return add(*parts)
+    both = add(*[mul(p, p) for p in parts])
     flat = eq(both, weak(0.0))
     return where(flat, weak(0.0), sqrt(where(flat, weak(1.0), both)))

@@ -14,6 +14,7 @@ from ..devices import device
 from ..dtypes import dtype
 from ..facade.core import Tensor, concrete, face
 from ..facade.flush import evaluate, settle
+from ..facade.functions.reading import OWN_ATTRIBUTES
 from ..facade.storage import Family
 from ..ops.reinterpret import bytes_as
 from .storage import Storage, StridedRecord, check_extent
@@ -30,8 +31,6 @@ __all__ = [
     "tensor_class_name",
     "tensor_of_array",
 ]
-
-_INTERNAL_ATTRIBUTES = frozenset(("_lens", "_made", "_snapshot", "_step"))
 
 
 def is_tensor(obj: Any) -> bool:
@@ -72,7 +71,7 @@ def record_of(tensor: Tensor) -> StridedRecord | None:
         requires_grad=bool(tensor.requires_grad),
         is_parameter=is_parameter,
         location=str(cell.device),
-        attributes={k: v for k, v in tensor.__dict__.items() if k not in _INTERNAL_ATTRIBUTES},
+        attributes={k: v for k, v in tensor.__dict__.items() if k not in OWN_ATTRIBUTES},
         owner=cell,
     )
 

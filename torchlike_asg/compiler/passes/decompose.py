@@ -216,7 +216,13 @@ def _variance(n: Node, x: Node) -> Node | None:
 
 @expansion("std")
 def _std(n: Node, x: Node) -> Node | None:
-    return get("sqrt")(_squares(x, *n.attrs)) if x.numel and n.attrs[0] else None
+    """Of the differences from one element: equal elements deviate by exactly 0, where the gradient is 0 too, and not noise over noise."""
+    if not x.numel or not n.attrs[0]:
+        return None
+    first = x
+    for d in n.attrs[0]:
+        first = get("slice")(first, d, 0, 1, 1)
+    return get("sqrt")(_squares(_sub(x, first), *n.attrs))
 
 
 @expansion("vector_norm")

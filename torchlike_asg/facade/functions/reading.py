@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ... import dtypes, events
-from ...asg.geometry import gather
+from ...asg.geometry import flat, gather, is_dense
 from ...dtypes import dtype
 from .. import texts
 from ..core import Tensor, concrete, face, family_of
@@ -19,6 +19,9 @@ from ..leaves import require_grad
 from ..lens import memory
 from ..register import method
 from ..storage import Cell, Counter, Family
+
+#: what this package itself notes on a tensor; no copy takes it along
+OWN_ATTRIBUTES = frozenset(("_lens", "_made", "_snapshot", "_step"))
 
 
 @method()
@@ -195,7 +198,7 @@ def __deepcopy__(self: Tensor, memo: dict[int, Any]) -> Tensor:
     memo[id(self)] = out
     if self.requires_grad:
         require_grad(out, True, permanent=type(self) is not Tensor)
-    out.__dict__.update(copy.deepcopy({k: v for k, v in self.__dict__.items() if k not in ("_made", "_snapshot", "_step")}, memo))
+    out.__dict__.update(copy.deepcopy({k: v for k, v in self.__dict__.items() if k not in OWN_ATTRIBUTES}, memo))
     if self.grad is not None:  # type: ignore[attr-defined]
         out.grad = copy.deepcopy(self.grad, memo)  # type: ignore[attr-defined]
     return out  # type: ignore[no-any-return]
@@ -203,17 +206,39 @@ def __deepcopy__(self: Tensor, memo: dict[int, Any]) -> Tensor:
 
 @method()
 def __copy__(self: Tensor) -> Tensor:
-    return face(family_of(self), self._n, self._d, self._kind, self.geometry, type(self), self._lens)  # type: ignore[no-any-return]
+    out = face(family_of(self), self._n, self._d, self._kind, self.geometry, type(self), self._lens)
+    out.__dict__.update(_attributes(self))
+    return out  # type: ignore[no-any-return]
 
 
 @method()
 def __reduce_ex__(self: Tensor, protocol: Any) -> Any:
-    return _rebuild, (type(self), np.array(value_of(self)), self.dtype, self.requires_grad, self.device)
+    """Elements, the order in which they lie in memory, and what the script hung on the tensor."""
+    strides = self.stride()  # type: ignore[attr-defined]
+    strides = strides if is_dense(tuple(self.shape), strides) else None
+    return _rebuild, (type(self), np.array(value_of(self)), self.dtype, self.requires_grad, self.device, strides, _attributes(self))
 
 
-def _rebuild(cls: type, a: np.ndarray[Any, Any], d: dtype, requires_grad: bool, device: Any = None) -> Tensor:
-    t = concrete(np.ascontiguousarray(dtypes.store(a, d)).reshape(-1), a.shape, d, _cpu() if device is None else device, cls=cls)
-    return require_grad(t, True, permanent=cls is not Tensor) if requires_grad else t  # type: ignore[no-any-return]
+def _attributes(t: Tensor) -> dict[str, Any]:
+    return {name: value for name, value in t.__dict__.items() if name not in OWN_ATTRIBUTES}
+
+
+def _rebuild(
+    cls: type,
+    a: np.ndarray[Any, Any],
+    d: dtype,
+    requires_grad: bool,
+    device: Any = None,
+    strides: tuple[int, ...] | None = None,
+    attributes: dict[str, Any] | None = None,
+) -> Tensor:
+    a = np.ascontiguousarray(dtypes.store(a, d)).reshape(a.shape)
+    buf = a.reshape(-1) if strides is None else flat(a, strides)
+    t = concrete(buf, a.shape, d, _cpu() if device is None else device, strides, cls)
+    if requires_grad:
+        t = require_grad(t, True, permanent=cls is not Tensor)
+    t.__dict__.update(attributes or {})
+    return t  # type: ignore[no-any-return]
 
 
 def _cpu() -> Any:
