@@ -3,6 +3,7 @@
     python tests/benchmarks/wgpu_matmul.py                     # the usual shapes, every tile
     python tests/benchmarks/wgpu_matmul.py --shapes 1024x1024x1024 64x128x784 --layouts nt --parts 1 2 4 8
     python tests/benchmarks/wgpu_matmul.py --plan              # only what the package chooses
+    python tests/benchmarks/wgpu_matmul.py --plan --torch --shapes 1024x1024x1024 8192x8192x8192    # in turns with PyTorch on CUDA
 
 A shape is ROWSxCOLUMNSxK, with COUNTx in front for a batch. Layouts: n (row-major) or t (transposed) for each operand. Times are
 differences between submits of many executions and of one, minima over rounds. With TORCHLIKE_ASG_TUNE=off the package chooses by its model.
@@ -11,6 +12,8 @@ differences between submits of many executions and of one, minima over rounds. W
 from __future__ import annotations
 
 import argparse
+import time
+from collections.abc import Callable
 
 import numpy as np
 
@@ -50,6 +53,7 @@ def main() -> None:
     parser.add_argument("--parts", nargs="*", type=int, default=[1, 2, 4, 8, 16])
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--plan", action="store_true", help="only what the package chooses")
+    parser.add_argument("--torch", action="store_true", help="in turns with PyTorch's product on CUDA, in float32 without TF32")
     parser.add_argument("--check", action="store_true", help="compare a few rows with NumPy")
     args = parser.parse_args()
     device = open_device()
@@ -84,6 +88,15 @@ def main() -> None:
             print(f"{shape:>18} {layout} {name:>24} x{parts:<3} {speed} as the package chooses", flush=True)
             if args.check:
                 verify(device, p, arrays, buffers)
+            if args.torch:
+                theirs = torch_product(p, arrays)
+                pairs = [(measure(planned)[0], theirs(args.rounds)) for _ in range(args.rounds)]
+                ours, other = (min(times) for times in zip(*pairs, strict=True))
+                ratios = sorted(b / a for a, b in pairs)
+                print(
+                    f"{'':>21} in turns: {flops / ours / 1e12:6.2f} TFLOP/s, PyTorch {flops / other / 1e12:6.2f}; "
+                    f"ratio {other / ours:.2f} ({ratios[0]:.2f} to {ratios[-1]:.2f})", flush=True,
+                )  # fmt: skip
             if args.plan:
                 continue
             found = []
@@ -102,6 +115,36 @@ def main() -> None:
                     found.append((t, tile, parts))
             for t, tile, parts in sorted(found, key=lambda f: f[0])[:6]:
                 print(f"{'':>21} {_name(tile):>24} x{parts:<3} {t * 1e6:9.1f} us {flops / t / 1e12:6.2f} TFLOP/s", flush=True)
+
+
+def torch_product(p: Product, arrays: list[np.ndarray]) -> Callable[[int], float]:
+    """The same product by PyTorch on CUDA: given rounds, seconds of one, measured as `Prepared.seconds` does."""
+    import torch
+
+    torch.backends.cuda.matmul.allow_tf32 = False
+    sides = [((p.m, p.k), p.a_k), ((p.k, p.n), p.b_column)]
+    a, b = (
+        torch.from_numpy(x).cuda().view(p.count, *(shape if step == 1 else shape[::-1]))
+        for x, (shape, step) in zip(arrays, sides, strict=True)
+    )
+    a, b = (x if step == 1 else x.mT for x, (_, step) in zip((a, b), sides, strict=True))
+    out = torch.empty(p.count, p.m, p.n, device="cuda")
+
+    def run(times: int) -> float:
+        torch.cuda.synchronize()
+        start = time.perf_counter()
+        for _ in range(times):
+            torch.matmul(a, b, out=out)
+        torch.cuda.synchronize()
+        return time.perf_counter() - start
+
+    def seconds(rounds: int) -> float:
+        run(1)
+        times = int(max(2, min(200, 3e-3 / max(run(1), 1e-6))))
+        one = min(run(1) for _ in range(rounds))
+        return max(min(run(1 + times) for _ in range(rounds)) - one, 1e-9) / times
+
+    return seconds
 
 
 def _name(t: Tile) -> str:

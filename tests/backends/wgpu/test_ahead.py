@@ -8,6 +8,8 @@ import pytest
 import torchlike_asg as torch
 from torchlike_asg import nn
 from torchlike_asg.backends.wgpu.ahead import STATES, Order, Program, Successors
+from torchlike_asg.backends.wgpu.bindings import Bindings
+from torchlike_asg.backends.wgpu.calls import Source
 from torchlike_asg.backends.wgpu.native import Encoder
 
 from .harness import device
@@ -127,7 +129,7 @@ def test_what_was_foreseen_in_vain_is_thrown_away(lib):
 
 def test_a_program_is_not_kept_alive():
     program, successors = Program(2), Successors()
-    program.settle()
+    program.settle("here")
     order = Order(program.serial, program.state.number, 0, 2, ())
     for _ in range(3):
         successors.note(order)
@@ -140,15 +142,51 @@ def test_a_program_is_not_kept_alive():
 
 def test_states_are_found_again():
     program, numbers = Program(1), []
-    for round_ in range(2):
-        for i in range(STATES):
-            program.table[0, 1] = i + 1
-            program.settle()
-            numbers.append(program.state.number)
-        assert len(set(numbers)) == STATES, round_
-    program.table[0, 1] = 99
-    program.settle()
+    for i in range(STATES):
+        program.table[0, 1] = i + 1
+        assert not program.resume(i)
+        program.settle(i)
+        numbers.append(program.state.number)
+    for i in range(STATES):
+        assert program.resume(i)
+        assert program.state.number == numbers[i] and program.state.table[0, 1] == i + 1
+    program.settle("other")
     assert program.known(numbers[0]) is None and program.known(numbers[1]).number == numbers[1]
-    program.table[0, 1] = 1
-    program.settle()
+    assert not program.resume(0)
+    program.settle(0)
     assert program.state.number not in numbers, "a number is never used again: its objects may be gone"
+    program.forget()
+    assert program.known(numbers[-1]) is None and not program.resume(2)
+
+
+def test_what_is_put_after_a_state_was_taken_up_again_is_not_that_states():
+    d = device()
+    if not hasattr(d.gpu, "_internal"):
+        pytest.skip("another build of wgpu")
+    source = Source(("empty",), lambda: "@compute @workgroup_size(1) fn main() {}")
+    pipeline, group = d.pipeline(source, 0, False), d.gpu.create_bind_group(layout=d.layout(0, False)[0], entries=[])
+    program = Program(2)
+    for k in range(2):
+        program.put(k, pipeline, group, (1, 1, 1))
+    program.settle("first")
+    first = program.state
+    program.put(0, pipeline, group, (2, 1, 1))
+    program.settle("second")
+    assert program.resume("first") and program.state is first
+    program.put(1, pipeline, group, (3, 1, 1))
+    program.settle("third")
+    assert [r[2] for r in first.records] == [1, 1] and [r[2] for r in program.state.records] == [1, 3]
+    assert (first.table[1] != program.state.table[1]).any() and (first.table[0] == program.state.table[0]).all()
+
+
+def test_batches_that_come_again_are_not_bound_again(monkeypatch):
+    """Beside the results' memory, which a few runs share in turns."""
+    if not hasattr(device().gpu, "_internal"):
+        pytest.skip("another build of wgpu")
+    step = training(3)
+    losses = [step(i) for i in range(12)]
+    monkeypatch.setattr(Bindings, "_group", lambda *_: pytest.fail("bound again"))
+    losses += [step(i) for i in range(12, 18)]
+    monkeypatch.undo()
+    again = training(3)
+    assert [again(i) for i in range(18)] == losses

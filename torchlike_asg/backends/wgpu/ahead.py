@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import itertools
 import weakref
+from collections.abc import Hashable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -28,13 +29,14 @@ _serials = itertools.count()
 
 class State(NamedTuple):
     """All that a program's dispatches are bound to at some time: its number, which is never used again; the dispatches as `walk` reads
-    them, at their address, and as Python does; the objects that they name, which live as long."""
+    them, at their address, and as Python does; the bind groups that they name, and what else must live as long."""
 
     number: int
     table: np.ndarray[Any, Any]
     address: int
     records: list[Any]
-    objects: list[Any]
+    groups: list[Any]
+    kept: Any
 
 
 class Program:
@@ -45,30 +47,45 @@ class Program:
         #: (pipeline, bind group, workgroups x, y, z) of each
         self.records: list[Any] = [None] * count
         self.table = np.zeros((count, walk.WORDS), np.uint64)
-        self._objects: list[Any] = [None] * count
-        self._states: dict[bytes, State] = {}
-        self.state = State(-1, self.table, self.table.ctypes.data, self.records, self._objects)
+        self.groups: list[Any] = [None] * count
+        #: by what tells them apart: for the memory that changes from run to run, which it is
+        self._states: dict[Hashable, State] = {}
+        self.state = State(-1, self.table, self.table.ctypes.data, self.records, self.groups, None)
+        self._resumed = False
         _programs[self.serial] = self
 
     def put(self, k: int, pipeline: Any, group: Any, grid: tuple[int, int, int]) -> None:
         """Say what dispatch `k` is. (Pipelines live as long as the device.)"""
         from wgpu.backends.wgpu_native import ffi
 
+        if self._resumed:  # what it has now is that state's own
+            self.table, self.records, self.groups = self.state.table.copy(), list(self.state.records), list(self.state.groups)
+            self._resumed = False
         raw = pipeline._internal, group._internal
         self.records[k] = (*raw, *grid)
         self.table[k] = walk.packed(*[int(ffi.cast("uintptr_t", p)) for p in raw], *grid)
-        self._objects[k] = group
+        self.groups[k] = group
 
-    def settle(self) -> None:
-        """After dispatches were put: find the state that the program is in now."""
-        key = self.table.tobytes()
+    def settle(self, key: Hashable, kept: Any = None) -> None:
+        """After dispatches were put: this is the state that `key` tells from all others; `kept` lives as long as it."""
+        if len(self._states) >= STATES:
+            del self._states[next(iter(self._states))]
+        table = self.table.copy()
+        self.state = State(next(_serials), table, table.ctypes.data, list(self.records), list(self.groups), kept)
+        self._states[key] = self.state
+
+    def resume(self, key: Hashable) -> bool:
+        """Take up the state of that key, if it is one of the latest."""
         found = self._states.pop(key, None)
         if found is None:
-            if len(self._states) >= STATES:
-                del self._states[next(iter(self._states))]
-            table = self.table.copy()
-            found = State(next(_serials), table, table.ctypes.data, list(self.records), list(self._objects))
+            return False
         self.state = self._states[key] = found
+        self._resumed = True
+        return True
+
+    def forget(self) -> None:
+        """Keys mean something else from now on."""
+        self._states.clear()
 
     def known(self, number: int) -> State | None:
         """The state of that number, if it is one of the latest."""

@@ -40,6 +40,8 @@ class Bindings:
         self._before = [0, *itertools.accumulate(int(0 not in grid) for grid in self._grids)]
         #: those whose memory is another than at the last submission
         self._moved = set(self._live)
+        #: slots whose memory changes from run to run: batches, results
+        self._mobile: dict[int, None] = {}
         self._program = Program(len(self._live))
         self._native = hasattr(device.gpu, "_internal")
         self._known: list[dict[Any, Any]] = [{} for _ in self.calls]
@@ -74,6 +76,14 @@ class Bindings:
         users = self._users.get(slot)
         if users is not None:
             self._moved.update(users)
+            if old is not None and slot not in self._mobile:
+                self._mobile[slot] = None
+                self._program.forget()
+
+    def placed(self) -> None:
+        """Slots were bound anew that will stay where they are: nothing else tells states of the program apart so far."""
+        self._mobile.clear()
+        self._program.forget()
 
     def _group(self, k: int) -> Any:
         """The bind group of dispatch `k` for what is bound now."""
@@ -96,13 +106,18 @@ class Bindings:
 
     def _renew(self) -> None:
         """Have the bind groups of all that was bound anew."""
-        for k in self._moved:
-            group = self._groups[k] = self._group(k)
-            if self._native:
-                self._program.put(self._before[k], self._pipelines[k], group, self._grids[k])
+        if not self._native:
+            for k in self._moved:
+                self._groups[k] = self._group(k)
+            self._moved.clear()
+            return
+        buffers = [self.bound[slot] for slot in self._mobile]
+        key = tuple([(id(buffer), offset) for buffer, offset, _ in buffers])
+        if not self._program.resume(key):
+            for k in self._moved:
+                self._program.put(self._before[k], self._pipelines[k], self._group(k), self._grids[k])
+            self._program.settle(key, buffers)  # while a state keeps the buffers, no other has their identity
         self._moved.clear()
-        if self._native:
-            self._program.settle()
 
     def submit(self, first: int, end: int, copies: Sequence[Copy] = ()) -> None:
         """Order dispatches `first` to `end`, then copies: one encoder, one pass, one submission. (While somebody watches how long
@@ -125,7 +140,7 @@ class Bindings:
     def record(self, compute: Any, k: int) -> None:
         """Dispatch `k` in a pass of wgpu's."""
         compute.set_pipeline(self._pipelines[k])
-        compute.set_bind_group(0, self._groups[k])
+        compute.set_bind_group(0, self._program.state.groups[self._before[k]] if self._native else self._groups[k])
         compute.dispatch_workgroups(*self._grids[k])
 
     def _submit(self, first: int, end: int, copies: Sequence[Copy]) -> None:
@@ -133,15 +148,10 @@ class Bindings:
         device = self._device
         encoder = device.gpu.create_command_encoder()
         compute = encoder.begin_compute_pass()
-        last = None
         for k in range(first, end):
             if 0 in self._grids[k]:
                 continue
-            if self._pipelines[k] is not last:
-                last = self._pipelines[k]
-                compute.set_pipeline(last)
-            compute.set_bind_group(0, self._groups[k])
-            compute.dispatch_workgroups(*self._grids[k])
+            self.record(compute, k)
         compute.end()
         for source, at, target, to, nbytes in copies:
             encoder.copy_buffer_to_buffer(source, at, target, to, nbytes)

@@ -101,6 +101,7 @@ class WgpuExecutable:
         workspace = self.device.workspace
         for slot, (page, offset) in self._places.items():
             self.bindings.bind(slot, workspace.buffer(page), offset, max(self.assembly.sizes[slot], 4))
+        self.bindings.placed()
         self._generation = workspace.generation
 
     # ---------------------------------------------------------------- running

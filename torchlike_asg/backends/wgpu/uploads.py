@@ -31,7 +31,8 @@ class Uploads:
         self._size = 0
         self._block: Any = None
         self._memory = np.empty(0, np.uint8)
-        self._targets: dict[int, tuple[np.ndarray[Any, Any], int, int]] = {}
+        #: for each argument its place in the memory that is sent, whether numbers can be put there as they are, where it begins, its bytes
+        self._targets: dict[int, tuple[np.ndarray[Any, Any], bool, int, int]] = {}
         #: where the last write began, and what it wrote, if that was little
         self._sent = b""
         self._now: list[tuple[int, np.ndarray[Any, Any]]] = []
@@ -69,12 +70,13 @@ class Uploads:
             self._targets.clear()
             self._sent = b""
         buffer, first, end = self._block.buffer, self._size, 0
+        bound, targets = bindings.bound, self._targets
         for i, a in self._now:
-            found = self._targets.get(i)
+            found = targets.get(i)
             if found is None:
-                found = self._targets[i] = self._target(i)
-            target, at, nbytes = found
-            if i in self.wide:
+                found = targets[i] = self._target(i)
+            target, plain, at, nbytes = found
+            if plain:
                 target[...] = a
             else:
                 put(target, a, self._arguments[i][2])
@@ -82,7 +84,9 @@ class Uploads:
                 first = at
             if at + nbytes > end:
                 end = at + nbytes
-            bindings.bind(i, buffer, at, nbytes)
+            old = bound.get(i)
+            if old is None or old[0] is not buffer or old[1] != at:
+                bindings.bind(i, buffer, at, nbytes)
         end = -(-end // 4) * 4
         content = self._memory[first:end]
         if content.nbytes <= COMPARED:  # scripts often send the same numbers again: learning rates, small parameters that never change
@@ -98,13 +102,13 @@ class Uploads:
         shape, _, d = self._arguments[max(self._offsets, key=lambda i: math.prod(self._arguments[i][0]))]
         return f"a step's data, the largest of it a tensor of {list(shape)}, {d.name}"
 
-    def _target(self, i: int) -> tuple[np.ndarray[Any, Any], int, int]:
-        """Argument `i` in the memory that is sent; where it begins there, and its bytes."""
-        shape, strides, _ = self._arguments[i]
+    def _target(self, i: int) -> tuple[np.ndarray[Any, Any], bool, int, int]:
+        """See `_targets`."""
+        shape, strides, d = self._arguments[i]
         item, at = self._stored(i), self._offsets[i]
         flat = self._memory[at : at + self._extent(i) * item.itemsize].view(item)
         if tuple(strides) == contiguous(shape) or math.prod(shape) < 2:
             target = flat.reshape(shape)
         else:
             target = np.lib.stride_tricks.as_strided(flat, shape, [s * item.itemsize for s in strides])
-        return target, at, max(flat.nbytes, 4)
+        return target, i in self.wide or item == d.compute, at, max(flat.nbytes, 4)

@@ -20,6 +20,8 @@ from .output import Output
 ROWS = 8
 #: most rows for which the right matrix may be read again for every few, and elements of it up to which it is
 _FEW, _SMALL = 32, 1 << 19
+#: multiplications up to which a product is small: what a tile takes to begin and to end is more than its work
+_LITTLE = 1 << 14
 _WORDS = ("groups", "m", "n", "k", "down", "across", "a_at", "w_at", "a_row", "a_k", "w_k", "w_column")
 
 
@@ -50,7 +52,8 @@ class Thin:
 
 def suits(m: int, n: int, k: int, w_k: int, w_column: int) -> bool:
     """Whether the product is one for this kernel."""
-    return (m <= ROWS or (m <= _FEW and n * k <= _SMALL)) and k >= 32 and n >= 32 and 1 in (w_k, w_column)
+    wide = (k >= 32 and n >= 32) or 0 < m * n * k <= _LITTLE
+    return (m <= ROWS or (m <= _FEW and n * k <= _SMALL)) and wide and 1 in (w_k, w_column)
 
 
 def thin_product(
