@@ -48,7 +48,6 @@ def test_the_compiled_loop_does_what_python_does(encoder):
 def test_the_loop_is_compiled_when_that_has_paid(encoder, monkeypatch):
     monkeypatch.setattr(walk, "PAYS", 30)
     expected = losses()
-    encoder._compiling.join()
     assert encoder._walk is not None
     assert losses() == expected
 
@@ -131,7 +130,6 @@ def test_without_llvmlite_python_records(encoder, monkeypatch):
     monkeypatch.setattr(walk, "address", missing)
     monkeypatch.setattr(walk, "PAYS", 30)
     found = losses()
-    encoder._compiling.join()
     assert encoder._walk is None and found[-1] < found[0]
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import collections
-import threading
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -143,10 +142,9 @@ class Encoder:
             lib.wgpuComputePassEncoderSetPipeline, lib.wgpuComputePassEncoderSetBindGroup, lib.wgpuComputePassEncoderDispatchWorkgroups
         )  # fmt: skip
         self._write = lib.wgpuQueueWriteBuffer
-        #: the compiled loop; how many dispatches Python's has recorded, None when there is nothing to be compiled; who compiles it
+        #: the compiled loop; how many dispatches Python's has recorded, None when there is nothing to be compiled
         self._walk: Any = None
         self._recorded: int | None = 0
-        self._compiling: threading.Thread | None = None
         #: of the submissions that are perhaps not done: number, dispatches, bytes sent for it; the totals; bytes sent for the next one
         self._flight: collections.deque[tuple[int, int, int]] = collections.deque()
         self._dispatches = self._sent = self._written = 0
@@ -255,8 +253,7 @@ class Encoder:
             self._recorded += len(records)
             if self._recorded >= walk.PAYS:
                 self._recorded = None
-                self._compiling = threading.Thread(target=self.compile, name="torchlike_asg.wgpu.walk", daemon=True)
-                self._compiling.start()
+                self.compile()
 
     def compile(self) -> bool:
         """Have the loop over dispatches compiled, if llvmlite is there; whether it is."""

@@ -10,7 +10,8 @@ import numpy as np
 #: a dispatch as the loop reads it: its pipeline, its bind group, and its workgroups, two of them in one word
 WORDS = 4
 BYTES = 8 * WORDS
-#: dispatches that Python has recorded when the loop is compiled, beside the program: a fifth of a second if LLVM has to be loaded for it
+#: dispatches that Python has recorded when the loop is compiled, which takes about as long as they took: 10 ms. (A thread beside a program
+#: that polls for the device's results waits a second for its turns at the interpreter.)
 PAYS = 5_000
 
 _TEXT = """
