@@ -89,6 +89,8 @@ class Program:
 
     def known(self, number: int) -> State | None:
         """The state of that number, if it is one of the latest."""
+        if self.state.number == number and self._states:
+            return self.state
         return next((s for s in self._states.values() if s.number == number), None)
 
 
@@ -110,23 +112,29 @@ class Successors:
     """Which order came after which."""
 
     def __init__(self) -> None:
-        self._last: Order | None = None
+        #: what tells the last order
+        self._last: tuple[int, int, int] | None = None
         #: by what tells an order: the one that came next the last time, and whether it did so the time before
         self._next: dict[tuple[int, int, int], tuple[Order, bool]] = {}
 
     def note(self, order: Order) -> None:
         """This is submitted now."""
-        if self._last is not None:
-            key = self._last[:3]
-            old = self._next.get(key)
-            if old is None and len(self._next) >= ORDERS:
-                self._next.clear()
-            self._next[key] = order, old is not None and old[0] == order
-        self._last = order
+        last = self._last
+        if last is not None:
+            old = self._next.get(last)
+            if old is None:
+                if len(self._next) >= ORDERS:
+                    self._next.clear()
+                self._next[last] = order, False
+            elif old[0] != order:
+                self._next[last] = order, False
+            elif not old[1]:
+                self._next[last] = order, True
+        self._last = order[:3]
 
     def expected(self) -> tuple[Order, State] | None:
         """What comes next, if that is likely and its memory is still what it was."""
-        found = None if self._last is None else self._next.get(self._last[:3])
+        found = None if self._last is None else self._next.get(self._last)
         if found is None or not found[1]:
             return None
         order = found[0]
