@@ -44,7 +44,6 @@ from .dtypes import (
 from .dtypes import bool_ as bool
 from .errors import Unsupported
 from .facade import functions as _functions
-from .facade import overloads as _overloads
 from .facade.core import Tensor
 from .facade.foreach import foreach as _foreach
 from .facade.functions.reading import sync
@@ -61,7 +60,6 @@ long, int, short = int64, int32, int16
 inf, nan, pi, e = math.inf, math.nan, math.pi, math.e
 newaxis = None
 __version__ = _TorchVersion(_version)
-_overloads.install()
 globals().update(_FUNCTIONS)
 globals().update(_NAMES)
 _operators.install()

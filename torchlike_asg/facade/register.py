@@ -12,6 +12,7 @@ from ..asg.trace import current
 from ..ops.promotion import title
 from .autocast import governed
 from .core import Tensor, node_of
+from .overloads import earlier
 from .spellings import spellings
 from .write import write
 
@@ -76,11 +77,17 @@ def _offered(fn: Function, name: str) -> Function:
 
     @functools.wraps(fn)
     def offered(*args: Any, **kwargs: Any) -> Any:
-        if not kwargs:
-            return fn(*args)
-        if not known.keys().isdisjoint(kwargs):
-            kwargs = {known.get(k, k): v for k, v in kwargs.items()}
-        return _delivered(fn, args, kwargs) if out and "out" in kwargs else fn(*args, **kwargs)
+        try:
+            if not kwargs:
+                return fn(*args)
+            if not known.keys().isdisjoint(kwargs):
+                kwargs = {known.get(k, k): v for k, v in kwargs.items()}
+            return _delivered(fn, args, kwargs) if out and "out" in kwargs else fn(*args, **kwargs)
+        except TypeError:
+            found = earlier(name, args)
+            if found is None:
+                raise
+        return offered(*found[0], **found[1], **kwargs)
 
     return offered
 
@@ -117,7 +124,13 @@ def _inplace(fn: Function, name: str) -> Function:
     def written(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         if not known.keys().isdisjoint(kwargs):
             kwargs = {known.get(k, k): v for k, v in kwargs.items()}
-        return apply_inplace(self, lambda cur: fn(cur, *args, **kwargs), [*args, *kwargs.values()])
+        try:
+            return apply_inplace(self, lambda cur: fn(cur, *args, **kwargs), [*args, *kwargs.values()])
+        except TypeError:
+            found = earlier(name + "_", (self, *args))
+            if found is None:
+                raise
+        return written(*found[0], **found[1], **kwargs)
 
     written.__name__ = written.__qualname__ = name + "_"
     written.__doc__ = f"In-place version of `{name}`."

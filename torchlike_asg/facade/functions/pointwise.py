@@ -13,6 +13,7 @@ from ...ops.promotion import title
 from .. import direct
 from ..autocast import governed
 from ..core import Tensor, binary, nary, node_of, operand, rbinary, unary, wrap
+from ..overloads import earlier
 from ..register import function
 from ..steps import step
 from ..write import replace, write
@@ -247,13 +248,24 @@ def _write_binary(op: Any, t: Tensor, other: Any) -> Tensor:
     return write(t, lambda cur: op(cur, node_of(other) if isinstance(other, Tensor) else operand(op, other, cur)), (other,), bounded=True)
 
 
-def add_(self: Tensor, other: Any, *, alpha: Any = 1) -> Tensor:
+def _in_earlier_order(fn: Any, *args: Any) -> Tensor:
+    found = earlier(fn.__name__, args, 4)
+    if found is None:
+        raise TypeError(f"{fn.__name__}() takes 2 positional arguments but {len(args)} were given")
+    return fn(*found[0], **found[1])  # type: ignore[no-any-return]
+
+
+def add_(self: Tensor, other: Any, *more: Any, alpha: Any = 1) -> Tensor:
     """``self += alpha * other``."""
+    if more:
+        return _in_earlier_order(add_, self, other, *more)
     return _write_binary(ops.add, self, _scaled(other, alpha))
 
 
-def sub_(self: Tensor, other: Any, *, alpha: Any = 1) -> Tensor:
+def sub_(self: Tensor, other: Any, *more: Any, alpha: Any = 1) -> Tensor:
     """``self -= alpha * other``."""
+    if more:
+        return _in_earlier_order(sub_, self, other, *more)
     return _write_binary(ops.sub, self, _scaled(other, alpha))
 
 
