@@ -114,9 +114,14 @@ _FROM_NUMPY = {d.storage: d for d in ALL if d is not bfloat16}
 def from_numpy(d: Any) -> dtype:
     """The element type that stores NumPy dtype `d`; raises TypeError for types PyTorch has no counterpart of."""
     found = _FROM_NUMPY.get(np.dtype(d))
+    if found is None and np.dtype(d).newbyteorder("=") in _FROM_NUMPY:
+        raise ValueError(
+            "given numpy array has byte order different from the native byte order. "
+            "Conversion between byte orders is currently not supported."
+        )
     if found is None:
         raise TypeError(
-            f"can't convert np.ndarray of type {np.dtype(d)}. The only supported types are: float64, float32, float16, "
+            f"can't convert np.ndarray of type numpy.{np.dtype(d).type.__name__}. The only supported types are: float64, float32, float16, "
             "complex64, complex128, int64, int32, int16, int8, uint8, and bool."
         )
     return found

@@ -94,3 +94,78 @@ NUMBERS = {
 def test_numbers_that_types_do_not_have(name):
     theirs, mine = (outcome(lib, NUMBERS[name]) for lib in (torch, ours))
     assert theirs == mine
+
+
+#: what a number cannot be in a type: PyTorch refuses it where it stands for elements, and takes it as infinite in arithmetic
+TOO_LARGE = {
+    "fill_": lambda T: T.zeros(2).fill_(1e300),
+    "a mask of attention in half": lambda T: T.zeros(2).half().masked_fill(T.tensor([True, False]), -1e9),
+    "full": lambda T: T.full((2,), 1e39),
+    "where": lambda T: T.where(T.tensor([True, False]), T.ones(2), 1e300),
+    "clamp": lambda T: T.ones(2).clamp(max=1e300),
+    "an element": lambda T: T.zeros(2).__setitem__(0, -1e300),
+    "an element of bytes": lambda T: T.zeros(2, dtype=T.uint8).fill_(300),
+    "an element of shorts": lambda T: T.full((2,), -70000, dtype=T.int16),
+    "a complex element": lambda T: T.zeros(2, dtype=T.complex64).fill_(1e300),
+}
+
+
+@pytest.mark.parametrize("call", TOO_LARGE.values(), ids=TOO_LARGE)
+def test_a_number_too_large_for_an_element_is_refused(call):
+    said = []
+    for lib in (torch, ours):
+        with pytest.raises(RuntimeError, match="value cannot be converted to type .* without overflow") as caught:
+            call(lib)
+        said.append(str(caught.value))
+    assert said[0] == said[1]
+
+
+@pytest.mark.parametrize("value", [math.inf, -math.inf, math.nan])
+def test_infinite_numbers_are_elements(value):
+    assert str(ours.full((2,), value).half().fill_(value)) == str(torch.full((2,), value).half().fill_(value))
+    assert (ours.ones(2) * 1e300).tolist() == (torch.ones(2) * 1e300).tolist() == [math.inf] * 2
+
+
+@pytest.mark.parametrize("kind", ["bfloat16", "float16"])
+def test_numbers_are_compared_as_elements(kind):
+    """0.3 is not among the elements; its neighbour is, and equals it."""
+
+    def run(lib):
+        x = lib.tensor([0.3, 0.1, 0.2, -0.3], dtype=getattr(lib, kind), requires_grad=True)
+        x.clamp(0.1, 0.3).sum().backward()
+        y = x.detach()
+        return [t.tolist() for t in (y > 0.3, y == 0.3, y <= 0.3, y != 0.1, x.grad, lib.where(y >= 0.3, y, 0.7))]
+
+    assert run(ours) == run(torch)
+
+
+def test_powers_that_are_roots():
+    def run(lib):
+        x = lib.tensor([-math.inf, -0.0, 0.0, 4.0, math.inf, NAN])
+        return [x**p for p in (0.5, -0.5, 2.0, -1.0)]
+
+    for got, want in zip(run(ours), run(torch), strict=True):
+        np.testing.assert_array_equal(got.numpy(), want.numpy())
+        assert np.signbit(got.numpy()[1]) == np.signbit(want.numpy()[1])
+
+
+@pytest.mark.parametrize("name", ["cholesky", "svdvals", "eigh", "matrix_rank", "cond"])
+def test_matrices_that_are_no_numbers(name):
+    said = []
+    for lib in (torch, ours):
+        with pytest.raises(lib.linalg.LinAlgError) as caught:
+            str(getattr(lib.linalg, name)(lib.full((3, 3), NAN)))
+        said.append(str(caught.value).split(" (error code")[0].rstrip("."))
+    assert said[0] == said[1]
+
+
+def test_arrays_of_another_byte_order():
+    for lib in (torch, ours):
+        for make in (lib.tensor, lib.as_tensor, lib.from_numpy):
+            with pytest.raises(ValueError, match="byte order different from the native byte order"):
+                make(np.ones(3, ">f4"))
+
+
+def test_batch_norm_without_channels():
+    assert ours.nn.functional.batch_norm(ours.ones(2, 0), None, None, training=True).shape == (2, 0)
+    assert torch.nn.functional.batch_norm(torch.ones(2, 0), None, None, training=True).shape == (2, 0)

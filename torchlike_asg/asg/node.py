@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import itertools
+import math
 import struct
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from .. import devices, dtypes
 from ..size import Size
@@ -130,7 +133,7 @@ def const(value: Any, d: dtypes.dtype) -> Node:
         value = int(value)
         limits = dtypes.iinfo(d)
         if not (limits.min or -limits.max) <= value <= limits.max:  # negative numbers wrap around in an unsigned type, as in PyTorch
-            raise RuntimeError(f"value cannot be converted to type {d.name} without overflow: {value}")
+            raise overflow(d)
         value = wrapped(value, d)
     elif d.is_floating_point:
         value = float(value)
@@ -143,6 +146,32 @@ def const(value: Any, d: dtypes.dtype) -> Node:
     if n is None:
         n = _CONSTS.setdefault(key, Node(CONST, (), (value, d), (), d))
     return n
+
+
+#: what PyTorch's messages call the types that have another name in C++
+_IN_C = {"uint8": "uint8_t", "int8": "int8_t", "int16": "int16_t", "int32": "int", "int64": "int64_t", "float16": "c10::Half"}
+_IN_C |= {"bfloat16": "c10::BFloat16", "float32": "float", "float64": "double", "complex64": "c10::complex<float>"}
+
+
+def overflow(d: dtypes.dtype) -> RuntimeError:
+    """The error for a number that an element type cannot hold."""
+    return RuntimeError(f"value cannot be converted to type {_IN_C.get(d.name, d.name)} without overflow")
+
+
+def element(value: Any, d: dtypes.dtype, exact: bool = True) -> Node:
+    """A literal that stands for an element: `const`, rounded as elements are; finite numbers beyond the range are refused, if `exact`."""
+    if d.category >= dtypes.FLOAT:
+        if exact and not within(value, dtypes.finfo(d).max):
+            raise overflow(d)
+        if d.compute is not d.storage:
+            value = dtypes.load(dtypes.store(np.asarray(value), d), d).item()
+    return const(value, d)
+
+
+def within(value: complex, size: float) -> bool:
+    """Whether no part of a number is finite and larger than `size`."""
+    parts = (value.real, value.imag) if isinstance(value, complex) else (value,)
+    return all(abs(p) <= size or p in (math.inf, -math.inf) or p != p for p in parts)
 
 
 def wrapped(value: int, d: dtypes.dtype) -> int:

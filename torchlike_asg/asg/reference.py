@@ -17,8 +17,9 @@ Array = np.ndarray[Any, Any]
 
 
 def constant(n: Node) -> Array:
-    """The value of a literal."""
-    return np.asarray(n.attrs[0], n.dtype.compute)
+    """The value of a literal; infinite, if it is beyond the type's range."""
+    with np.errstate(over="ignore"):
+        return np.asarray(n.attrs[0], n.dtype.compute)
 
 
 def rounded(value: Any, d: dtypes.dtype) -> Array:

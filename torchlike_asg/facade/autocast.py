@@ -11,7 +11,6 @@ The lists are those of PyTorch 2.13: for the CPU as its functions behave, for "w
 from __future__ import annotations
 
 import functools
-import inspect
 import threading
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -19,6 +18,7 @@ from typing import Any, TypeVar
 from .. import dtypes
 from ..dtypes import dtype
 from .core import Tensor
+from .parsing import refusal
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -86,29 +86,13 @@ def governed(fn: F, name: str = "") -> F:
             if not REGIONS:
                 return fn(*args, **kwargs)
             return _governed(fn, policies, args, kwargs)
-        except (AttributeError, TypeError) as error:
-            refusal = _no_tensor(fn, args, kwargs)
-            if refusal is None:
+        except Exception as error:
+            better = refusal(fn, args, kwargs, error)
+            if better is None:
                 raise
-            raise refusal from error
+            raise better from error
 
     return offered  # type: ignore[return-value]
-
-
-#: functions that PyTorch's argument parser knows under another name
-_PARSED = {"cross_entropy": "cross_entropy_loss"}
-
-
-def _no_tensor(fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> TypeError | None:
-    """What to say of a call that failed on an argument which is no tensor and should be one; None if it is not that."""
-    for position, (name, parameter) in enumerate(inspect.signature(fn).parameters.items()):
-        if parameter.annotation not in ("Tensor", Tensor) or parameter.default is not parameter.empty:
-            continue
-        value = args[position] if position < len(args) else kwargs.get(name, args)
-        if value is not args and not isinstance(value, Tensor):
-            called = _PARSED.get(fn.__name__, fn.__name__)
-            return TypeError(f"{called}(): argument '{name}' (position {position + 1}) must be Tensor, not {type(value).__name__}")
-    return None
 
 
 def _governed(fn: Callable[..., Any], policies: dict[str, str], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:

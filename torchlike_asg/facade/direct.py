@@ -21,6 +21,7 @@ import numpy as np
 from .. import dtypes
 from ..asg.declare import CONST, Op, get
 from ..asg.geometry import gather
+from ..asg.node import within
 from ..asg.reference import apply, constant
 from ..asg.trace import current
 from ..devices import cpu
@@ -123,7 +124,9 @@ def _number(value: Any, d: dtype) -> Any:
             return None
         value, limits = int(value), dtypes.iinfo(d)
         return value if limits.min <= value <= limits.max else None
-    return bool(value) if d is dtypes.bool_ else value
+    if d is dtypes.bool_:
+        return bool(value)
+    return None if abs(value) > 6e4 and not within(value, dtypes.finfo(d).max) else value
 
 
 def _at_hand(value: Tensor) -> Any:

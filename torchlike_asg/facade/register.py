@@ -13,6 +13,7 @@ from ..ops.promotion import title
 from .autocast import governed
 from .core import Tensor, node_of
 from .overloads import earlier
+from .parsing import refusal
 from .spellings import spellings
 from .write import write
 
@@ -35,9 +36,10 @@ def function(
     def register(fn: Function) -> Function:
         public = name or fn.__name__.rstrip("_")
         offered = governed(_offered(fn, public), public)
+        refusing = checked(fn) if offered is fn else offered  # what a method is called on is a tensor: it needs no check
         for n in (public, *aliases):
             if namespace:
-                FUNCTIONS[n] = offered
+                FUNCTIONS[n] = refusing
             if method:
                 setattr(Tensor, method if isinstance(method, str) else n, offered)
             if inplace:
@@ -45,7 +47,7 @@ def function(
                 setattr(Tensor, n + "_", written)
                 if namespace:
                     FUNCTIONS[n + "_"] = written
-        return offered
+        return offered if method and namespace else refusing
 
     return register
 
@@ -83,13 +85,32 @@ def _offered(fn: Function, name: str) -> Function:
             if not known.keys().isdisjoint(kwargs):
                 kwargs = {known.get(k, k): v for k, v in kwargs.items()}
             return _delivered(fn, args, kwargs) if out and "out" in kwargs else fn(*args, **kwargs)
-        except TypeError:
-            found = earlier(name, args)
+        except Exception as error:
+            found = earlier(name, args) if isinstance(error, TypeError) else None
             if found is None:
-                raise
+                better = refusal(fn, args, kwargs, error)
+                if better is None:
+                    raise
+                raise better from error
         return offered(*found[0], **found[1], **kwargs)
 
     return offered
+
+
+def checked(fn: Function) -> Function:
+    """`fn`, whose failed calls are read again as PyTorch's argument parser would have read them."""
+
+    @functools.wraps(fn)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return fn(*args, **kwargs)
+        except Exception as error:
+            better = refusal(fn, args, kwargs, error)
+            if better is None:
+                raise
+            raise better from error
+
+    return call  # type: ignore[return-value]
 
 
 def _delivered(fn: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:

@@ -15,7 +15,7 @@ from .promotion import promoting, title
 # ---------------------------------------------------------------- comparisons
 def comparison(name: str, formula: Any) -> Op:
     def prepare(a: Any, b: Any) -> tuple[Any, ...]:
-        args = promoting(2)(a, b)
+        args = promoting(2, elements=True)(a, b)
         if args[0].dtype.is_complex and name not in ("eq", "ne"):
             raise NotImplementedError(f"\"{name}_cpu\" not implemented for '{title(args[0].dtype)}'")
         return args  # type: ignore[no-any-return]

@@ -240,7 +240,7 @@ where = pointwise(
     lambda e, c, a, b: e.where(c, a, b),
     lambda n, g: (None, lambda: where(n.srcs[0], g, weak(0.0)), lambda: where(n.srcs[0], weak(0.0), g)),
     keep_shape,
-    prepare=promoting(3, skip=1, exact=True),
+    prepare=promoting(3, skip=1, exact=True, elements=True),
     ref=np.where,
     samples=lambda: [Sample((_X > 0, _X, _Y)), Sample((_X[0] > 0, np.asarray(0.0), _Y)), Sample((np.asarray(True), _X, _Y))],
 )
@@ -327,7 +327,7 @@ clamp_min = binary(
     _clamped(ge, lt),
     keep((0, (0, 1)), (1, (0, 1))),
     ref=np.maximum,
-    prepare=promoting(2, exact=True),
+    prepare=promoting(2, exact=True, elements=True),
 )
 clamp_max = binary(
     "clamp_max",
@@ -335,7 +335,7 @@ clamp_max = binary(
     _clamped(le, gt),
     keep((0, (0, 1)), (1, (0, 1))),
     ref=np.minimum,
-    prepare=promoting(2, exact=True),
+    prepare=promoting(2, exact=True, elements=True),
 )
 
 # ---------------------------------------------------------------- exponentials and roots

@@ -9,7 +9,7 @@ from typing import Any
 
 from .. import dtypes
 from ..asg.declare import SCALAR, node
-from ..asg.node import Node, const, wrapped
+from ..asg.node import Node, const, element, wrapped
 from ..dtypes import dtype, promote_types
 from .movement import cast
 
@@ -71,18 +71,24 @@ def _combine(higher: dtype | None, lower: dtype | None) -> dtype | None:
     return higher
 
 
-def to(n: Node, d: dtype, exact: bool = True) -> Node:
-    """`n` in type `d`: a cast node, or a constant. An integer that type `d` does not have is refused, or wraps around if not `exact`."""
+def to(n: Node, d: dtype, exact: bool = True, elements: bool = False) -> Node:
+    """`n` in type `d`: a cast node, or a constant. An integer that type `d` does not have is refused, or wraps around if not `exact`.
+
+    Arithmetic computes with a number as it is; one that is compared with `elements` or stands for one is rounded as they are.
+    """
     if n.op is SCALAR:
         value = n.attrs[0]
-        return const(value if exact or value.__class__ is not int or d.category != dtypes.INTEGER else wrapped(value, d), d)
+        if not exact and value.__class__ is int and d.category == dtypes.INTEGER:
+            value = wrapped(value, d)
+        return element(value, d, exact) if elements else const(value, d)
     return n if n.dtype is d else cast(n, d)
 
 
-def promoting(count: int, floating: bool = False, skip: int = 0, exact: bool = False) -> Any:
+def promoting(count: int, floating: bool = False, skip: int = 0, exact: bool = False, elements: bool = False) -> Any:
     """A `prepare` rule: operands `skip` to `count` are cast to their common type (a floating one, with `floating`).
 
-    Integers that are too large for it wrap around, as in PyTorch's arithmetic and comparisons; with `exact` they are refused.
+    Integers that are too large for it wrap around, as in PyTorch's arithmetic and comparisons; with `exact` they are refused, and with
+    `elements` besides so are numbers beyond its range. `elements`: numbers are rounded as elements of that type are.
     """
 
     def prepare(*args: Any) -> tuple[Any, ...]:
@@ -90,6 +96,6 @@ def promoting(count: int, floating: bool = False, skip: int = 0, exact: bool = F
         d = result_type(operands[skip:])
         if floating and d.category < dtypes.FLOAT:
             d = dtypes.get_default_dtype()
-        return (*operands[:skip], *[to(n, d, exact) for n in operands[skip:]], *args[count:])
+        return (*operands[:skip], *[to(n, d, exact, elements) for n in operands[skip:]], *args[count:])
 
     return prepare

@@ -305,9 +305,9 @@ solve_triangular = Op(
 # ---------------------------------------------------------------- Cholesky
 def _ref_cholesky(x: Array) -> Array:
     try:
-        return np.linalg.cholesky(x)
+        return _strict_cholesky(x)
     except np.linalg.LinAlgError:
-        which = first_failure(x, np.linalg.cholesky)
+        which = first_failure(x, _strict_cholesky)
         bad = x if not which else x.reshape(-1, *x.shape[-2:])[int(which[len("(Batch element ") : which.index(")")])]
         order = next(k for k in range(1, len(bad) + 1) if not _positive(bad[:k, :k]))
         raise LinAlgError(
@@ -316,9 +316,17 @@ def _ref_cholesky(x: Array) -> Array:
         ) from None
 
 
+def _strict_cholesky(x: Array) -> Array:
+    """NumPy's, which fails at a pivot that is a NaN, too, as LAPACK does since version 3.10 (NumPy's own may be older)."""
+    factor = np.linalg.cholesky(x)
+    if np.isnan(np.diagonal(factor, axis1=-2, axis2=-1)).any():
+        raise np.linalg.LinAlgError
+    return factor
+
+
 def _positive(x: Array) -> bool:
     try:
-        np.linalg.cholesky(x)
+        _strict_cholesky(x)
     except np.linalg.LinAlgError:
         return False
     return True

@@ -126,8 +126,12 @@ def _ref_svd(part: int) -> Any:
             return np.asarray(np.linalg.svd(x, full)[part])
         except np.linalg.LinAlgError:
             raise LinAlgError(
-                "linalg.svd: The algorithm failed to converge because the input matrix is ill-conditioned or has too "
-                "many repeated singular values."
+                "linalg.svd: The algorithm failed to converge because the input matrix "
+                + (
+                    "is ill-conditioned or has too many repeated singular values."
+                    if np.isfinite(x).all()
+                    else "contained non-finite values."
+                )
             ) from None
 
     return ref

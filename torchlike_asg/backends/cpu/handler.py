@@ -237,8 +237,6 @@ class Handler:
         for exponent, write in square.items():
             if b.ref == self.f.value(exponent, b.type).ref:
                 return write()
-        if b.ref == self.f.value(0.5, b.type).ref:  # unlike the root, the power of -inf is +inf and of -0 is +0
-            return self.f.select(self.f.compare("eq", a, -math.inf), math.inf, self.math.sqrt(a + 0.0))
         return self.math.pow(a, b)
 
     def _integer_power(self, a: Value, b: Value) -> Value:

@@ -149,7 +149,10 @@ def _pow(n: Node) -> Node | None:
         return None
     if p.attrs[0] == 1:
         return _kept(n, x)
-    return get("mul")(x, x) if p.attrs[0] == 2 else None
+    if p.attrs[0] == 2:
+        return get("mul")(x, x)
+    root = {0.5: "sqrt", -0.5: "rsqrt"}.get(p.attrs[0])  # PyTorch's powers are these roots also where they differ: at -0 and -inf
+    return None if root is None else get(root)(x)
 
 
 @rule("cast")

@@ -8,7 +8,7 @@ from ...ops import pooling as ops
 from ..autocast import governed
 from ..core import Tensor, nary, node_of, unary
 from ..history_names import title
-from ..register import function
+from ..register import checked, function
 from ..steps import note, step
 
 
@@ -62,6 +62,7 @@ def adaptive_avg_pool1d(input: Tensor, output_size: Any) -> Tensor:
     return _avg(1, input, output_size)
 
 
+@checked
 def adaptive_avg_pool2d(input: Tensor, output_size: Any) -> Tensor:
     """(N, C, H, W) averaged down to `output_size` (one number, or (H, W) where None keeps a size)."""
     return _avg(2, input, output_size)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from typing import Any
 
 import numpy as np
@@ -64,11 +65,11 @@ def roll(input: Tensor, shifts: Any, dims: Any = None) -> Tensor:
     if not by:
         raise RuntimeError("`shifts` required")
     if not along and len(by) == 1:
-        flat = ops.roll(node_of(reshape(input, -1)), (int(by[0]),), (0,))
+        flat = ops.roll(node_of(reshape(input, -1)), (operator.index(by[0]),), (0,))
         return wrap(movement.reshape(flat, tuple(input.shape)))
     if len(by) != len(along):
         raise RuntimeError(f"shifts and dimensions must align. shifts: {len(by)}, dims:{len(along)}")
-    return unary(ops.roll, input, tuple([int(s) for s in by]), tuple([wrap_dim(d, len(input.shape)) for d in along]))
+    return unary(ops.roll, input, tuple([operator.index(s) for s in by]), tuple([wrap_dim(d, len(input.shape)) for d in along]))
 
 
 @function()
@@ -167,7 +168,7 @@ def _triangle(name: str, op: Any, which: str) -> Any:
     def f(input: Tensor, diagonal: int = 0, *, out: Tensor | None = None) -> Tensor:
         if len(input.shape) < 2:
             raise RuntimeError(f"{name}: input tensor must have at least 2 dimensions")
-        return unary(op, input, int(diagonal))
+        return unary(op, input, operator.index(diagonal))
 
     f.__name__, f.__doc__ = name, f"The {which} triangle of matrices, zero elsewhere; `diagonal` moves its edge up."
     return function(inplace=True)(f)

@@ -9,7 +9,7 @@ import numpy as np
 
 from ... import devices, dtypes
 from ...asg.geometry import contiguous, is_contiguous
-from ...asg.node import Node, const
+from ...asg.node import Node, element
 from ...devices import check, device, refuse
 from ...dtypes import dtype
 from ...dtypes import dtype as element_type
@@ -31,6 +31,8 @@ def device_of(d: Any, like: Tensor | None = None) -> device:
 def sizes(args: tuple[Any, ...], name: str = "size") -> tuple[int, ...]:
     """Size arguments: ``f(2, 3)``, ``f((2, 3))``, ``f([2, 3])``, ``f(torch.Size(...))``."""
     if len(args) == 1 and not isinstance(args[0], (int, np.integer, Tensor)):
+        if isinstance(args[0], dict):
+            raise TypeError(f"argument '{name}' (position 1) must be tuple of ints, not dict")
         args = tuple(args[0])
     out = tuple([_index(d, name) for d in args])
     return out
@@ -87,7 +89,7 @@ def from_numpy(ndarray: np.ndarray[Any, Any]) -> Tensor:
             "At least one stride in the given numpy array is negative, and tensors with negative strides are not currently supported. "
             "(You can probably work around this by making a copy of your array with array.copy().)"
         )
-    if any(s % ndarray.itemsize for s in ndarray.strides) or ndarray.dtype.byteorder == ">":
+    if any(s % ndarray.itemsize for s in ndarray.strides):
         raise ValueError(
             "given numpy array strides not a multiple of the element byte size. Copy the numpy array to reallocate the memory."
         )
@@ -124,7 +126,7 @@ def _fill(value: Any, shape: tuple[int, ...], d: dtype, dev: Any, requires_grad:
         return finish(
             concrete(np.full(math.prod(shape), dtypes.store(np.asarray(value, d.compute), d)[()], d.storage), shape, d, dev), True
         )  # type: ignore[no-any-return]
-    return wrap(placed(movement.full(const(value, d), shape), dev))
+    return wrap(placed(movement.full(element(value, d), shape), dev))
 
 
 def placed(n: Node, dev: device) -> Node:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+import operator
 
 from ... import dtypes
 from ...ops import embedding as ops
 from ..core import Tensor, bound, nary, wrap
-from ..register import function
+from ..register import checked, function
 from ..sparse_gradients import table
 from .arguments import check_tensor
 
@@ -21,6 +21,7 @@ def _padding_row(padding_idx: int | None, weight: Tensor) -> int:
     return padding_idx + rows if padding_idx < 0 else padding_idx
 
 
+@checked
 def embedding(
     input: Tensor,
     weight: Tensor,
@@ -79,7 +80,8 @@ def _embedding_renorm(weight: Tensor, indices: Tensor, max_norm: float, norm_typ
     return weight
 
 
-def one_hot(input: Any, num_classes: int = -1) -> Tensor:
+@checked
+def one_hot(input: Tensor, num_classes: int = -1) -> Tensor:
     """int64 vectors with a single one at each class index: (*, num_classes); by default as many classes as the largest index needs."""
     import numpy as np
 
@@ -87,6 +89,7 @@ def one_hot(input: Any, num_classes: int = -1) -> Tensor:
     from .creation import from_array
     from .spaced import arange
 
+    num_classes = operator.index(num_classes)
     if input.dtype is not dtypes.int64:
         raise RuntimeError("one_hot is only applicable to index tensor of type LongTensor.")
     if num_classes > 0 and input.device.type != "cpu":  # without looking at the values, as PyTorch's GPUs do

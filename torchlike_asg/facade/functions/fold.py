@@ -10,7 +10,7 @@ from ...asg.geometry import suggests_channels_last
 from ...ops import fold as ops
 from ...ops.conv import output_sizes
 from ..core import Tensor, unary
-from ..register import function
+from ..register import checked, function
 from ..steps import step
 
 
@@ -35,6 +35,7 @@ def _window(kernel_size: Any, dilation: Any, padding: Any, stride: Any) -> Any:
     return k, d, p, s
 
 
+@checked
 def unfold(input: Tensor, kernel_size: Any, dilation: Any = 1, padding: Any = 0, stride: Any = 1) -> Tensor:
     """Sliding blocks of (N, C, H, W) as columns: (N, C * kernel elements, positions)."""
     k, d, p, s = _window(kernel_size, dilation, padding, stride)
@@ -94,7 +95,7 @@ def _as_given(input: Any, result: Any) -> Tensor:
 
 @function(method=False)
 @step("PixelShuffleBackward0")
-def pixel_shuffle(input: Any, upscale_factor: int) -> Tensor:
+def pixel_shuffle(input: Tensor, upscale_factor: int) -> Tensor:
     """(*, C r^2, H, W) -> (*, C, H r, W r); Shi et al. (2016)."""
     r, shape = upscale_factor, tuple(input.shape)
     if len(shape) < 3:

@@ -15,6 +15,7 @@ from ..register import function
 from ..remembered import recall, remember
 from ..steps import note
 from .activation import logsigmoid
+from .arguments import check_tensor
 from .reduction import numbered, reduced, reduction_of
 
 
@@ -192,6 +193,7 @@ def kl_div(
 
     "batchmean" divides the sum by the batch size, which is the divergence proper; "mean" divides by the number of elements.
     """
+    check_tensor("kl_div", "target", 2, target)
     if size_average is not None or reduce is not None:
         reduction = reduction_of(reduction, size_average, reduce)
     elif reduction == "mean":

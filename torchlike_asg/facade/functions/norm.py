@@ -17,7 +17,7 @@ from ...ops.movement import reshape
 from ...ops.promotion import to
 from ..autocast import governed
 from ..core import Tensor, node_of, operand, wrap
-from ..register import function
+from ..register import checked, function
 from ..remembered import recall, remember
 from ..steps import step
 from ..write import assign
@@ -152,6 +152,7 @@ def _updated(running: Tensor, observed: Node, momentum: float) -> Node:
     return to(pointwise.add(kept, pointwise.mul(fresh, operand(pointwise.mul, momentum, fresh))), running.dtype)
 
 
+@checked
 def batch_norm(
     input: Tensor,
     running_mean: Tensor | None,
@@ -190,7 +191,7 @@ def batch_norm(
         return wrap(found[0])
     slots = tr.slots
     shape = tuple(input.shape)
-    if training and len(shape) > 1 and math.prod(shape) == shape[1]:
+    if training and len(shape) > 1 and math.prod(shape) == shape[1] != 0:
         raise ValueError(f"Expected more than 1 value per channel when training, got input size {input.shape}")
     if len(shape) < 2:
         if not math.prod(shape):

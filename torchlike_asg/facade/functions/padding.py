@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import operator
 from typing import Any
 
 from ... import dtypes
 from ...ops import padding as ops
 from ..autocast import governed
 from ..core import Tensor, unary
-from ..register import function
+from ..register import checked, function
 
 
+@checked
 def pad(input: Tensor, pad: Any, mode: str = "constant", value: float | None = None) -> Tensor:
     """`input` with elements added around it: `pad` lists (before, after) of the last dimension first.
 
     `mode`: "constant" (with `value`; negative widths crop), "reflect", "replicate" or "circular" (the last one to three dimensions).
     """
-    pairs = tuple([int(p) for p in pad])
+    pairs = tuple([operator.index(p) for p in (pad if isinstance(pad, (tuple, list)) else (pad,))])
     rank = len(input.shape)
     if len(pairs) % 2:
         raise RuntimeError("Padding length must be divisible by 2")

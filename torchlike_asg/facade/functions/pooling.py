@@ -10,7 +10,7 @@ from ...ops.formula import refuse
 from ..autocast import governed
 from ..core import Tensor, nary, node_of, unary
 from ..history_names import title
-from ..register import function
+from ..register import checked, function
 from ..steps import note, step
 from .arguments import check_tensor
 from .pointwise import abs as _abs
@@ -134,7 +134,7 @@ def _define_max(dims: int) -> Any:
 
     offered.__doc__ = f.__doc__
     function(method=False, name=name)(offered)
-    return f, with_indices
+    return checked(f), checked(with_indices)
 
 
 max_pool1d, max_pool1d_with_indices = _define_max(1)
@@ -239,6 +239,7 @@ def avg_pool1d(
     return _avg("avg_pool1d", 1, input, kernel_size, stride, padding, ceil_mode, count_include_pad, None)
 
 
+@checked
 def avg_pool2d(
     input: Tensor,
     kernel_size: Any,

@@ -5,6 +5,7 @@ counter-based stream, which GPUs take (and the CPU with `config.fused_random`), 
 from __future__ import annotations
 
 import functools
+import operator
 from typing import Any
 
 import numpy as np
@@ -151,7 +152,7 @@ def randperm(
 ) -> Tensor:
     """The integers 0 to n - 1 in random order."""
     d = dtypes.int64 if dtype is None else dtype
-    return finish(from_array(draws.randperm(engine_of(generator), int(n), d), d, device_of(device)), requires_grad)  # type: ignore[no-any-return]
+    return finish(from_array(draws.randperm(engine_of(generator), operator.index(n), d), d, device_of(device)), requires_grad)  # type: ignore[no-any-return]
 
 
 @function(method=False)
@@ -206,11 +207,9 @@ def bernoulli(input: Tensor, p: Any = None, *, generator: Any = None, out: Tenso
 @function()
 def multinomial(input: Tensor, num_samples: int, replacement: bool = False, *, generator: Any = None, out: Tensor | None = None) -> Tensor:
     """Category numbers drawn with the (unnormalised) weights in each row of `input`."""
-    return from_array(
-        draws.multinomial(engine_of(generator), np.ascontiguousarray(value_of(input)), input.dtype, int(num_samples), replacement),
-        dtypes.int64,
-        input.device,
-    )
+    weights, count = np.ascontiguousarray(value_of(input)), operator.index(num_samples)
+    drawn = draws.multinomial(engine_of(generator), weights, input.dtype, count, replacement)
+    return from_array(drawn, dtypes.int64, input.device)
 
 
 @function()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from typing import Any
 
 from ... import dtypes
@@ -16,7 +17,7 @@ from ..flush import value_of
 from ..register import function
 from ..steps import note, step
 from . import returns
-from .arguments import check_tensor, one_dim
+from .arguments import check_flag, check_tensor, one_dim
 from .reduce import picked
 
 
@@ -37,7 +38,7 @@ def sort(input: Tensor, dim: int = -1, descending: bool = False, *, stable: bool
     """Values in order along `dim`, and where they were: named tuple (values, indices). Always stable; NaN counts as largest."""
     if isinstance(dim, bool):
         raise TypeError(f"sort(): argument 'dim' (position 2) must be int, not {type(dim).__name__}")
-    values, index = _ordered(input, dim, descending)
+    values, index = _ordered(input, dim, check_flag("sort", "descending", descending))
     if values.strides != index.strides:  # as the input lies
         values = get("relayout")(values, index.strides)
     found = returns.sort(wrap(values), wrap(index))
@@ -63,7 +64,7 @@ def topk(input: Tensor, k: int, dim: int = -1, largest: bool = True, sorted: boo
     """The `k` largest (or smallest) elements along `dim`, in order: named tuple (values, indices)."""
     x = node_of(input)
     d = one_dim("topk", dim, len(x.shape))
-    index = ops.topk_index(x, int(k), d, bool(largest))
+    index = ops.topk_index(x, operator.index(k), d, bool(largest))
     return returns.topk(wrap(_along(x, index, d)), wrap(index))
 
 

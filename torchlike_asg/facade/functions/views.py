@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
+import operator
 from typing import Any
 
 from ... import dtypes
@@ -22,8 +23,10 @@ from .creation import sizes
 
 def wrap_dim(d: int, rank: int) -> int:
     """A dimension number counted from either end."""
-    if not isinstance(d, int):
-        d = int(d)
+    if d.__class__ is not int:
+        if d.__class__ is bool:
+            raise TypeError("a dimension must be int, not bool")
+        d = operator.index(d)
     limit = max(rank, 1)
     if not -limit <= d < limit:
         raise IndexError(f"Dimension out of range (expected to be in range of [{-limit}, {limit - 1}], but got {d})")
@@ -34,7 +37,7 @@ def dims_of(dim: Any, rank: int) -> tuple[int, ...]:
     """One or several dimension numbers, distinct."""
     if isinstance(dim, int):
         return (wrap_dim(dim, rank),)
-    out = tuple([wrap_dim(int(d), rank) for d in dim])
+    out = tuple([wrap_dim(d, rank) for d in dim])
     for d in out:
         if out.count(d) > 1:
             raise RuntimeError(f"dim {d} appears multiple times in the list of dims")
@@ -246,7 +249,7 @@ def narrow(input: Tensor, dim: int, start: Any, length: int) -> Tensor:
     """A view of `length` slices of dimension `dim` from `start` on."""
     if not input.shape:
         raise RuntimeError("narrow() cannot be applied to a 0-dim tensor.")
-    d, lo = wrap_dim(dim, len(input.shape)), int(start)
+    d, lo = wrap_dim(dim, len(input.shape)), operator.index(start)
     n = input.shape[d]
     if length < 0:
         raise RuntimeError("narrow(): length must be non-negative.")
