@@ -114,7 +114,7 @@ TOO_LARGE = {
 def test_a_number_too_large_for_an_element_is_refused(call):
     said = []
     for lib in (torch, ours):
-        with pytest.raises(RuntimeError, match="value cannot be converted to type .* without overflow") as caught:
+        with pytest.raises(RuntimeError, match=r"value cannot be converted to type .* without overflow") as caught:
             call(lib)
         said.append(str(caught.value))
     assert said[0] == said[1]
