@@ -9,6 +9,7 @@ from torchlike_asg.asg.trace import current
 from torchlike_asg.compiler.fuse import MAX_COLUMN, Fuser
 from torchlike_asg.compiler.kinds import kind_of
 from torchlike_asg.devices import cpu
+from torchlike_asg.ops.linalg import matmul
 from torchlike_asg.ops.pointwise import add, mul, sub
 from torchlike_asg.ops.reduce import sum_
 
@@ -35,3 +36,13 @@ def test_a_sum_of_long_columns_that_needs_another_is_taken_later():
     centred = sub(x, sum_(x, (0,), True))
     assert len(groups([sum_(mul(centred, centred), (0,), True)], [x])) == 2
     assert len(groups([sum_(add(x, centred), (0,), True)], [x])) == 2
+
+
+def test_what_a_group_depends_on_is_counted_in_groups():
+    """Not in nodes: over a loop of hundreds of steps, sets of nodes are what planning would take its time for."""
+    y = x = data(4, 4)
+    for _ in range(20):
+        y = matmul(mul(add(mul(y, x), y), x), x)
+    found = groups([add(y, x)], [x])
+    assert len(found) == 21
+    assert max(g.above.bit_length() for g in found) == 40

@@ -15,8 +15,9 @@ class Group:
     ``sizes`` of the atoms;  ``axes`` node -> for each dimension the atoms it runs over;  ``inner`` the atoms reduced over, in order
     ``reads``   at least what its members read of others
     ``outputs`` members that others read;  ``clones`` members that belong to another group and are computed here again
-    ``parts``   all nodes computed here but the clones;  ``mask`` their bit set;  ``above`` that of everything they depend on, through whole
-                groups;  ``needs`` and ``readers`` the groups whose values are read here, and those that read values of this one
+    ``parts``   all nodes computed here but the clones;  ``mask`` the group's bit, and those of the groups that it absorbed;  ``above`` the bits
+                of all it depends on, through whole groups;  ``needs`` and ``readers`` the groups whose values are read here, and those that
+                read values of this one
     """
 
     def __init__(self) -> None:
@@ -53,10 +54,11 @@ class Group:
 
 class Dependence:
     """Units of computation (groups, and single nodes as groups of their own) with everything each depends on, kept up to date while they
-    grow and merge. A subclass gives ``number`` (node -> its place in the order) and `root`.
+    grow and merge. A subclass gives `root`.
     """
 
-    number: dict[Node, int]
+    #: units that were begun: the number of the next one's bit
+    begun = 0
     #: the group of each node; a node that is computed by itself has one of its own
     unit: dict[Node, Group]
 
@@ -71,7 +73,9 @@ class Dependence:
 
     def _enter(self, g: Group, n: Node) -> None:
         """Make a node a part of a unit, and have all that depends on the unit depend on what the node needs."""
-        g.mask |= 1 << self.number[n]
+        if not g.parts:
+            g.mask = 1 << self.begun
+            self.begun += 1
         g.parts.append(n)
         self.unit[n] = g
         needed = 0
