@@ -15,9 +15,9 @@ class Group:
     ``sizes`` of the atoms;  ``axes`` node -> for each dimension the atoms it runs over;  ``inner`` the atoms reduced over, in order
     ``reads``   at least what its members read of others
     ``outputs`` members that others read;  ``clones`` members that belong to another group and are computed here again
-    ``parts``   all nodes computed here but the clones;  ``mask`` the group's bit, and those of the groups that it absorbed;  ``above`` the bits
-                of all it depends on, through whole groups;  ``needs`` and ``readers`` the groups whose values are read here, and those that
-                read values of this one
+    ``parts``   all nodes computed here but the clones;  ``mask`` the bits of the group and of those it absorbed;  ``above`` those of
+                all it depends on, through whole groups;  ``needs`` and ``readers`` the groups whose values are read here, and those
+                that read values of this one
     """
 
     def __init__(self) -> None:
