@@ -339,6 +339,23 @@ def test_small_plots_tell_the_numbers_of_all_their_curves(window, charts):
     assert {told for _, told in charts.sides["lr"].ticks()[1]} == {"0.001", "0.75"}
 
 
+def test_a_long_title_keeps_its_number(window, charts):
+    window.say.set_language("ru")
+    window.store.apply(Scalars("lr", np.asarray([201]), np.asarray([20.1]), np.asarray([0.001234])))
+    window.follow()
+    plot = charts.sides["lr"]
+    assert plot.title == "скорость обучения  0.001234"
+    assert plot.title_place().width() >= plot._lettering.width(plot.title, 0.9 * plot.pixels())
+
+
+def test_there_is_nothing_between_two_steps(window, charts):
+    charts.main.x = (1.0, 3.0)
+    assert [text for _, text in charts.main.ticks()[0]] == ["1", "2", "3"]
+    charts.by_time.setChecked(True)
+    charts.main.x = (1.0, 3.0)
+    assert len(charts.main.ticks()[0]) > 3
+
+
 def test_texts_of_markers_do_not_cover_each_other(window, charts):
     for step in (82, 84, 86, 160):
         window.store.apply(Event(step, step / 10, f"at step {step}"))

@@ -115,6 +115,8 @@ class Charts(QtWidgets.QWidget):
         main = [n for n in names if n not in SIDE and not n.startswith(("lr ", "grad norm "))]
         weight = self.smooth.value() / 100.0
         self._draw_main(main, weight)
+        for plot in (self.main, *self.sides.values()):
+            plot.unit = 0.0 if self.by_time.isChecked() else 1.0
         self.main.markers = [(e.time if self.by_time.isChecked() else e.step, e.text) for e in self.store.events]
         if fit:
             self.main.fit()

@@ -75,6 +75,7 @@ class Plot(QtWidgets.QWidget):
         self.lines: dict[Hashable, Line] = {}
         self.markers: list[tuple[float, str]] = []
         self.title = self.below = ""
+        self.unit = 1.0  # of the x axis: between steps there are no others
         self.log = False
         self.cross: float | None = None
         #: what the axes show (of a logarithmic one the logarithms), and whether they follow the curves
@@ -154,17 +155,17 @@ class Plot(QtWidgets.QWidget):
         if self.small:
             values = [v for s in self.lines.values() for v in (s.series.low, s.series.high) if not math.isnan(v)]
             ends = {short(v): v for v in (min(values), max(values))} if values else {}
-            return linear(*self.x, int(a.width() // 70)), [(v, text) for text, v in ends.items()]
+            return linear(*self.x, int(a.width() // 70), self.unit), [(v, text) for text, v in ends.items()]
         side, room = decades if self.log else linear, max(int(a.height() // (1.7 * line)), 1)
         tried = [side(*self.y, room + k) for k in range(3)]  # one number alone says little
-        return linear(*self.x, max(int(a.width() // (7 * self.points)), 1)), next((t for t in tried if len(t) > 1), tried[-1])
+        return linear(*self.x, max(int(a.width() // (7 * self.points)), 1), self.unit), next((t for t in tried if len(t) > 1), tried[-1])
 
     # ---------------------------------------------------------------- drawing
     def paintEvent(self, event: QtGui.QPaintEvent) -> None:
         p = QtGui.QPainter(self)
         p.drawPixmap(0, 0, self._kept_ground())
         if self.title:
-            self._text(p, self.title, self.colors.dim, QtCore.QRectF(self.area().x(), 2, self.area().width(), self.line_height()), "middle")
+            self._text(p, self.title, self.colors.dim, self.title_place(), "middle")
         area = self.area()
         p.setClipRect(area.adjusted(-1, -2, 3, 2))
         for x, _ in self.markers:
@@ -183,6 +184,12 @@ class Plot(QtWidgets.QWidget):
             p.drawLine(QtCore.QPointF(at, area.top()), QtCore.QPointF(at, area.bottom()))
         p.end()
 
+    def title_place(self) -> QtCore.QRectF:
+        """Over the curves; that of a long title reaches over the numbers beside them, so that its own number is not cut off."""
+        a, wide = self.area(), self._lettering.width(self.title, 0.9 * self.pixels()) + 2
+        left = a.x() if wide <= a.width() else max(2.0, a.right() - wide)
+        return QtCore.QRectF(left, 2, a.right() - left, self.line_height())
+
     def _text(self, p: QtGui.QPainter, text: str, color: str, r: QtCore.QRectF, align: str = "left") -> None:
         if align == "middle":
             wide = min(self._lettering.width(text, 0.9 * self.pixels()) + 2, r.width())
@@ -192,7 +199,7 @@ class Plot(QtWidgets.QWidget):
     def _kept_ground(self) -> QtGui.QPixmap:
         """Ground, grid and numbers."""
         xs, ys = self.ticks()
-        key = (self.x, self.y, self.size(), self.devicePixelRatioF(), self.colors, self.below, self.log, self.points, tuple(ys))
+        key = (self.x, self.y, self.size(), self.devicePixelRatioF(), self.colors, self.below, self.log, self.points, tuple(xs), tuple(ys))
         if self._ground is None or self._ground[0] != key:
             self._ground = key, self._draw_ground(xs, ys)
         return self._ground[1]

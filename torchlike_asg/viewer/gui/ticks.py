@@ -9,12 +9,12 @@ from .say import short
 Ticks = list[tuple[float, str]]
 
 
-def linear(low: float, high: float, most: int) -> Ticks:
-    """Multiples of 1, 2 or 5 times a power of ten between two numbers: no more than `most` steps."""
+def linear(low: float, high: float, most: int, least: float = 0.0) -> Ticks:
+    """Multiples of 1, 2 or 5 times a power of ten between two numbers: no more than `most` steps, none smaller than `least`."""
     span = high - low
     if not (math.isfinite(span) and span > 0) or most < 1:
         return []
-    step = span / most
+    step = max(span / most, least)
     power = 10.0 ** math.floor(math.log10(step))
     step = next(f * power for f in (1, 2, 5, 10, 20) if f * power >= step * (1 - 1e-9) and span / (f * power) <= most)
     first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)

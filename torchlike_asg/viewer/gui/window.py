@@ -194,7 +194,8 @@ class Window(QtWidgets.QMainWindow):
                     t, s = loss.times, loss.steps
                     back = max(0, int(np.searchsorted(t, t[-1] - 5.0)) - 1)
                     if t[-1] > t[back]:
-                        parts.append(self.say("status.rate", rate=f"{(s[-1] - s[back]) / (t[-1] - t[back]):.3g}"))
+                        rate = (s[-1] - s[back]) / (t[-1] - t[back])
+                        parts.append(self.say("status.rate", rate=self.say.number(round(rate)) if rate >= 100 else f"{rate:.3g}"))
         if self.store.left_out:
             parts.append(self.say.plural("left_out", self.store.left_out))
         self.bar.set_status("   ".join(parts), self.colors.good if step and ended is None else self.colors.dim)
