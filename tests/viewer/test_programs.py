@@ -9,7 +9,8 @@ import time
 
 import pytest
 
-from .test_attach import ROOT, environment, messages, script
+from .scripts import ROOT, environment, script
+from .watching import messages
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals and sessions")
 

@@ -11,6 +11,7 @@ import importlib.util
 import os
 import secrets
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -24,6 +25,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
+from .damage import Damaged
 from .protocol import MAGIC, Event, Graph, Hello, Message, Scalars, decode, encode, write_frame
 
 if TYPE_CHECKING:
@@ -145,7 +147,7 @@ class Publisher:
         self._file = open(self._record, "ab")  # for as long as the run
         self._most = max(RECORDING_BYTES, 2 * self._file.tell())
 
-    def _fall_back(self, key: str, reason: str = "") -> None:
+    def _fall_back(self, key: str, reason: str | Exception = "") -> None:
         """There is no window: keep a recording instead, with all that was sent so far."""
         self.closed.set()
         if self._file is None:
@@ -242,14 +244,14 @@ class Publisher:
                 log = Path(folder, "log")
                 self._process = _spawn(_address(server), key, log)
                 self._connection = self._accept(server, key)
-                reason = _last_line(log)
+                reason = _last_line(log) or _ended(self._process.poll())
         except OSError as error:
-            self._connection, reason = None, str(error)
+            self._connection, reason = None, error
         finally:
             shutil.rmtree(folder, ignore_errors=True)
         if self._connection is None:
             if not self._stop.is_set():
-                self._fall_back("no_window", reason or "")
+                self._fall_back("no_window", reason)
             return
         self._connection.send_bytes(encode(self._hello))
         threading.Thread(target=self._listen, name="asg-viewer-in", daemon=True).start()
@@ -319,7 +321,15 @@ def _address(server: socket.socket) -> str:
 def _last_line(log: Path) -> str:
     """What a child that could not start said last."""
     lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines() if log.exists() else []
-    return lines[-1] if lines else "-"
+    return lines[-1] if lines else ""
+
+
+def _ended(status: int | None) -> Damaged:
+    """Why a window that said nothing is not there: how its process ended, if it did."""
+    if status is None:
+        return Damaged("late", seconds=f"{START:.0f}")
+    names = {-s: s.name for s in signal.Signals}
+    return Damaged("ended", status=names.get(status, str(status)))
 
 
 def _spawn(address: str, key: bytes, log: Path) -> subprocess.Popen[bytes]:
