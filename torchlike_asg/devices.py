@@ -6,6 +6,8 @@ import importlib
 import os
 from typing import Any
 
+from .errors import CudaMissing
+
 __all__ = ["device"]
 
 KINDS = ("cpu", "wgpu", "meta")
@@ -123,7 +125,7 @@ def refuse(d: device, element: Any) -> None:
 def check(d: device) -> device:
     """`d`, if tensors can live there; else the error a user should see."""
     if d.type in _FOREIGN:
-        raise RuntimeError(
+        raise (CudaMissing if d.type == "cuda" else RuntimeError)(
             f"torchlike_asg is not compiled with {d.type.upper()} support: use device='cpu' (or 'wgpu' for a GPU through wgpu)"
             + ("; TORCHLIKE_ASG_CUDA=wgpu has 'cuda' mean that" if d.type == "cuda" else "")
         )

@@ -231,3 +231,36 @@ def test_matrices_without_the_factorization(call):
 def test_what_linalg_lacks_says_so():
     with pytest.raises(NotImplementedError, match=r"torch\.linalg\.schur is not implemented"):
         ours.linalg.schur(ours.ones(2, 2))
+
+
+#: results that LAPACK leaves column by column
+BY_COLUMNS = {
+    "inv": lambda T, x: T.linalg.inv(x),
+    "solve": lambda T, x: T.linalg.solve(x, T.ones(3, 2)),
+    "solve from the right": lambda T, x: T.linalg.solve(x, T.ones(2, 3), left=False),
+    "solve_triangular": lambda T, x: T.linalg.solve_triangular(x, T.ones(3, 2), upper=True),
+    "cholesky": lambda T, x: T.linalg.cholesky(x @ x.mT),
+    "cholesky_solve": lambda T, x: T.cholesky_solve(T.ones(2, 3, 2), x),
+    "eigh": lambda T, x: T.linalg.eigh(x + x.mT)[1],
+    "eig": lambda T, x: T.linalg.eig(x)[1],
+    "qr": lambda T, x: T.linalg.qr(x)[0],
+    "r": lambda T, x: T.linalg.qr(x[..., :2])[1],
+    "svd": lambda T, x: T.linalg.svd(x)[0],
+    "vh": lambda T, x: T.linalg.svd(x[..., :2])[2],
+    "v": lambda T, x: T.svd(x)[2],
+    "lu_factor": lambda T, x: T.linalg.lu_factor(x)[0],
+    "geqrf": lambda T, x: T.geqrf(x)[0],
+    "householder_product": lambda T, x: T.linalg.householder_product(x, T.ones(2, 3)),
+    "matrix_power": lambda T, x: T.linalg.matrix_power(x, -2),
+    "det": lambda T, x: T.linalg.det(x),
+}
+
+
+@pytest.mark.parametrize("name", BY_COLUMNS)
+def test_strides(name):
+    data = np.random.default_rng(0).standard_normal((2, 3, 3)).astype(np.float32)
+    got, want = (BY_COLUMNS[name](T, T.tensor(data)) for T in (ours, torch))
+    assert got.stride() == want.stride() and got.is_contiguous() == want.is_contiguous()
+    got.sum().item()
+    assert got.stride() == want.stride(), "after it was computed"
+    assert np.array_equal(np.ascontiguousarray(got.numpy()).ravel(), got.reshape(-1).numpy())

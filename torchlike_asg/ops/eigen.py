@@ -17,7 +17,7 @@ from .linalg import matmul
 from .movement import reshape
 from .pointwise import add, div, mul, sub
 from .reduce import sum_
-from .solve import BATCH, POSITIVE, M, adjoint, check_square, identity, solve
+from .solve import BATCH, POSITIVE, M, adjoint, by_columns, check_square, identity, solve
 
 
 # ---------------------------------------------------------------- eigenvalues
@@ -64,7 +64,7 @@ def _samples() -> list[Sample]:
 
 
 values = Op("eigvals", "linalg", _rule(False), _ref(0), vjp=_vjp_values, saves=lambda n: n.srcs, samples=_samples)
-vectors = Op("eig_vectors", "linalg", _rule(True), _ref(1), vjp=_vjp_vectors, saves=lambda n: (n.srcs[0], n), samples=_samples)
+vectors = Op("eig_vectors", "linalg", by_columns(_rule(True)), _ref(1), vjp=_vjp_vectors, saves=lambda n: (n.srcs[0], n), samples=_samples)
 gradients.COMPLEX.update(("eigvals", "eig_vectors"))
 
 

@@ -16,7 +16,7 @@ from .linalg import matmul
 from .movement import expand, reshape, slice_
 from .pointwise import add, mul, sub
 from .promotion import title
-from .solve import BATCH, M, adjoint, check_floating, eye
+from .solve import BATCH, M, adjoint, by_columns, check_floating, eye
 
 
 def _rule_reflect(a: Node, tau: Node, c: Node, left: bool, transpose: bool) -> Meta:
@@ -69,7 +69,7 @@ _TAU = np.array([1.2, 0.7])
 reflect = Op(
     "reflect",
     "linalg",
-    _rule_reflect,
+    by_columns(_rule_reflect),
     _ref_reflect,
     expand=_expand_reflect,
     params=("left", "transpose"),
@@ -131,7 +131,7 @@ def _geqrf(part: int) -> Op:
     return Op(
         ("geqrf_vectors", "geqrf_tau")[part],
         "linalg",
-        _rule_geqrf(part),
+        _rule_geqrf(part) if part else by_columns(_rule_geqrf(part)),
         _ref_geqrf(part),
         vjp=_vjp_geqrf,
         samples=lambda: [

@@ -17,7 +17,7 @@ from ..asg.declare import Array, Grads, Meta, Op, Sample
 from ..asg.node import Node
 from ..errors import MissingGradientError
 from .elementwise import bar
-from .solve import BATCH, RIGHT, M, check_square
+from .solve import BATCH, RIGHT, M, by_columns, check_square
 
 _ALPHA = (1 + math.sqrt(17)) / 8
 
@@ -139,7 +139,7 @@ def _factor(part: int) -> Op:
     return Op(
         ("ldl_compact", "ldl_pivots", "ldl_info")[part],
         "linalg",
-        _rule(part),
+        _rule(part) if part else by_columns(_rule(part)),
         _ref(part),
         vjp=_vjp if part == 0 else None,
         differentiable=part == 0,
@@ -194,7 +194,7 @@ _LD, _PIVOTS, _ = _factored(_SYMMETRIC[0], False)
 ldl_solve = Op(
     "ldl_solve",
     "linalg",
-    _rule_solve,
+    by_columns(_rule_solve),
     _ref_solve,
     vjp=_vjp_solve,
     saves=lambda n: n.srcs[:2],

@@ -20,7 +20,7 @@ from .linalg import matmul
 from .logic import eq
 from .movement import arange, cast, reshape, slice_
 from .pointwise import add, sub
-from .solve import BATCH, M, adjoint, check_floating, identity, solve_triangular
+from .solve import BATCH, M, adjoint, by_columns, check_floating, identity, solve_triangular
 
 
 def _sides(x: Node) -> tuple[tuple[int, ...], int, int]:
@@ -118,7 +118,9 @@ def _samples(grad: bool) -> list[Sample]:
     ]
 
 
-lu_compact = Op("lu_compact", "linalg", _rule_compact, _ref(0), vjp=_vjp, saves=lambda n: (n.srcs[0], n), samples=lambda: _samples(True))
+lu_compact = Op(
+    "lu_compact", "linalg", by_columns(_rule_compact), _ref(0), vjp=_vjp, saves=lambda n: (n.srcs[0], n), samples=lambda: _samples(True)
+)
 lu_pivots = Op("lu_pivots", "linalg", _rule_pivots, _ref(1), differentiable=False, samples=lambda: _samples(False))
 
 

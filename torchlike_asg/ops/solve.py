@@ -49,6 +49,17 @@ def check_square(name: str, x: Node) -> None:
     check_floating(name, x)
 
 
+def by_columns(rule: Callable[..., Meta]) -> Callable[..., Meta]:
+    """The inference of an operation whose resulting matrices lie column by column, as LAPACK leaves them and PyTorch's strides show."""
+
+    def laid_out(*args: Any) -> Meta:
+        shape, dtype = rule(*args)
+        rows = shape[-2]
+        return shape, dtype, (*contiguous(shape)[:-2], 1, max(rows, 1))
+
+    return laid_out
+
+
 def square_rule(name: str, shape: Callable[[Any], Any]) -> Any:
     """Inference for operations on square matrices; `shape` maps the operand's shape to the result's."""
 
@@ -134,7 +145,7 @@ def square_samples(*more: Any, grad: bool = True) -> Callable[[], list[Sample]]:
 inverse = Op(
     "inverse",
     "linalg",
-    square_rule("linalg.inv", lambda s: s),
+    by_columns(square_rule("linalg.inv", lambda s: s)),
     _ref_inverse,
     vjp=_vjp_inverse,
     saves=lambda n: (n,),
@@ -256,7 +267,13 @@ def _system_samples(*more: Any, a: Array = M, batch: Array = BATCH) -> Callable[
 
 #: X with ``A X = B``
 solve = Op(
-    "solve", "linalg", _system_rule("linalg.solve"), _ref_solve, vjp=_vjp_solve, saves=lambda n: (n.srcs[0], n), samples=_system_samples()
+    "solve",
+    "linalg",
+    by_columns(_system_rule("linalg.solve")),
+    _ref_solve,
+    vjp=_vjp_solve,
+    saves=lambda n: (n.srcs[0], n),
+    samples=_system_samples(),
 )
 
 
@@ -293,7 +310,7 @@ def _vjp_triangular(n: Node, g: Node) -> Grads:
 solve_triangular = Op(
     "solve_triangular",
     "linalg",
-    _system_rule("linalg.solve_triangular"),
+    by_columns(_system_rule("linalg.solve_triangular")),
     _ref_triangular,
     vjp=_vjp_triangular,
     saves=lambda n: (n.srcs[0], n),
@@ -344,7 +361,7 @@ def _vjp_cholesky(n: Node, g: Node) -> Grads:
 cholesky = Op(
     "cholesky",
     "linalg",
-    square_rule("linalg.cholesky", lambda s: s),
+    by_columns(square_rule("linalg.cholesky", lambda s: s)),
     _ref_cholesky,
     vjp=_vjp_cholesky,
     saves=lambda n: (n,),
@@ -378,7 +395,7 @@ def _vjp_cholesky_solve(n: Node, g: Node) -> Grads:
 cholesky_solve = Op(
     "cholesky_solve",
     "linalg",
-    _rule_cholesky_solve,
+    by_columns(_rule_cholesky_solve),
     _ref_cholesky_solve,
     vjp=_vjp_cholesky_solve,
     saves=lambda n: (n.srcs[1], n),

@@ -26,6 +26,7 @@ from .solve import (
     LinAlgError,
     M,
     adjoint,
+    by_columns,
     check_floating,
     check_square,
     hermitian,
@@ -108,7 +109,7 @@ eigenvalues = Op(
 eigenvectors = Op(
     "eigh_vectors",
     "linalg",
-    square_rule("linalg.eigh", lambda s: s),
+    by_columns(square_rule("linalg.eigh", lambda s: s)),
     _ref_eigh(1),
     vjp=_vjp_eigenvectors,
     saves=lambda n: (n.srcs[0], n),
@@ -204,7 +205,7 @@ singular_values = Op("svdvals", "linalg", _svd_rule(1), _ref_svd(1), vjp=_vjp_si
 left_vectors = Op(
     "svd_left",
     "linalg",
-    _svd_rule(0),
+    by_columns(_svd_rule(0)),
     _ref_svd(0),
     vjp=_vjp_left,
     saves=lambda n: n.srcs,
@@ -214,7 +215,7 @@ left_vectors = Op(
 right_vectors = Op(
     "svd_right",
     "linalg",
-    _svd_rule(2),
+    by_columns(_svd_rule(2)),
     _ref_svd(2),
     vjp=_vjp_right,
     saves=lambda n: n.srcs,
@@ -301,7 +302,7 @@ def _vjp_r(n: Node, g: Node) -> Grads:
 qr_q = Op(
     "qr_q",
     "linalg",
-    _qr_rule(0),
+    by_columns(_qr_rule(0)),
     _ref_qr(0),
     vjp=_vjp_q,
     saves=lambda n: (n.srcs[0], n),
@@ -311,7 +312,7 @@ qr_q = Op(
 qr_r = Op(
     "qr_r",
     "linalg",
-    _qr_rule(1),
+    by_columns(_qr_rule(1)),
     _ref_qr(1),
     vjp=_vjp_r,
     saves=lambda n: (n.srcs[0], n),
