@@ -237,7 +237,7 @@ def test_what_linalg_lacks_says_so():
 BY_COLUMNS = {
     "inv": lambda T, x: T.linalg.inv(x),
     "solve": lambda T, x: T.linalg.solve(x, T.ones(3, 2)),
-    "solve from the right": lambda T, x: T.linalg.solve(x, T.ones(2, 3), left=False),
+    "solve from the right": lambda T, x: T.linalg.solve(x, T.ones(4, 3), left=False),
     "solve_triangular": lambda T, x: T.linalg.solve_triangular(x, T.ones(3, 2), upper=True),
     "cholesky": lambda T, x: T.linalg.cholesky(x @ x.mT),
     "cholesky_solve": lambda T, x: T.cholesky_solve(T.ones(2, 3, 2), x),
