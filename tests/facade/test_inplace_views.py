@@ -61,3 +61,20 @@ def test_one_of_several_views_is_of_no_use_after_a_write(read, lib):
     x[0].fill_(0.5)
     with pytest.raises(RuntimeError, match="This view is the output of a function that returns multiple views"):
         part.as_strided((2,), (2,), 3)
+
+
+@pytest.mark.parametrize(
+    "cut", [lambda t: t.tensor_split(3), lambda t: t.tensor_split([1, 3]), lambda t: t.hsplit(2), lambda t: t.vsplit(2)]
+)
+def test_what_is_cut_by_slices_may_be_written_with_history(cut):
+    """Unlike the views of split and chunk, which PyTorch makes all at once."""
+
+    def run(T):
+        x = T.arange(24.0).reshape(4, 6).clone().requires_grad_()
+        t = x * 2
+        for i, part in enumerate(cut(t)):
+            part.mul_(i + 2)
+        (t * t).sum().backward()
+        return t.tolist(), x.grad.tolist()
+
+    same(run)

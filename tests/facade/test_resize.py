@@ -169,3 +169,24 @@ def test_a_tensor_keeps_its_version_counter_when_it_is_given_another_storage():
         return [*found, a._version]
 
     same(run)
+
+
+@pytest.mark.filterwarnings("ignore:An output with one or more elements was resized")
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda T: T.zeros(3, 2).t(),
+        lambda T: T.arange(6.0)[2:],
+        lambda T: T.arange(6.0).reshape(1, 2, 3, 1).contiguous(memory_format=T.channels_last),
+    ],
+    ids=["transposed", "part", "channels last"],
+)
+def test_a_result_larger_than_the_storage_it_is_given(make):
+    def run(T):
+        out, larger = make(T), make(T)
+        T.cat([T.ones(2, 3), T.zeros(2, 3)], out=out)
+        elements = larger.numel()
+        larger.resize_(4, 4)
+        return out, out.stride(), out.add_(1).sum(), larger.stride(), larger.flatten()[:elements]
+
+    same(run)

@@ -253,3 +253,15 @@ def test_no_warnings_for_plain_use():
         x = x_of(ours)
         x[x > 3] = 1.0
         assert x[[0, 1]].shape == (2, 3, 4)
+
+
+def test_true_as_the_only_index_copies_and_converts():
+    def run(T):
+        x = T.zeros(2, 2, dtype=T.int64)
+        x[True] = T.tensor(3.7)
+        y = T.zeros(2, 2)
+        y[True] = T.arange(2)
+        y[False] = T.ones(5)
+        return x, y
+
+    same(run)

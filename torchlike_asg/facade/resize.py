@@ -9,7 +9,7 @@ import numpy as np
 
 from ..asg import arena
 from ..asg.declare import VAR
-from ..asg.geometry import contiguous, flat
+from ..asg.geometry import contiguous, flat, is_dense
 from ..asg.trace import current
 from ..errors import Unsupported
 from .core import Tensor, alias, family_of
@@ -38,9 +38,10 @@ def resize(t: Tensor, shape: tuple[int, ...], strides: tuple[int, ...] | None = 
     f = t._f
     assert f is not None
     needed = t.storage_offset() + math.prod(shape)  # type: ignore[attr-defined]
-    if t._kind is None and needed > f.cell.buf.size:
-        values = flat(np.array(value_of(t)), contiguous(tuple(t.shape)))
-        buf = np.zeros(needed, f.cell.dtype.storage)
+    if needed > f.cell.buf.size:  # a view leaves the storage that others see: PyTorch enlarges it under them
+        was, order = tuple(t.shape), t.geometry[1]
+        values = flat(np.array(value_of(t)), order if is_dense(was, order) else contiguous(was))  # as they lie in memory
+        buf = np.zeros(math.prod(shape), f.cell.dtype.storage)
         from ..dtypes import store
 
         buf[: values.size] = store(values, f.cell.dtype)

@@ -103,13 +103,13 @@ def block_diag(*tensors: Tensor) -> Tensor:
 
 # ---------------------------------------------------------------- cutting
 def _cut(input: Tensor, by: Any, d: int) -> tuple[Tensor, ...]:
-    """`input` cut before the given positions, or into a number of nearly equal parts, as views."""
+    """`input` cut before the given positions, or into a number of nearly equal parts, as views that may each be written."""
     n = input.shape[d]
     if isinstance(by, int):
         if by <= 0:
             raise RuntimeError(f"number of sections must be larger than 0, got {by}")
         small, larger = divmod(n, by)
-        return split(input, [small + 1] * larger + [small] * (by - larger), d)  # type: ignore[no-any-return]
+        by = [i * small + min(i, larger) for i in range(1, by)]
     from .subscript import _slice
 
     bounds = [0, *by, n]

@@ -246,7 +246,7 @@ def __setitem__(self: Tensor, key: Any, value: Any) -> None:
     direct.prepare(self, value)
     if key is False:
         return
-    t, found = _basic(self, _entries_of(key))
+    t, found = _basic(self, _entries_of(None if key is True else key))  # alone, True is a plain copy, which converts
     if not found:
         _store(t, value)
     elif len(found) == 1 and _is_mask(found[0][1]) and _put_masked(t, *found[0], value):
