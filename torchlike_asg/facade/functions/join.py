@@ -17,7 +17,6 @@ from ..hosted import indices, joined
 from ..register import FUNCTIONS, function
 from ..steps import step
 from .indexing import index_select
-from .parts import split
 from .views import expand, reshape, wrap_dim
 
 
