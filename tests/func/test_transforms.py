@@ -246,3 +246,23 @@ def test_a_repeated_call_meets_the_same_nodes(case):
 
 def _tensors(out):
     return [t for o in (out if isinstance(out, (list, tuple)) else [out]) for t in (_tensors(o) if isinstance(o, (list, tuple)) else [o])]
+
+
+@pytest.mark.parametrize("padding", [None, 1])
+def test_gradients_of_embeddings_for_each_table(padding):
+    """The padding row has none, in any of the tables. (Through the map PyTorch knows the first one's only.)"""
+
+    def run(lib):
+        tables = (lib.arange(24.0).view(2, 4, 3) / 24).requires_grad_()
+        words = lib.tensor([[0, 1, 1], [3, 1, 3]])
+
+        def loss(table, names):
+            return (lib.nn.functional.embedding(names, table, padding) ** 2).sum()
+
+        inside = lib.func.vmap(lib.func.grad(loss))(tables, words)
+        if lib is ours or padding is None:
+            lib.func.vmap(loss)(tables, words).sum().backward()
+            assert lib.equal(tables.grad, inside)
+        return inside
+
+    same(run)

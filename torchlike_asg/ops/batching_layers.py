@@ -10,16 +10,17 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..asg.batching import Operand, aligned, one_by_one, spread
-from ..asg.declare import REGISTRY
-from ..asg.node import Node, const
+from ..asg.declare import REGISTRY, STOP
+from ..asg.node import Node, const, weak
 from ..dtypes import int64
 from . import attention, conv, fold, norm, pooling, resize, sampling  # noqa: F401  (they declare what gets a rule here)
 from .batching import _rows_of, _shifted, whole
 from .cross_entropy import class_dim, nll_loss, nll_loss_grad
 from .embedding import embedding, embedding_grad
 from .formula import sum_over
+from .logic import eq
 from .movement import cast, expand, full, permute, reshape
-from .pointwise import add, div, mul
+from .pointwise import add, div, mul, where
 from .softmax import log_softmax
 
 
@@ -101,23 +102,31 @@ def _offset(indices: Operand, rows: int, size: int) -> Node:
     return add(i, mul(_rows_of(size, i.ndim - 1), const(rows, int64)))
 
 
+def _padded(indices: Operand, padding: int, size: int) -> Node:
+    """Whether each index names the padding row, with a dimension for the elements of the row."""
+    i = indices[0] if indices[1] else spread(indices[0], size)
+    return reshape(eq(i, const(padding, i.dtype)), (*i.shape, 1))
+
+
 def _embedding(n: Node, operands: Sequence[Operand], size: int) -> Node:
     table, indices = operands
+    padding, by_frequency = n.attrs
     if not table[1]:
         return embedding(table[0], indices[0], *n.attrs)
-    if n.attrs[0] >= 0 or n.attrs[1]:
+    if by_frequency:
         return one_by_one(n, operands, size)
     rows = n.srcs[0].shape[0]
-    return embedding(merged(table[0]), _offset(indices, rows, size), *n.attrs)
+    picked = embedding(merged(table[0]), _offset(indices, rows, size), -1, False)
+    return picked if padding < 0 else where(_padded(indices, padding, size), STOP(picked), picked)
 
 
 def _embedding_grad(n: Node, operands: Sequence[Operand], size: int) -> Node:
     rows, padding, by_frequency = n.attrs
-    if padding >= 0 or by_frequency:
-        return one_by_one(n, operands, size)
     g, indices = operands
     values = g[0] if g[1] else spread(g[0], size)
-    return split(embedding_grad(values, _offset(indices, rows, size), rows * size, padding, by_frequency), size)
+    if padding >= 0:
+        values = where(_padded(indices, padding, size), weak(0.0), values)
+    return split(embedding_grad(values, _offset(indices, rows, size), rows * size, -1, by_frequency), size)
 
 
 # ---------------------------------------------------------------- negative log likelihood
