@@ -143,3 +143,55 @@ def test_parts_that_are_called_by_themselves_are_parts_of_their_model():
     assert node_of(nn.Sequential(nn.ReLU())(torch.randn(2, 7))).site[0] == "Sequential.0 (ReLU)", "another model's"
     handles[1].detach()
     assert node_of(model["judge"](torch.randn(5, 4))).site[0] == "Sequential.0 (Linear)"
+
+
+class Scaled(nn.Module):
+    """A module around another."""
+
+    def __init__(self, inner):
+        super().__init__()
+        self.module = inner
+
+    def forward(self, x):
+        return self.module(x) * 2
+
+
+def scopes_of(model, loss):
+    """(operation, scope) of the forward half of a step, of the model that a window is about."""
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    handle = attach(model, window=False)
+    for _ in range(3):
+        optimizer.zero_grad()
+        loss().backward()
+        optimizer.step()
+        handle._settle()
+    graph = handle._session._snapshot
+    handle.detach()
+    return [(graph.text("op", i), graph.text("scope", i)) for i in range(len(graph)) if graph.phase[i] == 0]
+
+
+def test_a_model_within_a_module_around_it_keeps_its_names():
+    model = Tiny()
+    around = Scaled(model)
+    found = scopes_of(model, lambda: around(torch.randn(4, 6)).square().mean())
+    assert ("linear", "Tiny.first") in found
+    assert ("var", "Tiny.first") in found
+    assert ("mul", "Scaled") in found
+    assert not [scope for _, scope in found if scope.startswith("Scaled.")]
+
+
+def test_another_model_of_the_same_class_has_a_place_of_its_own():
+    model, target = Tiny(), Tiny()
+
+    def loss():
+        x = torch.randn(4, 6)
+        with torch.no_grad():
+            wanted = target(x)
+        return (model(x) - wanted).square().mean()
+
+    found = scopes_of(model, loss)
+    for name in ("Tiny", "Tiny#2"):
+        assert [scope for op, scope in found if op == "linear" and scope.startswith(f"{name}.")] == [f"{name}.first", f"{name}.head"]
+        assert {scope for op, scope in found if op == "var" and scope.startswith(f"{name}.")} == {
+            f"{name}.{part}" for part in ("first", "norm", "head")
+        }

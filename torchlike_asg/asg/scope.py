@@ -37,13 +37,14 @@ def path(modules: list[Any] | None = None) -> str:
     modules = stack() if modules is None else modules
     if not modules:
         return ""
-    root, leaf = _home(modules[0]), modules[-1]
-    name = type(root).__name__
+    root, leaf = _home(modules), modules[-1]
+    name = _name_of_root(root)
     if leaf is root:
         return name
     inner = _name_of(root, leaf)
     if inner is None:  # not a registered descendant of the root: spell the chain of calls
-        inner = ".".join(type(m).__name__ for m in modules[1:])
+        below = modules[modules.index(root) + 1 :] if root in modules else modules[1:]
+        inner = ".".join(type(m).__name__ for m in below)
     return f"{name}.{inner} ({type(leaf).__name__})"
 
 
@@ -63,27 +64,48 @@ def _name_of(root: Any, leaf: Any) -> str | None:
 #: models whose parts may be called by themselves, as those of a GAN are: their names are those they have in the model
 _adopted: weakref.WeakSet[Any] = weakref.WeakSet()
 _homes: weakref.WeakKeyDictionary[Any, weakref.ref[Any]] = weakref.WeakKeyDictionary()
+#: other models of the classes of those: what tells their names apart
+_namesakes: weakref.WeakKeyDictionary[Any, str] = weakref.WeakKeyDictionary()
 
 
 def adopt(model: Any) -> None:
-    """From now on, parts of `model` that are called by themselves are named as parts of it."""
+    """From now on `model` is where names begin: its parts have the names that they have in it, whether they are called by themselves or
+    within a module around the model, and other models of its class have a number."""
     _adopted.add(model)
     _homes.clear()
+    _namesakes.clear()
 
 
 def release(model: Any) -> None:
     """The opposite of `adopt`."""
     _adopted.discard(model)
     _homes.clear()
+    _namesakes.clear()
 
 
-def _home(root: Any) -> Any:
-    """The adopted model that the outermost module called is part of, else that module."""
+def _name_of_root(root: Any) -> str:
+    name = type(root).__name__
+    adopted = list(_adopted)
+    if any(m is root for m in adopted) or not any(type(m) is type(root) for m in adopted):
+        return name
+    found = _namesakes.get(root)
+    if found is None:
+        found = _namesakes[root] = f"{name}#{2 + sum(type(m) is type(root) for m in list(_namesakes))}"
+    return found
+
+
+def _home(modules: list[Any]) -> Any:
+    """The adopted model that is being called, or that the outermost module called is part of, else that module."""
+    root = modules[0]
     if not _adopted:
         return root
+    adopted = list(_adopted)
+    for called in modules:
+        if any(m is called for m in adopted):
+            return called
     found = _homes.get(root)
     if found is None:
-        home = next((m for m in list(_adopted) if m is not root and _name_of(m, root) is not None), root)
+        home = next((m for m in adopted if m is not root and _name_of(m, root) is not None), root)
         found = _homes[root] = weakref.ref(home)
     known = found()
     return root if known is None else known
