@@ -169,3 +169,17 @@ def test_both_forms_of_a_program_agree(encoder, monkeypatch):
 def test_words_of_a_dispatch():
     row = np.array([walk.packed(2**63 + 1, 7, 65535, 3, 2)], np.uint64)
     assert row[0, :2].tolist() == [2**63 + 1, 7] and row.view(np.uint32)[0, 4:7].tolist() == [65535, 3, 2]
+
+
+def test_what_the_library_refuses_is_told_once(encoder):
+    d = device()
+    buffer = d.buffer(16)
+    with pytest.raises(RuntimeError, match=r"(?s)the GPU refuses data: .*overrun"):
+        d.write(buffer, 0, np.zeros(64, np.float32))
+    d.write(buffer, 0, np.full(4, 3, np.float32))
+    target = d.buffer(16)
+    copies = [(buffer, 0, target, 0, 64)]
+    with pytest.raises(RuntimeError, match=r"(?s)the GPU refuses a pass: .*overrun"):
+        encoder.submit(Program(0), 0, 0, copies)
+    encoder.submit(Program(0), 0, 0, [(buffer, 0, target, 0, 16)])
+    assert d.read(target, 16).view(np.float32).tolist() == [3] * 4

@@ -125,15 +125,40 @@ def native_encoder(gpu: Any, queue: Any) -> Encoder | None:
 DISPATCHES, PASSES, SENT = 2048, 16, 1 << 28
 
 
+class _Complaints:
+    """What the library says against calls, as wgpu's own ``capture`` and ``release`` gather it, which make an object for each time.
+
+    ``slot.message``: the last one so far
+    """
+
+    def __init__(self) -> None:
+        from wgpu.backends.wgpu_native import _api
+        from wgpu.backends.wgpu_native._helpers import ErrorSlot
+
+        self._stack, self.slot = _api.error_handler._get_proxy_stack, ErrorSlot("torchlike_asg")
+
+    def begin(self) -> None:
+        """From here on this thread's are kept."""
+        self._stack().append(self.slot)
+
+    def end(self) -> str | None:
+        """The last one since `begin`."""
+        slot = self._stack().pop()
+        said: str | None = slot.message
+        if said is not None:
+            slot.message = None
+        return said
+
+
 class Encoder:
     """Records and submits a pass of dispatches by the C interface, which costs a fraction of what the Python objects do."""
 
     def __init__(self, gpu: Any, queue: Any) -> None:
         """ImportError or AttributeError if the native library is another one than this was written for."""
-        from wgpu.backends.wgpu_native import _api, ffi, lib
+        from wgpu.backends.wgpu_native import ffi, lib
 
         self._ffi, self._lib, self._gpu, self._queue = ffi, lib, gpu, queue
-        self._errors = _api.error_handler
+        self._complaints = _Complaints()
         self._encoder = ffi.new("WGPUCommandEncoderDescriptor *")
         self._pass = ffi.new("WGPUComputePassDescriptor *")
         self._finish = ffi.new("WGPUCommandBufferDescriptor *")
@@ -155,14 +180,14 @@ class Encoder:
 
     def write(self, buffer: Any, offset: int, content: np.ndarray[Any, Any]) -> None:
         """Have bytes written to a buffer before what is submitted next; offset and number of bytes are multiples of 4."""
-        self._errors.capture("write")
+        self._complaints.begin()
         try:
             self._write(self._queue._internal, buffer._internal, offset, self._ffi.from_buffer(content), content.nbytes)
             self._written += content.nbytes
         finally:
-            error = self._errors.release("write")
+            error = self._complaints.end()
         if error is not None:
-            raise RuntimeError(f"the GPU refuses data: {error[1]}")
+            raise RuntimeError(f"the GPU refuses data: {error}")
 
     def submit(self, program: Program, first: int, end: int, copies: Sequence[Copy]) -> None:
         """Dispatches `first` to `end`, then copies."""
@@ -170,7 +195,7 @@ class Encoder:
         order = Order(program.serial, state.number, first, end, tuple(copies))
         self._successors.note(order)
         ready, self._ready = self._ready, None
-        self._errors.capture("submit")
+        self._complaints.begin()
         try:
             if ready is not None and ready[0] == order:
                 commands = ready[1]
@@ -178,14 +203,15 @@ class Encoder:
                 if ready is not None:
                     lib.wgpuCommandBufferRelease(ready[1])
                 commands = self._commands(order, state)
-            self._list[0] = commands
-            number = lib.wgpuQueueSubmitForIndex(self._queue._internal, 1, self._list)
+            if self._complaints.slot.message is None:  # the library ends the process over commands that it has refused
+                self._list[0] = commands
+                number = lib.wgpuQueueSubmitForIndex(self._queue._internal, 1, self._list)
+                self._ahead(number, end - first)
             lib.wgpuCommandBufferRelease(commands)
-            self._ahead(number, end - first)
         finally:
-            error = self._errors.release("submit")
+            error = self._complaints.end()
         if error is not None:
-            raise RuntimeError(f"the GPU refuses a pass: {error[1]}")
+            raise RuntimeError(f"the GPU refuses a pass: {error}")
 
     def prepare(self) -> None:
         """Record what is likely to be submitted next; the host has nothing else to do now."""
@@ -194,11 +220,11 @@ class Encoder:
         found = self._successors.expected()
         if found is None:
             return
-        self._errors.capture("prepare")
+        self._complaints.begin()
         try:
             commands = self._commands(*found)
         finally:
-            error = self._errors.release("prepare")
+            error = self._complaints.end()
         if error is None:
             self._ready = found[0], commands
         else:  # it is recorded again when it is wanted, and told then
