@@ -26,6 +26,16 @@ def _whole(value: Any) -> bool:
     return isinstance(value, (int, np.integer)) and not isinstance(value, bool)
 
 
+def _foreign(values: Any) -> tuple[str, int] | None:
+    """The type and the place of the first element that is no number of dimensions: neither an integer nor several."""
+    return next(((_name(v), i) for i, v in enumerate(values) if not (_whole(v) or v is None or isinstance(v, (tuple, list)))), None)
+
+
+def _name(value: Any) -> str:
+    kind = type(value)
+    return f"numpy.{kind.__name__}" if kind.__module__ == "numpy" else kind.__name__
+
+
 #: annotation -> what may be given for it
 _KINDS: dict[str, Callable[[Any], bool]] = {
     "Tensor": lambda v: isinstance(v, Tensor) or getattr(v, "is_sparse", False) or hasattr(v, "__torch_function__"),
@@ -35,7 +45,7 @@ _KINDS: dict[str, Callable[[Any], bool]] = {
     "str": lambda v: isinstance(v, str),
     "None": lambda v: v is None,
     "tuple of Tensors": lambda v: isinstance(v, (tuple, list, Tensor)),
-    "tuple of ints": lambda v: _whole(v) or v is None or (isinstance(v, (tuple, list)) and all(_whole(x) or x is None for x in v)),
+    "tuple of ints": lambda v: _whole(v) or v is None or (isinstance(v, (tuple, list)) and _foreign(v) is None),
 }
 #: what parameters of these names take where their annotation does not say it
 _SEVERAL = dict.fromkeys("dim dims dilation kernel_size normalized_shape output_size pad shifts size stride".split(), "tuple of ints")
@@ -65,7 +75,7 @@ def refusal(fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any
         else:
             continue
         if not any(_KINDS[k](value) for k in kinds) and not (value is None and parameter.default is None):
-            given = type(value)
-            said = f"numpy.{given.__name__}" if given.__module__ == "numpy" else given.__name__
-            return TypeError(f"{_PARSED.get(fn.__name__, fn.__name__)}(): argument '{name}'{where} must be {kinds[0]}, not {said}")
+            element = _foreign(value) if kinds == ["tuple of ints"] and isinstance(value, (tuple, list)) else None
+            found = f"not {_name(value)}" if element is None else "but found element of type {} at pos {}".format(*element)
+            return TypeError(f"{_PARSED.get(fn.__name__, fn.__name__)}(): argument '{name}'{where} must be {kinds[0]}, {found}")
     return None

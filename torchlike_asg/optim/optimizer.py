@@ -94,7 +94,7 @@ class Optimizer:
                 "the ordering of tensors in sets will change between runs. Please use a list instead."
             )
         params = [params] if isinstance(params, Tensor) else list(params)
-        names = [p[0] for p in params if isinstance(p, tuple)]
+        names = [p[0] for p in params if isinstance(p, tuple) and len(p) == 2]
         if names:
             if len(names) != len(params):
                 raise ValueError("all optimizer params should be with/without names. Some param names are missing")

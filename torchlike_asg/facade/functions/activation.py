@@ -16,7 +16,7 @@ from ...rng.uniform import uniform64
 from ..autocast import governed
 from ..core import Tensor, binary, nary, plain, unary
 from ..flush import value_of
-from ..register import apply_inplace, function
+from ..register import apply_inplace, checked, function
 from ..steps import note, step
 from .creation import from_array
 from .pointwise import abs as _abs
@@ -108,6 +108,7 @@ def hardswish(input: Tensor, inplace: bool = False) -> Tensor:
 
 
 # ---------------------------------------------------------------- smooth
+@checked
 def gelu(input: Tensor, approximate: str = "none") -> Tensor:
     """``input * Phi(input)`` with the normal distribution function, or its "tanh" approximation."""
     if approximate not in ("none", "tanh"):

@@ -28,8 +28,8 @@ def _lengths(value: Any, batch: int, name: str) -> Any:
 
 @governed
 def ctc_loss(
-    log_probs: Any,
-    targets: Any,
+    log_probs: Tensor,
+    targets: Tensor,
     input_lengths: Any,
     target_lengths: Any,
     blank: int = 0,

@@ -14,7 +14,7 @@ from .pointwise import clamp_min
 
 @function(method=False)
 @step("SumBackward1")
-def cosine_similarity(x1: Any, x2: Any, dim: int = 1, eps: float = 1e-8) -> Tensor:
+def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -> Tensor:
     """``x1 . x2 / (max(|x1|, eps) max(|x2|, eps))`` along `dim`; the shapes broadcast."""
     d = result_type((node_of(x1), node_of(x2)))
     if not d.is_floating_point:
@@ -68,7 +68,7 @@ def normalize(input: Any, p: float = 2.0, dim: Any = 1, eps: float = 1e-12, out:
 
 
 @function(method=False)
-def bilinear(input1: Any, input2: Any, weight: Any, bias: Any = None) -> Tensor:
+def bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """``y[k] = input1 weight[k] input2 + bias[k]``: (*, I), (*, J), weight (K, I, J) -> (*, K)."""
     if len(input1.shape) != len(input2.shape):
         raise RuntimeError(f"bilinear(): input dimensions do not match: got {len(input1.shape)} and {len(input2.shape)}")
