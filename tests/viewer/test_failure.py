@@ -5,6 +5,7 @@ import pytest
 import torchlike_asg as torch
 from torchlike_asg import nn
 from torchlike_asg.viewer import attach
+from torchlike_asg.viewer.failure import recorded_as
 
 from .watching import messages
 
@@ -59,6 +60,20 @@ def test_only_operands_that_do_not_fit_are_marked(combine, wrong, tmp_path):
     graph = found["graph"][-1].columns
     operands = [e for e, d in enumerate(graph["dst"].tolist()) if d == failure.node]
     assert [operands.index(e) for e in failure.edges] == wrong
+
+
+@pytest.mark.parametrize(
+    ("name", "op"),
+    [
+        ("Conv2d", "conv"), ("ConvTranspose1d", "conv_transpose"), ("conv3d", "conv"), ("BatchNorm2d", "batch_norm"), ("LSTM", "lstm"),
+        ("CrossEntropyLoss", "cross_entropy"), ("bmm", "matmul"), ("mse_loss", "squared_error"), ("MaxPool2d", "max_pool"),
+        ("linear", "linear"), ("cat", "cat"),
+        ("LazyConv2d", "conv"), ("GRUCell", "gru"), ("LeakyReLU", "leaky_relu"),
+        ("CTCLoss", "ctc_loss"), ("Embedding", "embedding"), ("Conformer", "Conformer"), ("", ""),
+    ],
+)  # fmt: skip
+def test_what_failed_is_explained_as_the_operation_that_it_is(name, op):
+    assert recorded_as(name) == op
 
 
 class Log(nn.Module):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import linecache
+import re
 import sys
 from types import FrameType
 from typing import Any
@@ -15,6 +17,7 @@ from ..asg.declare import Op
 from ..asg.node import Node
 from ..asg.trace import Trace
 from ..facade.core import Tensor
+from ..i18n import catalog
 from .advice import advice
 from .capture import Step, behind, capture
 from .protocol import Failure
@@ -103,6 +106,32 @@ def _node(t: Tensor) -> Node:
     return Trace().input(np.empty(0), shape, tuple(strides), t.dtype, t.device)
 
 
+#: functions and modules by the operation that they are in the graph, where their names do not tell
+_RECORDED_AS = {
+    **dict.fromkeys(("mm", "bmm", "mv", "dot", "addmm", "addmv", "baddbmm"), "matmul"),
+    **dict.fromkeys(("concat", "concatenate", "hstack", "vstack"), "cat"),
+    **dict.fromkeys(("flatten", "unflatten"), "reshape"), "upsample": "interpolate", "embeddingbag": "embedding",
+    **dict.fromkeys(("constantpad", "zeropad"), "pad_constant"), "reflectionpad": "pad_mirror", "kldiv": "kl_divergence",
+    "mse": "squared_error", "l1": "absolute_error", "bce": "binary_cross_entropy", "bcewithlogits": "binary_cross_entropy_logits",
+    "binarycrossentropywithlogits": "binary_cross_entropy_logits", "multiheadattention": "scaled_dot_product_attention",
+}  # fmt: skip
+
+
+@functools.cache
+def _explained() -> dict[str, str]:
+    """The operations that have a text, by their letters."""
+    keys = [key.split(".") for key in catalog.entries(catalog.FALLBACK) if key.startswith("op.") and key.endswith(".what")]
+    return {op.replace("_", ""): op for _, op, _ in keys}
+
+
+def recorded_as(name: str) -> str:
+    """The operation that explains what a function or a module of that name does: ``Conv2d`` is a ``conv``. If there is none, the name."""
+    letters = name.lower().replace("_", "")
+    short = re.sub(r"^lazy|(\dd|cell|loss)$", "", re.sub(r"^lazy|(\dd|cell|loss)$", "", letters))
+    known = _explained()
+    return known.get(letters) or _RECORDED_AS.get(short) or known.get(short) or name
+
+
 def with_failed(snapshot: GraphSnapshot, failure: Failure, index: dict[Node, int], operands: list[Node]) -> GraphSnapshot:
     """The snapshot with the failed operation as one more node; `failure` is told its number and edges."""
     columns = snapshot.columns()
@@ -118,7 +147,7 @@ def with_failed(snapshot: GraphSnapshot, failure: Failure, index: dict[Node, int
     n, e = len(snapshot), len(snapshot.src)
     path = failure.module.partition(" (")[0]
     new = {
-        "op": text(failure.op or "?"),
+        "op": text(recorded_as(failure.op) or "?"),
         "name": text(""),
         "scope": text(path),
         "category": text("error"),

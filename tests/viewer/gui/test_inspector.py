@@ -91,6 +91,14 @@ def test_a_histogram_is_spoken_of_where_there_is_one(window):
     window.store.apply(stats([softmax], 7))
     window.follow()
     assert "below it earlier steps" in window.inspector.numbers.caption.text()
+    loss = node(window, "cross_entropy")
+    window.go("node", loss)
+    single = stats([loss], 8)
+    single.counts = np.eye(1, 32, 16, dtype=np.uint32)
+    window.store.apply(single)
+    window.follow()
+    assert window.inspector.numbers.caption.text() == "Step 8."
+    assert window.inspector.numbers.histogram.height() == 0
 
 
 def test_symbols_of_a_formula_are_explained(window):

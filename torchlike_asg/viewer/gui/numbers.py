@@ -59,7 +59,7 @@ class LiveNumbers(QtWidgets.QWidget):
             for k in range(len(COLUMNS)):
                 self.cells[of, k].setText(_told(look, k))
         looks = list(self.store.looks.get(("value", node), ()))
-        self.histogram.show_looks([k for k in looks if k.counts is not None])
+        self.histogram.show_looks([k for k in looks if k.counts is not None and k.counts.sum() > 1])  # one number has no spread
         update = self.store.look(node, "update")
         if value is None:
             told = [self.say("live.waiting" if self.store.ended is None else "live.none")]
