@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -269,24 +270,42 @@ class Build:
         size = {b: b.numel * b.dtype.compute.itemsize for b in self._owner}
         number = self.fuser.number
         rank = {u: min(number[n] for n in u.writes) if u.writes else 0 for u in units}
-        ready = [u for u in units if not waiting[u]]
+        reading: dict[Node, list[Unit]] = {}
+        for u in units:
+            for b in reads[u]:
+                reading.setdefault(b, []).append(u)
+        ready: list[tuple[int, int, int]] = []  # a heap: memory that it takes, rank, place among those that became ready
+        entered: dict[Unit, int] = {}
+        arrived: list[Unit] = []
+        done: set[Unit] = set()
         out: list[Unit] = []
+
+        def offer(u: Unit) -> None:
+            gain = sum([size[w] for w in u.writes if w not in kept]) - sum([size[b] for b in reads[u] if left[b] == 1 and b not in kept])
+            if u not in entered:
+                entered[u] = len(arrived)
+                arrived.append(u)
+            heapq.heappush(ready, (gain, rank[u], entered[u]))
+
+        for u in units:
+            if not waiting[u]:
+                offer(u)
         while ready:
-
-            def price(u: Unit) -> tuple[int, int]:
-                gain = sum(size[w] for w in u.writes if w not in kept)
-                gain -= sum(size[b] for b in reads[u] if left[b] == 1 and b not in kept)
-                return gain, rank[u]
-
-            u = min(ready, key=price)
-            ready.remove(u)
+            u = arrived[heapq.heappop(ready)[2]]
+            if u in done:  # it was offered again, for less
+                continue
+            done.add(u)
             out.append(u)
             for b in reads[u]:
                 left[b] -= 1
+                if left[b] == 1:  # the last reader frees it now
+                    last = next(v for v in reading[b] if v not in done)
+                    if last in entered:
+                        offer(last)
             for v in followers[u]:
                 waiting[v] -= 1
                 if not waiting[v]:
-                    ready.append(v)
+                    offer(v)
         assert len(out) == len(units), "the units of a plan depend on each other in a circle"
         return out
 
