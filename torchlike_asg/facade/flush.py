@@ -281,13 +281,13 @@ def settle(t: Tensor) -> None:
     cell.take(evaluate(n))
 
 
-def _untouched(t: Tensor) -> np.ndarray[Any, Any] | None:
-    """The value of a result whose trace has closed and that nothing was done with since."""
+def _untouched(t: Tensor) -> Any:
+    """The value of a result whose trace has closed and that nothing was done with since; else None."""
     f = t._f
     if t._n is None and f.value is not None and t._kind is None:  # type: ignore[union-attr]
         value = f.value[1]  # type: ignore[union-attr]
-        if value.__class__ is np.ndarray and f.h is None:  # type: ignore[union-attr]
-            return value  # type: ignore[no-any-return]
+        if (value.__class__ is np.ndarray or value.__class__ is DeviceArray) and f.h is None:  # type: ignore[union-attr]
+            return value
     return None
 
 
