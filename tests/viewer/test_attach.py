@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import threading
 
 import numpy as np
 import pytest
@@ -82,3 +83,14 @@ def test_curves_markers_and_recordings(tmp_path):
 def test_arguments():
     with pytest.raises(ValueError, match="unknown theme"):
         visualize(Tiny(), theme="pink")
+
+
+def test_the_thread_beside_training_is_a_thread_in_a_forked_worker_too():
+    """An attribute of ours that hides one of `Thread` is called by Python after a fork, and by `join`."""
+    handle = attach(Tiny(), window=False)
+    session = handle._session
+    handle.detach()
+    ours = set(vars(session)) - set(vars(threading.Thread()))
+    assert not ours & set(dir(threading.Thread))
+    session.join(60)
+    assert not session.is_alive()

@@ -61,7 +61,7 @@ class Session(threading.Thread):
         self._model = weakref.ref(model) if model is not None else lambda: None
         self._root = type(model).__name__ if model is not None else ""
         self.publisher = Publisher(hello, self._hear, say, record)
-        self._stop, self._wake = threading.Event(), threading.Event()
+        self._ending, self._wake = threading.Event(), threading.Event()
         self.ended = threading.Event()
         self.logged: deque[Message] = deque()
         self._governor = Governor()
@@ -111,7 +111,7 @@ class Session(threading.Thread):
         else:
             self.publisher.closed.set()
         pace = Pace()
-        while not self._stop.is_set():
+        while not self._ending.is_set():
             pause = pace.pause()
             self._wake.wait(pace.shortest if self._asked_for and self._probe is not None else pause)  # somebody waits for it
             self._wake.clear()
@@ -130,7 +130,7 @@ class Session(threading.Thread):
     def finish(self, reason: str, timeout: float) -> None:
         """Send what there is, and stop."""
         self.logged.append(Bye(reason))
-        self._stop.set()
+        self._ending.set()
         self._wake.set()
         if threading.current_thread() is not self:
             self.ended.wait(timeout)

@@ -1,5 +1,8 @@
 """The window's process: it leaves when nobody could close it."""
 
+import concurrent.futures
+import io
+import multiprocessing
 import os
 import subprocess
 import sys
@@ -8,9 +11,11 @@ import time
 import pytest
 from pyqtgraph.Qt import QtCore, QtWidgets
 
+from torchlike_asg.viewer import publisher
+from torchlike_asg.viewer.gui import app
 from torchlike_asg.viewer.gui.app import Shot, Unseen
 from torchlike_asg.viewer.gui.store import Store
-from torchlike_asg.viewer.protocol import Bye, Hello
+from torchlike_asg.viewer.protocol import VERSION, Bye, Hello, encode
 
 SCRIPT = """
 import os, signal, sys
@@ -54,6 +59,36 @@ def test_a_picture_that_cannot_be_written_is_said(window, tmp_path, capsys, monk
     said = capsys.readouterr().err
     assert "shot.png cannot be written: " in said
     assert said.count("\n") == 1
+
+
+def test_a_trainer_of_another_version_is_not_shown(application, monkeypatch):
+    class Other:
+        def recv_bytes(self):
+            return encode(Hello(version=VERSION + 1))
+
+    monkeypatch.setattr(app, "connect", lambda address, key: Other())
+    monkeypatch.setattr(app.signal, "signal", lambda number, action: None)
+    monkeypatch.setattr(sys, "stdin", io.StringIO("00\n"))
+    assert app.run("localhost:1") == 3
+
+
+def test_nobody_is_let_in_without_the_key(tmp_path):
+    class Child:
+        def poll(self):
+            return None
+
+    sender, key = publisher.Publisher(Hello(), lambda m: None, lambda key, fields: None, None), b"k" * 32
+    sender._process = Child()
+    server = publisher._listen(str(tmp_path))
+    with server, concurrent.futures.ThreadPoolExecutor(1) as pool:
+        accepted = pool.submit(sender._accept, server, key)
+        with pytest.raises(multiprocessing.AuthenticationError):
+            app.connect(publisher._address(server), b"x" * 32)
+        inside = app.connect(publisher._address(server), key)
+        accepted.result(60).send_bytes(b"hello")
+        assert inside.recv_bytes() == b"hello"
+        inside.close()
+        accepted.result().close()
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks at processes in /proc")
