@@ -203,3 +203,28 @@ def test_a_parameter_written_before_the_first_call_does_not_split_it():
     loss.item()
     stop()
     assert ["mean" in names for names in built if "tanh" in names] == [True]
+
+
+@pytest.mark.parametrize("called", ["a module", "a function"])
+def test_a_recurrence_that_is_read_in_every_step_records_its_history_once(called, monkeypatch):
+    def run(T):
+        T.manual_seed(0)
+        cell, head, counts = T.nn.GRUCell(4, 8), T.nn.Linear(8, 4), []
+        turn = cell if called == "a module" else (lambda x, h: T.tanh(h @ cell.weight_hh[:8].t() + x @ cell.weight_ih[:8].t()))
+        x, h = T.zeros(1, 4), T.zeros(1, 8)
+        for i in range(8):
+            if i == 3:  # before its first call a module has its parameters take their values
+                monkeypatch.setattr("torchlike_asg.facade.past.replay", refuse)
+            h = turn(x, h)
+            out = head(h)
+            x = T.nn.functional.one_hot(T.tensor([out.argmax().item()]), 4).float()
+            counts.append(ours.asg.stats()["plans"])
+        out.sum().backward()
+        return [cell.weight_hh.grad[:8], counts] if T is ours else [cell.weight_hh.grad[:8]]
+
+    def refuse(*args):
+        raise AssertionError("a history was recorded again")
+
+    grad, counts = run(ours)
+    assert [counts[i + 1] - counts[i] for i in range(3, 7)] == [1] * 4
+    np.testing.assert_allclose(grad.numpy(), run(pytest.importorskip("torch"))[0].numpy(), rtol=1e-5, atol=1e-7)

@@ -43,7 +43,8 @@ class Trace:
     ``orphans``   permanent leaf -> storage whose tensors died, while results that read it are pending
     ``twinned``   node -> how many of its twins are in use
     ``updates``   (storages, their leaves, their new nodes, pairs of these) of an optimizer step, taken over by the flush that ends it
-    ``alive``     weak references to the results whose history kept the trace open at its last read;  ``fresh`` those new at it
+    ``alive``     weak references to the results whose history kept the trace open at its last read;  ``stood`` their nodes then;
+                  ``fresh`` those new at it
     ``lapses``    at how many reads in a row all that had been new at the one before was gone
     ``replays``   the histories of earlier traces (see the facade) that were recorded again in this one
     ``plan``      the plan run last in this open trace: plans form a chain, so what is known needs no key of its own
@@ -89,6 +90,7 @@ class Trace:
         "retained",
         "silent",
         "slots",
+        "stood",
         "stale",
         "swept",
         "twinned",
@@ -132,6 +134,7 @@ class Trace:
         self.ran: list[Any] = []
         self.updates: list[Any] = []
         self.alive: list[Any] = []
+        self.stood: list[Node] = []
         self.fresh: list[Any] = []
         self.lapses = 0
         self.replays: list[Any] = []
@@ -166,7 +169,7 @@ class Trace:
         if self.families or self.grads or self.updates:
             self.families, self.grads, self.updates = [], [], []
         if self.moved or self.alive or self.fresh:
-            self.moved, self.alive, self.fresh = [], [], []
+            self.moved, self.alive, self.stood, self.fresh = [], [], [], []
         self.ran = []
         self.generation += 1
 

@@ -10,6 +10,7 @@ from typing import Any
 from weakref import ref
 
 from ..asg.trace import Trace, current
+from .core import Tensor
 from .flush import flush
 
 #: results recorded in one trace before the next outermost module call cuts it
@@ -18,11 +19,12 @@ MAX_PENDING = 50_000
 _called: dict[int, Any] = {}
 
 
-def enter(module: Any) -> None:
+def enter(module: Any, args: tuple[Any, ...] = ()) -> None:
     """An outermost module is called. A second call of the same one starts a new trace if something was read since the first (an
     evaluation or acting loop), or if nothing is recorded for differentiation (a loop that collects predictions). Before the very first
     call, parameters that were initialised by hand take their values: the use of one in the middle of the call would end the trace there.
-    Inside a function transform nothing ends, for the nodes of its arguments would be lost.
+    Nothing ends where an argument has a history, as in a solver or a recurrence, which would be recorded again, nor inside a function
+    transform, for the nodes of its arguments would be lost.
     """
     tr = current()
     if tr.held:
@@ -32,7 +34,8 @@ def enter(module: Any) -> None:
         _called[key] = ref(module, lambda _: _called.pop(key, None))
         if tr.grad and _initialised(tr):
             flush(closing=True)
-    if (key in tr.entered and (tr.flushes or not tr.grad)) or len(tr.claims) > MAX_PENDING:
+    again = key in tr.entered and (tr.flushes or not tr.grad)
+    if (again and not (tr.grad and any(a.__class__ is Tensor and not a.is_leaf for a in args))) or len(tr.claims) > MAX_PENDING:
         flush(closing=True)
     tr.entered[key] = 1
 

@@ -15,6 +15,7 @@ import numpy as np
 from ..asg import arena, reference, trace
 from ..asg.batching import dependent, depends
 from ..asg.declare import CONST, INPUT, REBIND, VAR
+from ..asg.gradients import history
 from ..asg.interrupts import hold, release, whole
 from ..asg.node import COUNTS, Node
 from ..asg.trace import Trace, current
@@ -82,12 +83,12 @@ def _flush(tr: Trace, closing: bool | None) -> None:
         if stale is not None:
             tr.updates, tr.stale = [], stale
         raise
-    if not closing and (tr.held or (histories and not _moved_on(tr))):
+    if not closing and (tr.held or (histories and (not _moved_on(tr) or _goes_on(tr, histories)))):
         tr.flushes += 1
         if len(tr.families) > _MANY and not tr.level:  # those of a solver's steps; a transform counts its own
             tr.families = [r for r in tr.families if r() is not None]
         before = {id(r()) for r in tr.alive}
-        tr.alive = [ref(o) for o, _ in histories]
+        tr.alive, tr.stood = [ref(o) for o, _ in histories], [n for _, n in histories]
         tr.fresh = [r for r in tr.alive if id(r()) not in before]
         return
     close(tr, live)
@@ -232,6 +233,14 @@ def _moved_on(tr: Trace) -> bool:
     if tr.fresh:
         tr.lapses = tr.lapses + 1 if all(r() is None for r in tr.fresh) else 0
     return tr.lapses >= _LAPSES
+
+
+def _goes_on(tr: Trace, histories: list[tuple[Any, Node]]) -> bool:
+    """Whether what lives now was computed from what lived at the last read and is gone: the state of a solver or of a recurrence, whose
+    history would be recorded again after every read. What was recorded again since has a new owner in the claims.
+    """
+    gone = {n for r, n in zip(tr.alive, tr.stood, strict=True) if r() is None and tr.claims.get(n, r) is r}
+    return bool(gone) and not gone.isdisjoint(history(tuple([n for _, n in histories])))
 
 
 def compute(tr: Trace, outputs: Any, donated: Any = ()) -> None:

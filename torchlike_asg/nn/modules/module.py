@@ -64,11 +64,11 @@ def _forward_unimplemented(self: Any, *input: Any) -> None:
     raise NotImplementedError(f'Module [{type(self).__name__}] is missing the required "forward" function')
 
 
-def _outermost(module: Any) -> list[Any]:
+def _outermost(module: Any, *args: Any) -> list[Any]:
     """The stack of modules being called, for a module that is called by none."""
     modules = stack()
     if not modules:
-        enter(module)
+        enter(module, args)
     return modules
 
 
@@ -109,7 +109,7 @@ class Module(TreeMixin, ConversionMixin, StateMixin, HookMixin):
     def __call__(self, input: Any = _ABSENT, /, *args: Any, **kwargs: Any) -> Any:
         if self._hooked:
             return self._call_impl(*args, **kwargs) if input is _ABSENT else self._call_impl(input, *args, **kwargs)
-        modules = _stack() or _outermost(self)
+        modules = _stack() or _outermost(self, input, *args)
         modules.append(self)
         try:
             if args or kwargs or input is _ABSENT:

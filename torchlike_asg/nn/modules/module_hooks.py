@@ -166,7 +166,7 @@ class HookMixin:
         """Calls `forward` with all hooks around it."""
         modules = stack()
         if not modules:
-            enter(self)
+            enter(self, args)
         modules.append(self)
         called: set[int] = set()
         result = None
