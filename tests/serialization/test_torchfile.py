@@ -7,7 +7,7 @@ import pytest
 
 import torchlike_asg as ours
 from torchlike_asg.errors import Unsupported
-from torchlike_asg.serialization import UnsafeContentError, load, safe_globals, save
+from torchlike_asg.serialization import CorruptFileError, UnsafeContentError, load, safe_globals, save
 
 torch = pytest.importorskip("torch")
 
@@ -168,13 +168,43 @@ def test_non_finite_values_survive(tools):
     assert tools.bits(found).tobytes() == values.tobytes()
 
 
+# -- sparse tensors ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("writer", ["ours", "torch"])
+@pytest.mark.parametrize("reader", ["ours", "torch"])
+@pytest.mark.parametrize("coalesced", [True, False])
+@pytest.mark.filterwarnings("ignore:Sparse invariant checks")
+def test_sparse_tensors(writer, reader, coalesced):
+    libraries = {"ours": ours, "torch": torch}
+    write, read = libraries[writer], libraries[reader]
+    places = write.tensor([[0, 2, 2], [1, 0, 0 if not coalesced else 3]])
+    x = write.sparse_coo_tensor(places, write.tensor([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]], dtype=write.float64), (3, 4, 2))
+    x = x.coalesce() if coalesced else x
+    file = io.BytesIO()
+    write.save({"x": x, "dense": write.ones(2)}, file)
+    file.seek(0)
+    found = read.load(file)["x"]
+    assert found.is_sparse
+    assert found.is_coalesced() is coalesced
+    np.testing.assert_array_equal(found.to_dense().numpy(), x.to_dense().numpy())
+
+
+@pytest.mark.parametrize(("places", "size"), [([[0, 3]], (3,)), ([[-1, 0]], (3,)), ([[0, 1]], (3, 2)), ([[0, 1]], ())])
+def test_sparse_tensors_that_reach_outside_themselves_are_refused(places, size):
+    x = ours.sparse_coo_tensor(ours.tensor([[0, 1]]), ours.ones(2), (3,))
+    x._given, x.shape = (ours.tensor(places), ours.ones(2)), size
+    with pytest.raises(CorruptFileError, match="sparse tensor"):
+        load(via_buffer(x))
+
+
 # -- what we lack -----------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
     ("make", "what"),
     [
-        (lambda: torch.eye(2).to_sparse(), "sparse"),
+        (lambda: torch.eye(2).to_sparse_csr(), "sparse_csr"),
         (lambda: torch.quantize_per_tensor(torch.ones(2), 0.1, 0, torch.quint8), "quantized"),
         (lambda: torch.ones(2).to(torch.float8_e4m3fn), "float8_e4m3fn"),
         (lambda: torch.ones(2, dtype=torch.uint16), "uint16"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from .allowed import standard_globals
 from .errors import CallerError, UnsafeContentError, refused
 from .placement import Place
 from .safe import trusted
+from .sparse import layout, rebuild_sparse
 from .storage import STORAGE_TYPES, Storage
 from .tensors import Tensor, make_parameter, make_tensor, parameter_class
 from .unpickler import Known, Unpickler
@@ -27,7 +29,6 @@ __all__ = ["Decoder", "Survey"]
 ReadStorage = Callable[[str, int, int], np.ndarray[Any, Any]]
 
 _KINDS_WE_LACK = {
-    "torch._utils._rebuild_sparse_tensor": "sparse tensors",
     "torch._utils._rebuild_qtensor": "quantized tensors",
     "torch._utils._rebuild_nested_tensor": "nested tensors",
     "torch._utils._rebuild_meta_tensor_no_storage": "meta tensors",
@@ -69,6 +70,8 @@ class Decoder:
             "torch._utils._rebuild_parameter_with_state": self._rebuild_parameter,
             "torch._tensor._rebuild_from_type_v2": self._rebuild_with_state,
             "torch.nn.parameter.Parameter": self._rebuild_parameter,
+            "torch._utils._rebuild_sparse_tensor": partial(rebuild_sparse, where),
+            "torch.serialization._get_layout": layout,
             "torch.Size": _size,
             "torch.device": _device,
         }

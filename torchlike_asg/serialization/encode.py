@@ -10,6 +10,7 @@ import numpy as np
 from ..devices import device
 from ..dtypes import dtype
 from ..size import Size
+from .sparse import reduce_sparse
 from .storage import STORAGE_NAMES, StridedRecord
 from .tensors import is_tensor, record_of, tensor_class_name
 from .writer import GlobalName, PersistentId, PickleWriter, Reduce
@@ -52,7 +53,7 @@ class Encoder:
             return tensor_class_name(obj)
         from .modules import reduce_module
 
-        return reduce_module(obj)
+        return reduce_sparse(obj) or reduce_module(obj)
 
     def _tensor(self, tensor: Any) -> Reduce | None:
         record = record_of(tensor)
