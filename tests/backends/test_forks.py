@@ -19,23 +19,22 @@ def recorded(*, before=None, **rest):
 os.register_at_fork = recorded
 import torchlike_asg as torch
 from torchlike_asg.backends import forks
-from torchlike_asg.asg import arena
-from torchlike_asg.compiler import plan
+from torchlike_asg.asg import trace
 (torch.ones(3) + 1).sum().item()  # loads the backend and compiles
 pid = os.fork()
 if pid == 0:
     os._exit(0 if (torch.ones(4) * 2).sum().item() == 8 else 1)
 assert os.waitpid(pid, 0)[1] == 0
-assert taken.index(arena._lock.acquire) < taken.index(plan._lock.acquire) < taken.index(forks._before)
+assert taken.index(trace.lock.acquire) < taken.index(forks._before)
 """
 COMPACTION = """
 import os, threading, time
 import torchlike_asg as torch
-from torchlike_asg.asg import arena
+from torchlike_asg.asg import trace
 (torch.ones(3) + 1).sum().item()
 started = threading.Event()
 def compact():
-    with arena._lock:
+    with trace.lock:
         started.set()
         time.sleep(0.3)
 thread = threading.Thread(target=compact)
@@ -43,7 +42,7 @@ thread.start()
 started.wait()
 pid = os.fork()
 if pid == 0:
-    os._exit(0 if arena._lock.acquire(timeout=10) else 1)
+    os._exit(0 if trace.lock.acquire(timeout=10) else 1)
 assert os.waitpid(pid, 0)[1] == 0
 thread.join()
 """

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import gc
-import os
-import threading
 import weakref
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -17,7 +15,6 @@ from .node import Node
 #: memo tables of other layers: functions that drop every entry for which `dead(node)` holds
 _pruners: list[Callable[[Callable[[Node], bool]], None]] = []
 _counts = {"vars": 0, "dead": 0}
-_lock = threading.RLock()
 _floor = 10_000  # below this many nodes compaction is not worth a sweep
 
 
@@ -49,8 +46,13 @@ def track(leaf: Node, owner: Any, storage: Any) -> None:
         _counts["dead"] += 1
         kept = _storages.pop(leaf, None)
         tr = trace.current()
-        if kept is not None and (tr.claims or tr.grads or any([r() is not None for r in tr.families])):
+        if kept is None:
+            return
+        if tr.claims or tr.grads or any([r() is not None for r in tr.families]):
             tr.orphans[leaf] = kept
+        if trace.several:
+            for other in trace.others(tr):
+                other.orphans[leaf] = kept
 
     leaf.owner = weakref.ref(owner, died)
 
@@ -77,7 +79,7 @@ def compact(roots: Iterable[Node] = (), everything: bool = False) -> int:
 
     Only between traces: no pending node may exist except those reachable from `roots`.
     """
-    with _lock:
+    with trace.lock:
         return _compact(roots, everything)
 
 
@@ -120,15 +122,6 @@ def _compact(roots: Iterable[Node], everything: bool) -> int:
 
 def _is_dead_var(n: Node) -> bool:
     return n.op is VAR and (n.owner is None or n.owner() is None)
-
-
-def rest_while_forking() -> None:
-    """Have forks wait for a compaction in another thread: a child would inherit the lock, without the thread that releases it, and stop at
-    its own next compaction. A compaction takes the compiler's lock after this one, so this is to be called when the compiler has been
-    loaded: what was registered last is taken first.
-    """
-    if hasattr(os, "register_at_fork"):
-        os.register_at_fork(before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_lock.release)
 
 
 def collect() -> int:

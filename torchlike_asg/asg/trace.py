@@ -8,19 +8,56 @@ iteration meets them again.
 from __future__ import annotations
 
 import itertools
+import os
+import threading
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from threading import get_ident
 from typing import Any
 
 import numpy as np
 
-from .declare import INPUT
+from .declare import INPUT, VAR
 from .node import Node
 
 _indices = itertools.count()
 _traces: weakref.WeakValueDictionary[int, Trace] = weakref.WeakValueDictionary()
+
+#: Held while plans are built and run, and while anything changes that tensors of several threads share: storages, families, versions. A
+#: thread that holds it waits for no other one. Recording does not take it.
+lock = threading.RLock()
+#: whether there are traces of several threads: then names of data are kept for each, and what one overwrites is kept for the others
+several = False
+#: those of threads that have ended, whose results somebody may still read
+left: list[Trace] = []
+_threads: dict[int, int] = {}
+_counting = threading.RLock()
+
+
+def _count(thread: int, by: int) -> None:
+    """Note that a thread has one more trace or one less."""
+    global several
+    with _counting:
+        count = _threads.get(thread, 0) + by
+        if count > 0:
+            _threads[thread] = count
+        else:
+            _threads.pop(thread, None)
+        several = len(_threads) > 1 or bool(left)
+
+
+def _forked() -> None:
+    """The other threads do not exist here."""
+    global several
+    for thread in [t for t in _threads if t != get_ident()]:
+        del _threads[thread]
+    several = False
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forked)
 
 
 class Trace:
@@ -48,11 +85,16 @@ class Trace:
     ``lapses``    at how many reads in a row all that had been new at the one before was gone
     ``replays``   the histories of earlier traces (see the facade) that were recorded again in this one
     ``plan``      the plan run last in this open trace: plans form a chain, so what is known needs no key of its own
+    ``thread``    the thread it was made in;  ``torn`` whether another thread has overwritten what pending results read (they have kept it)
+    ``before``    where there are several threads: the values of the results that were alive when this trace was closed last
+    ``named``     where there are several threads: id of a tensor of data -> (weak reference to it, its node here, what that depends on)
+    ``reached``   (generation, nodes gone through, leaves among them): what pending results read, see `leaves_of`
     """
 
     __slots__ = (
         "__weakref__",
         "alive",
+        "before",
         "bound",
         "claims",
         "contexts",
@@ -82,10 +124,12 @@ class Trace:
         "looked",
         "mapped",
         "moved",
+        "named",
         "orphans",
         "passed",
         "plan",
         "ran",
+        "reached",
         "replays",
         "retained",
         "silent",
@@ -93,6 +137,8 @@ class Trace:
         "stood",
         "stale",
         "swept",
+        "thread",
+        "torn",
         "twinned",
         "updates",
     )
@@ -138,7 +184,26 @@ class Trace:
         self.fresh: list[Any] = []
         self.lapses = 0
         self.replays: list[Any] = []
+        self.torn = False
+        self.before: dict[Node, Any] = {}
+        self.named: dict[int, tuple[Any, ...]] = {}
+        self.reached: tuple[int, set[Node], set[Node]] = (-1, set(), set())
+        self.thread = get_ident()
         _traces[self.index] = self
+        _count(self.thread, 1)
+
+    def __del__(self) -> None:
+        """A thread has ended. What it has recorded and not computed may be read by others."""
+        if _count is not None and hasattr(self, "thread"):
+            if self.pending:
+                _traces[self.index] = self
+                left.append(self)
+            _count(self.thread, -1)
+
+    @property
+    def pending(self) -> bool:
+        """Whether something is recorded that was not computed."""
+        return bool(self.claims or self.families or self.data or self.grads or self.updates)
 
     def reset(self) -> None:
         """Forget this iteration's data; the grad mode and the graph stay."""
@@ -171,6 +236,11 @@ class Trace:
         if self.moved or self.alive or self.fresh:
             self.moved, self.alive, self.stood, self.fresh = [], [], [], []
         self.ran = []
+        self.torn = False
+        if self.named or self.before:
+            self.named = {}
+            if not several:
+                self.before = {}
         self.generation += 1
 
     def _forget(self) -> None:
@@ -246,6 +316,52 @@ def forget_inputs() -> None:
     """Have every trace look its Inputs up again: some were dropped from the graph."""
     for t in list(_traces.values()):
         t.inputs = {}
+
+
+def recount() -> None:
+    """What ended threads have left is computed."""
+    _count(get_ident(), 0)
+
+
+def others(tr: Trace) -> list[Trace]:
+    """The other traces in which something is pending."""
+    return [t for t in list(_traces.values()) if t is not tr and t.pending]
+
+
+def results_before(tr: Trace) -> dict[Node, Any]:
+    """What results of other traces were when these were closed last."""
+    return {n: value for t in list(_traces.values()) if t is not tr for n, value in t.before.items()}
+
+
+def home_of(n: Node) -> Trace:
+    """The trace in which a result with this node is pending: this thread's, if it is there."""
+    tr = current()
+    if several and n not in tr.claims:
+        for other in others(tr):
+            r = other.claims.get(n)
+            if r is not None and r() is not None:
+                return other
+    return tr
+
+
+def leaves_of(tr: Trace) -> set[Node]:
+    """The leaves that what is pending in a trace reads. Its thread may go on recording meanwhile: what it adds now need not be among it."""
+    generation, seen, leaves = tr.reached
+    if generation != tr.generation:
+        tr.reached = tr.generation, seen, leaves = tr.generation, set(), set()
+    stack = [n for n, r in tr.claims.copy().items() if n not in seen and r() is not None]
+    stack += [f.h for r in tr.families.copy() if (f := r()) is not None and f.h is not None]
+    stack += [n for _, grads in tr.grads.copy() for n in grads]
+    stack += [n for update in tr.updates.copy() for n in update[2]]
+    while stack:
+        n = stack.pop()
+        if n not in seen:
+            seen.add(n)
+            if n.srcs:
+                stack += n.srcs
+            elif n.op is INPUT or n.op is VAR:
+                leaves.add(n)
+    return leaves
 
 
 def by_index(index: int) -> Trace | None:

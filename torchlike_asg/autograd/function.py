@@ -11,6 +11,7 @@ import weakref
 from collections.abc import Callable
 from typing import Any
 
+from ..asg import trace
 from ..asg.declare import Meta, Op
 from ..asg.node import Node, const
 from ..asg.trace import current
@@ -64,14 +65,25 @@ def _rule(v: Node, *rest: Any) -> Meta:
 
 def _vjp_output(n: Node, g: Node) -> tuple[Any, ...]:
     """An output's gradient is laid down for the call; what flows on to the call's node only says that there is one."""
-    call, index = current().contexts[n]
+    call, index = _context(n)
     call.given[index] = g
     return None, const(0, n.srcs[1].dtype)
 
 
 def _vjp_call(n: Node, g: Node) -> tuple[Any, ...]:
     """All outputs' gradients have been laid down: the user's `backward` runs, once."""
-    return current().contexts[n].gradients()  # type: ignore[no-any-return]
+    return _context(n).gradients()  # type: ignore[no-any-return]
+
+
+def _context(n: Node) -> Any:
+    """What the forward pass left for a node, in whichever thread it was."""
+    tr = current()
+    found = tr.contexts.get(n)
+    if found is None and trace.several:
+        found = next((o.contexts[n] for o in trace.others(tr) if n in o.contexts), None)
+    if found is None:
+        raise KeyError(n)
+    return found
 
 
 class _Call:
@@ -190,7 +202,7 @@ class Function:
             n = _operation(cls, i)(node_of(o), joint)
             if any(o is x for x in ctx._dirty):
                 f = family_of(o)
-                f.h = n
+                f.h, f.cell.writer = n, current().index
                 f.take_part()
                 f.invalidate()
                 contexts[n] = (call, i)

@@ -12,7 +12,6 @@ import gc
 import heapq
 import itertools
 import os
-import threading
 import time
 import weakref
 from collections import OrderedDict
@@ -34,7 +33,7 @@ from .pipeline import optimise
 from .reason import difference
 
 _LEAVES = LEAVES
-_lock = threading.RLock()
+_lock = trace.lock
 if hasattr(os, "register_at_fork"):  # a forked child must not inherit the lock from a thread it does not have, nor a half-run plan
     os.register_at_fork(before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_lock.release)
 
@@ -126,20 +125,19 @@ class Plan:
     def run(self, tr: Trace, donated: Donated = ()) -> None:
         """Compute, and put the values into ``tr.known``. `donated`: leaves whose memory may be given up, see the class.
 
-        While the executable runs, the memory of a leaf is referenced by its storage (`Cell.array`) and by the list of arguments alone,
-        unless somebody captured the value: two references, and a third in the argument of ``sys.getrefcount``.
+        The caller holds `trace.lock`. While the executable runs, a leaf's memory is referenced by its storage (`Cell.array`) and by the
+        list of arguments alone, unless somebody captured the value: two references, and a third in the argument of ``sys.getrefcount``.
         """
         start = time.perf_counter() if events.listeners else 0.0
-        with _lock:
-            try:
-                if donated and self._given(donated):
-                    self.executable.run(self.bind(tr), self.donated)
-                else:
-                    self.executable.run(self.bind(tr))
-                values = self.executable.outputs()
-            except Exception as error:
-                self._place(error)
-                raise
+        try:
+            if donated and self._given(donated):
+                self.executable.run(self.bind(tr), self.donated)
+            else:
+                self.executable.run(self.bind(tr))
+            values = self.executable.outputs()
+        except Exception as error:
+            self._place(error)
+            raise
         known = tr.known
         for n, i in zip(self.outputs, self.places):  # noqa: B905 -- of one length; keywords take time in every step
             known[n] = values[i]

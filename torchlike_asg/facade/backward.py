@@ -10,10 +10,10 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 from weakref import ref
 
-from ..asg import arena, gradients
+from ..asg import arena, gradients, trace
 from ..asg.declare import STOP, VAR
 from ..asg.node import Node
-from ..asg.trace import Trace, by_index, current
+from ..asg.trace import Trace, by_index, current, home_of, lock
 from ..ops.promotion import title
 from . import texts
 from .core import Tensor, family_of, node_of, twin, wrap
@@ -70,15 +70,17 @@ def run(outputs: Sequence[Tensor], grads: Sequence[Any], retain: bool, create: b
 
         pack_pending(tr)
     tr.running = (roots,)
+    home = home_of(roots[0]) if roots else tr  # where another thread recorded it, its versions count
+    hooks = _all_hooks(tr)
     with grad_mode(create):
-        if tr.hooks:
+        if hooks:
             with held():
-                result = gradients.sweep(roots, seeds, _hooks(tr), _after(tr))
+                result = gradients.sweep(roots, seeds, _hooks(hooks), _after(hooks))
         else:
             result = gradients.sweep(roots, seeds)
-    check(result, tr)
+    check(result, home)
     if not retain:
-        _free(result, tr)
+        _free(result, home)
     return result
 
 
@@ -119,23 +121,30 @@ def _changed(g: Any, out: Any, hook: Any) -> Any:
     return out
 
 
-def _hooks(tr: Trace) -> dict[Node, gradients.Hook]:
+def _all_hooks(tr: Trace) -> dict[Node, list[Any]]:
+    """The hooks that a backward pass may meet: also those on what other threads recorded."""
+    if not trace.several:
+        return tr.hooks
+    return {n: hooks for t in (*trace.others(tr), tr) for n, hooks in t.hooks.copy().items()}
+
+
+def _hooks(hooks: dict[Node, list[Any]]) -> dict[Node, gradients.Hook]:
     def run_hooks(n: Node, g: Node) -> Node:
-        for hook in list(tr.hooks[n]):
+        for hook in list(hooks[n]):
             t = wrap(gradients.dense(g))
             out = hook(t)
             if out is not None:
                 g = node_of(_changed(t, out, getattr(hook, "fn", hook)))
         return g
 
-    return dict.fromkeys(tr.hooks, run_hooks)
+    return dict.fromkeys(hooks, run_hooks)
 
 
-def _after(tr: Trace) -> dict[Node, gradients.After]:
+def _after(table: dict[Node, list[Any]]) -> dict[Node, gradients.After]:
     """What follows a step of the sweep: its unpacked saved values read, its hooks on the operands' gradients."""
 
     def run_after(n: Node, g: Node, parts: list[Node | None]) -> list[Node | None]:
-        hooks: Any = tr.hooks[n]
+        hooks: Any = table[n]
         if hooks.packed is not None:
             from .saved_hooks import unpacked
 
@@ -150,7 +159,7 @@ def _after(tr: Trace) -> dict[Node, gradients.After]:
                 parts = [None if t is None else node_of(t) for t in given]
         return parts
 
-    return {n: run_after for n, hooks in tr.hooks.items() if hooks.post or hooks.packed is not None}  # type: ignore[attr-defined]
+    return {n: run_after for n, hooks in table.items() if hooks.post or hooks.packed is not None}  # type: ignore[attr-defined]
 
 
 def backward(
@@ -163,7 +172,8 @@ def backward(
     """Accumulate gradients of `outputs` into the leaves (or only into `inputs`)."""
     wanted: dict[Node, Any] | None = None
     tr = current()
-    simple = inputs is None and not create and len(outputs) == 1 and grads[0] is None and not (tr.hooks or tr.retained)
+    home = home_of(outputs[0]._n) if trace.several and outputs and outputs[0]._n is not None else tr
+    simple = inputs is None and not create and len(outputs) == 1 and grads[0] is None and not (_all_hooks(tr) or home.retained)
     if inputs is not None:
         wanted = {node_of(t): family_of(t) for t in inputs}
     result = run(outputs, grads, create if retain is None else retain, create)
@@ -180,7 +190,7 @@ def backward(
                 f = leaf_family(leaf)
                 if f is not None:
                     accumulate(f, g)
-        for n, kept in list(tr.retained.items()):
+        for n, kept in list(home.retained.items()):
             if kept.__class__ is not ref or n not in result.gradients:
                 continue
             t = kept()
@@ -194,11 +204,13 @@ def accumulate(f: Family | Tensor, g: Node) -> None:
     `f` keeps the gradient: the leaf's family, or a view that retains its own.
     """
     if f.__class__ is Family and f.held is None and f.hooks is None and not current().grad:
-        if is_sparse(g):
-            f.held = gradient(g)
-        else:
-            _hold(f, STOP(g) if g.rg else g, current())
-        return
+        with lock:
+            if f.held is None:
+                if is_sparse(g):
+                    f.held = gradient(g)
+                else:
+                    _hold(f, STOP(g) if g.rg else g, current())
+                return
     t = gradient(g)
     if isinstance(f, Tensor):
         f.grad = t if f.grad is None else f.grad + t  # type: ignore[attr-defined]
@@ -213,7 +225,8 @@ def accumulate(f: Family | Tensor, g: Node) -> None:
     elif current().grad or f.grad.is_sparse:
         f.grad = t + f.grad if f.grad.is_sparse and not t.is_sparse else f.grad + t
     else:
-        f.grad.add_(t.to_dense() if t.is_sparse else t)
+        with lock:
+            f.grad.add_(t.to_dense() if t.is_sparse else t)
     if f.hooks is not None:
         for fn in list(f.hooks.post.values()):
             fn(t)
@@ -226,6 +239,13 @@ def _hold(f: Family, g: Node, tr: Trace) -> None:
 
 def shown(f: Family, held: Any) -> Tensor:
     """The gradient that `f` holds as a node, pending or computed, as a tensor from now on."""
+    with lock:
+        if f.held is not held:  # another thread was faster, or the gradient is gone
+            return f.held if f.held is None or isinstance(f.held, Tensor) else shown(f, f.held)  # type: ignore[return-value]
+        return _shown(f, held)
+
+
+def _shown(f: Family, held: Any) -> Tensor:
     t: Tensor = object.__new__(Tensor)
     t._f = None
     if held.__class__ is tuple:
@@ -273,24 +293,26 @@ def again(n: Node | None, retain: bool | None) -> bool:
     if prepared is None:
         return False
     tr = current()
-    if tr.hooks or tr.retained or tr.saving:
+    home = home_of(n) if trace.several else tr  # type: ignore[arg-type]
+    if _all_hooks(tr) or home.retained or tr.saving:
         return False
     result = prepared.result
     tr.running = (result.roots,)
-    if tr.freed or tr.stale:
-        check(result, tr)
+    if home.freed or home.stale:
+        check(result, home)
     if not retain:
-        _free(result, tr)
+        _free(result, home)
     index = tr.index
     rest = []
-    tr.grads.append((prepared.owners, prepared.grads))  # first: after an interrupt, those count that were handed out
-    for owner, g in zip(prepared.owners, prepared.grads, strict=True):
-        f = owner()
-        if f is not None:
-            if f.held is None and f.hooks is None:
-                f.held, f.home = g, index
-            else:
-                rest.append((f, g))
+    with lock:
+        tr.grads.append((prepared.owners, prepared.grads))  # first: after an interrupt, those count that were handed out
+        for owner, g in zip(prepared.owners, prepared.grads, strict=True):
+            f = owner()
+            if f is not None:
+                if f.held is None and f.hooks is None:
+                    f.held, f.home = g, index
+                else:
+                    rest.append((f, g))
     if rest:
         with grad_mode(False), held():
             for f, g in rest:

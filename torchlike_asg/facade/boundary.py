@@ -10,7 +10,7 @@ from typing import Any
 from weakref import ref
 
 from ..asg.trace import Trace, current
-from .core import Tensor
+from .core import Tensor, catch_up
 from .flush import flush
 
 #: results recorded in one trace before the next outermost module call cuts it
@@ -29,6 +29,8 @@ def enter(module: Any, args: tuple[Any, ...] = ()) -> None:
     tr = current()
     if tr.held:
         return
+    if tr.torn:
+        catch_up(tr)
     key = id(module)
     if key not in tr.entered and key not in _called:
         _called[key] = ref(module, lambda _: _called.pop(key, None))

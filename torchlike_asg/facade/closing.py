@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 from weakref import ref
 
-from ..asg import arena
-from ..asg.declare import INPUT, VAR
+from ..asg import arena, trace
+from ..asg.declare import INPUT, LEAVES, VAR
 from ..asg.node import Node
 from ..asg.trace import Trace
 from .core import Tensor
@@ -113,8 +113,9 @@ def _overwrite(tr: Trace, live: Live, pasts: dict[Any, Any]) -> None:
         cell = f.cell
         if cell not in written:
             written[cell] = None
-            if not cell.exposed:
+            if not cell.exposed and _ours(cell, tr):
                 cell.take(tr.known[f.h])  # type: ignore[index]
+            cell.writer = None
         if len(f.faces) > 1:
             f.invalidate()
         to_leaf(f)
@@ -124,13 +125,32 @@ def _overwrite(tr: Trace, live: Live, pasts: dict[Any, Any]) -> None:
             continue
         if n is not None and n.op is not INPUT and f.cell not in written:
             written[f.cell] = None
-            if not f.cell.exposed:
+            if not f.cell.exposed and _ours(f.cell, tr):
                 f.cell.take(value_at(n, tr))
+            f.cell.writer = None
         f.invalidate()
         f.counter.roots = []
         if n is not None:
             f.past = pasts.get(f)
             to_leaf(f)
+    if trace.several:
+        for cell in written:
+            _tell(cell)
+
+
+def _tell(cell: Cell) -> None:
+    """The storage has its value: aliases that another thread made of it meanwhile need not have it computed."""
+    for g in cell.live():
+        if g.h is not None and g.h.op not in LEAVES and not g.h.rg:
+            g.invalidate()
+            to_leaf(g)
+
+
+def _ours(cell: Cell, tr: Trace) -> bool:
+    """Whether what this trace has for the storage is newer than what it holds. Where another thread may have overwritten it meanwhile, that
+    is so only if it was written in this trace.
+    """
+    return not trace.several or cell.writer == tr.index or cell.empty
 
 
 def to_leaf(f: Family) -> None:

@@ -11,10 +11,11 @@ from typing import Any
 from weakref import ref
 
 from .. import dtypes
-from ..asg.declare import DETACH, LEAF_OF, STOP, Op
+from ..asg import trace
+from ..asg.declare import DETACH, INPUT, LEAF_OF, STOP, VAR, Op
 from ..asg.geometry import Geometry, contiguous
 from ..asg.node import WEAK, Node, weak
-from ..asg.trace import Trace, current
+from ..asg.trace import Trace, current, lock
 from ..asg.trace import _get as _current
 from ..devices import refuse
 from ..size import Size
@@ -169,7 +170,9 @@ def make_parameter(cls: type, data: Tensor, requires_grad: bool = True) -> Any:
     """A leaf of class `cls` over `data`'s storage, with a history of its own."""
     from .flush import settle
 
-    settle(data)
+    if not settle(data):
+        data = data.clone()  # type: ignore[attr-defined]
+        settle(data)
     f = Family(data._f.cell, None, Counter())  # type: ignore[union-attr]
     t = face(f, None, 0, None, data.geometry, cls, data._lens)
     if requires_grad:
@@ -264,6 +267,8 @@ def begin(tensors: Any) -> None:
     """
     tr = _current() or current()
     if not tr.grad or tr.held:
+        if tr.torn:
+            catch_up(tr)
         return
     for t in tensors:
         if isinstance(t, Tensor) and t._n is None:
@@ -275,6 +280,17 @@ def begin(tensors: Any) -> None:
 
                     flush(closing=True)
                     return
+
+
+def catch_up(tr: Trace) -> None:
+    """Another thread has overwritten what is read here: what was recorded on the old values is computed, what follows reads the new ones.
+
+    Not while something records that needs its nodes, nor where gradients are recorded: an iteration reads one state of the parameters.
+    """
+    if not (tr.grad or tr.held or tr.level):
+        from .flush import flush
+
+        flush(closing=True)
 
 
 def bound(a: Tensor, b: Tensor) -> tuple[Node, Node]:
@@ -375,8 +391,7 @@ def seen_view(a: Tensor, f: Family, n: Node, kind: str = "view") -> Tensor:
     faces = f.faces
     faces.append(ref(t))
     if len(faces) > f.limit:
-        f.faces = [r for r in faces if r() is not None]
-        f.limit = 2 * len(f.faces) + 64
+        f.prune()
     return t
 
 
@@ -384,24 +399,51 @@ def family_of(t: Tensor) -> Family:
     """The family of a tensor; the first view, write or detach of a computed value gives its storage a name."""
     f = t._f
     if f is None:
-        f = t._f = _new(Family)
+        if trace.several:
+            return _family_of(t)
+        f = _new(Family)
         n = f.h = t._n
         f.leaf = f.held = f.past = f.hooks = f.first = f.value = t._geo = t._kind = None  # type: ignore[assignment]
         f.limit, f.wants, t._d = 64, False, 0
         f.faces = [ref(t)]
+        t._f = f
         (_current() or current()).claims[n] = ref(f)  # type: ignore[index]
+    return f
+
+
+def _family_of(t: Tensor) -> Family:
+    """`family_of`, where another thread may be giving the result a family too, or may have recorded it: then it is pending there."""
+    with lock:
+        if t._f is not None:
+            return t._f
+        n = t._n
+        assert n is not None
+        f = _new(Family)
+        f.h, f.limit, f.wants, f.faces = n, 64, False, [ref(t)]
+        f.leaf = f.held = f.past = f.hooks = f.first = f.value = t._geo = t._kind = None  # type: ignore[assignment]
+        t._d, t._f = 0, f
+        tr = current()
+        home = next((o for o in trace.others(tr) if (r := o.claims.get(n)) is not None and r() is t), tr)
+        home.claims[n] = ref(f)
     return f
 
 
 def alias(t: Tensor, share_counter: bool) -> Tensor:
     """``detach()`` (one version counter with its source) and ``.data`` (its own): a new family on the same cell, without history."""
+    f = family_of(t)
+    with lock:
+        return _alias(t, f, share_counter)
+
+
+def _alias(t: Tensor, f: Family, share_counter: bool) -> Tensor:
     from .exposure import sync
 
-    f = family_of(t)
     sync(f.cell)
     if f.h is None and (f.wants or f.past is not None):
         root_of(f)
-    kept = f.h is not None
+    # a copy of this moment for a trace of its own, if other threads may overwrite the storage before this one computes what reads it
+    moment = trace.several and f.h is not None and not f.cell.empty and (f.cell.exposed or f.h.op is VAR or f.h.op is INPUT)
+    kept = f.h is not None and not moment
     g = Family(f.cell, None, f.counter if share_counter else Counter())
     if kept:
         g.h = (DETACH if share_counter else STOP)(f.h)
@@ -410,7 +452,7 @@ def alias(t: Tensor, share_counter: bool) -> Tensor:
         g.counter.roots.append(g.h)
         g.take_part()
     out = face(g, None, 0, None, t.geometry, lens=t._lens)
-    if f.h is None and t._n is not None and share_counter:
+    if f.h is None and t._n is not None and share_counter and not trace.several:
         out._n, out._d = t._n, t._d  # bound in this trace already: the same Input
         g.take_part()
     return out  # type: ignore[no-any-return]

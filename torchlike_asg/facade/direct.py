@@ -19,11 +19,12 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from .. import dtypes
+from ..asg import trace
 from ..asg.declare import CONST, Op, get
 from ..asg.geometry import gather
 from ..asg.node import within
 from ..asg.reference import apply, constant
-from ..asg.trace import current
+from ..asg.trace import current, lock
 from ..devices import cpu
 from ..dtypes import dtype, store
 from ..ops.indexing import fits
@@ -157,6 +158,13 @@ def _values(t: Tensor, value: Any) -> Any:
 
 def assign(t: Tensor, value: Any, key: Any = None) -> bool:
     """``t[key] = value`` (or all of `t`), where that can be done at once; `key` holds arrays. Shapes were checked. False if it cannot."""
+    if trace.several:
+        with lock:
+            return _assign(t, value, key)
+    return _assign(t, value, key)
+
+
+def _assign(t: Tensor, value: Any, key: Any) -> bool:
     fresh = _unfilled(t)
     f = fresh or target(t)
     if f is None:
@@ -188,6 +196,13 @@ def assign(t: Tensor, value: Any, key: Any = None) -> bool:
 
 def update(t: Tensor, op: Op, other: Any) -> bool:
     """``t = op(t, other)`` in place for a small tensor and a number or known tensor of its type. False if it cannot be done at once."""
+    if trace.several:
+        with lock:
+            return _update(t, op, other)
+    return _update(t, op, other)
+
+
+def _update(t: Tensor, op: Op, other: Any) -> bool:
     f = target(t)
     if f is None or t.shape.numel() > SMALL or t.dtype is dtypes.bool_ or t.dtype.is_complex:
         return False

@@ -10,17 +10,25 @@ from typing import Any
 
 import numpy as np
 
+from ..asg import trace
 from ..asg.declare import VAR
 from ..asg.geometry import gather
 from ..asg.node import Node
-from ..asg.trace import current
+from ..asg.trace import current, lock
 from .lens import memory
 from .nodes import bind, derive, history_of, root_of
+from .sharing import preserve
 from .storage import Cell, Family
 
 
 def sync(cell: Cell) -> None:
     """Notice a foreign write: it becomes a new snapshot, with the history untouched and no version bump."""
+    if cell.exposed:
+        with lock:
+            _sync(cell)
+
+
+def _sync(cell: Cell) -> None:
     if not cell.exposed or cell.shadow is None or _equal(cell.buf, cell.shadow):
         return
     cell.shadow = cell.buf.copy()  # type: ignore[union-attr]
@@ -32,7 +40,7 @@ def sync(cell: Cell) -> None:
             root_of(g)
         if g.h is not None:
             new = bind(g, cell.geometry, tr, cell.shadow)
-            g.h = history_of(g.h, new)
+            g.h, cell.writer = history_of(g.h, new), tr.index
             g.counter.roots.append(g.h)
             g.take_part()
             g.invalidate()
@@ -80,30 +88,32 @@ def _snapshot(t: Any, f: Family, cell: Cell) -> Node:
 
 def expose(cell: Cell) -> None:
     """From now on a NumPy array shares this buffer."""
-    if cell.exposed:
-        return
-    known = current().known
-    for g in cell.live():  # operations recorded on the permanent leaf read what it holds now
-        if g.leaf is not None and g.leaf.op is VAR:
-            known.setdefault(g.leaf, cell.whole())
-    cell.buf = cell.buf.copy()  # type: ignore[union-attr]  # a private buffer: results may share theirs with other storages
-    cell.exposed, cell.shadow = True, cell.buf.copy()
-    for g in cell.live():
-        g.invalidate()
+    with lock:
+        if cell.exposed:
+            return
+        for g in cell.live():  # operations recorded on the permanent leaf read what it holds now
+            if g.leaf is not None and g.leaf.op is VAR:
+                preserve(g.leaf, cell.whole())
+        cell.buf = cell.buf.copy()  # type: ignore[union-attr]  # a private buffer: results may share theirs with other storages
+        cell.exposed, cell.shadow = True, cell.buf.copy()
+        for g in cell.live():
+            g.invalidate()
 
 
 def shared(cell: Cell) -> bool:
     """Whether a NumPy array may still look at a storage's memory. A storage whose arrays are all gone is an ordinary one again, if they
     left no foreign write to be noticed: a write to it need not be computed at once.
     """
-    if cell.exposed and (cell.shadow is None or _equal(cell.buf, cell.shadow)):
-        release(cell)
+    if cell.exposed:
+        with lock:
+            if cell.exposed and (cell.shadow is None or _equal(cell.buf, cell.shadow)):
+                release(cell)
     return cell.exposed
 
 
 def release(cell: Cell) -> None:
     """Stop watching a buffer that no NumPy array refers to any more."""
-    if not cell.exposed:
+    if not cell.exposed or (trace.several and cell.writer is not None):  # or what others see of a pending value is the buffer
         return
     if cell.source is not None:  # the user's own array: free once only this storage holds it (its views would hold it too)
         if cell.source.base is not None or sys.getrefcount(cell.source) > 3:

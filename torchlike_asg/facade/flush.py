@@ -18,17 +18,18 @@ from ..asg.declare import CONST, INPUT, REBIND, VAR
 from ..asg.gradients import history
 from ..asg.interrupts import hold, release, whole
 from ..asg.node import COUNTS, Node
-from ..asg.trace import Trace, current
+from ..asg.trace import Trace, current, lock
 from ..backends.wgpu.memory import DeviceArray
 from ..dtypes import float32, float64, int64
 from . import texts
 from .closing import Live, close, make_concrete, to_leaf
 from .core import Tensor
 from .exposure import sync
-from .leaf_data import leaf_value
+from .leaf_data import Lost, leaf_value
 from .lens import seen_values
 from .nodes import derive
 from .past import prune, saved_values, verdict
+from .sharing import foreign, keep, preserve, recover, settle_left, value_elsewhere
 from .storage import Failed, Family
 
 arena.register(prune)
@@ -39,6 +40,8 @@ _MANY = 256
 
 def flush(closing: bool | None = None) -> None:
     """Compute everything pending. `closing`: end the trace even if a live tensor still has a history (it is kept aside)."""
+    if trace.several and trace.left:
+        settle_left()
     tr = current()
     if not (tr.claims or tr.data or tr.families or tr.updates or tr.grads or tr.plan is not None):
         return
@@ -46,14 +49,26 @@ def flush(closing: bool | None = None) -> None:
         from .saved_hooks import pack_pending
 
         pack_pending(tr)
-    handler = hold()  # as `whole` does, without the call between: every step comes here
-    if handler is None:
-        _flush(tr, closing)
-        return
-    try:
-        _flush(tr, closing)
-    finally:
-        release(handler)
+    with lock:
+        handler = hold()  # as `whole` does, without the call between: every step comes here
+        if handler is None:
+            _flush(tr, closing)
+            return
+        try:
+            _flush(tr, closing)
+        finally:
+            release(handler)
+
+
+def finish(tr: Trace) -> None:
+    """Close the trace, which nobody records in any more. What cannot be computed raises where it is read."""
+    with lock:
+        for _ in range(2):
+            try:
+                _flush(tr, True)
+                return
+            except Exception:  # what failed was set aside
+                continue
 
 
 def _flush(tr: Trace, closing: bool | None) -> None:
@@ -74,6 +89,7 @@ def _flush(tr: Trace, closing: bool | None) -> None:
     for _, n in histories:  # what a later backward pass will read is kept, as PyTorch keeps saved tensors
         outputs += saved_values(n)
     donated = _donated(tr, live.leaves) if (live.leaves or tr.updates) and (closing or not tr.held) and not histories else ()
+    torn = keep(tr, _overwritten(tr, live)) if donated and trace.several else []
     try:
         compute(tr, outputs, donated)
     except Exception as error:
@@ -91,7 +107,20 @@ def _flush(tr: Trace, closing: bool | None) -> None:
         tr.alive, tr.stood = [ref(o) for o, _ in histories], [n for _, n in histories]
         tr.fresh = [r for r in tr.alive if id(r()) not in before]
         return
+    if trace.several:
+        torn += keep(tr, _overwritten(tr, live))
+        tr.before = {n: tr.known[n] for t in live.tensors if (n := t._n) is not None}
     close(tr, live)
+    for f in torn:
+        f.invalidate()
+
+
+def _overwritten(tr: Trace, live: Live) -> list[tuple[Node, Family]]:
+    """The permanent leaves whose storages take another value when the trace closes, and their owners."""
+    found = [(f.leaf, f) for f in (*live.leaves, *live.families) if f.leaf is not None and f.leaf.op is VAR]
+    for storages, leaves, _, _ in tr.updates:
+        found += zip(leaves, storages, strict=True)
+    return found
 
 
 def _live(tr: Trace) -> Live:
@@ -110,7 +139,8 @@ def _live(tr: Trace) -> Live:
         if n in hidden:
             continue
         if o.__class__ is Family:
-            found[o] = None
+            if not (trace.several and foreign(o, tr)):
+                found[o] = None
         elif o._f is None:
             tensors.append(o)
             if o._n.rg:
@@ -119,14 +149,14 @@ def _live(tr: Trace) -> Live:
             found[o._f] = None
     for r in tr.families:
         f = r()
-        if f is not None and not (tr.mapped and f.h is not None and depends((f.h,))):
+        if f is not None and not (tr.mapped and f.h is not None and depends((f.h,))) and not (trace.several and foreign(f, tr)):
             found[f] = None
     for r in tr.data:
         f = r()
         if f is not None and f not in found:
             if f.h is None:
                 live.data.append(f)
-            else:
+            elif not (trace.several and foreign(f, tr)):
                 found[f] = None
     tr.looked = (next(reversed(tr.claims), None), alive)
     for f in found:
@@ -253,6 +283,9 @@ def compute(tr: Trace, outputs: Any, donated: Any = ()) -> None:
         COUNTS["flushes"] += 1
         try:
             trace.execute(tr, needed, donated)
+        except Lost:
+            if not recover(tr, needed):
+                raise
         except AssertionError:
             if not depends(needed):
                 raise
@@ -264,30 +297,40 @@ def evaluate(n: Node) -> Any:
     """The value of one node, computing only what it needs."""
     tr = current()
     if n not in tr.known:
-        found = leaf_value(n, tr)
-        if found is not None:
-            return found
-        compute(tr, (n,))
+        with lock:
+            found = leaf_value(n, tr)
+            if found is not None:
+                return found
+            if trace.several and (home := trace.home_of(n)) is not tr:
+                return value_elsewhere(n, home)
+            compute(tr, (n,))
     return tr.known[n]  # type: ignore[no-any-return]
 
 
-def settle(t: Tensor) -> None:
-    """Have the tensor's storage hold its current value, so that it can be shared or handed out."""
+def settle(t: Tensor) -> bool:
+    """Have the tensor's storage hold its current value, so that it can be shared or handed out. False if it cannot: another thread has
+    recorded what it is to hold, and will compute that.
+    """
     from .core import family_of
 
     f = family_of(t)
-    sync(f.cell)
-    if f.h is None or (f.h.op in (VAR, INPUT) and not f.cell.empty):
-        return
-    flush()
-    n = f.h
-    if n is None or (n.op is VAR and n is f.leaf) or f.cell.exposed:  # an exposed buffer is written through at once
-        return
-    tr, cell = current(), f.cell  # the trace stays open: the buffer takes the value now, and what was recorded keeps the old one
-    for g in cell.live():
-        if g.leaf is not None and g.leaf.op is VAR and g.leaf not in tr.known:
-            tr.known[g.leaf] = cell.whole()
-    cell.take(evaluate(n))
+    with lock:
+        sync(f.cell)
+        if f.h is None or (f.h.op in (VAR, INPUT) and not f.cell.empty):
+            return True
+        flush()
+        n = f.h
+        if n is None or (n.op is VAR and n is f.leaf) or f.cell.exposed:  # an exposed buffer is written through at once
+            return True
+        if trace.several and foreign(f, current()):
+            return False
+        cell = f.cell  # the trace stays open: the buffer takes the value now, and what was recorded keeps the old one
+        for g in cell.live():
+            if g.leaf is not None and g.leaf.op is VAR:
+                preserve(g.leaf, cell.whole())
+        cell.take(evaluate(n))
+        cell.writer = None
+        return True
 
 
 def _untouched(t: Tensor) -> Any:
@@ -332,33 +375,44 @@ _SUMS = frozenset(("add", "sub", "mul"))
 
 def held_value(t: Tensor) -> Any:
     """What a tensor holds now: an array, or a `DeviceArray` if it lies on another device."""
-    tr = current()
-    n, f = t._n, t._f
-    if f is not None:
-        found = _untouched(t)
+    shared = trace.several
+    if shared:
+        lock.acquire()
+    try:
+        if shared and trace.left:
+            settle_left()
+        tr = current()
+        n, f = t._n, t._f
+        if f is not None:
+            found = _untouched(t)
+            if found is not None:
+                return found
+            if f.cell.exposed:
+                sync(f.cell)
+                n = t._n
+            if shared and n is not None and n is f.h and n.op is VAR:  # not what the trace may have kept of it
+                return seen_values(f.cell, t._lens, t.geometry)
+        if n is None:
+            assert f is not None
+            if f.h is None or (f.h.op is VAR and f.h is f.leaf) or (shared and f.cell.exposed and foreign(f, tr)):
+                return seen_values(f.cell, t._lens, t._geo)
+            flush()
+            if t._n is None and (f.h is None or f.h.op is VAR):
+                return seen_values(f.cell, t._lens, t._geo)
+            n = t._n if t._n is not None else derive(t, check=False)
+            return evaluate(n)
+        if n in tr.known:
+            return tr.known[n]  # type: ignore[no-any-return]
+        found = leaf_value(n, tr)
+        if found is None and not n.shape:
+            found = counted(n, tr)
         if found is not None:
             return found
-        if f.cell.exposed:
-            sync(f.cell)
-            n = t._n
-    if n is None:
-        assert f is not None
-        if f.h is None or (f.h.op is VAR and f.h is f.leaf):
-            return seen_values(f.cell, t._lens, t._geo)
         flush()
-        if t._n is None and (f.h is None or f.h.op is VAR):
-            return seen_values(f.cell, t._lens, t._geo)
-        n = t._n if t._n is not None else derive(t, check=False)
-        return evaluate(n)
-    if n in tr.known:
-        return tr.known[n]  # type: ignore[no-any-return]
-    found = leaf_value(n, tr)
-    if found is None and not n.shape:
-        found = counted(n, tr)
-    if found is not None:
-        return found
-    flush()
-    if t._n is not None:
-        return evaluate(t._n)
-    found = _untouched(t)
-    return seen_values(t._f.cell, t._lens, t._geo) if found is None else found  # type: ignore[union-attr]
+        if t._n is not None:
+            return evaluate(t._n)
+        found = _untouched(t)
+        return seen_values(t._f.cell, t._lens, t._geo) if found is None else found  # type: ignore[union-attr]
+    finally:
+        if shared:
+            lock.release()

@@ -6,11 +6,16 @@ from typing import Any
 
 import numpy as np
 
-from ..asg import arena, trace
+from ..asg import trace
 from ..asg.declare import CONST, INPUT, VAR
 from ..asg.node import Node
 from ..asg.trace import Trace
 from . import texts
+
+
+class Lost(RuntimeError):
+    """What an Input of another thread's trace stood for is forgotten."""
+
 
 Array = np.ndarray[Any, Any]
 
@@ -23,7 +28,7 @@ def leaf_value(n: Node, tr: Trace) -> Array | None:
             other = trace.by_index(n.attrs[0])
             found = other.bound.get(n) if other is not None else None
             if found is None:
-                raise RuntimeError(texts.OTHER_THREAD)
+                raise Lost(texts.OTHER_THREAD)
         return found
     if n.op is VAR:
         f = n.owner() if n.owner is not None else None
@@ -54,7 +59,6 @@ def _install() -> None:
 
     assert reference
     plan.leaf_value, plan.leaf_arrays = leaf_value, leaf_arrays
-    arena.rest_while_forking()
 
 
 _install()

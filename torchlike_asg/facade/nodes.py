@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 from weakref import ref
 
-from ..asg.declare import LEAF_OF, REBIND
+from ..asg import trace
+from ..asg.declare import LEAF_OF, REBIND, VAR
 from ..asg.geometry import Geometry, flat, gather, pointwise_strides
 from ..asg.node import Node
-from ..asg.trace import Trace, current
+from ..asg.trace import Trace, current, lock
 from ..asg.trace import _get as _current
 from ..ops.movement import restride as RESTRIDE
 from ..ops.movement import restride_scatter as RESTRIDE_SCATTER
@@ -22,6 +23,8 @@ def node_of(t: Any) -> Node:
     n = t._n
     if n is not None:
         return n  # type: ignore[no-any-return]
+    if trace.several:
+        return _node_apart(t)
     f: Family = t._f
     tr = _current() or current()
     if f.h is None and f.past is not None:
@@ -37,6 +40,60 @@ def node_of(t: Any) -> Node:
     if t._kind is None or not t._kind.endswith("stale"):
         t._n, t._d = n, 0
     return n
+
+
+def _node_apart(t: Any) -> Node:
+    """`node_of`, where several threads may use the tensor: only permanent leaves are noted on it, for they mean the same to all of them."""
+    from .exposure import pin
+    from .sharing import foreign
+
+    with lock:
+        n = t._n
+        if n is not None:
+            return n  # type: ignore[no-any-return]
+        f: Family = t._f
+        tr = current()
+        if f.h is None and f.past is not None:
+            f.past.revive(f)
+        if foreign(f, tr) and (not f.h.rg or f.leaf_history):  # type: ignore[union-attr]
+            return derive(t, root=_of_this_moment(f, tr))
+        if f.cell.exposed:
+            return pin(t, f, f.cell)
+        if f.h is None:
+            return enter(t, f, f.cell, tr) if f.wants else _entered_apart(t, f, tr)
+        n = derive(t)
+        if n.op is VAR:
+            t._n, t._d = n, 0
+        return n
+
+
+def _entered_apart(t: Any, f: Family, tr: Trace) -> Node:
+    """`enter` for data: the node is noted in this thread's trace."""
+    counter = f.counter
+    content = (counter, counter.version, counter.silent, f.cell, t._geo)
+    last = tr.named.get(id(t))
+    if last is None or last[0]() is not t or last[1] != content:
+        n = enter(t, f, f.cell, tr)
+        t._n = None
+        last = tr.named[id(t)] = (ref(t), content, n)
+    return last[2]  # type: ignore[no-any-return]
+
+
+def _of_this_moment(f: Family, tr: Trace) -> Node:
+    """The root of a storage that another thread has written and not computed: what it is to hold, as data, with the history of a leaf."""
+    from .sharing import value_elsewhere
+
+    h, cell, counter = f.h, f.cell, f.counter
+    assert h is not None and cell.writer is not None
+    home = trace.by_index(cell.writer)
+    assert home is not None
+    content = (h, counter, counter.version, counter.silent, cell)
+    last = tr.named.get(id(f))
+    if last is None or last[0]() is not f or last[1] != content:
+        now = cell.captured() if cell.exposed else value_elsewhere(h, home)  # an exposed buffer is written through at once
+        value = tr.input(now, cell.shape, cell.strides, cell.dtype, cell.device)
+        last = tr.named[id(f)] = (ref(f), content, history_of(h, value))
+    return last[2]  # type: ignore[no-any-return]
 
 
 def enter(t: Any, f: Family, cell: Cell, tr: Trace) -> Node:
@@ -98,17 +155,18 @@ def refuse_stale(t: Any) -> None:
         )
 
 
-def derive(t: Any, check: bool = True) -> Node:
-    """A face's node from its family's root, after the storage was written or by other names."""
+def derive(t: Any, check: bool = True, root: Node | None = None) -> Node:
+    """A face's node from its family's root (or the one given), after the storage was written or by other names."""
     f = t._f
-    if check and f.h.rg:
+    h = f.h if root is None else root
+    if check and h.rg:
         refuse_stale(t)
     shape, strides, offset = t.geometry
     if t._lens is not None:
-        return region(f.h, f.cell, t._lens, (tuple(shape), strides, offset))
+        return region(h, f.cell, t._lens, (tuple(shape), strides, offset))
     if (tuple(shape), strides, offset) == f.cell.geometry:
-        return f.h  # type: ignore[no-any-return]
-    return RESTRIDE(f.h, tuple(shape), strides, offset, f.cell.strides)
+        return h  # type: ignore[no-any-return]
+    return RESTRIDE(h, tuple(shape), strides, offset, f.cell.strides)
 
 
 def root_of(f: Family) -> Node:

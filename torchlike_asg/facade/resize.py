@@ -14,6 +14,7 @@ from ..asg.trace import current
 from ..errors import Unsupported
 from .core import Tensor, alias, family_of
 from .nodes import history_of, root_of
+from .sharing import preserve
 from .storage import Cell, Family
 
 
@@ -78,9 +79,10 @@ def set_data(t: Tensor, source: Any) -> None:
         if value is None:
             value = root_of(new)
         if old.leaf.op is VAR and not old.cell.empty:  # what was recorded so far reads the storage that is given up
-            current().known.setdefault(old.leaf, old.cell.whole())
+            preserve(old.leaf, old.cell.whole())
         old.cell.families = [r for r in old.cell.families if r() is not old]  # other aliases of it go on without this one
         old.cell = new.cell
+        old.cell.writer = current().index
         arena.moved(old.leaf, new.cell)
         from weakref import ref
 

@@ -11,11 +11,11 @@ from weakref import ref
 
 import numpy as np
 
-from ..asg import arena
+from ..asg import arena, trace
 from ..asg.declare import REBIND, VAR
 from ..asg.geometry import Geometry, flat, gather, is_contiguous
 from ..asg.node import Node
-from ..asg.trace import current
+from ..asg.trace import current, home_of, lock
 from ..backends.wgpu.memory import DeviceArray, normal
 from ..dtypes import bfloat16, dtype, load, store
 from ..ops.movement import restride_scatter as RESTRIDE_SCATTER
@@ -56,16 +56,20 @@ class Cell:
     captured the value: that is how an executable that writes a new value into the old one's memory knows that nobody would notice.
 
     ``exposed``  a NumPy array shares the buffer; ``shadow`` is the content when we last looked, to notice foreign writes
+    ``writer``   the number of the trace in which its next content is pending; None while it has the one that it is to have
+
+    Where several threads use a storage, its content is changed, and taken as a whole, under `trace.lock`.
     """
 
     __slots__ = (
         "__weakref__", "_flat", "array", "device", "dtype", "exposed", "families", "plain", "sent", "shadow", "shape", "source", "strides",
+        "writer",
     )  # fmt: skip
 
     def __init__(self, shape: Any, strides: Any, d: dtype, device: Any, buf: np.ndarray[Any, Any] | None = None) -> None:
         self.shape, self.strides, self.dtype, self.device, self._flat = tuple(shape), strides, d, device, buf
         self.families: list[Any] = []
-        self.exposed, self.shadow, self.source = False, None, None
+        self.exposed, self.shadow, self.source, self.writer = False, None, None, None
         #: whether the content went to another device with a step's data once: the next time it stays there
         self.sent = False
         #: row-major, so that a value is kept as it is
@@ -75,14 +79,19 @@ class Cell:
     def buf(self) -> np.ndarray[Any, Any] | None:
         """The content as a flat buffer; None while nothing was computed."""
         buf = self._flat
-        if buf is None and hasattr(self, "array"):
-            array = self.array
-            if array.__class__ is DeviceArray:  # from now on on the host, until a plan wants it
-                buf = self._flat = store(flat(array.numpy(), self.strides), self.dtype).copy()
-            else:
-                buf = self._flat = array.reshape(-1)
-            del self.array
-        return buf
+        return self._flattened() if buf is None else buf
+
+    def _flattened(self) -> np.ndarray[Any, Any] | None:
+        with lock:
+            buf = self._flat
+            if buf is None and hasattr(self, "array"):
+                array = self.array
+                if array.__class__ is DeviceArray:  # from now on on the host, until a plan wants it
+                    buf = self._flat = store(flat(array.numpy(), self.strides), self.dtype).copy()
+                else:
+                    buf = self._flat = array.reshape(-1)
+                del self.array
+            return buf
 
     @buf.setter
     def buf(self, value: np.ndarray[Any, Any] | None) -> None:
@@ -202,19 +211,35 @@ class Family:
     def __getattr__(self, name: str) -> Any:
         if name not in ("cell", "counter"):
             raise AttributeError(name)
+        with lock:
+            if self.made is None:  # nor has another thread made them meanwhile
+                self._make()
+            return getattr(self, name)
+
+    @property
+    def made(self) -> Cell | None:
+        """The cell, if there is one already."""
+        try:
+            return _CELL(self)  # type: ignore[no-any-return]
+        except AttributeError:
+            return None
+
+    def _make(self) -> None:
         n = self.h
         if n is None:
             n, value = self.value
             if value.__class__ is Failed:
                 raise value.again()
-            cell = Cell(n.shape, n.strides, n.dtype, n.device)
+            cell, counter = Cell(n.shape, n.strides, n.dtype, n.device), Counter()
             cell.take(value)
-            self.cell, self.counter, self.value = cell, Counter(), None
         else:
-            self.cell, self.counter = Cell(n.shape, n.strides, n.dtype, n.device), Counter()
-            self.counter.roots.append(n)
-        self.cell.families.append(ref(self))
-        return getattr(self, name)
+            cell, counter = Cell(n.shape, n.strides, n.dtype, n.device), Counter()
+            counter.roots.append(n)
+            cell.writer = home_of(n).index
+        cell.families.append(ref(self))
+        self.counter, self.cell = counter, cell
+        if self.h is None:
+            self.value = None
 
     @property
     def grad(self) -> Any:
@@ -233,13 +258,22 @@ class Family:
     def add(self, face: Any) -> None:
         self.faces.append(ref(face))
         if len(self.faces) > self.limit:  # amortised: drop dead faces of long-lived storages
-            self.faces = [r for r in self.faces if r() is not None]
-            self.limit = 2 * len(self.faces) + 64
+            self.prune()
+
+    def prune(self) -> None:
+        """Forget the faces that are dead. Others may be added meanwhile."""
+        with lock:
+            faces = self.faces
+            seen = len(faces)
+            faces[:seen] = [r for r in faces[:seen] if r() is not None]
+            self.limit = 2 * len(faces) + 64
 
     def invalidate(self, bumped: bool = False) -> None:
         """Every live face forgets its node; the next use derives it again. `bumped`: because of a counted write."""
         out = []
-        for r in self.faces:
+        faces = self.faces
+        seen = len(faces)
+        for r in faces[:seen]:
             t = r()
             if t is not None:
                 out.append(r)
@@ -256,7 +290,7 @@ class Family:
                     t.__dict__.pop("_made", None)
                 if bumped and t._kind in ("multi", "nograd"):
                     t._kind += " stale"
-        self.faces = out
+        faces[:seen] = out  # another thread may have added some
 
     def take_part(self) -> None:
         """Have the next flush look at this family."""
@@ -296,9 +330,15 @@ class Family:
         return True
 
 
+#: the slot, without what makes a cell
+_CELL = Family.cell.__get__  # type: ignore[attr-defined]
+
+
 def leaf_family(n: Node) -> Family | None:
     """The family whose gradient accumulates at leaf `n` in this thread's trace."""
     if n.op is VAR:
         return n.owner() if n.owner is not None else None
     found = current().leaf_owner.get(n)
+    if found is None and trace.several:
+        found = next((o.leaf_owner[n] for o in trace.others(current()) if n in o.leaf_owner), None)
     return found() if found is not None else None

@@ -21,7 +21,7 @@ def swap(a: Tensor, b: Tensor) -> None:
     families = {family_of(a), family_of(b)}
     other = {id(a): ref(b), id(b): ref(a)}
     for f in families:
-        f.faces = [other.get(id(r()), r) for r in f.faces]
+        f.faces[:] = [other.get(id(r()), r) for r in f.faces]
     for slot in _SLOTS:
         mine: Any = getattr(a, slot)
         setattr(a, slot, getattr(b, slot))

@@ -16,7 +16,7 @@ from ..asg.declare import DETACH, SNAP, STOP
 from ..asg.geometry import broadcast, flat, partial_overlap
 from ..asg.interrupts import whole
 from ..asg.node import Node
-from ..asg.trace import current
+from ..asg.trace import current, lock
 from ..dtypes import promote_types, store
 from ..ops.movement import restride_scatter as RESTRIDE_SCATTER
 from ..ops.promotion import title, to
@@ -121,6 +121,7 @@ def replace(t: Tensor, n: Node) -> bool:
     tr, r, counter = current(), ref(f), f.counter
     if tr.claims.setdefault(n, r) is not r:
         n = twin(tr, n, r)
+    f.cell.writer = tr.index
     tr.families.append(r)  # an interrupt between two of these calls leaves the old value or the new one, and no third
     overwritten, counter.roots = counter.roots, [n]
     counter.version += 1
@@ -135,7 +136,7 @@ def alone(f: Family) -> bool:
     """Whether a storage is shown by one tensor only, and not shared with NumPy."""
     cell = f.cell
     if len(f.faces) > 1:
-        f.faces = [r for r in f.faces if r() is not None]
+        f.prune()
     return len(f.faces) == 1 and (len(cell.families) == 1 or len(cell.live()) == 1) and not shared(cell)
 
 
@@ -177,8 +178,14 @@ def check_broadcast(t: Tensor, others: Sequence[Any]) -> None:
 @whole
 def commit(f: Family, h: Node, value: Node, extra: Node) -> None:
     """Move a storage to its next version: `h` is the family's new root, `value` the new content, `extra` the written value itself."""
+    with lock:
+        _commit(f, h, value, extra)
+
+
+def _commit(f: Family, h: Node, value: Node, extra: Node) -> None:
     tr = current()
     cell, moved = f.cell, set()
+    cell.writer = tr.index
     live = cell.live()
     for g in live:
         old = g.h

@@ -372,7 +372,7 @@ def _move(t: Tensor, value: Node, root: Node, tr: Trace) -> None:
     tr.stale.update(counter.roots)
     counter.version += 1
     counter.roots = [root]
-    f.h = root
+    f.h, f.cell.writer = root, tr.index
     t._geo = (n.shape, n.strides, n.offset)
     t._n = None
     tr.families.append(ref(f))

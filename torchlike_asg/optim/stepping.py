@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from .. import events
 from ..asg.interrupts import whole
-from ..asg.trace import current
+from ..asg.trace import current, lock
 from ..facade.flush import flush
 from ..facade.hooks import RemovableHandle
 
@@ -65,12 +65,15 @@ def hooked(step: Callable[..., Any]) -> Callable[..., Any]:
 def run(optimizer: Optimizer) -> None:
     """Record a step, and run it with the iteration that it ends."""
     tr = current()
-    mode, tr.grad = tr.grad, False
-    try:
-        optimizer._recorded.run(optimizer)
-    finally:  # also what was recorded before a group that is refused
-        tr.grad = mode
-        _close()
+    with lock:  # no other thread sees, or changes, a parameter between the recording of its new value and the end of the iteration
+        if tr.torn:
+            flush(closing=True)  # the gradients are those of the old values, and the step is one from the new
+        mode, tr.grad = tr.grad, False
+        try:
+            optimizer._recorded.run(optimizer)
+        finally:  # also what was recorded before a group that is refused
+            tr.grad = mode
+            _close()
 
 
 def finish(optimizer: Optimizer) -> None:

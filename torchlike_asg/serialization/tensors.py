@@ -10,6 +10,7 @@ import numpy as np
 from .. import dtypes
 from ..asg.declare import INPUT, VAR
 from ..asg.geometry import contiguous, flat
+from ..asg.trace import lock
 from ..devices import device
 from ..dtypes import dtype
 from ..facade.core import Tensor, concrete, face
@@ -78,10 +79,11 @@ def record_of(tensor: Tensor) -> StridedRecord | None:
 
 def _current_elements(family: Any) -> np.ndarray[Any, Any]:
     """The whole storage as it is now: while the iteration is open, what was written in it is not in the buffer yet."""
-    cell, root = family.cell, family.h
-    if root is None or root.op in (VAR, INPUT):
-        return np.ascontiguousarray(cell.buf)
-    return np.ascontiguousarray(dtypes.store(flat(evaluate(root), cell.strides), cell.dtype))
+    with lock:
+        cell, root = family.cell, family.h
+        if root is None or root.op in (VAR, INPUT):
+            return np.ascontiguousarray(cell.buf)
+        return np.ascontiguousarray(dtypes.store(flat(evaluate(root), cell.strides), cell.dtype))
 
 
 def make_tensor(storage: Storage, d: dtype, size: tuple[int, ...], stride: tuple[int, ...], offset: int, requires_grad: bool) -> Tensor:

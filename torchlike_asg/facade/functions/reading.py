@@ -10,11 +10,12 @@ import numpy as np
 
 from ... import dtypes, events
 from ...asg.geometry import flat, gather, is_dense
+from ...asg.trace import lock
 from ...dtypes import dtype
 from .. import texts
 from ..core import Tensor, concrete, face, family_of
 from ..exposure import expose
-from ..flush import flush, settle, value_of
+from ..flush import evaluate, flush, settle, value_of
 from ..leaves import require_grad
 from ..lens import memory
 from ..register import method
@@ -64,13 +65,14 @@ def numpy_(self: Tensor, *, force: bool = False) -> np.ndarray[Any, Any]:
         if not force:
             raise RuntimeError(texts.LAZY_NUMPY.format(*("conjugate", "conj") if lens.conj else ("negative", "neg")))
         return value_of(self).copy()
-    settle(self)
-    f = self._f
-    assert f is not None
-    fresh = not f.cell.exposed
-    if fresh:
-        expose(f.cell)
-    return gather(memory(f.cell, self._lens), self.geometry)
+    with lock:
+        if not settle(self):
+            return value_of(self).copy()  # what another thread has recorded, and has not put into the memory yet
+        f = self._f
+        assert f is not None
+        if not f.cell.exposed:
+            expose(f.cell)
+        return gather(memory(f.cell, self._lens), self.geometry)
 
 
 @method()
@@ -184,11 +186,13 @@ def __deepcopy__(self: Tensor, memo: dict[int, Any]) -> Tensor:
         return memo[id(self)]  # type: ignore[no-any-return]
     if not self.is_leaf:
         raise RuntimeError(texts.DEEPCOPY)
-    settle(self)
-    old = family_of(self)
-    cell = memo.get(id(old.cell))
-    if cell is None:  # the whole storage is copied, once per memo; layout and sharing survive, history does not
-        cell = memo[id(old.cell)] = Cell(old.cell.shape, old.cell.strides, old.cell.dtype, old.cell.device, old.cell.buf.copy())
+    with lock:
+        settled = settle(self)
+        old = family_of(self)
+        cell = memo.get(id(old.cell))
+        if cell is None:  # the whole storage is copied, once per memo; layout and sharing survive, history does not
+            cell = memo[id(old.cell)] = Cell(old.cell.shape, old.cell.strides, old.cell.dtype, old.cell.device)
+            cell.buf = old.cell.buf.copy() if settled else dtypes.store(flat(evaluate(old.h), cell.strides), cell.dtype).copy()
     f = Family(cell, None, Counter())
     f.counter.version = 1
     out, lens = face(f, None, 0, None, self.geometry, type(self), self._lens), self._lens
