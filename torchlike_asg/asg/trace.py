@@ -46,14 +46,15 @@ def _count(thread: int, by: int) -> None:
         else:
             _threads.pop(thread, None)
         several = len(_threads) > 1 or bool(left)
+        for t in list(_traces.values()):
+            t.apart = several
 
 
 def _forked() -> None:
     """The other threads do not exist here."""
-    global several
     for thread in [t for t in _threads if t != get_ident()]:
         del _threads[thread]
-    several = False
+    _count(get_ident(), 0)
 
 
 if hasattr(os, "register_at_fork"):
@@ -86,6 +87,7 @@ class Trace:
     ``replays``   the histories of earlier traces (see the facade) that were recorded again in this one
     ``plan``      the plan run last in this open trace: plans form a chain, so what is known needs no key of its own
     ``thread``    the thread it was made in;  ``torn`` whether another thread has overwritten what pending results read (they have kept it)
+    ``apart``     `several`, at hand
     ``before``    where there are several threads: the values of the results that were alive when this trace was closed last
     ``named``     where there are several threads: id of a tensor of data -> (weak reference to it, its node here, what that depends on)
     ``reached``   (generation, nodes gone through, leaves among them): what pending results read, see `leaves_of`
@@ -94,6 +96,7 @@ class Trace:
     __slots__ = (
         "__weakref__",
         "alive",
+        "apart",
         "before",
         "bound",
         "claims",
@@ -189,6 +192,7 @@ class Trace:
         self.named: dict[int, tuple[Any, ...]] = {}
         self.reached: tuple[int, set[Node], set[Node]] = (-1, set(), set())
         self.thread = get_ident()
+        self.apart = several
         _traces[self.index] = self
         _count(self.thread, 1)
 

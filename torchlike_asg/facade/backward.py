@@ -293,9 +293,13 @@ def again(n: Node | None, retain: bool | None) -> bool:
     if prepared is None:
         return False
     tr = current()
-    home = home_of(n) if trace.several else tr  # type: ignore[arg-type]
-    if _all_hooks(tr) or home.retained or tr.saving:
+    if tr.hooks or tr.retained or tr.saving:
         return False
+    home = tr
+    if tr.apart:
+        home = home_of(n)  # type: ignore[arg-type]
+        if _all_hooks(tr) or home.retained:
+            return False
     result = prepared.result
     tr.running = (result.roots,)
     if home.freed or home.stale:

@@ -399,7 +399,8 @@ def family_of(t: Tensor) -> Family:
     """The family of a tensor; the first view, write or detach of a computed value gives its storage a name."""
     f = t._f
     if f is None:
-        if trace.several:
+        tr = _current() or current()
+        if tr.apart:
             return _family_of(t)
         f = _new(Family)
         n = f.h = t._n
@@ -407,7 +408,7 @@ def family_of(t: Tensor) -> Family:
         f.limit, f.wants, t._d = 64, False, 0
         f.faces = [ref(t)]
         t._f = f
-        (_current() or current()).claims[n] = ref(f)  # type: ignore[index]
+        tr.claims[n] = ref(f)  # type: ignore[index]
     return f
 
 
