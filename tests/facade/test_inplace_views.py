@@ -78,3 +78,25 @@ def test_what_is_cut_by_slices_may_be_written_with_history(cut):
         return t.tolist(), x.grad.tolist()
 
     same(run)
+
+
+LEAVES = {
+    "expanded": lambda T, x: x.expand(2, 3).requires_grad_(),
+    "detached": lambda T, x: (x * 1).expand(2, 3).detach().requires_grad_(),
+    "parameter": lambda T, x: T.nn.Parameter(x.expand(2, 3)),
+    "unfolded": lambda T, x: x.unfold(0, 2, 1).requires_grad_(),
+    "sliced": lambda T, x: x.expand(4, 3)[::2].requires_grad_(),
+}
+
+
+@pytest.mark.parametrize("make", LEAVES.values(), ids=LEAVES)
+def test_elements_of_a_leaf_that_share_memory_have_gradients_of_their_own(make):
+    def run(T):
+        base = T.arange(3.0)
+        x = make(T, base)
+        weights = T.arange(float(x.numel())).reshape(x.shape)
+        for _ in range(2):
+            (x * x * weights).sum().backward()
+        return x.grad.tolist(), x.is_leaf, x.tolist(), base.tolist()
+
+    same(run)

@@ -82,6 +82,16 @@ def is_dense(shape: Shape, strides: Shape) -> bool:
     return True
 
 
+def overlaps_itself(shape: Shape, strides: Shape) -> bool:
+    """Whether two elements may share memory, as in what was expanded or unfolded; also said of some interleaved views."""
+    reach = 0
+    for s, d in sorted((s, d) for s, d in zip(strides, shape, strict=True) if d != 1):
+        if s <= reach:
+            return 0 not in shape
+        reach += s * (d - 1)
+    return False
+
+
 def broadcast(*shapes: Shape) -> Shape:
     """The common shape, by the usual rule; raises RuntimeError worded as PyTorch's."""
     first = shapes[0]

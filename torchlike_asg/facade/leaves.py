@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
+from .. import dtypes
 from ..asg import scope
+from ..asg.geometry import contiguous, overlaps_itself
 from ..asg.trace import current
 from . import texts
 from .core import Tensor, family_of
-from .flush import flush
+from .flush import flush, value_of
 from .nodes import make_leaf_of, node_of, root_of
+from .storage import Cell, Family
 
 
 def require_grad(t: Tensor, on: bool = True, permanent: bool = False) -> Tensor:
@@ -22,6 +27,8 @@ def require_grad(t: Tensor, on: bool = True, permanent: bool = False) -> Tensor:
         return t
     if on == t.requires_grad:
         return t
+    if on and overlaps_itself(t.geometry[0], t.geometry[1]):
+        separate(t)
     f = family_of(t)
     if not on:
         _drop_leaf(t, f)
@@ -46,6 +53,19 @@ def require_grad(t: Tensor, on: bool = True, permanent: bool = False) -> Tensor:
     whole = root_of(f)
     make_leaf_of(f, t, whole, node_of(t), current())
     return t
+
+
+def separate(t: Tensor) -> None:
+    """Give each element of `t` memory of its own: a leaf's gradient lies as its storage does, where elements of one place would share it.
+
+    PyTorch's leaf stays over the memory of what was expanded; it may not be written there either.
+    """
+    values = dtypes.store(np.array(value_of(t)), t.dtype)
+    shape = tuple(t.shape)
+    cell = Cell(shape, contiguous(shape), t.dtype, t.device, values.reshape(-1))
+    t._f = Family(cell, None)
+    t._n, t._d, t._geo, t._kind, t._lens = None, 0, cell.geometry, None, None
+    t._f.add(t)
 
 
 _sites: dict[tuple[str, int], tuple[int, int]] = {}
