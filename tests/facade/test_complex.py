@@ -192,3 +192,10 @@ def test_a_gradient_without_a_rule_for_complex_numbers_is_refused():
     z = ours.from_numpy(Z.copy()).requires_grad_()
     with pytest.raises(RuntimeError, match="logcumsumexp of complex tensors"):
         ours.logcumsumexp(z, 1).abs().sum().backward()
+
+
+def test_a_complex_loss_has_no_gradient_to_begin_with():
+    for run in (lambda y, z: y.backward(), lambda y, z: ours.autograd.grad(y, z)):
+        z = ours.tensor([1 + 1j], requires_grad=True)
+        with pytest.raises(RuntimeError, match=r"only for real scalar outputs but got torch\.complex64"):
+            run((z * 2).sum(), z)

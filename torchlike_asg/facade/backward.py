@@ -50,6 +50,8 @@ def seed(t: Tensor, given: Any, index: int) -> Node:
     if given is None:
         if t.shape.numel() != 1:
             raise RuntimeError(texts.SCALAR_ONLY)
+        if t.dtype.is_complex:
+            raise RuntimeError(texts.REAL_ONLY.format(t.dtype))
         return gradients.ones(node_of(t))
     if not isinstance(given, Tensor):
         raise TypeError(f"gradients can be either Tensors or None, but got {type(given).__name__}")

@@ -38,6 +38,7 @@ DEEPCOPY = (
 ONLY_FLOATING = "only Tensors of floating point and complex dtype can require gradients"
 NO_GRAD_FN = "element {} of tensors does not require grad and does not have a grad_fn"
 SCALAR_ONLY = "grad can be implicitly created only for scalar outputs"
+REAL_ONLY = "grad can be implicitly created only for real scalar outputs but got {}"
 OTHER_THREAD = (
     "a tensor recorded in another thread (or in an iteration that has ended) is used here before it was computed: read it there first "
     "(x.item(), x.numpy(), torchlike_asg.sync()) and pass the value on"
