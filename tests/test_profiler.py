@@ -154,3 +154,11 @@ def test_a_block_that_ends_within_a_cycle_hands_over_what_it_has(tmp_path):
         torch.ones(3).sum().item()
         p.step()
     assert names == [["ProfilerStep#0"]] and len(list(tmp_path.glob("*.pt.trace.json.gz"))) == 1
+
+
+def test_a_label_can_be_entered_by_hand_and_by_its_old_name():
+    with torch.profiler.profile() as p:
+        label = torch.autograd.profiler.record_function("by hand")
+        assert label.__enter__() is label
+        label.__exit__(None, None, None)
+    assert [e.name for e in p.events() if e.kind == "user_annotation"] == ["by hand"]

@@ -28,10 +28,11 @@ __all__ = [
     "is_inference_mode_enabled",
     "no_grad",
     "once_differentiable",
+    "profiler",
     "set_detect_anomaly",
     "set_grad_enabled",
 ]
 
-from . import forward_ad, function, functional, grad_mode
+from . import forward_ad, function, functional, grad_mode, profiler
 from .anomaly import detect_anomaly, set_detect_anomaly
 from .check import gradcheck, gradgradcheck

@@ -368,13 +368,19 @@ def supported_activities() -> set[ProfilerActivity]:
     return {ProfilerActivity.CPU, *([ProfilerActivity.CUDA, ProfilerActivity.XPU] if is_available() else [])}
 
 
-@contextlib.contextmanager
-def record_function(name: str, args: str | None = None) -> Iterator[None]:
+class record_function(contextlib.ContextDecorator):
     """Label a stretch of the program. What it records may run later: ``torch.sync()`` at its end keeps the work inside."""
-    start = time.perf_counter_ns()
-    try:
-        yield
-    finally:
+
+    def __init__(self, name: str, args: str | None = None) -> None:
+        self.name, self.args = name, args
+        self._starts: list[int] = []
+
+    def __enter__(self) -> record_function:
+        self._starts.append(time.perf_counter_ns())
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        start = self._starts.pop()
         p = _active
         if p is not None:
-            p._others.append(FunctionEvent(name, "user_annotation", start, time.perf_counter_ns(), 0.0))
+            p._others.append(FunctionEvent(self.name, "user_annotation", start, time.perf_counter_ns(), 0.0))
