@@ -367,7 +367,7 @@ def test_threads_at_once():
             except BaseException as error:
                 errors.append(error)
 
-        threads = [threading.Thread(target=read, args=names) for names in (("arrays", "checkpoint"), ("norms", "evaluation"))]
+        threads = [threading.Thread(target=read, args=names) for names in (("own copies", "checkpoint"), ("norms", "evaluation"))]
         for thread in threads:
             thread.start()
         try:

@@ -46,8 +46,13 @@ def _count(thread: int, by: int) -> None:
         else:
             _threads.pop(thread, None)
         several = len(_threads) > 1 or bool(left)
-        for t in list(_traces.values()):
+        for t in _all():
             t.apart = several
+
+
+def _all() -> list[Trace]:
+    """Every trace. Other threads may make some meanwhile, so the table is copied, and in one step."""
+    return [t for r in _traces.valuerefs() if (t := r()) is not None]
 
 
 def _forked() -> None:
@@ -318,7 +323,7 @@ def using(tr: Trace) -> Iterator[None]:
 
 def forget_inputs() -> None:
     """Have every trace look its Inputs up again: some were dropped from the graph."""
-    for t in list(_traces.values()):
+    for t in _all():
         t.inputs = {}
 
 
@@ -329,12 +334,12 @@ def recount() -> None:
 
 def others(tr: Trace) -> list[Trace]:
     """The other traces in which something is pending."""
-    return [t for t in list(_traces.values()) if t is not tr and t.pending]
+    return [t for t in _all() if t is not tr and t.pending]
 
 
 def results_before(tr: Trace) -> dict[Node, Any]:
     """What results of other traces were when these were closed last."""
-    return {n: value for t in list(_traces.values()) if t is not tr for n, value in t.before.items()}
+    return {n: value for t in _all() if t is not tr for n, value in t.before.items()}
 
 
 def home_of(n: Node) -> Trace:
