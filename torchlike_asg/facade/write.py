@@ -104,6 +104,11 @@ def replace(t: Tensor, n: Node) -> bool:
     """`write` the value of `n` into a tensor without history whose storage no other tensor shares: then only its family moves. False if
     anything is unusual.
     """
+    with lock:  # nobody shares the storage with NumPy between the question and the move
+        return _replace(t, n)
+
+
+def _replace(t: Tensor, n: Node) -> bool:
     f = t._f or family_of(t)
     h = f.h
     if (
