@@ -222,13 +222,14 @@ def accumulate(f: Family | Tensor, g: Node) -> None:
             out = fn(t)
             if out is not None:
                 t = _changed(t, out, fn)
-    if f.held is None:
-        f.held = t
-    elif current().grad or f.grad.is_sparse:
-        f.grad = t + f.grad if f.grad.is_sparse and not t.is_sparse else f.grad + t
-    else:
-        with lock:
-            f.grad.add_(t.to_dense() if t.is_sparse else t)
+    with lock:
+        kept = f.grad  # once: another thread may set it to None
+        if kept is None:
+            f.held = t
+        elif current().grad or kept.is_sparse:
+            f.grad = t + kept if kept.is_sparse and not t.is_sparse else kept + t
+        else:
+            kept.add_(t.to_dense() if t.is_sparse else t)
     if f.hooks is not None:
         for fn in list(f.hooks.post.values()):
             fn(t)
