@@ -241,6 +241,8 @@ def _advance(optimizer: Optimizer, group: Group, form: Any, batch: _Batch, tr: T
     reads: list[Any] = [t._n for t in batch.tensors]
     grads: list[Any] = [p._f.held for p in batch.params]  # type: ignore[union-attr]
     if len(batch.grads) != len(grads) or not all(map(is_, grads, batch.grads)):
+        if any([g is None for g in grads]):  # another thread that trains the model has taken its gradients away meanwhile
+            return
         grads = [_entered(g, tr) if isinstance(g, (Node, tuple, Tensor)) else _of_rows(g, optimizer, group) for g in grads]
     if reads == batch.leaves and grads == batch.grads:
         _move_all(batch, tr)
