@@ -2,6 +2,7 @@ import atexit
 import gc
 import os
 import shutil
+import signal
 import tempfile
 
 import pytest
@@ -10,6 +11,9 @@ os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 if "TORCHLIKE_ASG_CACHE" not in os.environ:  # compiled code is shared by the processes of one run of the tests, and only by them
     os.environ["TORCHLIKE_ASG_CACHE"] = tempfile.mkdtemp(prefix="torchlike_asg_cache_")
     atexit.register(shutil.rmtree, os.environ["TORCHLIKE_ASG_CACHE"], ignore_errors=True)
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in what a shell runs in the background: children of tests would ignore it, too
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_finish(session):
