@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import copy
-import functools
 import gc
 import os
 import random
@@ -106,48 +105,40 @@ def step(batch: Any) -> Any:
     return plain(batch), ours.rand(1).item(), random.random(), np.random.rand()
 
 
-def train(loader: data.DataLoader, passes: int, save_at: tuple[int, int] | None = None) -> tuple[list[Any], Any]:
-    """Everything seen, and what was saved after batch `save_at[1]` of pass `save_at[0]` (0: before the pass)."""
+def train(loader: data.DataLoader, passes: int) -> tuple[list[Any], dict[tuple[int, int], Any]]:
+    """Everything seen, and what was saved after each batch, by pass and batch (0: before the pass)."""
     seen: list[Any] = []
-    saved = None
+    saved: dict[tuple[int, int], Any] = {}
 
-    def save() -> Any:
-        return copy.deepcopy((len(seen), process_state(), loader.state_dict()))
+    def save(*place: int) -> None:
+        saved[place] = copy.deepcopy((len(seen), process_state(), loader.state_dict()))
 
     for number in range(passes):
-        if save_at == (number, 0):
-            saved = save()
+        save(number, 0)
         for count, batch in enumerate(loader, 1):
             seen.append(step(batch))
-            if save_at == (number, count):
-                saved = save()
+            save(number, count)
     return seen, saved
-
-
-@functools.cache
-def batches_of(name: str, workers: int) -> int:
-    """In one pass. (Workers are forks of a large process, a twentieth of a second each.)"""
-    seed_everything(3)
-    return sum(1 for _ in LOADERS[name](workers))
 
 
 @pytest.mark.parametrize("name", LOADERS)
 @pytest.mark.parametrize("workers", [0, pytest.param(2, marks=pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork"))])
-@pytest.mark.parametrize("save_at", [(0, 0), (0, 1), (1, 0), (1, 3), (1, -1)])
-def test_resuming_continues_bit_for_bit(name: str, workers: int, save_at: tuple[int, int]) -> None:
-    batches = batches_of(name, workers)
-    at = (save_at[0], batches if save_at[1] < 0 else save_at[1])
-    passes = at[0] + (2 if at[1] else 1)  # a whole one follows
+def test_resuming_continues_bit_for_bit(name: str, workers: int) -> None:
+    """Before a pass, within it and at its end; workers are forks of a large process, so that one run serves all places."""
     seed_everything(8)
-    whole, (done, process, state) = train(LOADERS[name](workers), passes, at)
-    seed_everything(999)
-    ours.rand(3)
-    loader = LOADERS[name](workers)
-    loader.load_state_dict(state)
-    set_process_state(process)
-    rest, _ = train(loader, passes - at[0])
-    assert rest == whole[done:]
-    assert len(rest) >= batches
+    whole, saved = train(LOADERS[name](workers), 3)
+    batches = saved[1, 0][0]
+    assert len(whole) == 3 * batches
+    for number, count in ((0, 0), (0, 1), (1, 0), (1, 3), (1, batches)):
+        done, process, state = saved[number, count]
+        seed_everything(999)
+        ours.rand(3)
+        loader = LOADERS[name](workers)
+        loader.load_state_dict(state)
+        set_process_state(process)
+        rest, _ = train(loader, 2 if count else 1)  # what is left of the pass, and a whole one
+        assert len(rest) == batches * (2 if count else 1) - count
+        assert rest == whole[done : done + len(rest)], (number, count)
 
 
 @pytest.mark.parametrize("workers", [0, pytest.param(2, marks=pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork"))])
