@@ -100,7 +100,11 @@ class RNNCell(RNNCellBase):
 
 
 class LSTMCell(RNNCellBase):
-    """One step of an LSTM: input and (h, c) -> (h', c')."""
+    """One step of an LSTM (Hochreiter and Schmidhuber, 1997; forget gate: Gers et al., 2000): input and (h, c) -> (h', c').
+
+    c' = f c + i g and h' = o tanh(c'). The rows of W_ih x + b_ih + W_hh h + b_hh are in the order i, f, g, o: g is the tanh of its own,
+    the gates are sigmoids. Shapes: `RNNCellBase`, h and c alike.
+    """
 
     def __init__(self, input_size: int, hidden_size: int, bias: bool = True, device: Any = None, dtype: Any = None) -> None:
         super().__init__(input_size, hidden_size, bias, 4, device, dtype)
@@ -110,7 +114,11 @@ class LSTMCell(RNNCellBase):
 
 
 class GRUCell(RNNCellBase):
-    """One step of a GRU."""
+    """One step of a GRU (Cho et al., 2014): input and h -> h' = (1 - z) n + z h.
+
+    r and z are sigmoids of W_ih x + b_ih + W_hh h + b_hh, and n = tanh(W_in x + b_in + r (W_hn h + b_hn)): the reset gate acts on
+    the product. The rows of the weights are in the order r, z, n. Shapes: `RNNCellBase`.
+    """
 
     def __init__(self, input_size: int, hidden_size: int, bias: bool = True, device: Any = None, dtype: Any = None) -> None:
         super().__init__(input_size, hidden_size, bias, 3, device, dtype)
