@@ -7,16 +7,14 @@ from torchlike_asg import nn
 from torchlike_asg.viewer import attach
 from torchlike_asg.viewer.failure import recorded_as
 
-from .watching import messages
+from .watching import messages, recorded_failure
 
 
 def test_a_shape_that_does_not_fit_is_shown(tmp_path):
     path = tmp_path / "run.asgtrace"
     model = nn.Sequential(nn.Linear(6, 8), nn.GELU(), nn.Linear(9, 3))
-    handle = attach(model, window=False, record=path)
-    with pytest.raises(RuntimeError):
+    with recorded_failure(model, path):
         model(torch.randn(2, 6))
-    handle.detach()
     found = messages(path)
     (failure,) = found["failure"]
     graph = found["graph"][-1].columns
@@ -51,10 +49,8 @@ def test_only_operands_that_do_not_fit_are_marked(combine, wrong, tmp_path):
 
     path = tmp_path / "run.asgtrace"
     model = Odd()
-    handle = attach(model, window=False, record=path)
-    with pytest.raises(RuntimeError):
+    with recorded_failure(model, path):
         model(torch.randn(4, 6))
-    handle.detach()
     found = messages(path)
     (failure,) = found["failure"]
     graph = found["graph"][-1].columns

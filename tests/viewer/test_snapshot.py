@@ -7,19 +7,15 @@ import torchlike_asg as torch
 from torchlike_asg.viewer import attach
 from torchlike_asg.viewer.snapshot import KINDS, PHASES, GraphSnapshot
 
-from .models import Tiny, fake_gpt, train
+from .models import Tiny, fake_gpt
+from .watching import graph_after
 
 
 @pytest.fixture(scope="module")
 def graph():
     torch.manual_seed(1)
     model = Tiny()
-    handle = attach(model, window=False)
-    train(model, 4)
-    handle._settle()
-    found = handle._session._snapshot
-    handle.detach()
-    return found
+    return graph_after(model, 4)
 
 
 def where(graph, **wanted):

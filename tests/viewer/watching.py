@@ -1,8 +1,14 @@
 """What tests do with a model that is watched."""
 
-import numpy as np
+import contextlib
 
+import numpy as np
+import pytest
+
+from torchlike_asg.viewer import attach
 from torchlike_asg.viewer.protocol import Subscribe, read_recording
+
+from .models import train
 
 
 def messages(path):
@@ -10,6 +16,25 @@ def messages(path):
     for m in read_recording(path):
         found.setdefault(m.kind, []).append(m)
     return found
+
+
+def graph_after(model, steps):
+    """What is known of a model's graph after so many steps of a plain training loop."""
+    handle = attach(model, window=False)
+    train(model, steps)
+    handle._settle()
+    found = handle._session._snapshot
+    handle.detach()
+    return found
+
+
+@contextlib.contextmanager
+def recorded_failure(model, path):
+    """What is done here with the model fails, and is recorded in that file."""
+    handle = attach(model, window=False, record=path)
+    with pytest.raises(RuntimeError):
+        yield
+    handle.detach()
 
 
 def looking_at(handle, *ops):

@@ -337,6 +337,15 @@ def others(tr: Trace) -> list[Trace]:
     return [t for t in _all() if t is not tr and t.pending]
 
 
+def look_up(table: str, n: Node) -> Any:
+    """What the table of that name in this thread's trace has for a node, or else that of another thread's; None if none has it."""
+    tr = current()
+    found = getattr(tr, table).get(n)
+    if found is None and several:
+        found = next((getattr(o, table)[n] for o in others(tr) if n in getattr(o, table)), None)
+    return found
+
+
 def results_before(tr: Trace) -> dict[Node, Any]:
     """What results of other traces were when these were closed last."""
     return {n: value for t in _all() if t is not tr for n, value in t.before.items()}

@@ -77,10 +77,7 @@ def _vjp_call(n: Node, g: Node) -> tuple[Any, ...]:
 
 def _context(n: Node) -> Any:
     """What the forward pass left for a node, in whichever thread it was."""
-    tr = current()
-    found = tr.contexts.get(n)
-    if found is None and trace.several:
-        found = next((o.contexts[n] for o in trace.others(tr) if n in o.contexts), None)
+    found = trace.look_up("contexts", n)
     if found is None:
         raise KeyError(n)
     return found

@@ -338,7 +338,5 @@ def leaf_family(n: Node) -> Family | None:
     """The family whose gradient accumulates at leaf `n` in this thread's trace."""
     if n.op is VAR:
         return n.owner() if n.owner is not None else None
-    found = current().leaf_owner.get(n)
-    if found is None and trace.several:
-        found = next((o.leaf_owner[n] for o in trace.others(current()) if n in o.leaf_owner), None)
+    found = trace.look_up("leaf_owner", n)
     return found() if found is not None else None

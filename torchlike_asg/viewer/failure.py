@@ -127,7 +127,7 @@ def _explained() -> dict[str, str]:
 def recorded_as(name: str) -> str:
     """The operation that explains what a function or a module of that name does: ``Conv2d`` is a ``conv``. If there is none, the name."""
     letters = name.lower().replace("_", "")
-    short = re.sub(r"^lazy|(\dd|cell|loss)$", "", re.sub(r"^lazy|(\dd|cell|loss)$", "", letters))
+    short = re.sub(r"^lazy|(\dd|cell|loss){1,2}$", "", letters)
     known = _explained()
     return known.get(letters) or _RECORDED_AS.get(short) or known.get(short) or name
 

@@ -8,14 +8,14 @@ from pyqtgraph.Qt import QtCore, QtTest
 
 import torchlike_asg as torch
 from torchlike_asg.i18n import catalog
-from torchlike_asg.viewer import attach
 from torchlike_asg.viewer.gui.canvas import STYLES
 from torchlike_asg.viewer.gui.say import Say
 from torchlike_asg.viewer.gui.store import Store
 from torchlike_asg.viewer.gui.window import Window
 from torchlike_asg.viewer.protocol import Alarm, Failure, Graph, Timing
 
-from ..models import Tiny, train
+from ..models import Tiny
+from ..watching import graph_after
 from .windows import discard, node, stats
 
 
@@ -106,11 +106,7 @@ def test_the_failing_edge_is_red_and_only_that(window):
 def test_the_other_halves_of_the_step_have_mirror_scopes_in_grey(application):
     torch.manual_seed(0)
     model = Tiny()
-    handle = attach(model, window=False)
-    train(model, 3)
-    handle._settle()
-    snapshot = handle._session._snapshot
-    handle.detach()
+    snapshot = graph_after(model, 3)
     store = Store()
     store.apply(Graph(1, snapshot.columns()))
     made = Window(store, Say("en"), "dark")
