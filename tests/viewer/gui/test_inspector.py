@@ -28,6 +28,17 @@ def test_an_operation_without_a_text_says_so(window, monkeypatch):
     assert not window.inspector.formula.isVisible()
 
 
+def test_a_class_that_failed_before_its_result_was_recorded_says_so(window, monkeypatch):
+    softmax = node(window, "softmax", "GPT.h.1")
+    monkeypatch.setattr(window.say, "op", lambda name, part: None)
+    categories = [*window.model.categories]
+    categories[softmax] = "error"
+    monkeypatch.setattr(window.model, "categories", categories)
+    window.go("node", softmax)
+    assert "made of several operations" in window.inspector.what.text()
+    assert not window.inspector.sections["why"].isVisible()
+
+
 def test_links_lead_to_operands(window):
     softmax = node(window, "softmax", "GPT.h.1")
     window.go("node", softmax)

@@ -187,7 +187,8 @@ class Inspector(QtWidgets.QScrollArea):
         )
         name = {"op": op, "parameter": "parameter", "buffer": "buffer", "input": "input"}.get(kind, op)
         explained = say.op(name, "what") if kind == "op" else say(f"explain.{name}.what")
-        missing = say("inspector.no_text", op=op)
+        failed = model.categories[i] == "error"
+        missing = say("inspector.stopped" if failed else "inspector.no_text", op=op)
         output = say("inspector.output") + " " if g.output[i] else ""
         self._text("what", output + (explained or missing))
         formula = say.op(op, "formula") if kind == "op" else None
@@ -197,10 +198,9 @@ class Inspector(QtWidgets.QScrollArea):
             explained_symbols = meanings(op, say.lang)
             self.symbols.setVisible(bool(explained_symbols))
             self.symbols.setText(self._meanings(explained_symbols))
-        self._text("why", (say.op(name, "why") if kind == "op" else say(f"explain.{name}.why")) or missing)
+        self._text("why", (say.op(name, "why") if kind == "op" else say(f"explain.{name}.why")) or ("" if failed else missing))
         role = g.role(i)
         self._text("role", sentence(role, say.lang) if role is not None else "")
-        failed = model.categories[i] == "error"
         self.sections["live"].setVisible(not failed)
         self.sections["details"].show()
         self.refresh_live()
