@@ -71,6 +71,8 @@ class Assembly(ABC):
         for i, n in enumerate(b.arguments):
             self._slot[n] = i
         self._leaving = {b.base[r] for r in b.roots if r in b.base}
+        #: what more than one group computes: it reads its operands in each of them
+        self._again = {n for g in b.fuser.groups for n in g.clones}
         self._join()
         for unit in b.units:
             self._lower(unit)
@@ -334,7 +336,8 @@ class Assembly(ABC):
         """Have an operation write its result where its epilogue will write its own, if nobody else reads it."""
         if n in self._slot or n in self._leaving or n in self._place:
             return False
-        if any(not self.b.fuser._inside(u, set(g.nodes)) for u in self.b.users[n]):
+        here = set(g.nodes) - self._again
+        if any(not self.b.fuser._inside(u, here) for u in self.b.users[n]):
             return False
         for m in g.outputs:
             if m.dtype.compute != n.dtype.compute or m.numel != n.numel or self._geometry(m)[2] != 0:

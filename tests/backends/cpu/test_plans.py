@@ -58,6 +58,17 @@ def test_an_elementwise_tail_is_the_epilogue_of_its_product() -> None:
     assert len(calls(g.same([op("gelu", pre), pre]))) == 1
 
 
+def test_a_product_that_another_kernel_reads_again_is_not_overwritten_by_its_epilogue() -> None:
+    """A step of a solver: the scaled product is cheap, so the epilogue of the second product computes it again from the first one."""
+    g = Graph()
+    y, w = g.input(random(1, 2)), g.input(random(2, 2, seed=1))
+    slope = op("mul", op("matmul", y, w), const(1.25, y.dtype))
+    inner = op("add", y, slope)
+    second = op("mul", op("matmul", inner, w), const(1.25, y.dtype))
+    g.same([op("add", y, op("add", slope, second))])
+    g.same([op("add", slope, second), inner])
+
+
 def test_code_made_for_a_known_number_serves_others() -> None:
     """The argument was computed from a literal, in a trace that goes on; the next plan of this structure has other numbers there."""
     ones = op("full", const(1.0, ours.float32), (3,))
