@@ -182,9 +182,11 @@ def test_packages_find_pytorchs_files_its_name_and_itself():
 
 def test_packages_built_for_pytorch_say_what_to_use():
     fresh("""
+        import importlib.util
         import torchlike_asg
         torchlike_asg.install_as_torch()
         for name in ("torchaudio", "torchtext"):
+            assert importlib.util.find_spec(name) is None  # how packages ask whether they may use another
             try:
                 __import__(name)
             except ModuleNotFoundError as error:
@@ -192,3 +194,25 @@ def test_packages_built_for_pytorch_say_what_to_use():
             else:
                 raise SystemExit(f"{name} was imported")
     """)
+
+
+def test_an_installed_package_built_for_pytorch_is_not_there(tmp_path):
+    (tmp_path / "torchaudio.py").write_text("import torch._export\n")
+    fresh(
+        """
+        import sys; sys.path.insert(0, ".")
+        import importlib.util
+        import torchlike_asg
+        torchlike_asg.install_as_torch()
+        assert importlib.util.find_spec("torchaudio") is None
+        try:
+            import torchaudio
+        except ModuleNotFoundError as error:
+            assert error.name == "torchaudio"
+        else:
+            raise SystemExit("torchaudio was imported")
+        torchlike_asg.uninstall_as_torch()
+        assert importlib.util.find_spec("torchaudio") is not None
+        """,
+        cwd=tmp_path,
+    )

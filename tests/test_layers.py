@@ -38,6 +38,7 @@ LAYERS = [
     (
         "utils",
         "func",
+        "scans",
         "masked",
         "metrics",
         "transforms",

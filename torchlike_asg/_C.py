@@ -10,12 +10,13 @@ from .facade.core import Tensor as TensorBase
 from .facade.generator import Generator
 from .size import Size
 
-__all__ = ["Generator", "PyTorchFileReader", "Size", "SymBool", "SymFloat", "SymInt", "TensorBase"]
+__all__ = ["Generator", "Graph", "Node", "PyTorchFileReader", "Size", "SymBool", "SymFloat", "SymInt", "TensorBase", "Value"]
 
 
 default_generator = _generator.default_generator
 _TensorBase = TensorBase
 _KNOWN = "sizes are Python numbers here"
+_SCRIPTS = "torchlike_asg.asg.explain shows the recorded graph"
 _TensorMeta = type(TensorBase)
 
 
@@ -33,6 +34,18 @@ class SymBool(Absent, within="torch", instead=_KNOWN):
 
 class PyTorchFileReader(Absent, within="torch", instead="use torch.load, or zipfile for the archive itself"):
     """PyTorch's reader of its zip files, for annotations: `torch.load` reads them here."""
+
+
+class Graph(Absent, within="torch._C", instead=_SCRIPTS):
+    """TorchScript's graph, for annotations (of ``symbolic`` methods, which exporters call)."""
+
+
+class Node(Absent, within="torch._C", instead=_SCRIPTS):
+    """A node of TorchScript's graph, for annotations."""
+
+
+class Value(Absent, within="torch._C", instead=_SCRIPTS):
+    """A value of TorchScript's graph, for annotations."""
 
 
 def _log_api_usage_once(event: str) -> None:

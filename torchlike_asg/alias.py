@@ -14,7 +14,7 @@ import sys
 import types
 from collections.abc import Sequence
 from importlib.abc import Loader, MetaPathFinder
-from importlib.machinery import ModuleSpec
+from importlib.machinery import ModuleSpec, PathFinder
 from typing import Any
 
 from . import places
@@ -33,6 +33,11 @@ _OTHERS = {
 }
 
 
+def _is_question() -> bool:
+    """Whether the finder that calls this is asked by `importlib.util.find_spec`, and not by an import."""
+    return sys._getframe(3).f_globals.get("__name__") == "importlib.util"
+
+
 def _target(name: str) -> str | None:
     """Our name of the module that `name` is an alias of."""
     root, dot, rest = name.partition(".")
@@ -43,7 +48,7 @@ class _Finder(MetaPathFinder, Loader):
     """Answers imports of aliased names with modules that exist under our names already or are imported now."""
 
     def find_spec(self, name: str, path: Sequence[str] | None = None, target: types.ModuleType | None = None) -> ModuleSpec | None:
-        if name in _OTHERS:
+        if name in _OTHERS and not _is_question():
             raise ModuleNotFoundError(f"{name} is built for PyTorch, which torchlike_asg stands for: use {_OTHERS[name]}", name=name)
         ours = _target(name)
         if ours is None:
@@ -90,6 +95,9 @@ def install_as_torch() -> None:
             )
     sys.meta_path.insert(0, _finder)
     sys.modules["torch"] = package
+    for name in _OTHERS:
+        if PathFinder.find_spec(name) is not None:
+            sys.modules.setdefault(name, None)  # type: ignore[arg-type]  # so that `find_spec` says no, which packages choose their code by
     for name in places.SHADOWED:
         sys.modules[f"torch.{name}"] = sys.modules[f"{_PACKAGE}.{name}"]
     # PyTorch's package is called torch, has itself as an attribute, and packages rely on both
@@ -103,6 +111,9 @@ def uninstall_as_torch() -> None:
     sys.meta_path.remove(_finder)
     for name in [name for name, module in sys.modules.items() if _target(name) is not None and _is_ours(module)]:
         del sys.modules[name]
+    for name in _OTHERS:
+        if name in sys.modules and sys.modules[name] is None:
+            del sys.modules[name]
     package = sys.modules[_PACKAGE]
     vars(package).update(__version__=TorchVersion(__version__), __name__=_PACKAGE)
     del vars(package)["torch"]

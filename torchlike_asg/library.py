@@ -6,6 +6,7 @@ for other devices and shape functions are accepted and not needed.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -28,19 +29,37 @@ class CustomOpDef:
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if self._function is None:
             return self._fn(*args, **kwargs)
-        if kwargs:
-            raise Unsupported(f"{self._qualname}: an operation with a gradient takes positional arguments only")
-        return self._function.apply(*args)
+        given = inspect.signature(self._fn).bind(*args, **kwargs)
+        given.apply_defaults()
+        return self._function.apply(*given.args, given.kwargs)
 
     def register_autograd(self, backward: Callable[..., Any], /, *, setup_context: Callable[..., Any] | None = None) -> None:
-        """``backward(ctx, *gradients)`` gives the gradients of the inputs; ``setup_context(ctx, inputs, output)`` saves what it needs."""
-        fn = self._fn
+        """``backward(ctx, *gradients)`` gives the gradients of the inputs, all but those that are passed by keyword only.
+
+        ``setup_context(ctx, inputs, output)`` saves what it needs. It is called with keywords, and with ``keyword_only_inputs``, a dict,
+        if the function has such; defaults are filled in.
+        """
+
+        def forward(*inputs: Any) -> Any:
+            *positional, by_keyword = inputs
+            return self._fn(*positional, **by_keyword)
 
         def keep(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
+            *positional, by_keyword = inputs
             if setup_context is not None:
-                setup_context(ctx, inputs, output)
+                extra = {"keyword_only_inputs": by_keyword} if by_keyword else {}
+                setup_context(ctx=ctx, inputs=tuple(positional), output=output, **extra)
 
-        members = {"forward": staticmethod(fn), "setup_context": staticmethod(keep), "backward": staticmethod(backward)}
+        def gradients(ctx: Any, *grads: Any) -> tuple[Any, ...]:
+            needed = ctx.needs_input_grad
+            ctx.needs_input_grad = needed[:-1]
+            try:
+                found = backward(ctx, *grads)
+            finally:
+                ctx.needs_input_grad = needed
+            return (*found, None) if isinstance(found, tuple) else (found, None)
+
+        members = {"forward": staticmethod(forward), "setup_context": staticmethod(keep), "backward": staticmethod(gradients)}
         self._function = type(self._qualname.replace("::", "_"), (Function,), members)
 
     def register_fake(self, fn: Any = None, /) -> Any:

@@ -33,6 +33,11 @@ from .facade.register import FUNCTIONS
 from .facade.steps import step
 
 
+def _assert(condition: Any, message: str) -> None:
+    """Python's assert as a function, which PyTorch's tracer can see."""
+    assert condition, message
+
+
 def is_anomaly_enabled() -> bool:
     """Whether gradients are checked for NaN (`autograd.set_detect_anomaly`)."""
     return bool(config.detect_anomaly)
@@ -62,6 +67,7 @@ def _method(name: str) -> Any:
 NAMES: dict[str, Any] = {
     **formats.NAMES,
     **{name: _method(name) for name in ("detach", "detach_", "fill_", "zero_")},
+    "_assert": _assert,
     "GradScaler": GradScaler,
     "OutOfMemoryError": OutOfMemoryError,
     "autocast": autocast,

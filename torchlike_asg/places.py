@@ -41,37 +41,43 @@ def _homes(table: dict[str, str]) -> dict[str, str]:
 
 
 #: module -> the module that has its names
-MOVED = _homes(
-    {
-        "distributions > distributions": "cauchy chi2 dirichlet exp_family fishersnedecor gumbel "
-        "half_cauchy half_normal inverse_gamma kumaraswamy lkj_cholesky log_normal logistic_normal "
-        "mixture_same_family negative_binomial pareto studentT transformed_distribution von_mises "
-        "weibull",
-        "distributions > distributions.low_rank": "lowrank_multivariate_normal",
-        "distributions > distributions.relaxed": "relaxed_bernoulli relaxed_categorical",
-        "autograd > autograd.anomaly": "anomaly_mode",
-        "autograd > autograd.check": "gradcheck",
-        "nn.modules > nn.modules": "channelshuffle",
-        "nn.parallel > nn.parallel": "data_parallel parallel_apply replicate",
-        "cuda.amp > amp.grad_scaler": "grad_scaler",
-        "cuda.amp > cuda.amp": "autocast_mode",
-        "cuda > cuda": "graphs memory streams",
-        "fx > fx": "_symbolic_trace graph graph_module interpreter node proxy",
-        "jit > jit": "_script _trace",
-        "masked > masked": "maskedtensor",
-        "multiprocessing > multiprocessing": "spawn",
-        "utils.tensorboard > utils.tensorboard": "writer",
-        "distributed > distributed": "distributed_c10d",
-        "distributed > distributed.tensor": "_tensor",
-        "distributed._tensor > distributed.tensor": "placement_types",
-        "distributed.tensor > distributed.tensor": "placement_types",
-        "distributed.nn > distributed.nn": "functional",
-        "_functorch > func": "apis eager_transforms vmap",
-    }
-) | {"_functorch": "func", "_vmap_internals": "func", "_tensor": "facade.core", "_lowrank": "", "_lobpcg": "", "_VF": ""}
+MOVED = (
+    _homes(
+        {
+            "distributions > distributions": "cauchy chi2 dirichlet exp_family fishersnedecor gumbel "
+            "half_cauchy half_normal inverse_gamma kumaraswamy lkj_cholesky log_normal logistic_normal "
+            "mixture_same_family negative_binomial pareto studentT transformed_distribution von_mises "
+            "weibull",
+            "distributions > distributions.low_rank": "lowrank_multivariate_normal",
+            "distributions > distributions.relaxed": "relaxed_bernoulli relaxed_categorical",
+            "autograd > autograd.anomaly": "anomaly_mode",
+            "autograd > autograd.check": "gradcheck",
+            "nn.modules > nn.modules": "channelshuffle",
+            "nn.parallel > nn.parallel": "data_parallel parallel_apply replicate",
+            "cuda.amp > amp.grad_scaler": "grad_scaler",
+            "cuda.amp > cuda.amp": "autocast_mode",
+            "cuda > cuda": "graphs memory streams",
+            "fx > fx": "_symbolic_trace graph graph_module interpreter node proxy",
+            "jit > jit": "_script _trace",
+            "masked > masked": "maskedtensor",
+            "multiprocessing > multiprocessing": "spawn",
+            "utils.tensorboard > utils.tensorboard": "writer",
+            "distributed > distributed": "distributed_c10d",
+            "distributed > distributed.tensor": "_tensor",
+            "distributed._tensor > distributed.tensor": "placement_types",
+            "distributed.tensor > distributed.tensor": "placement_types",
+            "distributed.nn > distributed.nn": "functional",
+            "_functorch > func": "apis eager_transforms vmap",
+            "_higher_order_ops > scans": "associative_scan scan cond while_loop",
+        }
+    )
+    | {"_functorch": "func", "_vmap_internals": "func", "_tensor": "facade.core", "_lowrank": "", "_lobpcg": "", "_VF": ""}
+    | {"_higher_order_ops": "scans"}
+)
 
 #: modules whose parent has a function of their name: these are there from the start, as importing one would put it in the function's place
 SHADOWED = (
+    *(f"_higher_order_ops.{name}" for name in ("associative_scan", "cond", "scan", "while_loop")),
     "autograd.gradcheck",
     "multiprocessing.spawn",
     "nn.parallel.data_parallel",
@@ -149,6 +155,7 @@ PLACEHOLDERS = {
         "torchlike_asg.asg.explain, which shows the recorded graph",
     ),
     "multiprocessing.reductions": "NumPy arrays in multiprocessing.shared_memory",
+    "nested": "padded tensors, or torch.nn.utils.rnn.pack_sequence",
     **dict.fromkeys(("nn.parallel._functions", "nn.parallel.comm"), "the tensors themselves: one device computes"),
     **dict.fromkeys(("onnx.symbolic_helper", "onnx.operators", "onnx.utils"), "PyTorch, from the saved state_dict"),
     "utils._python_dispatch": "torch.func and tensor hooks, which see what is computed",
@@ -246,7 +253,7 @@ class Place(types.ModuleType):
             return answers[name]
         if name in (made := _made(module)):
             return made[name]
-        if is_place(f"{module}.{name}"):
+        if is_place(f"{module}.{name}") and f"{module}.{name}" not in SHADOWED:
             return importlib.import_module(f"{self.__name__}.{name}")
         if module in MOVED:
             return getattr(importlib.import_module(f"{_PACKAGE}.{MOVED[module]}".rstrip(".")), name)

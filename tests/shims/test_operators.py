@@ -36,6 +36,71 @@ def test_custom_operations_have_a_place():
     assert not hasattr(torch.ops.tests_of_operators, "thrice") and not hasattr(torch.ops, "torch_sparse")
 
 
+def test_custom_operations_with_a_gradient_take_arguments_as_python_functions_do():
+    @torch.library.custom_op("tests_of_operators::scaled", mutates_args=())
+    def scaled(x: torch.Tensor, by: float = 3.0, *, plus: float = 0.0) -> torch.Tensor:
+        return x * by + plus
+
+    seen = []
+
+    def setup_context(ctx, inputs, keyword_only_inputs, output):
+        ctx.by = inputs[1]
+        seen.append((inputs[1:], keyword_only_inputs, output.shape))
+
+    def backward(ctx, grad):
+        seen.append(ctx.needs_input_grad)
+        return grad * ctx.by, None
+
+    scaled.register_autograd(backward, setup_context=setup_context)
+    x = torch.ones(2, requires_grad=True)
+    (scaled(x) + torch.ops.tests_of_operators.scaled(x, plus=1.0, by=2.0)).sum().backward()
+    assert x.grad.tolist() == [5.0, 5.0]
+    assert seen[:2] == [((3.0,), {"plus": 0.0}, (2,)), ((2.0,), {"plus": 1.0}, (2,))]
+    assert seen[2:] == [(True, False)] * 2
+    with pytest.raises(TypeError):
+        scaled(x, times=2.0)
+
+
+def test_names_that_annotations_and_tracers_use():
+    assert not any(isinstance(torch.ones(2), kind) for kind in (torch._C.Graph, torch._C.Node, torch._C.Value))
+    torch._assert(True, "never said")
+    with pytest.raises(AssertionError, match="said"):
+        torch._assert(torch.ones(2).sum() == 1, "said")
+
+
+def test_scans():
+    from torchlike_asg._higher_order_ops.associative_scan import associative_scan
+    from torchlike_asg._higher_order_ops.scan import scan
+
+    x = torch.randn(3, 7, requires_grad=True)
+    assert torch.equal(associative_scan(torch.maximum, x, dim=1), x.cummax(1).values)
+    assert torch.allclose(associative_scan(torch.add, x, dim=-1, reverse=True), x.flip(1).cumsum(1).flip(1), atol=1e-6)
+
+    def linear(left, right):  # h -> a h + b, one after the other
+        return left[0] * right[0], left[1] * right[0] + right[1]
+
+    a, b = torch.rand(7, 3, requires_grad=True), torch.randn(7, 3)
+    states = []
+    for i in range(7):
+        states.append(a[i] * states[-1] + b[i] if states else b[i])
+    looped = torch.stack(states)
+    for mode in ("pointwise", "generic"):
+        assert torch.allclose(associative_scan(linear, (a, b), 0, combine_mode=mode)[1], looped, atol=1e-6)
+    last, outputs = scan(lambda h, each: (each[0] * h + each[1],) * 2, torch.zeros(3), (a, b))
+    assert torch.allclose(outputs, looped, atol=1e-6) and torch.equal(last, outputs[-1])
+    (wanted,) = torch.autograd.grad(looped.sum(), a)
+    for found in (associative_scan(linear, (a, b), 0)[1], outputs):
+        assert torch.allclose(torch.autograd.grad(found.sum(), a)[0], wanted, atol=1e-5)
+    last, outputs = scan(lambda h, each: (h + each, h), torch.tensor(0.0), torch.arange(3.0), reverse=True)
+    assert last.item() == 3.0 and outputs.tolist() == [3.0, 2.0, 0.0]
+    with pytest.raises(ValueError, match="one length"):
+        scan(lambda h, each: (h, h), x, (a, b[:2]))
+    with pytest.raises(ValueError, match="combine_mode"):
+        associative_scan(torch.add, x, 0, combine_mode="fast")
+    with pytest.raises(ValueError, match="length 0"):
+        scan(lambda h, each: (h, h), x, a[:0])
+
+
 def test_futures():
     f = futures.Future()
     doubled = f.then(lambda g: 2 * g.value())

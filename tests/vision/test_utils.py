@@ -118,6 +118,15 @@ BOXES = torch.tensor([[0.0, 0, 10, 10], [1, 1, 11, 11], [20, 20, 30, 30], [0, 0,
 SCORES = torch.tensor([0.9, 0.8, 0.7, 0.95, 0.6])
 
 
+def test_boxes_of_masks():
+    masks = torch.zeros(3, 5, 6, dtype=torch.bool)
+    masks[0, 1:3, 2:4] = True
+    masks[1, 4, 5] = True
+    found = ops.masks_to_boxes(masks)
+    assert found.tolist() == [[2, 1, 3, 2], [5, 4, 5, 4], [0, 0, 0, 0]] and found.dtype is torch.float32
+    assert ops.masks_to_boxes(torch.zeros(0, 5, 6)).shape == (0, 4)
+
+
 def test_overlaps():
     found = ops.box_iou(BOXES[:2], BOXES[:3])
     assert torch.allclose(found, torch.tensor([[1.0, 81 / 119, 0.0], [81 / 119, 1.0, 0.0]]))

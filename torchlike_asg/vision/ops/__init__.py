@@ -6,7 +6,17 @@ from typing import Any
 
 from ...errors import Unsupported
 from . import boxes
-from .boxes import batched_nms, box_area, box_convert, box_iou, clip_boxes_to_image, generalized_box_iou, nms, remove_small_boxes
+from .boxes import (
+    batched_nms,
+    box_area,
+    box_convert,
+    box_iou,
+    clip_boxes_to_image,
+    generalized_box_iou,
+    masks_to_boxes,
+    nms,
+    remove_small_boxes,
+)
 from .focal_loss import sigmoid_focal_loss
 from .misc import MLP, Conv2dNormActivation, FrozenBatchNorm2d, Permute, StochasticDepth, stochastic_depth
 
@@ -23,6 +33,7 @@ __all__ = [
     "boxes",
     "clip_boxes_to_image",
     "generalized_box_iou",
+    "masks_to_boxes",
     "nms",
     "remove_small_boxes",
     "sigmoid_focal_loss",

@@ -16,6 +16,7 @@ __all__ = [
     "box_iou",
     "clip_boxes_to_image",
     "generalized_box_iou",
+    "masks_to_boxes",
     "nms",
     "remove_small_boxes",
 ]
@@ -132,3 +133,16 @@ def batched_nms(boxes: Tensor, scores: Tensor, idxs: Tensor, iou_threshold: floa
     ]
     found = np.concatenate(keep)
     return indices(found[np.argsort(-value_of(scores.detach())[found], kind="stable")])
+
+
+def masks_to_boxes(masks: Tensor) -> Tensor:
+    """The corners (x1, y1, x2, y2), as float32 (N, 4), of the pixels that are not zero in each of the masks (N, height, width).
+
+    The corners are pixels of the mask: one pixel alone has a box of no extent, and an empty mask the box of zeros. Computed on the host.
+    """
+    corners = np.zeros((len(masks), 4), np.float32)
+    for corner, mask in zip(corners, value_of(masks.detach()), strict=True):
+        y, x = np.nonzero(mask)
+        if len(x):
+            corner[:] = x.min(), y.min(), x.max(), y.max()
+    return torch.from_numpy(corners)
