@@ -73,6 +73,8 @@ def aligned(operands: Sequence[Operand], rank: int) -> list[Node]:
 
 def _rebuilt(n: Node, values: dict[Node, Node], size: int) -> Node:
     op = n.op
+    if not op.pure:  # a custom Function's: its gradient is rebuilt, too
+        return op.batch(n, values, size)  # type: ignore[misc]
     if op in IDENTITIES or op.category == "identity":
         return _identity(n, values, size)
     operands = [(values[s], True) if s in values else (s, False) for s in n.srcs]

@@ -7,47 +7,59 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import weakref
+import inspect
 from collections.abc import Callable
 from typing import Any
 
-from ..asg import trace
-from ..asg.declare import Meta, Op
-from ..asg.node import Node, const
+from ..asg.node import Node
 from ..asg.trace import current
+from ..facade import texts
 from ..facade.backward import grad_mode, held
-from ..facade.core import Tensor, family_of, node_of, wrap
-from ..facade.functions.creation import zeros
-from ..facade.register import bare
+from ..facade.core import Tensor, node_of, wrap
+from .custom import Kept, anonymous, as_new, check_dirty, connect, through_vmap
+
+__all__ = ["Function", "FunctionCtx", "InplaceFunction", "once_differentiable"]
 
 
 class FunctionCtx:
-    """What `forward` leaves for `backward`."""
+    """What `forward` leaves for `backward`. Attributes of one's own are free; they are also those of the result's ``grad_fn``."""
 
     def __init__(self) -> None:
-        self._saved: tuple[Any, ...] = ()
         self.needs_input_grad: tuple[bool, ...] = ()
         self.materialize_grads = True
+        self._to_save: tuple[Any, ...] = ()
+        self._kept: list[Kept] | None = None
+        self._released = False
         self._non_differentiable: tuple[Tensor, ...] = ()
         self._dirty: tuple[Tensor, ...] = ()
-        self._inputs: list[Any] = []
-        self._outputs: list[Any] = []
-        self._freed = False
 
     def save_for_backward(self, *tensors: Any) -> None:
-        """Keep tensors (or None) for `backward`, where they are `saved_tensors`."""
-        self._saved = tensors
+        """Keep tensors (or None) for `backward`, where they are `saved_tensors`. A second call replaces the first."""
+        for i, t in enumerate(tensors):
+            if t is not None and not isinstance(t, Tensor):
+                raise TypeError(f"save_for_backward can only save variables, but argument {i} is of type {type(t).__name__}")
+        self._to_save = tensors
 
-    save_for_forward = save_for_backward
+    def save_for_forward(self, *tensors: Any) -> None:
+        """Keep tensors (or None) for `jvp`."""
+        for t in tensors:
+            if t is not None and not isinstance(t, Tensor):
+                raise TypeError(f"save_for_forward expects all arguments to be tensors; you should save non-tensors as attributes on ctx. (got {type(t).__name__})")  # noqa: E501  # fmt: skip
+        self._for_forward = tensors
 
     @property
     def saved_tensors(self) -> tuple[Any, ...]:
-        return self._saved
+        """What was saved. RuntimeError if a tensor was modified in place since, or a backward pass has freed them."""
+        if self._released:
+            raise RuntimeError(texts.TWICE)
+        if self._kept is None:
+            return self._to_save or self.__dict__.get("_for_forward", ())  # type: ignore[no-any-return]
+        return tuple([kept.tensor() for kept in self._kept])
 
     saved_variables = saved_tensors
 
     def mark_dirty(self, *tensors: Tensor) -> None:
-        """Declare inputs that `forward` modified in place."""
+        """Declare inputs that `forward` modified in place. They have to be among its outputs."""
         self._dirty = tensors
 
     def mark_non_differentiable(self, *tensors: Tensor) -> None:
@@ -58,77 +70,19 @@ class FunctionCtx:
         """Whether missing output gradients reach `backward` as zeros (default) or as None."""
         self.materialize_grads = value
 
+    # ---------------------------------------------------------------- the call's
+    def _keep(self, outputs: dict[int, Tensor]) -> None:
+        """The forward pass is over; `outputs` are what became of the tensors that it returned, by their identity."""
+        self._kept = [Kept(outputs.get(id(t), t)) for t in self._to_save]
+        self._to_save = ()
 
-def _rule(v: Node, *rest: Any) -> Meta:
-    return v.shape, v.dtype, v.strides, v.offset
+    def _tensors(self) -> list[Tensor]:
+        return [] if self._released else [t for t in self.saved_tensors if t is not None]
 
-
-def _vjp_output(n: Node, g: Node) -> tuple[Any, ...]:
-    """An output's gradient is laid down for the call; what flows on to the call's node only says that there is one."""
-    call, index = _context(n)
-    call.given[index] = g
-    return None, const(0, n.srcs[1].dtype)
-
-
-def _vjp_call(n: Node, g: Node) -> tuple[Any, ...]:
-    """All outputs' gradients have been laid down: the user's `backward` runs, once."""
-    return _context(n).gradients()  # type: ignore[no-any-return]
-
-
-def _context(n: Node) -> Any:
-    """What the forward pass left for a node, in whichever thread it was."""
-    found = trace.look_up("contexts", n)
-    if found is None:
-        raise KeyError(n)
-    return found
-
-
-class _Call:
-    """One call of `Function.apply`: its context, what its outputs are like, and the inputs that want a gradient."""
-
-    def __init__(self, cls: Any, ctx: FunctionCtx, args: tuple[Any, ...], outs: list[Any]) -> None:
-        self.cls, self.ctx, self.total = cls, ctx, len(args)
-        self.places = [i for i, a in enumerate(args) if isinstance(a, Tensor) and a.requires_grad]
-        self.tensors = [args[i] for i in self.places]
-        self.outputs = [(tuple(o.shape), o.dtype, o.device) if isinstance(o, Tensor) else None for o in outs]
-        self.given: dict[int, Node] = {}
-
-    def gradients(self) -> tuple[Any, ...]:
-        given, self.given = self.given, {}
-        grads = []
-        for i, like in enumerate(self.outputs):
-            if i in given:
-                grads.append(bare(given[i]))
-            else:
-                grads.append(zeros(*like[0], dtype=like[1], device=like[2]) if like is not None and self.ctx.materialize_grads else None)
-        name = self.cls.__name__
-        with held():  # what the user's code reads or makes a leaf of must not end the trace under the backward pass around it
-            out = self.cls.backward(self.ctx, *grads)
-        out = out if isinstance(out, tuple) else (out,)
-        if len(out) > self.total and all(o is None for o in out[self.total :]):
-            out = out[: self.total]
-        if len(out) != self.total:
-            raise RuntimeError(f"function {name}Backward returned an incorrect number of gradients (expected {self.total}, got {len(out)})")
-        found: list[Any] = []
-        for place, t in zip(self.places, self.tensors, strict=True):
-            grad = out[place]
-            if grad is not None and not isinstance(grad, Tensor):
-                raise RuntimeError(f"expected Variable or None (got {type(grad).__name__})")
-            if grad is not None and tuple(grad.shape) != tuple(t.shape) and not _fits(tuple(grad.shape), tuple(t.shape)):
-                raise RuntimeError(
-                    f"Function {name}Backward returned an invalid gradient at index {place} - got {list(grad.shape)} but expected shape compatible with {list(t.shape)}"  # noqa: E501
-                )
-            found.append(None if grad is None else node_of(grad))
-        return tuple(found)
-
-
-def _fits(grad: tuple[int, ...], shape: tuple[int, ...]) -> bool:
-    try:
-        from ..asg.geometry import broadcast
-
-        return broadcast(grad, shape) == grad
-    except RuntimeError:
-        return False
+    def _release(self) -> None:
+        """A backward pass that keeps nothing has read what was saved."""
+        self._released = bool(self._kept)
+        self._kept = []
 
 
 class Function:
@@ -148,7 +102,7 @@ class Function:
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> Any:
-        """Store what `backward` needs, for a `forward` that takes no ctx."""
+        """Store what `backward` needs, for a `forward` that takes no ctx. `inputs` holds the defaults of arguments not given, too."""
         raise NotImplementedError("setup_context is not implemented.")
 
     @staticmethod
@@ -158,81 +112,77 @@ class Function:
             "You must implement either the backward or vjp method for your custom autograd.Function to use it with backward mode AD."
         )
 
+    #: another name for `backward`
+    vjp = backward
+
+    @staticmethod
+    def jvp(ctx: Any, *grad_inputs: Any) -> Any:
+        """The directional derivative of each output. It is not called: forward mode follows from `backward`."""
+        raise NotImplementedError("You must implement the jvp function for custom autograd.Function to use it with forward mode AD.")
+
+    @staticmethod
+    def vmap(info: Any, in_dims: tuple[int | None, ...], *args: Any) -> Any:
+        """(outputs, their batch dimensions) for arguments with the batch at `in_dims`, if what `forward` does cannot be rebuilt for a
+        batch, as with NumPy. ``info`` has ``batch_size`` and ``randomness``."""
+        raise NotImplementedError(
+            "To use autograd.Function with vmap, you must either override the vmap staticmethod or set generate_vmap_rule=True."
+        )
+
     @classmethod
-    def apply(cls, *args: Any) -> Any:
+    def _backward_of(cls) -> Callable[..., Any]:
+        backward, vjp = cls.backward is not Function.backward, cls.vjp is not Function.vjp
+        if backward and vjp:
+            raise RuntimeError("Implementing both 'backward' and 'vjp' for a custom Function is not allowed. You should only implement one of them.")  # noqa: E501  # fmt: skip
+        return cls.vjp if vjp else cls.backward
+
+    @classmethod
+    def apply(cls, *args: Any, **kwargs: Any) -> Any:
         """Run `forward` and connect its results to `backward`."""
+        apart = cls.setup_context is not Function.setup_context
+        if apart:
+            args, kwargs = _bound(cls.forward, args, kwargs), {}
+        tr = current()
         ctx = FunctionCtx()
-        ctx.needs_input_grad = tuple(isinstance(a, Tensor) and a.requires_grad for a in args)
-        recording = current().grad and any(ctx.needs_input_grad)
+        ctx.needs_input_grad = tuple([isinstance(a, Tensor) and a.requires_grad for a in args])
+        recording = tr.grad and any(ctx.needs_input_grad)
+        own = through_vmap(cls, args) if tr.mapped and cls.vmap is not Function.vmap else None
+        if own is not None and own[1]:
+            return own[0]
         # where the result has a history, `forward` is a part of an iteration, however often it calls a module or reads: see boundary.py
         with held() if recording else contextlib.nullcontext(), grad_mode(False):
-            if cls.setup_context is not Function.setup_context:
-                out = cls.forward(*args)
+            if apart:
+                out = cls.forward(*args) if own is None else own[0]
                 cls.setup_context(ctx, args, out)
             else:
-                out = cls.forward(ctx, *args)
-        if not recording:
-            return out
+                out = cls.forward(ctx, *args, **kwargs) if own is None else own[0]
         single = not isinstance(out, tuple)
         outs = [out] if single else list(out)
-        made = cls._connect(ctx, args, outs)
-        return made[0] if single else tuple(made)
-
-    @classmethod
-    def _connect(cls, ctx: FunctionCtx, args: tuple[Any, ...], outs: list[Any]) -> list[Any]:
-        call = _Call(cls, ctx, args, outs)
-        contexts = current().contexts
-        joint = _operation(cls, -1)(*[node_of(t) for t in call.tensors])
-        if joint in contexts:  # the same function of the same operands, called before: its own history
-            joint = joint.twin()
-        contexts[joint] = call
-        made = []
-        replaced: dict[int, Tensor] = {}
-        for i, o in enumerate(outs):
-            if (
-                not isinstance(o, Tensor)
-                or any(o is x for x in ctx._non_differentiable)
-                or not (o.dtype.is_floating_point or o.dtype.is_complex)
-            ):
-                made.append(o)
-                continue
-            n = _operation(cls, i)(node_of(o), joint)
-            if any(o is x for x in ctx._dirty):
-                f = family_of(o)
-                f.h, f.cell.writer = n, current().index
-                f.take_part()
-                f.invalidate()
-                contexts[n] = (call, i)
-                made.append(o)
-                continue
-            t = wrap(n)
-            contexts[t._n] = (call, i)  # type: ignore[index]
-            replaced[id(o)] = t
-            made.append(t)
-        ctx._saved = tuple(replaced.get(id(s), s) if isinstance(s, Tensor) else s for s in ctx._saved)
-        return made
+        if ctx._dirty:
+            check_dirty(ctx._dirty, outs)
+        if recording:
+            outs = connect(cls, ctx, args, outs)
+        else:
+            inputs = [a for a in args if isinstance(a, Tensor)]
+            outs = [as_new(o, inputs, ctx._dirty) for o in outs]
+        return outs[0] if single else tuple(outs)
 
 
-_operations: weakref.WeakKeyDictionary[type, dict[int, Op]] = weakref.WeakKeyDictionary()
+@functools.lru_cache(512)
+def _signature(forward: Callable[..., Any]) -> tuple[inspect.Signature, int]:
+    """A signature, and how many arguments fill it (-1: any number)."""
+    found = inspect.signature(forward)
+    kinds = [p.kind for p in found.parameters.values()]
+    return found, -1 if inspect.Parameter.VAR_POSITIONAL in kinds else len(kinds)
 
 
-def _operation(cls: type, index: int) -> Op:
-    """The operation standing for output `index` of a Function, or for the call itself (-1): one per class, so that every iteration meets the same nodes."""  # noqa: E501
-    ops = _operations.setdefault(cls, {})
-    if index not in ops:
-        ops[index] = _anonymous(f"{cls.__name__}Backward", _vjp_call if index < 0 else _vjp_output)
-    return ops[index]
-
-
-def _anonymous(name: str, vjp: Any) -> Op:
-    """An operation outside the registry: the identity on its first operand, with a gradient of its own."""
-    op = object.__new__(Op)
-    for slot in Op.__slots__:
-        setattr(op, slot, None)
-    op.name, op.category, op.rule, op.ref, op.vjp = name, "identity", _rule, lambda v, *_: v, vjp
-    op.view, op.layout, op.params, op.differentiable, op.multi, op.pure = False, "dense", (), True, False, False
-    op.saves, op.table, op.sites, op.doc = (lambda n: ()), {}, {}, "op.custom"
-    return op
+def _bound(forward: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, ...]:
+    """All arguments by their places, with the defaults of those that are not given."""
+    signature, count = _signature(forward)
+    if not kwargs and len(args) == count:
+        return args
+    bound = signature.bind(*args, **kwargs)
+    bound.apply_defaults()
+    return bound.args
 
 
 def once_differentiable(fn: Callable[..., Any]) -> Callable[..., Any]:
@@ -251,7 +201,7 @@ def once_differentiable(fn: Callable[..., Any]) -> Callable[..., Any]:
 
         sources = [node_of(g) for g in grads if isinstance(g, Tensor)]
         many = isinstance(out, tuple)
-        made = tuple(None if o is None else wrap(_anonymous("Error", refuse)(node_of(o), *sources)) for o in (out if many else (out,)))
+        made = tuple(None if o is None else wrap(anonymous("Error", refuse)(node_of(o), *sources)) for o in (out if many else (out,)))
         return made if many else made[0]
 
     return wrapped

@@ -49,6 +49,8 @@ def get_gradient_edge(tensor: Tensor) -> GradientEdge:
     place = 0
     if n is not None and tensor._f is not None and (tensor._kind or "").startswith("multi") and n.op.name in ("select", "slice"):
         place = n.attrs[1] if n.op.name == "select" else n.attrs[1] // max(n.attrs[2] - n.attrs[1], 1)  # one of several equal pieces
+    elif n is not None and not n.op.pure:
+        place = getattr(n.op, "output", 0)
     return GradientEdge(step, place)
 
 

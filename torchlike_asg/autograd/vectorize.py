@@ -24,9 +24,9 @@ class Mapped:
         self.values: dict[Node, Node] = {}
         self.drawn: list[tuple[Node, list[Node]]] = []
 
-    def stand_in(self, whole: Node, rg: bool) -> Node:
-        """A leaf for one example of `whole`, which has the batch in front."""
-        leaf = example(whole, whole.shape[1:], self.depth, len(self.values), rg)
+    def stand_in(self, whole: Node, rg: bool, number: int | None = None) -> Node:
+        """A leaf for one example of `whole`, which has the batch in front; `number` (negative) tells it from others of its shape."""
+        leaf = example(whole, whole.shape[1:], self.depth, len(self.values) if number is None else number, rg)
         self.values[leaf] = whole
         return leaf
 
@@ -94,7 +94,8 @@ def _size(leaves: list[Any], dims: list[Any]) -> int:
     return int(sizes[0])
 
 
-def _front(n: Node, d: int) -> Node:
+def back_to_front(n: Node, d: int) -> Node:
+    """The batch dimension moved from `d` to the front."""
     return n if not d else get("permute")(n, d, *range(d), *range(d + 1, n.ndim))
 
 
@@ -144,7 +145,7 @@ def _in_chunks(func: Any, leaves: list[Any], dims: list[Any], spec: TreeSpec, kw
 
 
 @contextmanager
-def _forgotten(tr: Trace, earlier: set[Node], families: int) -> Iterator[None]:
+def forgotten(tr: Trace, earlier: set[Node], families: int) -> Iterator[None]:
     """Afterwards nothing that is known only as one example is pending, should the function have kept it."""
     try:
         yield
@@ -155,17 +156,32 @@ def _forgotten(tr: Trace, earlier: set[Node], families: int) -> Iterator[None]:
         tr.families[families:] = [r for r in tr.families[families:] if (f := r()) is None or f.h is None or f.h not in hidden]
 
 
+@contextmanager
+def set_aside(tr: Trace) -> Iterator[None]:
+    """Inside, what is known only as one example is not pending: values of whole batches can be read."""
+    hidden = {n: tr.claims[n] for n in dependent(list(tr.claims)) if n in tr.claims}
+    families = [r for r in tr.families if (f := r()) is not None and f.h in hidden]
+    for n in hidden:
+        del tr.claims[n]
+    tr.families = [r for r in tr.families if (f := r()) is None or f.h not in hidden]
+    try:
+        yield
+    finally:
+        tr.claims.update(hidden)
+        tr.families += families
+
+
 def _mapped(func: Any, leaves: list[Any], dims: list[Any], spec: TreeSpec, kwargs: Any, size: int, out_dims: Any, randomness: str) -> Any:
     tr = current()
     earlier, families = set(tr.claims), len(tr.families)
-    with level() as depth, _forgotten(tr, earlier, families):
+    with level() as depth, forgotten(tr, earlier, families):
         mapped = Mapped(size, randomness, depth)
         given = []
         for t, d in zip(leaves, dims, strict=True):
             if d is None:
                 given.append(t)
                 continue
-            whole = _front(node_of(t), d)
+            whole = back_to_front(node_of(t), d)
             given.append(wrap(mapped.stand_in(whole, whole.rg and tr.grad)))
         tr.mapped.append(mapped)
         try:

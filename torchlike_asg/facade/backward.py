@@ -71,7 +71,7 @@ def run(outputs: Sequence[Tensor], grads: Sequence[Any], retain: bool, create: b
         from .saved_hooks import pack_pending
 
         pack_pending(tr)
-    tr.running = (roots,)
+    tr.running = (roots, retain)
     home = home_of(roots[0]) if roots else tr  # where another thread recorded it, its versions count
     hooks = _all_hooks(tr)
     with grad_mode(create):
@@ -304,7 +304,7 @@ def again(n: Node | None, retain: bool | None) -> bool:
         if _all_hooks(tr) or home.retained:
             return False
     result = prepared.result
-    tr.running = (result.roots,)
+    tr.running = (result.roots, bool(retain))
     if home.freed or home.stale:
         check(result, home)
     if not retain:

@@ -7,6 +7,7 @@ from weakref import WeakKeyDictionary, ref
 
 from ..asg.declare import CONST, IDENTITIES, INPUT, LEAF_OF, STOP, VAR
 from ..asg.node import Node
+from ..asg.trace import look_up
 from ..dtypes import INTEGER
 from ..ops.movement import restride as RESTRIDE
 from ..ops.movement import restride_scatter as RESTRIDE_SCATTER
@@ -38,12 +39,14 @@ class GradFn:
     def next_functions(self) -> tuple[tuple[Any, int], ...]:
         n = self._node
         srcs = operands(n)
-        if not n.op.pure and len(srcs) == 2 and not srcs[1].op.pure:  # a custom Function's output, then its call
-            srcs = srcs[1].srcs
         if n.op.name in ("add", "mul") and srcs[0].op is CONST:
             srcs = srcs[::-1]
         constants = n.op.name in _TWO_TENSORS and srcs[0].op is not CONST
-        edges = [(of(s), 0) for s in srcs if (constants or s.op is not CONST) and (s.rg or s.dtype.category > INTEGER or constants)]
+        edges = [
+            (of(s), getattr(s.op, "output", 0))
+            for s in srcs
+            if (constants or s.op is not CONST) and (s.rg or s.dtype.category > INTEGER or constants)
+        ]
         return tuple(edges)
 
     @property
@@ -134,6 +137,33 @@ class AccumulateGrad(GradFn):
         return None if f is None else next((t for r in f.faces if (t := r()) is not None and t._kind is None), None)
 
 
+class BackwardCFunction(GradFn):
+    """A call of a custom Function: its attributes are those of the ``ctx`` of `forward`."""
+
+    @property
+    def _call(self) -> Any:
+        return look_up("contexts", self._node)
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__") or (call := self._call) is None:
+            raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'")
+        return getattr(call.ctx, name)
+
+    def register_hook(self, fn: Any) -> RemovableHandle:
+        """Call ``fn(grad_inputs, grad_outputs)`` after `backward`; a tuple that it returns replaces the first."""
+        return _added(self._call.after, fn)
+
+    def register_prehook(self, fn: Any) -> RemovableHandle:
+        """Call ``fn(grad_outputs)`` before `backward`; a tuple that it returns replaces them."""
+        return _added(self._call.before, fn)
+
+
+def _added(hooks: dict[int, Any], fn: Any) -> RemovableHandle:
+    handle = RemovableHandle(hooks)
+    hooks[handle.id] = fn
+    return handle
+
+
 class Freed(GradFn):
     """A history that is not in the graph any more; only its name is known."""
 
@@ -178,12 +208,15 @@ def of(n: Node, kind: str | None = None) -> GradFn | None:
             break
     if not n.rg:
         return None
+    custom = not n.op.pure
+    if custom and len(n.srcs) == 2 and not n.srcs[1].op.pure:  # an output of the call
+        n = n.srcs[1]
     ends = n.op in (VAR, LEAF_OF) or (n.op is INPUT and n.attrs[2] == "leaf")
     known = _steps.get(n)
     step: GradFn | None = None if known is None else known()
     name = "torch::autograd::AccumulateGrad" if ends else title(n, kind)
     if step is None or step._title != name:
-        step = _step(AccumulateGrad if ends else GradFn, name)
+        step = _step(AccumulateGrad if ends else BackwardCFunction if custom else GradFn, name)
         step._node = n
         _steps[n] = ref(step)
     return step

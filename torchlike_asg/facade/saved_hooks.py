@@ -11,9 +11,9 @@ from collections.abc import Callable
 from typing import Any
 
 from ..asg.declare import CONST, IDENTITIES, STOP
-from ..asg.gradients import is_leaf
+from ..asg.gradients import history, is_leaf
 from ..asg.node import Node
-from ..asg.rewrite import substitute, topo
+from ..asg.rewrite import substitute
 from ..asg.trace import Trace, current
 from .core import Tensor, node_of, wrap
 from .hooks import NodeHooks
@@ -64,8 +64,8 @@ def pack_pending(tr: Trace) -> None:
     mode, tr.grad = tr.grad, False
     tr.held += 1  # a hook may read what it is given: that does not end the iteration
     try:
-        for n in topo([n for n in fresh if n.rg], before):
-            if n.rg and n.saved and not is_leaf(n):
+        for n in reversed(history(tuple([n for n in fresh if n.rg]))):
+            if n not in before and n.saved and not is_leaf(n):
                 _pack(n, region, tr)
     finally:
         tr.grad = mode

@@ -16,6 +16,10 @@ MULTI_VIEW = (
     "This view is the output of a function that returns multiple views. Such functions do not allow the output views to be modified inplace. "  # noqa: E501
     "You should replace the inplace operation by an out-of-place one."
 )
+WITHIN = (
+    "Output 0 of {} is a view and is being modified inplace. This view was created inside a custom Function (or because an input was "
+    "returned as-is), whose backward would not see the change. You can clone the output of the custom Function."
+)
 NOGRAD_VIEW = "A view was created in no_grad mode and {} modified inplace with grad mode enabled."
 OVERLAP_SELF = (
     "unsupported operation: more than one element of the written-to tensor refers to a single memory location. "

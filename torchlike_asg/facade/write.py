@@ -156,6 +156,8 @@ def _check_tracked(t: Tensor, f: Family) -> None:
         raise RuntimeError("Output 0 of a function is a view and is being modified inplace. " + texts.MULTI_VIEW)
     if t._kind is not None and t._kind.startswith("nograd"):
         raise RuntimeError(texts.NOGRAD_VIEW.format("is being"))
+    if "_within" in t.__dict__:
+        raise RuntimeError(texts.WITHIN.format(t.__dict__["_within"]))
     if t.requires_grad and (f.wants if f.h is None else f.leaf_history):
         raise RuntimeError(texts.LEAF if t._kind is None else texts.LEAF_VIEW)
 

@@ -282,7 +282,6 @@ def add(tap: Tap) -> None:
     _taps.append(tap)
     tap.near = tap.busy = True
     tap.due = 0
-    tap._least = tap.steps + FIRST
     _rewire()
     _connect()
 

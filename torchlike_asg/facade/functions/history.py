@@ -117,4 +117,4 @@ def _base_of(t: Tensor) -> Tensor | None:
 
 @method()
 def _is_view(self: Tensor) -> bool:
-    return self._f is not None and self._kind is not None
+    return (self._f is not None and self._kind is not None) or "_within" in self.__dict__
