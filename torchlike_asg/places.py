@@ -16,6 +16,7 @@ from __future__ import annotations
 import datetime
 import enum
 import importlib
+import importlib.util
 import sys
 import types
 from collections.abc import Sequence
@@ -27,7 +28,7 @@ from typing import Any, TypeVar
 
 from .errors import Absent, Unsupported
 
-__all__ = ["ANSWERS", "MOVED", "PLACEHOLDERS", "SHADOWED", "Place", "install", "is_place", "listed"]
+__all__ = ["ANSWERS", "MOVED", "PLACEHOLDERS", "SHADOWED", "Place", "install", "is_place", "listed", "submodule"]
 
 T = TypeVar("T")
 _PACKAGE = __name__.rpartition(".")[0]
@@ -176,6 +177,14 @@ def listed() -> dict[str, str]:
 def is_place(module: str) -> bool:
     """Whether a module (``nn.parallel.replicate``) is one of these, or a package that one is in."""
     return any(name == module or name.startswith(f"{module}.") for name in _every())
+
+
+def submodule(package: str, name: str) -> Any:
+    """The module of that name in a package of this one, as an attribute that PyTorch's package has without an import. AttributeError if
+    there is none."""
+    if name.startswith("_") or importlib.util.find_spec(f"{package}.{name}") is None:
+        raise AttributeError(f"module {package!r} has no attribute {name!r}")
+    return importlib.import_module(f"{package}.{name}")
 
 
 @cache

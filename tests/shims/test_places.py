@@ -99,3 +99,20 @@ def test_under_the_alias():
         [sys.executable, "-c", "\n".join(line[8:] for line in code.splitlines())], capture_output=True, text=True, timeout=120
     )
     assert done.returncode == 0, done.stderr
+
+
+def test_modules_are_attributes_of_their_packages_without_an_import():
+    """``torch.distributions.transformed_distribution.TransformedDistribution``, as scripts write it."""
+    script = """
+import torchlike_asg as torch
+wanted = ["distributions.transformed_distribution", "distributions.relaxed_bernoulli", "nn.modules.channelshuffle",
+          "nn.parallel.distributed", "nn.parallel.scatter_gather", "fx.graph_module"]
+for path in wanted:
+    found = torch
+    for name in path.split("."):
+        found = getattr(found, name)
+    assert found.__name__ == f"torchlike_asg.{path}", found
+for package in (torch.distributions, torch.nn.modules, torch.nn.parallel, torch.fx):
+    assert not hasattr(package, "no_module_of_pytorchs")
+"""
+    subprocess.run([sys.executable, "-c", script], check=True)

@@ -6,9 +6,11 @@ gives score-function gradients.
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 from ..errors import Unsupported
+from ..places import submodule
 from . import constraints, kl_between, kl_continuous, transforms  # noqa: F401  (they register their pairs)
 from .bernoulli import Bernoulli
 from .beta import Beta, Dirichlet, Kumaraswamy
@@ -138,4 +140,6 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name.startswith("__"):
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    with contextlib.suppress(AttributeError):
+        return submodule(__name__, name)
     raise Unsupported(f"torchlike_asg.distributions.{name} is not implemented: there are {', '.join(n for n in __all__ if n[0].isupper())}")

@@ -5,11 +5,11 @@ The classes exist for `isinstance`, which is always false, and for annotations; 
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable
 from typing import Any, TypeVar
 
 from ..errors import Absent, Unsupported, refuses
+from ..places import submodule
 
 __all__ = ["Graph", "GraphModule", "Interpreter", "Node", "Proxy", "Tracer", "Transformer", "has_side_effect", "map_arg", "replace_pattern",
            "symbolic_trace", "wrap"]  # fmt: skip
@@ -75,6 +75,4 @@ def replace_pattern(gm: GraphModule, pattern: Any, replacement: Any) -> Any:
 
 
 def __getattr__(name: str) -> Any:
-    if name in ("experimental", "graph", "graph_module", "interpreter", "node", "passes", "proxy"):
-        return importlib.import_module(f"{__name__}.{name}")
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return submodule(__name__, name)

@@ -1,5 +1,8 @@
 """The layers, one file per family; :mod:`torchlike_asg.nn` re-exports them all."""
 
+from typing import Any
+
+from ...places import submodule
 from . import (
     activation,
     adaptive,
@@ -82,3 +85,7 @@ __all__ = [
     *transformer.__all__,
     *upsampling.__all__,
 ]
+
+
+def __getattr__(name: str) -> Any:
+    return submodule(__name__, name)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ...places import submodule
 from ..modules.module import Module
 from .replicas import data_parallel, gather, parallel_apply, replicate, scatter
 
@@ -29,3 +30,7 @@ class DistributedDataParallel(Module):
 
     def __init__(self, module: Any, *args: Any, **kwargs: Any) -> None:
         raise RuntimeError("DistributedDataParallel needs several processes, which torchlike_asg does not have: use the module itself")
+
+
+def __getattr__(name: str) -> Any:
+    return submodule(__name__, name)
