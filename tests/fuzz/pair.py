@@ -7,7 +7,7 @@ import random
 import numpy as np
 
 from torchlike_asg.facade import backward as ours_backward
-from torchlike_asg.facade.past import Ended, blame, version_root
+from torchlike_asg.facade.saved_values import Ended, blame, version_root
 
 from .libraries import Ours, Torch, kind_of, leafness
 

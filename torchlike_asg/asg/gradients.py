@@ -91,9 +91,10 @@ def _parts(n: Node, g: Node) -> list[Node | None]:
     return [own.pop(s, None) for s in n.srcs]
 
 
-def history(roots: tuple[Node, ...]) -> list[Node]:
-    """The nodes gradients flow through, users before operands."""
-    seen: set[Node] = set()
+def history(roots: tuple[Node, ...], seen: set[Node] | None = None) -> list[Node]:
+    """The nodes gradients flow through, users before operands; without those in `seen`, to which they are added."""
+    if seen is None:
+        seen = set()
     order: list[Node] = []
     stack: list[tuple[Node, bool]] = [(r, False) for r in roots]
     while stack:

@@ -95,6 +95,7 @@ class Trace:
     ``apart``     `several`, at hand
     ``before``    where there are several threads: the values of the results that were alive when this trace was closed last
     ``named``     where there are several threads: id of a tensor of data -> (weak reference to it, its node here, what that depends on)
+    ``walk``      what was found out about the histories that kept the trace open at its reads (the facade's)
     ``reached``   (generation, nodes gone through, leaves among them): what pending results read, see `leaves_of`
     """
 
@@ -149,6 +150,7 @@ class Trace:
         "torn",
         "twinned",
         "updates",
+        "walk",
     )
 
     def __init__(self) -> None:
@@ -191,6 +193,7 @@ class Trace:
         self.stood: list[Node] = []
         self.fresh: list[Any] = []
         self.lapses = 0
+        self.walk: Any = None
         self.replays: list[Any] = []
         self.torn = False
         self.before: dict[Node, Any] = {}
@@ -237,7 +240,7 @@ class Trace:
         ):
             self._forget()
         self.slots = self.leaves = self.flushes = self.lapses = 0
-        self.plan = None
+        self.plan = self.walk = None
         if self.data:
             self.data = []
         if self.families or self.grads or self.updates:

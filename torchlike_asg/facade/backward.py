@@ -17,7 +17,7 @@ from ..asg.trace import Trace, by_index, current, home_of, lock
 from ..ops.promotion import title
 from . import texts
 from .core import Tensor, family_of, node_of, twin, wrap
-from .past import blame
+from .saved_values import blame
 from .sparse_gradients import gradient, is_sparse
 from .storage import Family, leaf_family
 

@@ -12,7 +12,8 @@ from ..asg.trace import Trace
 from .core import Tensor
 from .exposure import release
 from .leaf_data import value_at
-from .past import Ended, Past, Snapshot
+from .past import Past, Snapshot
+from .saved_values import Ended
 from .steps import noted
 from .storage import Cell, Family
 

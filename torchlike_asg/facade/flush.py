@@ -12,7 +12,7 @@ from weakref import ref
 
 import numpy as np
 
-from ..asg import arena, reference, trace
+from ..asg import reference, trace
 from ..asg.batching import dependent, depends
 from ..asg.declare import CONST, INPUT, REBIND, VAR
 from ..asg.gradients import history
@@ -28,11 +28,10 @@ from .exposure import sync
 from .leaf_data import Lost, leaf_value
 from .lens import seen_values
 from .nodes import derive
-from .past import prune, saved_values, verdict
+from .saved_values import blameless, ended, saved_together, verdict
 from .sharing import foreign, keep, preserve, recover, settle_left, value_elsewhere
 from .storage import Failed, Family
 
-arena.register(prune)
 _LEAVES = (VAR, INPUT, CONST)
 #: storages that take part in an open trace, from which on the dead ones are struck off at every read
 _MANY = 256
@@ -85,17 +84,20 @@ def _flush(tr: Trace, closing: bool | None) -> None:
         closing = True
         outputs += new
         tr.stale.update(old)
-    histories = _histories(tr, live) if live.tracked or live.families else []
-    for _, n in histories:  # what a later backward pass will read is kept, as PyTorch keeps saved tensors
-        outputs += saved_values(n)
+    histories: list[tuple[Any, Node]] = []
+    if live.tracked or live.families:
+        histories, saved = _histories(tr, live)
+        outputs += saved  # what a later backward pass will read is kept, as PyTorch keeps saved tensors
     donated = _donated(tr, live.leaves) if (live.leaves or tr.updates) and (closing or not tr.held) and not histories else ()
     torn = keep(tr, _overwritten(tr, live)) if donated and trace.several else []
     try:
         compute(tr, outputs, donated)
     except Exception as error:
+        tr.walk = None
         _give_up(tr, live, error)
         raise
     except BaseException:  # somebody insists on ending this: the step did not happen, and all that it was to compute stays pending
+        tr.walk = None
         if stale is not None:
             tr.updates, tr.stale = [], stale
         raise
@@ -193,16 +195,34 @@ def _claims(tr: Trace) -> list[tuple[Node, Any]]:
     return [(n, claims[n]) for n in alive if n in claims] + new[::-1]
 
 
-def _histories(tr: Trace, live: Live) -> list[tuple[Any, Node]]:
-    """The live results that could still be differentiated, with their nodes."""
+def _histories(tr: Trace, live: Live) -> tuple[list[tuple[Any, Node]], list[Node]]:
+    """(the live results that could still be differentiated, with their nodes; the values that their gradients will read)"""
     found: list[tuple[Any, Any]] = [(t, t._n) for t in live.tracked]
     found += [(f, f.h) for f in live.families if f.h is not None and f.h.rg and not (f.wants and f.leaf_history)]
-    open_ = []
-    for o, n in found:
-        error = live.errors[o] = verdict(n, tr)
-        if error is None:
-            open_.append((o, n))
-    return open_
+    errors = live.errors
+    if tr.freed or tr.stale or tr.retained:
+        rest = []
+        for o, n in found:
+            if ended(n, tr):
+                errors[o] = texts.TWICE
+            else:
+                rest.append((o, n))
+        found = rest
+        saved = blameless(tuple([n for _, n in found]), tr) if found else None
+        if saved is None:
+            clean: set[Node] = set()
+            for o, n in found:
+                errors[o] = verdict(n, tr, clean)
+            found = [(o, n) for o, n in found if errors[o] is None]
+    else:
+        saved = None
+    if not found:
+        return [], []
+    for o, _ in found:
+        errors[o] = None
+    if saved is None:
+        saved = saved_together(tuple([n for _, n in found]), tr)
+    return found, saved.computed
 
 
 def _donated(tr: Trace, leaves: list[Family]) -> Any:

@@ -14,7 +14,8 @@ from ..ops.movement import restride_scatter as RESTRIDE_SCATTER
 from .core import Tensor, node_of, wrap
 from .history_names import operands, title
 from .hooks import RemovableHandle, add_node_hook, add_node_post_hook, leaf_hooks
-from .past import Ended, Past
+from .past import Past
+from .saved_values import Ended
 from .steps import noted
 from .storage import leaf_family
 

@@ -12,38 +12,14 @@ from typing import Any
 from ..asg.declare import INPUT, LEAF_OF, LEAVES, REBIND, VAR
 from ..asg.gradients import history
 from ..asg.node import Node
-from ..asg.rewrite import topo, users
+from ..asg.rewrite import topo
 from ..asg.trace import Trace, current
 from ..backends.wgpu.memory import DeviceArray
 from ..ops.movement import restride_scatter as RESTRIDE_SCATTER
-from . import texts
 from .history_names import title
 from .nodes import root_of
+from .saved_values import version_root
 from .storage import Family
-
-
-class Ended:
-    """A history that a backward pass has freed, or whose saved values were overwritten: using it in backward raises `error`."""
-
-    __slots__ = ("_node", "_noted", "error")
-
-    def __init__(self, error: str, n: Node, noted: str | None) -> None:
-        self.error, self._node, self._noted = error, n, noted
-
-    @property
-    def name(self) -> str:
-        """PyTorch's name of the backward step (of which hardly anybody asks)."""
-        return self._noted or title(self._node)
-
-    def revive(self, f: Family) -> None:
-        tr = current()
-        cell = f.cell
-        n = tr.input(cell.captured(), cell.shape, cell.strides, cell.dtype, cell.device, "ended")
-        tr.retained[n] = self  # type: ignore[assignment]
-        f.h = n
-        f.counter.roots.append(n)
-        f.take_part()
-        f.invalidate()
 
 
 class Snapshot:
@@ -56,6 +32,7 @@ class Snapshot:
         "hooks",
         "index",
         "inputs",
+        "kept",
         "known",
         "leaf_owner",
         "owners",
@@ -65,6 +42,7 @@ class Snapshot:
         "silent",
         "untouched",
         "versions",
+        "walked",
         "watched",
     )
 
@@ -83,6 +61,9 @@ class Snapshot:
         self.versions: dict[Node, tuple[Any, int]] = {}  # permanent leaf -> its buffer and version then
         self.untouched: dict[Node, tuple[int, int]] = {}  # leaf of the trace that was not overwritten in it -> its storage's counts then
         self.replayed: tuple[Any, dict[Node, Node]] = (None, {})
+        #: what was looked at for histories so far, which share most of their nodes: with all operands, and along gradients
+        self.kept: set[Node] = set()
+        self.walked: set[Node] = set()
         #: values of replayed histories -> their counters: what holds them need not have taken part in this trace
         self.holders: dict[Node, Any] = {
             older.replayed[1][old]: counter
@@ -102,6 +83,7 @@ class Snapshot:
 
     def keep(self, order: list[Node], tr: Trace) -> None:
         """Keep what a history needs of the trace, and nothing else of it."""
+        self.kept.update(order)
         for n in order:
             for kept, source in (
                 (self.inputs, tr.bound),
@@ -133,8 +115,8 @@ class Past:
 
     def __init__(self, node: Node, snapshot: Snapshot, tr: Trace, called: str | None = None) -> None:
         self.node, self.snapshot, self.called = node, snapshot, called
-        snapshot.keep(topo([node]), tr)
-        saved = {version_root(s) for m in savers_of(node) for s in m.saved or ()}
+        snapshot.keep(topo([node], snapshot.kept), tr)
+        saved = {version_root(s) for m in history((node,), snapshot.walked) for s in m.saved or ()}
         snapshot.saved |= saved
         for n in saved & snapshot.holders.keys():
             snapshot.watch(n, snapshot.holders[n])
@@ -273,89 +255,3 @@ def _same_memory(a: Any, b: Any) -> bool:
     if a.__class__ is DeviceArray or b.__class__ is DeviceArray:
         return a is b
     return bool(a.__array_interface__["data"][0] == b.__array_interface__["data"][0] and a.shape == b.shape)
-
-
-def verdict(n: Node, tr: Trace) -> str | None:
-    """Why a backward pass through `n` would be refused now, or None."""
-    savers = savers_of(n)
-    if not (tr.freed or tr.stale or tr.retained):
-        return None
-    if savers and (n,) in tr.swept:  # blame() would find the first of them freed
-        return texts.TWICE
-    return blame((n,), savers, tr)
-
-
-def blame(roots: tuple[Node, ...], savers: tuple[Node, ...], tr: Trace) -> str | None:
-    """Why a backward pass from `roots` that reads what `savers` saved is refused, or None."""
-    for m in savers:
-        if m in tr.freed and (m in tr.claims or _gave_up(m, roots, tr)):
-            return texts.TWICE
-        if m in tr.retained and isinstance(tr.retained[m], Ended):
-            return str(tr.retained[m].error)
-        assert m.saved is not None
-        for s in m.saved:
-            if version_root(s) in tr.stale:
-                return texts.VERSION.format(f"torch.FloatTensor {list(s.shape)}") + texts.VERSION_HINT
-    return None
-
-
-def _gave_up(m: Node, roots: tuple[Node, ...], tr: Trace) -> bool:
-    """Whether the call that recorded `m` on the way from `roots` was freed.
-
-    A function of several operations names only its results. What it recorded inside is shared with every call on the same operands, so a
-    backward pass through one of them frees it for that call alone: the one whose result the pass went through.
-    """
-    if roots in tr.swept:
-        return True
-    found, callers = users(history(roots)), set()
-    seen, stack = {m}, [m]
-    while stack:
-        n = stack.pop()
-        for u in found[n] if n not in roots else (n,):
-            if u in tr.claims or u in roots:
-                callers.add(u)
-            elif u not in seen:
-                seen.add(u)
-                stack.append(u)
-    while tr.swept:
-        tr.passed.update(history(tr.swept.pop()))
-    return not callers.isdisjoint(tr.passed)
-
-
-_savers: dict[Node, tuple[Node, ...]] = {}
-
-
-def savers_of(n: Node) -> tuple[Node, ...]:
-    """The nodes in the history of `n` whose gradients read saved values, users first."""
-    found = _savers.get(n)
-    if found is None:
-        found = _savers[n] = tuple([m for m in history((n,)) if m.saved is not None])
-    return found
-
-
-_kept: dict[Node, list[Node]] = {}
-
-
-def saved_values(n: Node) -> list[Node]:
-    """The computed values that the gradient of `n` will read."""
-    found = _kept.get(n)
-    if found is None:
-        roots = dict.fromkeys(version_root(s) for m in savers_of(n) for s in m.saved or ())
-        found = _kept[n] = [r for r in roots if r.op not in LEAVES]
-    return found
-
-
-def version_root(n: Node) -> Node:
-    """The node whose storage a saved value lives in."""
-    while n.op.view:
-        n = n.srcs[0]
-    return n
-
-
-def prune(dead: Any) -> None:
-    for table in (_savers, _kept):
-        for n in [n for n in list(table) if dead(n)]:
-            table.pop(n, None)  # type: ignore[attr-defined]
-
-
-__all__ = ["Ended", "Past", "Snapshot", "blame", "prune", "saved_values", "savers_of", "verdict", "version_root"]
