@@ -61,6 +61,64 @@ def test_custom_operations_with_a_gradient_take_arguments_as_python_functions_do
         scaled(x, times=2.0)
 
 
+def test_gradients_of_a_list_of_arguments_are_a_list():
+    @torch.library.custom_op("tests_of_operators::weighted", mutates_args=())
+    def weighted(x: torch.Tensor, parts: list[torch.Tensor], n: int) -> tuple[torch.Tensor, torch.Tensor]:
+        return x * n, parts[0] + parts[1]
+
+    seen = []
+
+    def backward(ctx, a, b):
+        seen.append(ctx.needs_input_grad)
+        return a * 3, [b, b * 2], None
+
+    weighted.register_autograd(backward)
+    x, p, q = torch.ones(2, requires_grad=True), torch.ones(1, requires_grad=True), torch.ones(1)
+    y, z = weighted(x, [p, q], 3)
+    (y.sum() + z.sum()).backward()
+    assert x.grad.tolist() == [3.0, 3.0] and p.grad.tolist() == [1.0] and seen == [(True, (True, False), False)]
+
+
+def test_an_operation_that_reads_values_is_mapped_by_its_own_rule_and_writes_are_counted():
+    @torch.library.custom_op("tests_of_operators::halved", mutates_args=())
+    def halved(x: torch.Tensor) -> torch.Tensor:
+        return torch.from_numpy(x.numpy() / 2)
+
+    assert halved.register_vmap(lambda info, in_dims, x: (halved(x), in_dims[0]))
+    assert torch.func.vmap(halved)(torch.tensor([[1.0, 2.0], [3.0, 4.0]])).tolist() == [[0.5, 1.0], [1.5, 2.0]]
+
+    @torch.library.custom_op("tests_of_operators::increase", mutates_args=("x",))
+    def increase(x: torch.Tensor) -> None:
+        x.numpy()[...] += 1
+
+    x = torch.zeros(2)
+    increase(x)
+    assert x.tolist() == [1.0, 1.0] and x._version == 1
+
+
+def test_operations_defined_by_a_schema():
+    library = torch.library.Library("tests_of_operators", "FRAGMENT")
+    assert library.define("double(Tensor x) -> Tensor") == "double"
+    with pytest.raises(NotImplementedError, match="nothing was given"):
+        torch.ops.tests_of_operators.double(torch.ones(1))
+    library.impl("double", lambda x: x * 2, "CPU")
+    library.impl("double", lambda x: x * 3, "CUDA")
+    assert torch.ops.tests_of_operators.double(torch.ones(1)).tolist() == [2.0]
+    torch.library.define("tests_of_operators::raise_", "(Tensor(a!) x, float by) -> ()")
+
+    @torch.library.impl("tests_of_operators::raise_", "CompositeExplicitAutograd")
+    def raise_(x, by):
+        x.add_(by)
+
+    x = torch.zeros(1)
+    torch.ops.tests_of_operators.raise_(x, 2.0)
+    assert x.item() == 2.0 and x._version == 1
+    with pytest.raises(NotImplementedError, match="own operations are not dispatched"):
+        torch.library.Library("aten", "IMPL")
+    with pytest.raises(ValueError, match="schema"):
+        torch.library.define("nowhere", "(Tensor x) -> Tensor")
+
+
 def test_names_that_annotations_and_tracers_use():
     assert not any(isinstance(torch.ones(2), kind) for kind in (torch._C.Graph, torch._C.Node, torch._C.Value))
     torch._assert(True, "never said")
