@@ -46,7 +46,7 @@ def test_the_compiled_loop_does_what_python_does(encoder):
 
 
 def test_the_loop_is_compiled_when_that_has_paid(encoder, monkeypatch):
-    monkeypatch.setattr(walk, "PAYS", 30)
+    monkeypatch.setattr(walk, "PAYS", 10)
     expected = losses()
     assert encoder._walk is not None
     assert losses() == expected
@@ -128,7 +128,7 @@ def test_without_llvmlite_python_records(encoder, monkeypatch):
         raise ImportError("llvmlite")
 
     monkeypatch.setattr(walk, "address", missing)
-    monkeypatch.setattr(walk, "PAYS", 30)
+    monkeypatch.setattr(walk, "PAYS", 10)
     found = losses()
     assert encoder._walk is None and found[-1] < found[0]
 
@@ -161,7 +161,7 @@ def test_both_forms_of_a_program_agree(encoder, monkeypatch):
     for k in reversed(bindings._live):
         bindings._moved.add(k)
         bindings._renew()
-    assert len(program.records) > 4
+    assert len(program.records) > 1
     for (pipeline, group, *grid), row in zip(program.records, program.table, strict=True):
         assert tuple(int(w) for w in row) == walk.packed(pointer(pipeline), pointer(group), *grid)
 

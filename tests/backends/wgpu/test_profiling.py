@@ -72,7 +72,7 @@ def test_parts_of_numpy_and_many_passes(operands, monkeypatch):
             x = (x - x.mean(0) * k).softmax(0)
         assert x.sum().item() + values.sum().item() > 0
     names = [e.name for e in p.events()]
-    assert "numpy svdvals" in names and sum(e.device == "wgpu:0" for e in p.events()) > 4
+    assert "numpy svdvals" in names and sum(e.device == "wgpu:0" for e in p.events()) > profiling.MOST // 2
 
 
 def test_without_timestamps_a_submission_is_timed(operands, monkeypatch):

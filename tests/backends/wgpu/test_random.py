@@ -185,7 +185,7 @@ def test_training_under_equal_streams(fused, name):
 def test_nothing_random_is_sent(monkeypatch):
     sent = []
     send = Uploads.send
-    monkeypatch.setattr(Uploads, "send", lambda self, b: (sent.extend(a.size for _, a in self._now), send(self, b))[1])
+    monkeypatch.setattr(Uploads, "send", lambda self, b: (sent.extend(a.size for _, a in self.now), send(self, b))[1])
     x = torch.ones(64, 64).to("wgpu")
     x.sum().item()
     sent.clear()

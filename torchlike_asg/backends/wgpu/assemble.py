@@ -14,6 +14,7 @@ from ..assemble import Assembly
 from ..build import Build, Unit
 from . import complexes, loops
 from .calls import Capabilities, LibraryNode, Lowering, View
+from .chaining import chained
 from .checks import place
 from .copies import copy
 from .joining import joined
@@ -32,7 +33,7 @@ class WgpuAssembly(Assembly):
             if n.op is INPUT and n.dtype is int64 and n.shape == () and b.users[n] and all(u.op.category == "random" for u in b.users[n]):
                 lowering.wide.add(i)
         super().__init__(b, lowering)
-        self.steps, self.origins = joined(self.steps, self.origins, caps, self.sizes)
+        self.steps, self.origins = chained(*joined(self.steps, self.origins, caps, self.sizes), caps)
 
     def _lower(self, unit: Unit) -> None:
         nodes = (unit.node,) if unit.node is not None else tuple(unit.group.nodes) if unit.group is not None else ()

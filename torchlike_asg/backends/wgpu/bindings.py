@@ -124,10 +124,13 @@ class Bindings:
         they take, each dispatch has a pass of its own.)"""
         if self._moved:
             self._renew()
-        if profiling.recorder is None:
-            self.order(first, end, copies)
-        else:
+        native = self._device.encoder
+        if profiling.recorder is not None:
             profiling.recorder.submit(self, self._device, first, end, copies)
+        elif native is None:
+            self._submit(first, end, copies)
+        else:  # as `order` does, without the call: every step comes here
+            native.submit(self._program, self._before[first], self._before[end], copies)
 
     def order(self, first: int, end: int, copies: Sequence[Copy]) -> None:
         """The submission itself."""

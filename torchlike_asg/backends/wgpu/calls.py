@@ -113,6 +113,8 @@ class Dispatch:
     ``groups``    workgroups: a number, spread over a grid by `grid`, or (x, y, z), each up to 65,535
     ``writes``    the slots it writes; it may read all that it binds
     ``label``     for people; ``flops``, ``bytes`` for the profiler
+    ``work``      operations on elements, of a kernel that can be a stage of a chain (see chaining.py), else 0. Such a kernel works with any
+                  number of workgroups beyond its own, and its barriers are met by all invocations, whatever the number of their workgroup
     ``form``      of a loop kernel that can be one of several in a dispatch (see loops/joined.py): its form
     """
 
@@ -124,6 +126,7 @@ class Dispatch:
     label: str = ""
     flops: int = 0
     bytes: int = 0
+    work: int = 0
     form: Any = field(default=None, repr=False)
 
     @property

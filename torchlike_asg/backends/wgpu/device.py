@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -16,11 +18,13 @@ from .calls import Capabilities, Dispatch, Source
 from .checks import Flags
 from .memory import Pool
 from .native import native_encoder
-from .readback import Reader
+from .readback import MAPPABLE, Reader
 from .workspace import Workspace
 
 #: features that are asked for where the adapter has them; nothing needs them
-FEATURES = ("shader-f16", "subgroup", "subgroup-barrier", "timestamp-query", "shader-float32-atomic", "shader-int64")
+FEATURES = (
+    "shader-f16", "subgroup", "subgroup-barrier", "timestamp-query", "shader-float32-atomic", "shader-int64", MAPPABLE,
+)  # fmt: skip
 LIMITS = (
     "max-buffer-size", "max-storage-buffer-binding-size", "max-storage-buffers-per-shader-stage", "max-compute-workgroup-storage-size",
     "max-compute-invocations-per-workgroup", "max-compute-workgroup-size-x", "max-compute-workgroup-size-y", "max-bindings-per-bind-group",
@@ -85,13 +89,15 @@ class Device:
         except Exception as e:
             raise RuntimeError(f"{self.adapter.name} does not take the shader {source.symbol}: {e}\n{_numbered(text)}") from e
 
-    def buffer(self, nbytes: int, *, uniform: bool = False, readable: bool = False) -> Any:
-        """A buffer that shaders bind (`uniform`: as words; `readable`: that the host maps for reading instead)."""
+    def buffer(self, nbytes: int, *, uniform: bool = False, readable: bool = False, shared: bool = False) -> Any:
+        """A buffer that shaders bind (`uniform`: as words; `readable`: that the host maps for reading instead; `shared`: both)."""
         usage = self.wgpu.BufferUsage
         if readable:
             flags = usage.MAP_READ | usage.COPY_DST
         else:
             flags = (usage.UNIFORM if uniform else usage.STORAGE) | usage.COPY_SRC | usage.COPY_DST
+            if shared:
+                flags |= usage.MAP_READ
         return self.gpu.create_buffer(size=max(-(-nbytes // 16) * 16, 16), usage=flags)
 
     def read(self, buffer: Any, nbytes: int, offset: int = 0) -> np.ndarray[Any, Any]:
@@ -177,13 +183,30 @@ def opened(index: int) -> Device | None:
     return _open.get(choose(index).index)
 
 
+@contextlib.contextmanager
+def _untold(feature: str) -> Iterator[None]:
+    """What wgpu says against a feature is not logged: that buffers which use it are slow. Here they have a few hundred bytes."""
+    said = feature.upper().replace("-", "_")
+
+    def unsaid(record: logging.LogRecord) -> bool:
+        return said not in record.getMessage()
+
+    logger = logging.getLogger("wgpu")
+    logger.addFilter(unsaid)
+    try:
+        yield
+    finally:
+        logger.removeFilter(unsaid)
+
+
 def connect(adapter: Adapter) -> Device:
     """Open an adapter with all of `FEATURES` and `LIMITS` that it has. (The default limits are those of the weakest GPU.)"""
     from .native import trusted_module
 
     raw = adapter.raw
-    gpu = raw.request_device_sync(
-        required_features=[f for f in FEATURES if f in raw.features],
-        required_limits={name: raw.limits[name] for name in LIMITS if name in raw.limits},
-    )
+    with _untold(MAPPABLE):
+        gpu = raw.request_device_sync(
+            required_features=[f for f in FEATURES if f in raw.features],
+            required_limits={name: raw.limits[name] for name in LIMITS if name in raw.limits},
+        )
     return Device(adapter, gpu, trusted_module)

@@ -18,7 +18,7 @@ from .assemble import WgpuAssembly
 from .bindings import Bindings
 from .calls import Dispatch, View
 from .device import Device, explained
-from .memory import Block, DeviceArray, amount, empty, normal, put, restored, stored
+from .memory import Block, DeviceArray, amount, empty, normal, put, restored, shared, stored
 from .readback import Copy
 from .uploads import Uploads
 from .workspace import assign
@@ -61,8 +61,10 @@ class WgpuExecutable:
         if a.lowering.flags is not None:
             self.bindings.bind(a.lowering.flags, device.flags.bound(), 0, 16)
         self._uploads = Uploads(device, self._arguments, a.lowering.wide)
-        #: for each argument its number, its strides, whether it is overwritten, and whether it comes whole (see `Lowering.wide`)
-        self._forms = [(i, strides, i in self._overwritten, i in a.lowering.wide) for i, (_, strides, _) in enumerate(self._arguments)]
+        #: the arguments that are only read
+        self._read = [i for i in range(len(self._arguments)) if i not in self._overwritten]
+        #: the buffer (None: look at it each time) and the strides of each argument as it is bound: mostly it is bound so the next time, too
+        self._met: tuple[list[Any], list[Any]] = [None] * len(self._arguments), [None] * len(self._arguments)
         self._donated: Sequence[tuple[int, int]] = ()
         self._given: frozenset[int] = frozenset()
         self._generation = -1
@@ -122,8 +124,9 @@ class WgpuExecutable:
 
     def _run(self, inputs: list[Any], donated: Sequence[tuple[int, int]]) -> None:
         if self.pages:
-            self.device.workspace.reserve(self.pages)
-            if self._generation != self.device.workspace.generation:
+            workspace = self.device.workspace
+            if self._generation != workspace.generation:
+                workspace.reserve(self.pages)
                 self._place()
         self._bind_arguments(inputs, donated)
         copies = self._bind_outputs()
@@ -140,28 +143,41 @@ class WgpuExecutable:
     def _bind_arguments(self, inputs: list[Any], donated: Sequence[tuple[int, int]]) -> None:
         if donated is not self._donated:  # it is the same object in every run
             self._donated, self._given = donated, frozenset(i for _, i in donated)
-        bindings, device, uploads, given = self.bindings, self.device, self._uploads, self._given
-        bound = bindings.bound
+        buffers, layouts = self._met
+        uploads, bindings, device = self._uploads, self.bindings, self.device
         uploads.begin()
-        for i, layout, overwritten, wide in self._forms:
+        for i in self._read:
             a = inputs[i]
-            if a.__class__ is DeviceArray and a.device is device and not wide:
-                if a.layout != layout and a.size > 1:
-                    a = inputs[i] = uploads.moved(i, a.numpy())
-                elif overwritten:
-                    if i not in given or sys.getrefcount(a) > 4 or sys.getrefcount(a.block) > 2:
-                        a = inputs[i] = a.copy()
-                    a.host, a.staged = None, False
-                block = a.block
-                old = bound.get(i)
-                if old is None or old[0] is not block.buffer:
-                    bindings.bind(i, block.buffer, 0, block.nbytes)
-            elif overwritten:
+            if a.__class__ is not DeviceArray or a.block.buffer is not buffers[i] or a.layout is not layouts[i]:
+                self._bind_read(i, a, inputs)
+        for i in self._overwritten:
+            a, layout = inputs[i], self._arguments[i][1]
+            if a.__class__ is not DeviceArray or a.device is not device:
                 a = inputs[i] = uploads.moved(i, np.asarray(a))
-                bindings.bind(i, a.block.buffer, 0, a.block.nbytes)
+            elif a.layout != layout and a.size > 1:
+                a = inputs[i] = uploads.moved(i, a.numpy())
             else:
-                uploads.add(i, np.asarray(a))
-        uploads.send(bindings)
+                if i not in self._given or sys.getrefcount(a) > 4 or sys.getrefcount(a.block) > 2:
+                    a = inputs[i] = a.copy()
+                a.host, a.staged = None, False
+            old, block = bindings.bound.get(i), a.block
+            if old is None or old[0] is not block.buffer:
+                bindings.bind(i, block.buffer, 0, block.nbytes)
+        if uploads.now:
+            uploads.send(bindings)
+
+    def _bind_read(self, i: int, a: Any, inputs: list[Any]) -> None:
+        """Bind an argument that is only read, and is not what it was at the last run."""
+        buffers, layouts = self._met
+        buffers[i] = None
+        if a.__class__ is not DeviceArray or a.device is not self.device or i in self.assembly.lowering.wide:
+            self._uploads.add(i, np.asarray(a))
+            return
+        if a.layout != self._arguments[i][1] and a.size > 1:
+            a = inputs[i] = self._uploads.moved(i, a.numpy())
+        else:
+            buffers[i], layouts[i] = a.block.buffer, a.layout
+        self.bindings.bind(i, a.block.buffer, 0, a.block.nbytes)
 
     def _bind_outputs(self) -> list[Copy]:
         """Memory for the results; gives the copies to be made of those that are read on the host after every run."""
@@ -181,7 +197,10 @@ class WgpuExecutable:
                 if len(spare) > SPARE:
                     spare.pop(0)
             if found.host is not None and found.staging is None and found.nbytes <= READ:  # it was read: so it will be the next time
-                found.staging = self.device.reader.staging(found.nbytes)
+                if (other := self._shared(slot)) is not None:
+                    spare[spare.index(found)] = found = other
+                else:
+                    found.staging = self.device.reader.staging(found.nbytes)
             found.host, found.staged = None, found.staging is not None
             if found.staged:
                 copies += self.device.reader.copies(found.block.buffer, 0, found.staging, found.nbytes)
@@ -190,6 +209,13 @@ class WgpuExecutable:
                 self.bindings.bind(slot, block.buffer, 0, block.nbytes)
             self._output[slot] = found
         return copies
+
+    def _shared(self, slot: int) -> DeviceArray | None:
+        """Memory for a result that the host reads as well, if only the shader looks at it that makes it, once: across the bus."""
+        users = [s for s in self.assembly.steps if slot in _touched(s)]
+        if len(users) != 1 or users[0].__class__ is not Dispatch or "atomic" in users[0].source.text:
+            return None
+        return shared(self.device, *self._made[slot])
 
     # ---------------------------------------------------------------- what NumPy does
     def _array(self, v: View) -> Array:

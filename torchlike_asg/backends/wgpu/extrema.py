@@ -107,5 +107,6 @@ def _find(
     words = {"length": length, "step": step, "part": -(-length // parts)}
     points(
         lowering, ("extremum", held, largest, parts > 1, places is not None), "argmax" if largest else "argmin", (*shape, parts), streams,
-        body, (1,), words, indexed=True, lanes=lanes, group=GROUP, shared=shared if lanes > 1 else "", flops=math.prod(x.shape),
+        body, (1,), words, indexed=True, lanes=lanes, group=GROUP, shared=shared if lanes > 1 else "",
+        flops=math.prod(x.shape), work=math.prod(x.shape),
     )  # fmt: skip

@@ -34,11 +34,19 @@ class Block:
 
     __slots__ = ("buffer", "nbytes", "pool")
 
-    def __init__(self, pool: Pool, buffer: Any, nbytes: int) -> None:
+    def __init__(self, pool: Pool | Kept, buffer: Any, nbytes: int) -> None:
         self.pool, self.buffer, self.nbytes = pool, buffer, nbytes
 
     def __del__(self) -> None:
         self.pool.give(self.buffer, self.nbytes)
+
+
+class Kept:
+    """Stands for a pool where a buffer is not to be given to somebody else."""
+
+    @staticmethod
+    def give(buffer: Any, nbytes: int) -> None:
+        buffer.destroy()
 
 
 class Pool:
@@ -209,6 +217,17 @@ def empty(device: Device, shape: Sequence[int], layout: Sequence[int], d: dtype)
     """An array of uninitialised memory."""
     nbytes = math.prod(shape) * stored(d).itemsize
     return DeviceArray(device, device.pool.take(max(nbytes, 4), f"a tensor of {list(shape)}, {d.name}"), shape, layout, d)
+
+
+def shared(device: Device, shape: Sequence[int], layout: Sequence[int], d: dtype) -> DeviceArray | None:
+    """An array of memory that shaders write and the host reads, which takes no copy between; None where the device has no such memory."""
+    nbytes = math.prod(shape) * stored(d).itemsize
+    buffer = device.reader.shared(nbytes)
+    if buffer is None:
+        return None
+    out = DeviceArray(device, Block(Kept(), buffer, -(-max(nbytes, 4) // 4) * 4), shape, layout, d)
+    out.staging = buffer
+    return out
 
 
 def restored(raw: np.ndarray[Any, Any], shape: Sequence[int], layout: Sequence[int], d: dtype) -> np.ndarray[Any, Any]:

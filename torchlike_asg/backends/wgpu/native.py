@@ -135,15 +135,16 @@ class _Complaints:
         from wgpu.backends.wgpu_native import _api
         from wgpu.backends.wgpu_native._helpers import ErrorSlot
 
-        self._stack, self.slot = _api.error_handler._get_proxy_stack, ErrorSlot("torchlike_asg")
+        #: gives this thread's list of whoever gathers
+        self.stack, self.slot = _api.error_handler._get_proxy_stack, ErrorSlot("torchlike_asg")
 
     def begin(self) -> None:
         """From here on this thread's are kept."""
-        self._stack().append(self.slot)
+        self.stack().append(self.slot)
 
     def end(self) -> str | None:
         """The last one since `begin`."""
-        slot = self._stack().pop()
+        slot = self.stack().pop()
         said: str | None = slot.message
         if said is not None:
             slot.message = None
@@ -191,25 +192,28 @@ class Encoder:
 
     def submit(self, program: Program, first: int, end: int, copies: Sequence[Copy]) -> None:
         """Dispatches `first` to `end`, then copies."""
-        lib, state = self._lib, program.state
-        order = Order(program.serial, state.number, first, end, tuple(copies))
-        self._successors.note(order)
+        lib, state, copies = self._lib, program.state, tuple(copies)
         ready, self._ready = self._ready, None
-        self._complaints.begin()
+        slot = self._complaints.slot
+        stack = self._complaints.stack()  # `begin` and `end`, without the calls: every step comes here
+        stack.append(slot)
         try:
-            if ready is not None and ready[0] == order:
-                commands = ready[1]
+            if ready is not None and ready[0].state == state.number and ready[0][2:] == (first, end, copies):
+                order, commands = ready
             else:
                 if ready is not None:
                     lib.wgpuCommandBufferRelease(ready[1])
+                order = Order(program.serial, state.number, first, end, copies)
                 commands = self._commands(order, state)
-            if self._complaints.slot.message is None:  # the library ends the process over commands that it has refused
+            if slot.message is None:  # the library ends the process over commands that it has refused
                 self._list[0] = commands
                 number = lib.wgpuQueueSubmitForIndex(self._queue._internal, 1, self._list)
-                self._ahead(number, end - first)
+                self._ahead(number, end - first)  # from here on the device works
             lib.wgpuCommandBufferRelease(commands)
         finally:
-            error = self._complaints.end()
+            stack.pop()
+            error, slot.message = slot.message, None
+        self._successors.note(order)
         if error is not None:
             raise RuntimeError(f"the GPU refuses a pass: {error}")
 

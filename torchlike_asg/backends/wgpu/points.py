@@ -56,6 +56,7 @@ def points(
     shared: str = "",
     flops: int = 0,
     trusted: bool = True,
+    work: int = 0,
 ) -> None:
     """Add the launch: `body` (statements) runs for every point of `shape`.
 
@@ -64,6 +65,7 @@ def points(
     ``indexed``  the dimensions are kept as they are, and ``i{d}`` is the point's index along each
     ``lanes``    how many invocations work on a point: the body computes with ``lane % lanes``. A workgroup has `group` of them, a multiple.
                  Those beyond the last point run the body too, with ``live`` false; `shared` declares workgroup memory
+    ``work``     see `Dispatch`; with it, the body does not return before a barrier
     """
     total = math.prod(shape)
     if not total:
@@ -103,7 +105,7 @@ def points(
     slots = tuple(dict.fromkeys(streams[k].view.slot for k in writes))
     nbytes = 4 * total * len(streams)
     groups = -(-total * lanes // group)
-    lowering.add(Dispatch(source, tuple([b for b, _ in bound]), names.values(values), groups, slots, label, flops, nbytes))
+    lowering.add(Dispatch(source, tuple([b for b, _ in bound]), names.values(values), groups, slots, label, flops, nbytes, work))
 
 
 def _index(names: Words, d: int) -> str:

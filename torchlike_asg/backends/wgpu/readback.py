@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 #: (source, offset there, target, offset there, bytes)
 Copy = tuple[Any, int, Any, int, int]
+#: the feature that lets the host map what shaders write
+MAPPABLE = "mappable-primary-buffers"
 #: bytes of the buffer for small values; larger ones get one of their own
 SMALL = 1 << 16
 
@@ -40,10 +42,16 @@ class Reader:
         """A buffer for a value of that size that a plan copies there itself, to be read by `staged`; None where that cannot be."""
         return None if self._map is None else self._device.buffer(_padded(nbytes) + SIZE, readable=True)
 
+    def shared(self, nbytes: int) -> Any:
+        """A buffer for a value of that size that shaders write and the host reads, by `staged` too; None where that cannot be."""
+        if self._map is None or MAPPABLE not in self._device.caps.features:
+            return None
+        return self._device.buffer(_padded(nbytes) + SIZE, shared=True)
+
     def copies(self, source: Any, at: int, target: Any, nbytes: int) -> list[Copy]:
-        """What brings a value, and behind it the device's flags, to a staging buffer."""
+        """What brings a value, and behind it the device's flags, to a staging buffer (which may be where the value lies)."""
         size, flags = _padded(nbytes), self._device.flags.buffer
-        found = [(source, at, target, 0, size)]
+        found = [] if source is target else [(source, at, target, 0, size)]
         return found if flags is None else [*found, (flags, 0, target, size, SIZE)]
 
     def staged(self, staging: Any, nbytes: int) -> np.ndarray[Any, Any]:

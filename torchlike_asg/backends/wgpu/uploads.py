@@ -35,7 +35,7 @@ class Uploads:
         self._targets: dict[int, tuple[np.ndarray[Any, Any], bool, int, int]] = {}
         #: where the last write began, and what it wrote, if that was little
         self._sent = b""
-        self._now: list[tuple[int, np.ndarray[Any, Any]]] = []
+        self.now: list[tuple[int, np.ndarray[Any, Any]]] = []
 
     def _stored(self, i: int) -> np.dtype[Any]:
         return np.dtype(np.int64) if i in self.wide else stored(self._arguments[i][2])
@@ -46,14 +46,14 @@ class Uploads:
         return 0 if 0 in shape else 1 + sum((n - 1) * s for n, s in zip(shape, strides, strict=True))
 
     def begin(self) -> None:
-        self._now.clear()
+        self.now.clear()
 
     def add(self, i: int, a: np.ndarray[Any, Any]) -> None:
         """Have argument `i` sent."""
         if i not in self._offsets:
             self._offsets[i] = self._size
             self._size += -(-max(self._extent(i) * self._stored(i).itemsize, 4) // ALIGNMENT) * ALIGNMENT
-        self._now.append((i, a))
+        self.now.append((i, a))
 
     def moved(self, i: int, a: np.ndarray[Any, Any]) -> DeviceArray:
         """Argument `i` in device memory of its own, which may be overwritten."""
@@ -61,9 +61,7 @@ class Uploads:
         return upload(self._device, np.broadcast_to(a, shape), strides, d)
 
     def send(self, bindings: Bindings) -> None:
-        """Send what was added, unless it is what was sent the last time."""
-        if not self._now:
-            return
+        """Send what was added (something was), unless it is what was sent the last time."""
         if self._block is None or self._block.nbytes < self._size:
             self._block = self._device.pool.take(self._size, self._in_words())
             self._memory = np.zeros(self._size, np.uint8)
@@ -71,7 +69,7 @@ class Uploads:
             self._sent = b""
         buffer, first, end = self._block.buffer, self._size, 0
         bound, targets = bindings.bound, self._targets
-        for i, a in self._now:
+        for i, a in self.now:
             found = targets.get(i)
             if found is None:
                 found = targets[i] = self._target(i)

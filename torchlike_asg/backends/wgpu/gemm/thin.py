@@ -84,7 +84,7 @@ def thin_product(
     lowering.add(
         Dispatch(
             Source(key, lambda: complete(_text(f, t, words, out, rank)), trusted=True), bindings, words.values(values), groups, out.writes,
-            f"{label} {s.count}x{s.m}x{s.n}x{s.k} thin", 2 * s.count * s.m * s.n * s.k, nbytes,
+            f"{label} {s.count}x{s.m}x{s.n}x{s.k} thin", 2 * s.count * s.m * s.n * s.k, nbytes, s.count * s.m * s.n * s.k,
         )
     )  # fmt: skip
 
@@ -114,8 +114,9 @@ var<workgroup> partial: array<{kind}, {f.rows * f.lanes * f.across}>;
 {out.functions(w, 2)}
 @compute @workgroup_size({f.threads}) fn main(
     @builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) t: u32) {{
-let flat = {flat_index()};
-if (flat >= {w["groups"]}) {{ return; }}
+let number = {flat_index()};
+let inside = number < {w["groups"]};
+let flat = select({w["groups"]} - 1u, number, inside);
 let down = {w["down"]};
 let across = {w["across"]};
 let batch = flat / (down * across);
@@ -131,7 +132,7 @@ let k_end = {w["k"]};
 {loop}
 {kept}
 workgroupBarrier();
-for (var i = t; i < {f.rows * fours}u; i += {f.threads}u) {{
+for (var i = select({f.rows * fours}u, t, inside); i < {f.rows * fours}u; i += {f.threads}u) {{
 let r = i / {fours}u;
 let four = i % {fours}u;
 var sum = {four}();

@@ -128,5 +128,6 @@ def join(calls: Sequence[Dispatch]) -> Dispatch:
         f"{first.label} of {len(calls)}",
         sum(call.flops for call in calls),
         sum(call.bytes for call in calls),
+        sum(call.work for call in calls),
     )
     return narrowed(made)

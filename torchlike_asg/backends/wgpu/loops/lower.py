@@ -257,7 +257,15 @@ def _dispatch(lowering: Lowering, job: Job, form: Form, part: int = 0) -> None:
     alone = len(bindings) < len(k.operands) or any(isinstance(i, Random) for i in k.body) or renderer.checked is not None
     lowering.add(
         Dispatch(
-            source, tuple(bindings), tuple(words), groups, tuple(sorted(stored)), job.label, bytes=nbytes, form=None if alone else form
+            source,
+            tuple(bindings),
+            tuple(words),
+            groups,
+            tuple(sorted(stored)),
+            job.label,
+            bytes=nbytes,
+            work=total,
+            form=None if alone else form,
         )
     )
 
