@@ -173,6 +173,8 @@ class Op:
             devices.refuse(device, d)
         rg = self.differentiable and (d.category >= 2 or self.multi) and any(s.rg for s in srcs)
         n = Node(self, srcs, attrs, shape, d, strides, meta[3] if len(meta) > 3 else 0, device, rg)
+        if n.saved:
+            refuse_saving(n)
         n = self.table.setdefault(canonical, n)  # setdefault: two threads recording one expression get one node
         return n if canonical is args else self.table.setdefault(args, n)
 
@@ -320,6 +322,8 @@ REBIND = Op(
 LEAF_OF = Op(
     "leaf_of", "identity", lambda s, k: (s.shape, s.dtype, s.strides, s.offset), _first, params=("leaf",)
 )  # requires_grad_() on a computed value
+#: a result of `inference_mode`, seen from outside: it has no history and gets none (see `refuse_saving`)
+INFERRED = Op("inferred", "identity", _same, _first, differentiable=False)
 #: a value on another device; the attribute is that device. No backend computes it: values are moved between plans
 TRANSFER: Op = Op("transfer", "identity", lambda s, d: (s.shape, s.dtype, s.strides, s.offset), _first, vjp=_back, params=("device",))
 #: The argument of a function that is being differentiated, at a level of nesting: gradients are asked for here and flow on to the operand.
@@ -327,8 +331,34 @@ ARGUMENT = Op("argument", "identity", _preserved, _first, vjp=_pass, params=("le
 #: A table whose rows are looked up, with the wish that its gradient be kept as rows (facade/sparse_gradients.py), and that gradient.
 SPARSE_GRADIENT: Op = Op("sparse_gradient", "identity", _same, _first, vjp=_pass)
 SPARSE_TABLE = Op("sparse_table", "identity", _same, _first, vjp=lambda n, g: (SPARSE_GRADIENT(g),))
-IDENTITIES = {STOP: 0, SNAP: 0, DETACH: 0, REBIND: 1, LEAF_OF: 0, ARGUMENT: 0, SPARSE_TABLE: 0, SPARSE_GRADIENT: 0}
+IDENTITIES = {STOP: 0, SNAP: 0, DETACH: 0, REBIND: 1, LEAF_OF: 0, ARGUMENT: 0, SPARSE_TABLE: 0, SPARSE_GRADIENT: 0, INFERRED: 0}
 LEAVES = frozenset((CONST, SCALAR, VAR, INPUT, EXAMPLE))
+
+
+INFERENCE_SAVED = (
+    "Inference tensors cannot be saved for backward. Please do not use Tensors created in inference mode in computation tracked by "
+    "autograd. To work around this, you can make a clone to get a normal tensor and use it in autograd, or use `torch.no_grad()` "
+    "instead of `torch.inference_mode()`."
+)
+
+
+def refuse_saving(n: Node) -> None:
+    """RuntimeError if the gradient of a new node would read what was made in inference mode. What the compiler makes of nodes may, and
+    where nothing is recorded for differentiation, so may anything.
+    """
+    for s in n.saved or ():
+        while s.op.view:
+            s = s.srcs[0]
+        if s.op is INFERRED or (s.op is INPUT and s.attrs[2] == "inferred") or (s.owner is not None and _inferred_leaf(s)):
+            from .trace import current
+
+            if n.origin == n.serial and current().grad:
+                raise RuntimeError(INFERENCE_SAVED)
+
+
+def _inferred_leaf(n: Node) -> bool:
+    owner = n.owner()
+    return owner is not None and owner.inferred is True
 
 
 def get(name: str) -> Op:

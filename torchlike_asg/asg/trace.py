@@ -96,6 +96,7 @@ class Trace:
     ``before``    where there are several threads: the values of the results that were alive when this trace was closed last
     ``named``     where there are several threads: id of a tensor of data -> (weak reference to it, its node here, what that depends on)
     ``walk``      what was found out about the histories that kept the trace open at its reads (the facade's)
+    ``inference`` the block of inference mode that is open (see the facade), or None
     ``reached``   (generation, nodes gone through, leaves among them): what pending results read, see `leaves_of`
     """
 
@@ -155,7 +156,8 @@ class Trace:
 
     def __init__(self) -> None:
         self.index = next(_indices)
-        self.grad, self.inference, self.eager = True, False, False
+        self.grad, self.eager = True, False
+        self.inference: Any = None
         self.generation = self.held = self.level = 0
         self.mapped: list[Any] = []
         self.claims: dict[Node, Any] = {}
@@ -275,7 +277,9 @@ class Trace:
                 table.clear()
 
     def input(self, value: np.ndarray[Any, Any], shape: Any, strides: Any, dtype: Any, device: Any, flag: str = "") -> Node:
-        """The next Input slot, bound to `value`. ``flag``: "" data, "leaf" a leaf that wants a gradient, "ended" a value whose history was freed."""  # noqa: E501
+        """The next Input slot, bound to `value`. ``flag``: "" data, "inferred" data made in inference mode, "leaf" a leaf that wants a
+        gradient, "ended" a value whose history was freed.
+        """
         slot = self.slots
         self.slots = slot + 1
         last = self.inputs.get(slot)
@@ -292,7 +296,7 @@ class Trace:
         key = (self.index, slot, flag, shape, strides, dtype, device)
         n = INPUT.table.get(key)
         if n is None:
-            made = Node(INPUT, (), (self.index, slot, flag), shape, dtype, strides, 0, device, bool(flag))
+            made = Node(INPUT, (), (self.index, slot, flag), shape, dtype, strides, 0, device, flag in ("leaf", "ended"))
             if flag == "ended":
                 made.saved = ()
             n = INPUT.table.setdefault(key, made)

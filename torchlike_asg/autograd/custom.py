@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from ..asg import trace
 from ..asg.batching import batched, depends, spread
-from ..asg.declare import ARGUMENT, LEAF_OF, STOP, Meta, Op, get
+from ..asg.declare import ARGUMENT, INFERENCE_SAVED, LEAF_OF, STOP, Meta, Op, get
 from ..asg.gradients import history
 from ..asg.node import Node, const
 from ..asg.trace import current
@@ -20,6 +20,7 @@ from ..facade import texts
 from ..facade.backward import grad_mode, held
 from ..facade.core import Tensor, family_of, node_of, wrap
 from ..facade.functions.creation import zeros
+from ..facade.inference import is_inference
 from ..facade.register import bare
 from ..facade.write import write
 from .levels import level
@@ -237,6 +238,8 @@ class Kept:
     __slots__ = ("_region", "_value", "_version")
 
     def __init__(self, t: Any) -> None:
+        if t is not None and current().inference is None and is_inference(t):
+            raise RuntimeError(INFERENCE_SAVED)
         saving = current().saving
         if saving and t is not None:
             self._region: Any = saving[-1]

@@ -9,6 +9,7 @@ from typing import Any
 
 from ..asg.trace import _get as _current
 from ..asg.trace import current
+from ..facade.inference import NOTHING, Block
 
 
 class _Mode:
@@ -21,12 +22,20 @@ class _Mode:
 
     def __enter__(self) -> _Mode:
         tr = _current() or current()
-        self._stack.append(tr.grad)
-        tr.grad = self.mode
+        if tr.inference is None:
+            self._stack.append(tr.grad)
+            tr.grad = self.mode
+        else:  # where nothing is recorded in either mode
+            self._stack.append(tr.inference.said)
+            tr.inference.said = self.mode
         return self
 
     def __exit__(self, *_: Any) -> None:
-        (_current() or current()).grad = self._stack.pop()
+        tr = _current() or current()
+        if tr.inference is None:
+            tr.grad = self._stack.pop()
+        else:
+            tr.inference.said = self._stack.pop()
 
     def clone(self) -> _Mode:
         return type(self)()
@@ -74,9 +83,19 @@ class no_grad(_Mode):
 
 
 class enable_grad(no_grad):
-    """Record for differentiation again, inside `no_grad`."""
+    """Record for differentiation again, inside `no_grad`. Inside `inference_mode` nothing is recorded all the same."""
 
     mode = True
+
+
+def _switch(on: bool) -> bool:
+    """Set the grad mode; returns the one before."""
+    tr = current()
+    if tr.inference is not None:
+        before, tr.inference.said = tr.inference.said, on
+    else:
+        before, tr.grad = tr.grad, on
+    return before
 
 
 class set_grad_enabled(_Mode):
@@ -85,49 +104,66 @@ class set_grad_enabled(_Mode):
     def __init__(self, mode: bool) -> None:
         super().__init__()
         self.mode = bool(mode)
-        tr = current()
-        self.previous = tr.grad
-        tr.grad = self.mode
+        self.previous = _switch(self.mode)
 
     def __enter__(self) -> set_grad_enabled:
-        current().grad = self.mode
+        _switch(self.mode)
         return self
 
     def __exit__(self, *_: Any) -> None:
-        current().grad = self.previous
+        _switch(self.previous)
 
     def clone(self) -> set_grad_enabled:
         return set_grad_enabled(self.mode)
 
     def __call__(self, fn: Callable[..., Any]) -> Callable[..., Any]:
-        current().grad = self.previous  # used as a decorator: only the function runs in this mode
+        _switch(self.previous)  # used as a decorator: only the function runs in this mode
         return super().__call__(fn)
 
 
-class inference_mode(_Mode):
-    """Like `no_grad`, for code whose results will never take part in differentiation."""
+class inference_mode(_Mode, Block):
+    """Like `no_grad`, for code whose results will never take part in differentiation: tensors made in it have no version, may be written
+    only in such a block, and are refused where a backward pass would read them. ``inference_mode(False)`` leaves the mode for a block.
+    """
 
     def __new__(cls, mode: Any = True) -> Any:
         made = object.__new__(cls)
-        if callable(mode) and not isinstance(mode, bool):
+        if mode is not True and callable(mode):
             made.__init__()  # type: ignore[misc]
             return made(mode)
         return made
 
     def __init__(self, mode: bool = True) -> None:
-        super().__init__()
         self.on = bool(mode)
-        self._before: list[tuple[bool, bool]] = []
+        self._before: list[tuple[bool, Block | None]] = []
 
     def __enter__(self) -> inference_mode:
-        tr = current()
-        self._before.append((tr.grad, tr.inference))
-        tr.grad, tr.inference = not self.on, self.on
+        tr = _current() or current()
+        block = tr.inference
+        self._before.append((tr.grad, block))
+        if not self.on:
+            if block is not None:
+                block.leave(tr)
+            tr.inference, tr.grad = None, True
+        else:
+            if block is None:
+                tr.inference = self
+                self.before, self.said = tr.claims.copy() if tr.claims else NOTHING, False
+            tr.grad = False
         return self
 
     def __exit__(self, *_: Any) -> None:
-        tr = current()
-        tr.grad, tr.inference = self._before.pop()
+        tr = _current() or current()
+        block = tr.inference
+        tr.grad, before = self._before.pop()
+        if before is None:
+            if block is not None:
+                tr.inference = None
+                if tr.claims:
+                    block.leave(tr)
+        elif block is None:  # back from ordinary code inside the mode
+            tr.inference = before
+            before.before = tr.claims.copy()
 
     def clone(self) -> inference_mode:
         return inference_mode(self.on)
@@ -135,9 +171,10 @@ class inference_mode(_Mode):
 
 def is_grad_enabled() -> bool:
     """Whether operations are being recorded for differentiation in this thread."""
-    return current().grad
+    tr = current()
+    return tr.grad if tr.inference is None else tr.inference.said
 
 
 def is_inference_mode_enabled() -> bool:
     """Whether this thread is inside `inference_mode`."""
-    return current().inference
+    return current().inference is not None

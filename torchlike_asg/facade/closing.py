@@ -6,7 +6,7 @@ from typing import Any
 from weakref import ref
 
 from ..asg import arena, trace
-from ..asg.declare import INPUT, LEAVES, VAR
+from ..asg.declare import INFERRED, INPUT, LEAVES, VAR
 from ..asg.node import Node
 from ..asg.trace import Trace
 from .core import Tensor
@@ -74,6 +74,8 @@ def close(tr: Trace, live: Live) -> None:
         make_concrete(t, known[n], pasts.get(t) if pasts else None, ref(t))
         if snapshot is not None and n in snapshot.saved:
             snapshot.watch(n, t._f.counter)
+    if tr.inference is not None:
+        tr.inference.closed(live.tensors)
     for f in (*live.families, *live.leaves, *live.data):
         if f.cell.exposed:
             release(f.cell)
@@ -179,5 +181,5 @@ def make_concrete(t: Tensor, value: Any, past: Any, r: Any) -> None:
     assert n is not None
     f = t._f = _new(Family)
     f.h = f.leaf = f.held = f.hooks = f.first = t._kind = t._n = None
-    f.past, f.wants, f.limit, f.value, f.faces = past, False, 64, (n, value), [r]
+    f.past, f.wants, f.limit, f.value, f.faces, f.inferred = past, False, 64, (n, value), [r], n.op is INFERRED
     t._d, t._geo = 0, (n.shape, n.strides, n.offset)

@@ -12,7 +12,7 @@ from weakref import ref
 
 from .. import dtypes
 from ..asg import trace
-from ..asg.declare import DETACH, INPUT, LEAF_OF, STOP, VAR, Op
+from ..asg.declare import DETACH, INFERRED, INPUT, LEAF_OF, STOP, VAR, Op
 from ..asg.geometry import Geometry, contiguous
 from ..asg.node import WEAK, Node, weak
 from ..asg.trace import Trace, current, lock
@@ -25,6 +25,8 @@ from .storage import Cell, Counter, Family
 
 _new = object.__new__
 _stopped = STOP.table
+#: `Family.inferred` of an alias made outside inference mode of what was made inside: PyTorch lets it be written there too
+_WRITABLE = 2
 _SCALARS = frozenset((int, float, bool, complex))
 
 __all__ = ["Tensor", "binary", "make_parameter", "node_of", "unary", "view", "wrap"]
@@ -38,7 +40,8 @@ class Tensor(metaclass=_TensorMeta):
     """A multi-dimensional array of one dtype, recorded into the graph. See `torch.tensor`, `torch.zeros`, ... for making one."""
 
     # _n node or None; _f family or None. The rest means something only with a family: _d storage offset of the node's offset 0;
-    # _geo absolute geometry, None = that of the node; _kind None = base, or "view" | "multi" | "nograd" (+ " stale" after a counted write)
+    # _geo absolute geometry, None = that of the node; _kind None = base, or "view" | "multi" | "nograd" |
+    # "inference" (+ " stale" after a counted write)
     __slots__ = ("__dict__", "__weakref__", "_d", "_f", "_geo", "_kind", "_n")
 
     _n: Node | None
@@ -174,6 +177,7 @@ def make_parameter(cls: type, data: Tensor, requires_grad: bool = True) -> Any:
         data = data.clone()  # type: ignore[attr-defined]
         settle(data)
     f = Family(data._f.cell, None, Counter())  # type: ignore[union-attr]
+    f.inferred = data._f.inferred  # type: ignore[union-attr]
     t = face(f, None, 0, None, data.geometry, cls, data._lens)
     if requires_grad:
         from .leaves import require_grad
@@ -355,8 +359,9 @@ def scalar_input(value: Any, beside: Node) -> Node:
 
 # ---------------------------------------------------------------- views
 def _inherit(a: Tensor, kind: str) -> str:
-    if not (_current() or current()).grad:
-        return "nograd"
+    tr = _current() or current()
+    if not tr.grad:
+        return "nograd" if tr.inference is None else "inference"
     return a._kind.removesuffix(" stale") if kind == "view" and a._kind is not None else kind
 
 
@@ -405,9 +410,11 @@ def family_of(t: Tensor) -> Family:
         f = _new(Family)
         n = f.h = t._n
         f.leaf = f.held = f.past = f.hooks = f.first = f.value = t._geo = t._kind = None  # type: ignore[assignment]
-        f.limit, f.wants, t._d = 64, False, 0
+        f.limit, f.wants, f.inferred, t._d = 64, False, n.op is INFERRED, 0  # type: ignore[union-attr]
         f.faces = [ref(t)]
         t._f = f
+        if tr.inference is not None:
+            f.inferred = tr.inference.made(tr, n)
         tr.claims[n] = ref(f)  # type: ignore[index]
     return f
 
@@ -420,11 +427,13 @@ def _family_of(t: Tensor) -> Family:
         n = t._n
         assert n is not None
         f = _new(Family)
-        f.h, f.limit, f.wants, f.faces = n, 64, False, [ref(t)]
+        f.h, f.limit, f.wants, f.inferred, f.faces = n, 64, False, n.op is INFERRED, [ref(t)]
         f.leaf = f.held = f.past = f.hooks = f.first = f.value = t._geo = t._kind = None  # type: ignore[assignment]
         t._d, t._f = 0, f
         tr = current()
         home = next((o for o in trace.others(tr) if (r := o.claims.get(n)) is not None and r() is t), tr)
+        if tr.inference is not None and home is tr:
+            f.inferred = tr.inference.made(tr, n)
         home.claims[n] = ref(f)
     return f
 
@@ -442,10 +451,12 @@ def _alias(t: Tensor, f: Family, share_counter: bool) -> Tensor:
     sync(f.cell)
     if f.h is None and (f.wants or f.past is not None):
         root_of(f)
+    share_counter = share_counter or f.inferred  # which has no version
     # a copy of this moment for a trace of its own, if other threads may overwrite the storage before this one computes what reads it
     moment = trace.several and f.h is not None and not f.cell.empty and (f.cell.exposed or f.h.op is VAR or f.h.op is INPUT)
     kept = f.h is not None and not moment
     g = Family(f.cell, None, f.counter if share_counter else Counter())
+    g.inferred = f.inferred and (current().inference is not None or _WRITABLE)
     if kept:
         g.h = (DETACH if share_counter else STOP)(f.h)
         if not share_counter:

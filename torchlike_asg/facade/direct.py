@@ -51,6 +51,8 @@ def target(t: Tensor) -> Family | None:
     if f is None or t.__class__ is not Tensor or f.h is not None or f.past is not None or f.wants or t._lens is not None:
         return None
     cell = f.cell
+    if f.inferred is True and current().inference is None:  # which is refused
+        return None
     if cell.exposed or cell.empty or cell.remote or (len(cell.families) > 1 and any(g is not f for g in cell.live())):
         return None
     shape, strides, _ = t.geometry
@@ -63,7 +65,7 @@ def _unfilled(t: Tensor) -> Family | None:
     n = None if f is None else f.h
     if n is None or n.op is not _FULL or n.srcs[0].op is not CONST or t.__class__ is not Tensor or n.device.type != "cpu":
         return None
-    if f.leaf is not None or f.past is not None or f.wants or n.rg:  # type: ignore[union-attr]
+    if f.leaf is not None or f.past is not None or f.wants or n.rg or (f.inferred is True and current().inference is None):  # type: ignore[union-attr]
         return None
     tr = current()
     if n in tr.known or tr.held or math.prod(n.shape) > FILLED:

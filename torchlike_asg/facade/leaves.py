@@ -13,6 +13,7 @@ from ..asg.trace import current
 from . import texts
 from .core import Tensor, family_of
 from .flush import flush, value_of
+from .inference import is_inference
 from .nodes import make_leaf_of, node_of, root_of
 from .storage import Cell, Family
 
@@ -21,6 +22,8 @@ def require_grad(t: Tensor, on: bool = True, permanent: bool = False) -> Tensor:
     """Make a tensor a leaf that wants a gradient (or no longer does). `permanent` gives it a node of its own at once, as for parameters."""
     if on and not (t.dtype.is_floating_point or t.dtype.is_complex):
         raise RuntimeError(texts.ONLY_FLOATING)
+    if on and current().inference is None and is_inference(t):
+        raise RuntimeError(texts.INFERENCE_LEAF)
     if not t.is_leaf:
         if not on:
             raise RuntimeError(texts.NOT_LEAF)

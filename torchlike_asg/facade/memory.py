@@ -16,6 +16,7 @@ from ..errors import Unsupported
 from .core import Tensor, concrete, face, family_of
 from .exposure import sync
 from .flush import settle
+from .inference import refuse_write
 from .lens import lens_over, memory
 from .register import FUNCTIONS, method
 from .storage import Cell, Family
@@ -199,6 +200,7 @@ def tensor_over(source: Any, d: dtypes.dtype, geometry: Any = None) -> Tensor:
 @method()
 def set_(self: Tensor, source: Any = None, storage_offset: int = 0, size: Any = None, stride: Any = None) -> Tensor:
     """Make this tensor show the memory of another tensor or storage (or nothing): with that tensor's geometry, or the one given."""
+    refuse_write(self)
     if self.requires_grad and self.is_leaf:
         raise RuntimeError("a leaf Variable that requires grad is being used in an in-place operation.")
     if source is None:

@@ -139,7 +139,7 @@ def bind(f: Family, geometry: Geometry, tr: Trace | None = None, buf: Any = None
         strides = pointwise_strides(shape, [(shape, strides)])
         values = gather(flat(values, strides), (shape, strides, 0))
     d = cell.dtype if lens is None else lens.dtype
-    n = tr.input(values.copy() if cell.exposed else values, shape, strides, d, cell.device)
+    n = tr.input(values.copy() if cell.exposed else values, shape, strides, d, cell.device, "inferred" if f.inferred else "")
     f.counter.roots.append(n)
     tr.data.append(ref(f))
     return n
@@ -147,11 +147,11 @@ def bind(f: Family, geometry: Geometry, tr: Trace | None = None, buf: Any = None
 
 def refuse_stale(t: Any) -> None:
     """A view from a function of several views, or made under no_grad, cannot be used for differentiation once its base was written."""
-    if current().grad and t._kind in ("multi stale", "nograd stale"):
+    if t._kind in ("multi stale", "nograd stale", "inference stale") and current().grad:
         raise RuntimeError(
-            texts.NOGRAD_VIEW.format("its base or another view of its base has been")
-            if t._kind == "nograd stale"
-            else "its base was written. " + texts.MULTI_VIEW
+            "its base was written. " + texts.MULTI_VIEW
+            if t._kind == "multi stale"
+            else texts.apart_view(t._kind, "its base or another view of its base has been")
         )
 
 

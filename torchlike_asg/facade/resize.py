@@ -13,6 +13,7 @@ from ..asg.geometry import contiguous, flat, is_dense
 from ..asg.trace import current
 from ..errors import Unsupported
 from .core import Tensor, alias, family_of
+from .inference import refuse_write
 from .nodes import history_of, root_of
 from .sharing import preserve
 from .storage import Cell, Family
@@ -35,6 +36,7 @@ def resize(t: Tensor, shape: tuple[int, ...], strides: tuple[int, ...] | None = 
         raise Unsupported(
             "resize_() of a view that reads its storage as another type, or of a lazy conjugate, is not supported: clone() it first"
         )
+    refuse_write(t)
     settle(t)
     f = t._f
     assert f is not None
@@ -66,6 +68,7 @@ def set_data(t: Tensor, source: Any) -> None:
     shares = alias(source, share_counter=False)
     new = shares._f
     assert new is not None
+    new.inferred = False  # a parameter goes on as one
     same = tuple(source.shape) == tuple(t.shape) and source.dtype is t.dtype and source.device == t.device
     if (
         old.leaf is not None

@@ -189,7 +189,7 @@ class Family:
     ``h``      the node holding the whole storage's current value; None = concrete, nothing recorded in this trace
     ``leaf``   the node at which gradients end, if this is a leaf that was used in the trace (a VAR is kept for good)
     ``wants``  a leaf that requires a gradient;  ``past`` history from an earlier trace, see `past.py`
-    ``faces``  weak references to the tensors of this family
+    ``faces``  weak references to the tensors of this family;  ``inferred`` whether they were made in inference mode
     ``held``   the gradient: a tensor, or what one is made of when somebody asks for it (`grad`), which nearly always nobody does: its node
                while it is pending in the trace numbered ``home``, then its node and value
 
@@ -198,7 +198,8 @@ class Family:
     """
 
     __slots__ = (
-        "__weakref__", "cell", "counter", "faces", "first", "h", "held", "home", "hooks", "leaf", "limit", "past", "value", "wants",
+        "__weakref__", "cell", "counter", "faces", "first", "h", "held", "home", "hooks", "inferred", "leaf", "limit", "past", "value",
+        "wants",
     )  # fmt: skip
 
     def __init__(self, cell: Cell, h: Node | None = None, counter: Counter | None = None) -> None:
@@ -206,6 +207,7 @@ class Family:
         self.leaf = self.held = self.past = self.hooks = self.first = self.value = None
         self.faces: list[Any] = []
         self.limit, self.wants = 64, False
+        self.inferred = not cell.families and current().inference is not None
         cell.families.append(ref(self))
 
     def __getattr__(self, name: str) -> Any:
@@ -288,7 +290,7 @@ class Family:
                     t._n = None
                 if bumped and t._kind is not None:
                     t.__dict__.pop("_made", None)
-                if bumped and t._kind in ("multi", "nograd"):
+                if bumped and t._kind in ("multi", "nograd", "inference"):
                     t._kind += " stale"
         faces[:seen] = out  # another thread may have added some
 

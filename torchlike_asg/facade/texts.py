@@ -20,7 +20,18 @@ WITHIN = (
     "Output 0 of {} is a view and is being modified inplace. This view was created inside a custom Function (or because an input was "
     "returned as-is), whose backward would not see the change. You can clone the output of the custom Function."
 )
-NOGRAD_VIEW = "A view was created in no_grad mode and {} modified inplace with grad mode enabled."
+NOGRAD_VIEW = "A view was created in {0} mode and {1} modified inplace {2}."
+VIEW_HINT = (
+    " Given that this use case is ambiguous and error-prone, it is forbidden. You can clarify your code by moving both the view and the "
+    "inplace either both inside the {0} block (if you don't want the inplace to be tracked) or both outside (if you want the inplace "
+    "to be tracked)."
+)
+INFERENCE_WRITE = (
+    "Inplace update to inference tensor outside InferenceMode is not allowed.You can make a clone to get a normal tensor before doing "
+    "inplace update.See https://github.com/pytorch/rfcs/pull/17 for more details."
+)
+INFERENCE_VERSION = "Inference tensors do not track version counter."
+INFERENCE_LEAF = "Setting requires_grad=True on inference tensor outside InferenceMode is not allowed."
 OVERLAP_SELF = (
     "unsupported operation: more than one element of the written-to tensor refers to a single memory location. "
     "Please clone() the tensor before performing the operation."
@@ -52,3 +63,11 @@ VMAP_VALUE = (
     "example of a batch and has no value of its own: use operations such as torch.where instead."
 )
 VMAP_ESCAPED = "a tensor of inside vmap was kept and is used outside: return it from the function that is mapped"
+
+
+def apart_view(kind: str, done: str) -> str:
+    """The error for a view that was made in a mode without history, of this kind, and written or written behind its back after it."""
+    inference = kind.startswith("inference")
+    mode = "inference" if inference else "no_grad"
+    text = NOGRAD_VIEW.format(mode, done, "in normal mode" if inference else "with grad mode enabled")
+    return text + VIEW_HINT.format("inference_mode" if inference else "no_grad")

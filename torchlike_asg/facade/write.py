@@ -45,6 +45,8 @@ def write(
     """
     tr = current()
     f = family_of(t)
+    if f.inferred is True and tr.inference is None:
+        raise RuntimeError(texts.INFERENCE_WRITE)
     cell = f.cell
     sync(cell)
     shared(cell)
@@ -154,8 +156,8 @@ def _own_copy(v: Node) -> Node:
 def _check_tracked(t: Tensor, f: Family) -> None:
     if t._kind is not None and t._kind.startswith("multi"):
         raise RuntimeError("Output 0 of a function is a view and is being modified inplace. " + texts.MULTI_VIEW)
-    if t._kind is not None and t._kind.startswith("nograd"):
-        raise RuntimeError(texts.NOGRAD_VIEW.format("is being"))
+    if t._kind is not None and t._kind.startswith(("nograd", "inference")):
+        raise RuntimeError(texts.apart_view(t._kind, "is being"))
     if "_within" in t.__dict__:
         raise RuntimeError(texts.WITHIN.format(t.__dict__["_within"]))
     if t.requires_grad and (f.wants if f.h is None else f.leaf_history):

@@ -269,7 +269,7 @@ def _hypot(e: Any, a: Any, b: Any) -> Any:
     return e.where(infinite, e.const(math.inf), e.mul(high, e.sqrt(e.add(_one(e), e.mul(ratio, ratio)))))
 
 
-hypot = binary("hypot", _hypot, _vjp_hypot, lambda n: (*n.srcs, n), prepare=floating_only("hypot_cpu", 2), ref=np.hypot)
+hypot = binary("hypot", _hypot, _vjp_hypot, keep((0, (0,)), (1, (1,)), (-1, (0, 1))), prepare=floating_only("hypot_cpu", 2), ref=np.hypot)
 
 
 def _logaddexp(base2: bool) -> Any:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from .. import dtypes
-from ..asg.declare import SCALAR, Array, Grads, Op, Sample, get, keep, keep_result, keep_shape, node
+from ..asg.declare import CONST, SCALAR, Array, Grads, Op, Sample, get, keep, keep_result, node
 from ..asg.geometry import broadcast
 from ..asg.node import Node, weak
 from .elementwise import (
@@ -210,7 +210,7 @@ pow_ = binary(
     "pow",
     lambda e, a, b: e.pow(a, b),
     _vjp_pow,
-    lambda n: ((n.srcs[0],) if n.srcs[0].rg else ()) + ((n.srcs[0], n.srcs[1], n) if n.srcs[1].rg else ()),
+    lambda n: (n.srcs if n.srcs[1].op is not CONST else n.srcs[:1]) + ((n,) if n.srcs[1].rg else ()),
     ref=_ref_pow,
     prepare=promoting(2, exact=True),
     samples=lambda: [Sample((_P, _Y)), Sample((_P, np.asarray(2.0))), Sample((_X, np.asarray(3.0)), (), False), *integer_samples()],
@@ -239,7 +239,7 @@ where = pointwise(
     3,
     lambda e, c, a, b: e.where(c, a, b),
     lambda n, g: (None, lambda: where(n.srcs[0], g, weak(0.0)), lambda: where(n.srcs[0], weak(0.0), g)),
-    keep_shape,
+    lambda n: n.srcs[:1],
     prepare=promoting(3, skip=1, exact=True, elements=True),
     ref=np.where,
     samples=lambda: [Sample((_X > 0, _X, _Y)), Sample((_X[0] > 0, np.asarray(0.0), _Y)), Sample((np.asarray(True), _X, _Y))],
@@ -250,7 +250,7 @@ masked_fill = Op(
     lambda x, m, v: (broadcast(x.shape, m.shape), x.dtype),
     lambda x, m, v: np.where(m, v, x),
     vjp=lambda n, g: (lambda: masked_fill(g, n.srcs[1], weak(0.0)), None, lambda: where(n.srcs[1], g, weak(0.0))),
-    saves=keep_shape,
+    saves=lambda n: n.srcs[1:2],
     scalar=lambda e, x, m, v: e.where(m, v, x),
     prepare=lambda x, m, v: _prepare_masked_fill(x, m, v),
     samples=lambda: [Sample((_X, _X > 0, np.asarray(2.0)))],

@@ -8,10 +8,12 @@ from weakref import ref
 from ... import events
 from ...asg.trace import current
 from ...ops.promotion import title
+from .. import texts
 from ..backward import again as backward_again
 from ..backward import backward as _backward
 from ..core import Tensor, alias, face, family_of, node_of
 from ..hooks import add_hook, add_post_hook
+from ..inference import is_inference
 from ..leaves import require_grad
 from ..register import method
 from ..resize import set_data
@@ -104,7 +106,13 @@ def register_post_accumulate_grad_hook(self: Tensor, hook: Any) -> Any:
     return add_post_hook(self, hook)
 
 
-Tensor._version = property(lambda self: self._f.counter.version if self._f is not None else 0)  # type: ignore[attr-defined]
+def _version(t: Tensor) -> int:
+    if is_inference(t) and (t._f is None or t._f.inferred is True):
+        raise RuntimeError(texts.INFERENCE_VERSION)
+    return t._f.counter.version if t._f is not None else 0
+
+
+Tensor._version = property(_version)  # type: ignore[attr-defined]
 Tensor._base = property(lambda self: _base_of(self))  # type: ignore[attr-defined]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..core import Tensor
+from ..inference import refuse_write
 from ..nodes import refuse_stale
 from ..register import method
 from .views import squeeze, t, transpose, unsqueeze
@@ -12,6 +13,7 @@ from .views import squeeze, t, transpose, unsqueeze
 
 def take(x: Tensor, seen: Tensor) -> Tensor:
     """Have `x` see its memory as its view `seen` does."""
+    refuse_write(x)
     if x.requires_grad and x.is_leaf:
         raise RuntimeError("a leaf Variable that requires grad is being used in an in-place operation.")
     if x._n is None and x.requires_grad:

@@ -18,6 +18,7 @@ from ...ops.promotion import result_type as common_type
 from .. import printing
 from ..core import Tensor
 from ..flush import flush, value_of
+from ..inference import is_inference as made_in_inference
 from ..legacy import LEGACY  # noqa: F401  (registers the legacy constructors)
 from ..register import FUNCTIONS, function, method
 from .creation import device_of, from_array
@@ -71,8 +72,8 @@ def is_same_size(input: Tensor, other: Tensor) -> bool:
 
 @function()
 def is_inference(input: Tensor) -> bool:
-    """Whether a tensor was made in inference mode. Tensors made there can be used like any others, so no tensor is marked."""
-    return False
+    """Whether a tensor was made in `inference_mode`: it has no version, is not saved for a backward pass, and is not written elsewhere."""
+    return made_in_inference(input)
 
 
 @_public
