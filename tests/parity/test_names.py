@@ -198,7 +198,7 @@ REFUSED = {
     "reducing without a group": (lambda T: T.distributed.all_reduce(T.ones(2)), "has not been initialized"),
     "sparse values": (lambda T: T.ones(2).values(), "dense"),
     "compressed rows": (lambda T: T.ones(2).to_sparse_csr(), "dense"),
-    "sparse softmax": (lambda T: T.sparse.softmax, "not implemented"),
+    "sparse solutions": (lambda T: T.sparse.spsolve, "not implemented"),
     "binding dimensions": (lambda T: T.ones(2).index(0), "index_select"),
     "pinned memory": (lambda T: T.ones(2).pin_memory(), "Tensor.pin_memory is not implemented"),
     "a name of no library": (lambda T: T.no_such_name, "no_such_name is not implemented"),

@@ -241,7 +241,9 @@ class Kept:
         if t is not None and current().inference is None and is_inference(t):
             raise RuntimeError(INFERENCE_SAVED)
         saving = current().saving
-        if saving and t is not None:
+        if t is not None and not isinstance(t, Tensor):  # a sparse tensor: it has no version
+            self._region, self._value, self._version = None, t, None
+        elif saving and t is not None:
             self._region: Any = saving[-1]
             self._value, self._version = self._region.pack(t), 0
         else:
@@ -252,7 +254,7 @@ class Kept:
         t = self._value
         if self._region is not None:
             return self._region.unpack(t)
-        if t is not None and family_of(t).counter.version != self._version:
+        if self._version is not None and family_of(t).counter.version != self._version:
             raise RuntimeError(texts.VERSION.format(f"torch.FloatTensor {list(t.shape)}") + texts.VERSION_HINT)
         return t
 

@@ -36,7 +36,7 @@ class FunctionCtx:
     def save_for_backward(self, *tensors: Any) -> None:
         """Keep tensors (or None) for `backward`, where they are `saved_tensors`. A second call replaces the first."""
         for i, t in enumerate(tensors):
-            if t is not None and not isinstance(t, Tensor):
+            if t is not None and not isinstance(t, Tensor) and not getattr(t, "is_sparse", False):
                 raise TypeError(f"save_for_backward can only save variables, but argument {i} is of type {type(t).__name__}")
         self._to_save = tensors
 
@@ -77,7 +77,7 @@ class FunctionCtx:
         self._to_save = ()
 
     def _tensors(self) -> list[Tensor]:
-        return [] if self._released else [t for t in self.saved_tensors if t is not None]
+        return [] if self._released else [t for t in self.saved_tensors if isinstance(t, Tensor)]
 
     def _release(self) -> None:
         """A backward pass that keeps nothing has read what was saved."""

@@ -17,7 +17,16 @@ import numpy as np
 from ..errors import Unsupported
 from .core import Tensor
 
-__all__ = ["refusal"]
+__all__ = ["OTHERS", "elsewhere", "refusal"]
+
+#: what other kinds of tensors make of a call that failed: (name, args, kwargs) -> its result, or NotImplemented
+OTHERS: list[Callable[[str, tuple[Any, ...], dict[str, Any]], Any]] = []
+
+
+def elsewhere(fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """What an argument of another kind of tensor makes of a call that failed; NotImplemented if there is none that knows the function."""
+    name = inspect.unwrap(fn).__name__
+    return next((found for other in OTHERS if (found := other(name, args, kwargs)) is not NotImplemented), NotImplemented)
 
 
 def _whole(value: Any) -> bool:

@@ -13,7 +13,7 @@ from ..ops.promotion import title
 from .autocast import governed
 from .core import Tensor, node_of
 from .overloads import earlier
-from .parsing import refusal
+from .parsing import elsewhere, refusal
 from .spellings import spellings
 from .write import write
 
@@ -86,6 +86,8 @@ def _offered(fn: Function, name: str) -> Function:
                 kwargs = {known.get(k, k): v for k, v in kwargs.items()}
             return _delivered(fn, args, kwargs) if out and "out" in kwargs else fn(*args, **kwargs)
         except Exception as error:
+            if (result := elsewhere(fn, args, kwargs)) is not NotImplemented:
+                return result
             found = earlier(name, args) if isinstance(error, TypeError) else None
             if found is None:
                 better = refusal(fn, args, kwargs, error)
@@ -105,6 +107,8 @@ def checked(fn: Function) -> Function:
         try:
             return fn(*args, **kwargs)
         except Exception as error:
+            if (result := elsewhere(fn, args, kwargs)) is not NotImplemented:
+                return result
             better = refusal(fn, args, kwargs, error)
             if better is None:
                 raise

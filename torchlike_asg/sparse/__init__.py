@@ -9,8 +9,9 @@ import torchlike_asg as torch
 from ..errors import Unsupported
 from ..facade.core import Tensor
 from .coo import SparseTensor, mm
+from .functions import addmm, log_softmax, softmax
 
-__all__ = ["FloatTensor", "SparseTensor", "mm", "sparse_coo_tensor", "spmm", "sum"]
+__all__ = ["FloatTensor", "SparseTensor", "addmm", "log_softmax", "mm", "softmax", "sparse_coo_tensor", "spmm", "sum"]
 
 
 def sparse_coo_tensor(
@@ -47,14 +48,9 @@ def FloatTensor(indices: Any, values: Any, size: Any = None) -> SparseTensor:
 spmm = mm
 
 
-def addmm(mat: Tensor, mat1: Any, mat2: Any, *, beta: float = 1, alpha: float = 1) -> Any:
-    """``beta * mat + alpha * (mat1 @ mat2)``"""
-    return beta * mat + alpha * mm(mat1, mat2)
-
-
-def sum(input: SparseTensor, dim: int | None = None, dtype: Any = None) -> Any:
-    """The sum of all values, or over a dimension (dense)."""
-    return input.sum(dim)
+def sum(input: SparseTensor, dim: Any = None, dtype: Any = None) -> Any:
+    """The sum of all values, or over dimensions (sparse, as long as a sparse dimension is left)."""
+    return input.sum(dim, dtype=dtype)
 
 
 def to_sparse(dense: Tensor, sparse_dim: int | None = None) -> SparseTensor:
@@ -66,4 +62,4 @@ def to_sparse(dense: Tensor, sparse_dim: int | None = None) -> SparseTensor:
 def __getattr__(name: str) -> Any:
     if name.startswith("__"):
         raise AttributeError(name)
-    raise Unsupported(f"torchlike_asg.sparse.{name} is not implemented: use to_dense() for what is not mm, addmm or sum")
+    raise Unsupported(f"torchlike_asg.sparse.{name} is not implemented: use to_dense() for what is not mm, addmm, softmax or sum")

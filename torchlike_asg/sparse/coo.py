@@ -7,7 +7,7 @@ proportional to the number of values; anything else asks for `to_dense` first.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torchlike_asg as torch
@@ -209,6 +209,14 @@ class SparseTensor:
         size = [self.shape[d] for d in order] + list(self.shape[self.sparse_dim() :])
         return SparseTensor(self._i[order], self._v, size)
 
+    @property
+    def mT(self) -> SparseTensor:
+        return self.transpose(-2, -1)
+
+    @property
+    def T(self) -> SparseTensor:
+        return self.t()
+
     def t(self) -> SparseTensor:
         if self.sparse_dim() > 2 or self.dense_dim():
             raise RuntimeError(
@@ -223,6 +231,9 @@ class SparseTensor:
         return mm(self, other)
 
     matmul = spmm = __matmul__ = mm
+
+    def __rmatmul__(self, other: Tensor) -> Any:
+        return mm(self.t(), other) if other.dim() == 1 else mm(other, self)
 
     def mv(self, vector: Tensor) -> Tensor:
         return mm(self, vector.unsqueeze(1)).squeeze(1)  # type: ignore[no-any-return]
@@ -280,6 +291,9 @@ class SparseTensor:
     def __sub__(self, other: Any) -> Any:
         return self + -other
 
+    def __rsub__(self, other: Any) -> Any:
+        return other - self.to_dense()
+
     def add(self, other: Any, *, alpha: float = 1) -> Any:
         return self + (other if alpha == 1 else other * alpha)
 
@@ -287,14 +301,51 @@ class SparseTensor:
         return self.add(other, alpha=-alpha)
 
     def __getitem__(self, index: Any) -> Any:
-        """A dense part, where only dense dimensions are left."""
-        count = len(index) if isinstance(index, tuple) else 1
-        if any(not isinstance(i, int) for i in (index if isinstance(index, tuple) else (index,))) or count < self.sparse_dim():
-            raise Unsupported("only dense parts of a sparse tensor can be picked: use to_dense()")
-        return self.to_dense()[index]
+        """A slice at an index of the first dimension, or a dense part, where only dense dimensions are left."""
+        given = index if isinstance(index, tuple) else (index,)
+        if any(not isinstance(i, int) for i in given) or (len(given) < self.sparse_dim() and len(given) > 1):
+            raise Unsupported(
+                "slices of a sparse tensor are picked by one index, its dense parts by one for each sparse dimension: use to_dense()"
+            )
+        if len(given) >= self.sparse_dim():
+            return self.to_dense()[index]
+        row = given[0] + self.shape[0] if given[0] < 0 else given[0]
+        if not 0 <= row < self.shape[0]:
+            raise IndexError(f"select(): index {given[0]} out of range for tensor of size {list(self.shape)} at dimension 0")
+        return self.index_select(0, torch.tensor([row])).sum(0)
 
-    def sum(self, dim: int | None = None) -> Any:
-        return self._v.sum() if dim is None else self.to_dense().sum(dim)
+    def sum(self, dim: int | Sequence[int] | None = None, *, dtype: Any = None) -> Any:
+        """The sum of everything, or over dimensions: sparse, as long as a sparse dimension is left."""
+        if dim is None:
+            return self._v.sum(dtype=dtype)  # type: ignore[attr-defined]
+        dims = {d + self.ndim if d < 0 else d for d in ((dim,) if isinstance(dim, int) else dim)}
+        values = self._v if dtype is None else self._v.to(dtype)  # type: ignore[attr-defined]
+        inner = [d - self.sparse_dim() + 1 for d in dims if d >= self.sparse_dim()]
+        values = values.sum(inner) if inner else values
+        rows = [row for d, row in enumerate(self._i) if d not in dims]
+        size = [n for d, n in enumerate(self.shape) if d not in dims]
+        return SparseTensor(torch.stack(rows), values, size).coalesce() if rows else values.sum(0)
+
+    def _sparse_axis(self, dim: int) -> int:
+        axis = dim + self.ndim if dim < 0 else dim
+        if not 0 <= axis < self.sparse_dim():
+            raise Unsupported(f"dimension {dim} of this sparse tensor is not a sparse one: use to_dense()")
+        return axis
+
+    def index_select(self, dim: int, index: Tensor) -> SparseTensor:
+        """The slices of a sparse dimension at the places `index`, in its order."""
+        axis = self._sparse_axis(dim)
+        picked, held = (index.unsqueeze(1) == self._i[axis].unsqueeze(0)).nonzero().unbind(1)
+        rows = [picked if d == axis else row[held] for d, row in enumerate(self._i)]
+        size = [len(index) if d == axis else n for d, n in enumerate(self.shape)]
+        return SparseTensor(torch.stack(rows), self._v[held], size, self._coalesced and axis == 0)
+
+    def unsqueeze(self, dim: int) -> SparseTensor:
+        """The same values with a sparse dimension of length 1 before the sparse dimension `dim`, or after the last one."""
+        axis = dim + self.ndim + 1 if dim < 0 else dim
+        rows = list(self._i)
+        rows.insert(axis if axis == len(rows) else self._sparse_axis(axis), torch.zeros(self._nnz(), dtype=torch.int64))
+        return SparseTensor(torch.stack(rows), self._v, [*self.shape[:axis], 1, *self.shape[axis:]], self._coalesced)
 
     def __getattr__(self, name: str) -> Any:
         if name in _CASTS:
@@ -330,13 +381,13 @@ def from_lookup(values: Tensor, places: Tensor, rows: int, padding: int) -> Spar
 
 
 def mm(mat1: Any, mat2: Any) -> Any:
-    """The product of a sparse matrix and a dense one (dense)."""
+    """The product of two matrices, or of a matrix and a vector; sparse if both operands are."""
     if not isinstance(mat1, SparseTensor):
         if isinstance(mat2, SparseTensor):
             return mm(mat2.t(), mat1.mT).mT
         return torch.mm(mat1, mat2)
     if isinstance(mat2, SparseTensor):
-        return mm(mat1, mat2.to_dense())
+        return mm(mat1, mat2.to_dense()).to_sparse()
     if mat1.ndim != 2 or mat1.shape[1] != mat2.shape[0]:
         shapes = ["x".join(map(str, m.shape)) for m in (mat1, mat2)]
         raise RuntimeError(f"mat1 and mat2 shapes cannot be multiplied ({shapes[0]} and {shapes[1]})")

@@ -1,0 +1,123 @@
+"""Functions of the torch namespace on sparse tensors: ``torch.mm(dense, sparse)``, ``torch.relu(sparse)``, ``F.linear(sparse, weight)``.
+
+A function meant for dense tensors fails on a sparse one; what failed is looked up here by its name (facade/parsing.py), so that calls with
+dense tensors pay nothing. What has no entry is looked for among the methods of the sparse tensor.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torchlike_asg as torch
+
+from ..errors import Unsupported
+from ..facade.core import Tensor
+from ..facade.parsing import OTHERS
+from .coo import SparseTensor, mm
+
+__all__ = ["addmm", "cat", "linear", "log_softmax", "matmul", "softmax"]
+
+
+def matmul(input: Any, other: Any) -> Any:
+    """The product of two matrices, or of a matrix and a vector, one of them or both sparse."""
+    if isinstance(other, SparseTensor) and not isinstance(input, SparseTensor) and input.dim() == 1:
+        return mm(other.t(), input)
+    return mm(input, other)
+
+
+def addmm(input: Any, mat1: Any, mat2: Any, *, beta: float = 1, alpha: float = 1) -> Any:
+    """``beta * input + alpha * (mat1 @ mat2)``"""
+    product = mm(mat1, mat2)
+    product = product.to_dense() if isinstance(product, SparseTensor) else product
+    return beta * input + alpha * product
+
+
+def linear(input: SparseTensor, weight: Tensor, bias: Tensor | None = None) -> Any:
+    """``input @ weight.T + bias`` of a sparse (N, in) matrix."""
+    product = mm(input, weight.t())  # type: ignore[attr-defined]
+    return product if bias is None else product + bias
+
+
+def cat(tensors: Any, dim: int = 0) -> SparseTensor:
+    """Sparse tensors side by side along a sparse dimension."""
+    parts = list(tensors)
+    if not all(isinstance(t, SparseTensor) for t in parts):
+        raise RuntimeError("Concatenating sparse tensors, but a dense tensor was found: use to_dense() or to_sparse()")
+    first = parts[0]
+    axis = dim + first.ndim if dim < 0 else dim
+    if axis >= first.sparse_dim():
+        raise Unsupported("sparse tensors are put side by side along their sparse dimensions only: use to_dense()")
+    places, start = [], 0
+    for t in parts:
+        rows = list(t._i.unbind(0))
+        rows[axis] = rows[axis] + start
+        places.append(torch.stack(rows))
+        start += t.shape[axis]
+    size = [*first.shape[:axis], start, *first.shape[axis + 1 :]]
+    return SparseTensor(torch.cat(places, 1), torch.cat([t._v for t in parts]), size)
+
+
+def _over_rows(of: Callable[[Tensor], Tensor], input: SparseTensor, dim: int, dtype: Any) -> SparseTensor:
+    """`of`, a function of columns, over the given values along `dim` of a sparse matrix or more; what is not given takes no part.
+
+    The values are put in a dense matrix with a column for each line along `dim`, and -inf at places that are not given.
+    """
+    held = input.coalesce()
+    axis = dim + held.ndim if dim < 0 else dim
+    if axis >= held.sparse_dim() or held.dense_dim():
+        raise Unsupported("softmax of a sparse tensor is supported along sparse dimensions of one without dense ones: use to_dense()")
+    values = held._v if dtype is None else held._v.to(dtype)  # type: ignore[attr-defined]
+    lines = torch.zeros(held._nnz(), dtype=torch.int64)
+    for d, n in enumerate(held.shape):
+        if d != axis:
+            lines = lines * n + held._i[d]
+    _, line = torch.unique(lines, return_inverse=True)
+    shape = (held.shape[axis], int(line.max()) + 1 if held._nnz() else 0)
+    whole = torch.full(shape, -torch.inf, dtype=values.dtype).index_put((held._i[axis], line), values)
+    return SparseTensor(held._i, of(whole)[held._i[axis], line], held.shape, True)
+
+
+def softmax(input: SparseTensor, dim: int, *, dtype: Any = None) -> SparseTensor:
+    """Softmax along a sparse dimension, over the values that are given: those that are not count as -inf."""
+    return _over_rows(lambda x: torch.softmax(x, 0), input, dim, dtype)
+
+
+def log_softmax(input: SparseTensor, dim: int, *, dtype: Any = None) -> SparseTensor:
+    """The logarithm of `softmax`."""
+    return _over_rows(lambda x: torch.log_softmax(x, 0), input, dim, dtype)
+
+
+def _subtracted(input: Any, other: Any, *, alpha: float = 1) -> Any:
+    return input + other * -alpha
+
+
+_FUNCTIONS: dict[str, Callable[..., Any]] = {
+    "mm": mm,
+    "matmul": matmul,
+    "mv": mm,
+    "addmm": addmm,
+    "linear": linear,
+    "cat": cat,
+    "sub": _subtracted,
+    "mul": lambda a, b: b * a if isinstance(b, SparseTensor) else a * b,
+    "zeros_like": lambda input, **kwargs: SparseTensor(input._i[:, :0], input._v[:0], input.shape, True).to(**kwargs),
+}
+
+
+def _has_sparse(values: Any) -> bool:
+    return any(isinstance(v, SparseTensor) or (isinstance(v, (list, tuple)) and _has_sparse(v)) for v in values)
+
+
+def on_sparse(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """What the function of that name makes of arguments among which is a sparse tensor; NotImplemented if none is, or it knows none."""
+    if not _has_sparse((*args, *kwargs.values())):
+        return NotImplemented
+    if name in _FUNCTIONS:
+        return _FUNCTIONS[name](*args, **kwargs)
+    if args and isinstance(args[0], SparseTensor) and hasattr(args[0], name):
+        return getattr(args[0], name)(*args[1:], **kwargs)
+    return NotImplemented
+
+
+OTHERS.append(on_sparse)
