@@ -82,7 +82,7 @@ SHIMS = {
     "torch.onnx.export": None,
     "torch.real": "a copy of the real part; assigning to z.real writes into z",
     "torch.imag": "a copy of the imaginary part; assigning to z.imag writes into z",
-    "torch.sparse": "COO tensors: building, coalescing, products, sums, softmax, slices, gradients of embeddings; the rest after to_dense()",
+    "torch.sparse": "COO tensors: building, coalescing, products, sums, softmax, slices, gradients of embeddings; else to_dense()",
     "torch.set_float32_matmul_precision": "remembered: float32 products are computed in float32",
     "torch.set_num_interop_threads": "remembered",
     "torch.use_deterministic_algorithms": "remembered: every operation is deterministic",
