@@ -266,3 +266,9 @@ def test_gradients_of_embeddings_for_each_table(padding):
         return inside
 
     same(run)
+
+
+def test_an_argument_that_comes_back_from_a_transform_inside_is_still_mapped():
+    x, y = ours.randn(3, 2), ours.randn(3, 2)
+    shifted = ours.func.vmap(lambda a, b: ours.func.jvp(lambda z: z - b, (a,), (a,))[1])(x, y)
+    assert ours.equal(shifted, x)
