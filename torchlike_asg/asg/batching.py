@@ -54,7 +54,8 @@ def batched(roots: Sequence[Node], values: dict[Node, Node], size: int) -> list[
         for n in topo([root], values):
             if any(s in values for s in n.srcs):
                 values[n] = _rebuilt(n, values, size)
-            elif n.op is EXAMPLE and (first := example(n, n.shape, *n.attrs, n.rg)) in values:  # another identity of that leaf
+            elif n.op is EXAMPLE and (first := example(n, n.shape, n.attrs[0], n.attrs[1], n.rg)) in values:
+                # another identity of that leaf
                 values[n] = values[first]
         found.append(values.get(root))
     return found
