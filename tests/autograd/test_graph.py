@@ -111,6 +111,14 @@ def test_next_functions():
     same(run)
 
 
+def test_a_number_that_changes_from_step_to_step_is_one_in_the_history_too():
+    for factor in [2.0, 3.0, 5.0, 7.0] * 4:
+        x = vector(ours, 1, 2, 3)
+        y = factor * x
+        assert [f if f is None else f.name() for f, _ in y.grad_fn.next_functions] == ["torch::autograd::AccumulateGrad", None]
+        y.sum().item()
+
+
 def test_steps_have_one_identity_and_room_for_notes():
     def run(lib):
         y = vector(lib, 1, 2) * 2

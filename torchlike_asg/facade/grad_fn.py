@@ -8,6 +8,7 @@ from weakref import WeakKeyDictionary, ref
 from ..asg.declare import CONST, IDENTITIES, INPUT, LEAF_OF, STOP, VAR
 from ..asg.node import Node
 from ..asg.trace import look_up
+from ..devices import free
 from ..dtypes import INTEGER
 from ..ops.movement import restride as RESTRIDE
 from ..ops.movement import restride_scatter as RESTRIDE_SCATTER
@@ -27,6 +28,11 @@ _TWO_TENSORS = frozenset(("add", "sub", "mul", "div"))
 _SAVED = {"_saved_self": 0, "_saved_input": 0, "_saved_other": 1, "_saved_mat2": 1, "_saved_weight": 1, "_saved_result": -1}
 
 
+def _number(n: Node) -> bool:
+    """Whether an operand is a Python number: a constant, or what stands for one that changes from step to step."""
+    return n.op is CONST or n.device is free
+
+
 class GradFn:
     """One step of a history: ``name()``, ``next_functions``. Its class is named after the step, as in PyTorch."""
 
@@ -40,13 +46,13 @@ class GradFn:
     def next_functions(self) -> tuple[tuple[Any, int], ...]:
         n = self._node
         srcs = operands(n)
-        if n.op.name in ("add", "mul") and srcs[0].op is CONST:
+        if n.op.name in ("add", "mul") and _number(srcs[0]):
             srcs = srcs[::-1]
-        constants = n.op.name in _TWO_TENSORS and srcs[0].op is not CONST
+        numbers = n.op.name in _TWO_TENSORS and not _number(srcs[0])
         edges = [
             (of(s), getattr(s.op, "output", 0))
             for s in srcs
-            if (constants or s.op is not CONST) and (s.rg or s.dtype.category > INTEGER or constants)
+            if (numbers or not _number(s)) and (s.rg or s.dtype.category > INTEGER or numbers)
         ]
         return tuple(edges)
 
