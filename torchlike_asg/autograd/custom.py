@@ -238,7 +238,7 @@ class Kept:
     __slots__ = ("_region", "_value", "_version")
 
     def __init__(self, t: Any) -> None:
-        if t is not None and current().inference is None and is_inference(t):
+        if isinstance(t, Tensor) and current().inference is None and is_inference(t):
             raise RuntimeError(INFERENCE_SAVED)
         saving = current().saving
         if t is not None and not isinstance(t, Tensor):  # a sparse tensor: it has no version
