@@ -1,14 +1,17 @@
-"""The short ways through wgpu's C interface: passes recorded by a compiled loop, data sent only where they changed."""
+"""The short ways through wgpu's C interface: passes recorded and results read by compiled sequences, data sent only where they changed."""
+
+import dataclasses
 
 import numpy as np
 import pytest
 
 import torchlike_asg as torch
 from torchlike_asg import nn
-from torchlike_asg.backends.wgpu import native, walk
+from torchlike_asg.backends.wgpu import native, readback, walk
 from torchlike_asg.backends.wgpu.ahead import Program
 from torchlike_asg.backends.wgpu.executable import WgpuExecutable
-from torchlike_asg.backends.wgpu.native import PASSES, Encoder
+from torchlike_asg.backends.wgpu.native import PASSES, Encoder, Mapper
+from torchlike_asg.compiler import plan
 
 from .harness import device
 
@@ -39,16 +42,52 @@ def encoder(monkeypatch):
     return made
 
 
-def test_the_compiled_loop_does_what_python_does(encoder):
+@pytest.mark.parametrize("mappable", [True, False])
+def test_compiled_sequences_do_what_python_does(encoder, mappable, monkeypatch):
+    """Where results lie in memory that the host maps, and where they are copied there."""
+    d = device()
+    if not mappable:
+        monkeypatch.setattr(d, "caps", dataclasses.replace(d.caps, features=d.caps.features - {readback.MAPPABLE}))
+    plan.clear()
     expected = losses()
     assert encoder.compile()
     assert losses() == expected
+    plan.clear()
+
+
+def test_large_and_small_contents_are_read(encoder):
+    """The compiled sequence has room for little; with flags and without."""
+    assert encoder.compile()
+    a = np.arange(5000, dtype=np.float32)
+    for n in (1, 2, 7, 2046, 2047, 2048, 2049, 5000):
+        assert (torch.from_numpy(a[:n]).to("wgpu") * 2).cpu().numpy().tolist() == (a[:n] * 2).tolist()
+    kept = torch.from_numpy(a[:3]).to("wgpu") + 1
+    first = kept.cpu().numpy()
+    (torch.from_numpy(a[:3]).to("wgpu") + 5).cpu()
+    assert first.tolist() == [1.0, 2.0, 3.0]  # not memory that the next read writes over
+
+
+@pytest.mark.parametrize("compiled", [True, False])
+def test_what_cannot_be_mapped_raises(encoder, compiled):
+    if compiled:
+        assert encoder.compile()
+    d = device()
+    buffer = d.buffer(64, readable=True)
+    mapper = Mapper(d.gpu)
+    mapper.compiled = encoder.compiled
+    buffer.destroy()
+    encoder._complaints.begin()
+    try:
+        with pytest.raises(RuntimeError, match="cannot be read"):
+            mapper.content(buffer, 16)
+    finally:
+        assert "destroyed" in encoder._complaints.end()
 
 
 def test_the_loop_is_compiled_when_that_has_paid(encoder, monkeypatch):
     monkeypatch.setattr(walk, "PAYS", 10)
     expected = losses()
-    assert encoder._walk is not None
+    assert encoder.compiled is not None
     assert losses() == expected
 
 
@@ -127,10 +166,10 @@ def test_without_llvmlite_python_records(encoder, monkeypatch):
     def missing():
         raise ImportError("llvmlite")
 
-    monkeypatch.setattr(walk, "address", missing)
+    monkeypatch.setattr(walk, "addresses", missing)
     monkeypatch.setattr(walk, "PAYS", 10)
     found = losses()
-    assert encoder._walk is None and found[-1] < found[0]
+    assert encoder.compiled is None and found[-1] < found[0]
 
 
 def test_equal_data_are_sent_once(encoder, monkeypatch):

@@ -8,6 +8,7 @@ comes, what was recorded is thrown away.
 
 from __future__ import annotations
 
+import functools
 import itertools
 import weakref
 from collections.abc import Hashable
@@ -52,7 +53,7 @@ class Program:
         self._states: dict[Hashable, State] = {}
         self.state = State(-1, self.table, self.table.ctypes.data, self.records, self.groups, None)
         self._resumed = False
-        _programs[self.serial] = self
+        _programs[self.serial] = weakref.ref(self, functools.partial(_gone, self.serial))
 
     def put(self, k: int, pipeline: Any, group: Any, grid: tuple[int, int, int]) -> None:
         """Say what dispatch `k` is. (Pipelines live as long as the device.)"""
@@ -95,7 +96,11 @@ class Program:
 
 
 #: those in use, by their numbers: whoever looks ahead keeps none of them alive
-_programs: weakref.WeakValueDictionary[int, Program] = weakref.WeakValueDictionary()
+_programs: dict[int, weakref.ref[Program]] = {}
+
+
+def _gone(serial: int, _: Any, programs: Any = _programs) -> None:
+    programs.pop(serial, None)
 
 
 class Order(NamedTuple):
@@ -138,6 +143,7 @@ class Successors:
         if found is None or not found[1]:
             return None
         order = found[0]
-        program = _programs.get(order.program)
+        alive = _programs.get(order.program)
+        program = None if alive is None else alive()
         state = None if program is None else program.known(order.state)
         return None if state is None else (order, state)

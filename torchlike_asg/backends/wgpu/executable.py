@@ -182,7 +182,7 @@ class WgpuExecutable:
     def _bind_outputs(self) -> list[Copy]:
         """Memory for the results; gives the copies to be made of those that are read on the host after every run."""
         copies: list[Copy] = []
-        bound = self.bindings.bound
+        bound, flags = self.bindings.bound, self.device.flags
         for slot, spare in self._spare.items():
             found = None
             for a in spare:
@@ -201,10 +201,11 @@ class WgpuExecutable:
                     spare[spare.index(found)] = found = other
                 else:
                     found.staging = self.device.reader.staging(found.nbytes)
-            found.host, found.staged = None, found.staging is not None
-            if found.staged:
-                copies += self.device.reader.copies(found.block.buffer, 0, found.staging, found.nbytes)
-            old, block = bound.get(slot), found.block
+            block, staging = found.block, found.staging
+            found.host, found.staged = None, staging is not None
+            if staging is not None and (staging is not block.buffer or flags.buffer is not None):
+                copies += self.device.reader.copies(block.buffer, 0, staging, found.nbytes)
+            old = bound.get(slot)
             if old is None or old[0] is not block.buffer:
                 self.bindings.bind(slot, block.buffer, 0, block.nbytes)
             self._output[slot] = found

@@ -183,8 +183,11 @@ class DeviceArray:
             reader = self.device.reader
             try:
                 with self.device.lock:
-                    found = reader.staged(self.staging, self.nbytes) if self.staged else reader.read(self.block.buffer, self.nbytes)
-                    self.staged = False
+                    if self.staged:
+                        found = reader.staged(self.staging, self.nbytes).view(self.stored).astype(self.dtype)  # a copy
+                        self.staged = False
+                    else:
+                        found = reader.read(self.block.buffer, self.nbytes).view(self.stored)
             except Exception as error:
                 from .device import explained
 
@@ -193,7 +196,10 @@ class DeviceArray:
                 if told is error:
                     raise
                 raise told from error
-            self.host = restored(found.view(self.stored), self.shape, self.layout, self.element)
+            if found.dtype is self.dtype and self.flags.c_contiguous:
+                self.host = found.reshape(self.shape)
+            else:
+                self.host = restored(found, self.shape, self.layout, self.element)
         return self.host
 
     def __array__(self, dtype: Any = None, copy: Any = None) -> np.ndarray[Any, Any]:

@@ -35,8 +35,34 @@ def trusted_module(gpu: Any, text: str) -> Any:
     return _api.GPUShaderModule("", create(gpu._internal, descriptor, 0), gpu)
 
 
+#: WGPUMapMode_Read
+_READ = 1
+_UNREADABLE = "the GPU's memory cannot be read: its device was lost"
+
+
+class Compiled:
+    """The sequences of `walk` for a device."""
+
+    def __init__(self, gpu: Any, queue: Any, descriptors: Sequence[Any]) -> None:
+        """`descriptors`: of an encoder, a pass, commands. ImportError, RuntimeError or OSError if they cannot be compiled here."""
+        from wgpu.backends.wgpu_native import ffi, lib
+
+        found = walk.addresses()
+        others = [gpu._internal, queue._internal, *descriptors]
+        entries = [*[getattr(lib, name) for name in walk.TABLE[: -len(others)]], *others]
+        self._table = np.array([int(ffi.cast("uintptr_t", e)) for e in entries], np.uint64)
+        self.table, self.mapped = self._table.ctypes.data, found["mapped"]
+        self.record = ffi.cast("WGPUCommandEncoder(*)(uintptr_t, uintptr_t, uint64_t, uint32_t)", found["record"])
+        self.commands = ffi.cast("WGPUCommandBuffer(*)(uintptr_t, uintptr_t, uint64_t, uint32_t)", found["record"])
+        self.submit = ffi.cast("uint64_t(*)(uintptr_t, WGPUCommandBuffer)", found["submit"])
+        self.wait = ffi.cast("uint32_t(*)(uintptr_t, WGPUBuffer, uint64_t, void *, void *)", found["wait"])
+
+
 class Mapper:
     """Reads buffers that the host can map."""
+
+    #: bytes up to which a compiled sequence reads
+    FEW = 8192
 
     def __init__(self, gpu: Any) -> None:
         """ImportError or AttributeError if the native library is another one than this was written for."""
@@ -44,29 +70,52 @@ class Mapper:
 
         self._ffi, self._lib, self._gpu, self._done = ffi, lib, gpu, [0]
         self._callback = ffi.callback("void(WGPUMapAsyncStatus, WGPUStringView, void *, void *)", self._called)
-        self._info = ffi.new("WGPUBufferMapCallbackInfo *")
-        self._info.mode = lib.WGPUCallbackMode_AllowProcessEvents
-        self._info.callback = self._callback
+        self._info = self._information(self._callback)
         for name in ("wgpuBufferMapAsync", "wgpuDevicePoll", "wgpuBufferGetConstMappedRange", "wgpuBufferUnmap"):
             getattr(lib, name)
+        self._success = lib.WGPUMapAsyncStatus_Success
+        #: compiled sequences for small contents; where they leave the status, and where they put what they read
+        self.compiled: Compiled | None = None
+        self._state = ffi.new("uint32_t[1]")
+        self._content = np.empty(self.FEW, np.uint8)
+        self._out = ffi.from_buffer(self._content)
+        #: the information for their callback
+        self._told: Any = None
+
+    def _information(self, callback: Any) -> Any:
+        info = self._ffi.new("WGPUBufferMapCallbackInfo *")
+        info.mode, info.callback = self._lib.WGPUCallbackMode_AllowProcessEvents, callback
+        return info
 
     def _called(self, status: int, message: Any, *_: Any) -> None:
-        self._done[0] = 1 if status == self._lib.WGPUMapAsyncStatus_Success else -1
+        self._done[0] = 1 if status == self._success else -1
 
     def content(self, buffer: Any, nbytes: int, meanwhile: Callable[[], None] | None = None) -> np.ndarray[Any, Any]:
-        """The first bytes of a buffer, when all that was ordered is done; `meanwhile` is called before the host waits for that.
-        RuntimeError if the device was lost."""
-        lib, done = self._lib, self._done
+        """The first bytes of a buffer (a multiple of 4), when all that was ordered is done; they are there until the next call. `meanwhile`
+        is called before the host waits. RuntimeError if the device was lost."""
+        lib, compiled = self._lib, self.compiled
+        if compiled is not None and nbytes <= self.FEW:
+            if self._told is None:
+                self._told = self._information(self._ffi.cast("WGPUBufferMapCallback", compiled.mapped))
+                self._told.userdata1 = self._state
+            self._state[0] = 0
+            lib.wgpuBufferMapAsync(buffer._internal, _READ, 0, nbytes, self._told[0])
+            if meanwhile is not None:
+                meanwhile()
+            if compiled.wait(compiled.table, buffer._internal, nbytes, self._state, self._out) != self._success:
+                raise RuntimeError(_UNREADABLE)
+            return self._content[:nbytes]
+        done = self._done
         done[0] = 0
         lib.wgpuBufferMapAsync(buffer._internal, lib.WGPUMapMode_Read, 0, nbytes, self._info[0])
         if meanwhile is not None:
             meanwhile()
         tries = 0
         while not done[0]:
-            lib.wgpuDevicePoll(self._gpu._internal, tries > 20000, self._ffi.NULL)
+            lib.wgpuDevicePoll(self._gpu._internal, tries > walk.POLLS, self._ffi.NULL)
             tries += 1
         if done[0] < 0:
-            raise RuntimeError("the GPU's memory cannot be read: its device was lost")
+            raise RuntimeError(_UNREADABLE)
         pointer = lib.wgpuBufferGetConstMappedRange(buffer._internal, 0, nbytes)
         out = np.frombuffer(self._ffi.buffer(pointer, nbytes), np.uint8).copy()
         lib.wgpuBufferUnmap(buffer._internal)
@@ -104,7 +153,7 @@ class Later:
     def content(self) -> np.ndarray[Any, Any]:
         """The bytes; once."""
         if self._status <= 0:
-            raise RuntimeError("the GPU's memory cannot be read: its device was lost")
+            raise RuntimeError(_UNREADABLE)
         pointer = self._lib.wgpuBufferGetConstMappedRange(self._buffer._internal, 0, self._nbytes)
         out = np.frombuffer(self._ffi.buffer(pointer, self._nbytes), np.uint8).copy()
         self._lib.wgpuBufferUnmap(self._buffer._internal)
@@ -168,8 +217,8 @@ class Encoder:
             lib.wgpuComputePassEncoderSetPipeline, lib.wgpuComputePassEncoderSetBindGroup, lib.wgpuComputePassEncoderDispatchWorkgroups
         )  # fmt: skip
         self._write = lib.wgpuQueueWriteBuffer
-        #: the compiled loop; how many dispatches Python's has recorded, None when there is nothing to be compiled
-        self._walk: Any = None
+        #: the compiled sequences; how many calls Python has made for the same, None when there is nothing to be compiled
+        self.compiled: Compiled | None = None
         self._recorded: int | None = 0
         #: of the submissions that are perhaps not done: number, dispatches, bytes sent for it; the totals; bytes sent for the next one
         self._flight: collections.deque[tuple[int, int, int]] = collections.deque()
@@ -205,11 +254,15 @@ class Encoder:
                     lib.wgpuCommandBufferRelease(ready[1])
                 order = Order(program.serial, state.number, first, end, copies)
                 commands = self._commands(order, state)
-            if slot.message is None:  # the library ends the process over commands that it has refused
+            if slot.message is not None:  # the library ends the process over commands that it has refused
+                lib.wgpuCommandBufferRelease(commands)
+            elif (compiled := self.compiled) is not None:
+                self._ahead(compiled.submit(compiled.table, commands), end - first)
+            else:
                 self._list[0] = commands
                 number = lib.wgpuQueueSubmitForIndex(self._queue._internal, 1, self._list)
-                self._ahead(number, end - first)  # from here on the device works
-            lib.wgpuCommandBufferRelease(commands)
+                lib.wgpuCommandBufferRelease(commands)
+                self._ahead(number, end - first)
         finally:
             stack.pop()
             error, slot.message = slot.message, None
@@ -236,15 +289,18 @@ class Encoder:
 
     def _commands(self, order: Order, state: State) -> Any:
         """A command buffer: one pass, then the copies."""
-        lib = self._lib
-        encoder = lib.wgpuDeviceCreateCommandEncoder(self._gpu._internal, self._encoder)
-        compute = lib.wgpuCommandEncoderBeginComputePass(encoder, self._pass)
-        if self._walk is not None:
-            self._walk(compute, state.address + order.first * walk.BYTES, order.end - order.first, *self._dispatch)
+        lib, compiled = self._lib, self.compiled
+        if compiled is not None:
+            at, count = state.address + order.first * walk.BYTES, order.end - order.first
+            if not order.copies:
+                return compiled.commands(compiled.table, at, count, 1)
+            encoder = compiled.record(compiled.table, at, count, 0)
         else:
+            encoder = lib.wgpuDeviceCreateCommandEncoder(self._gpu._internal, self._encoder)
+            compute = lib.wgpuCommandEncoderBeginComputePass(encoder, self._pass)
             self._record(compute, state.records[order.first : order.end])
-        lib.wgpuComputePassEncoderEnd(compute)
-        lib.wgpuComputePassEncoderRelease(compute)
+            lib.wgpuComputePassEncoderEnd(compute)
+            lib.wgpuComputePassEncoderRelease(compute)
         for source, at, target, to, nbytes in order.copies:
             lib.wgpuCommandEncoderCopyBufferToBuffer(encoder, source._internal, at, target._internal, to, nbytes)
         commands = lib.wgpuCommandEncoderFinish(encoder, self._finish)
@@ -280,18 +336,16 @@ class Encoder:
             set_group(compute, 0, group, 0, null)
             dispatch(compute, x, y, z)
         if self._recorded is not None:
-            self._recorded += len(records)
+            self._recorded += len(records) + walk.PASS
             if self._recorded >= walk.PAYS:
                 self._recorded = None
                 self.compile()
 
     def compile(self) -> bool:
-        """Have the loop over dispatches compiled, if llvmlite is there; whether it is."""
-        if self._walk is None:
+        """Have the sequences of calls compiled, if llvmlite is there; whether they are."""
+        if self.compiled is None:
             try:
-                address = walk.address()
+                self.compiled = Compiled(self._gpu, self._queue, (self._encoder, self._pass, self._finish))
             except (ImportError, RuntimeError, OSError):  # not installed, or LLVM does not know this processor
                 return False
-            kind = "void(*)(WGPUComputePassEncoder, uintptr_t, uint64_t, void *, void *, void *)"
-            self._walk = self._ffi.cast(kind, address)
         return True

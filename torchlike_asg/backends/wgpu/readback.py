@@ -55,12 +55,16 @@ class Reader:
         return found if flags is None else [*found, (flags, 0, target, size, SIZE)]
 
     def staged(self, staging: Any, nbytes: int) -> np.ndarray[Any, Any]:
-        """The content of a staging buffer, when the copy to it is done. Raises what a kernel found wrong with its data."""
+        """The content of a staging buffer, when the copy to it is done: to be copied by whoever holds the device's lock. Raises what a
+        kernel found wrong with its data."""
         size = _padded(nbytes)
         checked = self._device.flags.buffer is not None
         encoder = self._device.encoder
-        raw = self._map.content(staging, size + SIZE if checked else size, None if encoder is None else encoder.prepare)
-        if encoder is not None:
+        if encoder is None:
+            raw = self._map.content(staging, size + SIZE if checked else size)
+        else:
+            self._map.compiled = encoder.compiled
+            raw = self._map.content(staging, size + SIZE if checked else size, encoder.prepare)
             encoder.landed()
         if checked:
             self._device.flags.look(raw[size:])
@@ -84,7 +88,8 @@ class Reader:
             encoder.copy_buffer_to_buffer(*copy)
         d.queue.submit([encoder.finish()])
         try:
-            return self.staged(staging, nbytes)
+            found = self.staged(staging, nbytes)
+            return found.copy() if staging is self._small else found
         finally:
             if staging is not self._small:
                 staging.destroy()
