@@ -164,6 +164,42 @@ def test_einops_works():
     assert out == "torch.Size([2, 3, 4])"
 
 
+def test_safetensors_reads_and_makes_tensors(tmp_path):
+    fresh(
+        """
+        import torchlike_asg
+        torchlike_asg.install_as_torch()
+        import torch
+        from safetensors import safe_open
+        from safetensors.torch import load, load_file, save, save_file, save_model
+        torch.manual_seed(0)
+        model = torch.nn.Sequential(torch.nn.Linear(4, 3), torch.nn.BatchNorm1d(3), torch.nn.Linear(3, 4))
+        model[2].weight = torch.nn.Parameter(torch.randn(4, 3).to(torch.bfloat16))
+        tied = torch.nn.ModuleList([model[0], model[0]])
+        optimizer = torch.optim.SGD([model[0].weight], 0.1)
+        for step in range(3):
+            model[0](torch.randn(5, 4)).square().sum().backward()
+            optimizer.step()
+            state = {name: value.contiguous() for name, value in model.state_dict().items()}
+            save_file(state, "model.safetensors", metadata={"format": "pt"})
+            for found in (load_file("model.safetensors"), load(save(state))):
+                assert list(sorted(found)) == sorted(state)
+                assert all(torch.equal(found[name], value) and found[name].dtype is value.dtype for name, value in state.items())
+        with safe_open("model.safetensors", framework="pt") as file:
+            assert torch.equal(file.get_slice("0.weight")[1:, :2], state["0.weight"][1:, :2])
+        try:
+            save_file(dict(tied.state_dict()), "tied.safetensors")
+        except RuntimeError as error:
+            assert "share memory" in str(error)
+        else:
+            raise SystemExit("tied weights were taken for two")
+        save_model(tied, "tied.safetensors")
+        assert sorted(load_file("tied.safetensors")) == ["0.bias", "0.weight"]
+        """,
+        cwd=tmp_path,
+    )
+
+
 def test_packages_find_pytorchs_files_its_name_and_itself():
     fresh("""
         import torchlike_asg

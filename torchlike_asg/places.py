@@ -42,39 +42,43 @@ def _homes(table: dict[str, str]) -> dict[str, str]:
 
 
 #: module -> the module that has its names
-MOVED = (
-    _homes(
-        {
-            "distributions > distributions": "cauchy chi2 dirichlet exp_family fishersnedecor gumbel "
-            "half_cauchy half_normal inverse_gamma kumaraswamy lkj_cholesky log_normal logistic_normal "
-            "mixture_same_family negative_binomial pareto studentT transformed_distribution von_mises "
-            "weibull",
-            "distributions > distributions.low_rank": "lowrank_multivariate_normal",
-            "distributions > distributions.relaxed": "relaxed_bernoulli relaxed_categorical",
-            "autograd > autograd.anomaly": "anomaly_mode",
-            "autograd > autograd.check": "gradcheck",
-            "nn.modules > nn.modules": "channelshuffle",
-            "nn.parallel > nn.parallel": "data_parallel parallel_apply replicate",
-            "cuda.amp > amp.grad_scaler": "grad_scaler",
-            "cuda.amp > cuda.amp": "autocast_mode",
-            "cuda > cuda": "graphs memory streams",
-            "fx > fx": "_symbolic_trace graph graph_module interpreter node proxy",
-            "jit > jit": "_script _trace",
-            "masked > masked": "maskedtensor",
-            "multiprocessing > multiprocessing": "spawn",
-            "utils.tensorboard > utils.tensorboard": "writer",
-            "distributed > distributed": "distributed_c10d",
-            "distributed > distributed.tensor": "_tensor",
-            "distributed._tensor > distributed.tensor": "placement_types",
-            "distributed.tensor > distributed.tensor": "placement_types",
-            "distributed.nn > distributed.nn": "functional",
-            "_functorch > func": "apis eager_transforms vmap",
-            "_higher_order_ops > scans": "associative_scan scan cond while_loop",
-        }
-    )
-    | {"_functorch": "func", "_vmap_internals": "func", "_tensor": "facade.core", "_lowrank": "", "_lobpcg": "", "_VF": ""}
-    | {"_higher_order_ops": "scans"}
-)
+MOVED = _homes(
+    {
+        "distributions > distributions": "cauchy chi2 dirichlet exp_family fishersnedecor gumbel "
+        "half_cauchy half_normal inverse_gamma kumaraswamy lkj_cholesky log_normal logistic_normal "
+        "mixture_same_family negative_binomial pareto studentT transformed_distribution von_mises "
+        "weibull",
+        "distributions > distributions.low_rank": "lowrank_multivariate_normal",
+        "distributions > distributions.relaxed": "relaxed_bernoulli relaxed_categorical",
+        "autograd > autograd.anomaly": "anomaly_mode",
+        "autograd > autograd.check": "gradcheck",
+        "nn.modules > nn.modules": "channelshuffle",
+        "nn.parallel > nn.parallel": "data_parallel parallel_apply replicate",
+        "cuda.amp > amp.grad_scaler": "grad_scaler",
+        "cuda.amp > cuda.amp": "autocast_mode",
+        "cuda > cuda": "graphs memory streams",
+        "fx > fx": "_symbolic_trace graph graph_module interpreter node proxy",
+        "jit > jit": "_script _trace",
+        "masked > masked": "maskedtensor",
+        "multiprocessing > multiprocessing": "spawn",
+        "utils.tensorboard > utils.tensorboard": "writer",
+        "distributed > distributed": "distributed_c10d",
+        "distributed > distributed.tensor": "_tensor",
+        "distributed._tensor > distributed.tensor": "placement_types",
+        "distributed.tensor > distributed.tensor": "placement_types",
+        "distributed.nn > distributed.nn": "functional",
+        "_functorch > func": "apis eager_transforms vmap",
+        "_higher_order_ops > scans": "associative_scan scan cond while_loop",
+    }
+) | {
+    "_functorch": "func",
+    "_higher_order_ops": "scans",
+    "_lobpcg": "",
+    "_lowrank": "",
+    "_tensor": "facade.core",
+    "_VF": "",
+    "_vmap_internals": "func",
+}
 
 #: modules whose parent has a function of their name: these are there from the start, as importing one would put it in the function's place
 SHADOWED = (
@@ -137,6 +141,7 @@ PLACEHOLDERS = {
         (
             "distributed._composable",
             "distributed._functional_collectives",
+            "distributed._tensor.experimental",
             "distributed._shard",
             "distributed.algorithms",
             "distributed.elastic",

@@ -1,6 +1,7 @@
 """Legacy constructors, classes of tensors by type, storages."""
 
 import copy
+import ctypes
 
 import numpy as np
 import pytest
@@ -146,6 +147,109 @@ def test_storages():
             repr(s),
             repr(u),
         )
+
+    same(run)
+
+
+def elements(t):
+    """What is at a tensor's address, read as C code would."""
+    kind = {ours.float32: ctypes.c_float, ours.float64: ctypes.c_double, ours.bfloat16: ctypes.c_int16}[t.dtype]
+    return list((kind * t.untyped_storage().nbytes()).from_address(t.data_ptr())[: t.numel()])
+
+
+def test_an_address_can_be_read_and_stays():
+    x = ours.randn(3, 4)
+    address = x.data_ptr()
+    assert address % 64 == 0 and elements(x) == x.flatten().tolist()
+    for write in (lambda: x.add_(1), lambda: x[1].fill_(2.0), lambda: x.t().copy_(ours.randn(4, 3)), lambda: x.view(-1)[3:5].zero_()):
+        write()
+        assert x.data_ptr() == address == x.untyped_storage().data_ptr() and elements(x) == x.flatten().tolist()
+    assert x[1:].data_ptr() - address == 16 and elements(x[1:]) == x[1:].flatten().tolist()
+    assert x.t().contiguous().data_ptr() != address and x.clone().data_ptr() != address
+    assert elements(x.double() * 3) == (x.double() * 3).flatten().tolist()
+    assert elements(x.bfloat16()) == x.bfloat16().view(ours.int16).flatten().tolist()
+    p = ours.nn.Parameter(x)
+    assert p.data_ptr() == address
+    optimizer = ours.optim.SGD([p], 0.5)
+    for _ in range(3):
+        p.square().sum().backward()
+        optimizer.step()
+        optimizer.zero_grad()
+        assert p.data_ptr() == address and elements(p.detach()) == p.flatten().tolist() == x.flatten().tolist()
+    x = ours.zeros(3)
+    shared = x.numpy()
+    assert x.data_ptr() == shared.ctypes.data
+    assert ours.empty(0).data_ptr() == x[3:].data_ptr() == ours.empty(0).untyped_storage().data_ptr() == 0
+
+
+@pytest.mark.filterwarnings("ignore:torch.asarray. unspecified requires_grad")
+@pytest.mark.filterwarnings("ignore:The given buffer is not writable")
+def test_asarray():
+    def run(T):
+        a = T.ones(2, requires_grad=True)
+        c = a * 2
+        array = np.arange(4.0)
+        shared = T.asarray(array)
+        array[0] = 7
+        found = [
+            T.asarray(a) is a, T.asarray(c) is c, T.asarray(c, copy=True), T.asarray(a, requires_grad=False).requires_grad, shared,
+            T.asarray(array, dtype=T.float32, requires_grad=True), T.asarray(array, copy=True).data_ptr() == shared.data_ptr(),
+            T.asarray([1.0, 2], requires_grad=True), T.asarray(3), T.asarray([[1, 2], [3, 4]], dtype=T.float64), T.asarray(np.float32(3)),
+            T.asarray(b"abcdefgh", dtype=T.int32), T.asarray(bytearray(b"abcdefgh")), T.asarray([T.tensor(1.0), 2]),
+            T.asarray(T.ones(2).untyped_storage(), dtype=T.uint8), T.asarray(T.ones(2).untyped_storage(), dtype=T.int16),
+        ]  # fmt: skip
+        for wrong in (
+            lambda: T.asarray(c, copy=False, dtype=T.float64), lambda: T.asarray([1, 2], copy=False), lambda: T.asarray(b"abc"),
+            lambda: T.asarray(np.arange(3), requires_grad=True),
+        ):  # fmt: skip
+            with pytest.raises((ValueError, RuntimeError)) as error:
+                wrong()
+            found += [type(error.value).__name__, str(error.value).lower()]
+        return found
+
+    same(run)
+
+
+def test_a_storage_over_a_file(tmp_path):
+    weights = np.arange(6, dtype=np.float32)
+    (tmp_path / "weights").write_bytes(b"head" + weights.tobytes() + b"tail")
+
+    def run(T):
+        storage = T.UntypedStorage.from_file(str(tmp_path / "weights"), shared=False, nbytes=30)
+        part = storage[4:28]
+        read = T.asarray(part, dtype=T.uint8).view(dtype=T.float32).reshape(2, 3)
+        read.mul_(2)
+        p = T.nn.Parameter(read)
+        optimizer = T.optim.SGD([p], 0.25)
+        for _ in range(2):
+            (p * p).sum().backward()
+            optimizer.step()
+            optimizer.zero_grad()
+        with pytest.raises(RuntimeError, match="smaller than the required mapping size"):
+            T.UntypedStorage.from_file(str(tmp_path / "weights"), shared=False, nbytes=100)
+        storage = T.UntypedStorage.from_file(str(tmp_path / "weights"), shared=False, nbytes=30)
+        part = storage[4:28]
+        half = T.asarray(storage[4:8], dtype=T.float16)
+        return [len(storage), storage[0], part.nbytes(), part.tolist(), read, p, half, isinstance(part, T.UntypedStorage)]
+
+    same(run)
+    assert (tmp_path / "weights").read_bytes() == b"head" + weights.tobytes() + b"tail"
+    for T in (torch, ours):
+        storage = T.UntypedStorage.from_file(str(tmp_path / T.__name__), shared=True, nbytes=8)
+        made = T.asarray(storage, dtype=T.float32)
+        made.fill_(1.0)
+        ours.sync()
+        assert np.fromfile(tmp_path / T.__name__, np.float32).tolist() == [1.0, 1.0]
+
+
+def test_bytes_read_as_numbers_become_a_parameter():
+    def run(T):
+        data = T.arange(24, dtype=T.uint8)
+        p = T.nn.Parameter((data.view(T.float16) * 1e3).clone().view(T.int16).view(T.float16)[2:8])
+        (p * p).sum().backward()
+        leaf = data.view(T.float32).requires_grad_()
+        (leaf * 3).sum().backward()
+        return [p, p.grad, leaf.is_leaf, leaf.grad, data]
 
     same(run)
 

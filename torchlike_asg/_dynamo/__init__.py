@@ -8,15 +8,11 @@ from __future__ import annotations
 from typing import Any
 
 from ..compiler import allow_in_graph, assume_constant_result, disable, is_compiling, reset
-from ..errors import Absent
 from . import config
+from .eval_frame import OptimizedModule
 
 __all__ = ["OptimizedModule", "allow_in_graph", "assume_constant_result", "config", "disable", "is_compiling", "mark_dynamic",
            "mark_static", "mark_static_address", "maybe_mark_dynamic", "reset"]  # fmt: skip
-
-
-class OptimizedModule(Absent, within="torch._dynamo", instead="torch.compile returns the module itself"):
-    """What `torch.compile` makes of a module in PyTorch: no module here is an instance, as compiling gives the module itself."""
 
 
 def mark_static_address(t: Any, guard: bool = True) -> None:

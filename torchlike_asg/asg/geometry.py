@@ -100,9 +100,7 @@ def broadcast(*shapes: Shape) -> Shape:
     rank = max(map(len, shapes))
     out = [1] * rank
     for s in shapes:
-        lead = rank - len(s)
-        for i, d in enumerate(s):
-            at = lead + i
+        for at, d in zip(range(rank - 1, -1, -1), reversed(s), strict=False):  # from the last, of which an error speaks first
             if d != 1 and out[at] != d:
                 if out[at] != 1:
                     raise RuntimeError(

@@ -30,9 +30,10 @@ def require_grad(t: Tensor, on: bool = True, permanent: bool = False) -> Tensor:
         return t
     if on == t.requires_grad:
         return t
-    if on and overlaps_itself(t.geometry[0], t.geometry[1]):
-        separate(t)
     f = family_of(t)
+    if on and (overlaps_itself(t.geometry[0], t.geometry[1]) or not (f.cell.dtype.is_floating_point or f.cell.dtype.is_complex)):
+        separate(t)
+        f = family_of(t)
     if not on:
         _drop_leaf(t, f)
         return t
@@ -59,7 +60,8 @@ def require_grad(t: Tensor, on: bool = True, permanent: bool = False) -> Tensor:
 
 
 def separate(t: Tensor) -> None:
-    """Give each element of `t` memory of its own: a leaf's gradient lies as its storage does, where elements of one place would share it.
+    """Give each element of `t` memory of its own: a leaf's gradient lies as its storage does, where elements of one place would share it,
+    and is of its storage's type, where bytes that are read as numbers would have none.
 
     PyTorch's leaf stays over the memory of what was expanded; it may not be written there either.
     """

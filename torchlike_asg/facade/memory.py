@@ -12,6 +12,7 @@ import numpy as np
 
 from .. import dtypes
 from ..asg.geometry import contiguous
+from ..asg.trace import lock
 from ..errors import Unsupported
 from .core import Tensor, concrete, face, family_of
 from .exposure import sync
@@ -32,21 +33,42 @@ def _settled(t: Tensor) -> Cell:
 _addresses: WeakKeyDictionary[Cell, int] = WeakKeyDictionary()
 _next_address = itertools.count(1)
 _SPACING = 1 << 44  # larger than any storage, so that no two of them seem to overlap
+#: the block whose address stands for a storage on the host
+_blocks: WeakKeyDictionary[Cell, np.ndarray[Any, Any]] = WeakKeyDictionary()
+_ALIGNMENT = 64
 
 
 @method()
 def data_ptr(self: Tensor) -> int:
-    """An address of the first element: equal for tensors that start at the same element of one storage, different otherwise.
+    """An address of the first element: equal for tensors that start at the same element of one storage, different otherwise; 0 without
+    elements.
 
-    It is the address in memory while a NumPy array shares the storage. Otherwise it only identifies the storage, whose bytes may
-    move with every write, or be shared with equal storages until then.
+    It is the address in memory while a NumPy array shares the storage. Otherwise it is that of a copy of the content at the time of the
+    call, and stays the same while the storage lives: what is read there is right until the next write to the tensor, and what is written
+    there goes unnoticed. (The content itself moves with every write, and may be shared with equal storages until then.) That of a tensor on
+    another device, whose memory nothing else can read, only identifies the storage.
     """
-    cell = _settled(self)
-    if cell.exposed:
-        base = int(cell.buf.__array_interface__["data"][0])  # type: ignore[union-attr]
-    else:
-        base = _addresses.get(cell) or _addresses.setdefault(cell, next(_next_address) * _SPACING)
-    return base + self.geometry[2] * self.dtype.itemsize
+    if not self.shape.numel():
+        return 0
+    return _address(_settled(self)) + self.geometry[2] * self.dtype.itemsize
+
+
+def _address(cell: Cell) -> int:
+    """The address of a storage's first byte."""
+    with lock:
+        if cell.exposed:
+            return int(cell.buf.ctypes.data)  # type: ignore[union-attr]
+        if cell.remote or cell.empty:  # empty: another thread is to compute it
+            return _addresses.get(cell) or _addresses.setdefault(cell, next(_next_address) * _SPACING)
+        as_it_is = cell.plain and cell.dtype is not dtypes.bfloat16  # asking for the buffer would end the form without one
+        content = (cell.whole().reshape(-1) if as_it_is else cell.buf).view(np.uint8)  # type: ignore[union-attr]
+        block = _blocks.get(cell)
+        if block is None or len(block) != len(content):
+            room = np.empty(len(content) + _ALIGNMENT, np.uint8)
+            start = -room.ctypes.data % _ALIGNMENT
+            block = _blocks[cell] = room[start : start + len(content)]
+        block[:] = content
+        return int(block.ctypes.data)
 
 
 class UntypedStorage:
@@ -61,8 +83,8 @@ class UntypedStorage:
         return np.ascontiguousarray(_settled(self._owner).buf).view(np.uint8)
 
     def data_ptr(self) -> int:
-        """The address of the first byte."""
-        return int(self._owner.data_ptr()) - self._owner.geometry[2] * self._owner.dtype.itemsize  # type: ignore[attr-defined]
+        """The address of the first byte (see `Tensor.data_ptr`); 0 if there is none."""
+        return _address(_settled(self._owner)) if self.nbytes() else 0
 
     def nbytes(self) -> int:
         """The number of bytes."""
@@ -70,6 +92,10 @@ class UntypedStorage:
         return math.prod(cell.shape) * cell.dtype.itemsize
 
     size = __len__ = nbytes
+
+    def untyped(self) -> UntypedStorage:
+        """This storage itself."""
+        return self
 
     def element_size(self) -> int:
         """One: the elements are bytes."""

@@ -83,7 +83,11 @@ def from_numpy(ndarray: np.ndarray[Any, Any]) -> Tensor:
     """A tensor that shares the array's memory: a write on either side is seen on the other."""
     if not isinstance(ndarray, np.ndarray):
         raise TypeError(f"expected np.ndarray (got {type(ndarray).__name__})")
-    d = dtypes.from_numpy(ndarray.dtype)
+    return _over_array(ndarray, dtypes.from_numpy(ndarray.dtype))
+
+
+def _over_array(ndarray: np.ndarray[Any, Any], d: dtype) -> Tensor:
+    """A tensor of type `d` over an array of its storage's type."""
     if any(s < 0 for s in ndarray.strides):
         raise ValueError(
             "At least one stride in the given numpy array is negative, and tensors with negative strides are not currently supported. "
@@ -343,9 +347,8 @@ def empty_strided(
 @function(method=False)
 def frombuffer(buffer: Any, *, dtype: dtype, count: int = -1, offset: int = 0, requires_grad: bool = False) -> Tensor:
     """A 1-d tensor over an object that offers the buffer protocol."""
-    return finish(from_numpy(np.frombuffer(buffer, dtype.storage, count, offset)), requires_grad)  # type: ignore[no-any-return]
+    return finish(_over_array(np.frombuffer(buffer, dtype.storage, count, offset), dtype), requires_grad)  # type: ignore[no-any-return]
 
 
 for _name in ("tensor", "from_numpy", "as_tensor"):
     FUNCTIONS[_name] = globals()[_name]
-FUNCTIONS["asarray"] = as_tensor

@@ -12,7 +12,7 @@ from ...asg.geometry import infer_size, view_strides
 from ...ops import movement
 from ...ops.movement import restride as RESTRIDE
 from ...ops.reinterpret import reinterpreted
-from ..core import Tensor, _inherit, alias, face, family_of, seen_view, unary, view
+from ..core import Tensor, _inherit, alias, concrete, face, family_of, seen_view, unary, view
 from ..exposure import sync
 from ..lens import lens_over, region
 from ..nodes import node_of, refuse_stale
@@ -83,6 +83,10 @@ def _view_dtype(t: Tensor, d: dtypes.dtype) -> Tensor:
             f"torch.Tensor.view is not supported for {'conjugate' if lens.conj else 'tensors with negative bit set'} view tensors when "
             "converting to a different dtype."
         )
+    f = family_of(t)
+    if t.__dict__.pop("_unread", False) and f.h is None and len(f.cell.live()) == 1:  # see `mapped.MappedStorage`
+        shape, *_ = reinterpreted(t.geometry, t.dtype, d)
+        return concrete(f.cell.buf.view(d.storage), shape, d, t.device)  # type: ignore[no-any-return, union-attr]
     out = alias(t, share_counter=True)
     geometry = reinterpreted(out.geometry, t.dtype, d)
     f = family_of(out)
