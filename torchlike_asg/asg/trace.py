@@ -277,8 +277,8 @@ class Trace:
                 table.clear()
 
     def input(self, value: np.ndarray[Any, Any], shape: Any, strides: Any, dtype: Any, device: Any, flag: str = "") -> Node:
-        """The next Input slot, bound to `value`. ``flag``: "" data, "inferred" data made in inference mode, "leaf" a leaf that wants a
-        gradient, "ended" a value whose history was freed.
+        """The next Input slot, bound to `value`. ``flag``: "" data, "number" a Python number, "inferred" data made in inference mode,
+        "leaf" a leaf that wants a gradient, "ended" a value whose history was freed.
         """
         slot = self.slots
         self.slots = slot + 1

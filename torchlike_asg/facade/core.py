@@ -354,7 +354,7 @@ def scalar_input(value: Any, beside: Node) -> Node:
     from ..ops.promotion import result_type
 
     d = result_type((beside, weak(type(value)(1))))
-    return current().input(np.asarray(value).astype(d.compute), (), (), d, beside.device)
+    return current().input(np.asarray(value).astype(d.compute), (), (), d, beside.device, "number")
 
 
 # ---------------------------------------------------------------- views

@@ -5,15 +5,16 @@ from __future__ import annotations
 from typing import Any
 from weakref import WeakKeyDictionary, ref
 
-from ..asg.declare import CONST, IDENTITIES, INPUT, LEAF_OF, STOP, VAR
+from ..asg.declare import IDENTITIES, INPUT, LEAF_OF, STOP, VAR
 from ..asg.node import Node
 from ..asg.trace import look_up
-from ..devices import free
 from ..dtypes import INTEGER
+from ..errors import Unsupported
 from ..ops.movement import restride as RESTRIDE
 from ..ops.movement import restride_scatter as RESTRIDE_SCATTER
 from .core import Tensor, node_of, wrap
-from .history_names import operands, title
+from .history_names import number, operands, title
+from .history_parts import Part, edges
 from .hooks import RemovableHandle, add_node_hook, add_node_post_hook, leaf_hooks
 from .past import Past
 from .saved_values import Ended
@@ -28,11 +29,6 @@ _TWO_TENSORS = frozenset(("add", "sub", "mul", "div"))
 _SAVED = {"_saved_self": 0, "_saved_input": 0, "_saved_other": 1, "_saved_mat2": 1, "_saved_weight": 1, "_saved_result": -1}
 
 
-def _number(n: Node) -> bool:
-    """Whether an operand is a Python number: a constant, or what stands for one that changes from step to step."""
-    return n.op is CONST or n.device is free
-
-
 class GradFn:
     """One step of a history: ``name()``, ``next_functions``. Its class is named after the step, as in PyTorch."""
 
@@ -45,16 +41,15 @@ class GradFn:
     @property
     def next_functions(self) -> tuple[tuple[Any, int], ...]:
         n = self._node
+        parts = edges(n, self._title)
+        if parts is not None:
+            return _led_to(n, parts, ())
         srcs = operands(n)
-        if n.op.name in ("add", "mul") and _number(srcs[0]):
+        if n.op.name in ("add", "mul") and number(srcs[0]):
             srcs = srcs[::-1]
-        numbers = n.op.name in _TWO_TENSORS and not _number(srcs[0])
-        edges = [
-            (of(s), getattr(s.op, "output", 0))
-            for s in srcs
-            if (numbers or not _number(s)) and (s.rg or s.dtype.category > INTEGER or numbers)
-        ]
-        return tuple(edges)
+        constants = n.op.name in _TWO_TENSORS and not number(srcs[0])
+        shown = [s for s in srcs if constants or (not number(s) and (s.rg or s.dtype.category > INTEGER))]
+        return tuple([(of(s, inner=True), getattr(s.op, "output", 0)) for s in shown])
 
     @property
     def metadata(self) -> dict[str, Any]:
@@ -171,6 +166,52 @@ def _added(hooks: dict[int, Any], fn: Any) -> RemovableHandle:
     return handle
 
 
+class Inner(GradFn):
+    """A step that PyTorch has and this package has not: part of what one operation does (history_parts.py). It can be read, not hooked."""
+
+    _part: Part
+    _path: tuple[int, ...]
+
+    @property
+    def next_functions(self) -> tuple[tuple[Any, int], ...]:
+        return _led_to(self._node, self._part.edges, self._path)
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """A dictionary of one's own."""
+        return _metadata.setdefault(self._node, {}).setdefault(f"part {self._path}", {})  # type: ignore[no-any-return]
+
+    def __getattr__(self, name: str) -> Any:
+        raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'")
+
+    def register_hook(self, fn: Any) -> RemovableHandle:
+        raise Unsupported(f"hooks on {self._title} are not supported here, where it is part of one operation: hook the tensor instead")
+
+    register_prehook = register_hook
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} object at 0x{id(self._node) + 16 * (1 + hash(self._path) % 64):x}>"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Inner) and other._node is self._node and other._path == self._path
+
+    def __hash__(self) -> int:
+        return hash((self._node, self._path))
+
+
+def _led_to(n: Node, parts: tuple[Any, ...], path: tuple[int, ...]) -> tuple[tuple[Any, int], ...]:
+    """The steps of what node `n`, or the part of it at `path`, leads to."""
+    found: list[tuple[Any, int]] = []
+    for i, edge in enumerate(parts):
+        if edge.__class__ is Part:
+            step = _step(Inner, edge.name)
+            step._node, step._part, step._path = n, edge, (*path, i)
+            found.append((step, 0))
+        else:
+            found.append((None, 0) if edge is None else (of(edge, inner=True), getattr(edge.op, "output", 0)))
+    return tuple(found)
+
+
 class Freed(GradFn):
     """A history that is not in the graph any more; only its name is known."""
 
@@ -204,7 +245,7 @@ class Closed(GradFn):
         return f"<{type(self).__name__} object at 0x{id(self):x}>"
 
 
-def of(n: Node, kind: str | None = None) -> GradFn | None:
+def of(n: Node, kind: str | None = None, inner: bool = False) -> GradFn | None:
     """The step that made `n`, skipping identities; None where no gradient flows."""
     while True:
         if n.op in IDENTITIES and n.op is not LEAF_OF:
@@ -221,12 +262,30 @@ def of(n: Node, kind: str | None = None) -> GradFn | None:
     ends = n.op in (VAR, LEAF_OF) or (n.op is INPUT and n.attrs[2] == "leaf")
     known = _steps.get(n)
     step: GradFn | None = None if known is None else known()
-    name = "torch::autograd::AccumulateGrad" if ends else title(n, kind)
+    name = "torch::autograd::AccumulateGrad" if ends else _made(n) or title(n, kind)
+    if inner and name == "TransposeBackward0" and n.ndim == 2:  # nothing tells how a matrix was transposed: most scripts write .t()
+        name = "TBackward0"
     if step is None or step._title != name:
         step = _step(AccumulateGrad if ends else BackwardCFunction if custom else GradFn, name)
         step._node = n
         _steps[n] = ref(step)
     return step
+
+
+def _made(n: Node) -> str | None:
+    """The name of the step that made a view of a leaf, if its node tells no more than its geometry and the view still lives."""
+    if n.op is not RESTRIDE or n.srcs[0].op not in (VAR, INPUT, LEAF_OF) or (f := leaf_family(n.srcs[0])) is None:
+        return None
+    views = [
+        t
+        for r in f.faces
+        if (t := r()) is not None and t._kind is not None and tuple(map(_whole, t.geometry)) == tuple(map(_whole, n.attrs[:3]))
+    ]
+    return next((name for t in views if (name := t.__dict__.get("_made"))), None)
+
+
+def _whole(part: Any) -> Any:
+    return tuple(part) if isinstance(part, tuple) else part
 
 
 def grad_fn(t: Tensor) -> GradFn | None:

@@ -5,11 +5,14 @@ The number behind a name tells PyTorch's overloads of one operation apart; it fo
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
-from ..asg.declare import CONST, IDENTITIES, REBIND
+from ..asg.declare import CONST, IDENTITIES, INPUT, REBIND, SNAP
+from ..asg.geometry import is_contiguous
 from ..asg.node import Node
+from ..devices import free
 
 _NAMES = {
     "argument": "Alias",
@@ -24,16 +27,17 @@ _NAMES = {
     "conj_of": "Conj",
     "conv": "Convolution",
     "conv_transpose": "Convolution",
-    "cross_entropy_soft": "Div",
     "det": "LinalgDet",
     "eigh_vectors": "LinalgEigh",
     "eigvalsh": "LinalgEigh",
     "einsum": "View",
     "group_norm": "NativeGroupNorm",
     "imag_of": "Select",
+    "instance_norm": "View",
     "inverse": "LinalgInvEx",
     "layer_norm": "NativeLayerNorm",
     "log1p": "Log1P",
+    "lstm": "MkldnnRnnLayer",
     "logsigmoid": "LogSigmoid",
     "absolute_error": "Abs",
     "binary_cross_entropy_logits": "BinaryCrossEntropyWithLogits",
@@ -73,7 +77,8 @@ _NAMES = {
     "qr_r": "LinalgQr",
     "real_of": "Select",
     "reshape": "UnsafeView",
-    "restride": "AsStrided",
+    "repeat_interleave": "View",
+    "rms_norm": "Mul",
     "solve": "LinalgSolveEx",
     "solve_triangular": "LinalgSolveTriangular",
     "svd_left": "LinalgSvd",
@@ -93,6 +98,11 @@ _LOSSES = {
 }
 _PICKED = {"argmax": "Max", "argmin": "Min", "median_index": "Median", "kth_index": "Kthvalue", "mode_index": "Mode", "topk_index": "Topk",
            "argsort": "Sort", "cummax_index": "Cummax", "cummin_index": "Cummin"}  # fmt: skip
+
+
+def number(n: Node) -> bool:
+    """Whether an operand is a Python number: a literal, or run-time data once other values were seen at its place."""
+    return n.op is CONST or n.device is free or (n.op is INPUT and n.attrs[2] == "number")
 
 
 def _whole(n: Node) -> bool:
@@ -120,18 +130,20 @@ def _matmul(n: Node) -> str:
 
 def _linear(n: Node) -> str:
     biased = len(n.srcs) > 2
+    if n.srcs[0].ndim == 1 and not biased:
+        return "SqueezeBackward4"
     if n.srcs[0].ndim != 2:
-        return ("View" if biased else "UnsafeView") + "Backward0"
+        whole = is_contiguous(tuple(n.srcs[0].shape), n.srcs[0].strides)
+        return ("UnsafeView" if not biased else "View" if whole else "Add") + "Backward0"
     return ("Addmm" if biased else "Mm") + "Backward0"
 
 
 def _pow(n: Node) -> str:
-    return f"PowBackward{0 if n.srcs[1].op is CONST else 2 if n.srcs[0].op is CONST else 1}"
+    return f"PowBackward{0 if number(n.srcs[1]) else 2 if number(n.srcs[0]) else 1}"
 
 
 def _permute(n: Node) -> str:
-    moved = [i for i, d in enumerate(n.attrs) if d != i]
-    return ("Transpose" if len(moved) == 2 else "Permute") + "Backward0"
+    return _moved(sum(1 for i, d in enumerate(n.attrs) if d != i))
 
 
 def _spatial(name: str, offset: int = 2) -> Callable[[Node], str]:
@@ -161,7 +173,9 @@ def _reshape(n: Node) -> str:
     inner = n.srcs[0]
     while inner.op in IDENTITIES:
         inner = inner.srcs[0]
-    return _picked(inner) if inner.op.name == "pick" else "UnsafeViewBackward0"
+    if inner.op.name == "pick":
+        return _picked(inner)
+    return "ViewBackward0" if is_contiguous(tuple(inner.shape), inner.strides) else "UnsafeViewBackward0"
 
 
 def _attention(n: Node) -> str:
@@ -170,34 +184,73 @@ def _attention(n: Node) -> str:
     return "ScaledDotProductFlashAttentionForCpuBackward0" if flash else "UnsafeViewBackward0"
 
 
+def _cross_entropy(n: Node) -> str:
+    if n.attrs[-1]:
+        return "AddBackward0"
+    return "NllLossBackward0" if n.srcs[0].ndim <= 2 else "NllLoss2DBackward0"
+
+
+def _clamp(n: Node) -> str:
+    inner = n.srcs[0]
+    while inner.op in IDENTITIES:
+        inner = inner.srcs[0]
+    limit = number(n.srcs[1])
+    if inner.op.name == "clamp_min" and (number(inner.srcs[1])) == limit:
+        return f"ClampBackward{1 if limit else 0}"
+    return f"ClampMaxBackward{0 if limit else 1}"
+
+
+def _restride(n: Node) -> str:
+    """A view of which only the geometry is known: what made it, if its storage was not written since."""
+    if n.srcs[0].op.name == "restride_scatter" or any(s.op in (SNAP, REBIND) for s in n.srcs[0].srcs):
+        return "AsStridedBackward0"
+    (shape, strides, offset), base = n.attrs[:3], n.srcs[0]
+    whole, steps = tuple(base.shape), tuple(base.strides)
+    layout = list(zip(shape, strides, strict=True))
+    here = list(zip(whole, steps, strict=True))
+    if len(layout) == len(here) and sorted(layout) == sorted(here) and offset == base.offset:
+        return _moved(sum(1 for a, b in zip(layout, here, strict=True) if a != b))
+    if is_contiguous(tuple(shape), strides) and math.prod(shape) == math.prod(whole) and is_contiguous(whole, steps):
+        return "ViewBackward0"
+    if any([*here[:d], *here[d + 1 :]] == layout for d in range(len(here))):
+        return "SelectBackward0"
+    if len(layout) == len(here):
+        return "SliceBackward0" if tuple(strides) == steps else "ExpandBackward0" if 0 in strides else "AsStridedBackward0"
+    return "ExpandBackward0" if 0 in strides else "AsStridedBackward0"
+
+
+def _moved(dims: int) -> str:
+    return "TransposeBackward0" if dims == 2 else "PermuteBackward0"
+
+
 def _fft(n: Node) -> str:
     return "FftR2CBackward0" if n.srcs[0].op.name == "rfft" else "FftC2CBackward0"
 
 
 def _fill(n: Node) -> str:
     zero = n.srcs[1].op is CONST and not n.srcs[1].attrs[0]
-    return "ZeroBackward0" if zero else f"FillBackward{2 if n.srcs[1].op is CONST else 3}"
+    return "ZeroBackward0" if zero else f"FillBackward{2 if number(n.srcs[1]) else 3}"
 
 
 _BY_NODE: dict[str, Callable[[Node], str]] = {
     "adaptive_avg_pool": lambda n: "MeanBackward1" if set(n.attrs[0]) == {1} and n.ndim == 4 else f"AdaptiveAvgPool{n.ndim - 2}DBackward0",
     "adaptive_max_pool": _spatial("AdaptiveMaxPool{}D"),
     "avg_pool": _spatial("AvgPool{}D"),
-    "clamp_max": lambda n: f"ClampMaxBackward{0 if n.srcs[1].op is CONST else 1}",
-    "clamp_min": lambda n: f"ClampMinBackward{0 if n.srcs[1].op is CONST else 1}",
-    "copysign": lambda n: f"CopysignBackward{1 if n.srcs[1].op is CONST else 0}",
-    "div": lambda n: "MulBackward0" if n.srcs[0].op is CONST else "DivBackward0",
+    "clamp_max": _clamp,
+    "clamp_min": lambda n: f"ClampMinBackward{0 if number(n.srcs[1]) else 1}",
+    "copysign": lambda n: f"CopysignBackward{1 if number(n.srcs[1]) else 0}",
+    "div": lambda n: "MulBackward0" if number(n.srcs[0]) else "DivBackward0",
     "conj": lambda n: "ConjBackward0" if n.srcs[0].op.name == "rfft" else "ConjPhysicalBackward0",
     "fft": _fft,
     "fill": _fill,
     "floor_divide": lambda n: "DivBackward2",
     "grid_sample": lambda n: f"GridSampler{n.ndim - 2}DBackward0",
     "grid_sample_nearest": lambda n: f"GridSampler{n.ndim - 2}DBackward0",
-    "fmod": lambda n: f"FmodBackward{0 if n.srcs[1].op is CONST else 1}",
+    "fmod": lambda n: f"FmodBackward{0 if number(n.srcs[1]) else 1}",
     "interpolate": _interpolate,
     "linear": _linear,
-    "lerp": lambda n: f"LerpBackward{0 if n.srcs[2].op is CONST else 1}",
-    "masked_fill": lambda n: f"MaskedFillBackward{0 if n.srcs[-1].op is CONST else 1}",
+    "lerp": lambda n: f"LerpBackward{0 if number(n.srcs[2]) else 1}",
+    "masked_fill": lambda n: f"MaskedFillBackward{0 if number(n.srcs[-1]) else 1}",
     "matmul": _matmul,
     "max_unpool": lambda n: f"MaxUnpool{n.ndim - 2}DBackward0",
     "max": _extreme,
@@ -206,7 +259,10 @@ _BY_NODE: dict[str, Callable[[Node], str]] = {
     "median": lambda n: "MedianBackward0",
     "min": _extreme,
     "nll_loss": lambda n: "NllLossBackward0" if n.srcs[0].ndim <= 2 else "NllLoss2DBackward0",
-    "cross_entropy": lambda n: "NllLossBackward0" if n.srcs[0].ndim <= 2 else "NllLoss2DBackward0",
+    "cross_entropy": _cross_entropy,
+    "cross_entropy_soft": lambda n: "DivBackward1" if n.attrs[0] == "mean" else "NegBackward0",
+    "kl_divergence": lambda n: "SubBackward0",
+    "kl_divergence_log": lambda n: "MulBackward0",
     "pad_mirror": _mirror,
     "permute": _permute,
     "pick": _picked,
@@ -214,11 +270,12 @@ _BY_NODE: dict[str, Callable[[Node], str]] = {
     "prod": _reduction,
     "scaled_dot_product_attention": _attention,
     "relayout": lambda n: "ToCopyBackward0" if n.attrs[1:] == ("to",) else "CloneBackward0",
-    "remainder": lambda n: f"RemainderBackward{0 if n.srcs[1].op is CONST else 1}",
+    "remainder": lambda n: f"RemainderBackward{0 if number(n.srcs[1]) else 1}",
     "reshape": _reshape,
-    "scatter": lambda n: f"ScatterBackward{1 if n.srcs[-1].op is CONST else 0}",
+    "restride": _restride,
+    "scatter": lambda n: f"ScatterBackward{1 if number(n.srcs[-1]) else 0}",
     "squeeze": lambda n: "SqueezeBackward1",
-    "sub": lambda n: "RsubBackward1" if n.srcs[0].op is CONST else "SubBackward0",
+    "sub": lambda n: "RsubBackward1" if number(n.srcs[0]) else "SubBackward0",
     "sum": _reduction,
     "sum_to": lambda n: "SumBackward1",
     "trunc_divide": lambda n: "DivBackward2",
@@ -244,6 +301,21 @@ def title(n: Node, kind: Any = None) -> str:
     if by_node is not None:
         return by_node(n)
     return (_NAMES.get(name) or "".join(part.capitalize() for part in name.strip("_").split("_"))) + "Backward0"
+
+
+def output(t: Any) -> str:
+    """Which output of which function a view made with others at once is: "Output 1 of Split", for PyTorch's messages."""
+    noted = t.__dict__.get("_output")
+    if noted is not None:
+        return noted  # type: ignore[no-any-return]
+    (whole, steps, _), (shape, strides, offset) = t._f.cell.geometry, t.geometry
+    for d, size in enumerate(whole):
+        start = offset // steps[d] % size if steps[d] and size else 0
+        if (*whole[:d], *whole[d + 1 :]) == tuple(shape) and (*steps[:d], *steps[d + 1 :]) == tuple(strides):
+            return f"Output {start} of Unbind"
+        if len(shape) == len(whole) and shape[d] != size:
+            return f"Output {start // max(shape[d], 1)} of Split"
+    return "Output 0 of " + ("Split" if len(shape) == len(whole) else "Unbind")
 
 
 def operands(n: Node) -> tuple[Node, ...]:

@@ -42,6 +42,13 @@ def note(result: Any, name: str) -> None:
             note(r, name)
 
 
+def note_write(t: Tensor, name: str) -> None:
+    """Give a whole tensor that was just written a name, until it is written again."""
+    f = t._f
+    if f is not None and t._kind is None and f.h is not None and f.h.rg:
+        t.__dict__["_step"] = f.h.serial, name
+
+
 def noted(t: Any, n: Any) -> str | None:
     """The name noted on a tensor whose node is `n`."""
     found = t.__dict__.get("_step") if isinstance(t, Tensor) else None

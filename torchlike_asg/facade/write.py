@@ -23,6 +23,7 @@ from ..ops.promotion import title, to
 from . import texts
 from .core import Tensor, family_of, owned, twin
 from .exposure import shared, sync
+from .history_names import output
 from .lens import in_bytes, scattered
 from .nodes import history_of, node_of, root_of
 from .storage import Family
@@ -155,7 +156,7 @@ def _own_copy(v: Node) -> Node:
 
 def _check_tracked(t: Tensor, f: Family) -> None:
     if t._kind is not None and t._kind.startswith("multi"):
-        raise RuntimeError("Output 0 of a function is a view and is being modified inplace. " + texts.MULTI_VIEW)
+        raise RuntimeError(f"{output(t)} is a view and is being modified inplace. " + texts.MULTI_VIEW)
     if t._kind is not None and t._kind.startswith(("nograd", "inference")):
         raise RuntimeError(texts.apart_view(t._kind, "is being"))
     if "_within" in t.__dict__:

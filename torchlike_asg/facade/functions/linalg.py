@@ -232,6 +232,7 @@ def trace(input: Tensor) -> Tensor:
 
 
 @function()
+@step("UnsafeViewBackward0")
 def kron(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The Kronecker product: every element of `input` times all of `other`, as blocks."""
     check_tensor("kron", "other", 2, other)

@@ -43,7 +43,13 @@ def split(tensor: Tensor, split_size_or_sections: Any, dim: int = 0) -> tuple[Te
             )
         ends = [sum(parts[: i + 1]) for i in range(len(parts))]
         bounds = [(e - p, e) for p, e in zip(parts, ends, strict=True)]
-    return tuple([view(movement.slice_, tensor, (d, lo, hi, 1), "multi") for lo, hi in bounds])
+    views = tuple([view(movement.slice_, tensor, (d, lo, hi, 1), "multi") for lo, hi in bounds])
+    if not isinstance(split_size_or_sections, int):  # places that the views' geometry does not tell
+        for i, v in enumerate(views):
+            v.__dict__["_output"] = f"Output {i} of SplitWithSizes"
+    elif n and n % k:
+        views[-1].__dict__["_output"] = f"Output {len(views) - 1} of Split"
+    return views
 
 
 @method("split")

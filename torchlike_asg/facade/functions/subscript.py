@@ -22,7 +22,7 @@ from ..flush import value_of
 from ..hosted import data, known, operand
 from ..moving import moves, moving_view
 from ..register import method
-from ..steps import step
+from ..steps import note_write, step
 from ..write import write
 from .pointwise import copy_
 from .python_data import as_array
@@ -306,6 +306,7 @@ def _put_masked(t: Tensor, d: int, mask: Any, value: Any) -> bool:
 
     others = [o for o in (value, mask) if isinstance(o, Tensor)]
     write(t, written, others, fills=not isinstance(value, Tensor) or value.shape.numel() == 1)
+    note_write(t, "IndexPutBackward0")
     return True
 
 

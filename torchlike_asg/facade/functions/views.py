@@ -288,6 +288,7 @@ def unfold(self: Tensor, dimension: int, size: int, step: int) -> Tensor:
 
 
 @function()
+@step("AsStridedBackward0")
 def as_strided(input: Tensor, size: Any, stride: Any, storage_offset: int | None = None) -> Tensor:
     """A view of the underlying storage with any sizes, strides and offset."""
     if input._n is None and input.requires_grad:
