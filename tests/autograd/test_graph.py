@@ -116,7 +116,9 @@ def test_a_number_that_changes_from_step_to_step_is_one_in_the_history_too():
         x = vector(ours, 1, 2, 3)
         y = factor * x
         assert [f if f is None else f.name() for f, _ in y.grad_fn.next_functions] == ["torch::autograd::AccumulateGrad", None]
-        y.sum().item()
+        z = ours.tensor(factor) * x
+        assert [f if f is None else f.name() for f, _ in z.grad_fn.next_functions] == [None, "torch::autograd::AccumulateGrad"]
+        (y + z).sum().item()
 
 
 def test_steps_have_one_identity_and_room_for_notes():
