@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 from .. import dtypes
 from ..dtypes import dtype
 from .core import Tensor
-from .parsing import elsewhere, refusal
+from .parsing import read_again
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -87,12 +87,7 @@ def governed(fn: F, name: str = "") -> F:
                 return fn(*args, **kwargs)
             return _governed(fn, policies, args, kwargs)
         except Exception as error:
-            if (result := elsewhere(fn, args, kwargs)) is not NotImplemented:
-                return result
-            better = refusal(fn, args, kwargs, error)
-            if better is None:
-                raise
-            raise better from error
+            return read_again(fn, args, kwargs, error)
 
     return offered  # type: ignore[return-value]
 

@@ -1,12 +1,13 @@
-"""What PyTorch's argument parser would have said of a call that failed.
+"""What PyTorch's argument parser would have said of a call.
 
-PyTorch compares the types of all arguments with a signature before anything runs. Here a call runs first, and pays nothing; only one that
-has failed is compared with the annotations of the function, so that a list given for a tensor is reported as that, not as an attribute
-which lists do not have.
+PyTorch compares the types of all arguments with a signature before anything runs. Here most functions look at the annotations when they
+meet a combination of types for the first time; the busiest ones, and layers, run at once, and only a call that has failed is compared
+with them, so that a list given for a tensor is reported as that, not as an attribute which lists do not have.
 """
 
 from __future__ import annotations
 
+import functools
 import inspect
 import numbers
 from collections.abc import Callable
@@ -17,7 +18,7 @@ import numpy as np
 from ..errors import Unsupported
 from .core import Tensor
 
-__all__ = ["OTHERS", "elsewhere", "refusal"]
+__all__ = ["OTHERS", "elsewhere", "parse", "read_again"]
 
 #: what other kinds of tensors make of a call that failed: (name, args, kwargs) -> its result, or NotImplemented
 OTHERS: list[Callable[[str, tuple[Any, ...], dict[str, Any]], Any]] = []
@@ -50,6 +51,7 @@ _KINDS: dict[str, Callable[[Any], bool]] = {
     "Tensor": lambda v: isinstance(v, Tensor) or getattr(v, "is_sparse", False) or hasattr(v, "__torch_function__"),
     "int": _whole,
     "float": lambda v: isinstance(v, (numbers.Real, np.number)) or (isinstance(v, Tensor) and not v.shape),
+    "number": lambda v: isinstance(v, (numbers.Number, np.number)) or (isinstance(v, Tensor) and not v.shape),
     "bool": lambda v: isinstance(v, (bool, np.bool_)),
     "str": lambda v: isinstance(v, str),
     "None": lambda v: v is None,
@@ -57,34 +59,76 @@ _KINDS: dict[str, Callable[[Any], bool]] = {
     "tuple of ints": lambda v: _whole(v) or v is None or (isinstance(v, (tuple, list)) and _foreign(v) is None),
 }
 #: what parameters of these names take where their annotation does not say it
-_SEVERAL = dict.fromkeys("dim dims dilation kernel_size normalized_shape output_size pad shifts size stride".split(), "tuple of ints")
-_SEVERAL["tensors"] = "tuple of Tensors"
+_BY_NAME = dict.fromkeys("dim dims dilation kernel_size normalized_shape output_size pad shifts size stride".split(), "tuple of ints")
+_BY_NAME |= {"tensors": "tuple of Tensors", "alpha": "number", "beta": "number"}
 #: functions that PyTorch's argument parser knows under another name
 _PARSED = {"cross_entropy": "cross_entropy_loss", "nll_loss": "nll_loss_nd"}
 
 
-def refusal(fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], error: BaseException) -> TypeError | None:
-    """The TypeError for the first argument of ``fn(*args, **kwargs)`` that its annotation excludes; None if all fit.
+#: what a number given as something else becomes, where the annotation asks for one
+_MADE: dict[str, Callable[[Any], Any]] = {"int": int, "float": lambda v: v.item(), "number": lambda v: v.item()}
+#: a parameter whose annotation says what may be given for it: position (None if it has none), name, kinds, whether None is its default
+_Parameter = tuple[int | None, str, list[str], bool]
 
-    `error` is what the call raised.
-    """
-    if isinstance(error, Unsupported):
-        return None
-    fn = inspect.unwrap(fn)
+
+@functools.cache
+def _declared(fn: Callable[..., Any]) -> list[_Parameter]:
+    found: list[_Parameter] = []
     for position, (name, parameter) in enumerate(inspect.signature(fn).parameters.items()):
         kinds = [k.strip() for k in str(parameter.annotation).split("|")]
         if kinds == ["Any"]:
-            kinds = [_SEVERAL.get(name, "Any")]
+            kinds = [_BY_NAME.get(name, "Any")]
         if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD) or not all(k in _KINDS for k in kinds):
             continue
-        if position < len(args) and parameter.kind is not parameter.KEYWORD_ONLY:
-            value, where = args[position], f" (position {position + 1})"
+        found.append((None if parameter.kind is parameter.KEYWORD_ONLY else position, name, kinds, parameter.default is None))
+    return found
+
+
+def parse(
+    fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], bound: bool = False
+) -> tuple[tuple[Any, ...], dict[str, Any], bool]:
+    """The arguments of ``fn(*args, **kwargs)``, numbers in tensors and NumPy's as Python's where a number is declared, and whether their
+    types alone say that they fit (a list's elements are looked at, too). Raises TypeError for the first one that its annotation excludes.
+
+    `bound`: it is called as a method, whose positions do not count the tensor.
+    """
+    fn = inspect.unwrap(fn)
+    by_type = True
+    for position, name, kinds, optional in _declared(fn):
+        if position is not None and position < len(args):
+            value, where = args[position], f" (position {position + (not bound)})"
         elif name in kwargs:
             value, where = kwargs[name], ""
         else:
             continue
-        if not any(_KINDS[k](value) for k in kinds) and not (value is None and parameter.default is None):
+        if value is None and optional:
+            continue
+        kind = next((k for k in kinds if _KINDS[k](value)), None)
+        if kind is None:
             element = _foreign(value) if kinds == ["tuple of ints"] and isinstance(value, (tuple, list)) else None
             found = f"not {_name(value)}" if element is None else "but found element of type {} at pos {}".format(*element)
-            return TypeError(f"{_PARSED.get(fn.__name__, fn.__name__)}(): argument '{name}'{where} must be {kinds[0]}, {found}")
-    return None
+            raise TypeError(f"{_PARSED.get(fn.__name__, fn.__name__)}(): argument '{name}'{where} must be {kinds[0]}, {found}")
+        if kind in _MADE and not isinstance(value, (int, float, complex)):
+            by_type, value = False, _MADE[kind](value)
+            if where:
+                args = (*args[:position], value, *args[position + 1 :])  # type: ignore[operator]
+            else:
+                kwargs = {**kwargs, name: value}
+        elif isinstance(value, (list, tuple)):
+            by_type = False
+    return args, kwargs, by_type
+
+
+def read_again(fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], error: Exception) -> Any:
+    """For a call that has raised `error`: the result that another kind of tensor gives it; else raise what PyTorch's parser would have said
+    of it, or the error itself.
+    """
+    if (result := elsewhere(fn, args, kwargs)) is not NotImplemented:
+        return result
+    if not isinstance(error, Unsupported):
+        try:
+            parse(fn, args, kwargs)
+        except TypeError as better:
+            if str(better) != str(error):
+                raise better from error
+    raise error

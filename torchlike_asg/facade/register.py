@@ -9,11 +9,12 @@ from typing import Any
 
 from ..asg.node import Node
 from ..asg.trace import current
+from ..errors import Unsupported
 from ..ops.promotion import title
-from .autocast import governed
+from .autocast import POLICIES, governed
 from .core import Tensor, node_of
 from .overloads import earlier
-from .parsing import elsewhere, refusal
+from .parsing import elsewhere, parse, read_again
 from .spellings import spellings
 from .write import write
 
@@ -36,18 +37,19 @@ def function(
     def register(fn: Function) -> Function:
         public = name or fn.__name__.rstrip("_")
         offered = governed(_offered(fn, public), public)
-        refusing = checked(fn) if offered is fn else offered  # what a method is called on is a tensor: it needs no check
+        if method:
+            bound = governed(_offered(fn, public, bound=True), public)
         for n in (public, *aliases):
             if namespace:
-                FUNCTIONS[n] = refusing
+                FUNCTIONS[n] = offered
             if method:
-                setattr(Tensor, method if isinstance(method, str) else n, offered)
+                setattr(Tensor, method if isinstance(method, str) else n, bound)
             if inplace:
                 written = _inplace(fn, n)
                 setattr(Tensor, n + "_", written)
                 if namespace:
                     FUNCTIONS[n + "_"] = written
-        return offered if method and namespace else refusing
+        return bound if method and namespace else offered
 
     return register
 
@@ -57,7 +59,7 @@ def method(*names: str) -> Callable[[Function], Function]:
 
     def register(fn: Function) -> Function:
         for n in names or (fn.__name__,):
-            setattr(Tensor, n, _offered(fn, n.rstrip("_")) if n.endswith("_") else fn)
+            setattr(Tensor, n, _offered(fn, n, bound=True) if n.endswith("_") and not n.startswith("__") else fn)
         return fn
 
     return register
@@ -69,32 +71,94 @@ def _parameters(fn: Function) -> tuple[tuple[str, ...], bool]:
     return code.co_varnames[: code.co_argcount + code.co_kwonlyargcount], bool(code.co_flags & inspect.CO_VARKEYWORDS)
 
 
-def _offered(fn: Function, name: str) -> Function:
-    """`fn` as users call it."""
-    named, further = _parameters(fn)
-    out = "out" in named and not getattr(fn, "handles_out", False)
-    known = spellings(name, named, further)
-    if not out and not (known.keys() - {"x", "a", "x1", "x2", "self"}):
+#: what steps are made of: a call of these looks at the types of its positional arguments only after it has failed, and at those of its
+#: keywords once
+_BUSY = frozenset(
+    """abs add addmm argmax argmin baddbmm bmm cat chunk clamp concat cos cumsum div dot embedding eq erf exp expand expand_as
+    flatten full gather ge gelu gt index_add index_select layer_norm le linear log log_softmax logsumexp lt masked_fill matmul
+    max maximum mean min minimum mm movedim mul multinomial ne neg norm ones ones_like outer permute pow rand randint randn relu
+    repeat_interleave reshape rsqrt rsub scatter scatter_add select sigmoid sign sin softmax softplus split sqrt square squeeze
+    stack std sub sum t tanh topk transpose tril triu unbind unfold unsqueeze var view where zeros zeros_like
+    """.split()
+)
+
+
+class _Parser:
+    """What is known of the arguments of a function: combinations of positional types, and types of keywords, that were seen to fit.
+
+    `bound`: as a method, which takes no ``out=``. `busy`: a list is trusted if another one has fitted.
+    """
+
+    def __init__(self, fn: Function, name: str, bound: bool, busy: bool) -> None:
+        named, further = _parameters(fn)
+        self.fn, self.name, self.bound, self.busy = fn, name, bound, busy
+        self.takes_out = "out" in named
+        self.known = spellings(name.removesuffix("_"), named, further)
+        self.positions: set[tuple[type, ...]] = set()
+        self.keywords: dict[str, set[type]] = {}
+
+    def fit(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """The arguments as the function takes them, keywords under the names of its parameters; what fits by its type is noted.
+
+        Raises TypeError if an argument does not fit.
+        """
+        if self.bound and self.takes_out and "out" in kwargs:
+            raise TypeError(f"{self.name}() got an unexpected keyword argument 'out'")
+        meant = {self.known.get(k, k): v for k, v in kwargs.items()}
+        found = earlier(self.name, args, 4 + self.busy + (self.name in POLICIES))
+        if found is not None:
+            return found[0], {**found[1], **meant}
+        read, meant, by_type = parse(self.fn, args, meant, self.bound)
+        if by_type or (self.busy and read is args):
+            self.positions.add((*map(type, args),))
+            for k, v in kwargs.items():
+                if k != "out" and k in meant:
+                    self.keywords.setdefault(k, set()).add(type(v))
+        return read, meant
+
+
+def _offered(fn: Function, name: str, bound: bool = False) -> Function:
+    """`fn` as users call it: as a function, or (`bound`) as a method."""
+    busy = name in _BUSY
+    parser = _Parser(fn, name, bound, busy)
+    if busy and bound and not parser.takes_out and not (parser.known.keys() - {"x", "a", "x1", "x2", "self"}):
         return fn
+    delivers = parser.takes_out and not getattr(fn, "handles_out", False)
+    positions, keywords, fit = parser.positions, parser.keywords, parser.fit
 
     @functools.wraps(fn)
     def offered(*args: Any, **kwargs: Any) -> Any:
         try:
-            if not kwargs:
+            if not (busy or (*map(type, args),) in positions):
+                args, kwargs = fit(args, kwargs)
+            elif not kwargs:
                 return fn(*args)
-            if not known.keys().isdisjoint(kwargs):
-                kwargs = {known.get(k, k): v for k, v in kwargs.items()}
-            return _delivered(fn, args, kwargs) if out and "out" in kwargs else fn(*args, **kwargs)
+            for k in kwargs:
+                if kwargs[k].__class__ not in keywords.get(k, ()):
+                    args, kwargs = fit(args, kwargs)
+                    break
+            else:
+                return fn(*args, **kwargs)
+            return _delivered(fn, args, kwargs) if delivers and "out" in kwargs else fn(*args, **kwargs)
         except Exception as error:
-            if (result := elsewhere(fn, args, kwargs)) is not NotImplemented:
-                return result
-            found = earlier(name, args) if isinstance(error, TypeError) else None
-            if found is None:
-                better = refusal(fn, args, kwargs, error)
-                if better is None:
-                    raise
-                raise better from error
-        return offered(*found[0], **found[1], **kwargs)
+            failed = error
+        return again(args, kwargs, failed)
+
+    def again(args: tuple[Any, ...], kwargs: dict[str, Any], error: Exception) -> Any:
+        """A call that has failed, read again; it raises `error` if that changes nothing."""
+        if (result := elsewhere(fn, args, kwargs)) is not NotImplemented:
+            return result
+        if isinstance(error, Unsupported):
+            raise error
+        try:
+            read, meant = fit(args, kwargs)
+        except TypeError as better:
+            if str(better) == str(error):
+                raise error from None
+            raise better from error
+        if read is args:
+            raise error
+        return _delivered(fn, read, meant) if delivers and "out" in meant else fn(*read, **meant)
 
     return offered
 
@@ -107,14 +171,9 @@ def checked(fn: Function) -> Function:
         try:
             return fn(*args, **kwargs)
         except Exception as error:
-            if (result := elsewhere(fn, args, kwargs)) is not NotImplemented:
-                return result
-            better = refusal(fn, args, kwargs, error)
-            if better is None:
-                raise
-            raise better from error
+            return read_again(fn, args, kwargs, error)
 
-    return call  # type: ignore[return-value]
+    return call
 
 
 def _delivered(fn: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -143,19 +202,13 @@ def deliver(result: Any, out: Any) -> Any:
 
 
 def _inplace(fn: Function, name: str) -> Function:
-    known = spellings(fn.__name__, *_parameters(fn))
+    parser = _Parser(fn, name + "_", True, False)
 
     @functools.wraps(fn)
     def written(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
-        if not known.keys().isdisjoint(kwargs):
-            kwargs = {known.get(k, k): v for k, v in kwargs.items()}
-        try:
-            return apply_inplace(self, lambda cur: fn(cur, *args, **kwargs), [*args, *kwargs.values()])
-        except TypeError:
-            found = earlier(name + "_", (self, *args))
-            if found is None:
-                raise
-        return written(*found[0], **found[1], **kwargs)
+        if kwargs or (type(self), *map(type, args)) not in parser.positions:
+            (self, *args), kwargs = parser.fit((self, *args), kwargs)  # type: ignore[assignment]
+        return apply_inplace(self, lambda cur: fn(cur, *args, **kwargs), [*args, *kwargs.values()])
 
     written.__name__ = written.__qualname__ = name + "_"
     written.__doc__ = f"In-place version of `{name}`."
