@@ -45,6 +45,21 @@ USES = {
         T.norm(T.tensor([3.0, 4.0])),
         T.std(T.arange(4.0)),
     ],
+    "numbers in tensors and NumPy's": lambda T: [
+        T.chunk(T.arange(4), T.tensor(2)),
+        T.chunk(T.arange(4), np.int64(2)),
+        T.addmm(T.ones(2, 2), T.ones(2, 1), T.ones(1, 2), beta=T.tensor(0.5)),
+        T.diag(T.ones(2), T.tensor(1)),
+        T.ones(2, 3).sum(T.tensor(1)),
+    ],
+    "types of out": lambda T: [
+        T.sum(T.tensor([[1.5, 2.5]]), 1, out=T.zeros(1, dtype=T.int32)),
+        T.prod(T.tensor([[2, 3]]), 1, out=T.zeros(1, dtype=T.int16)),
+        T.cumsum(T.tensor([1, 2], dtype=T.int32), 0, out=T.zeros(2, dtype=T.int32)),
+        T.exp(T.zeros(2), out=T.zeros(2).double()),
+        T.any(T.tensor([[0, 1]]), 1, out=T.zeros(1, dtype=T.uint8)),
+    ],
+    "signs of determinants": lambda T: [*T.linalg.slogdet(T.full((2, 2), float("nan"))), *T.linalg.slogdet(T.zeros(2, 2))],
     "sorting": lambda T: [
         T.sort(T.tensor([3, 1, 2]), descending=True),
         T.topk(T.tensor([3.0, 1.0, 2.0]), 2),

@@ -186,11 +186,13 @@ def weak(value: Any) -> Node:
 
     kind = value.__class__
     if kind not in _WEAK_TYPES:
-        value = value.item() if hasattr(value, "item") and not getattr(value, "ndim", 0) else value
+        value = value.item() if isinstance(value, np.generic) else value
         kind = next((k for k in (bool, int, float, complex) if isinstance(value, k)), None)
         if kind is None:
             raise TypeError(f"expected a tensor or a number, not {value.__class__.__name__}")
         value = kind(value)
+    if kind is int and not -(2**63) <= value < 2**64:
+        raise OverflowError("int too big to convert" if value > 0 else "can't convert negative int to unsigned")
     key = (kind, value)
     if value != 0 and value == value:
         n = WEAK.get(key)

@@ -10,11 +10,11 @@ from typing import Any
 from ..asg.node import Node
 from ..asg.trace import current
 from ..errors import Unsupported
-from ..ops.promotion import title
 from .autocast import POLICIES, governed
 from .core import Tensor, node_of
 from .overloads import earlier
 from .parsing import elsewhere, parse, read_again
+from .results import compute_in_type_of, deliver
 from .spellings import spellings
 from .write import write
 
@@ -103,7 +103,9 @@ class _Parser:
         Raises TypeError if an argument does not fit.
         """
         if self.bound and self.takes_out and "out" in kwargs:
-            raise TypeError(f"{self.name}() got an unexpected keyword argument 'out'")
+            alone = len(_parameters(self.fn)[0]) == 2
+            why = f"Tensor.{self.name}() takes no keyword arguments" if alone else f"{self.name}() got an unexpected keyword argument 'out'"
+            raise TypeError(why)
         meant = {self.known.get(k, k): v for k, v in kwargs.items()}
         found = earlier(self.name, args, 4 + self.busy + (self.name in POLICIES))
         if found is not None:
@@ -123,8 +125,7 @@ def _offered(fn: Function, name: str, bound: bool = False) -> Function:
     parser = _Parser(fn, name, bound, busy)
     if busy and bound and not parser.takes_out and not (parser.known.keys() - {"x", "a", "x1", "x2", "self"}):
         return fn
-    delivers = parser.takes_out and not getattr(fn, "handles_out", False)
-    positions, keywords, fit = parser.positions, parser.keywords, parser.fit
+    takes_out, positions, keywords, fit = parser.takes_out, parser.positions, parser.keywords, parser.fit
 
     @functools.wraps(fn)
     def offered(*args: Any, **kwargs: Any) -> Any:
@@ -139,7 +140,7 @@ def _offered(fn: Function, name: str, bound: bool = False) -> Function:
                     break
             else:
                 return fn(*args, **kwargs)
-            return _delivered(fn, args, kwargs) if delivers and "out" in kwargs else fn(*args, **kwargs)
+            return into(args, kwargs) if takes_out and "out" in kwargs else fn(*args, **kwargs)
         except Exception as error:
             failed = error
         return again(args, kwargs, failed)
@@ -158,7 +159,11 @@ def _offered(fn: Function, name: str, bound: bool = False) -> Function:
             raise better from error
         if read is args:
             raise error
-        return _delivered(fn, read, meant) if delivers and "out" in meant else fn(*read, **meant)
+        return into(read, meant) if takes_out and "out" in meant else fn(*read, **meant)
+
+    def into(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        out = kwargs.pop("out")
+        return fn(*args, **kwargs) if out is None else deliver(fn(*args, **compute_in_type_of(out, name, kwargs)), out, name)
 
     return offered
 
@@ -174,31 +179,6 @@ def checked(fn: Function) -> Function:
             return read_again(fn, args, kwargs, error)
 
     return call
-
-
-def _delivered(fn: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    out = kwargs.pop("out")
-    result = fn(*args, **kwargs)
-    return result if out is None else deliver(result, out)
-
-
-def deliver(result: Any, out: Any) -> Any:
-    """Write a result (or several) into ``out=`` tensors, which take its shape."""
-    if isinstance(result, tuple):
-        for r, o in zip(result, out, strict=True):
-            deliver(r, o)
-        return type(result)(*out) if hasattr(result, "_fields") else tuple(out)
-    if out.requires_grad or (result.requires_grad and current().grad):
-        raise RuntimeError(
-            "functions with out=... arguments don't support automatic differentiation, but one of the arguments requires grad."
-        )
-    if out.dtype.category < result.dtype.category:
-        raise RuntimeError(f"result type {title(result.dtype)} can't be cast to the desired output type {title(out.dtype)}")
-    if tuple(out.shape) != tuple(result.shape):
-        from .resize import resize
-
-        resize(out, tuple(result.shape))
-    return out.copy_(result)
 
 
 def _inplace(fn: Function, name: str) -> Function:

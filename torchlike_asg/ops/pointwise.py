@@ -22,6 +22,7 @@ from .elementwise import (
     positive_samples,
     unary,
 )
+from .formula import refuse
 from .logic import eq, ge, gt, le, logical_and, logical_or, lt, ne
 from .promotion import promoting, title
 
@@ -77,7 +78,15 @@ reciprocal = unary(
     "reciprocal", lambda e, x: e.reciprocal(x), lambda n, g: (neg(mul(g, bar(mul(n, n)))),), keep_result, samples=positive_samples
 )
 abs_ = unary("abs", lambda e, x: e.abs(x), lambda n, g: (mul(g, sign(n.srcs[0])),), floating=False, ref=np.absolute)
-abs_.rule = lambda x: (x.shape, x.dtype.to_real() if x.dtype.is_complex else x.dtype)
+
+
+def _rule_abs(x: Node) -> Any:
+    if x.dtype is dtypes.bool_:
+        raise refuse("abs_cpu", x.dtype)
+    return x.shape, x.dtype.to_real() if x.dtype.is_complex else x.dtype
+
+
+abs_.rule = _rule_abs
 
 
 def _vjp_sign(n: Node, g: Node) -> Grads:
@@ -361,12 +370,20 @@ def _zero(n: Node, g: Node) -> Grads:
 
 
 def _rounding(name: str, formula: Any, ref: Any) -> Op:
+    promote = promoting(1, False)
+
+    def prepare(x: Node) -> tuple[Any, ...]:
+        if x.dtype is dtypes.bool_ or (name == "round" and x.dtype.is_complex):
+            raise refuse(f"{name}_vml_cpu", x.dtype)
+        return promote(x)
+
     return unary(
         name,
         formula,
         _zero,
         None,
         floating=False,
+        prepare=prepare,
         ref=lambda x: x.copy() if x.dtype.kind in "biu" else ref(x),
         samples=lambda: [Sample((_X,)), Sample((np.array([3, -4]),), (), False)],
     )

@@ -212,11 +212,18 @@ def _vjp_sign(n: Node, g: Node) -> Grads:
     return (mul(column(turn), adjoint(inverse(n.srcs[0]))),)
 
 
+def _ref_det_sign(x: Array) -> Array:
+    """The sign of a determinant that is NaN is zero, as LAPACK's factors count it."""
+    with np.errstate(all="ignore"):
+        sign, logarithm = np.linalg.slogdet(x)
+    return np.asarray(sign if np.iscomplexobj(sign) else np.where(np.isnan(logarithm), np.zeros_like(sign), sign))
+
+
 det_sign = Op(
     "det_sign",
     "linalg",
     square_rule("linalg.slogdet", lambda s: s[:-2]),
-    lambda x: np.asarray(np.linalg.slogdet(x)[0]),
+    _ref_det_sign,
     vjp=_vjp_sign,
     saves=lambda n: (n.srcs[0], n) if n.dtype.is_complex else (),
     samples=square_samples(grad=False),

@@ -6,7 +6,8 @@ from typing import Any
 
 from ...formats import contiguous_format
 from ..core import Tensor
-from ..register import FUNCTIONS, deliver
+from ..register import FUNCTIONS
+from ..results import deliver
 from ..steps import note
 from .complex import view_as_complex, view_as_real
 from .layout import clone
@@ -27,7 +28,7 @@ def _copying(name: str, view: Any) -> None:
         seen = view(*args, **kwargs)
         copies = tuple(_copy(v) for v in seen) if isinstance(seen, tuple | list) else _copy(seen)
         note(copies, step_name(*args, **kwargs))
-        return copies if out is None else deliver(copies, out)
+        return copies if out is None else deliver(copies, out, f"{name}_copy")
 
     words = "".join(part.capitalize() for part in name.split("_"))
 
