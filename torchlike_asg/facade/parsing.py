@@ -125,10 +125,13 @@ def read_again(fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, 
     """
     if (result := elsewhere(fn, args, kwargs)) is not NotImplemented:
         return result
-    if not isinstance(error, Unsupported):
-        try:
-            parse(fn, args, kwargs)
-        except TypeError as better:
-            if str(better) != str(error):
-                raise better from error
-    raise error
+    try:
+        if not isinstance(error, Unsupported):
+            try:
+                parse(fn, args, kwargs)
+            except TypeError as better:
+                if str(better) != str(error):
+                    raise better from error
+        raise error
+    finally:
+        del error  # it knows this frame

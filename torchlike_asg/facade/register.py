@@ -142,23 +142,25 @@ def _offered(fn: Function, name: str, bound: bool = False) -> Function:
                 return fn(*args, **kwargs)
             return into(args, kwargs) if takes_out and "out" in kwargs else fn(*args, **kwargs)
         except Exception as error:
-            failed = error
-        return again(args, kwargs, failed)
+            return again(args, kwargs, error)
 
     def again(args: tuple[Any, ...], kwargs: dict[str, Any], error: Exception) -> Any:
         """A call that has failed, read again; it raises `error` if that changes nothing."""
         if (result := elsewhere(fn, args, kwargs)) is not NotImplemented:
             return result
-        if isinstance(error, Unsupported):
-            raise error
         try:
-            read, meant = fit(args, kwargs)
-        except TypeError as better:
-            if str(better) == str(error):
-                raise error from None
-            raise better from error
-        if read is args:
-            raise error
+            if isinstance(error, Unsupported):
+                raise error
+            try:
+                read, meant = fit(args, kwargs)
+            except TypeError as better:
+                if str(better) == str(error):
+                    raise error from None
+                raise better from error
+            if read is args:
+                raise error
+        finally:
+            del error  # it knows this frame
         return into(read, meant) if takes_out and "out" in meant else fn(*read, **meant)
 
     def into(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
