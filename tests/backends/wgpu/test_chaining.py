@@ -162,7 +162,7 @@ def losses(steps=6):
 def test_training_is_the_same_to_the_bit(chains, monkeypatch):
     found = losses()
     few = len(latest())
-    monkeypatch.setattr(chaining, "ON_SOFTWARE", False)
+    monkeypatch.setattr(chaining, "WORK", 0)  # no dispatch is small enough
     plan.clear()
     assert found == losses()
     assert few < len(latest())
