@@ -227,6 +227,12 @@ def _fft(n: Node) -> str:
     return "FftR2CBackward0" if n.srcs[0].op.name == "rfft" else "FftC2CBackward0"
 
 
+def _relayout(n: Node) -> str:
+    if n.srcs[0].op.name == "fft":
+        return _fft(n.srcs[0])
+    return "ToCopyBackward0" if n.attrs[1:] == ("to",) else "CloneBackward0"
+
+
 def _fill(n: Node) -> str:
     zero = n.srcs[1].op is CONST and not n.srcs[1].attrs[0]
     return "ZeroBackward0" if zero else f"FillBackward{2 if number(n.srcs[1]) else 3}"
@@ -269,7 +275,7 @@ _BY_NODE: dict[str, Callable[[Node], str]] = {
     "pow": _pow,
     "prod": _reduction,
     "scaled_dot_product_attention": _attention,
-    "relayout": lambda n: "ToCopyBackward0" if n.attrs[1:] == ("to",) else "CloneBackward0",
+    "relayout": _relayout,
     "remainder": lambda n: f"RemainderBackward{0 if number(n.srcs[1]) else 1}",
     "reshape": _reshape,
     "restride": _restride,

@@ -171,6 +171,7 @@ _BY_NODE: dict[str, Callable[[Node], tuple[Edge, ...]]] = {
     "matmul": _matmul,
     "max_pool": _of_lines,
     "repeat_interleave": lambda n: (_part("Clone", _part("Expand", _part("Unsqueeze", n.srcs[0]))),),
+    "relayout": lambda n: plain(n.srcs[0]).srcs if plain(n.srcs[0]).op.name == "fft" else n.srcs,
     "reshape": _reshape,
     "restride_scatter": _write,
     "rms_norm": _rms_norm,
@@ -219,7 +220,7 @@ _BY_STEP: dict[str, Callable[[Node], tuple[Edge, ...]]] = {
     "EmbeddingBagBackward0": lambda n: (plain(n.srcs[0]).srcs[0], None),
     "IndexPutBackward0": _chosen,
     "LinalgCrossBackward0": lambda n: tuple(plain(s).srcs[0] for s in plain(n.srcs[0]).srcs),
-    "LinalgSolveExBackward0": lambda n: n.srcs if n.op.name == "solve" else tuple(map(_unshaped, plain(n.srcs[0]).srcs)),
+    "LinalgSolveExBackward0": lambda n: n.srcs if n.op.name == "solve" else tuple(map(_unshaped, _inner(n))),
     "TraceBackward0": _inner,
 }
 

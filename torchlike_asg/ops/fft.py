@@ -27,11 +27,27 @@ def _complex_of(x: Array) -> Any:
     return np.complex128 if x.dtype in (np.float64, np.complex128) else np.complex64
 
 
+def strides_of(shape: tuple[int, ...], x: Node, dims: tuple[int, ...], last: tuple[int, ...] = ()) -> tuple[int, ...]:
+    """How PyTorch lays a transform of `x` along `dims` out: innermost what was transformed, and both it and the rest in the order of `x`.
+    `last` is a further dimension that was transformed and lies innermost.
+    """
+
+    def far(d: int) -> int:
+        return -x.strides[d]
+
+    order = sorted([d for d in range(len(shape)) if d not in (*dims, *last)], key=far) + sorted(dims, key=far) + list(last)
+    strides, step = [0] * len(shape), 1
+    for d in reversed(order):
+        strides[d] = step
+        step *= max(shape[d], 1)
+    return tuple(strides)
+
+
 # ---------------------------------------------------------------- complex to complex
-def _rule_fft(z: Node, *_: Any) -> Meta:
+def _rule_fft(z: Node, dims: tuple[int, ...], *_: Any) -> Meta:
     if not z.dtype.is_complex:
         raise RuntimeError(f"fft expects a complex tensor, but got {title(z.dtype)}")
-    return z.shape, z.dtype
+    return z.shape, z.dtype, strides_of(tuple(z.shape), z, dims)
 
 
 def _ref_fft(z: Array, dims: tuple[int, ...], forward: bool, scale: float) -> Array:
@@ -62,7 +78,8 @@ fft = Op(
 def _rule_rfft(x: Node, dim: int, scale: float) -> Meta:
     if x.dtype not in (dtypes.float32, dtypes.float64):
         raise RuntimeError(f"rfft expects a floating point tensor, but got {title(x.dtype)}")
-    return (*x.shape[:dim], x.shape[dim] // 2 + 1, *x.shape[dim + 1 :]), x.dtype.to_complex()
+    shape = (*x.shape[:dim], x.shape[dim] // 2 + 1, *x.shape[dim + 1 :])
+    return shape, x.dtype.to_complex(), strides_of(shape, x, (dim,))
 
 
 def _ref_rfft(x: Array, dim: int, scale: float) -> Array:
@@ -97,7 +114,8 @@ rfft = Op(
 def _rule_irfft(z: Node, dim: int, size: int, scale: float) -> Meta:
     if z.shape[dim] != size // 2 + 1:
         raise RuntimeError(f"irfft expects {size // 2 + 1} elements of a spectrum for {size} real numbers, but got {z.shape[dim]}")
-    return (*z.shape[:dim], size, *z.shape[dim + 1 :]), _rule_fft(z)[1].to_real()
+    shape = (*z.shape[:dim], size, *z.shape[dim + 1 :])
+    return shape, _rule_fft(z, (dim,))[1].to_real(), strides_of(shape, z, (dim,))
 
 
 def _ref_irfft(z: Array, dim: int, size: int, scale: float) -> Array:

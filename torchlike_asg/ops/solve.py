@@ -19,7 +19,7 @@ from ..asg.node import Node, const, weak
 from .arrange import tril, triu
 from .elementwise import bar
 from .linalg import matmul, swap_last
-from .movement import full, reshape, unview
+from .movement import full, relayout, reshape, unview
 from .pointwise import add, mul, neg, sub
 from .promotion import title
 
@@ -58,6 +58,11 @@ def by_columns(rule: Callable[..., Meta]) -> Callable[..., Meta]:
         return shape, dtype, (*contiguous(shape)[:-2], 1, max(rows, 1))
 
     return laid_out
+
+
+def column_major(x: Node) -> Node:
+    """A copy whose matrices lie column by column."""
+    return relayout(x, (*contiguous(tuple(x.shape))[:-2], 1, max(x.shape[-2], 1)))
 
 
 def square_rule(name: str, shape: Callable[[Any], Any]) -> Any:

@@ -109,7 +109,10 @@ def solution(a: Node, b: Node, left: bool) -> Node:
             )
         return swap_last(solve.solve(swap_last(a), swap_last(b)))
     x = solve.solve(a, b)
-    return reshape(x, tuple(x.shape[:-1])) if vectors else x
+    if not vectors:
+        return x
+    x = reshape(x, tuple(x.shape[:-1]))
+    return solve.column_major(x) if x.ndim > 1 else x
 
 
 @linalg_function
@@ -139,7 +142,7 @@ def triangular_solve(
     """The solution X of ``A X = input``: named tuple (solution, cloned_coefficient). Deprecated in favour of `linalg.solve_triangular`."""
     a = node_of(A)
     x = solve.solve_triangular(swap_last(a) if transpose else a, node_of(input), bool(upper) != bool(transpose), bool(unitriangular))
-    return returns.triangular_solve(wrap(x), wrap(clone(a)))
+    return returns.triangular_solve(wrap(x), wrap(solve.column_major(a)))
 
 
 @function(name="cholesky")
@@ -147,7 +150,7 @@ def triangular_solve(
 def cholesky(input: Tensor, upper: bool = False, *, out: Tensor | None = None) -> Tensor:
     """The lower factor L with ``input = L L^T`` (or its transpose) of a symmetric positive-definite matrix."""
     x = node_of(input)
-    return wrap(clone(swap_last(solve.cholesky(swap_last(x)))) if upper else solve.cholesky(x))
+    return wrap(solve.column_major(swap_last(solve.cholesky(swap_last(x)))) if upper else solve.cholesky(x))
 
 
 @function()

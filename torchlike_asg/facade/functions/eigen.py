@@ -9,7 +9,7 @@ from ...asg.node import Node, const, weak
 from ...ops import eigen as ops
 from ...ops import solve
 from ...ops.logic import eq
-from ...ops.movement import clone, reshape
+from ...ops.movement import reshape
 from ...ops.pointwise import where
 from ..core import Tensor, node_of, unary, wrap
 from ..steps import step
@@ -53,7 +53,7 @@ def cholesky_ex(A: Tensor, *, upper: bool = False, check_errors: bool = False, o
     else:
         regular, safe = _checked(x, info)
         factor = where(regular, solve.cholesky(safe), weak(math.nan))
-    return returns.linalg_cholesky_ex(wrap(clone(solve.adjoint(factor)) if upper else factor), wrap(info))
+    return returns.linalg_cholesky_ex(wrap(solve.column_major(solve.adjoint(factor)) if upper else factor), wrap(info))
 
 
 @linalg_function

@@ -10,7 +10,7 @@ from ...asg.geometry import contiguous
 from ...asg.node import Node
 from ...ops import complex as parts
 from ...ops import fft as ops
-from ...ops.movement import expand, slice_, unview
+from ...ops.movement import expand, relayout, slice_, unview
 from ...ops.padding import pad_constant
 from ...ops.promotion import title, to
 from ..core import Tensor, node_of, wrap
@@ -104,7 +104,11 @@ def from_real(name: str, x: Node, dims: tuple[int, ...], sizes: tuple[int, ...],
         x = _resized(x, d, _count(n))
     half = ops.rfft(x, dims[-1], _scale(math.prod(sizes), norm, forward))
     half = half if forward else parts.conj(half)
-    return ops.fft(half, dims[:-1], forward, 1.0) if len(dims) > 1 else half
+    if len(dims) == 1:
+        return half
+    found = ops.fft(half, dims[:-1], forward, 1.0)
+    strides = ops.strides_of(tuple(found.shape), x, dims[:-1], dims[-1:])
+    return found if strides == found.strides else relayout(found, strides)
 
 
 def to_real(x: Node, dims: tuple[int, ...], sizes: tuple[int, ...], norm: str | None, forward: bool) -> Node:

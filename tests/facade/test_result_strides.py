@@ -1,0 +1,81 @@
+"""Strides of results of Fourier transforms and of linear algebra, and where PyTorch's are others on purpose."""
+
+import itertools
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+import torchlike_asg as ours  # noqa: E402
+
+
+class Inputs:
+    """Functions that make operands: `a` real, `c` complex numbers, `spd` symmetric positive definite matrices."""
+
+    def __init__(self, lib):
+        self.lib, self.T, self.L, self.F = lib, lib, lib.linalg, lib.fft
+
+    def a(self, *shape):
+        return self.lib.from_numpy(np.random.default_rng(len(shape) + sum(shape)).standard_normal(shape))
+
+    def c(self, *shape):
+        return self.lib.complex(self.a(*shape), self.a(*shape) + 1)
+
+    def spd(self, *shape):
+        m = self.a(*shape)
+        return m @ m.transpose(-1, -2) + 5 * self.lib.eye(shape[-1], dtype=self.lib.float64)
+
+
+def layouts(lib, expression):
+    inputs = Inputs(lib)
+    found = eval(expression, {name: getattr(inputs, name) for name in ("T", "L", "F", "a", "c", "spd")})
+    results = list(found) if isinstance(found, (tuple, list)) else [found]
+    return [(tuple(r.shape), tuple(r.stride())) for r in results]
+
+
+REAL, COMPLEX = ("a(4,5,6)", "a(4,5,6).transpose(0,2)", "a(4,5).t()"), ("c(4,5,6)", "c(4,5,6).permute(2,0,1)", "c(4,5).t()")
+ONE = ("", "dim=0", "dim=1", "n=3,dim=0", "n=8,dim=1")
+SEVERAL = ("", "dim=(0,1)", "dim=(1,0)", "dim=(1,)")
+TRANSFORMS = [
+    *[f"F.{f}({x},{k})" for f, x, k in itertools.product(("fft", "ifft"), REAL + COMPLEX, ONE)],
+    *[f"F.{f}({x},{k})" for f, x, k in itertools.product(("rfft", "ihfft"), REAL, ONE)],
+    *[f"F.{f}({x},{k})" for f, x, k in itertools.product(("irfft", "hfft"), COMPLEX, ONE)],
+    *[f"F.{f}({x},{k})" for f, x, k in itertools.product(("fft2", "fftn", "ifft2", "ifftn"), REAL[:2] + COMPLEX, SEVERAL)],
+    *[f"F.{f}({x},{k})" for f, x, k in itertools.product(("rfft2", "rfftn"), REAL, SEVERAL)],
+    *[f"F.{f}({x},{k})" for f, x, k in itertools.product(("irfft2", "irfftn"), COMPLEX, SEVERAL)],
+]
+
+
+def test_transforms():
+    different = {e: (got, want) for e in TRANSFORMS if (got := layouts(ours, e)) != (want := layouts(torch, e))}
+    assert different == {}
+
+
+MATRICES = """
+    L.cholesky(spd(3,3)); L.cholesky(spd(3,3),upper=True); L.cholesky(spd(2,3,3),upper=True)
+    L.cholesky_ex(spd(2,3,3),upper=True);
+    L.solve(spd(3,3),a(3)); L.solve(spd(2,3,3),a(2,3)); L.solve(spd(2,2,3,3),a(2,2,3)); L.solve(spd(2,3,3),a(2,3,4))
+    L.solve(spd(3,3),a(3,4)); L.solve(spd(3,3),a(4,3),left=False); L.inv(spd(2,3,3)); L.qr(a(4,3)); L.qr(a(2,4,3),'complete')
+    L.svd(a(2,4,3)); L.svd(a(4,3),full_matrices=False); L.eigh(spd(2,3,3)); L.eig(a(2,3,3)); L.lu(a(2,3,3))
+    L.lu_factor(a(2,3,3)); L.pinv(a(4,3))
+    L.matrix_power(spd(2,3,3),3); L.solve_triangular(spd(3,3),a(3,2),upper=True); L.matrix_exp(a(2,3,3)); L.slogdet(spd(2,3,3))
+    T.cholesky_solve(a(3,2),L.cholesky(spd(3,3))); T.cholesky_inverse(L.cholesky(spd(3,3))); L.householder_product(a(4,3),a(3))
+    L.ldl_factor(spd(2,3,3)); L.vander(a(3),N=4); L.cross(a(4,3),a(4,3)); L.multi_dot([a(2,3),a(3,4),a(4,2)]); T.geqrf(a(4,3))
+    T.svd(a(2,3,4)); T.stft(a(40),8,return_complex=True,window=T.ones(8,dtype=T.float64)); L.tensorsolve(a(6,2,3),a(6)); L.inv(spd(3,3).t())
+"""
+#: results that PyTorch leaves as a part of LAPACK's larger workspace, or in the order in which it happened to compute
+DIFFERENT = ("L.lstsq(a(5,3),a(5,2))", "L.solve_triangular(spd(2,3,3),a(2,4,3),upper=True,left=False)", "L.tensorinv(a(2,3,6),ind=2)")
+
+
+@pytest.mark.parametrize("expression", [e.strip() for line in MATRICES.strip().splitlines() for e in line.split(";") if e.strip()])
+def test_matrices(expression):
+    assert layouts(ours, expression) == layouts(torch, expression)
+
+
+@pytest.mark.parametrize("expression", DIFFERENT)
+def test_what_differs_is_contiguous_here(expression):
+    """Whoever has mended one moves it to the table above."""
+    (shape, strides), want = layouts(ours, expression)[0], layouts(torch, expression)[0]
+    assert shape == want[0] and strides != want[1]
+    assert tuple(ours.empty(shape).stride()) == strides or tuple(ours.empty(shape).mT.contiguous().mT.stride()) == strides
