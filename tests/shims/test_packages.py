@@ -159,3 +159,15 @@ def test_iterators_of_loaders_are_told_apart():
     one = iter(torch.utils.data.DataLoader(range(3)))
     assert isinstance(one, dataloader._BaseDataLoaderIter) and isinstance(one, dataloader._SingleProcessDataLoaderIter)
     assert not isinstance(one, dataloader._MultiProcessingDataLoaderIter)
+
+
+def test_what_packages_make_or_ask_for_whether_or_not_they_use_it():
+    from torchlike_asg.utils.data import dataloader
+    from torchlike_asg.utils.flop_counter import FlopCounterMode
+
+    counter = FlopCounterMode(display=False, depth=2)
+    assert counter.get_total_flops() == 0 and counter.get_flop_counts() == {}
+    with pytest.raises(NotImplementedError, match=r"torch\.profiler"):
+        counter.__enter__()
+    assert not isinstance(torch.nn.Linear(1, 1), torch._dynamo.eval_frame.OptimizedModule)
+    assert dataloader._collate_fn_t and dataloader._worker_init_fn_t

@@ -152,6 +152,18 @@ def test_random_elastic_transforms_are_smooth_and_follow_the_seed(module):
     assert field.shape == (1, 40, 30, 2) and float(field.abs().max()) < 20 / 30
     assert float(field.diff(dim=1).abs().mean()) < 0.2 * float(field.abs().max())
     assert torch.allclose(module.ElasticTransform(alpha=0.0, sigma=0.0)(image), image, atol=1e-4)
+    torch.manual_seed(0)
+    field = transform.get_params([10.0, 20.0], [0.5, 1.0], [8, 10])  # and torchvision's numbers
+    assert np.allclose(field[0, 3, 2:4].numpy(), [[-0.21406826, -0.65880805], [-0.2873863, 0.66605306]], atol=1e-6)
+
+
+def test_transforms_of_samples_let_pass_what_they_need_not_change():
+    Image = pytest.importorskip("PIL.Image")
+    image, picture = torch.rand(3, 6, 5), Image.fromarray(np.full((6, 5, 3), 7, np.uint8))
+    assert v2.ToTensor()(image) is image and v2.PILToTensor()(image) is image
+    assert v2.ConvertImageDtype(torch.float64)(picture) is picture
+    erased = np.asarray(v2.RandomErasing(p=1.0, value=9)(picture))
+    assert erased.shape == (6, 5, 3) and set(np.unique(erased)) == {7, 9}
 
 
 @pytest.mark.parametrize("module", [T, v2])

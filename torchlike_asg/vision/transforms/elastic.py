@@ -73,11 +73,11 @@ class ElasticTransform(Transform):
     def get_params(alpha: Sequence[float], sigma: Sequence[float], size: Sequence[int]) -> Any:
         """A random displacement (1, H, W, 2) for an image of `size` (H, W)."""
         fields = []
-        for strength, spread, extent in zip(alpha, sigma, size, strict=True):
+        for strength, spread, extent in zip(alpha, sigma, reversed(size), strict=True):
             noise = draws.uniform(torch.default_generator._engine, (1, 1, *size), None, torch.float32, 0.0, 1.0) * 2 - 1
             if spread > 0:
                 width = int(8 * spread + 1) | 1
-                noise = _tensor.gaussian_blur(torch.from_numpy(np.ascontiguousarray(noise, np.float32)), [width] * 2, [spread] * 2).numpy()
+                noise = _tensor.gaussian_blur(torch.from_numpy(np.ascontiguousarray(noise, np.float32)), [width] * 2, sigma).numpy()
             fields.append(noise[0] * (strength / extent))
         return torch.from_numpy(np.ascontiguousarray(np.stack(fields, -1), np.float32))
 

@@ -15,7 +15,7 @@ from typing import Any
 import torchlike_asg as torch
 
 from ....errors import Absent, Unsupported
-from ...pictures import is_picture
+from ...pictures import is_picture, is_tensor_image
 from .. import transforms
 from ..base import Transform, chance
 from . import functional
@@ -95,12 +95,24 @@ def _mapped(sample: Any, replace: Callable[[Any], Any]) -> Any:
     return replace(sample)
 
 
+#: transform -> the kind of image that it lets pass
+_PASSED: dict[str, Callable[[Any], bool]] = {"ConvertImageDtype": is_picture, **dict.fromkeys(("PILToTensor", "ToTensor"), is_tensor_image)}
+
+
 def _structured(cls: Any) -> Any:
     """The transform of an image as one of samples."""
     single = cls.forward if hasattr(cls, "forward") else cls.__call__
+    passed = _PASSED.get(cls.__name__, lambda image: False)
+
+    def change(self: Any, image: Any) -> Any:
+        if passed(image):
+            return image
+        if cls is transforms.RandomErasing and is_picture(image):
+            return functional.to_pil_image(single(self, functional.pil_to_tensor(image)), mode=image.mode)
+        return single(self, image)
 
     def forward(self: Any, *inputs: Any) -> Any:
-        return apply(lambda image: single(self, image), inputs)
+        return apply(lambda image: change(self, image), inputs)
 
     name = "forward" if hasattr(cls, "forward") else "__call__"
     return type(cls.__name__, (cls,), {name: forward, "__doc__": cls.__doc__, "__module__": __name__})
