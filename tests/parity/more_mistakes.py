@@ -62,6 +62,23 @@ MORE = {
         lambda T: T.nn.functional.binary_cross_entropy(T.ones(2) * 2, T.ones(2)).item(),
         "all elements of input should be between 0 and 1",
     ),
+    "bce of what is no number": (
+        lambda T: T.nn.functional.binary_cross_entropy(T.tensor([float("nan")]), T.ones(1)).item(),
+        "all elements of input should be between 0 and 1",
+    ),
+    "bce with a target outside of zero to one": (
+        lambda T: T.nn.functional.binary_cross_entropy(T.ones(2) / 2, T.ones(2) * 2).item(),
+        "all elements of target should be between 0 and 1",
+    ),
+    "batch norm without eps": (
+        lambda T: T.nn.functional.batch_norm(T.ones(2, 3), None, None, training=True, eps=0.0),
+        "batch_norm eps must be positive during training, but got 0.0",
+    ),
+    "cosine of a negative eps": (lambda T: T.cosine_similarity(T.ones(2), T.ones(2), 0, -1.0), "eps must be non-negative, got: -1"),
+    "cross entropy of integers": (
+        lambda T: T.nn.functional.cross_entropy(T.ones(2, 3).long(), T.ones(2, 3)),
+        "not implemented for 'Long'",
+    ),
     "bce of integers": (
         lambda T: T.nn.functional.binary_cross_entropy(T.ones(2), T.ones(2).long()).item(),
         "Found dtype Long but expected Float",

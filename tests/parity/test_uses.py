@@ -49,6 +49,7 @@ USES = {
         T.chunk(T.arange(4), T.tensor(2)),
         T.chunk(T.arange(4), np.int64(2)),
         T.addmm(T.ones(2, 2), T.ones(2, 1), T.ones(1, 2), beta=T.tensor(0.5)),
+        *[T.addmm(T.ones(2, 2), T.ones(2, 1), T.ones(1, 2), alpha=T.tensor(i)) for i in (2, 3)],
         T.diag(T.ones(2), T.tensor(1)),
         T.ones(2, 3).sum(T.tensor(1)),
     ],

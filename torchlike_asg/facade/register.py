@@ -106,12 +106,12 @@ class _Parser:
             alone = len(_parameters(self.fn)[0]) == 2
             why = f"Tensor.{self.name}() takes no keyword arguments" if alone else f"{self.name}() got an unexpected keyword argument 'out'"
             raise TypeError(why)
-        meant = {self.known.get(k, k): v for k, v in kwargs.items()}
+        named = {self.known.get(k, k): v for k, v in kwargs.items()}
         found = earlier(self.name, args, 4 + self.busy + (self.name in POLICIES))
         if found is not None:
-            return found[0], {**found[1], **meant}
-        read, meant, by_type = parse(self.fn, args, meant, self.bound)
-        if by_type or (self.busy and read is args):
+            return found[0], {**found[1], **named}
+        read, meant, by_type = parse(self.fn, args, named, self.bound)
+        if by_type or (self.busy and read is args and meant is named):
             self.positions.add((*map(type, args),))
             for k, v in kwargs.items():
                 if k != "out" and k in meant:
@@ -157,7 +157,7 @@ def _offered(fn: Function, name: str, bound: bool = False) -> Function:
                 if str(better) == str(error):
                     raise error from None
                 raise better from error
-            if read is args:
+            if read is args and all(meant.get(k) is v for k, v in kwargs.items()):
                 raise error
         finally:
             del error  # it knows this frame

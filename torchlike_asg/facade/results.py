@@ -35,7 +35,7 @@ _REFUSAL_OF = {name: text for text, names in _REFUSALS.items() for name in names
 
 def compute_in_type_of(out: Any, name: str, kwargs: dict[str, Any]) -> dict[str, Any]:
     """The keywords of function `name`, with the element type that ``out`` asks for."""
-    if name in _IN_ITS_TYPE and kwargs.get("dtype") is None and isinstance(out, Tensor):
+    if name in _IN_ITS_TYPE and kwargs.get("dtype") is None and isinstance(out, Tensor) and out.dtype is not bool_:
         return {**kwargs, "dtype": out.dtype}
     return kwargs
 

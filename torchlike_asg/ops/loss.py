@@ -110,9 +110,13 @@ def _log(e: Any, x: Any) -> Any:
     return e.maximum(e.log(x), e.const(-100))
 
 
+def _is_probability(e: Any, x: Any) -> Any:
+    return e.logical_and(e.ge(x, e.const(0)), e.le(x, e.const(1)))  # false of NaN
+
+
 def _binary(e: Any, x: Any, y: Any) -> Any:
     """-(y log x + (1 - y) log(1 - x))"""
-    x = e.require(e.logical_not(e.logical_or(e.lt(x, e.const(0)), e.gt(x, e.const(1)))), x)
+    x = e.require(e.logical_and(_is_probability(e, x), _is_probability(e, y)), x)
     rest = e.maximum(e.log1p(e.neg(x)), e.const(-100))
     return e.sub(e.mul(e.sub(y, e.const(1)), rest), e.mul(y, _log(e, x)))
 
@@ -126,8 +130,9 @@ def _binary_target_slope(e: Any, g: Any, x: Any, y: Any) -> Any:
 
 
 def _ref_binary(x: Array, y: Array) -> Array:
-    if ((x < 0) | (x > 1)).any():
-        raise RuntimeError("all elements of input should be between 0 and 1")
+    for name, values in (("input", x), ("target", y)):
+        if not ((values >= 0) & (values <= 1)).all():
+            raise RuntimeError(f"all elements of {name} should be between 0 and 1")
     return reference(_binary, 2)(x, y)  # type: ignore[no-any-return]
 
 

@@ -5,6 +5,7 @@ Elementwise unless said otherwise.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -91,7 +92,7 @@ def softshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
     """`input` moved towards zero by `lambd`; zero inside [-lambd, lambd]."""
     if not input.dtype.is_floating_point:
         raise refuse("softshrink_check", input.dtype)
-    if lambd < 0:
+    if not 0 <= lambd <= dtypes.finfo(input.dtype).max:
         limit = f"[0, {dtypes.finfo(input.dtype).max:g}]"
         raise RuntimeError(f"lambda must be in range {limit} for input dtype {title(input.dtype)}, but found {lambd:g}")
     return unary(ops.softshrink, input, float(lambd))
@@ -229,6 +230,9 @@ def rrelu(input: Tensor, lower: float = 1.0 / 8, upper: float = 1.0 / 3, trainin
 
 
 def _check_slopes(lower: float, upper: float) -> None:
+    for name, bound in (("lower", lower), ("upper", upper)):
+        if not math.isfinite(bound):
+            raise RuntimeError(f"rrelu: {name} bound must be finite, got {bound:g}")
     if lower > upper:
         raise RuntimeError("Lower bound should be less than or equal to the upper bound")
 

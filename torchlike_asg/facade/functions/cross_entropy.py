@@ -66,10 +66,12 @@ def cross_entropy(
 
 
 def _soft(input: Tensor, target: Tensor, weight: Tensor | None, ignore_index: int, reduction: str, smoothing: float) -> Tensor:
-    from ...ops.formula import title
+    from ...ops.formula import refuse, title
 
     if not target.dtype.is_floating_point:
         raise RuntimeError(f"Expected floating point type for target with class probabilities, got {title(target.dtype)}")
+    if not input.dtype.is_floating_point:
+        raise refuse("log_softmax_lastdim_kernel_impl", input.dtype)
     if ignore_index >= 0:
         raise RuntimeError("ignore_index is not supported for floating point target")
     if not 0.0 <= smoothing <= 1.0:

@@ -179,7 +179,7 @@ def stft(
     hop_length: int | None = None,
     win_length: int | None = None,
     window: Tensor | None = None,
-    center: bool = True,
+    center: Any = True,
     pad_mode: str = "reflect",
     normalized: bool = False,
     onesided: bool | None = None,

@@ -191,6 +191,8 @@ def batch_norm(
         return wrap(found[0])
     slots = tr.slots
     shape = tuple(input.shape)
+    if training and eps <= 0:
+        raise ValueError(f"batch_norm eps must be positive during training, but got {eps}")
     if training and len(shape) > 1 and math.prod(shape) == shape[1] != 0:
         raise ValueError(f"Expected more than 1 value per channel when training, got input size {input.shape}")
     if len(shape) < 2:
