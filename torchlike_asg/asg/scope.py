@@ -166,6 +166,25 @@ def site() -> Site:
     return path(modules) if modules else "", *where
 
 
+def place(depth: int) -> tuple[Any, ...]:
+    """Where the running code was called from, `depth` calls out: every call from there to the user's line, to the instruction."""
+    found: list[Any] = []
+    frame = sys._getframe(depth)
+    while frame is not None:
+        code = frame.f_code
+        ours = _ours.get(code)
+        if ours is None:
+            ours = code.co_filename.startswith(_PACKAGE)
+            if ours:
+                _ours[code] = ours
+        if not ours:
+            found.append((code.co_filename, code.co_firstlineno, frame.f_lasti))
+            break
+        found.append((id(code), frame.f_lasti))
+        frame = frame.f_back  # type: ignore[assignment]
+    return tuple(found)
+
+
 def placed(error: BaseException, n: Any) -> None:
     """Say once, on an exception that computing a recorded node raised, which one that is and where it was recorded first. (Operations are
     recorded at their lines and computed later: the traceback leads to the line that asked for a value.)"""

@@ -20,6 +20,7 @@ from ..asg.trace import _get as _current
 from ..devices import refuse
 from ..size import Size
 from .lens import Lens
+from .lifting import scalar
 from .nodes import node_of, refuse_stale, root_of
 from .storage import Cell, Counter, Family
 
@@ -321,40 +322,7 @@ def operand(op: Op, value: Any, beside: Node | None = None) -> Node:
         return value  # type: ignore[no-any-return]
     if value.__class__ not in _SCALARS and getattr(value, "is_sparse", False):
         return value.dense_node()  # type: ignore[no-any-return]
-    if beside is not None and value.__class__ is not bool and op.sites.get((beside, value.__class__)) == "lifted":
-        return scalar_input(value, beside)
-    n = weak(value)
-    return n if beside is None or n.dtype is dtypes.bool_ else _maybe_lifted(op, n, beside, value.__class__)
-
-
-def _maybe_lifted(op: Op, n: Node, beside: Node, kind: type) -> Node:
-    """Scalar lifting: a site is (operation, other operand). Values that differ *between* traces are bound as Inputs, so that the graph stays the same."""  # noqa: E501
-    tr = current()
-    seen = op.sites.get((beside, kind))
-    if seen is None:
-        op.sites[beside, kind] = (tr.index, tr.generation, {n})
-        return n
-    index, generation, values = seen
-    if n in values:
-        return n
-    if (index, generation) == (tr.index, tr.generation):
-        values.add(n)
-        return n
-    op.sites[beside, kind] = "lifted"
-    for v in values:
-        op.table.pop((beside, v), None)
-        op.table.pop((v, beside), None)
-    return scalar_input(n.attrs[0], beside)
-
-
-def scalar_input(value: Any, beside: Node) -> Node:
-    """A Python number as a 0-d Input of the type it would have had as a constant beside that operand."""
-    import numpy as np
-
-    from ..ops.promotion import result_type
-
-    d = result_type((beside, weak(type(value)(1))))
-    return current().input(np.asarray(value).astype(d.compute), (), (), d, beside.device, "number")
+    return weak(value) if beside is None else scalar(op, value, beside)
 
 
 # ---------------------------------------------------------------- views

@@ -8,14 +8,17 @@ from typing import Any
 import numpy as np
 
 from ... import devices, dtypes
+from ...asg import scope
 from ...asg.geometry import contiguous, is_contiguous
 from ...asg.node import Node, element
+from ...asg.trace import current
 from ...devices import check, device, refuse
 from ...dtypes import dtype
 from ...dtypes import dtype as element_type
 from ...ops import movement
 from ..core import Tensor, concrete, face, node_of, unary, wrap
 from ..leaves import require_grad
+from ..lifting import changes
 from ..register import FUNCTIONS, function, method
 from ..storage import Cell, Family
 from .python_data import as_array, inferred
@@ -239,7 +242,24 @@ def _full(shape: tuple[int, ...], value: Any, d: dtype | None, dev: Any, require
         d = n.dtype if d is None else d
         return wrap(movement.full(n if n.dtype is d else movement.cast(n, d), shape))
     d = inferred(np.asarray(value)) if d is None else d
+    if value.__class__ in (int, float) and not requires_grad and dev.type == "cpu" and (n := _changing(value, shape, d)) is not None:
+        return wrap(n)
     return _fill(value, shape, d, dev, requires_grad)
+
+
+def _changing(value: Any, shape: tuple[int, ...], d: dtype) -> Node | None:
+    """A tensor filled with a number that is another one in every step (``torch.full((n,), step)``): run-time data. None for constants."""
+    op, site = movement.full, (shape, d)
+    plain = d is dtypes.int64 or d is dtypes.float32 or d is dtypes.float64
+    if not plain or (d is dtypes.int64 and value.__class__ is float) or abs(value) > 1e18 or value != value:
+        return None
+    if site not in op.sites and (element(value, d), shape) in op.table:
+        return None
+    tr = current()
+    if not changes((op.name, *site, scope.place(2)), value, tr, between=True):
+        return None
+    op.sites[site] = True
+    return op(tr.input(np.asarray(value, d.compute), (), (), d, device("cpu")), shape)  # type: ignore[no-any-return]
 
 
 @function(method=False)

@@ -1,0 +1,113 @@
+"""Numbers that change from step to step (learning rates, temperatures, step sizes) become run-time data, so that the graph stays the same.
+
+A Python number beside an operand is a part of the graph until a later trace brings another one to the same operand of the same operation,
+or to the same place in the script: then it is lifted, an Input. Places matter because an operand that follows from a number that changed
+is not met again: all numbers of a step are lifted at once, not one more in each, and those of a solver's later steps at all. In a trace
+that is read again and again a place is lifted after a few values.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..asg import arena, scope
+from ..asg.declare import Op
+from ..asg.node import Node, weak
+from ..asg.trace import Trace, current
+
+__all__ = ["changes", "scalar", "scalar_input"]
+
+_LIFTED = "lifted"
+_NUMBERS = frozenset((bool, int, float, complex))
+#: operations of which a number that is data costs no more than a constant (as an exponent, or as a bound, it does)
+_ARITHMETIC = frozenset(("add", "sub", "mul", "div"))
+#: what is recorded where -> (trace, values there), or that the values change
+_places: dict[Any, Any] = {}
+#: values of one place in a trace that is read meanwhile, from which on they are taken for changing ones
+_FEW = 4
+#: places that are noted before all are forgotten
+_MOST = 16384
+
+
+def scalar(op: Op, value: Any, beside: Node) -> Node:
+    """The node of a Python number that is an operand of `op` beside another one."""
+    kind = value.__class__
+    if kind not in _NUMBERS:
+        value = weak(value).attrs[0]
+        kind = value.__class__
+    if kind is bool:
+        return weak(value)
+    site = (beside, kind)
+    seen = op.sites.get(site)
+    if seen == _LIFTED:
+        return scalar_input(value, beside)
+    if seen is not None and value in seen[2]:
+        return weak(value)
+    tr = current()
+    here = (op.name, kind, scope.place(2))
+    if changes(here, value, tr, between=op.name in _ARITHMETIC):
+        if seen is None:
+            op.sites[site] = _LIFTED
+        elif seen[3] == here:  # elsewhere the same operand may stand beside constants
+            _lift(op, site, seen[2])
+        return scalar_input(value, beside)
+    if seen is None:
+        op.sites[site] = (tr.index, tr.generation, {value}, here)
+        return weak(value)
+    index, generation, values, _ = seen
+    if (index, generation) == (tr.index, tr.generation):
+        values.add(value)
+        return weak(value)
+    _note(here, _LIFTED)
+    _lift(op, site, values)
+    return scalar_input(value, beside)
+
+
+def _lift(op: Op, site: tuple[Node, type], values: set[Any]) -> None:
+    """From now on numbers at a site are data; what was recorded with those before is not met again."""
+    op.sites[site] = _LIFTED
+    beside = site[0]
+    for v in map(weak, values):
+        op.table.pop((beside, v), None)
+        op.table.pop((v, beside), None)
+
+
+def changes(key: tuple[Any, ...], value: Any, tr: Trace, between: bool = False) -> bool:
+    """Whether the values of something at a place (the last of `key`, see `scope.place`) change. `between`: also if they differ between two
+    traces, whatever is beside them."""
+    seen = _places.get(key)
+    if seen == _LIFTED:
+        return True
+    now = (tr.index, tr.generation)
+    if seen is None or (seen[0] != now and not between):
+        _note(key, (now, {value}))
+        return False
+    trace, values = seen
+    if value not in values:
+        if trace != now or (len(values) >= _FEW and tr.flushes):
+            _note(key, _LIFTED)
+            return True
+        values.add(value)
+    return False
+
+
+def _note(key: Any, found: Any) -> None:
+    if len(_places) >= _MOST:
+        _places.clear()
+    _places[key] = found
+
+
+def scalar_input(value: Any, beside: Node) -> Node:
+    """A Python number as a 0-d Input of the type it would have had as a constant beside that operand."""
+    from ..ops.promotion import result_type
+
+    d = result_type((beside, weak(type(value)(1))))
+    return current().input(np.asarray(value).astype(d.compute), (), (), d, beside.device, "number")
+
+
+@arena.register
+def _prune(dead: Any) -> None:
+    for key in [key for key, seen in list(_places.items()) if seen != _LIFTED]:
+        _places.pop(key, None)
