@@ -3,6 +3,7 @@
 import ast
 import importlib
 import importlib.util
+import io
 import json
 import os
 import subprocess
@@ -98,6 +99,52 @@ def test_star_imports_and_names_of_modules():
     assert not lines(source, "torch.nn.len")
 
 
+def test_modules_under_other_names():
+    source = """\
+import torch, importlib
+from torch import nn
+T = torch
+N = nn
+m = importlib.import_module("torch.fft")
+T.zeros(3); N.Linear(1, 2); m.rfft(0)
+__import__("torch").ones(3)
+getattr(torch, "relu"); getattr(nn, name); hasattr(torch, "vulcan")
+"""
+    assert lines(source, "torch.zeros") == [6] and lines(source, "torch.nn.Linear") == [6] and lines(source, "torch.fft.rfft") == [6]
+    assert lines(source, "torch.fft") == [5] and lines(source, "torch.relu") == [8] and lines(source, "torch") == [1, 7]
+    assert not lines(source, "torch.vulcan")
+
+
+def test_names_that_mean_something_else_later():
+    source = """\
+from torch.utils import data
+from torch import optim
+import torch.nn.functional as F
+loader = data.DataLoader([])
+def step(optim):
+    optim.step()
+wrapped = lambda F: F.wrapped
+for data, target in loader:
+    data.cpu_only()
+optim = optim.SGD([])
+optim.step()
+F.relu(target)
+with open("x") as F:
+    F.readlines()
+"""
+    assert {name for name, _ in found(source)} == {
+        "torch.utils.data", "torch.optim", "torch.nn.functional", "torch.utils.data.DataLoader", "torch.optim.SGD",
+        "torch.nn.functional.relu",
+    }  # fmt: skip
+    guarded = "try:\n    from torch import vmap\nexcept ImportError:\n    vmap = None\nvmap(1)\n"
+    assert lines(guarded, "torch.vmap") == [2, 5]
+
+
+def test_torch_may_come_with_a_star():
+    assert lines("from utils import *\ntorch.zeros(3)\n", "torch.zeros") == [2]
+    assert found("from utils import *\ntorch = 3\ntorch.zeros\n") == set()
+
+
 def test_other_modules_of_the_same_name_are_not_torchs():
     assert found("from . import torch\ntorch.zeros(1)\nfrom .torch import nn\nnn.Linear\n") == set()
     assert found("x.torch.zeros\ntorch = 3\n") == set()
@@ -165,6 +212,7 @@ REWRITTEN = [
     ("try:\n\timport torch\nexcept ImportError: torch = None", "try:\n\timport torchlike_asg as torch\nexcept ImportError: torch = None"),
     ('"""import torch"""\nx = "import torch"  # import torch', '"""import torch"""\nx = "import torch"  # import torch'),
     ("from . import torch\nfrom .torch import nn\nimport torchaudio, torch_geometric", None),
+    ("m = import_module('torch.nn'); __import__(\"torch\")", 'm = import_module("torchlike_asg.nn"); __import__("torchlike_asg")'),
     ("é = 'ü'; import torch\r\nx = 1\r\n", "é = 'ü'; import torchlike_asg as torch\r\nx = 1\r\n"),
 ]
 
@@ -251,6 +299,15 @@ def test_files_that_cannot_be_read(tmp_path, capsys):
     assert (tmp_path / "good.py").read_text() == "import torchlike_asg as torch\n"
     assert (tmp_path / "broken.py").read_text() == "def f(:\n"
     assert main([str(tmp_path / "absent.py")]) == 2
+    (tmp_path / "empty").mkdir()
+    assert main([str(tmp_path / "empty")]) == 2 and "empty: no scripts or notebooks" in capsys.readouterr().err
+
+
+def test_a_script_through_standard_input(monkeypatch, capsysbinary):
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"import torch\r\ntorch.zeros(3)\r\n")))
+    assert main(["-", "--write"]) == 0
+    captured = capsysbinary.readouterr()
+    assert captured.out == b"import torchlike_asg as torch\r\ntorch.zeros(3)\r\n" and b"2 names supported" in captured.err
 
 
 def test_it_is_a_command_of_the_package(scripts):

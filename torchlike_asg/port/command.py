@@ -17,19 +17,27 @@ from .scan import scan
 
 __all__ = ["main"]
 
+#: as a script: what comes through standard input, and with ``--write`` goes to standard output
+_PIPED = Path("-")
 _STATES = ("missing", "unknown", "shimmed", "supported")
 
 
 def main(argv: Sequence[str]) -> int:
     """Report on the scripts, and with ``--write`` rewrite their imports.
 
-    The exit status is 0 if everything they use is here, 1 if something is missing, 2 if a file cannot be read or is no Python.
+    The exit status is 0 if everything they use is here, 1 if something is missing, 2 if a file cannot be read or is no Python, or if there
+    is none in a folder.
     """
     lang = language(list(argv))
     args = _parser(lang).parse_args(argv)
     worst = 0
-    for path in _files(args.paths):
-        worst = max(worst, _report(path, args, lang))
+    for path in args.paths:
+        found = list(_files(path))
+        if not found:
+            print(text("ui.port.empty", lang, path=path), file=sys.stderr)
+            worst = 2
+        for script in found:
+            worst = max(worst, _report(script, args, lang))
     return worst
 
 
@@ -42,22 +50,23 @@ def _parser(lang: str) -> argparse.ArgumentParser:
     return parser
 
 
-def _files(paths: Sequence[Path]) -> Iterator[Path]:
-    """The scripts and notebooks themselves, and those in folders, without hidden ones."""
-    for path in paths:
-        if path.is_dir():
-            found = [p for p in path.rglob("*") if p.suffix in (".py", ".ipynb") and p.is_file()]
-            yield from sorted(p for p in found if not any(part.startswith(".") for part in p.relative_to(path).parts))
-        else:
-            yield path
+def _files(path: Path) -> Iterator[Path]:
+    """A script or notebook itself, or those in a folder, without hidden ones."""
+    if path.is_dir():
+        found = [p for p in path.rglob("*") if p.suffix in (".py", ".ipynb") and p.is_file()]
+        yield from sorted(p for p in found if not any(part.startswith(".") for part in p.relative_to(path).parts))
+    else:
+        yield path
 
 
 def _report(path: Path, args: argparse.Namespace, lang: str) -> int:
     def say(key: str, **fields: object) -> str:
         return text(f"ui.port.{key}", lang, **fields)
 
+    piped = path == _PIPED
+    out = sys.stderr if piped and args.write else sys.stdout
     try:
-        content = path.read_bytes()
+        content = sys.stdin.buffer.read() if piped else path.read_bytes()
         notebook = Notebook.read(content) if path.suffix == ".ipynb" else None
         script = content if notebook is None else notebook.script.encode()
         uses = scan(script, str(path))
@@ -73,15 +82,17 @@ def _report(path: Path, args: argparse.Namespace, lang: str) -> int:
     found = {name: status(name) for name in lines}
     counts = {state: sum(s.state == state for s in found.values()) for state in _STATES}
     if not lines:
-        print(say("nothing", path=path))
+        print(say("nothing", path=path), file=out)
     else:
-        print(say("summary", path=path, **counts))
+        print(say("summary", path=path, **counts), file=out)
     for state in _STATES[:3] if args.quiet else _STATES:
         for name in sorted(name for name in found if found[name].state == state):
             places = say("lines" if notebook is None else "cells", lines=", ".join(dict.fromkeys(lines[name])))
             note = f": {found[name].note}" if found[name].note else ""
-            print(f"  {say(state):{_width(lang)}} {name} ({places}){note}")
-    if changed != content:
+            print(f"  {say(state):{_width(lang)}} {name} ({places}){note}", file=out)
+    if piped and args.write:
+        sys.stdout.buffer.write(changed)
+    elif changed != content:
         try:
             with atomic_write(path) as stream:
                 stream.write(changed)

@@ -7,6 +7,8 @@ import io
 import re
 import tokenize
 
+from .scan import imported
+
 __all__ = ["decode", "rewrite"]
 
 #: the module that is imported -> the module to import
@@ -25,7 +27,7 @@ def rewrite(content: bytes) -> bytes:
 
     ``import torch`` becomes ``import torchlike_asg as torch``, ``import torch.nn as nn`` ``import torchlike_asg.nn as nn``,
     ``from torch.x import y`` ``from torchlike_asg.x import y``; ``import torch.nn``, which binds ``torch``, becomes
-    ``import torchlike_asg.nn, torchlike_asg as torch``.
+    ``import torchlike_asg.nn, torchlike_asg as torch``; ``import_module("torch.nn")`` ``import_module("torchlike_asg.nn")``.
     """
     text, encoding = decode(content)
     data = text.encode("utf-8")  # the positions in the tree are in bytes of UTF-8
@@ -44,6 +46,12 @@ def rewrite(content: bytes) -> bytes:
                 found = _FROM.match(data, starts[node.lineno - 1] + node.col_offset)
                 assert found is not None
                 changes.append((*found.span(1), _MODULES[found[1].decode()].encode()))
+        elif isinstance(node, ast.Call) and (name := imported(node)) is not None and name.partition(".")[0] in _MODULES:
+            root, dot, rest = name.partition(".")
+            literal = node.args[0]
+            place = starts[literal.lineno - 1] + literal.col_offset
+            end = starts[(literal.end_lineno or literal.lineno) - 1] + (literal.end_col_offset or 0)
+            changes.append((place, end, repr(_MODULES[root] + dot + rest).replace("'", '"').encode()))
     for start, end, new in sorted(changes, reverse=True):
         data = data[:start] + new + data[end:]
     return data.decode("utf-8").encode(encoding)

@@ -15,7 +15,7 @@ from typing import Any
 
 from .names import canonical, status, torch_names
 
-__all__ = ["Use", "scan"]
+__all__ = ["Use", "imported", "scan"]
 
 ROOTS = ("torch", "torchvision", "torchaudio", "torchtext", "torchlike_asg")
 #: functions in `torch` whose results are no tensors
@@ -114,10 +114,12 @@ class _Finder(ast.NodeVisitor):
                         self.aliases.update({name: f"{node.module}.{name}" for name in names})
                     else:
                         self.aliases[alias.asname or alias.name] = f"{node.module}.{alias.name}"
+        if "torch" not in self.aliases and _comes_with_a_star(tree):
+            self.aliases["torch"] = "torch"
         for node in ast.walk(tree):
             if isinstance(node, ast.Assign) and len(node.targets) == 1 and isinstance(node.targets[0], ast.Name):
-                name = self.dotted(node.value)  # nn = torch.nn
-                if name is not None and isinstance(node.value, ast.Attribute) and _is_module(name):
+                name = imported(node.value) or self.dotted(node.value)  # T = torch, nn = torch.nn
+                if name is not None and _is_module(name):
                     self.aliases.setdefault(node.targets[0].id, name)
             if isinstance(node, ast.Assign) and isinstance(node.value, ast.Call):
                 name = self.dotted(node.value.func)
@@ -139,17 +141,54 @@ class _Finder(ast.NodeVisitor):
     def visit_FunctionDef(self, node: Any) -> None:
         for outer in (*node.decorator_list, *(d for d in (*node.args.defaults, *node.args.kw_defaults) if d), *_annotations(node)):
             self.visit(outer)
-        outer_tensors = self.tensors
-        self.tensors = set(outer_tensors)
-        for argument in (*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs):
+        outer_names = self.tensors, self.aliases
+        self.tensors, self.aliases = set(self.tensors), dict(self.aliases)
+        for argument in _parameters(node.args):
             self.tensors.discard(argument.arg)
             if argument.annotation is not None and self._is_tensor_type(argument.annotation):
                 self.tensors.add(argument.arg)
+            self.aliases.pop(argument.arg, None)
         for statement in node.body:
             self.visit(statement)
-        self.tensors = outer_tensors
+        self.tensors, self.aliases = outer_names
 
     visit_AsyncFunctionDef = visit_FunctionDef
+
+    def visit_Lambda(self, node: ast.Lambda) -> None:
+        outer, self.aliases = self.aliases, {k: v for k, v in self.aliases.items() if k not in {a.arg for a in _parameters(node.args)}}
+        self.generic_visit(node)
+        self.aliases = outer
+
+    def visit_ExceptHandler(self, node: ast.ExceptHandler) -> None:
+        """``except ImportError: autocast = None`` is about where the import failed."""
+        outer = dict(self.aliases)
+        self.generic_visit(node)
+        self.aliases = outer
+
+    def visit_For(self, node: Any) -> None:
+        self.visit(node.iter)
+        self._bound(node.target)
+        for part in (node.target, *node.body, *node.orelse):
+            self.visit(part)
+
+    visit_AsyncFor = visit_For
+
+    def visit_With(self, node: Any) -> None:
+        for item in node.items:
+            self.visit(item.context_expr)
+            if item.optional_vars is not None:
+                self._bound(item.optional_vars)
+                self.visit(item.optional_vars)
+        for statement in node.body:
+            self.visit(statement)
+
+    visit_AsyncWith = visit_With
+
+    def _bound(self, target: ast.expr) -> None:
+        """Names that mean something else from here on: ``for data, label in loader``, under ``from torch.utils import data``."""
+        for node in ast.walk(target):
+            if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+                self.aliases.pop(node.id, None)
 
     def _is_tensor_type(self, annotation: ast.expr) -> bool:
         name = self.dotted(annotation)
@@ -159,7 +198,10 @@ class _Finder(ast.NodeVisitor):
 
     def visit_Assign(self, node: ast.Assign) -> None:
         self.visit(node.value)
+        name = imported(node.value) or self.dotted(node.value)
         for target in node.targets:
+            if name is None:
+                self._bound(target)
             self.visit(target)
             if isinstance(target, ast.Name):
                 (self.tensors.add if self.is_tensor(node.value) else self.tensors.discard)(target.id)
@@ -187,6 +229,17 @@ class _Finder(ast.NodeVisitor):
         elif node.attr in only_tensors() and not (isinstance(node.value, ast.Name) and node.value.id in self.modules):
             if not (isinstance(node.ctx, ast.Store) or _is_self(node.value)):
                 self.use(f"torch.Tensor.{node.attr}", _line(node))
+
+    def visit_Call(self, node: ast.Call) -> None:
+        """``getattr(torch, "relu")``, ``importlib.import_module("torch")``. (``hasattr`` asks, and copes with both answers.)"""
+        name = imported(node)
+        if name is not None:
+            self.use(name, node.lineno)
+        if isinstance(node.func, ast.Name) and node.func.id == "getattr" and len(node.args) > 1:
+            owner, attribute = self.dotted(node.args[0]), node.args[1]
+            if owner is not None and isinstance(attribute, ast.Constant) and isinstance(attribute.value, str):
+                self.use(f"{owner}.{attribute.value}", node.lineno)
+        self.generic_visit(node)
 
     def dotted(self, node: ast.expr) -> str | None:
         """The dotted name of an attribute chain that begins at an import of torch's."""
@@ -226,9 +279,35 @@ class _Finder(ast.NodeVisitor):
         return False
 
 
+def imported(node: ast.expr) -> str | None:
+    """The module of torch's that ``importlib.import_module(...)`` or ``__import__(...)`` gives."""
+    if not isinstance(node, ast.Call) or not node.args or not isinstance(node.args[0], ast.Constant):
+        return None
+    function, name = node.func, node.args[0].value
+    called = function.attr if isinstance(function, ast.Attribute) else function.id if isinstance(function, ast.Name) else ""
+    if called not in ("import_module", "__import__") or not isinstance(name, str) or name.partition(".")[0] not in ROOTS:
+        return None
+    return name if called == "import_module" else name.partition(".")[0]
+
+
+def _comes_with_a_star(tree: ast.AST) -> bool:
+    """Whether `torch` can only be a name that ``from utils import *`` brings."""
+    star = False
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom):
+            star = star or any(alias.name == "*" for alias in node.names)
+        if isinstance(node, ast.Name) and node.id == "torch" and isinstance(node.ctx, ast.Store):
+            return False
+    return star
+
+
+def _parameters(arguments: ast.arguments) -> list[ast.arg]:
+    extra = [a for a in (arguments.vararg, arguments.kwarg) if a is not None]
+    return [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs, *extra]
+
+
 def _annotations(node: Any) -> Iterator[ast.expr]:
-    arguments = (*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs)
-    yield from (a.annotation for a in arguments if a.annotation is not None)
+    yield from (a.annotation for a in _parameters(node.args) if a.annotation is not None)
     if node.returns is not None:
         yield node.returns
 
