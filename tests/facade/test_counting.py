@@ -34,6 +34,7 @@ def test_histograms():
         same(lambda T, g=arguments: T.histc(T.tensor(X), **g))
     same(lambda T: T.histc(T.tensor([1.0, np.nan, np.inf]), 2, 0, 2))
     same(lambda T: T.histc(T.tensor([2.0, 2.0]), 4))
+    same(lambda T: list(T.histogram(T.tensor(X), density=True)))
     same(lambda T: list(T.histogram(T.tensor(X), 3)))
     same(lambda T: list(T.histogram(T.tensor(X), T.tensor([0.0, 1.5, 3.0]))))
     same(lambda T: list(T.histogram(T.tensor(X), 4, range=(0.0, 4.0), weight=T.tensor(X), density=True)))

@@ -8,6 +8,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 import torchlike_asg as ours  # noqa: E402
+from torchlike_asg import asg  # noqa: E402
 from torchlike_asg.facade import direct  # noqa: E402
 
 from .compare import same, same_error  # noqa: E402
@@ -18,9 +19,9 @@ def data(T, *shape):
 
 
 def nodes_of(run):
-    before = ours.asg.stats()["nodes"]
+    before = asg.stats()["nodes"]
     run()
-    return ours.asg.stats()["nodes"] - before
+    return asg.stats()["nodes"] - before
 
 
 def test_counting_pairs():
@@ -52,6 +53,46 @@ def test_a_pile_of_writes_makes_a_result_data():
 
     assert nodes_of(fill) < 10 * direct.PILE  # far from what all 200 would record
     assert table.tolist() == list(range(200))
+
+
+def test_results_at_places_that_change_build_no_plans():
+    """The rollout buffer of an agent: a result is written to the next row, and a number of the step is read."""
+
+    def run(T):
+        net = T.nn.Linear(3, 2)
+        with T.no_grad():
+            net.weight.copy_(data(T, 2, 3))
+            net.bias.zero_()
+        rows, columns, x = T.zeros(60, 2), T.zeros(2, 60, dtype=T.float64), data(T, 3)
+        plans = []
+        for step in range(60):
+            with T.no_grad():
+                y = net(x)
+                rows[step] = y
+                columns[:, step] = y * 2
+                x = x.roll(1) + y.sum() * 0.01
+            x = x.clamp(-3, 3) if y[0].item() < 1e9 else x
+            plans.append(asg.stats()["plans"])
+        return rows, columns, x, plans
+
+    *found, plans = run(ours)
+    *wanted, _ = run(torch)
+    for a, b in zip(found, wanted, strict=True):
+        np.testing.assert_allclose(a.numpy(), b.numpy(), rtol=1e-5)
+    assert plans[-1] == plans[2 * direct.PLACES + 2]
+
+
+def test_results_that_are_not_read_between_are_recorded_together():
+    rows = data(ours, 60, 3)
+    rows.sum().item()
+    before = asg.stats()["plans"]
+    total = rows[0]
+    with ours.no_grad():
+        for step in range(59):
+            total = total * 0.5 + 1
+            rows[step] = total
+    assert asg.stats()["plans"] == before
+    assert rows[58, 0].item() == pytest.approx(2.0)
 
 
 def test_a_ring_buffer():

@@ -2,6 +2,7 @@
 
 import copy
 import gc
+import itertools
 import threading
 
 import numpy as np
@@ -123,6 +124,35 @@ def test_an_acting_loop_that_reads_and_keeps_histories():
         return out
 
     agree(run, rtol=1e-4)
+
+
+def test_elements_of_a_value_are_read_without_a_plan_for_each():
+    """The returns of an episode are read one by one while the histories of its actions keep the trace open."""
+    plans = []
+
+    def run(T):
+        net, out = T.nn.Linear(3, 2), []
+        opt = T.optim.SGD(net.parameters(), lr=0.01)
+        for length in range(3, 9):
+            values = [net(T.ones(3) * i)[0] for i in range(length)]
+            out += [value.item() for value in values]
+            returns = T.arange(float(length)) * 2
+            returns = (returns - returns.mean()) / returns.std()
+            pair = T.stack([returns, -returns]).t()
+            losses = []
+            for i, (value, r) in enumerate(zip(values, returns, strict=True)):
+                advantage = r - value.item()
+                losses.append((value - T.tensor([r])) ** 2 + advantage * value + pair[i, 1].item() + float(pair[:, 0][i]))
+            opt.zero_grad()
+            T.cat(losses).sum().backward()
+            opt.step()
+            out += [loss.item() for loss in losses]
+            plans.append(ours.asg.stats()["plans"] if T is ours else 0)
+        return out
+
+    agree(run)
+    built = [b - a for a, b in itertools.pairwise(p for p in plans if p)]
+    assert len(built) == 5 and built[-1] < 8  # the longest has 8 elements
 
 
 def test_gradients_accumulate_over_backwards():

@@ -7,6 +7,9 @@ Only tensors that are plain data are written this way (`target`): no history, no
 no NumPy array sharing the memory. Then there is nothing that `write.commit` would have to move; what is left of it, the version and the
 names that must be looked up again, is `write.commit_data`. What recorded operations captured earlier stays as it was, because a buffer
 that anybody else refers to is copied before it is written.
+
+A result that is still to be computed is recorded with the write, unless the place changes from one read to the next
+(``values[step] = value`` in an agent's rollout): places are part of the recorded operations, and every one would be planned anew (`_wanders`).
 """
 
 from __future__ import annotations
@@ -21,7 +24,7 @@ import numpy as np
 from .. import dtypes
 from ..asg import scope, trace
 from ..asg.declare import CONST, Op, get
-from ..asg.geometry import gather
+from ..asg.geometry import Geometry, gather
 from ..asg.node import within
 from ..asg.reference import apply, constant
 from ..asg.trace import current, lock
@@ -29,7 +32,7 @@ from ..devices import cpu
 from ..dtypes import dtype, store
 from ..ops.indexing import fits
 from .core import Tensor, family_of
-from .flush import FEW, counted, flush
+from .flush import FEW, counted, flush, held_value
 from .hosted import known
 from .lifting import changes
 from .storage import Cell, Family
@@ -41,9 +44,12 @@ SMALL = 4096
 FILLED = 1 << 16
 #: recorded writes of data into one pending storage after which it is computed, so that the next ones are direct
 PILE = 64
+#: places of a storage of data that results are written to, each after a read, from which on they are computed before they are written
+PLACES = 4
 _ADD, _FULL = get("add"), get("full")
 _BIG = 1 << 62
 _piles: WeakKeyDictionary[Family, int] = WeakKeyDictionary()
+_places: WeakKeyDictionary[Family, set[Geometry]] = WeakKeyDictionary()
 
 
 def target(t: Tensor) -> Family | None:
@@ -146,13 +152,29 @@ def _at_hand(value: Tensor) -> Any:
     return v
 
 
-def _values(t: Tensor, value: Any) -> Any:
-    """The value to write, in the element type of `t` as it is stored; None if it is not at hand."""
+def _wanders(t: Tensor, f: Family) -> bool:
+    """Whether results were written to many places of this data already, and after each of these writes the data was read."""
+    if f.cell.device.type != "cpu" or current().level:
+        return False
+    shape, strides, offset = t.geometry
+    places = _places.setdefault(f, set())
+    if len(places) < PLACES:
+        places.add((tuple(shape), tuple(strides), offset))
+        return False
+    return True
+
+
+def _values(t: Tensor, value: Any, f: Family | None = None) -> Any:
+    """The value to write, in the element type of `t` as it is stored; None if it is not at hand, nor to be computed for the data `f`."""
     if isinstance(value, Tensor):
         if value.requires_grad and current().grad:
             return None
+        if value.dtype.is_complex and not t.dtype.is_complex:
+            return None
         v = _at_hand(value)
-        if v is None or (value.dtype.is_complex and not t.dtype.is_complex):
+        if v is None and f is not None and value.device.type == "cpu" and _wanders(t, f):
+            v = held_value(value)
+        if v is None:
             return None
         return store(v if value.dtype is t.dtype else get("cast").ref(v, t.dtype), t.dtype)  # type: ignore[misc]
     number = _number(value, t.dtype)
@@ -187,7 +209,7 @@ def _assign(t: Tensor, value: Any, key: Any) -> bool:
     f = fresh or target(t)
     if f is None:
         return False
-    v = _values(t, value)
+    v = _values(t, value, None if fresh is not None or key is not None else f)
     if v is None:
         return False
     if fresh is not None:

@@ -15,6 +15,7 @@ import numpy as np
 from ..asg import reference, trace
 from ..asg.batching import dependent, depends
 from ..asg.declare import CONST, INPUT, REBIND, VAR
+from ..asg.geometry import gather
 from ..asg.gradients import history
 from ..asg.interrupts import hold, release, whole
 from ..asg.node import COUNTS, Node
@@ -393,6 +394,17 @@ def counted(n: Node, tr: Trace, depth: int = 0) -> Any:
 _SUMS = frozenset(("add", "sub", "mul"))
 
 
+def _shown(t: Tensor, f: Family, tr: Trace) -> Any:
+    """What a view shows of a storage whose value is known though the trace is open (``for r in returns: r.item()``), without a plan for
+    every element. None if that takes more than looking.
+    """
+    h = f.h
+    whole = None if h is None else tr.known.get(h)
+    if whole.__class__ is not np.ndarray or t._lens is not None or not f.cell.plain or not whole.flags.c_contiguous:  # type: ignore[union-attr]
+        return None
+    return gather(whole.reshape(-1), t.geometry)  # type: ignore[union-attr]
+
+
 def held_value(t: Tensor) -> Any:
     """What a tensor holds now: an array, or a `DeviceArray` if it lies on another device."""
     shared = trace.several
@@ -424,6 +436,8 @@ def held_value(t: Tensor) -> Any:
         if n in tr.known:
             return tr.known[n]  # type: ignore[no-any-return]
         found = leaf_value(n, tr)
+        if found is None and f is not None:
+            found = _shown(t, f, tr)
         if found is None and not n.shape:
             found = counted(n, tr)
         if found is not None:

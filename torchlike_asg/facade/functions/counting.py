@@ -64,7 +64,7 @@ def _span(name: str, low: float, high: float, margin: float) -> tuple[float, flo
 @function()
 def histogram(
     input: Tensor,
-    bins: Any,
+    bins: Any = 100,
     *,
     range: tuple[float, float] | None = None,
     weight: Tensor | None = None,

@@ -75,7 +75,7 @@ class RandomSampler(Sampler[int]):
             generator.manual_seed(draw_seed())
         if self.replacement:
             chunks, rest = divmod(wanted, _REPLACEMENT_CHUNK)
-            for count in [_REPLACEMENT_CHUNK] * chunks + [rest]:
+            for count in itertools.chain(itertools.repeat(_REPLACEMENT_CHUNK, chunks), (rest,)):
                 yield from torch.randint(high=size, size=(count,), dtype=torch.int64, generator=generator).tolist()
             return
         passes, rest = divmod(wanted, size)
