@@ -84,6 +84,10 @@ def test_dual_numbers():
             p, t = fw.unpack_dual(y)
             none = fw.unpack_dual(A).tangent
             parts = [p.clone(), t.clone(), fw.unpack_dual(d).tangent.clone(), none is None]
+            square, direction = A @ A.t(), (A @ A.t()).sin()
+            # the direction itself, unless its layout is another
+            duals = fw.make_dual(square, direction), fw.make_dual(square, direction.t())
+            parts += [*[fw.unpack_dual(dual).tangent is direction for dual in duals], fw.unpack_dual(duals[1] * 2).tangent.clone()]
         return [*parts, fw.unpack_dual(y).tangent is None]
 
     same(run)

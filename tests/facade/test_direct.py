@@ -168,6 +168,41 @@ def test_arrays_see_writes():
     assert shared.tolist() == [0.0, 1.0, 7.0]
 
 
+def test_a_storage_that_numpy_looks_at_takes_results_without_plans():
+    """The values of a rollout, of which an array from the last update lives on; and a table made by from_numpy."""
+
+    def run(T):
+        w = data(T, 3)
+        (w * 2).sum().item()
+        rows, table = T.zeros(40, 3), np.zeros((40, 3))
+        rows.sum().item()
+        seen, mine, out, plans = rows.numpy(), T.from_numpy(table), [], []
+        for step in range(40):
+            y = (w + step).sqrt()
+            before = rows * 2
+            rows[step] = y
+            mine[step] = y.double()
+            mine[step, 1] = -1.0
+            seen[step, 2] = table[step, 0] = -2.0  # foreign writes, also where a write follows
+            rows[step, 1] = 5.0
+            out += [y[0].item(), float(seen[step].sum()), float(table.sum())]
+            plans.append(asg.stats()["plans"])
+            if step % 9 == 0:
+                out += [before.sum().item(), rows.sum().item(), mine.sum().item()]
+        versions = rows._version, mine._version
+        del seen
+        rows[0] = w * 3
+        return out, rows, mine, versions, plans
+
+    *found, plans = run(ours)
+    *wanted, _ = run(torch)
+    np.testing.assert_allclose(found[0], wanted[0], rtol=1e-6)
+    for a, b in zip(found[1:3], wanted[1:3], strict=True):
+        np.testing.assert_allclose(a.numpy(), b.numpy(), rtol=1e-6)
+    assert found[3] == wanted[3]
+    assert plans[35] == plans[20]
+
+
 def test_versions_guard_gradients():
     for lib in (torch, ours):
         x, w = data(lib, 3), lib.ones(3, requires_grad=True)

@@ -31,6 +31,11 @@ def test_random_sampler_is_torchs(torch: Any, seed: int, size: int, options: dic
     assert outcome(ours, 0, private) == outcome(torch, 0, private)
 
 
+def test_a_random_sampler_without_end_takes_no_memory_for_it() -> None:
+    sampler = data.RandomSampler(Rows(5), replacement=True, num_samples=10**15)
+    assert 0 <= next(iter(sampler)) < 5 and len(sampler) == 10**15
+
+
 def test_random_sampler_draws_at_the_first_next() -> None:
     before = ours.get_rng_state().tolist()
     sampler = iter(data.RandomSampler(Rows(5)))

@@ -17,6 +17,7 @@ from ..asg.trace import current
 from ..facade.backward import grad_mode
 from ..facade.core import Tensor, node_of
 from ..facade.functions.creation import zeros_like
+from ..facade.functions.layout import clone
 from .levels import argument, result
 
 __all__ = ["UnpackedDualTensor", "dual_level", "enter_dual_level", "exit_dual_level", "make_dual", "unpack_dual"]
@@ -29,8 +30,8 @@ class UnpackedDualTensor(NamedTuple):
     tangent: Tensor | None
 
 
-#: for each level entered: the depth in the trace, and the dual arguments with their tangents
-_levels: list[tuple[int, list[tuple[Node, Node]]]] = []
+#: for each level entered: the depth in the trace, and the dual arguments with their tangents, as they were then and as tensors
+_levels: list[tuple[int, list[tuple[Node, Node, Tensor]]]] = []
 
 
 def enter_dual_level() -> int:
@@ -64,14 +65,14 @@ def dual_level() -> Iterator[int]:
         exit_dual_level()
 
 
-def _current_level(what: str) -> tuple[int, list[tuple[Node, Node]]]:
+def _current_level(what: str) -> tuple[int, list[tuple[Node, Node, Tensor]]]:
     if not _levels:
         raise RuntimeError(f"Trying to {what} but no level exists. Make sure to enter_dual_level() first.")
     return _levels[-1]
 
 
 def make_dual(tensor: Tensor, tangent: Tensor, *, level: int | None = None) -> Tensor:
-    """`tensor`, carrying a derivative `tangent` of its shape and type."""
+    """`tensor`, carrying a derivative `tangent` of its shape and type: `tangent` itself, if it has the layout of `tensor`."""
     depth, duals = _current_level("create a dual Tensor for forward AD")
     if not (tensor.dtype.is_floating_point or tensor.dtype.is_complex):
         raise ValueError(f"Expected primal to be floating point or complex, but got: {tensor.dtype}")
@@ -81,7 +82,8 @@ def make_dual(tensor: Tensor, tangent: Tensor, *, level: int | None = None) -> T
             f"and {tuple(tensor.shape)}, this is not supported."
         )
     dual = argument(tensor, depth, len(duals))
-    duals.append((node_of(dual), node_of(tangent)))
+    held = tangent if tuple(tangent.geometry[1]) == tuple(tensor.geometry[1]) else clone(tangent)
+    duals.append((node_of(dual), node_of(held), held))
     return dual
 
 
@@ -91,12 +93,15 @@ def unpack_dual(tensor: Tensor, *, level: int | None = None) -> UnpackedDualTens
         return UnpackedDualTensor(tensor, None)
     depth, duals = _levels[-1]
     n = node_of(tensor)
+    for d, _, tangent in duals:
+        if d is n:
+            return UnpackedDualTensor(result(n, depth), tangent)
     with grad_mode(True):
         seed = node_of(argument(zeros_like(tensor), depth, -1))
         pulled = gradients.sweep((n,), (seed,)).gradients if n.rg else {}
-        pairs = [(g, v) for d, v in duals if (g := pulled.get(d)) is not None and g.rg]
+        pairs = [(g, v) for d, v, _ in duals if (g := pulled.get(d)) is not None and g.rg]
         primal = result(n, depth)
-        if not any(d in pulled for d, _ in duals):
+        if not any(d in pulled for d, _, _ in duals):
             return UnpackedDualTensor(tensor, None)
         swept = gradients.sweep(tuple([g for g, _ in pairs]), tuple([v for _, v in pairs])) if pairs else None
         found = None if swept is None else swept.gradients.get(seed)

@@ -3,13 +3,14 @@
 A loop that fills a table element by element (counting pairs, copying rows into a replay buffer) has nothing to record: nobody
 differentiates it, and both sides are known. Recording would give every element a node of its own and every write a copy of the table.
 
-Only tensors that are plain data are written this way (`target`): no history, nothing pending, no other autograd identity of the storage and
-no NumPy array sharing the memory. Then there is nothing that `write.commit` would have to move; what is left of it, the version and the
-names that must be looked up again, is `write.commit_data`. What recorded operations captured earlier stays as it was, because a buffer
-that anybody else refers to is copied before it is written.
+Only tensors that are plain data are written this way (`target`): no history, nothing pending, and no other autograd identity of the
+storage. Then there is nothing that `write.commit` would have to move; what is left of it, the version and the names that must be looked up
+again, is `write.commit_data`. What recorded operations captured earlier stays as it was, because a buffer that anybody else refers to is
+copied before it is written, and what is read of a buffer shared with NumPy is a copy.
 
 A result that is still to be computed is recorded with the write, unless the place changes from one read to the next
-(``values[step] = value`` in an agent's rollout): places are part of the recorded operations, and every one would be planned anew (`_wanders`).
+(``values[step] = value`` in an agent's rollout): places are part of the recorded operations, and every one would be planned anew
+(`_wanders`).
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ from ..devices import cpu
 from ..dtypes import dtype, store
 from ..ops.indexing import fits
 from .core import Tensor, family_of
+from .exposure import shared
 from .flush import FEW, counted, flush, held_value
 from .hosted import known
 from .lifting import changes
@@ -52,15 +54,17 @@ _piles: WeakKeyDictionary[Family, int] = WeakKeyDictionary()
 _places: WeakKeyDictionary[Family, set[Geometry]] = WeakKeyDictionary()
 
 
-def target(t: Tensor) -> Family | None:
-    """The family of a tensor whose memory can be written at once, or None."""
+def target(t: Tensor, exposed: bool = False) -> Family | None:
+    """The family of a tensor whose memory can be written at once, or None. `exposed`: also if a NumPy array shares that memory."""
     f = t._f
     if f is None or t.__class__ is not Tensor or f.h is not None or f.past is not None or f.wants or t._lens is not None:
         return None
     cell = f.cell
     if f.inferred is True and current().inference is None:  # which is refused
         return None
-    if cell.exposed or cell.empty or cell.remote or (len(cell.families) > 1 and any(g is not f for g in cell.live())):
+    if cell.exposed and not (exposed and cell.buf.flags.writeable and not trace.several):  # type: ignore[union-attr]
+        return None
+    if cell.empty or cell.remote or (len(cell.families) > 1 and any(g is not f for g in cell.live())):
         return None
     shape, strides, _ = t.geometry
     return None if 0 in strides and any([s == 0 and n > 1 for n, s in zip(shape, strides, strict=True)]) else f
@@ -206,9 +210,10 @@ def moves(t: Tensor, value: Any) -> bool:
 
 def _assign(t: Tensor, value: Any, key: Any) -> bool:
     fresh = _unfilled(t)
-    f = fresh or target(t)
+    f = fresh or target(t, exposed=True)
     if f is None:
         return False
+    shared(f.cell)
     v = _values(t, value, None if fresh is not None or key is not None else f)
     if v is None:
         return False
@@ -229,7 +234,13 @@ def _assign(t: Tensor, value: Any, key: Any) -> bool:
         _check_overlap(t, t.geometry, f.cell, (value,))
         if value._f is f:
             v = v.copy()
-    _region(t, f)[... if key is None else key] = v
+    place = ... if key is None else key
+    if f.cell.exposed:  # the arrays see it at once, and it is no foreign write
+        for memory in (f.cell.buf, f.cell.shadow):
+            if memory is not None:
+                gather(memory, t.geometry)[place] = v
+    else:
+        _region(t, f)[place] = v
     commit_data(f)
     return True
 
