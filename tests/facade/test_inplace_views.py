@@ -1,5 +1,7 @@
 """Tensors that take the shape of one of their views."""
 
+import warnings
+
 import pytest
 
 torch = pytest.importorskip("torch")
@@ -100,3 +102,59 @@ def test_elements_of_a_leaf_that_share_memory_have_gradients_of_their_own(make):
         return x.grad.tolist(), x.is_leaf, x.tolist(), base.tolist()
 
     same(run)
+
+
+IN_PLACE = {
+    "unsqueeze_": lambda v: v.unsqueeze_(0),
+    "squeeze_": lambda v: v.squeeze_(),
+    "transpose_": lambda v: v.transpose_(0, 1),
+    "t_": lambda v: v.t_(),
+    "swapaxes_": lambda v: v.swapaxes_(0, 1),
+}
+
+
+def _multi(lib):
+    z = lib.ones(3, 4, requires_grad=True) * 1
+    return z, z.split(1)[1]
+
+
+def _apart(lib):
+    z = lib.ones(3, 4, requires_grad=True) * 1
+    with lib.no_grad():
+        return z, z[0:1]
+
+
+def _of_leaf(lib):
+    w = lib.ones(2, 2, requires_grad=True)
+    return w, w.view(2, 2)
+
+
+@pytest.mark.parametrize("made", [_multi, _apart, _of_leaf])
+@pytest.mark.parametrize("name", IN_PLACE)
+def test_a_view_that_may_not_be_written_takes_no_other_shape_and_notices_that_its_base_did(name, made):
+    def raised(lib, base):
+        z, v = made(lib)
+        try:
+            IN_PLACE[name](z if base else v)
+            return (v + 1).tolist()
+        except RuntimeError as error:
+            return str(error)
+
+    for base in (False, True):
+        assert raised(ours, base) == raised(torch, base)
+
+
+@pytest.mark.parametrize("view", ["mT", "mH", "H", "adjoint", "movedim"])
+@pytest.mark.parametrize("shape", [(), (3,), (2, 3), (2, 2, 3)])
+def test_transposes_of_any_number_of_dimensions(view, shape):
+    def found(lib):
+        x = lib.ones(shape)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            try:
+                result = {"adjoint": lambda: x.adjoint(), "movedim": lambda: x.movedim(0, -1)}.get(view, lambda: getattr(x, view))()
+                return tuple(result.shape), tuple(result.stride())
+            except RuntimeError as error:
+                return str(error)
+
+    assert found(ours) == found(torch)

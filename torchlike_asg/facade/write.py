@@ -53,7 +53,7 @@ def write(
     shared(cell)
     geometry = t.geometry
     if tr.grad and (t.requires_grad or any(isinstance(o, Tensor) and o.requires_grad for o in others)):
-        _check_tracked(t, f)
+        check_tracked(t, f)
     cur = node_of(t)
     geometry = t.geometry
     for o in others:
@@ -154,7 +154,8 @@ def _own_copy(v: Node) -> Node:
     return clone(v)
 
 
-def _check_tracked(t: Tensor, f: Family) -> None:
+def check_tracked(t: Tensor, f: Family) -> None:
+    """RuntimeError if a write to a tensor that takes part in a history cannot be followed."""
     if t._kind is not None and t._kind.startswith("multi"):
         raise RuntimeError(f"{output(t)} is a view and is being modified inplace. " + texts.MULTI_VIEW)
     if t._kind is not None and t._kind.startswith(("nograd", "inference")):

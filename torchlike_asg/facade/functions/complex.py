@@ -135,12 +135,21 @@ def conj_physical(input: Tensor, *, out: Tensor | None = None) -> Tensor:
 
 def _hermitian(self: Tensor) -> Tensor:
     if len(self.shape) not in (0, 2):
-        raise RuntimeError(f"tensor.H is only supported on matrices (2-D tensors). Got {len(self.shape)}-D tensor.")
+        batches = " For batches of matrices, consider using tensor.mH" if len(self.shape) > 2 else ""
+        raise RuntimeError(f"tensor.H is only supported on matrices (2-D tensors). Got {len(self.shape)}-D tensor.{batches}")
     return adjoint(self) if len(self.shape) else conj(self)  # type: ignore[no-any-return]
 
 
 Tensor.H = property(_hermitian, doc="The conjugate transpose of a matrix.")  # type: ignore[attr-defined]
-Tensor.mH = property(adjoint, doc="The conjugate transpose of matrices.")  # type: ignore[attr-defined]
+
+
+def _matrices_adjoint(self: Tensor) -> Tensor:
+    if len(self.shape) == 1:
+        raise RuntimeError("tensor.mH is only supported on matrices or batches of matrices. Got 1-D tensor.")
+    return adjoint(self)  # type: ignore[no-any-return]
+
+
+Tensor.mH = property(_matrices_adjoint, doc="The conjugate transpose of matrices.")  # type: ignore[attr-defined]
 
 
 @function()

@@ -51,6 +51,8 @@ def __reversed__(self: Tensor) -> Tensor:
 @function()
 def adjoint(input: Tensor) -> Tensor:
     """The (conjugate) transpose of the last two dimensions."""
+    if not input.shape:
+        return input.conj() if input.dtype.is_complex else input  # type: ignore[attr-defined, no-any-return]
     if len(input.shape) < 2:
         raise RuntimeError(f"tensor.adjoint() is only supported on matrices or batches of matrices. Got {len(input.shape)}-D tensor.")
     swapped = transpose(input, -2, -1)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from ...asg.trace import current
 from ..core import Tensor
 from ..inference import refuse_write
 from ..nodes import refuse_stale
 from ..register import method
+from ..write import check_tracked
 from .views import squeeze, t, transpose, unsqueeze
 
 
@@ -20,8 +22,11 @@ def take(x: Tensor, seen: Tensor) -> Tensor:
         refuse_stale(x)
     f = seen._f
     assert f is not None and x._f is f
+    if current().grad and x.requires_grad:
+        check_tracked(x, f)
     x._geo, x._n = seen.geometry, None
     f.counter.version += 1
+    f.invalidate(bumped=True)
     return x
 
 

@@ -177,7 +177,16 @@ def _reversed(self: Tensor) -> Tensor:
 
 
 Tensor.T = property(_reversed, doc="The tensor with its dimensions reversed.")  # type: ignore[attr-defined]
-Tensor.mT = property(lambda self: transpose(self, -2, -1), doc="The last two dimensions exchanged.")  # type: ignore[attr-defined]
+
+
+def _matrices_transposed(self: Tensor) -> Tensor:
+    rank = len(self.shape)
+    if rank == 1:
+        raise RuntimeError("tensor.mT is only supported on matrices or batches of matrices. Got 1-D tensor.")
+    return transpose(self, -2, -1) if rank else view(movement.view, self, ())  # type: ignore[no-any-return]
+
+
+Tensor.mT = property(_matrices_transposed, doc="The last two dimensions exchanged.")  # type: ignore[attr-defined]
 
 
 @function(aliases=("moveaxis",))
@@ -190,6 +199,8 @@ def movedim(input: Tensor, source: Any, destination: Any) -> Tensor:
         raise RuntimeError(
             f"movedim: Invalid source or destination dims: source ({list(src)} dims) should contain the same number of dims as destination ({list(dst)} dims)"  # noqa: E501
         )
+    if not rank:
+        return view(movement.view, input, ())
     order = [-1] * rank
     for s, d in zip(src, dst, strict=True):
         order[d] = s
