@@ -165,7 +165,7 @@ def _bytes(kind: str) -> int:
 
 def _chain(calls: Sequence[Dispatch], caps: Capabilities) -> _Chain | None:
     """The chain of some dispatches; None if they cannot be one."""
-    most = min(INVOCATIONS, caps.max_invocations)
+    most = min(INVOCATIONS, caps.max_invocations, caps.limits.get("max-compute-workgroup-size-x", INVOCATIONS))
     stages, numbers, places = [], {}, []
     for call in calls:
         stage = _stage(call.source)

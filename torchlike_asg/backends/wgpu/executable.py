@@ -145,7 +145,8 @@ class WgpuExecutable:
             self._donated, self._given = donated, frozenset(i for _, i in donated)
         buffers, layouts = self._met
         uploads, bindings, device = self._uploads, self.bindings, self.device
-        uploads.begin()
+        if uploads.now:
+            uploads.begin()
         for i in self._read:
             a = inputs[i]
             if a.__class__ is not DeviceArray or a.block.buffer is not buffers[i] or a.layout is not layouts[i]:

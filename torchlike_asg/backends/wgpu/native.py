@@ -277,11 +277,14 @@ class Encoder:
         found = self._successors.expected()
         if found is None:
             return
-        self._complaints.begin()
+        slot = self._complaints.slot
+        stack = self._complaints.stack()
+        stack.append(slot)
         try:
             commands = self._commands(*found)
         finally:
-            error = self._complaints.end()
+            stack.pop()
+            error, slot.message = slot.message, None
         if error is None:
             self._ready = found[0], commands
         else:  # it is recorded again when it is wanted, and told then
