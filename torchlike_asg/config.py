@@ -18,8 +18,6 @@ max_nodes = 400_000
 lint = False
 #: Check every computed value for NaN and report the operation that made the first one (see autograd.detect_anomaly).
 detect_anomaly = False
-#: Print a warning when one program of a script was compiled for more than this many different shapes.
-recompile_warning = 8
 #: What computes tensors on the CPU: "cpu" (compiled kernels) or "reference" (NumPy, one operation at a time).
 backend = os.environ.get("TORCHLIKE_ASG_BACKEND", "cpu")
 #: Compute convolutions directly, never by Winograd's algorithm, which is faster and rounds a little more.

@@ -23,7 +23,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from .. import dtypes
-from ..asg import scope, trace
+from ..asg import trace
 from ..asg.declare import CONST, Op, get
 from ..asg.geometry import Geometry, gather
 from ..asg.node import within
@@ -36,7 +36,6 @@ from .core import Tensor, family_of
 from .exposure import shared
 from .flush import FEW, counted, flush, held_value
 from .hosted import known
-from .lifting import changes
 from .storage import Cell, Family
 from .write import _check_overlap, commit_data
 
@@ -191,21 +190,6 @@ def assign(t: Tensor, value: Any, key: Any = None) -> bool:
         with lock:
             return _assign(t, value, key)
     return _assign(t, value, key)
-
-
-def moves(t: Tensor, value: Any) -> bool:
-    """Whether ``t = value``, which `assign` could not do, is a write of a result into data, at another place in every trace:
-    ``predictions[i] = model(x)``. Recorded, each would be another graph: then the result is computed now, to be written at once.
-    """
-    f = target(t)
-    if f is None or not isinstance(value, Tensor) or value.requires_grad or tuple(t.shape) == f.cell.shape:
-        return False
-    tr, (shape, strides, offset) = current(), t.geometry
-    here = ("write", f.cell.shape, tuple(shape), strides, scope.place(2))
-    if tr.held or tr.level or not changes(here, offset, tr, between=True):
-        return False
-    flush()
-    return True
 
 
 def _assign(t: Tensor, value: Any, key: Any) -> bool:

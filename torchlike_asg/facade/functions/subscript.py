@@ -264,7 +264,7 @@ def _store(t: Tensor, value: Any) -> None:
     if isinstance(value, Tensor) and tuple(value.shape) != tuple(t.shape):
         value = _without_leading_ones(value, len(t.shape))
         movement.expand.rule.geometry((tuple(value.shape), (0,) * len(value.shape), 0), *t.shape)  # type: ignore[union-attr]
-    if direct.assign(t, value) or (direct.moves(t, value) and direct.assign(t, value)):
+    if direct.assign(t, value):
         return
     copy_(t, value)
     direct.piled(t, value)
