@@ -86,14 +86,13 @@ def _declared(fn: Callable[..., Any]) -> list[_Parameter]:
 
 def parse(
     fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], bound: bool = False
-) -> tuple[tuple[Any, ...], dict[str, Any], bool]:
-    """The arguments of ``fn(*args, **kwargs)``, numbers in tensors and NumPy's as Python's where a number is declared, and whether their
-    types alone say that they fit (a list's elements are looked at, too). Raises TypeError for the first one that its annotation excludes.
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """The arguments of ``fn(*args, **kwargs)``, numbers in tensors and NumPy's as Python's where a number is declared; the very same
+    objects if there are none. Raises TypeError for the first argument that its annotation excludes.
 
     `bound`: it is called as a method, whose positions do not count the tensor.
     """
     fn = inspect.unwrap(fn)
-    by_type = True
     for position, name, kinds, optional in _declared(fn):
         if position is not None and position < len(args):
             value, where = args[position], f" (position {position + (not bound)})"
@@ -109,14 +108,12 @@ def parse(
             found = f"not {_name(value)}" if element is None else "but found element of type {} at pos {}".format(*element)
             raise TypeError(f"{_PARSED.get(fn.__name__, fn.__name__)}(): argument '{name}'{where} must be {kinds[0]}, {found}")
         if kind in _MADE and not isinstance(value, (int, float, complex)):
-            by_type, value = False, _MADE[kind](value)
+            value = _MADE[kind](value)
             if where:
                 args = (*args[:position], value, *args[position + 1 :])  # type: ignore[operator]
             else:
                 kwargs = {**kwargs, name: value}
-        elif isinstance(value, (list, tuple)):
-            by_type = False
-    return args, kwargs, by_type
+    return args, kwargs
 
 
 def read_again(fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], error: Exception) -> Any:

@@ -74,11 +74,12 @@ def _parameters(fn: Function) -> tuple[tuple[str, ...], bool]:
 #: what steps are made of: a call of these looks at the types of its positional arguments only after it has failed, and at those of its
 #: keywords once
 _BUSY = frozenset(
-    """abs add addmm argmax argmin baddbmm bmm cat chunk clamp concat cos cumsum div dot embedding eq erf exp expand expand_as
-    flatten full gather ge gelu gt index_add index_select layer_norm le linear log log_softmax logsumexp lt masked_fill matmul
-    max maximum mean min minimum mm movedim mul multinomial ne neg norm ones ones_like outer permute pow rand randint randn relu
-    repeat_interleave reshape rsqrt rsub scatter scatter_add select sigmoid sign sin softmax softplus split sqrt square squeeze
-    stack std sub sum t tanh topk transpose tril triu unbind unfold unsqueeze var view where zeros zeros_like
+    """abs adaptive_avg_pool2d add addmm argmax argmin baddbmm batch_norm bmm cat chunk clamp concat conv1d conv2d cos cumsum div
+    dot embedding eq erf exp expand expand_as flatten full gather ge gelu gt index_add index_select layer_norm le linear log
+    log_softmax logsumexp lt masked_fill matmul max maximum mean min minimum mm movedim mul multinomial ne neg norm ones
+    ones_like outer permute pow rand randint randn relu repeat_interleave reshape rsqrt rsub scatter scatter_add select sigmoid
+    sign sin softmax softplus split sqrt square squeeze stack std sub sum t tanh topk transpose tril triu unbind unfold unsqueeze
+    var view where zeros zeros_like
     """.split()
 )
 
@@ -86,7 +87,7 @@ _BUSY = frozenset(
 class _Parser:
     """What is known of the arguments of a function: combinations of positional types, and types of keywords, that were seen to fit.
 
-    `bound`: as a method, which takes no ``out=``. `busy`: a list is trusted if another one has fitted.
+    A list is trusted if another one has fitted. `bound`: as a method, which takes no ``out=``.
     """
 
     def __init__(self, fn: Function, name: str, bound: bool, busy: bool) -> None:
@@ -110,8 +111,8 @@ class _Parser:
         found = earlier(self.name, args, 4 + self.busy + (self.name in POLICIES))
         if found is not None:
             return found[0], {**found[1], **named}
-        read, meant, by_type = parse(self.fn, args, named, self.bound)
-        if by_type or (self.busy and read is args and meant is named):
+        read, meant = parse(self.fn, args, named, self.bound)
+        if read is args and meant is named:
             self.positions.add((*map(type, args),))
             for k, v in kwargs.items():
                 if k != "out" and k in meant:
@@ -171,11 +172,20 @@ def _offered(fn: Function, name: str, bound: bool = False) -> Function:
 
 
 def checked(fn: Function) -> Function:
-    """`fn`, whose failed calls are read again as PyTorch's argument parser would have read them."""
+    """`fn`, a function of `nn.functional`, whose arguments are read as PyTorch's argument parser would: those of a busy one after it has
+    failed.
+    """
+    busy = fn.__name__ in _BUSY
+    fitting: set[Any] = set()
 
     @functools.wraps(fn)
     def call(*args: Any, **kwargs: Any) -> Any:
         try:
+            if not (busy or (kinds := (*map(type, args), *kwargs, *map(type, kwargs.values()))) in fitting):
+                read, meant = parse(fn, args, kwargs)
+                if read is args and meant is kwargs:
+                    fitting.add(kinds)
+                args, kwargs = read, meant
             return fn(*args, **kwargs)
         except Exception as error:
             return read_again(fn, args, kwargs, error)

@@ -106,7 +106,7 @@ def _define_max(dims: int) -> Any:
         padding: Any = 0,
         dilation: Any = 1,
         ceil_mode: bool = False,
-        return_indices: bool = False,
+        return_indices: Any = False,
     ) -> Any:
         return _max(name, dims, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices)
 
@@ -117,7 +117,7 @@ def _define_max(dims: int) -> Any:
         padding: Any = 0,
         dilation: Any = 1,
         ceil_mode: bool = False,
-        return_indices: bool = False,
+        return_indices: Any = False,
     ) -> Any:
         return _max(name, dims, input, kernel_size, stride, padding, dilation, ceil_mode, True)
 
