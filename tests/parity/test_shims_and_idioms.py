@@ -105,6 +105,11 @@ def checkpointed():
     return torch.equal(y, layer(x)) and x.grad is not None
 
 
+def autocast_product():
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        return (torch.ones(2, 2) @ torch.ones(2, 2)).dtype
+
+
 def sparse_product():
     places, values = torch.tensor([[0, 1, 1], [2, 0, 2]]), torch.tensor([3.0, 4.0, 5.0], requires_grad=True)
     a = torch.sparse_coo_tensor(places, values, (2, 3))
@@ -118,6 +123,20 @@ def rotated():
     turns = torch.polar(torch.ones(1, 2), torch.tensor([[0.0, np.pi / 2]]))
     y = torch.view_as_real(torch.view_as_complex(x) * turns)
     return np.round(y.numpy(), 5).tolist()
+
+
+@pytest.fixture(autouse=True)
+def switches():
+    """Every probe leaves the process's switches as they were."""
+    cudnn, matmul = torch.backends.cudnn, torch.backends.cuda.matmul
+    places = [(cudnn, "benchmark"), (cudnn, "deterministic"), (cudnn, "enabled"), (matmul, "allow_tf32")]
+    before = [getattr(place, name) for place, name in places]
+    precision, dtype = torch.get_float32_matmul_precision(), torch.get_default_dtype()
+    yield
+    for (place, name), value in zip(places, before, strict=True):
+        setattr(place, name, value)
+    torch.set_float32_matmul_precision(precision)
+    torch.set_default_dtype(dtype)
 
 
 SHIMS = {
@@ -170,7 +189,7 @@ SHIMS = {
     ),
     "GradScaler, off": (lambda: scaled(False), [-0.5, -0.5]),
     "GradScaler, on without CUDA": (lambda: scaled(True), [-0.5, -0.5]),
-    "autocast to bfloat16": (lambda: torch.autocast("cpu", dtype=torch.bfloat16).__enter__() is not None, YES),
+    "autocast to bfloat16": (lambda: autocast_product(), torch.bfloat16),
     "distributed.is_available": (lambda: isinstance(torch.distributed.is_available(), bool), YES),
     "distributed.is_initialized": (lambda: torch.distributed.is_initialized(), NO),
     "distributed.init_process_group": (
