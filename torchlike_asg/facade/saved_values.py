@@ -80,6 +80,8 @@ def _computed(guarded: set[Node]) -> list[Node]:
 _together: dict[tuple[Node, ...], Saved | None] = {}
 #: node -> the one in its history for which a backward pass was refused last
 _culprits: dict[Node, Node] = {}
+#: roots of backward passes -> whether anything in their histories keeps values
+_keeping: dict[Node, bool] = {}
 #: entries of these tables before they are made anew
 _MOST = 8192
 
@@ -121,7 +123,14 @@ def _harmless(saved: Saved, tr: Trace) -> bool:
 
 def ended(n: Node, tr: Trace) -> bool:
     """Whether a backward pass from this very node has freed its history."""
-    return (n,) in tr.swept and any(m.saved is not None for m in _downwards(n, set()))
+    if (n,) not in tr.swept:
+        return False
+    found = _keeping.get(n)  # every step asks this of its loss
+    if found is None:
+        if len(_keeping) >= _MOST:
+            _keeping.clear()
+        found = _keeping[n] = any(m.saved is not None for m in _downwards(n, set()))
+    return found
 
 
 def verdict(n: Node, tr: Trace, clean: set[Node]) -> str | None:
@@ -214,3 +223,5 @@ def _prune(dead: Any) -> None:
         _together.pop(roots, None)
     for n in [n for n, m in list(_culprits.items()) if dead(n) or dead(m)]:
         _culprits.pop(n, None)
+    for n in [n for n in list(_keeping) if dead(n)]:
+        _keeping.pop(n, None)
