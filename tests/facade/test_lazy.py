@@ -413,3 +413,13 @@ def test_a_write_reaches_a_view_with_gaps_that_moved():
         return [v for f in found for v in np.ravel(f).tolist()]
 
     agree(run)
+
+
+def test_a_number_that_was_refused_is_not_in_the_way_of_later_ones():
+    def increased(number):
+        return ours.ones(2).add_(number).tolist()
+
+    with pytest.raises(OverflowError):
+        increased(2**70)
+    for number in (1, 2, 3):
+        assert increased(number) == [1.0 + number] * 2

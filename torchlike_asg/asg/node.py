@@ -180,6 +180,11 @@ def wrapped(value: int, d: dtypes.dtype) -> int:
     return (value - limits.min) % (limits.max - limits.min + 1) + limits.min
 
 
+def held_in_64_bits(value: int) -> bool:
+    """Whether an integer is one of int64 or uint64."""
+    return -(2**63) <= value < 2**64
+
+
 def weak(value: Any) -> Node:
     """A Python scalar as an operand: it takes part in type promotion only by its kind, and becomes a `const` when used."""
     from .declare import SCALAR
@@ -191,7 +196,7 @@ def weak(value: Any) -> Node:
         if kind is None:
             raise TypeError(f"expected a tensor or a number, not {value.__class__.__name__}")
         value = kind(value)
-    if kind is int and not -(2**63) <= value < 2**64:
+    if kind is int and not held_in_64_bits(value):
         raise OverflowError("int too big to convert" if value > 0 else "can't convert negative int to unsigned")
     key = (kind, value)
     if value != 0 and value == value:

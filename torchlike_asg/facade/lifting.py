@@ -14,7 +14,7 @@ import numpy as np
 
 from ..asg import arena, scope
 from ..asg.declare import Op
-from ..asg.node import Node, weak
+from ..asg.node import Node, held_in_64_bits, weak
 from ..asg.trace import Trace, current
 
 __all__ = ["changes", "scalar", "scalar_input"]
@@ -39,6 +39,8 @@ def scalar(op: Op, value: Any, beside: Node) -> Node:
         kind = value.__class__
     if kind is bool:
         return weak(value)
+    if kind is int and not held_in_64_bits(value):
+        return weak(value)  # which refuses it, before it is noted for calls to come
     site = (beside, kind)
     seen = op.sites.get(site)
     if seen == _LIFTED:
