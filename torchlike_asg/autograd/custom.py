@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from ..asg import trace
 from ..asg.batching import batched, depends, spread
 from ..asg.declare import ARGUMENT, INFERENCE_SAVED, LEAF_OF, STOP, Meta, Op, get
+from ..asg.geometry import broadcast
 from ..asg.gradients import history
 from ..asg.node import Node, const
 from ..asg.trace import current
@@ -20,6 +21,7 @@ from ..facade import texts
 from ..facade.backward import grad_mode, held
 from ..facade.core import Tensor, family_of, node_of, wrap
 from ..facade.functions.creation import zeros
+from ..facade.hooks import changed_by
 from ..facade.inference import is_inference
 from ..facade.register import bare
 from ..facade.write import write
@@ -156,22 +158,13 @@ class Call:
         return out
 
     def _run_after(self, out: list[Any], grads: tuple[Any, ...]) -> None:
-        for hook in list(self.after.values()):
-            changed = hook(tuple([out[i] if i in self.shapes else None for i in self.tensors]), grads)
-            if changed is None:
-                continue
-            changed = changed if isinstance(changed, tuple) else (changed,)
-            if len(changed) != len(self.tensors):
-                counts = f"got {len(changed)}, but expected {len(self.tensors)}"
-                raise RuntimeError(f"hook '{getattr(hook, '__name__', hook)}' has returned an incorrect number of values ({counts})")
-            for i, grad in zip(self.tensors, changed, strict=True):
-                out[i] = grad
+        inputs = tuple([out[i] if i in self.shapes else None for i in self.tensors])
+        for i, grad in zip(self.tensors, changed_by(self.after, inputs, grads), strict=True):
+            out[i] = grad
 
 
 def _fits(grad: tuple[int, ...], shape: tuple[int, ...]) -> bool:
     try:
-        from ..asg.geometry import broadcast
-
         return broadcast(grad, shape) == grad
     except RuntimeError:
         return False
@@ -255,7 +248,7 @@ class Kept:
         if self._region is not None:
             return self._region.unpack(t)
         if self._version is not None and family_of(t).counter.version != self._version:
-            raise RuntimeError(texts.VERSION.format(f"torch.FloatTensor {list(t.shape)}") + texts.VERSION_HINT)
+            raise RuntimeError(texts.overwritten(t.shape))
         return t
 
 

@@ -17,6 +17,7 @@ from ..asg.trace import Trace, by_index, current, home_of, lock
 from ..ops.promotion import title
 from . import texts
 from .core import Tensor, family_of, node_of, twin, wrap
+from .hooks import changed_by, name_of
 from .saved_values import blame
 from .sparse_gradients import gradient, is_sparse
 from .storage import Family, leaf_family
@@ -106,15 +107,11 @@ def check(result: gradients.Sweep, tr: Trace) -> None:
             raise RuntimeError(error)
 
 
-def _name_of(hook: Any) -> str:
-    return getattr(hook, "__name__", type(hook).__name__)  # type: ignore[no-any-return]
-
-
 def _changed(g: Any, out: Any, hook: Any) -> Any:
     """What a hook made of a gradient, with PyTorch's checks."""
     if not isinstance(out, Tensor) and not getattr(out, "is_sparse", False):
         raise TypeError(f"expected Variable, but hook returned '{type(out).__name__}'")
-    name = _name_of(hook)
+    name = name_of(hook)
     if tuple(out.shape) != tuple(g.shape):
         raise RuntimeError(f"hook '{name}' has changed the size of value")
     if out.dtype is not g.dtype:
@@ -151,15 +148,11 @@ def _after(table: dict[Node, list[Any]]) -> dict[Node, gradients.After]:
             from .saved_hooks import unpacked
 
             parts = unpacked(n, g, parts, hooks.packed)
-        for fn in list(hooks.post.values()):
-            out = fn(tuple([None if p is None else wrap(gradients.dense(p)) for p in parts]), (wrap(gradients.dense(g)),))
-            if out is not None:
-                given = out if isinstance(out, tuple) else (out,)
-                if len(given) != len(parts):
-                    counts = f"got {len(given)}, but expected {len(parts)}"
-                    raise RuntimeError(f"hook '{_name_of(fn)}' has returned an incorrect number of values ({counts})")
-                parts = [None if t is None else node_of(t) for t in given]
-        return parts
+        if not hooks.post:
+            return parts
+        inputs = tuple([None if p is None else wrap(gradients.dense(p)) for p in parts])
+        changed = changed_by(hooks.post, inputs, (wrap(gradients.dense(g)),))
+        return parts if changed is inputs else [None if t is None else node_of(t) for t in changed]
 
     return {n: run_after for n, hooks in table.items() if hooks.post or hooks.packed is not None}  # type: ignore[attr-defined]
 

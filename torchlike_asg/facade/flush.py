@@ -200,7 +200,7 @@ def _histories(tr: Trace, live: Live) -> tuple[list[tuple[Any, Node]], list[Node
     """(the live results that could still be differentiated, with their nodes; the values that their gradients will read)"""
     found: list[tuple[Any, Any]] = [(t, t._n) for t in live.tracked]
     found += [(f, f.h) for f in live.families if f.h is not None and f.h.rg and not (f.wants and f.leaf_history)]
-    errors = live.errors
+    errors, saved = live.errors, None
     if tr.freed or tr.stale or tr.retained:
         rest = []
         for o, n in found:
@@ -215,8 +215,6 @@ def _histories(tr: Trace, live: Live) -> tuple[list[tuple[Any, Node]], list[Node
             for o, n in found:
                 errors[o] = verdict(n, tr, clean)
             found = [(o, n) for o, n in found if errors[o] is None]
-    else:
-        saved = None
     if not found:
         return [], []
     for o, _ in found:

@@ -15,7 +15,7 @@ from ..ops.movement import restride_scatter as RESTRIDE_SCATTER
 from .core import Tensor, node_of, wrap
 from .history_names import number, operands, title
 from .history_parts import Part, edges
-from .hooks import RemovableHandle, add_node_hook, add_node_post_hook, leaf_hooks
+from .hooks import RemovableHandle, add_node_hook, add_node_post_hook, attach, leaf_hooks
 from .past import Past
 from .saved_values import Ended
 from .steps import noted
@@ -120,18 +120,11 @@ class AccumulateGrad(GradFn):
 
     def register_hook(self, fn: Any) -> RemovableHandle:
         """Call ``fn((), grad_outputs)`` after a gradient was accumulated."""
-        f = leaf_family(self._node)
-        post = leaf_hooks(f).post
-        handle = RemovableHandle(post)
-        post[handle.id] = lambda g: fn((), (g,))
-        return handle
+        return attach(leaf_hooks(leaf_family(self._node)).post, lambda g: fn((), (g,)))
 
     def register_prehook(self, fn: Any) -> RemovableHandle:
         """Call ``fn(grad_outputs)`` before a gradient is accumulated; a tuple that it returns replaces it."""
-        hooks = leaf_hooks(leaf_family(self._node))
-        handle = RemovableHandle(hooks)
-        hooks[handle.id] = _of_one(fn)
-        return handle
+        return attach(leaf_hooks(leaf_family(self._node)), _of_one(fn))
 
     @property
     def variable(self) -> Any:
@@ -153,17 +146,11 @@ class BackwardCFunction(GradFn):
 
     def register_hook(self, fn: Any) -> RemovableHandle:
         """Call ``fn(grad_inputs, grad_outputs)`` after `backward`; a tuple that it returns replaces the first."""
-        return _added(self._call.after, fn)
+        return attach(self._call.after, fn)
 
     def register_prehook(self, fn: Any) -> RemovableHandle:
         """Call ``fn(grad_outputs)`` before `backward`; a tuple that it returns replaces them."""
-        return _added(self._call.before, fn)
-
-
-def _added(hooks: dict[int, Any], fn: Any) -> RemovableHandle:
-    handle = RemovableHandle(hooks)
-    hooks[handle.id] = fn
-    return handle
+        return attach(self._call.before, fn)
 
 
 class Inner(GradFn):

@@ -30,6 +30,30 @@ class RemovableHandle:
         self.remove()
 
 
+def attach(hooks: dict[int, Any], fn: Callable[..., Any]) -> RemovableHandle:
+    """Put a hook behind those that are there."""
+    handle = RemovableHandle(hooks)
+    hooks[handle.id] = fn
+    return handle
+
+
+def name_of(hook: Any) -> str:
+    return getattr(hook, "__name__", type(hook).__name__)  # type: ignore[no-any-return]
+
+
+def changed_by(hooks: dict[int, Any], inputs: tuple[Any, ...], outputs: tuple[Any, ...]) -> tuple[Any, ...]:
+    """The gradients of a step's operands after its hooks ``fn(inputs, outputs)``; `inputs` itself if none changed them."""
+    for fn in list(hooks.values()):
+        out = fn(inputs, outputs)
+        if out is not None:
+            given = out if isinstance(out, tuple) else (out,)
+            if len(given) != len(inputs):
+                counts = f"got {len(given)}, but expected {len(inputs)}"
+                raise RuntimeError(f"hook '{name_of(fn)}' has returned an incorrect number of values ({counts})")
+            inputs = given
+    return inputs
+
+
 class LeafHooks(dict):  # type: ignore[type-arg]
     """Hooks on the gradient of a leaf, and (`post`) hooks after its accumulation."""
 
@@ -63,10 +87,7 @@ def add_hook(t: Tensor, fn: Callable[[Tensor], Any]) -> RemovableHandle:
     if not t.requires_grad:
         raise RuntimeError("cannot register a hook on a tensor that doesn't require gradient")
     if t.is_leaf:
-        hooks = leaf_hooks(family_of(t))
-        handle = RemovableHandle(hooks)
-        hooks[handle.id] = fn
-        return handle
+        return attach(leaf_hooks(family_of(t)), fn)
     return add_node_hook(node_of(t), fn)
 
 
@@ -92,15 +113,10 @@ def add_post_hook(t: Tensor, fn: Callable[[Tensor], Any]) -> RemovableHandle:
             if not t.is_leaf
             else "cannot register a hook on a tensor that doesn't require gradient"
         )
-    post = leaf_hooks(family_of(t)).post
-    handle = RemovableHandle(post)
-    post[handle.id] = lambda _: fn(t)
-    return handle
+    return attach(leaf_hooks(family_of(t)).post, lambda _: fn(t))
 
 
 def add_node_post_hook(n: Node, fn: Callable[[Any, Any], Any]) -> RemovableHandle:
     """Call ``fn(gradients of the operands, (gradient of n,))`` when a backward pass has been through `n`."""
     hooks: Any = current().hooks.setdefault(n, NodeHooks())
-    handle = RemovableHandle(hooks.post)
-    hooks.post[handle.id] = fn
-    return handle
+    return attach(hooks.post, fn)

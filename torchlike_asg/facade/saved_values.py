@@ -183,7 +183,7 @@ def blame(roots: tuple[Node, ...], savers: tuple[Node, ...], tr: Trace) -> str |
         assert m.saved is not None
         for s in m.saved:
             if version_root(s) in tr.stale:
-                return texts.VERSION.format(f"torch.FloatTensor {list(s.shape)}") + texts.VERSION_HINT
+                return texts.overwritten(s.shape)
     return None
 
 

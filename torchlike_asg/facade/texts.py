@@ -1,5 +1,7 @@
 """Error texts PyTorch users know, in one place. The wording is what they will search for."""
 
+from typing import Any
+
 VERSION = (
     "one of the variables needed for gradient computation has been modified by an inplace operation: [{}], is at a newer version; "
     "expected an older version instead. "
@@ -63,6 +65,11 @@ VMAP_VALUE = (
     "example of a batch and has no value of its own: use operations such as torch.where instead."
 )
 VMAP_ESCAPED = "a tensor of inside vmap was kept and is used outside: return it from the function that is mapped"
+
+
+def overwritten(shape: Any) -> str:
+    """The error for a saved tensor of that shape that was written since."""
+    return VERSION.format(f"torch.FloatTensor {list(shape)}") + VERSION_HINT
 
 
 def apart_view(kind: str, done: str) -> str:

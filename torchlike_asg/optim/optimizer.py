@@ -22,7 +22,7 @@ from ..asg.node import Node
 from ..facade.backward import grad_mode
 from ..facade.core import Tensor, concrete
 from ..facade.flush import settle
-from ..facade.hooks import RemovableHandle
+from ..facade.hooks import RemovableHandle, attach
 from . import differentiable
 from .recorded import Recorded
 from .rules import Group, Nodes
@@ -259,8 +259,7 @@ class Optimizer:
 
     # ---------------------------------------------------------------- hooks
     def _add_hook(self, kind: str, hook: Any, prepend: bool = False) -> RemovableHandle:
-        handle = RemovableHandle(self._hooks[kind])
-        self._hooks[kind][handle.id] = hook
+        handle = attach(self._hooks[kind], hook)
         if prepend:
             self._hooks[kind].move_to_end(handle.id, last=False)
         return handle

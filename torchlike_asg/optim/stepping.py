@@ -11,7 +11,7 @@ from .. import events
 from ..asg.interrupts import whole
 from ..asg.trace import current, lock
 from ..facade.flush import flush
-from ..facade.hooks import RemovableHandle
+from ..facade.hooks import RemovableHandle, attach
 
 if TYPE_CHECKING:
     from .optimizer import Optimizer
@@ -96,13 +96,9 @@ def _close() -> None:
 
 def register_optimizer_step_pre_hook(hook: Any) -> RemovableHandle:
     """``hook(optimizer, args, kwargs)`` before every step of every optimizer."""
-    handle = RemovableHandle(_global_pre)
-    _global_pre[handle.id] = hook
-    return handle
+    return attach(_global_pre, hook)
 
 
 def register_optimizer_step_post_hook(hook: Any) -> RemovableHandle:
     """``hook(optimizer, args, kwargs)`` after every step of every optimizer."""
-    handle = RemovableHandle(_global_post)
-    _global_post[handle.id] = hook
-    return handle
+    return attach(_global_post, hook)

@@ -8,6 +8,7 @@ import os
 import numpy as np
 import pytest
 
+from torchlike_asg import nn
 from torchlike_asg.backends.wgpu import adapter
 from torchlike_asg.backends.wgpu.calls import Binding, Dispatch, Lowering, View
 from torchlike_asg.backends.wgpu.device import Device, open_device
@@ -86,3 +87,15 @@ def _encode(d: Device, compute, call: Dispatch, buffers) -> None:
 
 
 __all__ = ["View", "device", "lowering", "memory", "run"]
+
+
+def trained(model, optimizer, x, y, steps):
+    """The losses of some steps on squared errors, each read."""
+    found = []
+    for _ in range(steps):
+        optimizer.zero_grad()
+        loss = nn.functional.mse_loss(model(x), y)
+        loss.backward()
+        optimizer.step()
+        found.append(loss.item())
+    return found

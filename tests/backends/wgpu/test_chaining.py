@@ -12,7 +12,7 @@ from torchlike_asg.backends.wgpu.chaining import chained
 from torchlike_asg.backends.wgpu.executable import WgpuExecutable
 from torchlike_asg.compiler import plan
 
-from .harness import device
+from .harness import device, trained
 
 
 @pytest.fixture
@@ -149,14 +149,7 @@ def losses(steps=6):
     optimizer = torch.optim.SGD(model.parameters(), lr=0.5, momentum=0.9)
     x = torch.tensor([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]]).to("wgpu")
     y = torch.tensor([[0.0], [1.0], [1.0], [0.0]]).to("wgpu")
-    found = []
-    for _ in range(steps):
-        optimizer.zero_grad()
-        loss = nn.functional.mse_loss(model(x), y)
-        loss.backward()
-        optimizer.step()
-        found.append(loss.item())
-    return found
+    return trained(model, optimizer, x, y, steps)
 
 
 def test_training_is_the_same_to_the_bit(chains, monkeypatch):

@@ -13,7 +13,7 @@ from torchlike_asg.backends.wgpu.executable import WgpuExecutable
 from torchlike_asg.backends.wgpu.native import PASSES, Encoder, Mapper
 from torchlike_asg.compiler import plan
 
-from .harness import device
+from .harness import device, trained
 
 
 def losses(steps=4):
@@ -21,14 +21,7 @@ def losses(steps=4):
     model = nn.Sequential(nn.Linear(5, 7), nn.Tanh(), nn.Linear(7, 1)).to("wgpu")
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
     x, y = torch.randn(6, 5).to("wgpu"), torch.randn(6, 1).to("wgpu")
-    found = []
-    for _ in range(steps):
-        optimizer.zero_grad()
-        loss = nn.functional.mse_loss(model(x), y)
-        loss.backward()
-        optimizer.step()
-        found.append(loss.item())
-    return found
+    return trained(model, optimizer, x, y, steps)
 
 
 @pytest.fixture
