@@ -103,6 +103,14 @@ def test_bindings_have_a_limit():
     assert labels(*calls) == ["0>1; 2>3; 4>5; 6>7", "8>9"]
 
 
+def test_a_workgroup_is_never_larger_than_the_adapters():
+    """Some adapters' largest workgroup is no power of two."""
+    caps = Capabilities("test", limits=CAPS.limits | {"max-compute-invocations-per-workgroup": 384})
+    for groups, threads in ((1, 64), (3, 256), (5, 384), (6, 384), (12, 384)):
+        (one,), _ = chained([small(1, 2, groups=groups), small(2, 3, groups=1)], [Origin(()), Origin(())], caps)
+        assert f"@workgroup_size({threads})" in one.source.text
+
+
 def test_software_adapters_get_none(monkeypatch):
     software = Capabilities("test", limits=CAPS.limits, software=True)
     monkeypatch.setattr(chaining, "ON_SOFTWARE", False)

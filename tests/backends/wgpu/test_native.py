@@ -77,6 +77,45 @@ def test_what_cannot_be_mapped_raises(encoder, compiled):
         assert "destroyed" in encoder._complaints.end()
 
 
+class Interrupted:
+    """The native library, of which one function is interrupted by Ctrl-C once, after it has done its work or before."""
+
+    def __init__(self, lib, name, after):
+        self._lib, self._name, self._after = lib, name, after
+
+    def __getattr__(self, name):
+        function = getattr(self._lib, name)
+        if name != self._name:
+            return function
+
+        def once(*args):
+            self._name = ""
+            if self._after:
+                function(*args)
+            raise KeyboardInterrupt
+
+        return once
+
+
+@pytest.mark.parametrize(
+    ("compiled", "name"), [(True, "wgpuBufferMapAsync"), *[(False, f"wgpu{n}") for n in ("BufferMapAsync", "DevicePoll", "BufferUnmap")]]
+)
+@pytest.mark.parametrize("after", [False, True])
+def test_an_interrupted_read_is_not_in_the_way_of_the_next(encoder, compiled, name, after, monkeypatch):
+    """The library ended the process when something was to be copied to the buffer that was still mapped."""
+    if compiled:
+        assert encoder.compile()
+    d = device()
+    buffer = d.buffer(64)
+    d.write(buffer, 0, np.arange(16, dtype=np.float32))
+    mapper = Mapper(d.gpu)
+    monkeypatch.setattr(d.reader, "_map", mapper)
+    monkeypatch.setattr(mapper, "_lib", Interrupted(mapper._lib, name, after))
+    with pytest.raises(KeyboardInterrupt):
+        d.read(buffer, 16)
+    assert d.read(buffer, 16, 16).view(np.float32).tolist() == [4.0, 5.0, 6.0, 7.0]
+
+
 def test_the_loop_is_compiled_when_that_has_paid(encoder, monkeypatch):
     monkeypatch.setattr(walk, "PAYS", 10)
     expected = losses()

@@ -179,7 +179,8 @@ def _chain(calls: Sequence[Dispatch], caps: Capabilities) -> _Chain | None:
         return None
     groups = tuple([call.groups for call in calls if isinstance(call.groups, int)])
     needed = max(s.threads * g for s, g in zip(stages, groups, strict=True))
-    threads = next(t for t in (64, 128, 256, 512, 1024, most) if (t >= needed or t >= most) and not any(t % s.threads for s in stages))
+    sizes = [*[t for t in (64, 128, 256, 512) if t < most], most]
+    threads = next(t for t in sizes if (t >= needed or t == most) and not any(t % s.threads for s in stages))
     found = _Chain(tuple(stages), groups, tuple(places), tuple(numbers), threads)
     if any(s.threads * g > ROUNDS * threads for s, g in zip(stages, groups, strict=True)):
         return None

@@ -99,27 +99,48 @@ class Mapper:
                 self._told = self._information(self._ffi.cast("WGPUBufferMapCallback", compiled.mapped))
                 self._told.userdata1 = self._state
             self._state[0] = 0
-            lib.wgpuBufferMapAsync(buffer._internal, _READ, 0, nbytes, self._told[0])
-            if meanwhile is not None:
-                meanwhile()
-            if compiled.wait(compiled.table, buffer._internal, nbytes, self._state, self._out) != self._success:
+            try:
+                lib.wgpuBufferMapAsync(buffer._internal, _READ, 0, nbytes, self._told[0])
+                if meanwhile is not None:
+                    meanwhile()
+                status = compiled.wait(compiled.table, buffer._internal, nbytes, self._state, self._out)
+            except BaseException:
+                self._abandon(buffer)
+                raise
+            if status != self._success:
                 raise RuntimeError(_UNREADABLE)
             return self._content[:nbytes]
         done = self._done
         done[0] = 0
-        lib.wgpuBufferMapAsync(buffer._internal, lib.WGPUMapMode_Read, 0, nbytes, self._info[0])
-        if meanwhile is not None:
-            meanwhile()
-        tries = 0
-        while not done[0]:
-            lib.wgpuDevicePoll(self._gpu._internal, tries > walk.POLLS, self._ffi.NULL)
-            tries += 1
+        try:
+            lib.wgpuBufferMapAsync(buffer._internal, lib.WGPUMapMode_Read, 0, nbytes, self._info[0])
+            if meanwhile is not None:
+                meanwhile()
+            tries = 0
+            while not done[0]:
+                lib.wgpuDevicePoll(self._gpu._internal, tries > walk.POLLS, self._ffi.NULL)
+                tries += 1
+            if done[0] > 0:
+                pointer = lib.wgpuBufferGetConstMappedRange(buffer._internal, 0, nbytes)
+                out = np.frombuffer(self._ffi.buffer(pointer, nbytes), np.uint8).copy()
+                lib.wgpuBufferUnmap(buffer._internal)
+        except BaseException:
+            self._abandon(buffer)
+            raise
         if done[0] < 0:
             raise RuntimeError(_UNREADABLE)
-        pointer = lib.wgpuBufferGetConstMappedRange(buffer._internal, 0, nbytes)
-        out = np.frombuffer(self._ffi.buffer(pointer, nbytes), np.uint8).copy()
-        lib.wgpuBufferUnmap(buffer._internal)
         return out
+
+    def _abandon(self, buffer: Any) -> None:
+        """Nobody waits for this mapping any more (Ctrl-C, as a rule). The library ends the process when somebody orders a copy to a buffer
+        that is mapped, or about to be."""
+        complaints = _Complaints()
+        complaints.begin()
+        try:
+            self._lib.wgpuBufferUnmap(buffer._internal)
+            self._lib.wgpuDevicePoll(self._gpu._internal, False, self._ffi.NULL)  # the callback is called now, not during the next one
+        finally:
+            complaints.end()  # it may not have been mapped yet, or no more
 
 
 class Later:
