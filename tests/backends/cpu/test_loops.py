@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from tests.backends.cpu.random_kernels import Draw, assert_close, compute, expected, lowered, tolerance
 from torchlike_asg import dtypes
-from torchlike_asg.compiler.kernel import Apply, Const, Index, Load, LoopKernel, Operand, Reduce
+from torchlike_asg.compiler.kernel import Apply, Const, Convert, Index, Load, LoopKernel, Operand, Reduce
 
-F = dtypes.float32
+F, D = dtypes.float32, dtypes.float64
 ADD = lambda e, a, b: e.add(a, b)  # noqa: E731
 
 
@@ -67,6 +67,14 @@ def test_a_row_too_long_to_keep_its_exponentials_computes_them_twice():
     (_, got), lowering, _ = compute(k, [x, np.zeros_like(x)])
     assert lowering.calls[0].scratch == 0
     np.testing.assert_allclose(got, expected(k, [x, np.zeros_like(x)])[1], rtol=1e-12)
+
+
+@pytest.mark.parametrize("level", ["", "avx2", "sse2"])
+def test_a_sum_in_doubles_of_floats(level):
+    """As many doubles as floats in a vector take two registers: no sum in levels, which takes one of 64 bytes."""
+    k = LoopKernel((1728,), 0, (Operand(F, (1,)), Operand(D, (0,))), (Load(0, F), Convert(0, D), Reduce("sum", 1, D)), ((1, 2),))
+    x = np.random.default_rng(1).standard_normal(1728).astype(np.float32)
+    np.testing.assert_allclose(compute(k, [x, np.zeros(1)], level=level)[0][1], x.astype(np.float64).sum(), rtol=1e-12)
 
 
 @pytest.mark.parametrize("n", [0, 1, 63, 64, 65, 4096, 300_000])

@@ -9,15 +9,14 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-from .... import dtypes
 from ....compiler import parts
-from ....compiler.kernel import NUMBERED, Apply, Const, Index, Load, LoopKernel, Operand, Reduce, read_by
+from ....compiler.kernel import NUMBERED, Apply, Const, Load, LoopKernel, Operand, Reduce, read_by
 from ....compiler.normal import length, orient, over_matrix, points, simplify, without_rows
 from ..calls import Block, Call, Lowering, Source, View
 from ..copies import copy
 from ..emit import Module
 from ..isa import Isa, host
-from .nest import Nest
+from .nest import Nest, main_size
 from .orders import LEVELS
 from .render import Renderer
 from .weigh import fallible, supported
@@ -140,8 +139,7 @@ def _copied(lowering: Lowering, job: Job) -> bool:
 
 def vector_lanes(k: LoopKernel, isa: Isa) -> int:
     """Lanes of every vector of the kernel: whole registers of its main type."""
-    sizes = {i.dtype.compute.itemsize for i in k.body if i.dtype is not dtypes.bool_ and not isinstance(i, Index)}
-    return isa.lanes(4 if 4 in sizes or not sizes else max(sizes)) if sizes or any(isinstance(i, Index) for i in k.body) else isa.lanes(1)
+    return isa.lanes(main_size(k))
 
 
 def _inplace(job: Job) -> bool:

@@ -21,10 +21,20 @@ from .weigh import EXPENSIVE, weights
 _LITERALS = frozenset((0.0, 1.0, -1.0, 2.0, -2.0, 0.5))
 
 
-def leveled(i: Instr, lanes: int) -> bool:
-    """Whether a reduction in vectors of that many lanes is a sum in levels (see orders.py): vectors have to have 64 bytes."""
+def main_size(k: LoopKernel) -> int:
+    """Bytes of the elements whose vectors fill the registers: four where there are any, else those of the largest (flags and indices alone:
+    4 where there is an index, else 1)."""
+    sizes = {i.dtype.compute.itemsize for i in k.body if i.dtype is not dtypes.bool_ and not isinstance(i, Index)}
+    if not sizes:
+        return 4 if any(isinstance(i, Index) for i in k.body) else 1
+    return 4 if 4 in sizes else max(sizes)
+
+
+def leveled(i: Instr, k: LoopKernel, lanes: int) -> bool:
+    """Whether a reduction of a kernel in vectors of that many lanes is a sum in levels (see orders.py): one register of 64 bytes has to
+    take a vector. (Doubles beside floats have as many lanes in two of 32.)"""
     plain = isinstance(i, Reduce) and i.kind == "sum" and not i.order
-    return plain and i.dtype in (dtypes.float32, dtypes.float64) and lanes * i.dtype.itemsize == 64
+    return plain and i.dtype in (dtypes.float32, dtypes.float64) and lanes * i.dtype.itemsize == 64 == lanes * main_size(k)
 
 
 @dataclass
@@ -77,7 +87,7 @@ class Nest:
         self.passes = self._plan()
         self.kept = sorted({n for p in self.passes for n in p.kept})
         #: sums in levels (see orders.py): along rows, down columns
-        self.leveled = {n for p in self.passes for n in p.reduces if len(self.inner_dims) == column and leveled(k.body[n], lanes)}
+        self.leveled = {n for p in self.passes for n in p.reduces if len(self.inner_dims) == column and leveled(k.body[n], k, lanes)}
         #: values that have a row (wide nests: a block of totals) in scratch memory
         self.scratch = [n for p in self.passes for n in p.reduces] if wide else self.kept
         self.uniform = self._uniform()
