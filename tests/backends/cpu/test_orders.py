@@ -12,7 +12,7 @@ import torchlike_asg as asg
 from tests.backends.cpu.random_kernels import compute, expected
 from torchlike_asg import dtypes
 from torchlike_asg.backends.cpu import isa
-from torchlike_asg.compiler.kernel import Load, LoopKernel, Operand, Reduce
+from torchlike_asg.compiler.kernel import Apply, Convert, Load, LoopKernel, Operand, Reduce
 
 same_vectors = pytest.mark.skipif(
     isa.host().name != "avx512" or torch.backends.cpu.get_cpu_capability() != "AVX512", reason="other vectors, other orders"
@@ -117,3 +117,15 @@ def test_moments_of_rows_of_several_lines(lines, length, level):
     got = compute(k, memories, level=level)[0]
     np.testing.assert_allclose(got[1], x.mean((1, 2)), rtol=1e-5, atol=1e-6)
     np.testing.assert_allclose(got[2], x.var((1, 2)), rtol=1e-5)
+
+
+@pytest.mark.parametrize("level", ["", "avx2", "sse2"])
+@pytest.mark.parametrize("columns", [1, 3, 16, 21, 333])
+def test_sum_of_rows_whose_vectors_are_several_registers(columns, level):
+    """Beside float32 values, float64 ones have as many lanes: 64 bytes also where there are no masks for what is left of a row."""
+    f, d = dtypes.float32, dtypes.float64
+    body = (Load(0, d), Reduce("sum", 0, d), Apply("div", (0, 1), (), d, d, lambda e, a, b: e.div(a, b)), Convert(2, f))
+    k = LoopKernel((5, columns), 1, (Operand(d, (columns, 1)), Operand(f, (columns, 1))), body, ((1, 3),))
+    memories = [draw(5 * columns, dtype=np.float64) ** 2 + 0.1, np.zeros(5 * columns, np.float32)]
+    got = compute(k, memories, level=level)[0][1]
+    np.testing.assert_allclose(got, expected(k, memories)[1], rtol=1e-6)

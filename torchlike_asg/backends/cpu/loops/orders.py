@@ -85,9 +85,14 @@ class RowSum(Accumulator):
         self.levels = Levels(f, vector(e, width), 2)
         #: the first chain, once the main loop is over, and what comes after the last whole half vector
         self.first, self.rest = f.variable(0, half), f.variable(0, half)
+        #: what comes after the last vectors one by one, where there are no masks: vectors of 64 bytes that are several registers
+        self.single = f.variable(0, e)
         self.others: list[Value] = []
 
     def add(self, values: Sequence[Value], at: At, factors: Sequence[Sequence[Value]] = ()) -> None:
+        if at.lanes == 1:
+            self.single.set(self.single.get() + values[0])
+            return
         if at.mask is None:
             for n, v in enumerate(values):
                 self.levels.add(n, v)
@@ -122,7 +127,7 @@ class RowSum(Accumulator):
         short, usual = lane[0], lane[0]
         for m, k in zip(order[1:], range(1, n), strict=True):
             short, usual = short + lane[m], usual + lane[k]
-        return [in_turn(f, f.select(length < n, short, usual), vectors)]
+        return [in_turn(f, f.select(length < n, short, usual) + self.single.get(), vectors)]
 
 
 class Chain(Accumulator):
