@@ -187,3 +187,18 @@ def test_a_layer_is_one_operation_for_any_number_of_steps():
     assert node_of(layer(ours.zeros(50, 2, 3))[0]).op.name == "lstm"
     with pytest.raises(RuntimeError):
         layer(ours.zeros(0, 2, 3))
+
+
+@pytest.mark.parametrize("name", ["RNN", "LSTM", "GRU"])
+def test_packed_sequences_of_other_lengths_share_a_plan(name):
+    """Lengths are data: only the longest and the number of rows are shapes."""
+    layer, x = getattr(ours.nn, name)(3, 4, bidirectional=True), ours.randn(7, 3, 3)
+
+    def loss(lengths):
+        output, _ = layer(ours.nn.utils.rnn.pack_padded_sequence(x, lengths, enforce_sorted=False))
+        return output.data.sum().item()
+
+    found = {loss([7, 3, 2]), loss([7, 3, 2])}
+    before = ours.asg.stats()["plans"]
+    found |= {loss([2, 7, 3]), loss([7, 4, 1])}
+    assert ours.asg.stats()["plans"] == before and len(found) > 1

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+import torchlike_asg as ours
 from torchlike_asg.asg import reference
 from torchlike_asg.asg.declare import REGISTRY, Sample
 from torchlike_asg.backends.wgpu import recurrent
@@ -75,3 +76,19 @@ def test_one_dispatch_for_each_step():
     views = tuple(laid_out(i, a.shape, s.dtype, "contiguous")[0] for i, (a, s) in enumerate(zip(values, n.srcs, strict=True)))
     assert LIBRARY["lstm"](low, LibraryNode("lstm", n.attrs, views, laid_out(4, n.shape, n.dtype, "contiguous")[0]))
     assert len(low.calls) == 6
+
+
+def test_packed_sequences():
+    """Their places are made on the CPU, and follow the data."""
+    rnn, found = ours.nn.utils.rnn, []
+    for device in ("cpu", "wgpu"):
+        ours.manual_seed(0)
+        layer = ours.nn.LSTM(3, 4, bidirectional=True).to(device)
+        rows = [(ours.arange(3.0 * n).reshape(n, 3) / 9).to(device) for n in (2, 5, 3)]
+        output, (h, _) = layer(rnn.pack_sequence(rows, enforce_sorted=False))
+        padded, lengths = rnn.pad_packed_sequence(output)
+        (padded.sin().sum() + h.sum()).backward()
+        assert padded.device.type == device and lengths.tolist() == [2, 5, 3]
+        found.append([padded.detach().cpu().numpy(), *(p.grad.cpu().numpy() for p in layer.parameters())])
+    for a, b in zip(*found, strict=True):
+        np.testing.assert_allclose(b, a, 1e-4, 1e-6)

@@ -1,8 +1,9 @@
 """The computation of recurrent layers. Formulas and gate order are PyTorch's.
 
-A layer is one operation per direction over all time steps, see ops/recurrent.py; with packed sequences, whose batch shrinks on the way, and
-with projected states it is unrolled. The products of the inputs with the weights do not depend on the state, so they are one matrix product
-over all time steps either way; what is left in the loop is the product with the state and the gates.
+A layer is one operation per direction over all time steps, see ops/recurrent.py; packed sequences are spread out over a padded batch for
+it. With projected states it is unrolled, and the batch of packed sequences shrinks on the way. The products of the inputs with the weights
+do not depend on the state, so they are one matrix product over all time steps either way; what is left in the loop is the product with the
+state and the gates.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import Any
 
 import torchlike_asg as torch
 
-from ...facade.functions.recurrent import sequence
+from ...facade.functions.recurrent import Packing, sequence
 from .. import functional as F
 
 __all__ = ["CELLS", "run"]
@@ -68,12 +69,13 @@ def run(
     final state.
     """
     finals: list[State] = []
+    packing = None if batch_sizes is None else Packing(batch_sizes)
     for first in range(0, len(weights), directions):
         outputs = []
         for index in range(first, first + directions):
             initial = tuple(part[index] for part in state)
-            if batch_sizes is None and weights[index][4] is None and input.shape[0]:
-                hidden, final = sequence(mode, input, initial, *weights[index][:4], reverse=index > first)
+            if weights[index][4] is None and input.shape[0]:
+                hidden, final = sequence(mode, input, initial, *weights[index][:4], reverse=index > first, packing=packing)
             else:
                 hidden, final = _unrolled(mode, input, initial, weights[index], batch_sizes, index > first)
             outputs.append(hidden)

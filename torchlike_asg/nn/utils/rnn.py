@@ -111,11 +111,12 @@ def pack_padded_sequence(input: Any, lengths: Any, batch_first: bool = False, en
     `pad_packed_sequence`. Raises RuntimeError for lengths that are not positive, unsorted or not one per sequence.
     """
     lengths = lengths.to(torch.int64) if isinstance(lengths, Tensor) else torch.as_tensor(lengths, dtype=torch.int64)
-    if lengths.dim() != 1:
-        raise RuntimeError(f"'lengths' argument should be a 1D CPU int64 tensor, but got {lengths.dim()}D cpu Long tensor")
+    if lengths.dim() != 1 or lengths.device.type != "cpu":
+        raise RuntimeError(f"'lengths' argument should be a 1D CPU int64 tensor, but got {lengths.dim()}D {lengths.device} Long tensor")
     sorted_indices = None
     if not enforce_sorted:
         lengths, sorted_indices = lengths.sort(descending=True)
+        sorted_indices = sorted_indices.to(input.device)
         input = input.index_select(0 if batch_first else 1, sorted_indices)
     n_steps, n_sequences = (input.shape[1], input.shape[0]) if batch_first else input.shape[:2]
     sizes = np.asarray(lengths.tolist(), np.int64)
@@ -133,7 +134,7 @@ def pack_padded_sequence(input: Any, lengths: Any, batch_first: bool = False, en
     alive = np.arange(sizes[0])[:, None] < sizes  # (T, B): which sequences have a step t
     step, sequence = np.nonzero(alive)
     row = sequence * n_steps + step if batch_first else step * n_sequences + sequence
-    data = input.reshape(n_steps * n_sequences, *input.shape[2:]).index_select(0, torch.from_numpy(row))
+    data = input.reshape(n_steps * n_sequences, *input.shape[2:]).index_select(0, torch.from_numpy(row).to(input.device))
     return PackedSequence(data, torch.from_numpy(alive.sum(1)), sorted_indices, None)
 
 
@@ -161,11 +162,11 @@ def pad_packed_sequence(
     row[alive] = np.arange(data.shape[0])
     row = np.ascontiguousarray(row.T) if batch_first else row
     rows = torch.cat((data, data.new_full((1, *data.shape[1:]), padding_value)))
-    padded = rows.index_select(0, torch.from_numpy(row.reshape(-1))).reshape(*row.shape, *data.shape[1:])
+    padded = rows.index_select(0, torch.from_numpy(row.reshape(-1)).to(data.device)).reshape(*row.shape, *data.shape[1:])
     lengths = torch.from_numpy(alive.sum(0))
     if sequence.unsorted_indices is None:
         return padded, lengths
-    return padded.index_select(0 if batch_first else 1, sequence.unsorted_indices), lengths[sequence.unsorted_indices]
+    return padded.index_select(0 if batch_first else 1, sequence.unsorted_indices), lengths[sequence.unsorted_indices.cpu()]
 
 
 def pad_sequence(sequences: Any, batch_first: bool = False, padding_value: float = 0.0, padding_side: str = "right") -> Any:
