@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -144,30 +144,37 @@ def _in_chunks(func: Any, leaves: list[Any], dims: list[Any], spec: TreeSpec, kw
     return tree_unflatten([cat(list(column), d) for column, d in zip(zip(*parts, strict=True), places, strict=True)], out_spec)
 
 
+def _taken(tr: Trace, earlier: Collection[Node] = (), first: int = 0) -> tuple[dict[Node, Any], list[Any]]:
+    """Takes what is known only as one example out of what is pending, since nobody can compute it, and gives it.
+
+    `earlier`: nodes that are not asked for their own sake; `first`: from which on families of views are asked.
+    """
+    hidden = dependent([n for n in tr.claims if n not in earlier])
+    claims = {n: tr.claims.pop(n) for n in hidden if n in tr.claims}
+    families = [r for r in tr.families[first:] if (f := r()) is not None and f.h in hidden]
+    if families:
+        taken = set(map(id, families))
+        tr.families[first:] = [r for r in tr.families[first:] if id(r) not in taken]
+    return claims, families
+
+
 @contextmanager
 def forgotten(tr: Trace, earlier: set[Node], families: int) -> Iterator[None]:
     """Afterwards nothing that is known only as one example is pending, should the function have kept it."""
     try:
         yield
     finally:
-        hidden = dependent([n for n in tr.claims if n not in earlier])
-        for n in hidden:
-            tr.claims.pop(n, None)
-        tr.families[families:] = [r for r in tr.families[families:] if (f := r()) is None or f.h is None or f.h not in hidden]
+        _taken(tr, earlier, families)
 
 
 @contextmanager
 def set_aside(tr: Trace) -> Iterator[None]:
     """Inside, what is known only as one example is not pending: values of whole batches can be read."""
-    hidden = {n: tr.claims[n] for n in dependent(list(tr.claims)) if n in tr.claims}
-    families = [r for r in tr.families if (f := r()) is not None and f.h in hidden]
-    for n in hidden:
-        del tr.claims[n]
-    tr.families = [r for r in tr.families if (f := r()) is None or f.h not in hidden]
+    claims, families = _taken(tr)
     try:
         yield
     finally:
-        tr.claims.update(hidden)
+        tr.claims.update(claims)
         tr.families += families
 
 
