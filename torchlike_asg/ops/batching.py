@@ -18,6 +18,7 @@ from ..asg.node import Node, const
 from ..dtypes import int64
 from . import (  # noqa: F401  (they declare what gets a rule here)
     activation,
+    cholesky,
     complex,
     distance,
     eigen,

@@ -1,7 +1,6 @@
-"""Inverses, determinants, linear systems and the Cholesky factor of (batches of) square matrices.
+"""Inverses, determinants and linear systems of (batches of) square matrices.
 
-Gradients: Giles (2008), "An extended collection of matrix derivative results"; Murray (2016), "Differentiation of the Cholesky
-decomposition".
+Gradients: Giles (2008), "An extended collection of matrix derivative results".
 """
 
 from __future__ import annotations
@@ -236,7 +235,7 @@ det_sign = Op(
 
 
 # ---------------------------------------------------------------- linear systems
-def _system_rule(name: str) -> Any:
+def system_rule(name: str) -> Any:
     def rule(a: Node, b: Node, *_: Any) -> Meta:
         check_square(name, a)
         if a.dtype is not b.dtype:
@@ -281,7 +280,7 @@ def _system_samples(*more: Any, a: Array = M, batch: Array = BATCH) -> Callable[
 solve = Op(
     "solve",
     "linalg",
-    by_columns(_system_rule("linalg.solve")),
+    by_columns(system_rule("linalg.solve")),
     _ref_solve,
     vjp=_vjp_solve,
     saves=lambda n: (n.srcs[0], n),
@@ -294,7 +293,7 @@ def _triangle(x: Array, upper: bool, unit: bool) -> Array:
     return part + np.eye(x.shape[-1], dtype=x.dtype) if unit else part
 
 
-def _ref_triangular(a: Array, b: Array, upper: bool, unit: bool) -> Array:
+def ref_triangular(a: Array, b: Array, upper: bool, unit: bool) -> Array:
     """By substitution, a row at a time; a zero on the diagonal gives infinities, as in PyTorch."""
     t = _triangle(a, upper, unit)
     n = t.shape[-1]
@@ -322,99 +321,10 @@ def _vjp_triangular(n: Node, g: Node) -> Grads:
 solve_triangular = Op(
     "solve_triangular",
     "linalg",
-    by_columns(_system_rule("linalg.solve_triangular")),
-    _ref_triangular,
+    by_columns(system_rule("linalg.solve_triangular")),
+    ref_triangular,
     vjp=_vjp_triangular,
     saves=lambda n: (n.srcs[0], n),
     params=("upper", "unitriangular"),
     samples=lambda: [*_system_samples(True, False)(), *_system_samples(False, False)(), *_system_samples(False, True)()],
-)
-
-
-# ---------------------------------------------------------------- Cholesky
-def _ref_cholesky(x: Array) -> Array:
-    try:
-        return _strict_cholesky(x)
-    except np.linalg.LinAlgError:
-        which = first_failure(x, _strict_cholesky)
-        bad = x if not which else x.reshape(-1, *x.shape[-2:])[int(which[len("(Batch element ") : which.index(")")])]
-        order = next(k for k in range(1, len(bad) + 1) if not _positive(bad[:k, :k]))
-        raise LinAlgError(
-            f"linalg.cholesky: {which}The factorization could not be completed because the input is not "
-            f"positive-definite (the leading minor of order {order} is not positive-definite)."
-        ) from None
-
-
-def _strict_cholesky(x: Array) -> Array:
-    """NumPy's, which fails at a pivot that is a NaN, too, as LAPACK does since version 3.10 (NumPy's own may be older)."""
-    factor = np.linalg.cholesky(x)
-    if np.isnan(np.diagonal(factor, axis1=-2, axis2=-1)).any():
-        raise np.linalg.LinAlgError
-    return factor
-
-
-def _positive(x: Array) -> bool:
-    try:
-        _strict_cholesky(x)
-    except np.linalg.LinAlgError:
-        return False
-    return True
-
-
-def _vjp_cholesky(n: Node, g: Node) -> Grads:
-    """1/2 L^-H (P + P^H) L^-1, with P the lower triangle of L^H g and its diagonal halved."""
-    transposed = adjoint(n)
-    p = matmul(transposed, g)
-    left = solve_triangular(transposed, hermitian(tril(p, 0), tril(p, -1)), True, False)
-    return (mul(adjoint(solve_triangular(transposed, adjoint(left), True, False)), const(0.5, g.dtype)),)
-
-
-#: The lower factor L of ``L L^H``; only the lower triangle is read, and the gradient is that of the symmetric matrix.
-cholesky = Op(
-    "cholesky",
-    "linalg",
-    by_columns(square_rule("linalg.cholesky", lambda s: s)),
-    _ref_cholesky,
-    vjp=_vjp_cholesky,
-    saves=lambda n: (n,),
-    samples=lambda: [Sample((POSITIVE[0],), (), False), Sample((POSITIVE,), (), False), Sample((np.zeros((0, 2, 2)),), (), False)],
-)
-
-
-def _rule_cholesky_solve(b: Node, factor: Node, upper: bool) -> Meta:
-    return _system_rule("cholesky_solve")(factor, b)  # type: ignore[no-any-return]
-
-
-def _ref_cholesky_solve(b: Array, factor: Array, upper: bool) -> Array:
-    first = np.swapaxes(factor, -1, -2).conj() if upper else factor
-    return _ref_triangular(np.swapaxes(first, -1, -2).conj(), _ref_triangular(first, b, False, False), True, False)
-
-
-def _vjp_cholesky_solve(n: Node, g: Node) -> Grads:
-    """By the factor as by a full matrix in ``L L^H``, as PyTorch has it: -(S + S^H) L, with S = (A^-1 g) X^H."""
-    factor, upper = n.srcs[1], n.attrs[0]
-    right = functools.cache(lambda: cholesky_solve(g, factor, upper))
-
-    def by_factor() -> Node:
-        s = matmul(right(), adjoint(n))
-        both = s + adjoint(s)  # type: ignore[operator]
-        return neg(matmul(factor, both) if upper else matmul(both, factor))
-
-    return right, by_factor
-
-
-#: X with ``L L^H X = B``; only the triangle of the factor is read
-cholesky_solve = Op(
-    "cholesky_solve",
-    "linalg",
-    by_columns(_rule_cholesky_solve),
-    _ref_cholesky_solve,
-    vjp=_vjp_cholesky_solve,
-    saves=lambda n: (n.srcs[1], n),
-    params=("upper",),
-    samples=lambda: [
-        Sample((RIGHT, np.tril(M)), (False,), (0,)),
-        Sample((RIGHT, np.triu(BATCH)), (True,), (0,)),
-        Sample((np.zeros((0, 2)), M[:0, :0]), (False,), False),
-    ],
 )

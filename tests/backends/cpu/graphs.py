@@ -10,7 +10,7 @@ import numpy as np
 
 from torchlike_asg import dtypes
 from torchlike_asg.asg.declare import INPUT, get
-from torchlike_asg.asg.node import Node
+from torchlike_asg.asg.node import Node, const
 from torchlike_asg.asg.rewrite import topo
 from torchlike_asg.backends import base
 from torchlike_asg.compiler.pipeline import optimise
@@ -67,3 +67,9 @@ def op(name: str, *args: Any) -> Node:
 def random(*shape: int, seed: int = 0) -> np.ndarray:
     """Standard normal numbers in float32, always the same ones."""
     return np.random.default_rng(seed).standard_normal(shape).astype(np.float32)
+
+
+def update(g: Graph, *shape: int) -> tuple[Node, Node]:
+    """A parameter, and what a step of gradient descent makes of it."""
+    p, grad = g.input(random(*shape)), g.input(random(*shape, seed=1))
+    return p, op("sub", p, op("mul", grad, const(0.1, p.dtype)))

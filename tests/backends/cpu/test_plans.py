@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import math
-import sys
 import warnings
-import weakref
 from typing import Any
 
 import numpy as np
@@ -18,11 +16,9 @@ from torchlike_asg.asg.node import const
 from torchlike_asg.asg.rewrite import topo
 from torchlike_asg.backends import base
 from torchlike_asg.backends.cpu.device import backend
-from torchlike_asg.backends.cpu.executable import CpuExecutable
-from torchlike_asg.backends.cpu.workspace import workspace
 from torchlike_asg.compiler import plan
 
-from .graphs import Graph, calls, op, random
+from .graphs import Graph, calls, op, random, update
 
 
 # ---------------------------------------------------------------- what belongs together is one kernel
@@ -164,12 +160,6 @@ def test_rows_and_columns_of_one_value_are_summed_each_in_its_own_way() -> None:
     g.same([y, op("add", op("sum", y, (1,), False), op("amax", y, (0,), False))])
 
 
-# ---------------------------------------------------------------- memory
-def update(g: Graph, *shape: int) -> tuple[Any, Any]:
-    p, grad = g.input(random(*shape)), g.input(random(*shape, seed=1))
-    return p, op("sub", p, op("mul", grad, const(0.1, p.dtype)))
-
-
 def test_what_is_read_by_rows_and_by_columns_is_not_computed_again_for_both() -> None:
     """The group sums one value by rows and another by columns; both are made of the same third one."""
     g = Graph()
@@ -181,141 +171,6 @@ def test_what_is_read_by_rows_and_by_columns_is_not_computed_again_for_both() ->
         columns = op("sum_to", op("mul", shared, z), (4,))
         rows = op("reshape", op("sum_to", op("mul", shared, y), (4, 1)), (4,))
         g.same([mean, op("add", columns, op("mul", rows, y))])
-
-
-def test_new_values_are_written_over_old_ones_if_nobody_else_looks() -> None:
-    g = Graph()
-    p, new = update(g, 30, 5)
-    executable, arrays = g.program([new], donated=[(0, p)])
-    expected = g.run([new], "reference")[0]
-    mine = g.values.pop(p).copy()
-    arrays = [mine if a is not mine and a.shape == mine.shape and np.array_equal(a, mine) else a for a in arrays]
-    address = mine.ctypes.data
-    storage = [mine]
-    del mine
-    executable.run(arrays, [(0, 0)])
-    (out,) = executable.outputs()
-    assert out.ctypes.data == address and storage[0] is out
-    np.testing.assert_allclose(out, expected, 1e-6)
-
-
-def test_an_epilogue_does_not_write_over_what_its_product_reads() -> None:
-    g = Graph()
-    p = g.input(random(300, 300))
-    product = op("matmul", p, p)
-    new = op("mul", op("relu", product), p)
-    executable, arrays = g.program([new, product], donated=[(0, p)])
-    expected = g.run([new, product], "reference")
-    own = [a.copy() for a in arrays]
-    g.values.clear()
-    executable.run(own, [(0, 0)])
-    for got, want in zip(executable.outputs(), expected, strict=True):
-        np.testing.assert_allclose(got, want, 1e-4, 1e-3)
-
-
-def test_old_values_that_somebody_holds_stay() -> None:
-    g = Graph()
-    p, new = update(g, 9)
-    executable, arrays = g.program([new], donated=[(0, p)])
-    held = [a.copy() for a in arrays]
-    expected = g.run([new], "reference")[0]
-    executable.run(list(arrays), [(0, 0)])
-    (out,) = executable.outputs()
-    assert all(np.array_equal(a, b) for a, b in zip(arrays, held, strict=True)) and out is not arrays[0]
-    np.testing.assert_allclose(out, expected, 1e-6)
-
-
-def test_other_readers_of_an_old_value_come_first() -> None:
-    g = Graph()
-    p, new = update(g, 12, 12)
-    product = op("matmul", p, p)
-    g.same([new, product])
-    executable, arrays = g.program([new, product], donated=[(0, p)])
-    expected = g.run([new, product], "reference")
-    own = [a.copy() for a in arrays]
-    g.values.clear()
-    executable.run(own, [(0, 0)])
-    for got, want in zip(executable.outputs(), expected, strict=True):
-        np.testing.assert_allclose(got, want, 1e-5, 1e-5)
-
-
-def test_results_are_reused_only_when_nobody_holds_them() -> None:
-    g = Graph()
-    x = g.input(random(50))
-    executable, arrays = g.program([op("exp", x)])
-    executable.run(list(arrays))
-    kept = executable.outputs()[0]
-    content = kept.copy()
-    arrays[0] = arrays[0] + 1
-    executable.run(list(arrays))
-    other = executable.outputs()[0]
-    assert other is not kept and np.array_equal(kept, content)
-    address = other.ctypes.data
-    del other
-    executable.run(list(arrays))
-    assert executable.outputs()[0].ctypes.data == address
-
-
-def test_a_steady_training_step_allocates_nothing_and_copies_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    ours.manual_seed(0)
-    model = ours.nn.Sequential(ours.nn.Linear(30, 20), ours.nn.Tanh(), ours.nn.Linear(20, 4))
-    optimizer = ours.optim.AdamW(model.parameters(), lr=1e-4)
-    x = ours.randn(8, 30)
-
-    def step() -> float:
-        optimizer.zero_grad()
-        loss = (model(x) ** 2).mean()
-        loss.backward()
-        optimizer.step()
-        return loss.item()
-
-    losses = [step() for _ in range(4)]
-    for name in ("_renew", "_copy_shared", "_fit"):
-        monkeypatch.setattr(CpuExecutable, name, None)
-    losses += [step() for _ in range(3)]
-    assert losses == sorted(losses, reverse=True)
-
-
-def test_plans_share_their_working_memory_and_give_it_back() -> None:
-    g = Graph()
-    x = g.input(random(64, 64))
-    small = op("matmul", op("softmax", x, 1), x)
-    y = g.input(random(600, 600))
-    large = op("matmul", op("softmax", op("matmul", op("softmax", y, 1), y), 1), y)
-    first, few = g.program([small])
-    second, many = g.program([large])
-    first.run(list(few))
-    expected = first.outputs()[0]
-    second.run(list(many))
-    second.outputs()
-    assert second.page_bytes > first.page_bytes > 0 and workspace.nbytes >= second.page_bytes
-    first.run(list(few))  # the page has moved
-    assert np.array_equal(first.outputs()[0], expected)
-    with pytest.MonkeyPatch.context() as m:
-        m.setattr(workspace, "_users", weakref.WeakSet([first]))
-        m.setattr(workspace, "_largest", lambda: None)
-        other, _ = g.program([op("exp", small)])
-        other.run(list(few))
-        assert workspace.nbytes < second.page_bytes
-    second.run(list(many))
-    np.testing.assert_allclose(second.outputs()[0], g.run([large], "reference")[0], 1e-4, 1e-4)
-
-
-def test_two_results_of_equal_value_are_two_arrays() -> None:
-    g = Graph()
-    x = g.input(random(6))
-    a, b, c = g.run([op("relu", x), op("clone", op("relu", x)), x])
-    assert not np.shares_memory(a, b) and not np.shares_memory(c, g.values[x])
-
-
-def test_arguments_that_come_otherwise_than_the_first_time_are_laid_out() -> None:
-    g = Graph()
-    x = g.input(random(6, 5))
-    executable, arrays = g.program([op("exp", x)])
-    for a in (arrays[0], np.asfortranarray(arrays[0]), arrays[0].astype(np.float64), np.pad(arrays[0], 1)[1:-1, 1:-1]):
-        executable.run([a])
-        np.testing.assert_allclose(executable.outputs()[0], np.exp(arrays[0]), 1e-6)
-    assert sys.getrefcount(executable._inputs) >= 1 and executable._inputs == [], "arguments are not kept"
 
 
 # ---------------------------------------------------------------- data that kernels refuse, operations without kernels

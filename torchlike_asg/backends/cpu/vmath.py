@@ -12,7 +12,6 @@ erf 1.7e-7 relative; float64 exp, log, expm1, log1p, tanh, sin, cos, erf, pow 1 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from typing import Any
 
 from ..coefficients import (
@@ -36,122 +35,28 @@ from ..coefficients import (
     SIN32,
     SIN64,
 )
-from .emit import Function
-from .isa import Isa
 from .values import Value, element, lanes, literal, vector
+from .vpieces import BITS, MAGIC, Pieces
 
 _LN2 = {"float": (0.693145751953125, 1.4286068203094173e-06), "double": (0.6931471803691238, 1.9082149292705877e-10)}
 _LOG2_E = (1.4426950408889634, 2.0355273740931033e-17)
 _LOG10_2 = {"float": (0.301025390625, 4.605038981195214e-06), "double": (0.3010299955494702, 1.1451100898021838e-10)}
 _PI_2 = (1.5707963267341256, 6.077100506303966e-11, 2.0222662487959506e-21)  # two parts of 33 bits and the rest
 _PI_2_WHOLE = (1.5707963267948966, 6.123233995736766e-17)
-#: adding it to a number rounds the number to an integer, which then is in the low bits of the sum
-_MAGIC = {"float": 1.5 * 2.0**23, "double": 1.5 * 2.0**52}
-_BITS = {"float": ("i32", 23, 127), "double": ("i64", 52, 1023)}
 
 
-class VectorMath:
+class VectorMath(Pieces):
     """Elementary functions of one function under construction."""
 
-    def __init__(self, f: Function, isa: Isa) -> None:
-        self.f, self.isa = f, isa
-
-    # ---------------------------------------------------------------- pieces
-    def mad(self, a: Any, b: Any, c: Any) -> Value:
-        """a * b + c, fused where the processor can."""
-        type_ = next(x.type for x in (a, b, c) if x.__class__ is Value)
-        return self.f.intrinsic("fmuladd", type_, *[self.f.value(x, type_) for x in (a, b, c)])
-
-    def poly(self, x: Value, coefficients: Sequence[float]) -> Value:
-        """c[0] + c[1] x + c[2] x^2 + ..."""
-        out: Any = coefficients[-1]
-        for c in coefficients[-2::-1]:
-            out = self.mad(out, x, c)
-        return out  # type: ignore[no-any-return]
-
-    def abs(self, x: Value) -> Value:
-        return self.f.intrinsic("fabs", x.type, x)
-
-    def sqrt(self, x: Value) -> Value:
-        return self.f.intrinsic("sqrt", x.type, x)
-
-    def copysign(self, x: Value, sign: Value) -> Value:
-        return self.f.intrinsic("copysign", x.type, x, sign)
-
-    def at_least(self, x: Value, low: float) -> Value:
-        """max(x, low); a NaN stays."""
-        return self.f.select(x < low, low, x)
-
-    def at_most(self, x: Value, high: float) -> Value:
-        """min(x, high); a NaN stays."""
-        return self.f.select(x > high, high, x)
-
-    def bits(self, x: Value) -> Value:
-        """The representation as integers."""
-        return self.f.convert("bitcast", x, vector(_BITS[element(x.type)][0], lanes(x.type)))
-
-    def widen(self, x: Value) -> Value:
-        return self.f.convert("fpext", x, vector("double", lanes(x.type)))
-
-    def narrow(self, x: Value) -> Value:
-        return self.f.convert("fptrunc", x, vector("float", lanes(x.type)))
-
-    def in_double(self, fn: Any, *xs: Value) -> Value:
-        """A function of doubles on floats."""
-        return self.narrow(fn(*map(self.widen, xs))) if element(xs[0].type) == "float" else fn(*xs)
-
-    def any(self, mask: Value) -> Value:
-        """Whether a lane is set: an i1."""
-        n = lanes(mask.type)
-        return mask if n == 1 else self.f.compare("ne", self.f.convert("bitcast", mask, f"i{n}"), 0)
-
-    def library(self, name: str, *xs: Value) -> Value:
-        """A function of the C library of doubles, lane by lane."""
-        f, n = self.f, lanes(xs[0].type)
-        if n == 1:
-            return f.call("double", name, *xs)  # type: ignore[no-any-return]
-        helper = f"{name}_lanes{n}"
-        if helper not in f.module.functions:
-            g = f.module.function(helper, [(x.type, f"x{i}") for i, x in enumerate(xs)], xs[0].type, internal=True)
-            memory = [g.alloca(p.type) for p in g.params]
-            for p, m in zip(g.params, memory, strict=True):
-                g.store(p, m, 64)
-            with g.loop(0, n) as i:
-                place = [g.gep(m, i, "double") for m in memory]
-                g.store(g.call("double", name, *[g.load("double", p) for p in place]), place[0])
-            g.ret_value(g.load(xs[0].type, memory[0], 64))
-        return f.call(xs[0].type, helper, *xs)  # type: ignore[no-any-return]
-
-    # ---------------------------------------------------------------- powers of two
-    def scale(self, x: Value, shifted: Value) -> Value:
-        """x * 2^n, where ``shifted = n + magic``; over- and underflow as they should be for |n| < 2 * 127 (1023)."""
-        f = self.f
-        e = element(x.type)
-        if e == "float" and self.isa.name == "avx512" and lanes(x.type) == 16:
-            n = shifted - _MAGIC["float"]
-            every, rounding = f.value(-1, "i16"), f.value(4, "i32")
-            return f.call(x.type, "llvm.x86.avx512.mask.scalef.ps.512", x, n, x, every, rounding)  # type: ignore[no-any-return]
-        _, shift, bias = _BITS[e]
-        whole = self.bits(shifted) - self.bits(f.splat(_MAGIC[e], x.type))
-        half = f.binary("ashr", whole, 1)
-        first, second = (f.convert("bitcast", f.binary("shl", i + bias, shift), x.type) for i in (half, whole - half))
-        return x * first * second
-
-    def power_of_two(self, shifted: Value) -> Value:
-        """2^n, where ``shifted = n + magic`` and 2^n is a normal number."""
-        f = self.f
-        _, shift, bias = _BITS[element(shifted.type)]
-        return f.convert("bitcast", f.binary("shl", self.bits(shifted), shift) + (bias << shift), shifted.type)
-
+    # ---------------------------------------------------------------- exponentials
     def _reduced(self, x: Value) -> tuple[Value, Value]:
         """(r, n + magic) with x = n log 2 + r."""
         e = element(x.type)
-        shifted = self.mad(x, 1 / math.log(2), _MAGIC[e])
-        n = shifted - _MAGIC[e]
+        shifted = self.mad(x, 1 / math.log(2), MAGIC[e])
+        n = shifted - MAGIC[e]
         high, low = _LN2[e]
         return self.mad(n, -low, self.mad(n, -high, x)), shifted
 
-    # ---------------------------------------------------------------- exponentials
     def exp(self, x: Value) -> Value:
         single = element(x.type) == "float"
         x = self.at_most(self.at_least(x, -104.0 if single else -746.0), 89.0 if single else 710.0)
@@ -163,8 +68,8 @@ class VectorMath:
         e = element(x.type)
         single = e == "float"
         x = self.at_most(self.at_least(x, -151.0 if single else -1076.0), 129.0 if single else 1025.0)
-        shifted = x + _MAGIC[e]
-        r = (x - (shifted - _MAGIC[e])) * math.log(2)
+        shifted = x + MAGIC[e]
+        r = (x - (shifted - MAGIC[e])) * math.log(2)
         p = self.mad(self.poly(r, EXP32 if single else EXP64), r * r, r) + 1.0
         return self.scale(p, shifted)
 
@@ -199,7 +104,7 @@ class VectorMath:
         """(e, m) with x = 2^e m and sqrt(1/2) <= m < sqrt(2), for positive finite x."""
         f = self.f
         e = element(x.type)
-        integer, shift, _ = _BITS[e]
+        integer, shift, _ = BITS[e]
         type_ = vector(integer, lanes(x.type))
         small = x < (2.0**-126 if e == "float" else 2.0**-1022)
         if subnormal:
@@ -258,8 +163,8 @@ class VectorMath:
     # ---------------------------------------------------------------- circle
     def _quadrant(self, x: Value) -> tuple[Value, Value]:
         """(r, n): x = n pi/2 + r, n an integer vector, of doubles whose quotient by pi/2 is below 2^31."""
-        shifted = self.mad(x, 2 / math.pi, _MAGIC["double"])
-        n = shifted - _MAGIC["double"]
+        shifted = self.mad(x, 2 / math.pi, MAGIC["double"])
+        n = shifted - MAGIC["double"]
         r = self.mad(n, -_PI_2_WHOLE[1], self.f.fma(n, -_PI_2_WHOLE[0], x))
         return r, self.f.convert("trunc", self.bits(shifted), vector("i32", lanes(x.type)))
 
@@ -303,8 +208,8 @@ class VectorMath:
     def _quadrant64(self, x: Value) -> tuple[Value, Value, Value]:
         """(r, tail, n): x = n pi/2 + r + tail for |x| < 2^20, after Cody and Waite: the first two products are exact."""
         f = self.f
-        shifted = self.mad(x, 2 / math.pi, _MAGIC["double"])
-        n = shifted - _MAGIC["double"]
+        shifted = self.mad(x, 2 / math.pi, MAGIC["double"])
+        n = shifted - MAGIC["double"]
         first = f.fma(n, -_PI_2[0], x)
         second = n * _PI_2[1]
         a = first - second
@@ -335,8 +240,8 @@ class VectorMath:
         near = self.mad(x, self.poly(x * x, ERF32_NEAR), x)
         a = self.at_most(self.abs(x), 4.0)
         t = -self.poly(a, ERF32_FAR)
-        shifted = self.mad(t, 1 / math.log(2), _MAGIC["float"])
-        n = shifted - _MAGIC["float"]
+        shifted = self.mad(t, 1 / math.log(2), MAGIC["float"])
+        n = shifted - MAGIC["float"]
         r = self.mad(n, -math.log(2), t)
         tail = self.power_of_two(shifted) * self.mad(self.poly(r, EXP32_SHORT), r, 1.0)
         return f.select(a < 1.0, near, self.copysign(1.0 - tail, x))
@@ -348,8 +253,8 @@ class VectorMath:
     def _erf_by_table(self, x: Value) -> Value:
         f = self.f
         a = self.at_most(self.abs(x), ERF32_END)
-        shifted = self.mad(a, ERF32_SCALE, _MAGIC["float"])
-        t = self.mad(shifted - _MAGIC["float"], -1 / ERF32_SCALE, a)
+        shifted = self.mad(a, ERF32_SCALE, MAGIC["float"])
+        t = self.mad(shifted - MAGIC["float"], -1 / ERF32_SCALE, a)
         number = self.bits(shifted)
         out: Any = None
         for row in reversed(ERF32_TABLE):
@@ -363,16 +268,9 @@ class VectorMath:
         g = self.widen(m - 1.0)
         power = self.widen(y) * self.mad(g, self.poly(g, LOG2_SHORT), self.widen(exponent))
         power = self.at_most(self.at_least(power, -160.0), 160.0)
-        shifted = power + _MAGIC["double"]
-        r = power - (shifted - _MAGIC["double"])
+        shifted = power + MAGIC["double"]
+        r = power - (shifted - MAGIC["double"])
         return self.narrow(self.poly(r, EXP2_SHORT) * self.power_of_two(shifted))
-
-    def exact_product(self, a: Any, b: Any) -> tuple[Value, Value]:
-        """a * b as a rounded product and what rounding took away."""
-        type_ = a.type
-        a, b = self.f.value(a, type_), self.f.value(b, type_)
-        product = self.f.op(type_, f"fmul {type_} {a.ref}, {b.ref}")  # without leave to fuse: the rounded product is what is meant
-        return product, self.f.fma(a, b, -product)
 
     def _power(self, exponent: Value, m: Value, y: Value) -> Value:
         """(2^exponent m)^y of doubles: the logarithm to base 2 in two parts, since an error in it is multiplied by up to 1074."""
@@ -392,8 +290,8 @@ class VectorMath:
         power, lost = self.exact_product(y, total)
         lost = f.select(self.abs(power) < 1100.0, self.mad(y, rest, lost), 0.0)
         power = self.at_most(self.at_least(power, -1100.0), 1100.0)
-        shifted = power + _MAGIC["double"]
-        r = ((power - (shifted - _MAGIC["double"])) + lost) * math.log(2)
+        shifted = power + MAGIC["double"]
+        r = ((power - (shifted - MAGIC["double"])) + lost) * math.log(2)
         return self.scale(self.mad(self.poly(r, EXP64), r * r, r) + 1.0, shifted)
 
     def pow(self, x: Value, y: Value) -> Value:

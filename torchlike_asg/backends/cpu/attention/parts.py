@@ -14,6 +14,7 @@ from .. import isa as isas
 from ..calls import Source
 from ..emit import Function, Module
 from ..values import Value, element, lanes, vector
+from ..vpieces import BITS
 
 #: coefficients of 2**r on [-1/2, 1/2]: minimax with a relative error of 2e-9, and Taylor with one below 2**-54
 _POWERS = {
@@ -28,7 +29,6 @@ _POWERS = {
     ),
     "double": tuple([math.log(2.0) ** k / math.factorial(k) for k in range(14)]),
 }
-_BITS = {"float": ("i32", 23, 127), "double": ("i64", 52, 1023)}
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ def form(d: dtype, isa: isas.Isa) -> Form | None:
 def exp2(f: Function, x: Value) -> Value:
     """2**x for x <= 0, elementwise: zero below the range of normal numbers, NaN for NaN."""
     e = element(x.type)
-    integer, shift, bias = _BITS[e]
+    integer, shift, bias = BITS[e]
     ints = x.type.replace(e, integer)
     x = f.select(x < -float(bias), -float(bias), x)  # NaN stays
     whole = f.intrinsic("rint", x.type, x)
