@@ -145,8 +145,7 @@ _ELSEWHERE = {
     "to_dlpack": "utils.dlpack",
     "thread_safe_generator": "random",
     "vmap": "func",
-    "sparse_coo_tensor": "sparse",
-    "spmm": "sparse",
+    **dict.fromkeys(("hspmm", "smm", "sparse_coo_tensor", "sparse_csr_tensor", "spmm", "sspaddmm"), "sparse"),
     **dict.fromkeys(("gru", "gru_cell", "lstm", "lstm_cell", "rnn_relu", "rnn_relu_cell", "rnn_tanh", "rnn_tanh_cell"), "nn.recurrent"),
 }
 _INSTEAD = {
@@ -159,9 +158,7 @@ _INSTEAD = {
     "mtia": "the device 'wgpu'",
     "nested": "padded tensors, or nn.utils.rnn.pack_sequence",
     "package": "torch.save of the state_dict",
-    "smm": "torch.sparse.mm",
     "solve": "torch.linalg.solve, which takes its arguments in the other order",
-    "sspaddmm": "torch.sparse.mm",
     "symeig": "torch.linalg.eigh",
 }
 

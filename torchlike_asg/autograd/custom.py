@@ -19,7 +19,7 @@ from ..asg.node import Node, const
 from ..asg.trace import current
 from ..facade import texts
 from ..facade.backward import grad_mode, held
-from ..facade.core import Tensor, family_of, node_of, wrap
+from ..facade.core import Tensor, family_of, is_dense, node_of, wrap
 from ..facade.functions.creation import zeros
 from ..facade.hooks import changed_by
 from ..facade.inference import is_inference
@@ -95,7 +95,7 @@ class Call:
 
     def __init__(self, cls: Any, ctx: Any, args: tuple[Any, ...], outs: list[Any]) -> None:
         self.cls, self.ctx, self.total = cls, ctx, len(args)
-        self.tensors = [i for i, a in enumerate(args) if isinstance(a, Tensor)]
+        self.tensors = [i for i, a in enumerate(args) if is_dense(a)]
         self.places = [i for i in self.tensors if args[i].requires_grad]
         self.shapes = {i: tuple(args[i].shape) for i in self.places}
         self.outputs = [(tuple(o.shape), o.dtype, o.device) if isinstance(o, Tensor) else None for o in outs]
@@ -178,11 +178,11 @@ def connect(cls: Any, ctx: Any, args: tuple[Any, ...], outs: list[Any]) -> list[
     contexts = current().contexts
     joint = _unused(joint, contexts)
     contexts[joint] = call
-    inputs = [a for a in args if isinstance(a, Tensor)]
+    inputs = [a for a in args if is_dense(a)]
     made: list[Any] = []
     outputs: dict[int, Tensor] = {}  # by the identity of what `forward` returned
     for i, o in enumerate(outs):
-        floats = isinstance(o, Tensor) and (o.dtype.is_floating_point or o.dtype.is_complex)
+        floats = is_dense(o) and (o.dtype.is_floating_point or o.dtype.is_complex)
         if not floats or any(o is x for x in ctx._non_differentiable):
             made.append(as_new(o, inputs, ctx._dirty))
         elif any(o is x for x in ctx._dirty):
@@ -203,7 +203,7 @@ def connect(cls: Any, ctx: Any, args: tuple[Any, ...], outs: list[Any]) -> list[
 
 def as_new(o: Any, inputs: list[Any], dirty: tuple[Any, ...]) -> Any:
     """An output without history: an input that was returned as it is becomes another tensor on the same memory."""
-    if isinstance(o, Tensor) and any(o is x for x in inputs) and not any(o is x for x in dirty):
+    if is_dense(o) and any(o is x for x in inputs) and not any(o is x for x in dirty):
         with grad_mode(False):
             return o.view_as(o)  # type: ignore[attr-defined]
     return o
@@ -231,12 +231,13 @@ class Kept:
     __slots__ = ("_region", "_value", "_version")
 
     def __init__(self, t: Any) -> None:
-        if isinstance(t, Tensor) and current().inference is None and is_inference(t):
-            raise RuntimeError(INFERENCE_SAVED)
         saving = current().saving
-        if t is not None and not isinstance(t, Tensor):  # a sparse tensor: it has no version
+        if t is not None and not is_dense(t):  # its version is not that of its values
             self._region, self._value, self._version = None, t, None
-        elif saving and t is not None:
+            return
+        if t is not None and current().inference is None and is_inference(t):
+            raise RuntimeError(INFERENCE_SAVED)
+        if saving and t is not None:
             self._region: Any = saving[-1]
             self._value, self._version = self._region.pack(t), 0
         else:
@@ -332,7 +333,7 @@ def through_vmap(cls: Any, args: tuple[Any, ...]) -> tuple[Any, bool] | None:
     """
     tr = current()
     mapped = tr.mapped[-1]
-    nodes = {i: node_of(a) for i, a in enumerate(args) if isinstance(a, Tensor)}
+    nodes = {i: node_of(a) for i, a in enumerate(args) if is_dense(a)}
     wholes = dict(zip(nodes, batched(list(nodes.values()), mapped.values, mapped.size), strict=True))
     if all(w is None for w in wholes.values()):
         return None

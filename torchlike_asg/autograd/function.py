@@ -15,7 +15,7 @@ from ..asg.node import Node
 from ..asg.trace import current
 from ..facade import texts
 from ..facade.backward import grad_mode, held
-from ..facade.core import Tensor, node_of, wrap
+from ..facade.core import Tensor, is_dense, node_of, wrap
 from .custom import Kept, anonymous, as_new, check_dirty, connect, through_vmap
 
 __all__ = ["Function", "FunctionCtx", "InplaceFunction", "once_differentiable"]
@@ -36,7 +36,7 @@ class FunctionCtx:
     def save_for_backward(self, *tensors: Any) -> None:
         """Keep tensors (or None) for `backward`, where they are `saved_tensors`. A second call replaces the first."""
         for i, t in enumerate(tensors):
-            if t is not None and not isinstance(t, Tensor) and not getattr(t, "is_sparse", False):
+            if t is not None and not isinstance(t, Tensor):
                 raise TypeError(f"save_for_backward can only save variables, but argument {i} is of type {type(t).__name__}")
         self._to_save = tensors
 
@@ -162,7 +162,7 @@ class Function:
         if recording:
             outs = connect(cls, ctx, args, outs)
         else:
-            inputs = [a for a in args if isinstance(a, Tensor)]
+            inputs = [a for a in args if is_dense(a)]
             outs = [as_new(o, inputs, ctx._dirty) for o in outs]
         return outs[0] if single else tuple(outs)
 

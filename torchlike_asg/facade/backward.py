@@ -109,7 +109,7 @@ def check(result: gradients.Sweep, tr: Trace) -> None:
 
 def _changed(g: Any, out: Any, hook: Any) -> Any:
     """What a hook made of a gradient, with PyTorch's checks."""
-    if not isinstance(out, Tensor) and not getattr(out, "is_sparse", False):
+    if not isinstance(out, Tensor):
         raise TypeError(f"expected Variable, but hook returned '{type(out).__name__}'")
     name = name_of(hook)
     if tuple(out.shape) != tuple(g.shape):

@@ -18,6 +18,7 @@ from ..asg.node import WEAK, Node, weak
 from ..asg.trace import Trace, current, lock
 from ..asg.trace import _get as _current
 from ..devices import refuse
+from ..formats import strided
 from ..size import Size
 from .lens import Lens
 from .lifting import scalar
@@ -30,7 +31,7 @@ _stopped = STOP.table
 _WRITABLE = 2
 _SCALARS = frozenset((int, float, bool, complex))
 
-__all__ = ["Tensor", "binary", "make_parameter", "node_of", "unary", "view", "wrap"]
+__all__ = ["Tensor", "binary", "is_dense", "make_parameter", "node_of", "unary", "view", "wrap"]
 
 
 class _TensorMeta(type):
@@ -111,6 +112,11 @@ class Tensor(metaclass=_TensorMeta):
         if f.past is not None and f.h is None:
             return False
         return self._kind is None and (f.wants if f.h is None else f.leaf_history)
+
+
+def is_dense(x: Any) -> bool:
+    """Whether `x` is a tensor with a node: one that is not sparse."""
+    return isinstance(x, Tensor) and x.layout is strided  # type: ignore[attr-defined]
 
 
 # ---------------------------------------------------------------- making tensors
@@ -233,15 +239,18 @@ def unary(op: Op, a: Any, *attrs: Any) -> Tensor:
     try:
         n = op.table.get((a._n, *attrs))
     except AttributeError:
-        raise _no_tensor(op, a) from None
+        return _of_another_kind(op, a, *attrs)
     if n is None:
         begin((a,))
         n = op(node_of(a), *attrs)
     return wrap(n)
 
 
-def _no_tensor(op: Op, value: Any) -> TypeError:
-    return TypeError(f"{op.name}(): argument 'input' (position 1) must be Tensor, not {type(value).__name__}")
+def _of_another_kind(op: Op, value: Any, *attrs: Any) -> Any:
+    """``op(value, *attrs)`` of what has no node: a sparse tensor may know the function, anything else is no tensor."""
+    if not isinstance(value, Tensor):
+        raise TypeError(f"{op.name}(): argument 'input' (position 1) must be Tensor, not {type(value).__name__}") from None
+    return getattr(value, op.name)(*attrs)
 
 
 def plain(op: Op, a: Any) -> Tensor:
@@ -249,7 +258,7 @@ def plain(op: Op, a: Any) -> Tensor:
     try:
         n = op.table.get((a._n,))
     except AttributeError:
-        raise _no_tensor(op, a) from None
+        return _of_another_kind(op, a)
     if n is None:
         begin((a,))
         n = op(node_of(a))
@@ -320,8 +329,6 @@ def operand(op: Op, value: Any, beside: Node | None = None) -> Node:
         return node_of(value)
     if value.__class__ is Node:
         return value  # type: ignore[no-any-return]
-    if value.__class__ not in _SCALARS and getattr(value, "is_sparse", False):
-        return value.dense_node()  # type: ignore[no-any-return]
     return weak(value) if beside is None else scalar(op, value, beside)
 
 

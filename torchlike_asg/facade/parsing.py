@@ -48,7 +48,7 @@ def _name(value: Any) -> str:
 
 #: annotation -> what may be given for it
 _KINDS: dict[str, Callable[[Any], bool]] = {
-    "Tensor": lambda v: isinstance(v, Tensor) or getattr(v, "is_sparse", False) or hasattr(v, "__torch_function__"),
+    "Tensor": lambda v: isinstance(v, Tensor) or hasattr(v, "__torch_function__"),
     "int": _whole,
     "float": lambda v: isinstance(v, (numbers.Real, np.number)) or (isinstance(v, Tensor) and not v.shape),
     "number": lambda v: isinstance(v, (numbers.Number, np.number)) or (isinstance(v, Tensor) and not v.shape),

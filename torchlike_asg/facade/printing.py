@@ -162,10 +162,10 @@ def text(t: Tensor, prefix: str = "tensor(", body: str | None = None) -> str:
         suffixes.append(f"grad_fn=<{function.name().rpartition('::')[2]}>")
     elif t.requires_grad:
         suffixes.append("requires_grad=True")
-    return _with_suffixes(prefix + body, suffixes, len(prefix))
+    return with_suffixes(prefix + body, suffixes, len(prefix))
 
 
-def _with_suffixes(start: str, suffixes: list[str], indent: int) -> str:
+def with_suffixes(start: str, suffixes: list[str], indent: int) -> str:
     """Append ``, suffix`` for each, on a new line where the line would grow too long."""
     width = len(start) - start.rfind("\n") + 1
     for s in suffixes:

@@ -7,7 +7,7 @@ from typing import Any
 
 import torchlike_asg as torch
 
-from ..facade.core import Tensor, make_parameter
+from ..facade.core import Tensor, is_dense, make_parameter
 from ..facade.functions.reading import OWN_ATTRIBUTES
 
 __all__ = ["Buffer", "Parameter", "UninitializedBuffer", "UninitializedParameter", "is_lazy"]
@@ -25,7 +25,7 @@ class Parameter(Tensor):
             data = torch.empty(0)
         elif not isinstance(data, Tensor):
             raise TypeError(f"Parameter(): argument 'data' must be Tensor, not {type(data).__name__}")
-        return make_parameter(cls, data, requires_grad)
+        return make_parameter(cls, data, requires_grad) if is_dense(data) else _of_sparse(cls, data, requires_grad)
 
     def __repr__(self, *, tensor_contents: Any = None) -> str:
         return "Parameter containing:\n" + super().__repr__()
@@ -42,6 +42,25 @@ class Parameter(Tensor):
     def __reduce_ex__(self, protocol: Any) -> Any:
         attributes = {name: value for name, value in self.__dict__.items() if name not in OWN_ATTRIBUTES}
         return _rebuild_parameter, (type(self), self.data, self.requires_grad, attributes)
+
+
+def _of_sparse(cls: type[Parameter], data: Any, requires_grad: bool) -> Any:
+    """A sparse tensor that is a parameter: of a class of both."""
+    both = _sparse_classes.get((cls, type(data)))
+    if both is None:
+        names = {
+            "__module__": cls.__module__,
+            "__init__": lambda self, *args, **kwargs: None,  # which calling the class would call
+            "__repr__": lambda self, **_: "Parameter containing:\n" + type(data).__repr__(self),
+            "__reduce_ex__": lambda self, protocol: (cls, (self.detach(), self.requires_grad)),
+        }
+        both = _sparse_classes[cls, type(data)] = type(cls.__name__, (type(data), cls), names)
+    out = object.__new__(both)
+    out.__dict__.update(data.detach().__dict__)
+    return out.requires_grad_(requires_grad)
+
+
+_sparse_classes: dict[tuple[type, type], type] = {}
 
 
 def _rebuild_parameter(cls: type[Parameter], data: Any, requires_grad: bool, attributes: dict[str, Any]) -> Any:

@@ -19,7 +19,7 @@ from ..asg.declare import REBIND, STOP, VAR
 from ..asg.node import Node
 from ..asg.trace import Trace, current
 from ..dtypes import float32
-from ..facade.core import Tensor, concrete, family_of, node_of
+from ..facade.core import Tensor, concrete, family_of, is_dense, node_of
 from ..facade.flush import flush, settle
 from ..facade.write import alone, write
 from ..ops.complex import as_complex, as_real
@@ -243,7 +243,7 @@ def _advance(optimizer: Optimizer, group: Group, form: Any, batch: _Batch, tr: T
     if len(batch.grads) != len(grads) or not all(map(is_, grads, batch.grads)):
         if any([g is None for g in grads]):  # another thread that trains the model has taken its gradients away meanwhile
             return
-        grads = [_entered(g, tr) if isinstance(g, (Node, tuple, Tensor)) else _of_rows(g, optimizer, group) for g in grads]
+        grads = [_entered(g, tr) if isinstance(g, (Node, tuple)) or is_dense(g) else _of_rows(g, optimizer, group) for g in grads]
     if reads == batch.leaves and grads == batch.grads:
         _move_all(batch, tr)
     else:

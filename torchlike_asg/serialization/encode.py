@@ -42,7 +42,7 @@ class Encoder:
     def reduce(self, obj: Any) -> Any:
         """What to write in place of `obj`, or None for its own reduction."""
         if is_tensor(obj):
-            return self._tensor(obj)
+            return self._tensor(obj) or reduce_sparse(obj)
         if isinstance(obj, dtype):
             return GlobalName("torch", obj.name)
         if isinstance(obj, device):
@@ -53,7 +53,7 @@ class Encoder:
             return tensor_class_name(obj)
         from .modules import reduce_module
 
-        return reduce_sparse(obj) or reduce_module(obj)
+        return reduce_module(obj)
 
     def _tensor(self, tensor: Any) -> Reduce | None:
         record = record_of(tensor)

@@ -9,7 +9,7 @@ import numpy as np
 
 from .. import dtypes
 from ..errors import Unsupported
-from ..facade.core import Tensor
+from ..facade.core import Tensor, is_dense
 from ..facade.flush import value_of
 from .writer import GlobalName, Reduce
 
@@ -24,9 +24,11 @@ def _class() -> Any:
 
 
 def reduce_sparse(obj: Any) -> Reduce | None:
-    """How a sparse tensor is written; None for anything else."""
-    if not isinstance(obj, _class()):
+    """How a sparse tensor is written; None for anything else. Unsupported for a layout that is not read back."""
+    if is_dense(obj):
         return None
+    if not isinstance(obj, _class()):
+        raise Unsupported(f"a tensor of layout {obj.layout} is not written to files: save x.to_sparse(), which is COO, or x.to_dense()")
     kind = Reduce(GlobalName("torch.serialization", "_get_layout"), (_COO,))
     data = (obj._indices(), obj._values().detach(), obj.shape, bool(obj.is_coalesced()))
     return Reduce(GlobalName("torch._utils", "_rebuild_sparse_tensor"), (kind, data))

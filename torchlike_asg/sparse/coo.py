@@ -6,8 +6,8 @@ proportional to the number of values; anything else asks for `to_dense` first.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Sequence
+import copy
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import torchlike_asg as torch
@@ -17,20 +17,13 @@ from ..asg.node import Node
 from ..errors import Unsupported
 from ..facade.core import Tensor, node_of
 from ..ops.embedding import embedding_grad
+from .arithmetic import Arithmetic, mm
+from .form import block, suffixed
 
 __all__ = ["SparseTensor", "from_lookup", "mm"]
 
-_CASTS = frozenset(("bfloat16", "bool", "byte", "double", "float", "half", "int", "long"))
-#: what values and the whole have in common
-_OF_VALUES = frozenset(("element_size", "is_complex", "is_floating_point", "is_meta", "is_quantized", "is_signed"))
-#: functions of one number that keep zero; PyTorch adds repeated places up first
-_KEEP_ZERO = frozenset(
-    ("abs", "asin", "asinh", "atan", "atanh", "ceil", "erf", "erfinv", "expm1", "floor", "frac", "isinf", "isnan", "isfinite", "log1p",
-     "pow", "relu", "round", "sgn", "sign", "sin", "sinh", "sqrt", "square", "tan", "tanh", "trunc")
-)  # fmt: skip
 
-
-class SparseTensor:
+class SparseTensor(Arithmetic):
     """Values (n, ...) at the places `indices` (dimensions, n) of a tensor of that size, zeros elsewhere; repeated places add up."""
 
     is_sparse = True
@@ -38,7 +31,8 @@ class SparseTensor:
 
     def __init__(self, indices: Tensor, values: Tensor, size: Any, coalesced: bool = False, padding: int = -1) -> None:
         """`padding` is an index whose values do not count; they are dropped when somebody looks."""
-        self._given, self.shape, self._coalesced, self._padding = (indices, values), torch.Size(size), coalesced, padding
+        super().__init__(size)
+        self._given, self._coalesced, self._padding = (indices, values), coalesced, padding
 
     def _settled(self) -> tuple[Tensor, Tensor]:
         if self._padding >= 0:
@@ -54,61 +48,40 @@ class SparseTensor:
     def _v(self) -> Tensor:
         return self._settled()[1]
 
+    @property
+    def _held(self) -> Tensor:
+        return self._given[1]
+
     # ------------------------------------------------------------ looking
     @property
-    def dtype(self) -> Any:
-        return self._given[1].dtype
+    def grad(self) -> SparseTensor | None:
+        """A leaf's gradient: at its places, which are all that count."""
+        if "_grad" not in self.__dict__ and self.is_leaf and (g := self._given[1].grad) is not None:  # type: ignore[attr-defined]
+            if not self._coalesced:  # a place that is given twice has one gradient, which each of its values has
+                places, where = torch.unique(self._flat(), return_inverse=True)
+                g = g.new_zeros(len(places), *g.shape[1:]).index_copy(0, where, g)
+                return SparseTensor(self._unflat(places), g, self.shape)
+            return SparseTensor(self._given[0], g, self.shape)
+        return self.__dict__.get("_grad")
 
-    @property
-    def device(self) -> Any:
-        return self._given[1].device
+    @grad.setter
+    def grad(self, g: Any) -> None:
+        self._given[1].grad = None  # type: ignore[attr-defined]
+        self.__dict__.pop("_grad", None)
+        if g is not None:
+            self.__dict__["_grad"] = g
 
-    @property
-    def requires_grad(self) -> bool:
-        return self._given[1].requires_grad
+    def stride(self, dim: int | None = None) -> Any:
+        return (0,) * len(self.shape) if dim is None else 0
 
-    @property
-    def grad_fn(self) -> Any:
-        return self._given[1].grad_fn  # type: ignore[attr-defined]
-
-    @property
-    def is_leaf(self) -> bool:
-        return self._given[1].is_leaf
-
-    @property
-    def is_cuda(self) -> bool:
-        return False
-
-    @property
-    def itemsize(self) -> int:
-        return self._given[1].itemsize  # type: ignore[no-any-return,attr-defined]
-
-    @property
-    def ndim(self) -> int:
-        return len(self.shape)
-
-    def dim(self) -> int:
-        return len(self.shape)
-
-    def size(self, dim: int | None = None) -> Any:
-        return self.shape if dim is None else self.shape[dim]
+    def storage_offset(self) -> int:
+        return 0
 
     def sparse_dim(self) -> int:
         return int(self._given[0].shape[0])
 
     def dense_dim(self) -> int:
         return len(self.shape) - self.sparse_dim()
-
-    def numel(self) -> int:
-        return self.shape.numel()
-
-    nelement = numel
-
-    def __len__(self) -> int:
-        return int(self.shape[0])
-
-    def is_contiguous(self) -> bool:
-        return False
 
     def _nnz(self) -> int:
         return int(self._i.shape[1])
@@ -143,20 +116,25 @@ class SparseTensor:
             flat = flat * n + place
         return flat
 
+    def _summed(self) -> SparseTensor:
+        return self.coalesce()
+
     def coalesce(self) -> SparseTensor:
         """The same tensor with every place once, in order."""
         if self._coalesced:
             return self
         places, where = torch.unique(self._flat(), return_inverse=True)
         values = torch.zeros((places.shape[0], *self._v.shape[1:]), dtype=self.dtype).index_add(0, where, self._v)
+        return SparseTensor(self._unflat(places), values, self.shape, True)
+
+    def _unflat(self, places: Any) -> Tensor:
         rows = []
         for n in reversed(self.shape[: self.sparse_dim()]):
             rows.append(places % n)
             places = places // n
-        return SparseTensor(torch.stack(rows[::-1]), values, self.shape, True)
+        return torch.stack(rows[::-1])  # type: ignore[no-any-return]
 
-    def to_dense(self, dtype: Any = None) -> Tensor:
-        """The dense tensor."""
+    def to_dense(self, dtype: Any = None, *, masked_grad: bool | None = None) -> Tensor:
         lead = self.shape[: self.sparse_dim()].numel() if self.sparse_dim() else 1
         rest = tuple(self.shape[self.sparse_dim() :])
         dense = torch.zeros((lead, *rest), dtype=self.dtype, device=self.device).index_add(0, self._flat(), self._v).view(self.shape)
@@ -171,8 +149,20 @@ class SparseTensor:
         n = embedding_grad(node_of(flat), node_of(places), lead, self._padding, False)
         return n if n.shape == tuple(self.shape) else get("reshape")(n, tuple(self.shape))
 
-    def to_sparse(self, *args: Any) -> SparseTensor:
-        return self
+    def to_sparse(self, sparse_dim: int | None = None, *, layout: Any = None) -> Any:
+        if layout is torch.sparse_csr:
+            return self.to_sparse_csr()
+        if sparse_dim is None or sparse_dim == self.sparse_dim():
+            return self
+        raise RuntimeError("to_sparse: conversion from Sparse to Sparse with sparse_dim argument !=self.sparse_dim() is not supported")
+
+    to_sparse_coo = to_sparse
+
+    def to_sparse_csr(self, dense_dim: int | None = None) -> Any:
+        """The matrix in rows: `csr.CSR`."""
+        from .csr import of_coo
+
+        return of_coo(self)
 
     def _map(self, change: Callable[[Any], Any]) -> SparseTensor:
         """The same places with other values."""
@@ -180,42 +170,29 @@ class SparseTensor:
 
     def _set(self, other: SparseTensor) -> SparseTensor:
         """This very tensor, with the content of another."""
-        self._given, self._coalesced, self._padding = other._given, other._coalesced, other._padding
+        self._given, self._coalesced, self._padding, self._size = other._given, other._coalesced, other._padding, other._size
         return self
 
-    def to(self, *args: Any, **kwargs: Any) -> SparseTensor:
-        return self._map(lambda v: v.to(*args, **kwargs))
-
-    def cpu(self) -> SparseTensor:
-        return self
-
-    def cuda(self, *args: Any, **kwargs: Any) -> SparseTensor:
-        return self._map(lambda v: v.cuda(*args, **kwargs))
-
-    def clone(self) -> SparseTensor:
-        return self._map(lambda v: v.clone())
-
-    def detach(self) -> SparseTensor:
-        return self._map(lambda v: v.detach())
-
-    def requires_grad_(self, requires_grad: bool = True) -> SparseTensor:
-        self._v.requires_grad_(requires_grad)
-        return self
+    def permute(self, *dims: Any) -> SparseTensor:
+        """Dimensions in another order, the sparse ones before the dense ones."""
+        order = [d + self.ndim if d < 0 else d for d in (dims[0] if len(dims) == 1 and not isinstance(dims[0], int) else dims)]
+        rank = self.sparse_dim()
+        if sorted(order) != list(range(self.ndim)):
+            raise RuntimeError(f"permute(sparse_coo): the dimensions {order} are no order of {self.ndim}")
+        if sorted(order[:rank]) != list(range(rank)):
+            raise RuntimeError("transpose: transposed dimensions must both be sparse or both be dense")
+        if order == list(range(self.ndim)):
+            return self
+        values = self._v.permute(0, *[d - rank + 1 for d in order[rank:]])  # type: ignore[attr-defined]
+        return SparseTensor(self._i[order[:rank]], values, [self.shape[d] for d in order])
 
     def transpose(self, dim0: int, dim1: int) -> SparseTensor:
-        """Two of the sparse dimensions exchanged."""
-        order = list(range(self.sparse_dim()))
+        """Two dimensions exchanged, both sparse or both dense."""
+        order = list(range(self.ndim))
         order[dim0], order[dim1] = order[dim1], order[dim0]
-        size = [self.shape[d] for d in order] + list(self.shape[self.sparse_dim() :])
-        return SparseTensor(self._i[order], self._v, size)
+        return self.permute(order)
 
-    @property
-    def mT(self) -> SparseTensor:
-        return self.transpose(-2, -1)
-
-    @property
-    def T(self) -> SparseTensor:
-        return self.t()
+    swapaxes = swapdims = transpose
 
     def t(self) -> SparseTensor:
         if self.sparse_dim() > 2 or self.dense_dim():
@@ -223,96 +200,96 @@ class SparseTensor:
                 f"t() expects a tensor with <= 2 sparse and 0 dense dimensions, but got {self.sparse_dim()} sparse and {self.dense_dim()} "
                 "dense dimensions"
             )
-        return self.transpose(0, 1)
+        return self.transpose(0, 1) if self.ndim == 2 else self
 
-    # ------------------------------------------------------------ arithmetic
-    def mm(self, other: Any) -> Any:
-        """The product with a dense matrix."""
-        return mm(self, other)
+    def t_(self) -> SparseTensor:
+        return self._set(self.t())
 
-    matmul = spmm = __matmul__ = mm
+    def transpose_(self, dim0: int, dim1: int) -> SparseTensor:
+        return self._set(self.transpose(dim0, dim1))
 
-    def __rmatmul__(self, other: Tensor) -> Any:
-        return mm(self.t(), other) if other.dim() == 1 else mm(other, self)
+    T = property(t)
+    mT = property(lambda self: self.transpose(-2, -1))
+    H = mH = property(lambda self: self.transpose(-2, -1).conj())
 
-    def mv(self, vector: Tensor) -> Tensor:
-        return mm(self, vector.unsqueeze(1)).squeeze(1)  # type: ignore[no-any-return]
+    def adjoint(self) -> SparseTensor:
+        return self.mH  # type: ignore[no-any-return]
 
-    def __mul__(self, other: Any) -> SparseTensor:
-        if isinstance(other, (Tensor, SparseTensor)) and other.shape != torch.Size(()):
-            if other.shape != self.shape:
-                raise Unsupported("products of sparse tensors that broadcast are not supported: use to_dense()")
-            picked = other.to_dense()[tuple(self._i)]  # type: ignore[union-attr]
-            return self._map(lambda v: v * picked)
-        return self._map(lambda v: v * other)
+    def sparse_mask(self, mask: SparseTensor) -> SparseTensor:
+        """The values at the places of `mask`."""
+        return masked(self.to_dense(), mask)
 
-    mul = __rmul__ = __mul__
+    def new_zeros(self, *size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> SparseTensor:
+        """A sparse tensor without values."""
+        shape = size[0] if len(size) == 1 and not isinstance(size[0], int) else size
+        return torch.sparse_coo_tensor(size=shape, dtype=dtype or self.dtype, device=device or self.device, requires_grad=requires_grad)
 
-    def __truediv__(self, other: Any) -> SparseTensor:
-        return self._map(lambda v: v / other)
+    new_empty = new_zeros
 
-    div = __truediv__
+    def resize_as_(self, the_template: Any, memory_format: Any = None) -> SparseTensor:
+        return self.sparse_resize_(the_template.shape, the_template.sparse_dim(), the_template.dense_dim())
 
-    def __neg__(self) -> SparseTensor:
-        return self._map(lambda v: -v)
+    def sparse_resize_(self, size: Any, sparse_dim: int, dense_dim: int) -> SparseTensor:
+        """Another size that holds all places."""
+        if sparse_dim != self.sparse_dim() or dense_dim != self.dense_dim():
+            raise Unsupported("a sparse tensor keeps its numbers of sparse and dense dimensions: make another with sparse_coo_tensor()")
+        if any(n < m for n, m in zip(size, self.shape, strict=True)) and self._nnz():
+            raise RuntimeError("shrinking the size of dimensions on a non-empty sparse tensor is not supported")
+        rest = tuple(size[sparse_dim:])
+        values = self._v if rest == tuple(self.shape[sparse_dim:]) else self._v.new_zeros(self._nnz(), *rest)  # type: ignore[attr-defined]
+        if values is not self._v and self._nnz():
+            values[(slice(None), *[slice(n) for n in self.shape[sparse_dim:]])] = self._v
+        return self._set(SparseTensor(self._i, values, size, self._coalesced))
 
-    neg = __neg__
+    def sparse_resize_and_clear_(self, size: Any, sparse_dim: int, dense_dim: int) -> SparseTensor:
+        """Another size, and no values."""
+        values = self._v.new_zeros(0, *size[sparse_dim:])  # type: ignore[attr-defined]
+        return self._set(SparseTensor(torch.zeros((sparse_dim, 0), dtype=torch.int64), values, size, True))
 
-    def mul_(self, other: Any) -> SparseTensor:
-        return self._set(self * other)
-
-    def div_(self, other: Any) -> SparseTensor:
-        return self._set(self / other)
-
-    def add_(self, other: Any, *, alpha: float = 1) -> SparseTensor:
-        return self._set(self.add(other, alpha=alpha))
-
-    def zero_(self) -> SparseTensor:
-        """No values any more."""
-        return self._set(SparseTensor(self._i[:, :0], self._v[:0], self.shape, True))
-
-    def detach_(self) -> SparseTensor:
-        return self._set(self.detach())
-
-    def norm(self, p: Any = 2) -> Tensor:
-        return self.coalesce()._v.norm(p)  # type: ignore[attr-defined,no-any-return]
-
-    def __add__(self, other: Any) -> Any:
-        if isinstance(other, Tensor):
-            raise RuntimeError("add(sparse, dense) is not supported. Use add(dense, sparse) instead.")
-        if self.shape != other.shape:
-            raise RuntimeError(f"add: expected sizes of 'self' and 'other' to match, but {self.shape} != {other.shape}")
+    def _joined(self, other: Any) -> SparseTensor:
         (i, v), (j, w) = (self._given, other._given) if self._padding == other._padding else (self._settled(), other._settled())
         return SparseTensor(torch.cat([i, j], 1), torch.cat([v, w]), self.shape, padding=self._padding)
 
-    def __radd__(self, other: Any) -> Any:
-        return other + self.to_dense()
-
-    def __sub__(self, other: Any) -> Any:
-        return self + -other
-
-    def __rsub__(self, other: Any) -> Any:
-        return other - self.to_dense()
-
-    def add(self, other: Any, *, alpha: float = 1) -> Any:
-        return self + (other if alpha == 1 else other * alpha)
-
-    def sub(self, other: Any, *, alpha: float = 1) -> Any:
-        return self.add(other, alpha=-alpha)
+    # ------------------------------------------------------------ parts and sums
+    def select(self, dim: int, index: int) -> Any:
+        """The slice at `index` of a dimension; dense where no sparse dimension is left."""
+        axis = dim + self.ndim if dim < 0 else dim
+        place = index + self.shape[axis] if index < 0 else index
+        if not 0 <= place < self.shape[axis]:
+            raise IndexError(f"select(): index {index} out of range for tensor of size {list(self.shape)} at dimension {dim}")
+        rank = self.sparse_dim()
+        size = [n for d, n in enumerate(self.shape) if d != axis]
+        if axis >= rank:
+            return SparseTensor(self._i, self._v.select(axis - rank + 1, place), size, self._coalesced)  # type: ignore[attr-defined]
+        held = (self._i[axis] == place).nonzero()[:, 0]
+        values = self._v[held]
+        if rank == 1:
+            return values.sum(0)
+        return SparseTensor(torch.stack([row[held] for d, row in enumerate(self._i) if d != axis]), values, size, self._coalesced)
 
     def __getitem__(self, index: Any) -> Any:
-        """A slice at an index of the first dimension, or a dense part, where only dense dimensions are left."""
-        given = index if isinstance(index, tuple) else (index,)
-        if any(not isinstance(i, int) for i in given) or (len(given) < self.sparse_dim() and len(given) > 1):
-            raise Unsupported(
-                "slices of a sparse tensor are picked by one index, its dense parts by one for each sparse dimension: use to_dense()"
-            )
-        if len(given) >= self.sparse_dim():
-            return self.to_dense()[index]
-        row = given[0] + self.shape[0] if given[0] < 0 else given[0]
-        if not 0 <= row < self.shape[0]:
-            raise IndexError(f"select(): index {given[0]} out of range for tensor of size {list(self.shape)} at dimension 0")
-        return self.index_select(0, torch.tensor([row])).sum(0)
+        """Slices at an index of one dimension after the other."""
+        given = list(index) if isinstance(index, tuple) else [index]
+        if ... in given:
+            at = given.index(...)
+            given[at : at + 1] = [slice(None)] * (self.ndim - len(given) + 1)
+        if len(given) > self.ndim:
+            raise IndexError(f"too many indices for tensor of dimension {self.ndim}")
+        out, axis = self, 0
+        for i in given:
+            if isinstance(i, int) and not isinstance(i, bool):
+                out = out.select(axis, i)
+            elif i == slice(None):
+                axis += 1
+            else:
+                raise Unsupported("a sparse tensor is indexed by integers and full slices: use index_select() or to_dense()")
+        return out
+
+    def unbind(self, dim: int = 0) -> tuple[Any, ...]:
+        return tuple([self.select(dim, i) for i in range(self.shape[dim])])
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self.unbind())
 
     def sum(self, dim: int | Sequence[int] | None = None, *, dtype: Any = None) -> Any:
         """The sum of everything, or over dimensions: sparse, as long as a sparse dimension is left."""
@@ -347,30 +324,35 @@ class SparseTensor:
         rows.insert(axis if axis == len(rows) else self._sparse_axis(axis), torch.zeros(self._nnz(), dtype=torch.int64))
         return SparseTensor(torch.stack(rows), self._v, [*self.shape[:axis], 1, *self.shape[axis:]], self._coalesced)
 
-    def __getattr__(self, name: str) -> Any:
-        if name in _CASTS:
-            return lambda: self._map(lambda v: getattr(v, name)())
-        if name in _OF_VALUES:
-            return getattr(self._given[1], name)
-        if name in _KEEP_ZERO:
-            return lambda *args: self.coalesce()._map(lambda v: getattr(v, name)(*args))
-        raise Unsupported(f"SparseTensor.{name} is not implemented: use to_dense() first")
+    # ------------------------------------------------------------ as an object
+    def __copy__(self) -> SparseTensor:
+        return self._like(self)  # type: ignore[no-any-return]
 
-    def __repr__(self) -> str:
-        def block(head: str, t: Tensor) -> str:
-            text = repr(t.detach())  # type: ignore[attr-defined]
-            return head + re.sub(r", dtype=torch\.\w+\)$", ")", text).replace("\n", "\n" + " " * len(head))
+    def __deepcopy__(self, memo: dict[int, Any]) -> SparseTensor:
+        if id(self) not in memo:
+            i, v = (copy.deepcopy(part, memo) for part in self._settled())
+            memo[id(self)] = self._like(SparseTensor(i, v, self.shape, self._coalesced))
+        return memo[id(self)]  # type: ignore[no-any-return]
 
-        parts = [f"size={tuple(self.shape)}", f"nnz={self._nnz()}"]
-        if self.dtype not in (torch.get_default_dtype(), torch.complex64, torch.int64, torch.bool):
-            parts.append(f"dtype=torch.{self.dtype}".replace("torch.torch.", "torch."))
-        parts.append("layout=torch.sparse_coo")
-        tail = ", ".join(parts)
-        if self.grad_fn is not None:
-            tail += f",\n       grad_fn=<{type(self.grad_fn).__name__}>"
-        elif self.requires_grad:
-            tail += ", requires_grad=True"
-        return block("tensor(indices=", self._i) + ",\n" + block("       values=", self._v) + f",\n       {tail})"
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        return SparseTensor, (*self._settled(), tuple(self.shape), self._coalesced)
+
+    def __repr__(self, *, tensor_contents: Any = None) -> str:
+        return block("tensor(indices=", self._i) + ",\n" + suffixed(block("       values=", self._v), self, True)
+
+    __str__ = __repr__
+
+    def __format__(self, spec: str) -> str:
+        return object.__format__(self, spec)
+
+
+def masked(dense: Any, mask: SparseTensor) -> SparseTensor:
+    """The values of a dense tensor at the places of a sparse one."""
+    if dense.shape != mask.shape:
+        raise RuntimeError(
+            f"sparse_mask(): operands have incompatible sizes; self has size {tuple(dense.shape)} but mask has size {tuple(mask.shape)}"
+        )
+    return mask._map(lambda v: dense[tuple(mask._i)])
 
 
 def from_lookup(values: Tensor, places: Tensor, rows: int, padding: int) -> SparseTensor:
@@ -378,22 +360,3 @@ def from_lookup(values: Tensor, places: Tensor, rows: int, padding: int) -> Spar
     v: Any = values
     p: Any = places
     return SparseTensor(p.reshape(1, -1), v.reshape(-1, v.shape[-1]), (rows, v.shape[-1]), padding=padding)
-
-
-def mm(mat1: Any, mat2: Any) -> Any:
-    """The product of two matrices, or of a matrix and a vector; sparse if both operands are."""
-    if not isinstance(mat1, SparseTensor):
-        if isinstance(mat2, SparseTensor):
-            return mm(mat2.t(), mat1.mT).mT
-        return torch.mm(mat1, mat2)
-    if isinstance(mat2, SparseTensor):
-        return mm(mat1, mat2.to_dense()).to_sparse()
-    if mat1.ndim != 2 or mat1.shape[1] != mat2.shape[0]:
-        shapes = ["x".join(map(str, m.shape)) for m in (mat1, mat2)]
-        raise RuntimeError(f"mat1 and mat2 shapes cannot be multiplied ({shapes[0]} and {shapes[1]})")
-
-    if mat2.dim() == 1:
-        return mat1.mv(mat2)
-    rows, columns = mat1._i
-    zeros = torch.zeros(mat1.shape[0], mat2.shape[1], dtype=mat2.dtype)
-    return zeros.index_add(0, rows, mat1._v.unsqueeze(1) * mat2.index_select(0, columns))

@@ -14,14 +14,15 @@ import torchlike_asg as torch
 from ..errors import Unsupported
 from ..facade.core import Tensor
 from ..facade.parsing import OTHERS
-from .coo import SparseTensor, mm
+from .coo import SparseTensor, masked, mm
+from .form import Sparse
 
-__all__ = ["addmm", "cat", "linear", "log_softmax", "matmul", "softmax"]
+__all__ = ["addmm", "cat", "linear", "log_softmax", "matmul", "softmax", "stack"]
 
 
 def matmul(input: Any, other: Any) -> Any:
     """The product of two matrices, or of a matrix and a vector, one of them or both sparse."""
-    if isinstance(other, SparseTensor) and not isinstance(input, SparseTensor) and input.dim() == 1:
+    if isinstance(other, Sparse) and not isinstance(input, Sparse) and input.dim() == 1:
         return mm(other.t(), input)
     return mm(input, other)
 
@@ -29,13 +30,22 @@ def matmul(input: Any, other: Any) -> Any:
 def addmm(input: Any, mat1: Any, mat2: Any, *, beta: float = 1, alpha: float = 1) -> Any:
     """``beta * input + alpha * (mat1 @ mat2)``"""
     product = mm(mat1, mat2)
-    product = product.to_dense() if isinstance(product, SparseTensor) else product
+    if isinstance(input, SparseTensor):
+        if not isinstance(product, SparseTensor):
+            raise RuntimeError("addmm: a dense product is not added to a sparse tensor: use sspaddmm() or to_dense()")
+        return input * beta + product * alpha
+    product = product.to_dense() if isinstance(product, Sparse) else product
     return beta * input + alpha * product
 
 
-def linear(input: SparseTensor, weight: Tensor, bias: Tensor | None = None) -> Any:
-    """``input @ weight.T + bias`` of a sparse (N, in) matrix."""
-    product = mm(input, weight.t())  # type: ignore[attr-defined]
+def sspaddmm(input: SparseTensor, mat1: SparseTensor, mat2: Any, *, beta: float = 1, alpha: float = 1) -> SparseTensor:
+    """`addmm` with a sparse summand, and a sparse result."""
+    return input * beta + mm(mat1, mat2).to_sparse() * alpha  # type: ignore[no-any-return]
+
+
+def linear(input: Any, weight: Any, bias: Tensor | None = None) -> Any:
+    """``input @ weight.T + bias``, of which one matrix is sparse."""
+    product = mm(input, weight.t())
     return product if bias is None else product + bias
 
 
@@ -56,6 +66,12 @@ def cat(tensors: Any, dim: int = 0) -> SparseTensor:
         start += t.shape[axis]
     size = [*first.shape[:axis], start, *first.shape[axis + 1 :]]
     return SparseTensor(torch.cat(places, 1), torch.cat([t._v for t in parts]), size)
+
+
+def stack(tensors: Any, dim: int = 0) -> SparseTensor:
+    """Sparse tensors of one shape along a new sparse dimension."""
+    parts = list(tensors)
+    return cat([t.unsqueeze(dim) for t in parts], dim + parts[0].ndim + 1 if dim < 0 else dim)
 
 
 def _over_rows(of: Callable[[Tensor], Tensor], input: SparseTensor, dim: int, dtype: Any) -> SparseTensor:
@@ -92,32 +108,76 @@ def _subtracted(input: Any, other: Any, *, alpha: float = 1) -> Any:
     return input + other * -alpha
 
 
+def _empty_like(input: Sparse, **kwargs: Any) -> Any:
+    kwargs.pop("memory_format", None)
+    return input.new_zeros(input.shape, **kwargs)  # type: ignore[attr-defined]
+
+
+def _embedding(input: Tensor, weight: SparseTensor, *args: Any, **kwargs: Any) -> Any:
+    rows = weight.index_select(0, input.reshape(-1))  # type: ignore[attr-defined]
+    if input.dim() != 1:
+        raise Unsupported("a sparse table is read at a vector of places: flatten them first")
+    return rows
+
+
 _FUNCTIONS: dict[str, Callable[..., Any]] = {
     "mm": mm,
     "matmul": matmul,
     "mv": mm,
+    "hspmm": lambda mat1, mat2: mm(mat1, mat2).to_sparse(),
+    "smm": lambda mat1, mat2: mm(mat1, mat2).to_sparse(),
     "addmm": addmm,
+    "sspaddmm": sspaddmm,
     "linear": linear,
     "cat": cat,
+    "stack": stack,
+    "vstack": cat,
+    "hstack": lambda tensors: cat(tensors, 1),
+    "embedding": _embedding,
+    "add": lambda input, other, *, alpha=1: input + (other if alpha == 1 else other * alpha),
     "sub": _subtracted,
-    "mul": lambda a, b: b * a if isinstance(b, SparseTensor) else a * b,
-    "zeros_like": lambda input, **kwargs: SparseTensor(input._i[:, :0], input._v[:0], input.shape, True).to(**kwargs),
+    "mul": lambda a, b: b * a if isinstance(b, Sparse) else a * b,
+    "sparse_mask": masked,
+    "dropout": lambda input, p=0.5, training=True, inplace=False: _dropout(input, p, training),
+    "zeros_like": _empty_like,
+    "empty_like": _empty_like,
 }
 
 
+def _dropout(input: Sparse, p: float, training: bool) -> Any:
+    if training and p:
+        raise Unsupported("dropout of a sparse tensor is not implemented, as in PyTorch: drop among the values before they become one")
+    return input
+
+
 def _has_sparse(values: Any) -> bool:
-    return any(isinstance(v, SparseTensor) or (isinstance(v, (list, tuple)) and _has_sparse(v)) for v in values)
+    return any(isinstance(v, Sparse) or (isinstance(v, (list, tuple)) and _has_sparse(v)) for v in values)
+
+
+def _densified(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """A function that writes a sparse tensor into a dense one: it takes part as a dense tensor."""
+    return getattr(args[0], name)(*[a.to_dense() if isinstance(a, Sparse) else a for a in args[1:]], **kwargs)
+
+
+#: what dense tensors take sparse ones in
+_WRITTEN = frozenset(("add_", "sub_", "subtract_", "mul_", "multiply_"))
 
 
 def on_sparse(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """What the function of that name makes of arguments among which is a sparse tensor; NotImplemented if none is, or it knows none."""
     if not _has_sparse((*args, *kwargs.values())):
         return NotImplemented
-    if name in _FUNCTIONS:
+    name = name.lstrip("_")
+    if args and isinstance(args[0], Sparse):
+        if name in _FUNCTIONS and not hasattr(args[0], name):
+            return _FUNCTIONS[name](*args, **kwargs)
+        if hasattr(args[0], name):
+            return getattr(args[0], name)(*args[1:], **kwargs)
+    elif name in _FUNCTIONS:
         return _FUNCTIONS[name](*args, **kwargs)
-    if args and isinstance(args[0], SparseTensor) and hasattr(args[0], name):
-        return getattr(args[0], name)(*args[1:], **kwargs)
-    return NotImplemented
+    elif name in _WRITTEN:
+        return _densified(name, args, kwargs)
+    raise Unsupported(f"{name}() takes no sparse tensor: use to_dense() first")
 
 
 OTHERS.append(on_sparse)

@@ -101,8 +101,21 @@ def is_pinned(self: Tensor, device: Any = None) -> bool:
 
 @method("to_sparse", "to_sparse_coo")
 def to_sparse(self: Tensor, sparse_dim: int | None = None, *, layout: Any = None) -> Any:
-    """The elements that are not zero, as a sparse COO tensor (see torchlike_asg.sparse)."""
-    return importlib.import_module("torchlike_asg.sparse").to_sparse(self, sparse_dim)
+    """The elements that are not zero, as a sparse COO tensor, or a CSR matrix (see torchlike_asg.sparse)."""
+    made = importlib.import_module("torchlike_asg.sparse").to_sparse(self, sparse_dim)
+    return made.to_sparse(layout=layout)
+
+
+@method()
+def to_sparse_csr(self: Tensor, dense_dim: int | None = None) -> Any:
+    """The elements that are not zero, as a sparse CSR matrix."""
+    return self.to_sparse().to_sparse_csr()  # type: ignore[attr-defined]
+
+
+@method()
+def sparse_mask(self: Tensor, mask: Any) -> Any:
+    """The elements at the places of a sparse tensor."""
+    return importlib.import_module("torchlike_asg.sparse").masked(self, mask)
 
 
 @method()

@@ -42,7 +42,7 @@ def _get_grad(self: Tensor) -> Any:
 
 def _set_grad(self: Tensor, g: Any) -> None:
     if g is not None:
-        if not isinstance(g, Tensor) and not getattr(g, "is_sparse", False):
+        if not isinstance(g, Tensor):
             raise TypeError(f"assigned grad expected to be a Tensor or None but got grad of type {type(g).__name__}")
         if g is self:
             raise RuntimeError("can't assign Variable as its own grad")

@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 
 from ... import dtypes
+from ...errors import Unsupported
+from ...formats import strided
 from ...ops import logic, movement
 from ...ops import pointwise as ops
 from ...ops.promotion import title
@@ -42,7 +44,10 @@ def _scaled(other: Any, alpha: Any) -> Any:
     if isinstance(other, Tensor):
         if other.dtype.category < dtypes.FLOAT and isinstance(alpha, float):
             raise RuntimeError("For integral input tensors, argument alpha must not be a floating point number.")
-        return binary(ops.mul, other, alpha)
+        try:
+            return binary(ops.mul, other, alpha)
+        except Unsupported:  # a sparse one, which scales itself
+            return other * alpha
     return other * alpha
 
 
@@ -239,13 +244,20 @@ def clamp_max(input: Tensor, max: Any, *, out: Tensor | None = None) -> Tensor:
 # ---------------------------------------------------------------- writes that need no function object
 def _write_binary(op: Any, t: Tensor, other: Any) -> Tensor:
     cur = t._n
-    if cur is not None and not cur.rg and isinstance(other, Tensor) and other._n is not None and other._f is None:
-        n = op.table.get((cur, other._n))  # seen before, and `other` is a result that shares no memory
-        if n is not None and not n.rg and replace(t, n):
+    try:
+        if cur is not None and not cur.rg and isinstance(other, Tensor) and other._n is not None and other._f is None:
+            n = op.table.get((cur, other._n))  # seen before, and `other` is a result that shares no memory
+            if n is not None and not n.rg and replace(t, n):
+                return t
+        if direct.update(t, op, other):
             return t
-    if direct.update(t, op, other):
-        return t
-    return write(t, lambda cur: op(cur, node_of(other) if isinstance(other, Tensor) else operand(op, other, cur)), (other,), bounded=True)
+        return write(
+            t, lambda cur: op(cur, node_of(other) if isinstance(other, Tensor) else operand(op, other, cur)), (other,), bounded=True
+        )
+    except Unsupported:
+        if not isinstance(other, Tensor) or other.layout is strided:  # type: ignore[attr-defined]
+            raise
+        return _write_binary(op, t, other.to_dense())  # type: ignore[attr-defined]
 
 
 def _in_earlier_order(fn: Any, *args: Any) -> Tensor:

@@ -8,10 +8,10 @@ from ...errors import Unsupported, refuses
 from ..core import Tensor
 from ..register import method
 
-_DENSE = "this tensor is dense: x.to_sparse() makes a sparse COO tensor of it, the only sparse layout here"
+_DENSE = "this tensor is dense: x.to_sparse() makes a sparse COO tensor of it, x.to_sparse_csr() a CSR matrix"
 _QUANTISED = "there are no quantised tensors here"
 _REASONS = {
-    **dict.fromkeys(("to_sparse_csr", "to_sparse_csc", "to_sparse_bsr", "sparse_mask"), _DENSE),
+    **dict.fromkeys(("to_sparse_csc", "to_sparse_bsr"), _DENSE),
     **dict.fromkeys(("coalesce", "indices", "values", "crow_indices", "col_indices"), _DENSE),
     **dict.fromkeys(("int_repr", "q_scale", "q_zero_point", "qscheme", "dequantize"), _QUANTISED),
     "chalf": "no tensor can have the type complex32; use x.cfloat()",

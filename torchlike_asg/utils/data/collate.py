@@ -109,6 +109,11 @@ def _like_sequence(model: Sequence[Any], items: list[Any]) -> Any:
 
 
 def _collate_tensors(batch: Sequence[torch.Tensor], *, collate_fn_map: CollateMap | None = None) -> torch.Tensor:
+    if batch[0].layout is not torch.strided:  # type: ignore[attr-defined]
+        raise RuntimeError(
+            "Batches of sparse tensors are not currently supported by the default collate_fn; please provide a custom collate_fn to handle "
+            "them appropriately."
+        )
     return arrays.stack_rows(batch)
 
 
