@@ -25,14 +25,22 @@ class device:
     def __new__(cls, type: Any = None, index: int | None = None) -> device:
         if isinstance(type, device):
             return type
-        if isinstance(type, int):
-            type, index = "wgpu", type
+        if _is_index(type):
+            type, index = "wgpu", type.__index__()
         if not isinstance(type, str):
             raise TypeError(f"device(): argument 'type' must be str, not {type.__class__.__name__}")
+        if not type:
+            raise RuntimeError("Device string must not be empty")
+        if index is not None:
+            if not _is_index(index):
+                raise TypeError(f"device(): argument 'index' (position 2) must be int, not {index.__class__.__name__}")
+            index = index.__index__()
+            if index < 0:
+                raise RuntimeError("Device index must not be negative")
         kind, _, number = type.partition(":")
         kind = "wgpu" if kind == "gpu" else kind
-        if number:
-            if index is not None or not number.isdigit():
+        if number or type.endswith(":"):
+            if index is not None or not number.isdecimal() or number != str(int(number)):
                 raise RuntimeError(
                     f"Invalid device string: '{type}'"
                     if index is None
@@ -68,6 +76,11 @@ class device:
 
     def __exit__(self, *_: object) -> None:
         default[0] = _left.pop()
+
+
+def _is_index(value: Any) -> bool:
+    """Whether a value counts devices: Python's and NumPy's integers, no flags."""
+    return hasattr(value, "__index__") and not isinstance(value, bool) and type(value).__name__ != "Tensor"
 
 
 _interned: dict[tuple[str, int | None], device] = {}
@@ -123,7 +136,7 @@ def refuse(d: device, element: Any) -> None:
 
 
 def check(d: device) -> device:
-    """`d`, if tensors can live there; else the error a user should see."""
+    """The device of tensors that are put on `d`, or the error a user should see."""
     if d.type in _FOREIGN:
         raise (CudaMissing if d.type == "cuda" else RuntimeError)(
             f"torchlike_asg is not compiled with {d.type.upper()} support: use device='cpu' (or 'wgpu' for a GPU through wgpu)"
@@ -133,4 +146,4 @@ def check(d: device) -> device:
         return _present(d)
     if d.type == "meta":
         raise NotImplementedError("the meta device is not supported: use device='cpu'")
-    return d
+    return d if d.index is None else cpu  # there is one, whatever its number

@@ -179,11 +179,21 @@ def set_default_dtype(d: dtype) -> None:
     _default = d
 
 
+def _the_type(name: str, given: tuple[Any, ...], default: dtype | None) -> dtype:
+    """The argument `type` of finfo and iinfo."""
+    if not given and default is not None:
+        return default
+    if len(given) != 1 or not isinstance(given[0], dtype):
+        found = type(given[0]).__name__ if given else "nothing"
+        raise TypeError(f"{name}(): argument 'type' (position 1) must be torch.dtype, not {found}")
+    return given[0]
+
+
 class finfo:
     """Limits of a floating-point type, or of the parts of a complex one: ``bits, eps, max, min, tiny, smallest_normal, resolution``."""
 
-    def __init__(self, type: dtype | None = None) -> None:
-        d = _default if type is None else type
+    def __init__(self, *type: dtype) -> None:
+        d = _the_type("finfo", type, _default)
         if d.is_complex:
             d = d.to_real()
         if not d.is_floating_point:
@@ -206,14 +216,15 @@ class finfo:
 class iinfo:
     """Limits of an integer type: ``bits, max, min``."""
 
-    def __init__(self, type: dtype) -> None:
-        if type.category != INTEGER:
+    def __init__(self, *type: dtype) -> None:
+        d = _the_type("iinfo", type, None)
+        if d.category != INTEGER:
             raise TypeError("torch.iinfo() requires an integer input type.")
-        self.dtype, self.bits = type.name, type.itemsize * 8
-        if isinstance(type, NamedOnly):
-            self.max, self.min = int(type.limits[0]), 0
+        self.dtype, self.bits = d.name, d.itemsize * 8
+        if isinstance(d, NamedOnly):
+            self.max, self.min = int(d.limits[0]), 0
         else:
-            i = np.iinfo(type.storage)
+            i = np.iinfo(d.storage)
             self.max, self.min = int(i.max), int(i.min)
 
     def __repr__(self) -> str:

@@ -127,6 +127,8 @@ def const(value: Any, d: dtypes.dtype) -> Node:
     """A typed 0-d literal, interned by type and bit pattern (so 0.0 and -0.0 differ, and a NaN equals itself)."""
     from .declare import CONST
 
+    if isinstance(value, complex) and value.imag != 0.0 and not (d.is_complex or d is dtypes.bool_):
+        raise overflow(d)
     if d.category == dtypes.INTEGER:
         if isinstance(value, float) and not value.is_integer():
             value = int(value)

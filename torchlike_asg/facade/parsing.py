@@ -15,8 +15,11 @@ from typing import Any
 
 import numpy as np
 
+from .. import dtypes, formats
+from ..devices import device
 from ..errors import Unsupported
 from .core import Tensor
+from .generator import Generator
 
 __all__ = ["OTHERS", "elsewhere", "parse", "read_again"]
 
@@ -55,18 +58,34 @@ _KINDS: dict[str, Callable[[Any], bool]] = {
     "bool": lambda v: isinstance(v, (bool, np.bool_)),
     "str": lambda v: isinstance(v, str),
     "None": lambda v: v is None,
+    "torch.dtype": lambda v: isinstance(v, dtypes.dtype) or v in _PYTHONS,
+    "torch.device": lambda v: isinstance(v, (str, device, np.integer)) or v.__class__ is int,
+    "torch.layout": lambda v: isinstance(v, formats.layout),
+    "torch.Generator": lambda v: isinstance(v, Generator),
     "tuple of Tensors": lambda v: isinstance(v, (tuple, list, Tensor)),
     "tuple of ints": lambda v: _whole(v) or v is None or (isinstance(v, (tuple, list)) and _foreign(v) is None),
 }
 #: what parameters of these names take where their annotation does not say it
 _BY_NAME = dict.fromkeys("dim dims dilation kernel_size normalized_shape output_size pad shifts size stride".split(), "tuple of ints")
-_BY_NAME |= {"tensors": "tuple of Tensors", "alpha": "number", "beta": "number"}
+_BY_NAME |= {"tensors": "tuple of Tensors", "alpha": "number", "beta": "number", "fill_value": "number"}
+_BY_NAME |= {"device": "torch.device", "dtype": "torch.dtype", "layout": "torch.layout", "generator": "torch.Generator"}
+#: what an annotation is called in PyTorch's messages, where it is not by its own name
+_NAMES = {"dtype": "torch.dtype", "dtypes.dtype": "torch.dtype", "device": "torch.device", "layout": "torch.layout"}
+#: flags of factory functions, which may be None
+_FLAGS = frozenset(("pin_memory", "requires_grad"))
+#: Python's types that stand for element types
+_PYTHONS: dict[Any, dtypes.dtype] = {float: dtypes.float64, int: dtypes.int64, bool: dtypes.bool_, complex: dtypes.complex128}
 #: functions that PyTorch's argument parser knows under another name
 _PARSED = {"cross_entropy": "cross_entropy_loss", "nll_loss": "nll_loss_nd"}
 
 
 #: what a number given as something else becomes, where the annotation asks for one
-_MADE: dict[str, Callable[[Any], Any]] = {"int": int, "float": lambda v: v.item(), "number": lambda v: v.item()}
+_MADE: dict[str, Callable[[Any], Any]] = {
+    "int": int,
+    "float": lambda v: v.item(),
+    "number": lambda v: v.item(),
+    "torch.dtype": lambda v: v if isinstance(v, dtypes.dtype) else _PYTHONS[v],
+}
 #: a parameter whose annotation says what may be given for it: position (None if it has none), name, kinds, whether None is its default
 _Parameter = tuple[int | None, str, list[str], bool]
 
@@ -75,7 +94,9 @@ _Parameter = tuple[int | None, str, list[str], bool]
 def _declared(fn: Callable[..., Any]) -> list[_Parameter]:
     found: list[_Parameter] = []
     for position, (name, parameter) in enumerate(inspect.signature(fn).parameters.items()):
-        kinds = [k.strip() for k in str(parameter.annotation).split("|")]
+        kinds = [_NAMES.get(k.strip(), k.strip()) for k in str(parameter.annotation).split("|")]
+        if name in _FLAGS:
+            kinds = [*kinds, "None"]
         if kinds == ["Any"]:
             kinds = [_BY_NAME.get(name, "Any")]
         if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD) or not all(k in _KINDS for k in kinds):
@@ -107,8 +128,8 @@ def parse(
             element = _foreign(value) if kinds == ["tuple of ints"] and isinstance(value, (tuple, list)) else None
             found = f"not {_name(value)}" if element is None else "but found element of type {} at pos {}".format(*element)
             raise TypeError(f"{_PARSED.get(fn.__name__, fn.__name__)}(): argument '{name}'{where} must be {kinds[0]}, {found}")
-        if kind in _MADE and not isinstance(value, (int, float, complex)):
-            value = _MADE[kind](value)
+        if kind in _MADE and not isinstance(value, (int, float, complex)) and (made := _MADE[kind](value)) is not value:
+            value = made
             if where:
                 args = (*args[:position], value, *args[position + 1 :])  # type: ignore[operator]
             else:

@@ -12,8 +12,10 @@ from .core import Tensor
 
 __all__ = ["compute_in_type_of", "deliver"]
 
-#: reductions that compute in the type of ``out`` where no type is asked for
-_IN_ITS_TYPE = frozenset(("sum", "prod", "cumsum", "cumprod"))
+#: reductions and factories that compute in the type of ``out`` where no type is asked for
+_IN_ITS_TYPE = frozenset(
+    "sum prod cumsum cumprod arange range linspace logspace zeros ones empty full rand randn eye randint randperm".split()
+)
 #: PyTorch's refusals of an ``out`` of another type than the result's, and the functions that give them. All others convert
 _REFUSALS = {
     "Expected out tensor to have dtype {expected}, but got {given} instead": """addmm addmv alias_copy argmax argmin as_strided_copy baddbmm

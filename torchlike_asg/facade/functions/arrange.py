@@ -16,7 +16,7 @@ from ...ops.formula import refuse
 from ..core import Tensor, node_of, unary, view, wrap
 from ..flush import value_of
 from ..hosted import data, indices
-from ..register import FUNCTIONS, function, method
+from ..register import function, method
 from ..steps import step
 from .creation import device_of, sizes
 from .indexing import index_select
@@ -184,20 +184,23 @@ def _triangle_indices(name: str, pick: Any) -> None:
         col: int,
         offset: int = 0,
         *,
-        dtype: dtypes.dtype | None = None,
+        dtype: Any = None,
         device: Any = None,
         layout: Any = None,
         pin_memory: bool = False,
     ) -> Tensor:
+        d = dtypes.int64 if dtype is None else dtype
         if row < 0 or col < 0:
             raise RuntimeError(f"{'row' if row < 0 else 'col'} must be non-negative, got {row if row < 0 else col}")
-        return data(np.stack(pick(row, offset, col)), dtypes.int64 if dtype is None else dtype, device_of(device))
+        if d not in (dtypes.int32, dtypes.int64):
+            raise refuse(name, d)
+        return data(np.stack(pick(row, offset, col)), d, device_of(device))
 
     f.__name__, f.__doc__ = (
         name,
         f"Row and column positions of the {'lower' if name == 'tril_indices' else 'upper'} triangle of a matrix, as two rows.",
     )
-    FUNCTIONS[name] = f
+    function(method=False, name=name)(f)
 
 
 _triangle_indices("tril_indices", np.tril_indices)

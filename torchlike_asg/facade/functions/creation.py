@@ -14,14 +14,18 @@ from ...asg.node import Node, element
 from ...asg.trace import current
 from ...devices import check, device, refuse
 from ...dtypes import dtype
-from ...dtypes import dtype as element_type
 from ...ops import movement
 from ..core import Tensor, concrete, face, node_of, unary, wrap
 from ..leaves import require_grad
 from ..lifting import changes
-from ..register import FUNCTIONS, function, method
+from ..register import FUNCTIONS, function
 from ..storage import Cell, Family
-from .python_data import as_array, inferred
+from .python_data import as_array, forward, inferred
+
+#: classes of most numbers that tensors are filled with
+_PLAIN = frozenset((int, float, bool, complex))
+#: the largest number of bytes, and of elements of a dimension
+_LARGEST = 2**63 - 1
 
 
 def device_of(d: Any, like: Tensor | None = None) -> device:
@@ -34,30 +38,40 @@ def device_of(d: Any, like: Tensor | None = None) -> device:
 def sizes(args: tuple[Any, ...], name: str = "size") -> tuple[int, ...]:
     """Size arguments: ``f(2, 3)``, ``f((2, 3))``, ``f([2, 3])``, ``f(torch.Size(...))``."""
     if len(args) == 1 and not isinstance(args[0], (int, np.integer, Tensor)):
-        if isinstance(args[0], dict):
-            raise TypeError(f"argument '{name}' (position 1) must be tuple of ints, not dict")
-        args = tuple(args[0])
-    out = tuple([_index(d, name) for d in args])
-    return out
+        args = args[0]
+        if not isinstance(args, (tuple, list)):
+            raise TypeError(f"argument '{name}' (position 1) must be tuple of ints, not {type(args).__name__}")
+    if args and args[0].__class__ is bool:  # PyTorch looks at the first one only
+        raise TypeError(f"argument '{name}' (position 1) must be tuple of ints, but found element of type bool at pos 0")
+    return tuple([_index(d, name) for d in args])
+
+
+def sequence(size: Any, name: str = "size", position: int = 1) -> tuple[int, ...]:
+    """Sizes in one tuple or list, where a single number is none."""
+    if not isinstance(size, (tuple, list)):
+        raise TypeError(f"argument '{name}' (position {position}) must be tuple of ints, not {type(size).__name__}")
+    return sizes((size,), name)
 
 
 def given_sizes(args: tuple[Any, ...], size: Any) -> tuple[int, ...]:
     """`sizes`, or the argument ``size=``, which is a sequence."""
     if size is None:
+        if not args:
+            raise TypeError("missing 1 required positional argument: 'size'")
         return sizes(args)
     if args:
         raise TypeError("received an invalid combination of arguments: sizes both by position and as 'size'")
-    if isinstance(size, int):
-        raise TypeError("argument 'size' must be tuple of ints, not int")
-    return sizes((size,))
+    return sequence(size)
 
 
 def _index(d: Any, name: str) -> int:
-    if d.__class__ is int:
-        return d  # type: ignore[no-any-return]
-    if isinstance(d, float) or not hasattr(d, "__index__"):
-        raise TypeError(f"argument '{name}' must be tuple of ints, but found element of type {type(d).__name__}")
-    return int(d.__index__())
+    if d.__class__ is not int:
+        if isinstance(d, float) or not hasattr(d, "__index__"):
+            raise TypeError(f"argument '{name}' must be tuple of ints, but found element of type {type(d).__name__}")
+        d = int(d.__index__())
+    if d > _LARGEST:
+        raise TypeError(f"argument '{name}' failed to unpack an object with error 'Overflow when unpacking long long'")
+    return d  # type: ignore[no-any-return]
 
 
 def finish(t: Any, requires_grad: bool) -> Any:
@@ -76,7 +90,8 @@ def tensor(data: Any, *, dtype: dtype | None = None, device: Any = None, require
     """
     if isinstance(data, Tensor):
         out = data.detach().clone()
-        out = out if dtype is None or dtype is out.dtype else out.to(dtype)
+        if (dtype is not None and dtype is not out.dtype) or device is not None:
+            out = out.to(dtype=dtype, device=device)
         return finish(out, requires_grad)  # type: ignore[no-any-return]
     a, d = as_array(data, dtype)
     return finish(from_array(np.array(a, copy=True) if isinstance(data, np.ndarray) else a, d, device_of(device)), requires_grad)  # type: ignore[no-any-return]
@@ -91,11 +106,7 @@ def from_numpy(ndarray: np.ndarray[Any, Any]) -> Tensor:
 
 def _over_array(ndarray: np.ndarray[Any, Any], d: dtype) -> Tensor:
     """A tensor of type `d` over an array of its storage's type."""
-    if any(s < 0 for s in ndarray.strides):
-        raise ValueError(
-            "At least one stride in the given numpy array is negative, and tensors with negative strides are not currently supported. "
-            "(You can probably work around this by making a copy of your array with array.copy().)"
-        )
+    forward(ndarray)
     if any(s % ndarray.itemsize for s in ndarray.strides):
         raise ValueError(
             "given numpy array strides not a multiple of the element byte size. Copy the numpy array to reallocate the memory."
@@ -122,13 +133,21 @@ def as_tensor(data: Any, dtype: dtype | None = None, device: Any = None) -> Tens
     return tensor(data, dtype=dtype, device=device)
 
 
-def _fill(value: Any, shape: tuple[int, ...], d: dtype, dev: Any, requires_grad: bool) -> Tensor:
-    if any(n < 0 for n in shape):
+def allocatable(shape: tuple[int, ...], d: dtype, zeros: bool = False) -> tuple[int, ...]:
+    """`shape`, if a new tensor can have it; else RuntimeError."""
+    if shape and min(shape) < 0:
         raise RuntimeError(
             "zeros: Dimension size must be non-negative."
-            if value == 0
+            if zeros
             else f"Trying to create tensor with negative dimension {min(shape)}: {list(shape)}"
         )
+    if math.prod(shape) * d.itemsize > _LARGEST:
+        raise RuntimeError(f"Storage size calculation overflowed with sizes={list(shape)}")
+    return shape
+
+
+def _fill(value: Any, shape: tuple[int, ...], d: dtype, dev: Any, requires_grad: bool) -> Tensor:
+    allocatable(shape, d, value == 0)
     if requires_grad:
         return finish(
             concrete(np.full(math.prod(shape), dtypes.store(np.asarray(value, d.compute), d)[()], d.storage), shape, d, dev), True
@@ -170,8 +189,8 @@ def _factory(name: str, value: Any) -> Any:
         names: Any = None,
     ) -> Tensor:
         given, d = given_sizes(shape, size), dtypes.get_default_dtype() if dtype is None else dtype
-        if not isinstance(d, element_type):
-            raise TypeError(f"{name}(): argument 'dtype' must be torch.dtype, not {type(d).__name__}")
+        if name != "empty" and (memory_format is not None or names is not None):
+            raise TypeError(f"{name}() got an unexpected keyword argument '{'memory_format' if names is None else 'names'}'")
         if memory_format is not None:
             return laid_out(_fill(value, given, d, device_of(device), False), memory_format, None, requires_grad)
         return _fill(value, given, d, device_of(device), requires_grad)
@@ -210,7 +229,7 @@ def _factory(name: str, value: Any) -> Any:
     new.__name__, new.__doc__ = f"new_{name}", f"A tensor of {what}, of this tensor's type."
     function(method=False)(make)
     function(method=False)(like)
-    method()(new)
+    function(namespace=False, name=f"new_{name}")(new)
     return make, like
 
 
@@ -232,15 +251,20 @@ def full(
     pin_memory: bool = False,
 ) -> Tensor:
     """A tensor of shape `size` filled with `fill_value`; the type follows the value's."""
-    shape = sizes((size,) if not isinstance(size, int) else ((size,),))
-    return _full(shape, fill_value, dtype, device_of(device), requires_grad)
+    return _full(sequence(size), fill_value, dtype, device_of(device), requires_grad)
 
 
 def _full(shape: tuple[int, ...], value: Any, d: dtype | None, dev: Any, requires_grad: bool = False) -> Tensor:
     if isinstance(value, Tensor):
+        if value.shape:
+            raise TypeError("full(): argument 'fill_value' (position 2) must be Number, not Tensor")
         n = node_of(value)
         d = n.dtype if d is None else d
         return wrap(movement.full(n if n.dtype is d else movement.cast(n, d), shape))
+    if value.__class__ not in _PLAIN and not isinstance(value, (int, float, complex, np.generic)):
+        raise TypeError(f"full(): argument 'fill_value' (position 2) must be Number, not {type(value).__name__}")
+    if value.__class__ is int and value.bit_length() > 64:
+        raise OverflowError("int too big to convert")
     d = inferred(np.asarray(value)) if d is None else d
     if value.__class__ in (int, float) and not requires_grad and dev.type == "cpu" and (n := _changing(value, shape, d)) is not None:
         return wrap(n)
@@ -279,7 +303,7 @@ def full_like(
     return laid_out(made, memory_format, input.geometry[1], requires_grad)
 
 
-@method()
+@function(namespace=False)
 def new_full(
     self: Tensor,
     size: Any,
@@ -292,10 +316,10 @@ def new_full(
     pin_memory: bool = False,
 ) -> Tensor:
     """A tensor of this one's type, of shape `size`, filled with `fill_value`."""
-    return _full(sizes((size,)), fill_value, self.dtype if dtype is None else dtype, device_of(device, self), requires_grad)
+    return _full(sequence(size), fill_value, self.dtype if dtype is None else dtype, device_of(device, self), requires_grad)
 
 
-@method()
+@function(namespace=False)
 def new_tensor(
     self: Tensor,
     data: Any,
@@ -357,7 +381,7 @@ def empty_strided(
     pin_memory: bool = False,
 ) -> Tensor:
     """A tensor of zeros with the given strides (PyTorch leaves it uninitialised)."""
-    shape, strides = sizes((size,)), sizes((stride,))
+    shape, strides = sequence(size), sequence(stride, "stride", 2)
     d = dtypes.get_default_dtype() if dtype is None else dtype
     extent = 0 if 0 in shape else 1 + sum((n - 1) * s for n, s in zip(shape, strides, strict=True))
     cell = Cell((extent,), (1,), d, device_of(device), np.zeros(extent, d.storage))
@@ -367,8 +391,15 @@ def empty_strided(
 @function(method=False)
 def frombuffer(buffer: Any, *, dtype: dtype, count: int = -1, offset: int = 0, requires_grad: bool = False) -> Tensor:
     """A 1-d tensor over an object that offers the buffer protocol."""
+    try:
+        length = memoryview(buffer).nbytes
+    except TypeError:
+        raise ValueError("object does not implement Python buffer protocol.") from None
+    if not length or not count:
+        raise ValueError(f"both buffer length ({length}) and count ({count}) must not be 0")
     return finish(_over_array(np.frombuffer(buffer, dtype.storage, count, offset), dtype), requires_grad)  # type: ignore[no-any-return]
 
 
-for _name in ("tensor", "from_numpy", "as_tensor"):
-    FUNCTIONS[_name] = globals()[_name]
+FUNCTIONS["from_numpy"] = from_numpy
+function(method=False)(tensor)
+function(method=False)(as_tensor)

@@ -15,7 +15,7 @@ from ...ops.promotion import title
 from ..core import Tensor, concrete
 from ..leaves import require_grad
 from ..memory import TypedStorage, UntypedStorage, tensor_over
-from ..register import FUNCTIONS
+from ..register import FUNCTIONS, function
 from .creation import as_tensor, from_numpy, tensor
 
 __all__ = ["MappedStorage", "asarray"]
@@ -142,4 +142,4 @@ def _viewed(obj: Any, dtype: dtypes.dtype | None) -> Tensor | None:
     return FUNCTIONS["frombuffer"](obj, dtype=d)  # type: ignore[no-any-return]
 
 
-FUNCTIONS["asarray"] = asarray
+function(method=False)(asarray)

@@ -218,6 +218,9 @@ def _set_deterministic(mode: int) -> None:
 @_public
 def use_deterministic_algorithms(mode: bool, *, warn_only: bool = False) -> None:
     """Whether scatters on a GPU, whose order is else that of its threads, have a fixed one; all else is the same from run to run anyway."""
+    for argument, value in (("mode", mode), ("warn_only", warn_only)):
+        if value.__class__ is not bool:
+            raise TypeError(f"_set_deterministic_algorithms(): argument '{argument}' must be bool, not {type(value).__name__}")
     _set_deterministic((1 if warn_only else 2) if mode else 0)
 
 
@@ -285,4 +288,6 @@ def compile(model: Any = None, **options: Any) -> Any:
     unknown = set(options) - {"fullgraph", "dynamic", "backend", "mode", "options", "disable", "name"}
     if unknown:
         raise TypeError(f"compile() got an unexpected keyword argument '{min(unknown)}'")
+    if model is not None and not callable(model):
+        raise AssertionError(f"A callable function is expected, but {type(model)} is provided.")
     return (lambda f: f) if model is None else model

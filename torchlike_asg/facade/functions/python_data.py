@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -12,12 +13,16 @@ from ...dtypes import dtype, promote_types
 from ..core import Tensor
 
 _NUMBERS = frozenset((int, float, bool))
+#: what NumPy makes of Python's integers beyond 64 bits
+_HUGE = (np.dtype(object), np.dtype(np.uint64))
 
 
 def as_array(data: Any, d: dtype | None) -> tuple[np.ndarray[Any, Any], dtype]:
     """Nested Python data -> array and element type. Numbers that an integer type `d` does not have are refused; an array's wrap around."""
     if isinstance(data, np.ndarray):
-        return data, dtypes.from_numpy(data.dtype) if d is None else d
+        forward(data)
+        found = dtypes.from_numpy(data.dtype)
+        return data, found if d is None else d
     kind = data.__class__
     if kind is float or kind is int or kind is bool or kind is complex or isinstance(data, np.generic):
         plain, a = data, np.asarray(data)
@@ -27,6 +32,8 @@ def as_array(data: Any, d: dtype | None) -> tuple[np.ndarray[Any, Any], dtype]:
             a = np.array(plain)
         except ValueError as error:
             raise ValueError(_ragged(plain)) from error
+    if a.dtype in _HUGE and not isinstance(data, np.generic) and _any_number(d, a.flat):
+        a = a.astype(d.compute)  # type: ignore[union-attr]
     if a.dtype == object:
         _reject(plain)
     if a.dtype.kind in "US":
@@ -34,10 +41,29 @@ def as_array(data: Any, d: dtype | None) -> tuple[np.ndarray[Any, Any], dtype]:
     if a.dtype == np.uint64 and not isinstance(data, np.generic):  # what NumPy makes of Python numbers from 2**63 on
         raise ValueError("Overflow when unpacking long long")
     if d is None:
-        return a, _type_of(data) or dtypes.get_default_dtype()
+        found = _type_of(data) or dtypes.get_default_dtype()
+        if found is dtypes.int64 and a.dtype.kind == "f" and a.size:  # NumPy takes doubles where an integer is beyond 64 bits
+            raise ValueError("Overflow when unpacking long long")
+        return a, found
+    if a.dtype.kind == "c" and not (d.is_complex or d is dtypes.bool_):
+        raise TypeError("must be real number, not complex")
     if d.category == dtypes.INTEGER and a.dtype.kind in "if" and a.size:
         _check_range(a, d)
     return a, d
+
+
+def _any_number(d: dtype | None, values: Iterable[Any]) -> bool:
+    """Whether these are numbers, and a type is asked for that takes any, integers beyond 64 bits, too."""
+    return d is not None and d.category != dtypes.INTEGER and all(isinstance(v, (int, float, complex)) for v in values)
+
+
+def forward(a: np.ndarray[Any, Any]) -> None:
+    """ValueError for an array whose elements lie backwards, as PyTorch's tensors cannot."""
+    if any(s < 0 for s in a.strides):
+        raise ValueError(
+            "At least one stride in the given numpy array is negative, and tensors with negative strides are not currently supported. "
+            "(You can probably work around this by making a copy of your array with array.copy().)"
+        )
 
 
 def inferred(a: np.ndarray[Any, Any]) -> dtype:
@@ -73,24 +99,26 @@ def _check_range(a: np.ndarray[Any, Any], d: dtype) -> None:
         raise RuntimeError(f"value cannot be converted to type {d.name} without overflow")
 
 
-def _plain(data: Any) -> Any:
-    """Tensors inside lists become arrays or numbers."""
+def _plain(data: Any, outermost: bool = True) -> Any:
+    """Tensors inside lists become numbers."""
     if isinstance(data, Tensor):
+        if data.numel() != 1 and not outermost:
+            raise ValueError("only one element tensors can be converted to Python scalars")
         return data.item() if data.numel() == 1 else data.tolist()  # as an element of a list a tensor of one element is a number
     if isinstance(data, (list, tuple)):
         if _NUMBERS.issuperset(map(type, data)):
             return data
         if any([isinstance(v, str) for v in data]):
             raise ValueError("too many dimensions 'str'")
-        return [_plain(v) for v in data]
+        return [_plain(v, False) for v in data]
     if hasattr(data, "__array__") or isinstance(data, (int, float, complex, np.generic)):
         return data
     if isinstance(data, str):
         raise TypeError("new(): invalid data type 'str'")
     if isinstance(data, (dict, set, frozenset)):
         raise RuntimeError(f"Could not infer dtype of {type(data).__name__}")
-    if hasattr(data, "__iter__"):
-        return [_plain(v) for v in data]
+    if hasattr(data, "__getitem__") and hasattr(data, "__len__"):
+        return [_plain(v, False) for v in data]
     raise RuntimeError(f"Could not infer dtype of {type(data).__name__}")
 
 

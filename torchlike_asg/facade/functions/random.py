@@ -22,7 +22,7 @@ from ...ops.movement import cast
 from ...rng import draws
 from ..core import Tensor, binary, concrete, unary
 from ..register import FUNCTIONS, function
-from .creation import device_of, finish, from_array, given_sizes, sizes
+from .creation import allocatable, device_of, finish, from_array, given_sizes, sequence
 from .layout import format_strides
 from .reading import value_of
 from .streams import bernoulli_numbers, counted, counter_uniform, engine_of, in_order_of, mapped, normal_numbers, uniform_numbers
@@ -46,7 +46,7 @@ def _factory(name: str, draw: Any, numbers: Any, doc: str) -> None:
         names: Any = None,
     ) -> Tensor:
         d, dev = _float_type(dtype), device_of(device)
-        wanted = given_sizes(shape, size)
+        wanted = allocatable(given_sizes(shape, size), d)
         if counted(dev, d, generator):
             return finish(numbers(wanted, d, dev, generator), requires_grad)  # type: ignore[no-any-return]
         return finish(from_array(draw(engine_of(generator), wanted, None, d), d, dev), requires_grad)  # type: ignore[no-any-return]
@@ -85,6 +85,13 @@ _factory("rand", lambda e, shape, strides, d: draws.uniform(e, shape, strides, d
 _factory("randn", lambda e, shape, strides, d: draws.normal(e, shape, strides, d), normal_numbers, "standard normal random numbers")
 
 
+def _whole(name: str, argument: str, value: Any) -> int:
+    """An integer, or a tensor of one."""
+    if isinstance(value, (bool, float, complex)) or not hasattr(value, "__index__"):
+        raise TypeError(f"{name}(): argument '{argument}' must be int, not {type(value).__name__}")
+    return int(value.__index__())
+
+
 @function(method=False)
 def randint(
     *args: Any,
@@ -101,14 +108,18 @@ def randint(
 ) -> Tensor:
     """Random integers from `low` (default 0) up to but not including `high`: ``randint(high, size)``, ``randint(low, high, size)``."""
     rest = list(args)
+    if len(rest) + sum(v is not None for v in (size, high, low)) not in (2, 3):
+        raise TypeError("randint() received an invalid combination of arguments: expected high, size or low, high, size")
     if size is None:
         size = rest.pop()
     if high is None:
         high = rest.pop()
-    if rest:
-        low = rest.pop(0)
+    low = rest.pop(0) if rest else 0 if low is None else low
+    shape, low, high = sequence(size), _whole("randint", "low", low), _whole("randint", "high", high)
     d = dtypes.int64 if dtype is None else dtype
-    values = draws.randint(engine_of(generator), int(low or 0), int(high), sizes((size,)), d)
+    if d.is_complex:
+        raise RuntimeError("check_random_bounds handles only integral, floating-point and boolean types")
+    values = draws.randint(engine_of(generator), low, high, allocatable(shape, d), d)
     return finish(from_array(values, d, device_of(device)), requires_grad)  # type: ignore[no-any-return]
 
 
@@ -131,11 +142,9 @@ def randint_like(
         low, high = args
     elif args:
         high = args[0]
-    d = input.dtype if dtype is None else dtype
-    return finish(
-        _like(input, d, lambda shape, strides: draws.random_(engine_of(generator), shape, strides, d, int(low), int(high)), memory_format),
-        requires_grad,
-    )  # type: ignore[no-any-return, arg-type]
+    d, first, last = input.dtype if dtype is None else dtype, _whole("randint_like", "low", low), _whole("randint_like", "high", high)
+    made = _like(input, d, lambda shape, strides: draws.random_(engine_of(generator), shape, strides, d, first, last), memory_format)
+    return finish(made if device is None else made.to(device_of(device)), requires_grad)  # type: ignore[no-any-return, attr-defined]
 
 
 @function(method=False)
@@ -170,16 +179,19 @@ def normal(
     pin_memory: bool = False,
 ) -> Tensor:
     """Normal random numbers: with numbers and a size, or with a tensor for the mean, the deviation, or both."""
+    if size is not None:  # numbers in tensors are numbers
+        mean, std = (v.item() if isinstance(v, Tensor) and not v.shape else v for v in (mean, std))
+        if isinstance(mean, Tensor) or isinstance(std, Tensor):
+            raise TypeError("normal() received an invalid combination of arguments: a size goes with numbers for mean and std")
     if not isinstance(mean, Tensor) and not isinstance(std, Tensor):
         if size is None:
             raise TypeError("normal() received an invalid combination of arguments: a size is needed where mean and std are numbers")
         d, dev = _float_type(dtype), device_of(device)
+        shape = allocatable(sequence(size, "size", 3), d)
         if counted(dev, d, generator):
-            return finish(normal_numbers(sizes((size,)), d, dev, generator, float(mean), float(std)), requires_grad)  # type: ignore[no-any-return]
+            return finish(normal_numbers(shape, d, dev, generator, float(mean), float(std)), requires_grad)  # type: ignore[no-any-return]
         engine = engine_of(generator)
-        return finish(
-            from_array(draws.normal(engine, sizes((size,)), None, d, float(mean), float(std)), d, device_of(device)), requires_grad
-        )  # type: ignore[no-any-return]
+        return finish(from_array(draws.normal(engine, shape, None, d, float(mean), float(std)), d, dev), requires_grad)  # type: ignore[no-any-return]
     like = mean if isinstance(mean, Tensor) else std
     if counted(like.device, like.dtype, generator):
         shape = np.broadcast_shapes(*[tuple(t.shape) for t in (mean, std) if isinstance(t, Tensor)])

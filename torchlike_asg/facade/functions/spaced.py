@@ -12,14 +12,37 @@ from ...asg.node import const
 from ...asg.trace import current
 from ...dtypes import dtype
 from ...ops import movement
+from ...ops.formula import refuse
 from ..core import Tensor, wrap
 from ..register import function
 from ..remembered import recall, remember
 from .creation import device_of, finish, from_array, placed
 
 
-def _number(v: Any) -> Any:
-    return v.item() if isinstance(v, (Tensor, np.generic)) else v
+def _number(name: str, argument: str, v: Any) -> Any:
+    if isinstance(v, Tensor) and v.shape:
+        kind = RuntimeError if name in ("linspace", "logspace") else TypeError
+        raise kind(f"{name} only supports 0-dimensional start and end tensors, but got {argument} with {len(v.shape)} dimension(s).")
+    v = v.item() if isinstance(v, (Tensor, np.generic)) else v
+    if not isinstance(v, (int, float, complex)):
+        raise TypeError(f"{name}(): argument '{argument}' must be Number, not {type(v).__name__}")
+    if isinstance(v, int) and abs(v) >> 64:
+        raise OverflowError("int too big to convert")
+    return v
+
+
+def _count(name: str, first: Any, last: Any, by: Any, d: dtype) -> None:
+    """Refuse bounds and steps that count nothing, and types that do not count."""
+    if d.is_complex or d is dtypes.bool_:
+        raise refuse(f"{name}_cpu", d)
+    if isinstance(first, complex) or isinstance(last, complex) or isinstance(by, complex):
+        raise RuntimeError("value cannot be converted to type double without overflow")
+    if not (by > 0 or by < 0):
+        raise RuntimeError("step must be nonzero")
+    if not (math.isfinite(first) and math.isfinite(last)):
+        raise RuntimeError(f"unsupported range: {first} -> {last}")
+    if (by > 0 and first > last) or (by < 0 and first < last):
+        raise RuntimeError("upper bound and lower bound inconsistent with step sign")
 
 
 @function(method=False)
@@ -46,14 +69,14 @@ def arange(
         args = ((start if start is not None else args[0]) if args or start is not None else 0, end, *((step,) if step is not None else ()))
     elif step is not None:
         args = (*args, step)
-    values = [_number(a) for a in args]
+    if not 1 <= len(args) <= 3:
+        raise TypeError(f"arange() received an invalid combination of arguments - got {len(args)}, but expected end; start, end[, step]")
+    names = ("end",) if len(args) == 1 else ("start", "end", "step")
+    values = [_number("arange", name, a) for name, a in zip(names, args, strict=False)]
     first, last, by = (0, values[0], 1) if len(values) == 1 else (values[0], values[1], values[2] if len(values) > 2 else 1)
-    if by == 0:
-        raise RuntimeError("step must be nonzero")
-    if (by > 0 and first > last) or (by < 0 and first < last):
-        raise RuntimeError("upper bound and lower bound inconsistent with step sign")
     integral = all(isinstance(v, int) for v in (first, last, by))
     d = (dtypes.int64 if integral else dtypes.get_default_dtype()) if dtype is None else dtype
+    _count("arange", first, last, by, d)
     if d.category < dtypes.FLOAT:
         first, last, by = (int(v) if d is not dtypes.bool_ else v for v in (first, last, by))
     count = -(-(last - first) // by) if integral or d.category < dtypes.FLOAT else math.ceil((last - first) / by)
@@ -67,19 +90,21 @@ def arange(
 
 @function(method=False)
 def range(
-    start: Any = 0,
-    end: Any = None,
+    start: Any,
+    end: Any,
     step: Any = 1,
     *,
     dtype: dtype | None = None,
     layout: Any = None,
     device: Any = None,
     requires_grad: bool = False,
+    pin_memory: bool = False,
     out: Tensor | None = None,
 ) -> Tensor:
     """Like `arange`, but including `end` (deprecated in PyTorch as well)."""
-    first, last = (0, start) if end is None else (start, end)
+    first, last, step = _number("range", "start", start), _number("range", "end", end), _number("range", "step", step)
     d = dtypes.get_default_dtype() if dtype is None else dtype
+    _count("range", first, last, step, d)
     count = math.floor((last - first) / step) + 1
     n = movement.arange(const(first, dtypes.float64), const(step, dtypes.float64), count, d)
     return finish(wrap(placed(n, device_of(device))), requires_grad)  # type: ignore[no-any-return]
@@ -99,14 +124,31 @@ def linspace(
     pin_memory: bool = False,
 ) -> Tensor:
     """`steps` values evenly spaced from `start` to `end`, both included; the second half is counted back from `end`."""
-    d = dtypes.get_default_dtype() if dtype is None else dtype
+    d, first, last = _bounds("linspace", start, end, steps, dtype)
+    return finish(from_array(_spaced(first, last, steps, d), d, device_of(device)), requires_grad)  # type: ignore[no-any-return]
+
+
+def _bounds(name: str, start: Any, end: Any, steps: int, d: dtype | None) -> tuple[dtype, Any, Any]:
+    """The type of a row of numbers, and its first and last one."""
+    first, last = _number(name, "start", start), _number(name, "end", end)
     if steps < 0:
         raise RuntimeError("number of steps must be non-negative")
-    return finish(from_array(_spaced(_number(start), _number(end), steps, d), d, device_of(device)), requires_grad)  # type: ignore[no-any-return]
+    between = isinstance(first, complex) or isinstance(last, complex)
+    if d is None:
+        d = dtypes.get_default_dtype()
+        d = d.to_complex() if between else d
+    elif between and not d.is_complex:
+        wide = dtypes.get_default_dtype().to_complex()
+        raise RuntimeError(f"torch.{name}(): inferred dtype {wide} can't be safely cast to passed dtype {d}")
+    if d is dtypes.bool_:
+        raise refuse(f"{name}_cpu", d)
+    return d, first, last
 
 
-def _spaced(first: float, last: float, steps: int, d: dtype) -> np.ndarray[Any, Any]:
-    work = np.float64 if d.category < dtypes.FLOAT or d is dtypes.float64 else np.float32
+def _spaced(first: Any, last: Any, steps: int, d: dtype) -> np.ndarray[Any, Any]:
+    work: Any = np.float64 if d.category < dtypes.FLOAT or d is dtypes.float64 else np.float32
+    if d.is_complex:
+        work = d.compute.type
     lo, hi = work(first), work(last)
     if steps == 1:
         return np.array([lo], work)
@@ -131,6 +173,7 @@ def logspace(
     pin_memory: bool = False,
 ) -> Tensor:
     """`steps` values whose logarithms to `base` are evenly spaced from `start` to `end`."""
-    d = dtypes.get_default_dtype() if dtype is None else dtype
-    a = np.power(np.float64(base), _spaced(_number(start), _number(end), steps, dtypes.float64))
+    d, first, last = _bounds("logspace", start, end, steps, dtype)
+    wide = dtypes.complex128 if d.is_complex else dtypes.float64
+    a = np.power(wide.compute.type(base), _spaced(first, last, steps, wide))
     return finish(from_array(a, d, device_of(device)), requires_grad)  # type: ignore[no-any-return]

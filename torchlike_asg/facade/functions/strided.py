@@ -8,7 +8,7 @@ from ...asg.geometry import ordered_strides
 from ...dtypes import dtype
 from ..core import Tensor
 from ..register import FUNCTIONS, function, method
-from .creation import device_of, empty_strided, sizes
+from .creation import device_of, empty_strided, sequence
 from .inplace_views import take
 from .views import as_strided
 
@@ -29,7 +29,7 @@ def empty_permuted(
     Raises:
         RuntimeError: `physical_layout` does not name every dimension once.
     """
-    shape, order = sizes((size,)), sizes((physical_layout,))
+    shape, order = sequence(size), sequence(physical_layout, "physical_layout", 2)
     if len(order) != len(shape):
         raise RuntimeError(
             "Number of dimensions in size does not match the length of the physical_layout; i.e. len(size) = "

@@ -18,7 +18,7 @@ from ..lens import lens_over, region
 from ..nodes import node_of, refuse_stale
 from ..register import function, method
 from ..steps import note, step
-from .creation import sizes
+from .creation import sequence, sizes
 
 
 def wrap_dim(d: int, rank: int) -> int:
@@ -304,7 +304,7 @@ def as_strided(input: Tensor, size: Any, stride: Any, storage_offset: int | None
     """A view of the underlying storage with any sizes, strides and offset."""
     if input._n is None and input.requires_grad:
         refuse_stale(input)
-    shape, strides = sizes((size,)), sizes((stride,))
+    shape, strides = sequence(size), sequence(stride, "stride", 2)
     if len(shape) != len(strides):
         raise RuntimeError("mismatch in length of strides and shape")
     offset = input.geometry[2] if storage_offset is None else storage_offset

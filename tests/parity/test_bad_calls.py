@@ -1,0 +1,68 @@
+"""Calls with arguments that PyTorch refuses, or takes although it looks as if it did not: the same error, or the same result, as there."""
+
+import math
+import warnings
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+import torchlike_asg as ours  # noqa: E402
+
+NAMES = {"np": np, "nan": math.nan, "inf": math.inf, "obj": object()}
+
+#: what is called -> arguments
+CALLS = {
+    # sizes, types, devices and flags of new tensors
+    "T.zeros": "True|(True, 2)|2, True|range(3)|np.ones(2)|size=3|size=None||2**62|10**30|2, 1.5|2, memory_format=T.channels_last",
+    "T.ones": "2, dtype=float|2, dtype=bool|2, dtype='a'|2, device=True|2, device='cpu:0'"
+    "|2, device='cpu:01'|2, device='cpu:-1'|2, device=''",
+    "T.empty": "-1|2, device=1.5|2, layout='strided'|2, layout=T.strided|2, pin_memory=1|2, requires_grad=1",
+    "T.rand": "-1|2, generator=1|2, dtype=int|2, dtype=complex|2, requires_grad=None|2, out=T.empty(2, dtype=T.int64)",
+    "T.full": "3, 1.5|(2,), 'a'|(2,), None|(2,), T.ones(2)|(2,), [1]|(2,), T.tensor(3)|(2,), 10**30|(2,), 1j, dtype=T.uint8",
+    "T.arange": "|'a'|1j|inf|1, 5, nan|3, dtype=T.complex64|3, dtype=T.bool|3, dtype=float|3, out=T.empty(3)|1, 2, 3, 4|5, 1|T.ones(1)",
+    "T.range": "5|1, 5, 0|1, -1, 2|1, 3, dtype=T.bool",
+    "T.linspace": "None, 1, 3|1j, 5, 3|T.ones(2), 1, 3|0, 3, 4, dtype=T.bool|0, 1, 2.0",
+    "T.randint": "|5|5, 3|None, (2,)|5.5, (2,)|True, (2,)|5, (2,), dtype=T.complex64|5, (-1,)",
+    "T.randint_like": "T.ones(2), inf|T.ones(2), 5, device='cuda'",
+    "T.normal": "0.0, 1.0, [-1]|0.0, 1.0, 3|T.ones(2), 1.0, (2,)|T.tensor(2), 1.0, (2, 3)",
+    "T.eye": "True|2, dtype=bool",
+    "T.tril_indices": "True, 2|2, 2, dtype=T.float64",
+    "T.empty_strided": "2, 1",
+    "T.ones(4).as_strided": "2, 1|(2,), 1",
+    "T.ones(2).new_zeros": "|True|(2,), dtype=float|(2,), dtype='a'",
+    "T.ones(2).new_full": "2, 1.0|(2,), 'a'",
+    "T.tensor": "[T.ones(2), T.ones(2)]|np.ones(4)[::-1]|(i for i in range(3))|[1, 2**63]"
+    "|[2**64], dtype=T.float32|1j, dtype=T.uint8|1j, dtype=T.bool|[1.0], dtype=bool|[1.0], requires_grad=1|T.ones(2), device='cuda'|np.array([None])|np.ones(2, dtype='>f4')",
+    "T.asarray": "[1.0], dtype=float|[1.0], requires_grad=1",
+    "T.frombuffer": "1, dtype=T.float32|b'abcd', dtype=T.int16, count=0",
+    "T.device": "True|-1|'cpu', -1|'cpu', '0'|'cpu', True|''|'cpu:'|1.5",
+    "T.finfo": "None|'a'||T.int32",
+    "T.iinfo": "|None|T.float32",
+    "T.use_deterministic_algorithms": "1",
+    "T.compile": "1",
+}
+CASES = [f"{name}({arguments})" for name, table in CALLS.items() for arguments in table.split("|")]
+
+
+def outcome(T, code):
+    T.manual_seed(0)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            found = eval(code, {"T": T, "nn": T.nn, "F": T.nn.functional, **NAMES})
+            return str(found).replace("torchlike_asg", "torch") if not code.startswith("T.empty") else "uninitialised"
+    except Exception as error:
+        return error
+
+
+@pytest.mark.parametrize("code", CASES)
+def test_the_same_error_or_result(code):
+    want, got = outcome(torch, code), outcome(ours, code)
+    if isinstance(want, Exception):
+        assert isinstance(got, type(want)), (want, got)
+        internal = isinstance(got, (AttributeError, KeyError)) and not isinstance(want, (AttributeError, KeyError))
+        assert not internal, (want, got)
+    else:
+        assert got == want
