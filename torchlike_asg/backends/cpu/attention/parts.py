@@ -9,10 +9,12 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from ....compiler.parts import HALVES
 from ....dtypes import dtype
 from .. import isa as isas
 from ..calls import Source
 from ..emit import Function, Module
+from ..rounding import rounded
 from ..values import Value, element, lanes, vector
 from ..vpieces import BITS
 
@@ -35,12 +37,12 @@ _POWERS = {
 class Form:
     """What the code depends on besides run-time sizes.
 
-    ``element``  LLVM type that is computed in;  ``rounding`` the LLVM type results are rounded to, or ""
+    ``element``  LLVM type that is computed in;  ``rounding`` the narrow type results are rounded to, or None
     ``lanes``    of a vector;  ``rows`` of the register tile, which is two vectors wide
     """
 
     element: str
-    rounding: str
+    rounding: dtype | None
     lanes: int
     rows: int
 
@@ -62,7 +64,7 @@ def form(d: dtype, isa: isas.Isa) -> Form | None:
     """The form for an element type; None for types without attention kernels."""
     if d.name not in ("float32", "float64", "float16", "bfloat16"):
         return None
-    rounding = {"float16": "half", "bfloat16": "bfloat"}.get(d.name, "")
+    rounding = d if d in HALVES else None
     lanes = isa.lanes(d.compute.itemsize)
     return Form("double" if d.name == "float64" else "float", rounding, lanes, 8 if isa.tile[0] >= 8 else 4)
 
@@ -96,14 +98,6 @@ def fold_each(f: Function, vectors: list[Value]) -> Value:
     return vectors[0]
 
 
-def rounded(f: Function, x: Value, form: Form) -> Value:
-    """A value as the result's element type holds it."""
-    if not form.rounding:
-        return x
-    return f.convert("fpext", f.convert("fptrunc", x, x.type.replace(form.element, form.rounding)), x.type)
-
-
-# ---------------------------------------------------------------- functions of their own, shared by the kernels
 def tile(form: Form, rows: int, vectors: int) -> Source:
     """``c = (c if add else 0) + a @ b`` for `rows` rows and `vectors` vectors of columns, `count` times one below the other.
 
@@ -119,16 +113,16 @@ def transpose(form: Form, rounding: bool = False, source: str = "") -> Source:
     ``transpose(src, row, column, rows, columns, dst, to_row, to_column, factor, factor_step)``; steps in elements: `row` and `column`
     of `src`, `to_row` between the rows c of `dst` and `to_column` between its elements r. `factor` has whole vectors.
     """
-    rounding = rounding and bool(form.rounding)
-    key = ("attention_transpose", form.element, form.rounding if rounding else "", form.lanes, source)
-    return Source(key, lambda module, name: _write_transpose(module, name, form, rounding, source))
+    to = form.rounding if rounding else None
+    key = ("attention_transpose", form.element, to, form.lanes, source)
+    return Source(key, lambda module, name: _write_transpose(module, name, form, to, source))
 
 
 def copy(form: Form, rounding: bool = False) -> Source:
     """``dst[r][c] = src[r][c] * factor``: ``copy(src, row, column, rows, columns, dst, to_row, to_column, factor)``, steps in elements."""
-    rounding = rounding and bool(form.rounding)
-    key = ("attention_copy", form.element, form.rounding if rounding else "", form.lanes)
-    return Source(key, lambda module, name: _write_copy(module, name, form, rounding))
+    to = form.rounding if rounding else None
+    key = ("attention_copy", form.element, to, form.lanes)
+    return Source(key, lambda module, name: _write_copy(module, name, form, to))
 
 
 def _write_tile(module: Module, name: str, form: Form, rows: int, vectors: int) -> None:
@@ -185,14 +179,14 @@ _MOVE = [
 ]
 
 
-def _write_transpose(module: Module, name: str, form: Form, rounding: bool, source: str) -> None:
+def _write_transpose(module: Module, name: str, form: Form, to: dtype | None, source: str) -> None:
     f = module.function(name, [*_MOVE, ("ptr", "factor"), ("i64", "factor_step")])
     src, row, column, rows, columns, dst, to_row, to_column, factor, factor_step = f.params
     e, v, w = form.element, form.vector, form.lanes
     stored = source or e
 
     def out(x: Value) -> Value:
-        return rounded(f, x, form) if rounding else x
+        return x if to is None else rounded(f, x, to)
 
     def read(x: Value) -> Value:
         if source == "i8":
@@ -220,13 +214,13 @@ def _write_transpose(module: Module, name: str, form: Form, rounding: bool, sour
     f.branch(dense & (f.minimum(rows, columns) >= w), blocks, scalars)
 
 
-def _write_copy(module: Module, name: str, form: Form, rounding: bool) -> None:
+def _write_copy(module: Module, name: str, form: Form, to: dtype | None) -> None:
     f = module.function(name, [*_MOVE, (form.element, "factor")])
     src, row, column, rows, columns, dst, to_row, to_column, factor = f.params
     e, v, w = form.element, form.vector, form.lanes
 
     def out(x: Value) -> Value:
-        return rounded(f, x, form) if rounding else x
+        return x if to is None else rounded(f, x, to)
 
     def vectors() -> None:
         scale, whole = f.splat(factor, v), columns - columns % w

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import functools
 
-from ....dtypes import bfloat16, dtype, float16
+from ....compiler.parts import HALVES
+from ....dtypes import dtype
 from ..calls import Block, LibraryNode, Source
 from ..emit import Function, Module
+from ..rounding import rounded
 from ..values import Value, vector
 
 _ROUND = [("ptr", "c"), ("i64", "c_row"), ("i64", "m"), ("i64", "n")]
@@ -15,7 +17,7 @@ _LANES = 16
 
 def finish_block(node: LibraryNode) -> Block | int:
     """The functions as one word of a call: null if there is nothing to do."""
-    narrow = node.result.dtype in (float16, bfloat16)
+    narrow = node.result.dtype in HALVES
     if node.epilogue is None and not narrow:
         return 0
     return Block((), (round_source(node.result.dtype) if narrow else 0, *(node.epilogue or (0, 0))))
@@ -57,25 +59,10 @@ def round_source(d: dtype) -> Source:
 def _write_round(module: Module, name: str, d: dtype) -> None:
     f = module.function(name, _ROUND)
     c, c_row, m, n = f.params
-    one = _to_float16 if d is float16 else _to_bfloat16
     whole = n - n % _LANES
     with f.loop(0, m) as i:
         row = f.gep(c, i * c_row, "float")
         for type_, lo, hi, step in ((vector("float", _LANES), 0, whole, _LANES), ("float", whole, n, 1)):
             with f.loop(lo, hi, step) as j:
                 p = f.gep(row, j, "float")
-                f.store(one(f, f.load(type_, p)), p)
-
-
-def _to_float16(f: Function, x: Value) -> Value:
-    half = x.type.replace("float", "half")
-    return f.convert("fpext", f.convert("fptrunc", x, half), x.type)
-
-
-def _to_bfloat16(f: Function, x: Value) -> Value:
-    """By integer arithmetic: instructions for it take denormals for zero. NaN stays NaN."""
-    integer = x.type.replace("float", "i32")
-    bits = f.convert("bitcast", x, integer)
-    up = (f.binary("lshr", bits, 16) & 1) + 0x7FFF
-    rounded = f.convert("bitcast", (bits + up) & -0x10000, x.type)
-    return f.select(f.compare("ne", x, x), x, rounded)
+                f.store(rounded(f, f.load(type_, p), d), p)

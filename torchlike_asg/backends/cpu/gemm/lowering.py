@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from ....dtypes import bfloat16, float16
+from ....compiler.parts import HALVES
 from ....ops.linalg import NARROW
 from ...products import Product, product
 from ..calls import Block, Call, LibraryNode, Lowering, Source, View, library
@@ -83,7 +83,7 @@ def lower(lowering: Lowering, node: LibraryNode) -> bool:
     if element is None:
         return False
     p = product(node)
-    narrow = node.result.dtype in (float16, bfloat16)
+    narrow = node.result.dtype in HALVES
     job = _Job(lowering, element, node.op, finish_block(node), narrow, node.epilogue_reads, node.epilogue_writes)
     if node.attrs and _is_narrow(p, lowering):
         _narrow(job, p, node.attrs[0])

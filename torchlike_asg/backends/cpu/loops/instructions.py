@@ -6,9 +6,10 @@ from .... import dtypes
 from ....compiler.kernel import Apply, Const, Convert, Index, Load, Random
 from ....dtypes import dtype
 from ..emit import Module
-from ..handler import Handler, convert, from_memory, memory_type, register_type, rounded
+from ..handler import Handler, convert, from_memory, memory_type, register_type
 from ..isa import Isa
 from ..philox import numbers
+from ..rounding import rounded
 from ..values import Value, lanes, vector
 from .memory import At, Memory, Place
 from .nest import Nest, Pass

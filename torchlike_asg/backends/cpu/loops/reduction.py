@@ -10,7 +10,8 @@ from .... import dtypes
 from ....compiler.kernel import Reduce
 from ....dtypes import dtype
 from ..emit import Function, Variable
-from ..handler import Handler, convert, register_type, rounded
+from ..handler import Handler, convert, register_type
+from ..rounding import rounded
 from ..values import Value, lanes, vector
 from .memory import At
 
