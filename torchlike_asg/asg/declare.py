@@ -76,6 +76,9 @@ class Op:
     ``prepare(*args) -> args``            canonical operands, applied before inference: type promotion inserts casts here
     ``batch(node, operands, size) -> node``  the same for `size` examples at once, see batching.py; None = from the expansion, or one by one
     ``params``                            names of the attributes, for printing
+    ``varying``                           those of them, by position, whose meaning is continuous (a slope, a bound): numbers that become
+                                          data where they change from step to step, see the facade's scalar lifting
+    ``varied(operands, attributes) -> node``  the same value from attributes some of which are 0-d nodes
     ``samples() -> [Sample]``             arguments every test of the registry uses
     ``doc``                               key of its texts in i18n; every name has EN and RU there
     """
@@ -100,6 +103,8 @@ class Op:
         "sites",
         "table",
         "torch",
+        "varied",
+        "varying",
         "view",
         "vjp",
     )
@@ -135,6 +140,8 @@ class Op:
         self.pure = True
         #: operands + attributes -> node. Entries are never changed, so readers need no lock.
         self.table: dict[tuple[Any, ...], Node] = {}
+        self.varying: tuple[int, ...] = ()
+        self.varied: Callable[[tuple[Node, ...], tuple[Any, ...]], Node] | None = None
         #: Python scalars seen beside an operand, see the facade's scalar lifting
         self.sites: dict[Any, Any] = {}
         if name in REGISTRY:

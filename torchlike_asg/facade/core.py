@@ -21,7 +21,7 @@ from ..devices import refuse
 from ..formats import strided
 from ..size import Size
 from .lens import Lens
-from .lifting import scalar
+from .lifting import scalar, told
 from .nodes import node_of, refuse_stale, root_of
 from .storage import Cell, Counter, Family
 
@@ -242,7 +242,7 @@ def unary(op: Op, a: Any, *attrs: Any) -> Tensor:
         return _of_another_kind(op, a, *attrs)
     if n is None:
         begin((a,))
-        n = op(node_of(a), *attrs)
+        n = told(op, (node_of(a),), attrs) if op.varying else op(node_of(a), *attrs)
     return wrap(n)
 
 
@@ -270,7 +270,11 @@ def nary(op: Op, tensors: Any, *attrs: Any) -> Tensor:
     n = op.table.get((*[t._n if isinstance(t, Tensor) else None for t in tensors], *attrs))
     if n is None:
         begin(tensors)
-        n = op(*[operand(op, t) for t in tensors], *attrs)
+        srcs = tuple([operand(op, t) if isinstance(t, Tensor) else None for t in tensors])
+        if None in srcs:
+            beside = next((s for s in srcs if s is not None and s.dtype is not dtypes.bool_), None)
+            srcs = tuple([operand(op, t, beside) if s is None else s for s, t in zip(srcs, tensors, strict=True)])
+        n = told(op, srcs, attrs) if op.varying else op(*srcs, *attrs)
     return wrap(n)
 
 

@@ -1,23 +1,27 @@
-"""Numbers that change from step to step (learning rates, temperatures, step sizes) become run-time data, so that the graph stays the same.
+"""Numbers that change from step to step (learning rates, temperatures, slopes) become run-time data, so that the graph stays the same.
 
-A Python number beside an operand is a part of the graph until a later trace brings another one to the same operand of the same operation,
-or to the same place in the script: then it is lifted, an Input. Places matter because an operand that follows from a number that changed
-is not met again: all numbers of a step are lifted at once, not one more in each, and those of a solver's later steps at all. In a trace
-that is read again and again a place is lifted after a few values.
+A Python number beside an operand, or one that an operation is told as an attribute of continuous meaning (`Op.varying`), is a part of the
+graph until a later trace brings another one to the same operand of the same operation, or to the same place in the script: then it is
+lifted, an Input. Places matter because an operand that follows from a number that changed is not met again: all numbers of a step are
+lifted at once, not one more in each, and those of a solver's later steps at all. In a trace that is read again and again a place is
+lifted after a few values.
 """
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
+from .. import dtypes
 from ..asg import arena, scope
 from ..asg.declare import Op
 from ..asg.node import Node, held_in_64_bits, weak
 from ..asg.trace import Trace, current
 
-__all__ = ["changes", "scalar", "scalar_input"]
+__all__ = ["changes", "scalar", "scalar_input", "told"]
 
 _LIFTED = "lifted"
 _NUMBERS = frozenset((bool, int, float, complex))
@@ -45,35 +49,69 @@ def scalar(op: Op, value: Any, beside: Node) -> Node:
     seen = op.sites.get(site)
     if seen == _LIFTED:
         return scalar_input(value, beside)
+
+    def forget(values: dict[Any, Any]) -> None:
+        for v in map(weak, values):
+            op.table.pop((beside, v), None)
+            op.table.pop((v, beside), None)
+
+    lifted = _lifted(op, site, value, None, kind, op.name in _ARITHMETIC, forget)
+    return scalar_input(value, beside) if lifted else weak(value)
+
+
+def told(op: Op, srcs: tuple[Node, ...], attrs: tuple[Any, ...]) -> Node:
+    """``op(*srcs, *attrs)``, of which attributes whose numbers change are data. Numbers that are not finite, and zero, say something else
+    than their neighbours and stay.
+    """
+    d = srcs[0].dtype
+    if not d.is_floating_point or (d.compute is not d.storage and op.scalar is None):
+        return op(*srcs, *attrs)
+
+    def forget(values: dict[Any, Any]) -> None:
+        for a in values.values():
+            op.table.pop((*srcs, *a), None)
+
+    given = list(attrs)
+    for i in op.varying:
+        value = attrs[i]
+        if value.__class__ is not float or not value or not math.isfinite(value):
+            continue
+        if _lifted(op, (srcs, i), value, attrs, i, op.scalar is not None, forget):
+            wide = dtypes.float64 if any(s.dtype is dtypes.float64 for s in srcs) else dtypes.float32
+            given[i] = current().input(np.asarray(value, wide.storage), (), (), wide, srcs[0].device, "number")
+    if given == list(attrs):
+        return op(*srcs, *attrs)
+    assert op.varied is not None
+    return op.varied(srcs, tuple(given))
+
+
+def _lifted(op: Op, site: Any, value: Any, attrs: Any, kind: Any, between: bool, forget: Callable[[dict[Any, Any]], None]) -> bool:
+    """Whether the number at a site of an operation is data. From when it is, what was recorded with those before is forgotten."""
+    seen = op.sites.get(site)
+    if seen == _LIFTED:
+        return True
     if seen is not None and value in seen[2]:
-        return weak(value)
+        return False
     tr = current()
-    here = (op.name, kind, scope.place(2))
-    if changes(here, value, tr, between=op.name in _ARITHMETIC):
+    here = (op.name, kind, scope.place(3))
+    if changes(here, value, tr, between):
         if seen is None:
             op.sites[site] = _LIFTED
         elif seen[3] == here:  # elsewhere the same operand may stand beside constants
-            _lift(op, site, seen[2])
-        return scalar_input(value, beside)
+            op.sites[site] = _LIFTED
+            forget(seen[2])
+        return True
     if seen is None:
-        op.sites[site] = (tr.index, tr.generation, {value}, here)
-        return weak(value)
+        op.sites[site] = (tr.index, tr.generation, {value: attrs}, here)
+        return False
     index, generation, values, _ = seen
     if (index, generation) == (tr.index, tr.generation):
-        values.add(value)
-        return weak(value)
+        values[value] = attrs
+        return False
     _note(here, _LIFTED)
-    _lift(op, site, values)
-    return scalar_input(value, beside)
-
-
-def _lift(op: Op, site: tuple[Node, type], values: set[Any]) -> None:
-    """From now on numbers at a site are data; what was recorded with those before is not met again."""
     op.sites[site] = _LIFTED
-    beside = site[0]
-    for v in map(weak, values):
-        op.table.pop((beside, v), None)
-        op.table.pop((v, beside), None)
+    forget(values)
+    return True
 
 
 def changes(key: tuple[Any, ...], value: Any, tr: Trace, between: bool = False) -> bool:

@@ -15,7 +15,7 @@ from .. import dtypes
 from ..asg.declare import Array, Grads, Meta, Op, Sample, keep, keep_result
 from ..asg.geometry import preserved_strides
 from ..asg.node import Node
-from .elementwise import pointwise
+from .elementwise import pointwise, product
 from .formula import floating_only, from_formula, refuse, title
 
 _X = np.array([[-7.3, -3.4, -0.7, 0.4], [1.1, 0.2, 2.6, 8.5]])
@@ -43,7 +43,7 @@ def _grad_samples(attrs: tuple[Any, ...]) -> Any:
 def derivative(name: str, formula: Any, params: tuple[str, ...] = (), attrs: tuple[Any, ...] = ()) -> Op:
     """Declare ``name(g, x, *attrs)``, the gradient of an activation; its own gradient comes from its formula."""
     op = pointwise(name, "gradient", 2, formula, params=params, samples=_grad_samples(attrs), prepare=None)
-    op.expand, op.saves = from_formula(formula), lambda n: n.srcs
+    op.expand, op.saves = from_formula(op.scalar), lambda n: n.srcs  # type: ignore[arg-type]
     return op
 
 
@@ -59,11 +59,12 @@ def activation(
 ) -> Op:
     """Declare ``name(x, *attrs)`` with derivative `slope`, which reads the operand or (`by_result`) the result.
 
-    `attrs` are the attributes of the samples; `kernel` is the name under which PyTorch refuses non-floating operands.
+    `attrs` are the attributes of the samples; `kernel` is the name under which PyTorch refuses non-floating operands. All attributes may
+    become data.
     """
 
     def vjp(n: Node, g: Node) -> Grads:
-        return (slope(g, n if by_result else n.srcs[0], *n.attrs),)
+        return (slope(g, n if by_result else n.srcs[0], *n.srcs[1:], *n.attrs),)
 
     return pointwise(
         name,
@@ -75,6 +76,7 @@ def activation(
         params=params,
         samples=_samples(attrs),
         prepare=prepare or (floating_only(kernel) if kernel else None),
+        varying=params,
     )
 
 
@@ -152,13 +154,13 @@ threshold = activation(
 
 shrink_grad = derivative(
     "shrink_grad",
-    lambda e, g, x, lambd: e.where(e.logical_and(e.ge(x, e.const(-lambd)), e.le(x, e.const(lambd))), e.const(0), g),
+    lambda e, g, x, lambd: e.where(e.logical_and(e.ge(x, e.neg(e.const(lambd))), e.le(x, e.const(lambd))), e.const(0), g),
     ("lambd",),
     (0.5,),
 )
 hardshrink = activation(
     "hardshrink",
-    lambda e, x, lambd: e.where(e.logical_and(e.ge(x, e.const(-lambd)), e.le(x, e.const(lambd))), e.const(0), x),
+    lambda e, x, lambd: e.where(e.logical_and(e.ge(x, e.neg(e.const(lambd))), e.le(x, e.const(lambd))), e.const(0), x),
     shrink_grad,
     "hardshrink_cpu",
     ("lambd",),
@@ -167,7 +169,7 @@ hardshrink = activation(
 softshrink = activation(
     "softshrink",
     lambda e, x, lambd: e.where(
-        e.logical_and(e.ge(x, e.const(-lambd)), e.le(x, e.const(lambd))),
+        e.logical_and(e.ge(x, e.neg(e.const(lambd))), e.le(x, e.const(lambd))),
         e.const(0),
         e.where(e.gt(x, e.const(lambd)), e.sub(x, e.const(lambd)), e.add(x, e.const(lambd))),
     ),
@@ -278,12 +280,12 @@ _ELU = ("alpha", "scale", "input_scale")
 
 def _elu(e: Any, x: Any, alpha: float, scale: float, inner: float) -> Any:
     """scale * (x if x > 0 else alpha * (exp(inner * x) - 1)): ELU, SELU and CELU in one."""
-    falls = e.mul(e.expm1(e.mul(x, e.const(inner))), e.const(alpha * scale))
+    falls = e.mul(e.expm1(e.mul(x, e.const(inner))), product(e, alpha, scale))
     return e.where(e.le(x, e.const(0)), falls, e.mul(x, e.const(scale)))
 
 
 def _elu_slope(e: Any, g: Any, x: Any, alpha: float, scale: float, inner: float) -> Any:
-    falls = e.mul(e.mul(g, e.const(alpha * scale * inner)), e.exp(e.mul(x, e.const(inner))))
+    falls = e.mul(e.mul(g, product(e, alpha, scale, inner)), e.exp(e.mul(x, e.const(inner))))
     return e.where(e.le(x, e.const(0)), falls, e.mul(g, e.const(scale)))
 
 

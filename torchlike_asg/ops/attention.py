@@ -19,6 +19,7 @@ from .linalg import matmul, swap_last
 from .logic import eq, ge
 from .movement import arange, reshape
 from .pointwise import where
+from .promotion import to
 from .softmax import softmax, softmax_grad
 
 PARAMS = ("is_causal", "scale")
@@ -157,3 +158,12 @@ sdpa = Op(
     params=PARAMS,
     samples=lambda: [Sample(operands, attrs) for operands, attrs in _cases()],
 )
+
+
+def _varied_scale(srcs: tuple[Node, ...], attrs: tuple[Any, ...]) -> Node:
+    q, *rest = srcs
+    causal, scale = attrs
+    return sdpa(q * to(scale, q.dtype), *rest, causal, 1.0)
+
+
+sdpa.varying, sdpa.varied = (PARAMS.index("scale"),), _varied_scale

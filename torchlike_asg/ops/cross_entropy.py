@@ -17,7 +17,7 @@ from ..asg.node import Node
 from .formula import refuse, sum_over, title
 from .movement import reshape
 from .pointwise import pointwise
-from .promotion import promoting
+from .promotion import promoting, to
 from .softmax import _ref_log_softmax, _ref_log_softmax_grad, log_softmax, log_softmax_grad
 
 _X = np.array([[-0.3, 1.2, 0.8, 2.5], [0.6, -0.9, 0.4, -0.2], [3.1, 0.1, -2.0, 0.7]])
@@ -230,6 +230,17 @@ cross_entropy = Op(
 )
 
 
+def _varied_smoothing(srcs: tuple[Node, ...], attrs: tuple[Any, ...]) -> Node:
+    """The loss is linear in the smoothing: between that of the classes alone and that of the uniform distribution alone."""
+    *told, smoothing = attrs
+    of_class, of_all = cross_entropy(*srcs, *told, 0.0), cross_entropy(*srcs, *told, 1.0)
+    share = to(smoothing, of_class.dtype)
+    return of_class * (1.0 - share) + of_all * share  # type: ignore[operator, no-any-return]
+
+
+cross_entropy.varying, cross_entropy.varied = (PARAMS.index("label_smoothing"),), _varied_smoothing
+
+
 # ---------------------------------------------------------------- class indices by themselves
 def _class_index(e: Any, t: Any, classes: int, ignore: int) -> Any:
     inside = e.logical_and(e.ge(t, e.const(0)), e.lt(t, e.const(classes)))
@@ -318,3 +329,14 @@ cross_entropy_soft = Op(
     params=("reduction", "label_smoothing"),
     samples=_soft_samples,
 )
+
+
+def _varied_soft(srcs: tuple[Node, ...], attrs: tuple[Any, ...]) -> Node:
+    x, t, *w = _prepare_soft(*srcs)
+    reduction, smoothing = attrs
+    share = to(smoothing, t.dtype)
+    t = t * (1.0 - share) + share / x.shape[class_dim(x.ndim)]
+    return cross_entropy_soft(x, t, *w, reduction, 0.0)
+
+
+cross_entropy_soft.varying, cross_entropy_soft.varied = (1,), _varied_soft

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -9,8 +10,8 @@ import numpy as np
 from .. import dtypes
 from ..asg.declare import Array, Meta, Op, Sample, get, keep
 from ..asg.geometry import broadcast
-from ..asg.node import Node
-from .promotion import promoting
+from ..asg.node import Node, const
+from .promotion import promoting, to
 from .scalar import evaluate
 
 BOTH = keep((0, (1,)), (1, (0,)))  # a product keeps each factor for the other's gradient
@@ -39,6 +40,52 @@ def reference(formula: Any, count: int) -> Any:
     return ref
 
 
+class _Given:
+    """A handler for which attributes that are operands are values already."""
+
+    def __init__(self, e: Any) -> None:
+        self._e = e
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._e, name)
+
+    def const(self, value: Any) -> Any:
+        return self._e.const(value) if isinstance(value, (bool, int, float)) else value
+
+
+def product(e: Any, *factors: Any) -> Any:
+    """The product of attributes, of numbers in Python's precision."""
+    numbers = [f for f in factors if isinstance(f, (int, float))]
+    found = e.const(math.prod(numbers))
+    for f in factors:
+        if not isinstance(f, (int, float)):
+            found = e.mul(found, f)
+    return found
+
+
+def given(formula: Any) -> Any:
+    """A formula whose attributes may be operands: then they are values of the handler."""
+    return lambda e, *args: formula(_Given(e), *args)
+
+
+def varied(op: Op) -> Any:
+    """The `varied` rule of an elementwise operation: what is data, and the attributes before it, are operands. Halves compute in
+    float32."""
+
+    def rule(srcs: tuple[Node, ...], attrs: tuple[Any, ...]) -> Node:
+        if op.prepare is not None:
+            srcs = op.prepare(*srcs, *attrs)[: len(srcs)]
+        d = wide = srcs[0].dtype
+        if d.compute is not d.storage:
+            wide = dtypes.float32
+            srcs = tuple([to(s, wide) for s in srcs])
+        count = 1 + max(i for i, a in enumerate(attrs) if a.__class__ is Node)
+        numbers = [to(a, wide) if a.__class__ is Node else const(a, wide) for a in attrs[:count]]
+        return to(op(*srcs, *numbers, *attrs[count:]), d)
+
+    return rule
+
+
 def pointwise(
     name: str,
     category: str,
@@ -54,12 +101,16 @@ def pointwise(
     params: tuple[str, ...] = (),
     samples: Any = None,
     differentiable: bool = True,
+    varying: tuple[str, ...] = (),
 ) -> Op:
     """Declare an elementwise operation of `count` operands by its formula over a scalar handler (see ops/scalar.py).
 
-    `floating`: integers are converted to the default floating type first. `boolean`: the result is a bool.
+    `floating`: integers are converted to the default floating type first. `boolean`: the result is a bool. `varying`: names of the
+    attributes that may become data, also where a gradient's operation is given them.
     """
-    return Op(
+    if params:
+        formula = given(formula)
+    op = Op(
         name,
         category,
         shape_rule_bool if boolean else shape_rule,
@@ -73,6 +124,9 @@ def pointwise(
         samples=samples or (unary_samples if count == 1 else binary_samples),
         differentiable=differentiable and not boolean,
     )
+    op.varying = tuple([params.index(name) for name in varying])
+    op.varied = varied(op) if varying else None
+    return op
 
 
 _X = np.array([[-2.3, -0.7, 0.4], [1.1, 0.9, 2.6]])

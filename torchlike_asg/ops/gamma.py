@@ -163,7 +163,10 @@ entr = unary(
 
 
 def _bounded(e: Any, x: Any, eps: float | None) -> Any:
-    return x if eps is None else e.where(e.lt(x, e.const(eps)), e.const(eps), e.where(e.gt(x, e.const(1 - eps)), e.const(1 - eps), x))
+    if eps is None:
+        return x
+    low, high = e.const(eps), e.sub(e.const(1), e.const(eps))
+    return e.where(e.lt(x, low), low, e.where(e.gt(x, high), high, x))
 
 
 def _logit(e: Any, x: Any, eps: float | None) -> Any:
@@ -173,8 +176,8 @@ def _logit(e: Any, x: Any, eps: float | None) -> Any:
 
 def _logit_slope(e: Any, g: Any, x: Any, eps: float | None) -> Any:
     """g / (x (1 - x)) inside the open or clamped interval; outside 0, or NaN without clamping."""
-    low, high = (0.0, 1.0) if eps is None else (eps, 1 - eps)
-    inside = e.logical_and(e.ge(x, e.const(low)), e.le(x, e.const(high)))
+    low, high = (e.const(0.0), e.const(1.0)) if eps is None else (e.const(eps), e.sub(e.const(1), e.const(eps)))
+    inside = e.logical_and(e.ge(x, low), e.le(x, high))
     return e.where(inside, e.div(g, e.mul(x, e.sub(e.const(1), x))), e.const(math.nan if eps is None else 0.0))
 
 
@@ -182,9 +185,10 @@ logit_grad = derivative("logit_grad", _logit_slope, ("eps",), (0.1,))
 logit = unary(
     "logit",
     _logit,
-    lambda n, g: (logit_grad(g, n.srcs[0], n.attrs[0]),),
+    lambda n, g: (logit_grad(g, *n.srcs, *n.attrs),),
     category="special",
     params=("eps",),
+    varying=("eps",),
     samples=lambda: [
         Sample((_Q,), (None,)),
         Sample((_Q,), (0.07,)),

@@ -8,7 +8,7 @@ import numpy as np
 
 from ..asg.declare import Array, Grads, Op, Sample, keep, keep_all, keep_shape
 from ..asg.node import Node
-from .elementwise import pointwise, reference
+from .elementwise import pointwise, product, reference
 from .formula import floating_only, from_formula
 
 _X = np.array([[-2.3, -0.7, 0.4], [1.1, 0.3, 2.6]])
@@ -41,12 +41,13 @@ def elementwise(
         single = tuple([np.asarray(a.flat[0]) for a in operands])
         return [Sample(operands, attrs), Sample((np.zeros((0, 3)), np.zeros((0, 3))), attrs), Sample(single, attrs)]
 
-    return pointwise(name, "loss", 2, formula, vjp, saves, params=params, samples=samples, prepare=floating_only(kernel, 2), ref=ref)
+    prepare = floating_only(kernel, 2)
+    return pointwise(name, "loss", 2, formula, vjp, saves, params=params, samples=samples, prepare=prepare, ref=ref, varying=params)
 
 
 def _slope(name: str, formula: Any, params: tuple[str, ...], attrs: tuple[Any, ...], operands: tuple[Any, ...]) -> Op:
     op = pointwise(name, "gradient", 3, formula, params=params, samples=lambda: [Sample((_G, *operands), attrs)], prepare=None)
-    op.expand, op.saves = from_formula(formula), lambda n: n.srcs
+    op.expand, op.saves = from_formula(op.scalar), lambda n: n.srcs  # type: ignore[arg-type]
     return op
 
 
@@ -79,7 +80,7 @@ absolute_error = elementwise(
 def _smooth(e: Any, x: Any, y: Any, beta: float) -> Any:
     """d^2 / (2 beta) near zero, |d| - beta / 2 beyond; Girshick (2015), "Fast R-CNN"."""
     d = e.abs(e.sub(x, y))
-    return e.where(e.lt(d, e.const(beta)), e.div(e.mul(e.mul(e.const(0.5), d), d), e.const(beta)), e.sub(d, e.const(0.5 * beta)))
+    return e.where(e.lt(d, e.const(beta)), e.div(e.mul(e.mul(e.const(0.5), d), d), e.const(beta)), e.sub(d, product(e, 0.5, beta)))
 
 
 def _smooth_slope(e: Any, g: Any, x: Any, y: Any, beta: float) -> Any:
@@ -93,7 +94,7 @@ smooth_l1 = elementwise("smooth_l1", _smooth, (_smooth_slope, _swapped(_smooth_s
 def _huber(e: Any, x: Any, y: Any, delta: float) -> Any:
     """d^2 / 2 near zero, delta (|d| - delta / 2) beyond; Huber (1964)."""
     d = e.abs(e.sub(x, y))
-    return e.where(e.le(d, e.const(delta)), e.mul(e.mul(e.const(0.5), d), d), e.mul(e.const(delta), e.sub(d, e.const(0.5 * delta))))
+    return e.where(e.le(d, e.const(delta)), e.mul(e.mul(e.const(0.5), d), d), e.mul(e.const(delta), e.sub(d, product(e, 0.5, delta))))
 
 
 def _huber_slope(e: Any, g: Any, x: Any, y: Any, delta: float) -> Any:

@@ -245,6 +245,7 @@ nan_to_num = pointwise(
     INPUT_,
     prepare=None,
     params=("nan", "posinf", "neginf"),
+    varying=("nan", "posinf", "neginf"),
     samples=lambda: [
         Sample((_ODD,), (0.0, 1e9, -1e9), False),
         Sample((_X,), (1.0, 2.0, 3.0)),

@@ -7,8 +7,12 @@ from typing import Any
 
 import numpy as np
 
+from .. import dtypes
 from ..asg.declare import Array, Grads, Meta, Op, Sample
-from ..asg.node import Node
+from ..asg.node import Node, const
+from .movement import full
+from .pointwise import where
+from .promotion import to
 
 Widths = tuple[tuple[int, int], ...]  # elements added (or, if negative, removed) before and after, for every dimension
 _X = np.arange(1.0, 13.0).reshape(1, 3, 4)
@@ -46,6 +50,15 @@ pad_constant = Op(
         Sample((np.arange(3),), (((1, 1),), 2.0), False),
     ],
 )
+
+
+def _varied_constant(srcs: tuple[Node, ...], attrs: tuple[Any, ...]) -> Node:
+    (x,), (widths, value) = srcs, attrs
+    inside = pad_constant(full(const(True, dtypes.bool_), tuple(x.shape)), widths, False)
+    return where(inside, pad_constant(x, widths, 0.0), to(value, x.dtype))
+
+
+pad_constant.varying, pad_constant.varied = (1,), _varied_constant
 
 
 # ---------------------------------------------------------------- with the tensor's own elements

@@ -8,9 +8,10 @@ from ... import dtypes
 from ...asg.node import weak
 from ...ops import distance as ops
 from ...ops.logic import gt
-from ...ops.pointwise import where
+from ...ops.pointwise import mul, where
 from ...ops.promotion import title
 from ..core import Tensor, binary, node_of, unary, wrap
+from ..lifting import scalar
 from ..register import function, method
 from ..steps import step
 from . import pointwise
@@ -98,6 +99,7 @@ def renorm(input: Tensor, p: float, dim: int, maxnorm: float, *, out: Tensor | N
     d = wrap_dim(dim, rank)
     x = node_of(input)
     size = ops.vector_norm(x, float(p), tuple([i for i in range(rank) if i != d]), True)
-    factor = where(gt(size, weak(float(maxnorm))), maxnorm / (size + 1e-7), weak(1.0))  # type: ignore[operator]
+    most = scalar(mul, float(maxnorm), x)
+    factor = where(gt(size, most), most / (size + 1e-7), weak(1.0))  # type: ignore[operator]
     found: Any = wrap(x * factor)  # type: ignore[operator]
     return found.contiguous()  # type: ignore[no-any-return]

@@ -7,7 +7,7 @@ import warnings
 from typing import Any
 
 from ... import dtypes
-from ...asg.node import Node, weak
+from ...asg.node import Node
 from ...ops import linalg as ops
 from ...ops.arrange import roll
 from ...ops.movement import diagonal, expand, permute, reshape
@@ -15,7 +15,7 @@ from ...ops.pointwise import add, mul, sub
 from ...ops.promotion import title, to
 from ...ops.reduce import sum_
 from ..autocast import governed
-from ..core import Tensor, binary, node_of, wrap
+from ..core import Tensor, binary, node_of, operand, wrap
 from ..register import function
 from ..steps import step
 from .arguments import check_tensor
@@ -142,7 +142,7 @@ def _scaled(argument: str, n: Node, factor: Any) -> Node:
         return n
     if n.dtype.category < dtypes.FLOAT and isinstance(factor, float):
         raise RuntimeError(f"For integral input tensors, argument {argument} must not be a floating point number.")
-    return mul(n, weak(factor))
+    return mul(n, operand(mul, factor, n))
 
 
 def _added(input: Tensor, product: Node, beta: Any, alpha: Any) -> Tensor:

@@ -14,6 +14,7 @@ from ...ops import sort as ops
 from ...ops.promotion import title, to
 from ..core import Tensor, node_of, unary, wrap
 from ..flush import value_of
+from ..lifting import scalar
 from ..register import function
 from ..steps import note, step
 from . import returns
@@ -132,8 +133,9 @@ def _quantile(name: str, input: Tensor, q: Any, dim: int | None, keepdim: bool, 
         raise RuntimeError(f"{name}() input tensor must be either float or double dtype")
     if interpolation not in ("linear", "lower", "higher", "midpoint", "nearest"):
         raise RuntimeError(f"{name}() interpolation must be one of linear, lower, higher, midpoint or nearest, but got {interpolation}")
-    chosen = _levels(name, q, input)  # reads values, which may end the trace: before anything is recorded
+    level = _levels(name, q, input)  # reads values, which may end the trace: before anything is recorded
     x, rank = node_of(input), len(input.shape)
+    chosen = level if level.__class__ is Node else to(scalar(basic.mul, level, x), x.dtype)
     d = 0 if dim is None else one_dim(name, dim, rank)
     kept = tuple([1 if dim is None or i == d else n for i, n in enumerate(x.shape)])
     x = get("reshape")(x, (x.numel,)) if dim is None or not rank else get("permute")(x, *[i for i in range(rank) if i != d], d)
@@ -150,7 +152,7 @@ def _quantile(name: str, input: Tensor, q: Any, dim: int | None, keepdim: bool, 
     return found
 
 
-def _levels(name: str, q: Any, input: Tensor) -> Node:
+def _levels(name: str, q: Any, input: Tensor) -> Any:
     if isinstance(q, Tensor):
         if len(q.shape) > 1:
             raise RuntimeError(f"{name}() q must be a scalar or 1D tensor")
@@ -164,7 +166,7 @@ def _levels(name: str, q: Any, input: Tensor) -> Node:
         raise TypeError(f"{name}(): argument 'q' (position 2) must be Tensor or float, not {type(q).__name__}")
     if not 0 <= q <= 1:
         raise RuntimeError(f"{name}() q must be in the range [0, 1] but got {q:g}")
-    return const(float(q), input.dtype)
+    return float(q)
 
 
 def _at_ranks(x: Node, q: Node, interpolation: str, skip_nan: bool) -> Node:
