@@ -8,6 +8,7 @@ from typing import Any
 from ... import dtypes
 from ...asg.declare import STOP
 from ...asg.node import Node, const, weak
+from ...ops import cholesky as factors
 from ...ops import matrix_exp as matrix_exponential
 from ...ops import solve, spectral
 from ...ops.arrange import tril
@@ -150,13 +151,13 @@ def triangular_solve(
 def cholesky(input: Tensor, upper: bool = False, *, out: Tensor | None = None) -> Tensor:
     """The lower factor L with ``input = L L^T`` (or its transpose) of a symmetric positive-definite matrix."""
     x = node_of(input)
-    return wrap(solve.column_major(swap_last(solve.cholesky(swap_last(x)))) if upper else solve.cholesky(x))
+    return wrap(solve.column_major(swap_last(factors.cholesky(swap_last(x)))) if upper else factors.cholesky(x))
 
 
 @function()
 def cholesky_solve(input: Tensor, L: Tensor, upper: bool = False, *, out: Tensor | None = None) -> Tensor:
     """X with ``A X = input``, from the Cholesky factor of A."""
-    return wrap(solve.cholesky_solve(node_of(input), node_of(L), bool(upper)))
+    return wrap(factors.cholesky_solve(node_of(input), node_of(L), bool(upper)))
 
 
 @function()
@@ -165,7 +166,7 @@ def cholesky_inverse(input: Tensor, upper: bool = False, *, out: Tensor | None =
     """The inverse of A, from its Cholesky factor."""
     factor = node_of(input)
     solve.check_square("cholesky_inverse", factor)
-    return wrap(solve.cholesky_solve(expand(solve.identity(factor.shape[-1], factor.dtype), *factor.shape), factor, bool(upper)))
+    return wrap(factors.cholesky_solve(expand(solve.identity(factor.shape[-1], factor.dtype), *factor.shape), factor, bool(upper)))
 
 
 def _full_rank(a: Node, limit: float) -> Node:

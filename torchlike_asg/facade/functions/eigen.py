@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 from ...asg.node import Node, const, weak
+from ...ops import cholesky as factors
 from ...ops import eigen as ops
 from ...ops import solve
 from ...ops.logic import eq
@@ -49,10 +50,10 @@ def cholesky_ex(A: Tensor, *, upper: bool = False, check_errors: bool = False, o
     x = solve.adjoint(x) if upper else x
     info = ops.cholesky_info(x)
     if check_errors:
-        factor = solve.cholesky(x)
+        factor = factors.cholesky(x)
     else:
         regular, safe = _checked(x, info)
-        factor = where(regular, solve.cholesky(safe), weak(math.nan))
+        factor = where(regular, factors.cholesky(safe), weak(math.nan))
     return returns.linalg_cholesky_ex(wrap(solve.column_major(solve.adjoint(factor)) if upper else factor), wrap(info))
 
 
