@@ -9,12 +9,18 @@ from typing import TYPE_CHECKING, Any
 
 from .. import events
 from ..asg.interrupts import whole
+from ..asg.node import COUNTS
 from ..asg.trace import current, lock
 from ..facade.flush import flush
 from ..facade.hooks import RemovableHandle, attach
 
 if TYPE_CHECKING:
     from .optimizer import Optimizer
+
+#: A step that builds a plan adds the first number to the optimizer's count, every other one takes one off. From the second on, which takes
+#: more steps than begin a loop, the shapes or the control flow of what is trained are taken to change all the time: then the update is a
+#: plan of its own, which serves every step, and is not planned again with each of them. The third bounds the count.
+_BUILT, _UNSTEADY, _MOST = 4, 20, 32
 
 _global_pre: OrderedDict[int, Any] = OrderedDict()
 _global_post: OrderedDict[int, Any] = OrderedDict()
@@ -66,14 +72,20 @@ def run(optimizer: Optimizer) -> None:
     """Record a step, and run it with the iteration that it ends."""
     tr = current()
     with lock:  # no other thread sees, or changes, a parameter between the recording of its new value and the end of the iteration
-        if tr.torn:
-            flush(closing=True)  # the gradients are those of the old values, and the step is one from the new
+        known, plans = optimizer.__dict__, COUNTS["plans"]
+        unsteady = known.get("_unsteady", 0)
+        if tr.torn or unsteady >= _UNSTEADY:
+            flush(closing=True)  # where it is torn, the gradients are those of the old values, and the step is one from the new
         mode, tr.grad = tr.grad, False
         try:
             optimizer._recorded.run(optimizer)
         finally:  # also what was recorded before a group that is refused
             tr.grad = mode
             _close()
+        if COUNTS["plans"] != plans:
+            known["_unsteady"] = min(unsteady + _BUILT, _MOST)
+        elif unsteady:
+            known["_unsteady"] = unsteady - 1
 
 
 def finish(optimizer: Optimizer) -> None:
