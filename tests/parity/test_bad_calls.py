@@ -34,7 +34,8 @@ CALLS = {
     "T.ones(2).new_zeros": "|True|(2,), dtype=float|(2,), dtype='a'",
     "T.ones(2).new_full": "2, 1.0|(2,), 'a'",
     "T.tensor": "[T.ones(2), T.ones(2)]|np.ones(4)[::-1]|(i for i in range(3))|[1, 2**63]"
-    "|[2**64], dtype=T.float32|1j, dtype=T.uint8|1j, dtype=T.bool|[1.0], dtype=bool|[1.0], requires_grad=1|T.ones(2), device='cuda'|np.array([None])|np.ones(2, dtype='>f4')",
+    "|[2**64], dtype=T.float32|1j, dtype=T.uint8|1j, dtype=T.bool|[1.0], dtype=bool"
+    "|[1.0], requires_grad=1|T.ones(2), device='cuda'|np.array([None])|np.ones(2, dtype='>f4')",
     "T.asarray": "[1.0], dtype=float|[1.0], requires_grad=1",
     "T.frombuffer": "1, dtype=T.float32|b'abcd', dtype=T.int16, count=0",
     "T.device": "True|-1|'cpu', -1|'cpu', '0'|'cpu', True|''|'cpu:'|1.5",

@@ -5,10 +5,16 @@ from __future__ import annotations
 import ctypes
 
 import numpy as np
+import pytest
 
-from torchlike_asg.backends.cpu import blocks
+from torchlike_asg.backends.cpu import blocks, isa
 from torchlike_asg.backends.cpu.cache import compile_sources
 from torchlike_asg.backends.cpu.calls import SCRATCH_HEADER, Lowering
+
+#: the levels of x86, each of which a processor of a higher one runs, too; code for a higher one than the host's cannot even be compiled
+_LEVELS = ["avx512", "avx2", "sse2"]
+_HOST = _LEVELS.index(isa.host().name) if isa.host().name in _LEVELS else len(_LEVELS)
+LEVELS = [pytest.param(name, marks=pytest.mark.skipif(i < _HOST, reason="not a processor for it")) for i, name in enumerate(_LEVELS)]
 
 _KERNEL = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64, ctypes.c_void_p)
 

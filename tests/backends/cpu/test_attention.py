@@ -9,7 +9,7 @@ from torchlike_asg.asg.declare import get
 from torchlike_asg.backends.cpu import attention, isa
 from torchlike_asg.backends.cpu.calls import LIBRARY, SELECTORS, LibraryNode, Lowering, View
 
-from .harness import run
+from .harness import LEVELS, run
 
 FORWARD, GRADIENT = "scaled_dot_product_attention", "sdpa_grad"
 WHICH = ("query", "key", "value", "mask")
@@ -111,7 +111,7 @@ def test_sizes(sizes, causal):
     _check(_qkv((2, 3), *sizes), (causal, 0.3))
 
 
-@pytest.mark.parametrize("level", ["avx512", "avx2", "sse2"])
+@pytest.mark.parametrize("level", LEVELS)
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_every_vector_width(level, dtype):
     for sizes in ((33, 70, 24, 40), (5, 3, 7, 2), (64, 64, 16, 16)):
@@ -193,7 +193,7 @@ def test_queries_that_see_nothing_get_zeros():
 FEW = [(1, 2, 4, 4), (1, 64, 32, 32), (2, 65, 16, 64), (3, 70, 17, 37), (8, 129, 64, 80), (8, 9, 3, 130), (1, 300, 100, 5)]
 
 
-@pytest.mark.parametrize("level", ["avx512", "avx2", "sse2"])
+@pytest.mark.parametrize("level", LEVELS)
 @pytest.mark.parametrize("sizes", FEW, ids=str)
 def test_few_queries(sizes, level):
     queries, keys = sizes[:2]

@@ -9,7 +9,7 @@ from torchlike_asg.asg.declare import get
 from torchlike_asg.backends.cpu import attention, isa
 from torchlike_asg.backends.cpu.calls import LIBRARY, LibraryNode, Lowering, View
 
-from .harness import run
+from .harness import LEVELS, run
 
 assert attention
 FORWARD, GRADIENT = "sdpa_dropout", "sdpa_dropout_grad"
@@ -69,7 +69,7 @@ def test_sizes(sizes, causal):
     check(*draw((2,), *sizes), causal=causal)
 
 
-@pytest.mark.parametrize("level", ["avx512", "avx2", "sse2"])
+@pytest.mark.parametrize("level", LEVELS)
 @pytest.mark.parametrize("kind", [dtypes.float32, dtypes.float64], ids=str)
 def test_every_vector_width(level, kind):
     check(*draw((3,), 37, 81, 9, 11, kind.compute), kind=kind, level=level)

@@ -10,7 +10,7 @@ from torchlike_asg.asg.declare import get
 from torchlike_asg.backends.cpu import isa, recurrent
 from torchlike_asg.backends.cpu.calls import LIBRARY, SELECTORS, LibraryNode, Lowering, View
 
-from .harness import run
+from .harness import LEVELS, run
 
 GATES = {"rnn": 1, "lstm": 4, "gru": 3}
 PARTS = {
@@ -110,7 +110,8 @@ def test_sizes(op, sizes):
 
 
 @pytest.mark.parametrize("op", list(GATES))
-@pytest.mark.parametrize(("level", "dtype"), list(itertools.product(["avx512", "avx2", "sse2"], [np.float32, np.float64])), ids=str)
+@pytest.mark.parametrize("level", LEVELS)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_every_vector_width(op, level, dtype):
     _both(op, 3, 5, 19, dtype=dtype, level=level)
 
