@@ -58,7 +58,7 @@ class _Inplace(Module):
 
 
 class ReLU(_Inplace):
-    """max(x, 0)."""
+    """max(x, 0), also of integers; the gradient at 0 is 0. Booleans are a RuntimeError. `inplace` writes into the input."""
 
     def forward(self, input: Any) -> Any:
         return F.relu(input, inplace=self.inplace)
@@ -80,7 +80,7 @@ class RReLU(_Inplace):
 
 
 class Hardtanh(_Inplace):
-    """x clipped to [min_val, max_val]."""
+    """x clipped to [min_val, max_val]; the gradient at the bounds is 0. AssertionError unless max_val is larger."""
 
     def __init__(
         self,
@@ -110,7 +110,7 @@ class Hardtanh(_Inplace):
 
 
 class ReLU6(Hardtanh):
-    """x clipped to [0, 6]."""
+    """x clipped to [0, 6]; the gradient at the bounds is 0 (Krizhevsky, 2010)."""
 
     def __init__(self, inplace: bool = False) -> None:
         super().__init__(0.0, 6.0, inplace)
@@ -120,7 +120,7 @@ class ReLU6(Hardtanh):
 
 
 class Sigmoid(Module):
-    """1 / (1 + exp(-x))."""
+    """1 / (1 + exp(-x)); integers and booleans give floating-point numbers of the default dtype."""
 
     def forward(self, input: Any) -> Any:
         return input.sigmoid()
@@ -137,14 +137,14 @@ class Hardsigmoid(_Inplace):
 
 
 class Tanh(Module):
-    """tanh x."""
+    """(exp(x) - exp(-x)) / (exp(x) + exp(-x)); integers and booleans give floating-point numbers of the default dtype."""
 
     def forward(self, input: Any) -> Any:
         return input.tanh()
 
 
 class SiLU(_Inplace):
-    """x sigmoid(x), also called swish."""
+    """x sigmoid(x), also called swish, of floating-point numbers (Hendrycks & Gimpel, 2016; Ramachandran et al., 2017)."""
 
     def forward(self, input: Any) -> Any:
         return F.silu(input, inplace=self.inplace)
@@ -196,7 +196,7 @@ class SELU(_Inplace):
 
 
 class LeakyReLU(_Inplace):
-    """x for x >= 0, else negative_slope x."""
+    """x for x >= 0, else negative_slope x, of floating-point numbers (Maas et al., 2013)."""
 
     def __init__(self, negative_slope: float = 1e-2, inplace: bool = False) -> None:
         super().__init__(inplace)
@@ -210,7 +210,11 @@ class LeakyReLU(_Inplace):
 
 
 class PReLU(Module):
-    """x for x >= 0, else weight x; the slope, one or one per channel (dimension 1), is learnt (He et al., 2015)."""
+    """x for x >= 0, else weight x, with a slope that is learnt (He et al., 2015).
+
+    `weight` is (num_parameters,), filled with `init`: one slope, or one for each channel (dimension 1). RuntimeError if the input has
+    another number of channels.
+    """
 
     def __init__(self, num_parameters: int = 1, init: float = 0.25, device: Any = None, dtype: Any = None) -> None:
         super().__init__()
@@ -246,7 +250,9 @@ class Threshold(_Inplace):
 
 
 class GLU(Module):
-    """a sigmoid(b) for the two halves a, b of dimension `dim`, whose size must be even (Dauphin et al., 2016)."""
+    """a sigmoid(b) for the two halves a, b of dimension `dim`, which the result has half of; RuntimeError if its size is odd
+    (Dauphin et al., 2016).
+    """
 
     def __init__(self, dim: int = -1) -> None:
         super().__init__()
@@ -342,7 +348,10 @@ class _AlongDim(Module):
 
 
 class Softmax(_AlongDim):
-    """exp(x) / sum exp(x) along `dim`."""
+    """exp(x) / sum exp(x) along `dim`, of floating-point numbers: each slice is positive and sums to 1.
+
+    A slice of nothing but -inf gives NaN. Without `dim`, PyTorch's guess is taken (0 for ranks 0, 1 and 3, else 1) with a warning.
+    """
 
     def forward(self, input: Any) -> Any:
         return F.softmax(input, self.dim, _stacklevel=5)
@@ -356,14 +365,14 @@ class Softmin(_AlongDim):
 
 
 class LogSoftmax(_AlongDim):
-    """log of Softmax along `dim`, without overflow."""
+    """x - log(sum exp(x)) along `dim`: the logarithm of `Softmax`, without its over- and underflow."""
 
     def forward(self, input: Any) -> Any:
         return F.log_softmax(input, self.dim, _stacklevel=5)
 
 
 class Softmax2d(Module):
-    """Softmax over the channels of (N, C, H, W) or (C, H, W)."""
+    """Softmax over the channels of (N, C, H, W) or (C, H, W), at each place; ValueError for other ranks."""
 
     def forward(self, input: Any) -> Any:
         if input.dim() not in (3, 4):

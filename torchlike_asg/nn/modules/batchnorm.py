@@ -114,15 +114,19 @@ class _BatchNorm(_NormBase):
 class BatchNorm1d(_BatchNorm):
     """Normalises each channel of (N, C) or (N, C, L) over the batch and positions (Ioffe & Szegedy, 2015).
 
-    While training by the batch's mean and biased variance, updating ``running = (1 - momentum) running + momentum observed`` (with the
-    unbiased variance; a cumulative average for momentum=None); otherwise by the running statistics.
+    ``(x - mean) / sqrt(var + eps) * weight + bias``; while training by the batch's mean and biased variance, updating
+    ``running = (1 - momentum) running + momentum observed`` (with the unbiased variance; a cumulative average for momentum=None); otherwise
+    by the running statistics, or again by the batch's without `track_running_stats`.
+
+    `weight` (ones) and `bias` (zeros) are (C,), or None without `affine`; running_mean, running_var (C,) and num_batches_tracked (int64)
+    are buffers. ValueError for another rank and, while training, for one value per channel; RuntimeError for another number of channels.
     """
 
     _input_dims = (2, 3)
 
 
 class BatchNorm2d(_BatchNorm):
-    """BatchNorm1d's computation for images (N, C, H, W)."""
+    """BatchNorm1d's computation for images (N, C, H, W): one mean and variance for each channel, over N, H and W."""
 
     _input_dims = (4,)
 

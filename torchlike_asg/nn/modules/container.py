@@ -81,7 +81,10 @@ class _ModuleSequence(Module):
 
 
 class Sequential(_ModuleSequence):
-    """Calls modules one after another. ``Sequential(a, b)``, or ``Sequential(OrderedDict(first=a, second=b))`` to name them."""
+    """Calls modules one after another, each with what the one before returned.
+
+    ``Sequential(a, b)``, or ``Sequential(OrderedDict(first=a, second=b))`` to name them. It is indexed, sliced and iterated like a list.
+    """
 
     def __init__(self, *args: Any) -> None:
         super().__init__()
@@ -160,7 +163,7 @@ class ModuleList(_ModuleSequence):
 
 
 class ModuleDict(Module):
-    """A dict whose modules are registered; keys are strings without dots, in the order of insertion."""
+    """A dict whose modules are registered; keys are strings without dots (else a KeyError), in the order of insertion. No `forward`."""
 
     def __init__(self, modules: Mapping[str, Any] | None = None) -> None:
         super().__init__()

@@ -164,7 +164,11 @@ class Conv1d(_Conv):
     """Cross-correlation of (N, C_in, L) or (C_in, L) with `out_channels` kernels.
 
     ``L_out = floor((L + 2 padding - dilation (kernel_size - 1) - 1) / stride + 1)``. `padding` may be 'same' (stride 1) or 'valid';
-    `padding_mode` is 'zeros', 'reflect', 'replicate' or 'circular'. Input and output channels are split into `groups`.
+    `padding_mode` is 'zeros', 'reflect', 'replicate' or 'circular'. Input and output channels are split into `groups`, which divides both.
+
+    `weight` (out_channels, in_channels / groups, kernel_size) and `bias` (out_channels,) or None are drawn from U(-b, b) with
+    ``b = 1/sqrt(in_channels / groups * kernel_size)``. ValueError for settings that do not fit each other, RuntimeError for an input of
+    another dtype or number of channels, or shorter than the kernel.
     """
 
     _dims = 1
@@ -255,10 +259,11 @@ class _ConvTransposeNd(_ConvNd):
 
 
 class ConvTranspose1d(_ConvTransposeNd):
-    """Transposed convolution of (N, C_in, L) or (C_in, L).
+    """Transposed convolution of (N, C_in, L) or (C_in, L): the gradient of `Conv1d` by its input, as a layer.
 
     ``L_out = (L - 1) stride - 2 padding + dilation (kernel_size - 1) + output_padding + 1``; ``forward(x, output_size=...)`` chooses
-    the output padding to fit.
+    the output padding to fit (ValueError if none does). `weight` is (in_channels, out_channels / groups, kernel_size), `bias`
+    (out_channels,) or None. RuntimeError unless `output_padding` is less than `stride` or `dilation`.
     """
 
     _dims = 1

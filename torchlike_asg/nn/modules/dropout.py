@@ -23,7 +23,10 @@ class _DropoutNd(Module):
 
 
 class Dropout(_DropoutNd):
-    """While training, zeroes each element with probability `p` and scales the others by 1/(1-p) (Hinton et al., 2012). Any shape."""
+    """While training, zeroes each element with probability `p` and scales the others by 1/(1-p); in evaluation the input itself.
+
+    Any shape, floating-point (Hinton et al., 2012). ValueError for a `p` outside [0, 1].
+    """
 
     def forward(self, input: Any) -> Any:
         return F.dropout(input, self.p, self.training, self.inplace)
@@ -37,7 +40,7 @@ class Dropout1d(_DropoutNd):
 
 
 class Dropout2d(_DropoutNd):
-    """Zeroes whole channels of (N, C, H, W) with probability `p` while training (Tompson et al., 2015)."""
+    """Zeroes whole channels of (N, C, H, W) with probability `p` while training and scales the others by 1/(1-p) (Tompson et al., 2015)."""
 
     def forward(self, input: Any) -> Any:
         return F.dropout2d(input, self.p, self.training, self.inplace)

@@ -10,7 +10,7 @@ __all__ = ["Flatten", "Unflatten"]
 
 
 class Flatten(Module):
-    """Merges the dimensions `start_dim` to `end_dim` into one."""
+    """Merges the dimensions `start_dim` to `end_dim` into one: (N, C, H, W) -> (N, C H W) by default. A view where possible."""
 
     def __init__(self, start_dim: int = 1, end_dim: int = -1) -> None:
         super().__init__()
@@ -25,7 +25,9 @@ class Flatten(Module):
 
 
 class Unflatten(Module):
-    """Splits dimension `dim` into `unflattened_size`, a tuple or list of ints, one of which may be -1."""
+    """Splits dimension `dim` into `unflattened_size`, a tuple or list of ints, one of which may be -1; RuntimeError unless their product is
+    its size.
+    """
 
     def __init__(self, dim: int, unflattened_size: Any) -> None:
         super().__init__()

@@ -38,6 +38,7 @@ class Linear(Module):
     """``y = x @ weight.T + bias``: (*, in_features) -> (*, out_features).
 
     `weight` is (out_features, in_features), `bias` (out_features,) or None; both are drawn from U(-b, b) with b = 1/sqrt(in_features).
+    RuntimeError if the input's last dimension or its dtype is another one than the weight's.
     """
 
     def __init__(self, in_features: int, out_features: int, bias: bool = True, device: Any = None, dtype: Any = None) -> None:
@@ -95,7 +96,7 @@ class Bilinear(Module):
 
 
 class LazyLinear(LazyModuleMixin, Linear):
-    """A Linear that takes `in_features` from its first input."""
+    """A Linear that takes `in_features` from its first input, at which its parameters are made; before that they have no shape."""
 
     cls_to_become = Linear
 

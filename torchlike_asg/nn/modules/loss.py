@@ -62,14 +62,19 @@ class L1Loss(_Loss):
 
 
 class MSELoss(_Loss):
-    """(input - target)^2, reduced over all elements; input and target of one shape, or such that broadcast (which warns)."""
+    """(input - target)^2, reduced over all elements, of floating-point numbers.
+
+    Input and target have one shape, or such that broadcast (which warns); of two dtypes the wider one is the result's.
+    """
 
     def forward(self, input: Any, target: Any) -> Any:
         return F.mse_loss(input, target, reduction=self.reduction)
 
 
 class SmoothL1Loss(_Loss):
-    """d^2 / (2 beta) where d = |input - target| < beta, else d - beta/2."""
+    """d^2 / (2 beta) where d = |input - target| < beta, else d - beta/2 (Girshick, 2015); beta=0 is `L1Loss`. Shapes as for `L1Loss`;
+    RuntimeError for a negative beta.
+    """
 
     def __init__(self, size_average: bool | None = None, reduce: bool | None = None, reduction: str = "mean", beta: float = 1.0) -> None:
         super().__init__(size_average, reduce, reduction)
@@ -80,7 +85,9 @@ class SmoothL1Loss(_Loss):
 
 
 class HuberLoss(_Loss):
-    """d^2 / 2 where d = |input - target| < delta, else delta (d - delta/2): delta times SmoothL1Loss(beta=delta)."""
+    """d^2 / 2 where d = |input - target| < delta, else delta (d - delta/2): delta times SmoothL1Loss(beta=delta) (Huber, 1964). Shapes as
+    for `L1Loss`; RuntimeError unless delta is positive.
+    """
 
     def __init__(self, reduction: str = "mean", delta: float = 1.0) -> None:
         if not isinstance(delta, (float, int)):
@@ -93,7 +100,11 @@ class HuberLoss(_Loss):
 
 
 class NLLLoss(_WeightedLoss):
-    """-weight[target] input[target]: log-probabilities (N, C, *) or (C,) and class indices (N, *) or ()."""
+    """-weight[target] input[target]: log-probabilities (N, C, *) or (C,) and int64 class indices (N, *) or ().
+
+    Targets `ignore_index` count nothing. 'mean' divides by the sum of the weights of the targets, and is NaN where there are none; 'none'
+    gives the target's shape. IndexError for other targets outside 0..C-1, RuntimeError if `weight` is not (C,).
+    """
 
     def __init__(
         self,
@@ -111,7 +122,12 @@ class NLLLoss(_WeightedLoss):
 
 
 class CrossEntropyLoss(_WeightedLoss):
-    """Cross entropy of the softmax of logits (N, C, *) or (C,) with class indices (N, *) or class probabilities of the logits' shape."""
+    """Cross entropy of the softmax of logits (N, C, *) or (C,) with class indices (N, *) or (), or with class probabilities of their shape.
+
+    Indices are int64: that is `NLLLoss` of the logits' `LogSoftmax` over C, with its `weight`, `ignore_index` and mean. Probabilities are
+    floating-point: ``-sum_c weight[c] target[c] log softmax(x)[c]``, whose mean divides by N and the places. `label_smoothing` mixes the
+    target with the uniform distribution (Szegedy et al., 2016); RuntimeError outside [0, 1].
+    """
 
     def __init__(
         self,
@@ -171,7 +187,11 @@ class GaussianNLLLoss(_Loss):
 
 
 class KLDivLoss(_Loss):
-    """target (log target - input) for log-probabilities `input`; 'batchmean' is the divergence of the mathematicians."""
+    """target (log target - input) for log-probabilities `input`, elementwise; with `log_target` the target is a logarithm as well.
+
+    'batchmean' divides the sum by the size of dimension 0, which is the divergence KL(target || exp(input)) of the mathematicians; 'mean'
+    divides by all elements.
+    """
 
     def __init__(
         self, size_average: bool | None = None, reduce: bool | None = None, reduction: str = "mean", log_target: bool = False
@@ -184,14 +204,20 @@ class KLDivLoss(_Loss):
 
 
 class BCELoss(_WeightedLoss):
-    """Binary cross entropy of probabilities; logarithms are clamped at -100."""
+    """-weight (target log(input) + (1 - target) log(1 - input)), with logarithms clamped at -100; `weight` broadcasts.
+
+    Input and target have one shape (else a ValueError); input lies in [0, 1] (else a RuntimeError), target is of its dtype.
+    """
 
     def forward(self, input: Any, target: Any) -> Any:
         return F.binary_cross_entropy(input, target, weight=self.weight, reduction=self.reduction)
 
 
 class BCEWithLogitsLoss(_Loss):
-    """Binary cross entropy of the sigmoid of logits, without overflow; `pos_weight` weighs the positive term."""
+    """-weight (pos_weight target log(sigmoid(input)) + (1 - target) log(1 - sigmoid(input))), without overflow.
+
+    Input and target have one shape (else a ValueError), both floating-point; `weight` and `pos_weight` broadcast to it.
+    """
 
     def __init__(
         self,
@@ -226,7 +252,9 @@ class HingeEmbeddingLoss(_MarginLoss):
 
 
 class CosineEmbeddingLoss(_MarginLoss):
-    """1 - cos(x1, x2) where target is 1, max(0, cos(x1, x2) - margin) where it is -1; one value per row of (N, D)."""
+    """1 - cos(x1, x2) where target is 1, max(0, cos(x1, x2) - margin) where it is -1; of rows (N, D) with targets (N,), or of vectors (D,)
+    with a target ().
+    """
 
     def forward(self, input1: Any, input2: Any, target: Any) -> Any:
         return F.cosine_embedding_loss(input1, input2, target, margin=self.margin, reduction=self.reduction)
@@ -345,7 +373,12 @@ class TripletMarginWithDistanceLoss(_Loss):
 
 
 class CTCLoss(_Loss):
-    """Connectionist temporal classification of log-probabilities (T, N, C) and label sequences (Graves et al., 2006)."""
+    """Connectionist temporal classification (Graves et al., 2006): -log of the probability of all alignments of a label sequence.
+
+    Log-probabilities (T, N, C) or (T, C); labels (N, S) padded, or (sum of target_lengths,) one after another; input_lengths and
+    target_lengths (N,). Labels are not `blank`. 'mean' divides each loss by its target length first. A sequence that does not fit into its
+    input gives infinity, or with `zero_infinity` 0 and no gradient.
+    """
 
     def __init__(self, blank: int = 0, reduction: str = "mean", zero_infinity: bool = False) -> None:
         super().__init__(reduction=reduction)

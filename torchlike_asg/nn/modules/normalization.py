@@ -36,7 +36,11 @@ def _as_shape(normalized_shape: Any) -> tuple[int, ...]:
 
 
 class LayerNorm(_Affine):
-    """``(x - mean) / sqrt(var + eps) * weight + bias`` over the last dimensions, which are `normalized_shape` (Ba et al., 2016)."""
+    """``(x - mean) / sqrt(var + eps) * weight + bias`` over the last dimensions, which are `normalized_shape` (Ba et al., 2016).
+
+    The variance is the biased one, here and in evaluation alike. `weight` (ones) and `bias` (zeros) have `normalized_shape`, an int or a
+    sequence; None without `elementwise_affine` (`bias=False`: no bias). RuntimeError if the input ends in other dimensions.
+    """
 
     def __init__(
         self,
@@ -89,7 +93,11 @@ class RMSNorm(_Affine):
 
 
 class GroupNorm(_Affine):
-    """Normalises groups of channels of each sample of (N, C, *) and applies `weight` and `bias` per channel (Wu & He, 2018)."""
+    """Normalises each of `num_groups` groups of channels of each sample of (N, C, *), then applies `weight` and `bias` (C,) per channel.
+
+    With one group that is LayerNorm over (C, *), with C of them InstanceNorm (Wu & He, 2018). ValueError unless the groups divide
+    `num_channels`, RuntimeError for an input of another number of channels or of less than two dimensions.
+    """
 
     def __init__(
         self,

@@ -91,7 +91,7 @@ class ZeroPad1d(ConstantPad1d):
 
 
 class ZeroPad2d(ConstantPad2d):
-    """Pads (..., H, W) with zeros."""
+    """Pads (..., H, W) with zeros; `padding` is one number or (left, right, top, bottom), of which negative ones cut."""
 
     def __init__(self, padding: Any) -> None:
         super().__init__(padding, 0.0)
@@ -121,7 +121,9 @@ class ReflectionPad1d(_ReflectionPadNd):
 
 
 class ReflectionPad2d(_ReflectionPadNd):
-    """Pads (N, C, H, W) or (C, H, W) by reflection at the border elements."""
+    """Pads (N, C, H, W) or (C, H, W) by reflection at the border elements, which are not repeated; `padding`, one number or (left, right,
+    top, bottom), is less than the size (else a RuntimeError).
+    """
 
     _dims = 2
 

@@ -58,10 +58,11 @@ class _MaxPoolNd(Module):
 
 
 class MaxPool1d(_MaxPoolNd):
-    """Maxima of windows of (N, C, L).
+    """Maxima of windows of (N, C, L) or (C, L), also of integers; padding counts as -infinity, and a NaN wins.
 
     ``L_out = floor((L + 2 padding - dilation (kernel_size - 1) - 1) / stride + 1)``, rounded up with `ceil_mode`; `stride` is `kernel_size`
-    by default. With `return_indices` also the flat position of each maximum, as MaxUnpool takes it.
+    by default. With `return_indices` also the flat position of each maximum (int64), as MaxUnpool takes it. RuntimeError if no window fits,
+    or for padding of more than half a window.
     """
 
     def forward(self, input: Any) -> Any:
@@ -69,7 +70,7 @@ class MaxPool1d(_MaxPoolNd):
 
 
 class MaxPool2d(_MaxPoolNd):
-    """Maxima of windows of images (N, C, H, W); sizes as for MaxPool1d."""
+    """Maxima of windows of images (N, C, H, W) or (C, H, W); sizes as for MaxPool1d, per dimension, and an int stands for both."""
 
     def forward(self, input: Any) -> Any:
         return self._pool(F.max_pool2d, input)
@@ -100,7 +101,9 @@ class _MaxUnpoolNd(Module):
 
 
 class MaxUnpool1d(_MaxUnpoolNd):
-    """Puts maxima back to the positions MaxPool1d found them at; zeros elsewhere."""
+    """Puts maxima (N, C, L) back to the positions MaxPool1d found them at; zeros elsewhere. ``forward(x, indices, output_size=None)``;
+    RuntimeError for an index outside of the result.
+    """
 
     _dims = 1
 
@@ -140,7 +143,11 @@ class _AvgPoolNd(Module):
 
 
 class AvgPool1d(_AvgPoolNd):
-    """Means of windows of (N, C, L); `count_include_pad` says whether padding counts in the divisor."""
+    """Means of windows of (N, C, L) or (C, L).
+
+    ``L_out = floor((L + 2 padding - kernel_size) / stride + 1)``, rounded up with `ceil_mode`; `stride` is `kernel_size` by default.
+    Padding is zeros; `count_include_pad` says whether they count in the divisor.
+    """
 
     def __init__(
         self, kernel_size: Any, stride: Any = None, padding: Any = 0, ceil_mode: bool = False, count_include_pad: bool = True
@@ -172,7 +179,7 @@ class _AvgPoolWithDivisor(_AvgPoolNd):
 
 
 class AvgPool2d(_AvgPoolWithDivisor):
-    """Means of windows of images (N, C, H, W), or their sums over `divisor_override`."""
+    """Means of windows of images (N, C, H, W) or (C, H, W), or their sums over `divisor_override`; sizes as for AvgPool1d."""
 
     def forward(self, input: Any) -> Any:
         return self._pool(F.avg_pool2d, input)
@@ -232,14 +239,19 @@ class _AdaptivePoolNd(Module):
 
 
 class AdaptiveAvgPool1d(_AdaptivePoolNd):
-    """Means of as many windows as `output_size` says; window i covers floor(i L / n) to ceil((i + 1) L / n)."""
+    """Means of as many windows of (N, C, L) or (C, L) as `output_size` says, whatever L is.
+
+    Window i of n covers the elements floor(i L / n) to ceil((i + 1) L / n), so that neighbours may overlap.
+    """
 
     def forward(self, input: Any) -> Any:
         return F.adaptive_avg_pool1d(input, self.output_size)
 
 
 class AdaptiveAvgPool2d(_AdaptivePoolNd):
-    """Means of as many windows as `output_size` (an int, or a pair with None for "as the input") says."""
+    """Means of windows of images (N, C, H, W) or (C, H, W), as many as `output_size` says: an int, or a pair with None for "as the input".
+    Windows as for AdaptiveAvgPool1d.
+    """
 
     def forward(self, input: Any) -> Any:
         return F.adaptive_avg_pool2d(input, self.output_size)

@@ -243,7 +243,11 @@ class RNN(RNNBase):
 
 
 class LSTM(RNNBase):
-    """Long short-term memory; the state is (h, c), and with `proj_size` h is projected to that size.
+    """Long short-term memory (Hochreiter & Schmidhuber, 1997), with a forget gate; the state is (h, c).
+
+    i, f, o = sigmoid(W x_t + b + U h_(t-1) + b'), each with its own rows of the parameters, g = tanh of the same (in the order i, f, g, o);
+    c_t = f c_(t-1) + i g, h_t = o tanh(c_t). With `proj_size` (less than `hidden_size`, else a ValueError) h is projected to that size.
+    ``forward(input, (h_0, c_0))`` gives the output and (h_n, c_n); shapes as for RNNBase.
 
     LSTM(input_size, hidden_size, num_layers=1, bias=True, batch_first=False, dropout=0.0, bidirectional=False, proj_size=0,
     device=None, dtype=None)
@@ -263,7 +267,10 @@ class LSTM(RNNBase):
 
 
 class GRU(RNNBase):
-    """Gated recurrent unit.
+    """Gated recurrent unit (Cho et al., 2014), with the reset gate after the product, as cuDNN has it.
+
+    r, z = sigmoid(W x_t + b + U h_(t-1) + b'), n = tanh(W_n x_t + b_n + r (U_n h_(t-1) + b'_n)), in the order r, z, n of the rows;
+    h_t = (1 - z) n + z h_(t-1). ``forward(input, h_0)`` gives the output and h_n; shapes as for RNNBase.
 
     GRU(input_size, hidden_size, num_layers=1, bias=True, batch_first=False, dropout=0.0, bidirectional=False, device=None, dtype=None)
     """

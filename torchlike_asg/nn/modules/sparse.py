@@ -59,10 +59,11 @@ def _check_pretrained(embeddings: Any) -> None:
 
 
 class Embedding(_Table):
-    """Rows of a table: integer indices (*) -> (*, embedding_dim).
+    """Rows of a table: integer indices (*) -> (*, embedding_dim). `weight` (num_embeddings, embedding_dim) is drawn from N(0, 1).
 
     The row `padding_idx` starts as zeros and gets no gradient. With `max_norm`, rows that are looked up are first scaled down in place to
-    that norm. With `sparse` the gradient of the weight is a sparse tensor.
+    that norm. With `sparse` the gradient of the weight is a sparse tensor. Indices are int64 or int32 (else a RuntimeError), from 0 on:
+    IndexError outside of the table.
     """
 
     def __init__(

@@ -30,7 +30,12 @@ def _dtype(mask: Any) -> Any:
 
 
 class TransformerEncoderLayer(Module):
-    """Self-attention and a feed-forward block, each with dropout, residual connection and LayerNorm (first with `norm_first`)."""
+    """Self-attention and a feed-forward block, each with dropout, residual and LayerNorm (first with `norm_first`; Vaswani et al., 2017).
+
+    Input (T, N, d_model), (N, T, d_model) with `batch_first`, or (T, d_model); the result has its shape. The block is linear to
+    `dim_feedforward`, `activation` ('relu', 'gelu' or a function), linear back. Masks as for MultiheadAttention. AssertionError unless
+    `nhead` divides `d_model`.
+    """
 
     def __init__(
         self,

@@ -11,7 +11,11 @@ __all__ = ["Upsample", "UpsamplingBilinear2d", "UpsamplingNearest2d"]
 
 
 class Upsample(Module):
-    """Resizes (N, C, ...) to `size` or by `scale_factor`, with the modes of `functional.interpolate`."""
+    """Resizes (N, C, ...) to `size` or by `scale_factor`, with the modes of `functional.interpolate`.
+
+    'nearest' and 'area' take any rank, 'linear' (N, C, L), 'bilinear' and 'bicubic' (N, C, H, W), 'trilinear' (N, C, D, H, W): another
+    rank is a NotImplementedError.
+    """
 
     def __init__(
         self,
