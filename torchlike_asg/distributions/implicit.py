@@ -94,14 +94,14 @@ def gamma_draw(shape: torch.Tensor) -> torch.Tensor:
     if not (shape.requires_grad and torch.is_grad_enabled()):
         return draw
     slope = gamma_derivative(array_of(shape), array_of(draw))
-    return draw + (shape - shape.detach()) * from_array(slope.astype(shape.dtype.compute), shape.dtype)  # type: ignore[no-any-return]
+    return draw + (shape - shape.detach()) * from_array(slope.astype(shape.dtype.compute), shape.dtype, shape.device)  # type: ignore[no-any-return]
 
 
 class _Dirichlet(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, concentration: torch.Tensor) -> torch.Tensor:
-        gammas = _standard_gamma(concentration.to(torch.float64))
-        draw = (gammas / gammas.sum(-1, True)).to(concentration.dtype)
+        gammas = _standard_gamma(concentration.cpu().to(torch.float64))  # a GPU has no float64
+        draw = (gammas / gammas.sum(-1, True)).to(concentration.dtype).to(concentration.device)
         draw = draw.clamp(min=torch.finfo(concentration.dtype).tiny)
         ctx.save_for_backward(draw, concentration)
         return draw
@@ -112,7 +112,7 @@ class _Dirichlet(torch.autograd.Function):
         draw, concentration = ctx.saved_tensors
         x, a = array_of(draw).astype(np.float64), array_of(concentration).astype(np.float64)
         slope = beta_derivative(a, a.sum(-1, keepdims=True) - a, x) / np.maximum(1 - x, np.finfo(np.float64).tiny)
-        slope_ = from_array(np.where(np.isfinite(slope), slope, 0.0).astype(draw.dtype.compute), draw.dtype)
+        slope_ = from_array(np.where(np.isfinite(slope), slope, 0.0).astype(draw.dtype.compute), draw.dtype, draw.device)
         return slope_ * (grad - (draw * grad).sum(-1, True))
 
 

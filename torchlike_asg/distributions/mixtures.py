@@ -180,10 +180,10 @@ class VonMises(Distribution):
         return k * torch.cos(value - self.loc) - math.log(2 * math.pi) - (torch.special.i0e(k).log() + k)
 
     def sample(self, sample_shape: Any = ()) -> torch.Tensor:
-        """By rejection from a wrapped Cauchy distribution (Best and Fisher, 1979), in float64."""
+        """By rejection from a wrapped Cauchy distribution (Best and Fisher, 1979), in float64 and so on the CPU."""
         shape = self._extended_shape(sample_shape)
         with torch.no_grad():
-            loc, k = self.loc.double(), self.concentration.double()
+            loc, k = self.loc.cpu().double(), self.concentration.cpu().double()
             tau = 1 + (1 + 4 * k**2).sqrt()
             rho = (tau - (2 * tau).sqrt()) / (2 * k)
             proposal = torch.where(k < 1e-5, 1 / k + k, (1 + rho**2) / (2 * rho)).expand(shape)
@@ -197,7 +197,7 @@ class VonMises(Distribution):
                 accept = ((c * (2 - c) - u2) > 0) | ((c / u2).log() + 1 - c >= 0)
                 x = torch.where(accept, (u3 - 0.5).sign() * f.acos(), x)
                 done = done | accept
-            return ((x + math.pi + loc) % (2 * math.pi) - math.pi).to(self.loc.dtype)
+            return ((x + math.pi + loc) % (2 * math.pi) - math.pi).to(self.loc.dtype).to(self.loc.device)
 
     @property
     def mean(self) -> torch.Tensor:

@@ -91,6 +91,6 @@ def operand(t: Any) -> Node:
     return current().input(np.ascontiguousarray(t), t.shape, contiguous(t.shape), from_numpy(t.dtype), cpu)
 
 
-def indices(values: Any) -> Tensor:
-    """A new int64 tensor of indices computed on the host."""
-    return data(np.ascontiguousarray(values, np.int64), int64, cpu)
+def indices(values: Any, device: Any = cpu) -> Tensor:
+    """A new int64 tensor of indices computed on the host, for tensors of that device."""
+    return data(np.ascontiguousarray(values, np.int64), int64, device)

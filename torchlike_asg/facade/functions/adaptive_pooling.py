@@ -131,7 +131,7 @@ def _fractional(dims: int, input: Tensor, kernel_size: Any, output_size: Any, ou
     if samples is None:
         from ..register import FUNCTIONS
 
-        samples = FUNCTIONS["rand"](*x.shape[:2], dims, dtype=x.dtype)
+        samples = FUNCTIONS["rand"](*x.shape[:2], dims, dtype=x.dtype, device=x.device)
     index = nary(ops.fractional_max_pool_index, (x, samples if len(samples.shape) == 3 else samples.unsqueeze(0)), kernel, sizes)
     values = _back(nary(ops.plane_gather, (x, index)), batched)
     note(values, f"FractionalMaxPool{dims}DBackward0")

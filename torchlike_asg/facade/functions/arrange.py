@@ -125,7 +125,7 @@ def repeat_interleave(input: Tensor, repeats: Any = None, dim: int | None = None
     """
     if repeats is None:
         counts = _counts(input)
-        return indices(np.repeat(np.arange(counts.size), counts))
+        return indices(np.repeat(np.arange(counts.size), counts), input.device)
     if dim is None:
         input, dim = reshape(input, -1), 0
     elif not input.shape:
@@ -141,7 +141,7 @@ def repeat_interleave(input: Tensor, repeats: Any = None, dim: int | None = None
         picked = np.repeat(np.arange(n), counts)
         if output_size is not None and output_size != picked.size:
             raise RuntimeError("allocated size does not match required size")
-        return index_select(input, d, indices(picked))  # type: ignore[no-any-return]
+        return index_select(input, d, indices(picked, input.device))  # type: ignore[no-any-return]
     if repeats < 0:
         raise RuntimeError("Repeats must be non-negative")
     return unary(ops.interleave, input, repeats, d)

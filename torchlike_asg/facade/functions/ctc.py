@@ -16,11 +16,11 @@ from .pointwise import clamp_min
 from .reduction import numbered, reduced, reduction_of
 
 
-def _lengths(value: Any, batch: int, name: str) -> Any:
+def _lengths(value: Any, batch: int, name: str, device: Any) -> Any:
     t = value if isinstance(value, Tensor) else from_array(np.asarray(value, np.int64).reshape(-1), dtypes.int64)
     if t.dtype not in (dtypes.int64, dtypes.int32, dtypes.uint8, dtypes.int8, dtypes.int16):
         raise RuntimeError(f"{name} must be integral")
-    t = t.reshape(-1)  # type: ignore[attr-defined]
+    t = t.reshape(-1).to(device)  # type: ignore[attr-defined]
     if t.shape[0] != batch:
         raise RuntimeError(f"{name} must be of size batch_size")
     return t
@@ -51,8 +51,9 @@ def ctc_loss(
         raise RuntimeError(f"log_probs must be a tensor of 2 or 3 dimensions, got {len(log_probs.shape)}")
     if not 0 <= blank < x.shape[2]:
         raise RuntimeError("blank must be in label range")
-    times, lengths = _lengths(input_lengths, x.shape[1], "input_lengths"), _lengths(target_lengths, x.shape[1], "target_lengths")
-    loss: Any = nary(ops.ctc_loss, (x, targets, times, lengths), blank, zero_infinity)
+    given = (input_lengths, "input_lengths"), (target_lengths, "target_lengths")
+    times, lengths = [_lengths(value, x.shape[1], name, x.device) for value, name in given]
+    loss: Any = nary(ops.ctc_loss, (x, targets.to(x.device), times, lengths), blank, zero_infinity)  # type: ignore[attr-defined]
     if reduction == "mean":
         return (loss / clamp_min(lengths, 1).to(loss.dtype)).mean()  # type: ignore[no-any-return]
     return reduced(loss if batched else loss.squeeze(0), reduction)

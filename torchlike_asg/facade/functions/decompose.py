@@ -23,6 +23,7 @@ from ..flush import value_of
 from ..register import function
 from ..steps import note, step
 from . import returns
+from .creation import placed
 from .linalg import multiply_chain
 from .views import wrap_dim
 
@@ -198,9 +199,9 @@ def lstsq(A: Tensor, B: Tensor, rcond: float | None = None, *, driver: str | Non
     solution = wrap(matmul(spectral.pinv(a, limit, 0.0), b))
     x = node_of(solution)  # this call's own, which the residuals share with it
     rest = sub(matmul(a, x), b)
-    empty = full(const(0, a.dtype), (0,))
+    empty = placed(full(const(0, a.dtype), (0,)), A.device)
     residuals = sum_(mul(rest, rest), (len(rest.shape) - 2,), False) if regular else empty
-    rank = full(const(0, dtypes.int64), (0,)) if kind == "gels" else _full_rank(a, limit)
+    rank = placed(full(const(0, dtypes.int64), (0,)), A.device) if kind == "gels" else _full_rank(a, limit)
     values = STOP(spectral.singular_values(a)) if kind in ("gelsd", "gelss") else empty
     return returns.linalg_lstsq(wrap(reshape(x, tuple(x.shape[:-1]))) if vectors else solution, wrap(residuals), wrap(rank), wrap(values))
 
@@ -246,7 +247,7 @@ def svd(input: Tensor, some: bool = True, compute_uv: bool = True, *, out: Any =
     x = node_of(input)
     if not compute_uv:
         lead, m, n = tuple(x.shape[:-2]), x.shape[-2], x.shape[-1]
-        zeros = [wrap(full(const(0, x.dtype), (*lead, k, k))) for k in (m, n)]
+        zeros = [wrap(placed(full(const(0, x.dtype), (*lead, k, k)), x.device)) for k in (m, n)]
         return returns.svd(zeros[0], unary(spectral.singular_values, input), zeros[1])
     whole = not some
     right = wrap(clone(swap_last(spectral.right_vectors(x, whole))))
@@ -259,7 +260,7 @@ def _qr(result: Any, A: Tensor, mode: str) -> Any:
         raise RuntimeError(f"qr received unrecognized mode '{mode}' but expected one of 'reduced' (default), 'r', or 'complete'")
     complete = mode == "complete"
     if mode == "r":
-        return result(wrap(full(const(0, A.dtype), (0,))), unary(spectral.qr_r, A, False))
+        return result(wrap(placed(full(const(0, A.dtype), (0,)), A.device)), unary(spectral.qr_r, A, False))
     return result(unary(spectral.qr_q, A, complete), unary(spectral.qr_r, A, complete))
 
 

@@ -125,7 +125,7 @@ def _alpha(input: Tensor, p: float, training: bool, inplace: bool, shape: tuple[
     if p == 1:
         return _multiplied(input, 0.0, inplace)
     a = 1.0 / math.sqrt((_ALPHA * _ALPHA * p + 1) * (1 - p))
-    kept: Any = _mask(shape, strides, input.dtype, p) != 0
+    kept: Any = _mask(shape, strides, input.dtype, p, input.device) != 0
     kept = kept.to(input.dtype)
     shift = (kept - 1) * (_ALPHA * a) + _ALPHA * a * p
     if inplace:

@@ -266,7 +266,7 @@ def nonzero(input: Tensor, *, as_tuple: bool = False, out: Tensor | None = None)
     """The positions of the nonzero elements: one row each, or with `as_tuple` one vector for each dimension. Looks at the values."""
     values = value_of(input)
     if as_tuple:
-        return tuple([indices(i) for i in np.nonzero(np.atleast_1d(values))])
+        return tuple([indices(i, input.device) for i in np.nonzero(np.atleast_1d(values))])
     found = np.argwhere(values)
     return data(found, dtypes.int64, input.device, (1, max(found.shape[0], 1)))
 

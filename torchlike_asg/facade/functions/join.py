@@ -269,8 +269,8 @@ def combinations(input: Tensor, r: int = 2, with_replacement: bool = False) -> T
     if r == 0:
         from .creation import empty
 
-        return empty(0, dtype=input.dtype)  # type: ignore[no-any-return]
+        return empty(0, dtype=input.dtype, device=input.device)  # type: ignore[no-any-return]
     chosen = itertools.combinations_with_replacement(range(n), r) if with_replacement else itertools.combinations(range(n), r)
     count = math.comb(n + r - 1, r) if with_replacement else math.comb(n, r)
     rows = np.fromiter(itertools.chain.from_iterable(chosen), np.int64, count * r)
-    return reshape(index_select(input, 0, indices(rows)), count, r)  # type: ignore[no-any-return]
+    return reshape(index_select(input, 0, indices(rows, input.device)), count, r)  # type: ignore[no-any-return]

@@ -20,6 +20,7 @@ from ..flush import value_of
 from ..register import function
 from ..steps import step
 from . import returns
+from .creation import placed
 from .decompose import linalg_function
 
 __all__: list[str] = []
@@ -36,7 +37,7 @@ def _zero_pivot(compact: Node) -> Node:
     d = diagonal(compact, 0, rank - 2, rank - 1)
     zero = eq(d, const(0, d.dtype))
     if not d.shape[-1]:
-        return full(const(0, dtypes.int32), tuple(d.shape[:-1]))
+        return placed(full(const(0, dtypes.int32), tuple(d.shape[:-1])), d.device)
     place = argmax(where(zero, const(1, dtypes.int32), const(0, dtypes.int32)), rank - 2, False)
     return where(any_(zero, (rank - 2,), False), add(place, const(1, dtypes.int64)), const(0, dtypes.int64))
 
@@ -137,7 +138,7 @@ def lu_unpack(LU_data: Tensor, LU_pivots: Tensor, unpack_data: bool = True, unpa
             "Note: this function is intended to be used with the output produced by torch.linalg.lu_factor"
         )
     p, lower, upper = _unpacked(compact, pivots)
-    empty = full(const(0, compact.dtype), (0,))
+    empty = placed(full(const(0, compact.dtype), (0,)), compact.device)
     found = (p if unpack_pivots else empty, *((lower, upper) if unpack_data else (empty, empty)))
     return returns.lu_unpack(*map(wrap, found))
 
