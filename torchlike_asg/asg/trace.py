@@ -97,6 +97,7 @@ class Trace:
     ``named``     where there are several threads: id of a tensor of data -> (weak reference to it, its node here, what that depends on)
     ``walk``      what was found out about the histories that kept the trace open at its reads (the facade's)
     ``inference`` the block of inference mode that is open (see the facade), or None
+    ``read``      (how many claims, how many slots) there were at the read that left it open last
     ``reached``   (generation, nodes gone through, leaves among them): what pending results read, see `leaves_of`
     """
 
@@ -140,6 +141,7 @@ class Trace:
         "plan",
         "ran",
         "reached",
+        "read",
         "replays",
         "retained",
         "silent",
@@ -188,6 +190,7 @@ class Trace:
         self.twinned: dict[Node, int] = {}
         self.entered: dict[int, int] = {}
         self.slots = self.leaves = self.flushes = 0
+        self.read = 0, 0
         self.plan: Any = None
         self.ran: list[Any] = []
         self.updates: list[Any] = []
@@ -243,6 +246,7 @@ class Trace:
             self._forget()
         self.slots = self.leaves = self.flushes = self.lapses = 0
         self.plan = self.walk = None
+        self.read = 0, 0
         if self.data:
             self.data = []
         if self.families or self.grads or self.updates:

@@ -137,7 +137,7 @@ class Call:
             return bare(given[i])
         if like is None or not self.ctx.materialize_grads:
             return None
-        return zeros(*like[0], dtype=like[1], device=like[2])
+        return zeros(like[0], dtype=like[1], device=like[2])
 
     def _checked(self, out: Any) -> list[Any]:
         """What `backward` returned, an entry for each argument."""

@@ -34,8 +34,9 @@ from ..dtypes import dtype, store
 from ..ops.indexing import fits
 from .core import Tensor, family_of
 from .exposure import shared
-from .flush import FEW, counted, flush, held_value
+from .flush import flush, held_value
 from .hosted import known
+from .known_numbers import FEW, counted
 from .storage import Cell, Family
 from .write import _check_overlap, commit_data
 

@@ -12,7 +12,7 @@ from weakref import ref
 
 import numpy as np
 
-from ..asg import reference, trace
+from ..asg import trace
 from ..asg.batching import dependent, depends
 from ..asg.declare import CONST, INPUT, REBIND, VAR
 from ..asg.geometry import gather
@@ -21,11 +21,11 @@ from ..asg.interrupts import hold, release, whole
 from ..asg.node import COUNTS, Node
 from ..asg.trace import Trace, current, lock
 from ..backends.wgpu.memory import DeviceArray
-from ..dtypes import float32, float64, int64
 from . import texts
 from .closing import Live, close, make_concrete, to_leaf
 from .core import Tensor
 from .exposure import sync
+from .known_numbers import counted
 from .leaf_data import Lost, leaf_value
 from .lens import seen_values
 from .nodes import derive
@@ -104,6 +104,7 @@ def _flush(tr: Trace, closing: bool | None) -> None:
         raise
     if not closing and (tr.held or (histories and (not _moved_on(tr) or _goes_on(tr, histories)))):
         tr.flushes += 1
+        tr.read = len(tr.claims), tr.slots
         if len(tr.families) > _MANY and not tr.level:  # those of a solver's steps; a transform counts its own
             tr.families = [r for r in tr.families if r() is not None]
         before = {id(r()) for r in tr.alive}
@@ -368,28 +369,6 @@ def value_of(t: Tensor) -> np.ndarray[Any, Any]:
     """
     found: Any = held_value(t)
     return found.numpy() if found.__class__ is DeviceArray else found  # type: ignore[no-any-return]
-
-
-#: Inputs of a trace up to which `counted` leaves it open
-FEW = 64
-
-
-def counted(n: Node, tr: Trace, depth: int = 0) -> Any:
-    """The value of a number that follows from known ones by one sum or product, or of an integer that takes a few, such as the end of a
-    slice, ``text[i : i + n + 1]``: too little to compute all that is pending for. Rounded once, it is what a kernel would give. None
-    for anything else.
-    """
-    value = tr.known[n] if n in tr.known else leaf_value(n, tr)
-    exact = n.dtype is int64 or (n.dtype in (float32, float64) and depth == 0)
-    if value is None and exact and not n.shape and n.op.name in _SUMS and depth < 4 and tr.slots < FEW:
-        operands = [counted(s, tr, depth + 1) for s in n.srcs]
-        if all([v is not None for v in operands]):
-            with np.errstate(all="ignore"):
-                value = tr.known[n] = reference.apply(n, operands)
-    return value if value.__class__ is np.ndarray else None
-
-
-_SUMS = frozenset(("add", "sub", "mul"))
 
 
 def _shown(t: Tensor, f: Family, tr: Trace) -> Any:
