@@ -329,6 +329,8 @@ REBIND = Op(
 LEAF_OF = Op(
     "leaf_of", "identity", lambda s, k: (s.shape, s.dtype, s.strides, s.offset), _first, params=("leaf",)
 )  # requires_grad_() on a computed value
+#: a view made under no_grad of what has a history: it is said to require a gradient, and none flows through it
+APART = Op("apart", "identity", _same, _first, vjp=lambda n, g: (None,), view=True)
 #: a result of `inference_mode`, seen from outside: it has no history and gets none (see `refuse_saving`)
 INFERRED = Op("inferred", "identity", _same, _first, differentiable=False)
 #: a value on another device; the attribute is that device. No backend computes it: values are moved between plans
@@ -338,7 +340,7 @@ ARGUMENT = Op("argument", "identity", _preserved, _first, vjp=_pass, params=("le
 #: A table whose rows are looked up, with the wish that its gradient be kept as rows (facade/sparse_gradients.py), and that gradient.
 SPARSE_GRADIENT: Op = Op("sparse_gradient", "identity", _same, _first, vjp=_pass)
 SPARSE_TABLE = Op("sparse_table", "identity", _same, _first, vjp=lambda n, g: (SPARSE_GRADIENT(g),))
-IDENTITIES = {STOP: 0, SNAP: 0, DETACH: 0, REBIND: 1, LEAF_OF: 0, ARGUMENT: 0, SPARSE_TABLE: 0, SPARSE_GRADIENT: 0, INFERRED: 0}
+IDENTITIES = {STOP: 0, SNAP: 0, DETACH: 0, REBIND: 1, LEAF_OF: 0, ARGUMENT: 0, SPARSE_TABLE: 0, SPARSE_GRADIENT: 0, INFERRED: 0, APART: 0}
 LEAVES = frozenset((CONST, SCALAR, VAR, INPUT, EXAMPLE))
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from .. import devices
 from ..dtypes import dtype
 from ..errors import MissingGradientError
-from .declare import INPUT, LEAF_OF, REBIND, TRANSFER, VAR, get
+from .declare import APART, INPUT, LEAF_OF, REBIND, TRANSFER, VAR, get
 from .geometry import is_dense
 from .node import Node, const
 from .rewrite import topo
@@ -64,6 +64,9 @@ def sweep(
             g = acc.get(n)
             if g is None:
                 continue
+            if n.op is APART:
+                del acc[n]
+                continue
             if hooks and n in hooks:
                 made.site = None
                 g = acc[n] = hooks[n](n, g)
@@ -104,7 +107,7 @@ def history(roots: tuple[Node, ...], seen: set[Node] | None = None) -> list[Node
         elif n not in seen and n.rg:
             seen.add(n)
             stack.append((n, True))
-            if n.op is not LEAF_OF:
+            if n.op is not LEAF_OF and n.op is not APART:
                 stack += [(s, False) for s in (n.srcs[:1] if n.op is REBIND else n.srcs)]
     order.reverse()
     return order

@@ -167,6 +167,8 @@ def backward(
     """Accumulate gradients of `outputs` into the leaves (or only into `inputs`)."""
     wanted: dict[Node, Any] | None = None
     tr = current()
+    if tr.retained and not trace.several:
+        _follow(tr)
     home = home_of(outputs[0]._n) if trace.several and outputs and outputs[0]._n is not None else tr
     simple = inputs is None and not create and len(outputs) == 1 and grads[0] is None and not (_all_hooks(tr) or home.retained)
     if inputs is not None:
@@ -191,6 +193,21 @@ def backward(
             t = kept()
             if t is not None and (wanted is None or n in wanted):
                 accumulate(t._f if t._kind is None else t, gradients.dense(result.gradients[n]))
+
+
+def _follow(tr: Trace) -> None:
+    """What keeps its gradient keeps that of its last value: it may have been written since it was told to."""
+    for n, kept in list(tr.retained.items()):
+        t = kept() if kept.__class__ is ref else None
+        if t is None or t._n is n:
+            continue
+        try:
+            m = node_of(t)
+        except RuntimeError:  # a view that the write has made useless
+            continue
+        if m is not n and m.rg:
+            del tr.retained[n]
+            tr.retained.setdefault(m, kept)
 
 
 def accumulate(f: Family | Tensor, g: Node) -> None:

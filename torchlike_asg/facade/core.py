@@ -12,7 +12,7 @@ from weakref import ref
 
 from .. import dtypes
 from ..asg import trace
-from ..asg.declare import DETACH, INFERRED, INPUT, LEAF_OF, STOP, VAR, Op
+from ..asg.declare import APART, DETACH, INFERRED, INPUT, LEAF_OF, STOP, VAR, Op
 from ..asg.geometry import Geometry, contiguous
 from ..asg.node import WEAK, Node, weak
 from ..asg.trace import Trace, current, lock
@@ -20,6 +20,7 @@ from ..asg.trace import _get as _current
 from ..devices import refuse
 from ..formats import strided
 from ..size import Size
+from . import texts
 from .lens import Lens
 from .lifting import scalar, told
 from .nodes import node_of, refuse_stale, root_of
@@ -98,6 +99,8 @@ class Tensor(metaclass=_TensorMeta):
     def requires_grad(self, on: bool) -> None:
         from .leaves import require_grad
 
+        if on and not self.is_leaf:
+            raise RuntimeError(texts.NOT_LEAF.partition(" If ")[0])
         require_grad(self, on)
 
     @property
@@ -109,6 +112,8 @@ class Tensor(metaclass=_TensorMeta):
             return False
         if self._n is None:
             refuse_stale(self)
+        if self._kind is not None and self._kind.startswith(("nograd", "inference")):
+            return node_of(self).op is APART
         if f.past is not None and f.h is None:
             return False
         return self._kind is None and (f.wants if f.h is None else f.leaf_history)
@@ -354,12 +359,17 @@ def view(op: Op, a: Tensor, attrs: tuple[Any, ...], kind: str = "view") -> Tenso
     if n is None or f.h is None:
         if a._n is None and f.h is None and f.past is None and not f.wants:  # concrete and clean: host arithmetic, no node
             return face(f, None, 0, _inherit(a, kind), op.rule.geometry(a._geo, *attrs), lens=a._lens)  # type: ignore[union-attr, no-any-return]
-        n = op(node_of(a), *attrs)
+        n = apart(op(node_of(a), *attrs))
         t = face(f, n, a._d if a._n is not None else 0, _inherit(a, kind), lens=a._lens)
         if f.cell.exposed:
             t._geo, t._n = t.geometry, None
         return t  # type: ignore[no-any-return]
     return seen_view(a, f, n, kind)
+
+
+def apart(n: Node) -> Node:
+    """The node of a view, `n`, in the mode that it is made in: without one of gradients, none flows through it."""
+    return APART(n) if n.rg and not (_current() or current()).grad else n
 
 
 def seen_view(a: Tensor, f: Family, n: Node, kind: str = "view") -> Tensor:
@@ -371,7 +381,12 @@ def seen_view(a: Tensor, f: Family, n: Node, kind: str = "view") -> Tensor:
     t._geo = None
     if a._lens is not None:
         t._lens = a._lens
-    t._kind = kind if a._kind is None and (_current() or current()).grad else _inherit(a, kind)
+    if a._kind is None and (_current() or current()).grad:
+        t._kind = kind
+    else:
+        t._kind = _inherit(a, kind)
+        if n.rg:
+            t._n = apart(n)
     faces = f.faces
     faces.append(ref(t))
     if len(faces) > f.limit:

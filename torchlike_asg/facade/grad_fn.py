@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 from weakref import WeakKeyDictionary, ref
 
-from ..asg.declare import IDENTITIES, INPUT, LEAF_OF, STOP, VAR
+from ..asg.declare import APART, IDENTITIES, INPUT, LEAF_OF, STOP, VAR
 from ..asg.node import Node
 from ..asg.trace import look_up
 from ..dtypes import INTEGER
@@ -235,6 +235,8 @@ class Closed(GradFn):
 def of(n: Node, kind: str | None = None, inner: bool = False) -> GradFn | None:
     """The step that made `n`, skipping identities; None where no gradient flows."""
     while True:
+        if n.op is APART:
+            return None
         if n.op in IDENTITIES and n.op is not LEAF_OF:
             n = n.srcs[0]
         elif n.op is RESTRIDE and (s := n.srcs[0]).op is RESTRIDE_SCATTER and s.srcs[1].op is LEAF_OF and n.attrs[:3] == s.attrs[0]:

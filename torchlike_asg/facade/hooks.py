@@ -86,7 +86,7 @@ class _Hook:
 def add_hook(t: Tensor, fn: Callable[[Tensor], Any]) -> RemovableHandle:
     if not t.requires_grad:
         raise RuntimeError("cannot register a hook on a tensor that doesn't require gradient")
-    if t.is_leaf:
+    if t.is_leaf and (t._f is None or t._kind is None):
         return attach(leaf_hooks(family_of(t)), fn)
     return add_node_hook(node_of(t), fn)
 

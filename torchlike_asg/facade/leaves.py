@@ -28,7 +28,7 @@ def require_grad(t: Tensor, on: bool = True, permanent: bool = False) -> Tensor:
         if not on:
             raise RuntimeError(texts.NOT_LEAF)
         return t
-    if on == t.requires_grad:
+    if on == t.requires_grad or (not on and t._kind is not None):  # a view made under no_grad is as its base is
         return t
     f = family_of(t)
     if on and (overlaps_itself(t.geometry[0], t.geometry[1]) or not (f.cell.dtype.is_floating_point or f.cell.dtype.is_complex)):

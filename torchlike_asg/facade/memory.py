@@ -6,7 +6,7 @@ import itertools
 import math
 from collections.abc import Iterator
 from typing import Any
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, ref
 
 import numpy as np
 
@@ -33,9 +33,26 @@ def _settled(t: Tensor) -> Cell:
 _addresses: WeakKeyDictionary[Cell, int] = WeakKeyDictionary()
 _next_address = itertools.count(1)
 _SPACING = 1 << 44  # larger than any storage, so that no two of them seem to overlap
-#: the block whose address stands for a storage on the host
-_blocks: WeakKeyDictionary[Cell, np.ndarray[Any, Any]] = WeakKeyDictionary()
 _ALIGNMENT = 64
+
+
+class _Block:
+    """The memory whose address stands for a storage on the host.
+
+    It was copied from the array `source` when the storage's aliases had counted `counters`: as long as both are so, nobody has written.
+    """
+
+    source: Any
+    counters: list[tuple[int, int, int]]
+
+    def __init__(self, size: int) -> None:
+        room = np.empty(size + _ALIGNMENT, np.uint8)
+        start = -room.ctypes.data % _ALIGNMENT
+        self.bytes = room[start : start + size]
+        self.address = int(self.bytes.ctypes.data)
+
+
+_blocks: WeakKeyDictionary[Cell, _Block] = WeakKeyDictionary()
 
 
 @method()
@@ -60,15 +77,18 @@ def _address(cell: Cell) -> int:
             return int(cell.buf.ctypes.data)  # type: ignore[union-attr]
         if cell.remote or cell.empty:  # empty: another thread is to compute it
             return _addresses.get(cell) or _addresses.setdefault(cell, next(_next_address) * _SPACING)
+        held: Any = cell._flat if cell._flat is not None else cell.array
+        counters = [(id(f.counter), f.counter.version, f.counter.silent) for f in cell.live()]
+        known = _blocks.get(cell)
+        if known is not None and known.source() is held and known.counters == counters:
+            return known.address
         as_it_is = cell.plain and cell.dtype is not dtypes.bfloat16  # asking for the buffer would end the form without one
         content = (cell.whole().reshape(-1) if as_it_is else cell.buf).view(np.uint8)  # type: ignore[union-attr]
-        block = _blocks.get(cell)
-        if block is None or len(block) != len(content):
-            room = np.empty(len(content) + _ALIGNMENT, np.uint8)
-            start = -room.ctypes.data % _ALIGNMENT
-            block = _blocks[cell] = room[start : start + len(content)]
-        block[:] = content
-        return int(block.ctypes.data)
+        if known is None or len(known.bytes) != len(content):
+            known = _blocks[cell] = _Block(len(content))
+        known.bytes[:] = content
+        known.source, known.counters = ref(cell._flat if cell._flat is not None else cell.array), counters
+        return known.address
 
 
 class UntypedStorage:
@@ -121,6 +141,25 @@ class UntypedStorage:
         lines = "".join([f" {v}\n" for v in self.tolist()])
         return f"{lines}[torch.storage.UntypedStorage(device={self.device}) of size {self.nbytes()}]"
 
+    def __setitem__(self, index: Any, value: int) -> None:
+        _elements(self, dtypes.uint8)[index] = value
+
+    def fill_(self, value: int) -> UntypedStorage:
+        """Set every byte."""
+        _elements(self, dtypes.uint8).fill_(value)
+        return self
+
+    def copy_(self, source: UntypedStorage, non_blocking: bool | None = None) -> UntypedStorage:
+        """Take the bytes of a storage of this size."""
+        if source.nbytes() != self.nbytes():
+            raise RuntimeError(f"copy_: a storage of {source.nbytes()} bytes does not fit one of {self.nbytes()}")
+        _elements(self, dtypes.uint8).copy_(_elements(source, dtypes.uint8))
+        return self
+
+    def clone(self) -> UntypedStorage:
+        """A copy."""
+        return UntypedStorage(_elements(self, dtypes.uint8).clone())
+
     def resize_(self, size: int) -> None:
         """Not supported: see the error."""
         raise Unsupported("UntypedStorage.resize_() is not supported: resize the tensor with tensor.resize_(*size)")
@@ -166,6 +205,27 @@ class TypedStorage:
     def __getitem__(self, index: Any) -> Any:
         picked = self._buffer[index]
         return picked.tolist() if isinstance(index, slice) else picked.item()
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        _elements(self, self.dtype)[index] = value
+
+    def fill_(self, value: Any) -> TypedStorage:
+        """Set every element."""
+        _elements(self, self.dtype).fill_(value)
+        return self
+
+    def copy_(self, source: TypedStorage, non_blocking: bool | None = None) -> TypedStorage:
+        """Take the elements of a storage of this size, converted."""
+        _elements(self, self.dtype).copy_(_elements(source, source.dtype))
+        return self
+
+    def clone(self) -> TypedStorage:
+        """A copy."""
+        return TypedStorage(_elements(self, self.dtype).clone())
+
+    def resize_(self, size: int) -> None:
+        """Not supported: see the error."""
+        self.untyped().resize_(size)
 
     def __iter__(self) -> Iterator[Any]:
         return iter(self.tolist())
@@ -221,6 +281,11 @@ def tensor_over(source: Any, d: dtypes.dtype, geometry: Any = None) -> Tensor:
     if isinstance(source, TypedStorage) and source.dtype is not d:
         raise TypeError(f"Expected a storage of {d}, not of {source.dtype}")
     return _over(_settled(owner), d, geometry)
+
+
+def _elements(source: Any, d: dtypes.dtype) -> Any:
+    """All of a storage as a vector, to be read and written without any tensor's version noticing."""
+    return _over(_settled(source._owner), d)
 
 
 @method()

@@ -16,7 +16,7 @@ from ..asg.node import Node
 from ..asg.trace import current
 from ..dtypes import int64
 from ..ops.window import window
-from .core import Tensor, _inherit, face, family_of
+from .core import Tensor, _inherit, apart, face, family_of
 
 _MOVES = "moves"
 
@@ -48,7 +48,7 @@ def moving_view(t: Tensor, d: int, start: int, length: int, step: int) -> Tensor
     f, tr = family_of(t), current()
     tr.moved.append(ref(f))
     at = tr.input(np.asarray(start), (), (), int64, n.device)
-    out = face(f, window(n, at, d, length, step), t._d + start * n.strides[d], _inherit(t, "view"), lens=t._lens)
+    out = face(f, apart(window(n, at, d, length, step)), t._d + start * n.strides[d], _inherit(t, "view"), lens=t._lens)
     if f.cell.exposed:
         out._geo, out._n = out.geometry, None
     return out  # type: ignore[no-any-return]

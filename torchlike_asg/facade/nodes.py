@@ -6,7 +6,7 @@ from typing import Any
 from weakref import ref
 
 from ..asg import trace
-from ..asg.declare import LEAF_OF, REBIND, VAR
+from ..asg.declare import APART, LEAF_OF, REBIND, VAR
 from ..asg.geometry import Geometry, flat, gather, pointwise_strides
 from ..asg.node import Node
 from ..asg.trace import Trace, current, lock
@@ -161,8 +161,16 @@ def derive(t: Any, check: bool = True, root: Node | None = None) -> Node:
     """A face's node from its family's root (or the one given), after the storage was written or by other names."""
     f = t._f
     h = f.h if root is None else root
-    if check and h.rg:
-        refuse_stale(t)
+    if h.rg and t._kind is not None:
+        if check:
+            refuse_stale(t)
+        if t._kind.startswith(("nograd", "inference")):
+            return APART(_region(t, f, h))
+    return _region(t, f, h)
+
+
+def _region(t: Any, f: Family, h: Node) -> Node:
+    """What a face shows of its storage, of which `h` is the node."""
     shape, strides, offset = t.geometry
     if t._lens is not None:
         return region(h, f.cell, t._lens, (tuple(shape), strides, offset))

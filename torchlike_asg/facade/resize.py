@@ -12,9 +12,10 @@ from ..asg.declare import VAR
 from ..asg.geometry import contiguous, flat, is_dense
 from ..asg.trace import current
 from ..errors import Unsupported
-from .core import Tensor, alias, family_of
+from ..ops.movement import clone, relayout
+from .core import Tensor, alias, family_of, owned
 from .inference import refuse_write
-from .nodes import history_of, root_of
+from .nodes import history_of, node_of, root_of
 from .sharing import preserve
 from .storage import Cell, Family
 
@@ -60,6 +61,32 @@ def resize(t: Tensor, shape: tuple[int, ...], strides: tuple[int, ...] | None = 
     return t
 
 
+def _rebase(t: Tensor, old: Family, source: Tensor, shares: Tensor) -> None:
+    """Have `t` keep its history over the storage of `source`, of which `shares` is an alias."""
+    n = node_of(t)
+    if shares._lens is not None or shares.geometry != shares._f.cell.geometry:  # type: ignore[union-attr]
+        shares = alias(source.clone(), share_counter=False)  # type: ignore[attr-defined]
+    new = shares._f
+    assert new is not None
+    value = root_of(new)
+    if (n.strides, n.offset) != new.cell.geometry[1:]:
+        n = relayout(n, new.cell.strides)
+    new.h = owned(history_of(n, value), new)
+    new.counter.version = old.counter.version
+    new.counter.roots.append(new.h)
+    old.faces = [r for r in old.faces if r() is not t]
+    t._n, t._f, t._d, t._geo, t._kind, t._lens = None, new, 0, new.cell.geometry, None, None
+    new.faces = []
+    new.add(t)
+    new.take_part()
+
+
+def _leave(v: Tensor) -> None:
+    """A view of a leaf that is given another storage stays what it is: a result with the leaf's history."""
+    n = owned(clone(node_of(v)), v)
+    v._n, v._f, v._lens = n, None, None
+
+
 def set_data(t: Tensor, source: Any) -> None:
     """``t.data = source``: `t` takes the storage, shape and value of `source`, and keeps its own history and leaf-ness."""
     if not isinstance(source, Tensor):
@@ -70,6 +97,14 @@ def set_data(t: Tensor, source: Any) -> None:
     assert new is not None
     new.inferred = False  # a parameter goes on as one
     same = tuple(source.shape) == tuple(t.shape) and source.dtype is t.dtype and source.device == t.device
+    if t.requires_grad and not t.is_leaf:
+        if not same:
+            raise Unsupported(
+                "x.data = y of another shape or type, of a tensor with a history, is not supported: its gradient would fit the old one; "
+                "assign to the variable instead (x = y)"
+            )
+        _rebase(t, old, source, shares)
+        return
     if (
         old.leaf is not None
         and same
@@ -78,6 +113,10 @@ def set_data(t: Tensor, source: Any) -> None:
         and old.cell.geometry == new.cell.geometry
         and shares.geometry == t.geometry
     ):
+        for r in old.faces:
+            if (v := r()) is not None and v is not t:
+                _leave(v)
+        old.faces = [r for r in old.faces if r() is t]
         value = new.h
         if value is None:
             value = root_of(new)

@@ -11,7 +11,7 @@ from typing import Any
 from ...dtypes import dtype
 from ...ops import complex as ops
 from ...ops import reinterpret as views
-from ..core import Tensor, _inherit, begin, binary, face, family_of, node_of, unary
+from ..core import Tensor, _inherit, apart, begin, binary, face, family_of, node_of, unary
 from ..lens import lens_over
 from ..register import function
 from ..steps import step
@@ -30,7 +30,7 @@ def reading(op: Any, a: Tensor, d: dtype, conj: bool = False, neg: bool = False)
     lens, kind = lens_over(source, d, conj, neg), _inherit(a, "view")
     if a._n is None and f.h is None and f.past is None and not f.wants:
         return face(f, None, 0, kind, geometry, lens=lens)  # type: ignore[no-any-return]
-    n = op(node_of(a))
+    n = apart(op(node_of(a)))
     t = face(f, n, geometry[2] - n.offset, kind, lens=lens)
     if f.cell.exposed:
         t._geo, t._n = t.geometry, None

@@ -32,6 +32,8 @@ def backward(self: Tensor, gradient: Any = None, retain_graph: bool | None = Non
 @method()
 def requires_grad_(self: Tensor, requires_grad: bool = True) -> Tensor:
     """Make this leaf want a gradient (or no longer)."""
+    if requires_grad and not (self.dtype.is_floating_point or self.dtype.is_complex):
+        raise RuntimeError(texts.ONLY_FLOATING.replace(" and complex", ""))
     return require_grad(self, requires_grad)
 
 

@@ -16,7 +16,7 @@ from .views import squeeze, t, transpose, unsqueeze
 def take(x: Tensor, seen: Tensor) -> Tensor:
     """Have `x` see its memory as its view `seen` does."""
     refuse_write(x)
-    if x.requires_grad and x.is_leaf:
+    if x.requires_grad and x.is_leaf and (x._f is None or x._kind is None):
         raise RuntimeError("a leaf Variable that requires grad is being used in an in-place operation.")
     if x._n is None and x.requires_grad:
         refuse_stale(x)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 from typing import Any, NoReturn
 
@@ -118,6 +119,20 @@ def _wider(pick: Any) -> Any:
 _symbolic("sym_max", _wider(max), "The larger of two numbers, a float if either is one.")
 _symbolic("sym_min", _wider(min), "The smaller of two numbers, a float if either is one.")
 
-# PyTorch's versions whose results may be written to without its noticing that they share memory: they do here, and that is noticed
+
+def _writable(split: Any) -> Any:
+    """PyTorch's versions whose results may be written to without its noticing that they share memory: they do here, and that is noticed."""
+
+    @functools.wraps(split)
+    def parts(*args: Any, **kwargs: Any) -> tuple[Tensor, ...]:
+        out: tuple[Tensor, ...] = split(*args, **kwargs)
+        for v in out:
+            if v._kind == "multi":
+                v._kind = "view"
+        return out
+
+    return parts
+
+
 for _name, _safe in (("unsafe_chunk", "chunk"), ("unsafe_split", "split"), ("unsafe_split_with_sizes", "split_with_sizes")):
-    setattr(Tensor, _name, getattr(Tensor, _safe))
+    setattr(Tensor, _name, _writable(getattr(Tensor, _safe)))

@@ -13,7 +13,7 @@ from ...asg.geometry import flat, gather, is_dense
 from ...asg.trace import lock
 from ...dtypes import dtype
 from .. import texts
-from ..core import Tensor, concrete, face, family_of
+from ..core import Tensor, alias, concrete, face, family_of, make_parameter
 from ..exposure import expose
 from ..flush import evaluate, flush, settle, value_of
 from ..leaves import require_grad
@@ -210,7 +210,9 @@ def __deepcopy__(self: Tensor, memo: dict[int, Any]) -> Tensor:
 
 @method()
 def __copy__(self: Tensor) -> Tensor:
-    out = face(family_of(self), self._n, self._d, self._kind, self.geometry, type(self), self._lens)
+    out = alias(self, share_counter=False)
+    if self.requires_grad or type(self) is not Tensor:
+        out = make_parameter(type(self), out, self.requires_grad)
     out.__dict__.update(_attributes(self))
     return out  # type: ignore[no-any-return]
 

@@ -12,7 +12,7 @@ from ...asg.geometry import infer_size, view_strides
 from ...ops import movement
 from ...ops.movement import restride as RESTRIDE
 from ...ops.reinterpret import reinterpreted
-from ..core import Tensor, _inherit, alias, concrete, face, family_of, seen_view, unary, view
+from ..core import Tensor, _inherit, alias, apart, concrete, face, family_of, seen_view, unary, view
 from ..exposure import sync
 from ..lens import lens_over, region
 from ..nodes import node_of, refuse_stale
@@ -308,6 +308,12 @@ def as_strided(input: Tensor, size: Any, stride: Any, storage_offset: int | None
     if len(shape) != len(strides):
         raise RuntimeError("mismatch in length of strides and shape")
     offset = input.geometry[2] if storage_offset is None else storage_offset
+    if any(s < 0 for s in strides):
+        raise RuntimeError(f"as_strided: Negative strides are not supported at the moment, got strides: {list(strides)}")
+    if any(n < 0 for n in shape):
+        raise RuntimeError(f"as_strided: negative dimension in sizes {list(shape)}")
+    if offset < 0:
+        raise RuntimeError(f"Tensor: invalid storage offset {offset}")
     extent = 0 if 0 in shape else offset + 1 + sum((n - 1) * s for n, s in zip(shape, strides, strict=True))
     f, lens, size_of = family_of(input), input._lens, input.dtype.itemsize
     whole = math.prod(f.cell.shape) * f.cell.dtype.itemsize
@@ -323,7 +329,7 @@ def as_strided(input: Tensor, size: Any, stride: Any, storage_offset: int | None
         return face(f, None, 0, _inherit(input, "view"), (shape, strides, offset), lens=lens)  # type: ignore[no-any-return]
     node_of(input)
     n = RESTRIDE(f.h, shape, strides, offset, f.cell.strides) if lens is None else region(f.h, f.cell, lens, (shape, strides, offset))
-    return face(f, n, 0, _inherit(input, "view"), lens=lens)  # type: ignore[no-any-return]
+    return face(f, apart(n), 0, _inherit(input, "view"), lens=lens)  # type: ignore[no-any-return]
 
 
 @function()
@@ -366,10 +372,13 @@ def detach(self: Tensor) -> Tensor:
 @method()
 def detach_(self: Tensor) -> Tensor:
     """Cut this tensor from its history, in place."""
+    if self._f is not None and self._kind is not None:
+        raise RuntimeError(
+            "Can't detach views in-place. Use detach() instead. If they are gradients that lie side by side in one buffer, zero them with "
+            "zero_grad(set_to_none=True)."
+        )
     if not self.requires_grad:
         return self
-    if self._kind is not None if self._f is not None else False:
-        raise RuntimeError("Can't detach views in-place. Use detach() instead.")
     out = alias(self, share_counter=True)
     self._n, self._f, self._d, self._geo, self._kind = out._n, out._f, out._d if out._n is not None else 0, out.geometry, None
     self._lens = out._lens
