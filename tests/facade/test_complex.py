@@ -188,6 +188,26 @@ def test_errors():
     same_error(lambda T: T.sign(T.zeros(2, dtype=T.complex64)))
 
 
+@pytest.mark.parametrize(
+    "name",
+    """amax amin aminmax argmax argmin argsort ceil clamp|0 clamp_max|0 clamp_min|0 copysign|x cummax|0 cummin|0 deg2rad digamma
+    erf erfc erfinv floor
+    floor_divide|2 fmax|x fmin|x fmod|2 i0 isin|x kthvalue|1 lgamma logit max max|x maximum|x median median|0 min minimum|x mode
+    nanmedian nextafter|x
+    rad2deg remainder|2 signbit sort topk|1 trunc xlogy|x bitwise_not""".split(),
+)
+def test_functions_of_real_numbers_refuse_complex_ones(name):
+    """Some gave something: the error function of the real part, the larger real part."""
+    name, _, more = name.partition("|")
+    raised = []
+    for lib in (torch, ours):
+        z = lib.tensor([1 + 2j, 3j])
+        with pytest.raises((RuntimeError, NotImplementedError)) as caught:
+            getattr(lib, name)(z, *([z] if more == "x" else [int(more)] if more else []))
+        raised.append(caught.type)
+    assert raised[0] is raised[1]
+
+
 def test_a_gradient_without_a_rule_for_complex_numbers_is_refused():
     z = ours.from_numpy(Z.copy()).requires_grad_()
     with pytest.raises(RuntimeError, match="logcumsumexp of complex tensors"):

@@ -79,3 +79,37 @@ def test_what_no_tensor_can_hold_is_not_looked_for(element):
         assert 2 in T.arange(3) and T.tensor(1) in T.arange(3) and 5 not in T.arange(3) and np.int64(1) in T.arange(3)
         with pytest.raises(RuntimeError, match="only supports Tensor or scalar, but you passed in"):
             element in T.arange(3)  # noqa: B015
+
+
+SUMS = {
+    "a float beside integers": lambda T: T.add(T.tensor([1]), 2, alpha=1.5),
+    "a float in an integer tensor": lambda T: T.tensor([1]).add_(2, alpha=1.5),
+    "a float in a sum of floats": lambda T: T.add(T.tensor([1.0]), T.tensor([2]), alpha=0.5),
+    "in the type of the sum": lambda T: T.sub(T.tensor([0.0], dtype=T.float64), T.tensor([1]), alpha=0.1),
+    "a boolean": lambda T: T.add(T.tensor([1.0]), 2, alpha=True),
+    "a boolean of booleans": lambda T: T.add(T.tensor([True]), T.tensor([True]), alpha=False),
+    "a number of booleans": lambda T: [T.add(T.tensor([True]), T.tensor([False]), alpha=2), T.add(T.tensor([True]), True, alpha=2)],
+    "complex, of floats": lambda T: T.add(T.tensor([1.0]), T.tensor([2.0]), alpha=1j),
+    "complex": lambda T: T.add(T.tensor([1j]), T.tensor([2.0]), alpha=2j),
+    "reversed": lambda T: T.rsub(T.tensor([1]), 2, alpha=1.5),
+}
+
+
+@pytest.mark.parametrize("case", SUMS)
+def test_alpha_is_a_number_of_the_sums_type(case):
+    found = []
+    for lib in (torch, ours):
+        try:
+            found.append(_values(SUMS[case](lib)))
+        except RuntimeError as error:
+            found.append(str(error))
+    assert found[0] == found[1]
+
+
+def _values(found):
+    return [(str(t.dtype), t.tolist()) for t in (found if isinstance(found, list) else [found])]
+
+
+def test_an_error_of_two_tensors_maximum_is_not_about_dimensions():
+    with pytest.raises(RuntimeError, match=r"size of tensor a \(2\) must match the size of tensor b \(3\)"):
+        ours.max(ours.ones(2), ours.ones(3))

@@ -34,9 +34,11 @@ ge = comparison("ge", lambda e, a, b: e.ge(a, b))
 
 
 # ---------------------------------------------------------------- logic and bits
-def _bits(kernel: str) -> Any:
-    def prepare(a: Any, b: Any) -> tuple[Any, ...]:
-        args = promoting(2)(a, b)
+def _bits(kernel: str, count: int = 2) -> Any:
+    promote = promoting(count)
+
+    def prepare(*operands: Any) -> tuple[Any, ...]:
+        args: tuple[Any, ...] = promote(*operands)
         if args[0].dtype.category >= dtypes.FLOAT:
             raise NotImplementedError(f"\"{kernel}_cpu\" not implemented for '{title(args[0].dtype)}'")
         return args
@@ -44,12 +46,12 @@ def _bits(kernel: str) -> Any:
     return prepare
 
 
-def _bit(name: str, formula: Any) -> Op:
+def _bit(name: str, formula: Any, kernel: str = "") -> Op:
     return binary(
         name,
         formula,
         category="logic",
-        prepare=_bits(name),
+        prepare=_bits(kernel or name),
         samples=lambda: [Sample((_X > 0, _Y > 0), (), False), *integer_samples()],
         differentiable=False,
     )
@@ -70,15 +72,15 @@ logical_not = pointwise(
 bitwise_and = _bit("bitwise_and", lambda e, a, b: e.bit_and(a, b))
 bitwise_or = _bit("bitwise_or", lambda e, a, b: e.bit_or(a, b))
 bitwise_xor = _bit("bitwise_xor", lambda e, a, b: e.bit_xor(a, b))
-shift_left = _bit("bitwise_left_shift", lambda e, a, b: e.shift_left(a, b))
-shift_right = _bit("bitwise_right_shift", lambda e, a, b: e.shift_right(a, b))
+shift_left = _bit("bitwise_left_shift", lambda e, a, b: e.shift_left(a, b), "lshift")
+shift_right = _bit("bitwise_right_shift", lambda e, a, b: e.shift_right(a, b), "rshift")
 shift_left.samples = shift_right.samples = integer_samples
 bitwise_not = pointwise(
     "bitwise_not",
     "logic",
     1,
     lambda e, x: e.bit_not(x),
-    prepare=None,
+    prepare=_bits("bitwise_not", 1),
     differentiable=False,
     ref=np.invert,
     samples=lambda: [Sample((_X > 0,), (), False), Sample((np.array([1, -4]),), (), False)],

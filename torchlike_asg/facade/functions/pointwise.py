@@ -38,36 +38,59 @@ def _either(op: Any, a: Any, b: Any) -> Tensor:
     return binary(op, tensor(a), b)
 
 
-def _scaled(other: Any, alpha: Any) -> Any:
-    if alpha == 1:
-        return other
+def _scaled(input: Any, other: Any, alpha: Any) -> Any:
+    """``alpha * other``, to be added to `input`. RuntimeError if the sum is of a type that cannot hold `alpha`."""
+    if alpha.__class__ is int:
+        if alpha == 1:
+            return other
+        plain = other.dtype is not dtypes.bool_ if isinstance(other, Tensor) else other.__class__ is not bool
+    else:
+        plain = isinstance(other, Tensor) and alpha.__class__ is float and other.dtype.is_floating_point and _same_type(input, other)
+    if not plain and alpha.__class__ in _NUMBERS:
+        other, alpha = _in_common(input, other, alpha)
     if isinstance(other, Tensor):
-        if other.dtype.category < dtypes.FLOAT and isinstance(alpha, float):
-            raise RuntimeError("For integral input tensors, argument alpha must not be a floating point number.")
         try:
             return binary(ops.mul, other, alpha)
         except Unsupported:  # a sparse one, which scales itself
             return other * alpha
-    return other * alpha
+    return other * alpha if other.__class__ is not bool or alpha.__class__ is not bool else other and alpha
+
+
+def _same_type(input: Any, other: Tensor) -> bool:
+    return isinstance(input, Tensor) and input.dtype is other.dtype
+
+
+def _in_common(input: Any, other: Any, alpha: Any) -> tuple[Any, Any]:
+    """`other` and `alpha` in the type of the sum with `input`."""
+    from .misc import result_type
+
+    d = result_type(input, other)
+    if alpha.__class__ is bool and d is not dtypes.bool_:
+        raise RuntimeError("Boolean alpha only supported for Boolean results.")
+    if alpha.__class__ in (float, complex) and d.category < dtypes.FLOAT:
+        raise RuntimeError("For integral input tensors, argument alpha must not be a floating point number.")
+    if alpha.__class__ is complex and not d.is_complex:
+        raise RuntimeError("For non-complex input tensors, argument alpha must not be a complex number.")
+    return other.to(d) if isinstance(other, Tensor) else other, bool(alpha) if d is dtypes.bool_ else alpha  # type: ignore[attr-defined]
 
 
 @function()
 def add(input: Any, other: Any, *, alpha: Any = 1, out: Tensor | None = None) -> Tensor:
     """``input + alpha * other``."""
-    return _either(ops.add, input, _scaled(other, alpha))
+    return _either(ops.add, input, _scaled(input, other, alpha))
 
 
 @function(aliases=("subtract",))
 def sub(input: Any, other: Any, *, alpha: Any = 1, out: Tensor | None = None) -> Tensor:
     """``input - alpha * other``."""
-    return _either(ops.sub, input, _scaled(other, alpha))
+    return _either(ops.sub, input, _scaled(input, other, alpha))
 
 
 @function()
 @step(lambda input, other, **_: "RsubBackward0" if isinstance(other, Tensor) else "RsubBackward1")
 def rsub(input: Tensor, other: Any, *, alpha: Any = 1) -> Tensor:
     """``other - alpha * input``."""
-    return _either(ops.sub, other, _scaled(input, alpha))
+    return _either(ops.sub, other, _scaled(other, input, alpha))
 
 
 @function(aliases=("multiply",))
@@ -271,14 +294,14 @@ def add_(self: Tensor, other: Any, *more: Any, alpha: Any = 1) -> Tensor:
     """``self += alpha * other``."""
     if more:
         return _in_earlier_order(add_, self, other, *more)
-    return _write_binary(ops.add, self, _scaled(other, alpha))
+    return _write_binary(ops.add, self, _scaled(self, other, alpha))
 
 
 def sub_(self: Tensor, other: Any, *more: Any, alpha: Any = 1) -> Tensor:
     """``self -= alpha * other``."""
     if more:
         return _in_earlier_order(sub_, self, other, *more)
-    return _write_binary(ops.sub, self, _scaled(other, alpha))
+    return _write_binary(ops.sub, self, _scaled(self, other, alpha))
 
 
 def mul_(self: Tensor, other: Any) -> Tensor:

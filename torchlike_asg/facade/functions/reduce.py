@@ -78,7 +78,7 @@ def picked(x: Any, index: Any, d: int, keepdim: bool) -> tuple[Tensor, Tensor]:
 
 
 @function()
-def max(input: Tensor, dim: Any = None, keepdim: bool = False, *, other: Any = None, out: Any = None) -> Any:
+def max(input: Tensor, dim: Tensor | int | None = None, keepdim: bool = False, *, other: Any = None, out: Any = None) -> Any:
     """``max(input)``: the largest; ``max(input, dim)``: (values, indices) along a dimension; ``max(input, other)``: elementwise.
 
     Without `dim` equal maxima share the gradient; along a dimension it goes to the (first) index returned. A NaN is larger than anything.
@@ -87,7 +87,7 @@ def max(input: Tensor, dim: Any = None, keepdim: bool = False, *, other: Any = N
 
 
 @function()
-def min(input: Tensor, dim: Any = None, keepdim: bool = False, *, other: Any = None, out: Any = None) -> Any:
+def min(input: Tensor, dim: Tensor | int | None = None, keepdim: bool = False, *, other: Any = None, out: Any = None) -> Any:
     """``min(input)``: the smallest; ``min(input, dim)``: (values, indices) along a dimension; ``min(input, other)``: elementwise."""
     return _select(ops.min_all, ops.argmin, returns.min_, pointwise.minimum, "min", input, dim, keepdim, other)
 
@@ -95,6 +95,8 @@ def min(input: Tensor, dim: Any = None, keepdim: bool = False, *, other: Any = N
 def _select(whole: Any, index: Any, result: Any, elementwise: Any, name: str, input: Tensor, dim: Any, keepdim: Any, other: Any) -> Any:
     check_tensor(name, "input", 1, input)
     if other is not None or isinstance(dim, Tensor):
+        if keepdim is not False:
+            raise TypeError(f"{name}() received an invalid combination of arguments: keepdim needs a dim")
         return elementwise(input, dim if other is None else other)
     if dim is None:
         if keepdim is not False:
