@@ -1,4 +1,6 @@
-"""Device strings and objects: ``"cpu"``, ``"wgpu"``, ``"wgpu:1"``, and ``"gpu"``, which is another name of ``"wgpu"``."""
+"""Device strings and objects: ``"cpu"``, ``"wgpu"``, ``"wgpu:1"``, ``"meta"`` (shapes without values), and ``"gpu"``, which is another
+name of ``"wgpu"``.
+"""
 
 from __future__ import annotations
 
@@ -145,5 +147,5 @@ def check(d: device) -> device:
     if d.type == "wgpu":
         return _present(d)
     if d.type == "meta":
-        raise NotImplementedError("the meta device is not supported: use device='cpu'")
+        return _intern("meta", None)
     return d if d.index is None else cpu  # there is one, whatever its number

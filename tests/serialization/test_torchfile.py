@@ -208,7 +208,6 @@ def test_sparse_tensors_that_reach_outside_themselves_are_refused(places, size):
         (lambda: torch.quantize_per_tensor(torch.ones(2), 0.1, 0, torch.quint8), "quantized"),
         (lambda: torch.ones(2).to(torch.float8_e4m3fn), "float8_e4m3fn"),
         (lambda: torch.ones(2, dtype=torch.uint16), "uint16"),
-        (lambda: torch.ones(2, device="meta"), "meta"),
         (lambda: torch.ones(2, dtype=torch.complex64).conj(), "conjugated"),
         (lambda: torch.float8_e5m2, "float8_e5m2"),
     ],

@@ -315,6 +315,12 @@ def _pass(n: Node, g: Node) -> Grads:
     return (g,)
 
 
+def _moved(s: Node, d: devices.device) -> Meta:
+    if s.device.type == "meta":
+        raise NotImplementedError("Cannot copy out of meta tensor; no data!")
+    return s.shape, s.dtype, s.strides, s.offset
+
+
 def _back(n: Node, g: Node) -> Grads:
     return (TRANSFER(g, n.srcs[0].device),)
 
@@ -334,7 +340,7 @@ APART = Op("apart", "identity", _same, _first, vjp=lambda n, g: (None,), view=Tr
 #: a result of `inference_mode`, seen from outside: it has no history and gets none (see `refuse_saving`)
 INFERRED = Op("inferred", "identity", _same, _first, differentiable=False)
 #: a value on another device; the attribute is that device. No backend computes it: values are moved between plans
-TRANSFER: Op = Op("transfer", "identity", lambda s, d: (s.shape, s.dtype, s.strides, s.offset), _first, vjp=_back, params=("device",))
+TRANSFER: Op = Op("transfer", "identity", _moved, _first, vjp=_back, params=("device",))
 #: The argument of a function that is being differentiated, at a level of nesting: gradients are asked for here and flow on to the operand.
 ARGUMENT = Op("argument", "identity", _preserved, _first, vjp=_pass, params=("level", "index"))
 #: A table whose rows are looked up, with the wish that its gradient be kept as rows (facade/sparse_gradients.py), and that gradient.

@@ -12,6 +12,7 @@ from ..asg.declare import CONST, LEAVES
 from ..asg.node import Node
 from ..asg.rewrite import topo
 from ..asg.trace import Trace
+from ..backends.meta import absent
 
 
 def run_eagerly(tr: Trace, outputs: tuple[Node, ...]) -> None:
@@ -22,6 +23,9 @@ def run_eagerly(tr: Trace, outputs: tuple[Node, ...]) -> None:
     for n in topo(outputs, tr.known):
         if n.op in LEAVES:
             env[n] = reference.constant(n) if n.op is CONST else plan.leaf_value(n, tr)
+            continue
+        if n.device.type == "meta":
+            env[n] = absent(n)
             continue
         try:
             with np.errstate(all="ignore"):

@@ -29,6 +29,7 @@ from ..asg.node import COUNTS, Node
 from ..asg.rewrite import topo
 from ..asg.trace import Trace
 from ..backends import base
+from ..backends.meta import absent
 from .pipeline import optimise
 from .reason import difference
 
@@ -203,7 +204,8 @@ def staged(tr: Trace, key: Any) -> bool:
         return False
     order = topo(outputs, tr.known)
     moves = tuple([n for n in order if n.op is TRANSFER])
-    if not moves and len({_place(n) for n in outputs}) == 1:
+    places = {_place(n) for n in outputs}
+    if not moves and len(places) == 1 and not any(kind == "meta" for kind, _ in places):
         return False
     STAGED[key] = moves
     while len(STAGED) > config.max_plans:
@@ -225,6 +227,9 @@ def run_staged(tr: Trace, moves: Sequence[Node], outputs: tuple[Node, ...], dona
     for n in moves:
         if n in known:
             continue
+        if n.device.type == "meta":
+            known[n] = absent(n)
+            continue
         source = n.srcs[0]
         value = known.get(source)
         if value is None:
@@ -237,7 +242,10 @@ def run_staged(tr: Trace, moves: Sequence[Node], outputs: tuple[Node, ...], dona
     for n in outputs:
         if n not in known:
             groups.setdefault(_place(n), []).append(n)
-    for group in groups.values():
+    for (kind, _), group in groups.items():
+        if kind == "meta":  # nothing is computed there
+            known.update((n, absent(n)) for n in group)
+            continue
         members = set(group)
         execute_plan(tr, (tr.plan, tuple(group)), tuple([pair for pair in donated if pair[0] in members]))
 

@@ -17,6 +17,7 @@ from ..asg.geometry import Geometry, contiguous
 from ..asg.node import WEAK, Node, weak
 from ..asg.trace import Trace, current, lock
 from ..asg.trace import _get as _current
+from ..backends.meta import Absent
 from ..devices import refuse
 from ..formats import strided
 from ..size import Size
@@ -173,18 +174,22 @@ def face(
 
 
 def concrete(buf: Any, shape: Any, d: dtypes.dtype, device: Any, strides: Any = None, cls: type = Tensor) -> Any:
-    """A tensor over a flat buffer in storage layout."""
+    """A tensor over a flat buffer in storage layout (which is not kept on the meta device: None will do)."""
     shape = tuple(shape)
     if device.type == "wgpu":
         refuse(device, d)
-    cell = Cell(shape, contiguous(shape) if strides is None else strides, d, device, buf)
+    cell = Cell(shape, contiguous(shape) if strides is None else strides, d, device, None if device.type == "meta" else buf)
+    if device.type == "meta":
+        cell.take(Absent(shape, cell.strides, d))  # type: ignore[arg-type]
     return face(Family(cell), None, 0, None, cell.geometry, cls)
 
 
 def make_parameter(cls: type, data: Tensor, requires_grad: bool = True) -> Any:
     """A leaf of class `cls` over `data`'s storage, with a history of its own."""
+    from .direct import realise
     from .flush import settle
 
+    realise(data)
     if not settle(data):
         data = data.clone()  # type: ignore[attr-defined]
         settle(data)

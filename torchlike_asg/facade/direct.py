@@ -70,7 +70,7 @@ def target(t: Tensor, exposed: bool = False) -> Family | None:
     return None if 0 in strides and any([s == 0 and n > 1 for n, s in zip(shape, strides, strict=True)]) else f
 
 
-def _unfilled(t: Tensor) -> Family | None:
+def _unfilled(t: Tensor, limit: float = FILLED) -> Family | None:
     """The family of a tensor of a new storage that is one number and not computed yet (``torch.zeros(n)``), if it is to be written here."""
     f = t._f
     n = None if f is None else f.h
@@ -79,7 +79,7 @@ def _unfilled(t: Tensor) -> Family | None:
     if f.leaf is not None or f.past is not None or f.wants or n.rg or (f.inferred is True and current().inference is None):  # type: ignore[union-attr]
         return None
     tr = current()
-    if n in tr.known or tr.held or math.prod(n.shape) > FILLED:
+    if n in tr.known or tr.held or math.prod(n.shape) > limit:
         return None
     return f if len(f.cell.families) == 1 else None  # type: ignore[union-attr]
 
@@ -97,6 +97,18 @@ def prepare(t: Tensor, value: Any) -> None:
         _fill(f)
 
 
+def realise(t: Tensor) -> None:
+    """Fill a new tensor that is one number where it is, without a plan for its shape. The memory of zeros is the system's until it is first
+    written: a parameter that is replaced before (by one on the meta device) takes none.
+    """
+    n = t._n
+    if n is not None and n.op is _FULL and t.__class__ is Tensor:
+        family_of(t)
+        f = _unfilled(t, math.inf)
+        if f is not None:
+            _fill(f)
+
+
 def _fill(f: Family) -> None:
     """Have the storage hold the value it was to be filled with: rows of a batch that are written at places of their own then have no nodes.
 
@@ -105,7 +117,8 @@ def _fill(f: Family) -> None:
     n = f.h
     assert n is not None
     cell = f.cell
-    cell.take(np.ascontiguousarray(apply(n, [constant(n.srcs[0])])))
+    value = constant(n.srcs[0])
+    cell.take(np.ascontiguousarray(apply(n, [value])) if any(value.tobytes()) else np.zeros(n.shape, value.dtype))
     f.h = None
     f.invalidate()
 

@@ -20,7 +20,7 @@ from ..asg.gradients import history
 from ..asg.interrupts import hold, release, whole
 from ..asg.node import COUNTS, Node
 from ..asg.trace import Trace, current, lock
-from ..backends.wgpu.memory import DeviceArray
+from ..backends.meta import AWAY
 from . import texts
 from .closing import Live, close, make_concrete, to_leaf
 from .core import Tensor
@@ -358,7 +358,7 @@ def _untouched(t: Tensor) -> Any:
     f = t._f
     if t._n is None and f.value is not None and t._kind is None:  # type: ignore[union-attr]
         value = f.value[1]  # type: ignore[union-attr]
-        if (value.__class__ is np.ndarray or value.__class__ is DeviceArray) and f.h is None:  # type: ignore[union-attr]
+        if (value.__class__ is np.ndarray or value.__class__ in AWAY) and f.h is None:  # type: ignore[union-attr]
             return value
     return None
 
@@ -368,7 +368,7 @@ def value_of(t: Tensor) -> np.ndarray[Any, Any]:
     copied from there.
     """
     found: Any = held_value(t)
-    return found.numpy() if found.__class__ is DeviceArray else found  # type: ignore[no-any-return]
+    return found.numpy() if found.__class__ in AWAY else found  # type: ignore[no-any-return]
 
 
 def _shown(t: Tensor, f: Family, tr: Trace) -> Any:
@@ -383,7 +383,7 @@ def _shown(t: Tensor, f: Family, tr: Trace) -> Any:
 
 
 def held_value(t: Tensor) -> Any:
-    """What a tensor holds now: an array, or a `DeviceArray` if it lies on another device."""
+    """What a tensor holds now: an array, or what stands for one that lies on another device (`meta.AWAY`)."""
     shared = trace.several
     if shared:
         lock.acquire()

@@ -20,6 +20,7 @@ _NAMES = {
     "batch_norm": "NativeBatchNorm",
     "batch_norm_eval": "NativeBatchNorm",
     "cast": "ToCopy",
+    "transfer": "ToCopy",
     "cholesky": "LinalgCholeskyEx",
     "complex_of": "ViewAsComplex",
     "conj": "ConjPhysical",

@@ -11,6 +11,7 @@ import numpy as np
 
 from ..asg.geometry import Geometry, gather
 from ..asg.node import Node
+from ..backends.meta import Absent
 from ..dtypes import dtype, load
 from ..ops.movement import restride as RESTRIDE
 from ..ops.movement import restride_scatter as RESTRIDE_SCATTER
@@ -70,6 +71,8 @@ def seen_values(cell: Cell, lens: Lens | None, geometry: Geometry, buf: Any = No
     """What a region holds, as something to compute with; `buf` is another content than the storage's."""
     if lens is None:
         return cell.values(geometry) if buf is None else load(gather(buf, geometry), cell.dtype)
+    if cell.device.type == "meta":
+        return Absent(geometry[0], geometry[1], lens.dtype)  # type: ignore[return-value]
     stored = memory(cell, lens) if buf is None else bytes_as(buf, lens.dtype)
     values = load(gather(stored, geometry), lens.dtype)
     if lens.conj:

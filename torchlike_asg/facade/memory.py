@@ -63,7 +63,7 @@ def data_ptr(self: Tensor) -> int:
     It is the address in memory while a NumPy array shares the storage. Otherwise it is that of a copy of the content at the time of the
     call, and stays the same while the storage lives: what is read there is right until the next write to the tensor, and what is written
     there goes unnoticed. (The content itself moves with every write, and may be shared with equal storages until then.) That of a tensor on
-    another device, whose memory nothing else can read, only identifies the storage.
+    another device, whose memory nothing else can read, only identifies the storage; on the meta device it is 0.
     """
     if not self.shape.numel():
         return 0
@@ -72,6 +72,8 @@ def data_ptr(self: Tensor) -> int:
 
 def _address(cell: Cell) -> int:
     """The address of a storage's first byte."""
+    if cell.device.type == "meta":
+        return 0
     with lock:
         if cell.exposed:
             return int(cell.buf.ctypes.data)  # type: ignore[union-attr]

@@ -14,7 +14,7 @@ from ..asg.gradients import history
 from ..asg.node import Node
 from ..asg.rewrite import topo
 from ..asg.trace import Trace, current
-from ..backends.wgpu.memory import DeviceArray
+from ..backends.meta import AWAY
 from ..ops.movement import restride_scatter as RESTRIDE_SCATTER
 from .history_names import title
 from .nodes import root_of
@@ -252,6 +252,6 @@ def _overwritten(kept: Node, counted: bool, tr: Trace) -> None:
 
 def _same_memory(a: Any, b: Any) -> bool:
     """Whether two living arrays begin at one address."""
-    if a.__class__ is DeviceArray or b.__class__ is DeviceArray:
+    if a.__class__ in AWAY or b.__class__ in AWAY:
         return a is b
     return bool(a.__array_interface__["data"][0] == b.__array_interface__["data"][0] and a.shape == b.shape)

@@ -148,7 +148,12 @@ def text(t: Tensor, prefix: str = "tensor(", body: str | None = None) -> str:
     function = t.grad_fn  # type: ignore[attr-defined]  # asked for first: looking at the values may end the trace that recorded it
     suffixes = [] if t.device.type == "cpu" else [f"device='{t.device}'"]
     usual = dtypes.get_default_dtype()
-    if t.shape.numel() == 0:
+    if t.device.type == "meta":
+        suffixes.append(f"size={tuple(t.shape)}")
+        if t.dtype is not usual:
+            suffixes.append(f"dtype={t.dtype}")
+        body = "..." if body is None else body
+    elif t.shape.numel() == 0:
         if len(t.shape) != 1:
             suffixes.append(f"size={tuple(t.shape)}")
         if t.dtype is not usual:

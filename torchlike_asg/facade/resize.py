@@ -11,6 +11,8 @@ from ..asg import arena
 from ..asg.declare import VAR
 from ..asg.geometry import contiguous, flat, is_dense
 from ..asg.trace import current
+from ..backends.meta import Absent
+from ..dtypes import store
 from ..errors import Unsupported
 from ..ops.movement import clone, relayout
 from .core import Tensor, alias, family_of, owned
@@ -42,14 +44,15 @@ def resize(t: Tensor, shape: tuple[int, ...], strides: tuple[int, ...] | None = 
     f = t._f
     assert f is not None
     needed = t.storage_offset() + math.prod(shape)  # type: ignore[attr-defined]
-    if needed > f.cell.buf.size:  # a view leaves the storage that others see: PyTorch enlarges it under them
-        was, order = tuple(t.shape), t.geometry[1]
-        values = flat(np.array(value_of(t)), order if is_dense(was, order) else contiguous(was))  # as they lie in memory
-        buf = np.zeros(math.prod(shape), f.cell.dtype.storage)
-        from ..dtypes import store
-
-        buf[: values.size] = store(values, f.cell.dtype)
-        cell = Cell(shape, strides, f.cell.dtype, f.cell.device, buf)
+    if needed > math.prod(f.cell.shape):  # a view leaves the storage that others see: PyTorch enlarges it under them
+        cell = Cell(shape, strides, f.cell.dtype, f.cell.device)
+        if cell.device.type == "meta":
+            cell.take(Absent(shape, strides, cell.dtype))  # type: ignore[arg-type]
+        else:
+            was, order = tuple(t.shape), t.geometry[1]
+            values = flat(np.array(value_of(t)), order if is_dense(was, order) else contiguous(was))  # as they lie in memory
+            cell.buf = buf = np.zeros(math.prod(shape), cell.dtype.storage)
+            buf[: values.size] = store(values, cell.dtype)
         t._f = Family(cell, None)
         t._f.counter.version = f.counter.version + 1
         t._f.add(t)

@@ -16,6 +16,7 @@ from ..asg.declare import REBIND, VAR
 from ..asg.geometry import Geometry, flat, gather, is_contiguous
 from ..asg.node import Node
 from ..asg.trace import current, home_of, lock
+from ..backends.meta import AWAY, Absent
 from ..backends.wgpu.memory import DeviceArray, normal
 from ..dtypes import bfloat16, dtype, load, store
 from ..ops.movement import restride_scatter as RESTRIDE_SCATTER
@@ -86,7 +87,7 @@ class Cell:
             buf = self._flat
             if buf is None and hasattr(self, "array"):
                 array = self.array
-                if array.__class__ is DeviceArray:  # from now on on the host, until a plan wants it
+                if array.__class__ in AWAY:  # from now on on the host, until a plan wants it
                     buf = self._flat = store(flat(array.numpy(), self.strides), self.dtype).copy()
                 else:
                     buf = self._flat = array.reshape(-1)
@@ -107,7 +108,7 @@ class Cell:
     @property
     def remote(self) -> bool:
         """Whether the content lies on another device."""
-        return self._flat is None and getattr(self, "array", None).__class__ is DeviceArray
+        return self._flat is None and getattr(self, "array", None).__class__ in AWAY
 
     @property
     def geometry(self) -> Geometry:
@@ -124,8 +125,8 @@ class Cell:
 
     def take(self, value: np.ndarray[Any, Any]) -> None:
         """Hold another value (an array of the storage's shape, which is nobody else's to write)."""
-        if value.__class__ is DeviceArray:
-            if value.layout == self.strides or value.layout == normal(self.shape, self.strides):
+        if value.__class__ in AWAY:
+            if value.layout == self.strides or value.__class__ is Absent or value.layout == normal(self.shape, self.strides):
                 self.array, self._flat = value, None
                 return
             value = value.numpy()
@@ -167,6 +168,8 @@ class Cell:
         """What a region holds, as something to compute with (a view of the buffer, except for bfloat16)."""
         if geometry[2] == 0 and geometry[1] == self.strides and geometry[0] == self.shape:
             return self.whole()
+        if self.device.type == "meta":
+            return Absent(geometry[0], geometry[1], self.dtype)
         return load(gather(self.buf, geometry), self.dtype)  # type: ignore[arg-type]
 
 

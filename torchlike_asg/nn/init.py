@@ -107,7 +107,10 @@ def trunc_normal_(tensor: Any, mean: float = 0.0, std: float = 1.0, a: float = -
             stacklevel=2,
         )
     with torch.no_grad():
-        if _normal_cdf((b - mean) / std) - _normal_cdf((a - mean) / std) > 0.3:
+        if tensor.is_meta:
+            tensor.normal_()
+            values = tensor
+        elif _normal_cdf((b - mean) / std) - _normal_cdf((a - mean) / std) > 0.3:
             low, high = tensor.new_tensor(a).item(), tensor.new_tensor(b).item()  # rounded as the drawn values are
             values = tensor.normal_(mean, std, generator=generator)
             while (outside := (values < low) | (values > high)).any():
@@ -215,6 +218,8 @@ def orthogonal_(tensor: Any, gain: float = 1, generator: Any = None) -> Any:
         return tensor
     rows = tensor.shape[0]
     with torch.no_grad():
+        if tensor.is_meta:
+            return _note(tensor.normal_(), "orthogonal_", gain=gain)
         drawn = tensor.new_empty((rows, tensor.numel() // rows)).normal_(0, 1, generator=generator).cpu().numpy()
         wide = drawn.shape[0] < drawn.shape[1]
         q, r = np.linalg.qr(drawn.T if wide else drawn)

@@ -20,6 +20,10 @@ class Parameter(Tensor):
     Raises RuntimeError if `requires_grad` is true and `data` is not of a floating-point type.
     """
 
+    #: what filled it, for the viewer; not among the attributes that a script finds in ``__dict__``, and gives to a class of its own
+    __slots__ = ("_initialiser",)
+    _initialiser: str
+
     def __new__(cls, data: Any = None, requires_grad: bool = True) -> Any:
         if data is None:
             data = torch.empty(0)
@@ -35,12 +39,14 @@ class Parameter(Tensor):
     def __deepcopy__(self, memo: dict[int, Any]) -> Any:
         if id(self) not in memo:  # like PyTorch's, a copy has neither `.grad` nor attributes that were hung on the original
             memo[id(self)] = copied = make_parameter(type(self), self.data.clone(), self.requires_grad)
-            if "_initialiser" in self.__dict__:  # what the viewer tells of it is as true of the copy
+            if hasattr(self, "_initialiser"):  # what the viewer tells of it is as true of the copy
                 copied._initialiser = self._initialiser
         return memo[id(self)]
 
     def __reduce_ex__(self, protocol: Any) -> Any:
         attributes = {name: value for name, value in self.__dict__.items() if name not in OWN_ATTRIBUTES}
+        if hasattr(self, "_initialiser"):
+            attributes["_initialiser"] = self._initialiser
         return _rebuild_parameter, (type(self), self.data, self.requires_grad, attributes)
 
 
@@ -65,7 +71,8 @@ _sparse_classes: dict[tuple[type, type], type] = {}
 
 def _rebuild_parameter(cls: type[Parameter], data: Any, requires_grad: bool, attributes: dict[str, Any]) -> Any:
     parameter = make_parameter(cls, data, requires_grad)
-    parameter.__dict__.update(attributes)
+    for name, value in attributes.items():
+        setattr(parameter, name, value)
     return parameter
 
 

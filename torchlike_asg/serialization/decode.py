@@ -21,7 +21,7 @@ from .placement import Place
 from .safe import trusted
 from .sparse import layout, rebuild_sparse
 from .storage import STORAGE_TYPES, Storage
-from .tensors import Tensor, make_parameter, make_tensor, parameter_class
+from .tensors import Tensor, make_blank, make_parameter, make_tensor, parameter_class
 from .unpickler import Known, Unpickler
 
 __all__ = ["Decoder", "Survey"]
@@ -31,7 +31,6 @@ ReadStorage = Callable[[str, int, int], np.ndarray[Any, Any]]
 _KINDS_WE_LACK = {
     "torch._utils._rebuild_qtensor": "quantized tensors",
     "torch._utils._rebuild_nested_tensor": "nested tensors",
-    "torch._utils._rebuild_meta_tensor_no_storage": "meta tensors",
     "torch._utils._rebuild_wrapper_subclass": "wrapper subclasses of Tensor",
     "torch._utils._rebuild_device_tensor_from_numpy": "XLA tensors",
     "torch._utils._rebuild_device_tensor_from_cpu_tensor": "XLA tensors",
@@ -66,6 +65,7 @@ class Decoder:
             "torch._utils._rebuild_tensor": self._rebuild_tensor,
             "torch._utils._rebuild_tensor_v2": self._rebuild_tensor,
             "torch._utils._rebuild_tensor_v3": self._rebuild_tensor_of_type,
+            "torch._utils._rebuild_meta_tensor_no_storage": _rebuild_blank,
             "torch._utils._rebuild_parameter": self._rebuild_parameter,
             "torch._utils._rebuild_parameter_with_state": self._rebuild_parameter,
             "torch._tensor._rebuild_from_type_v2": self._rebuild_with_state,
@@ -269,6 +269,14 @@ def _with_attributes(tensor: Any, state: Any) -> Any:
             raise ValueError("the attributes of a tensor are not a dict")
         tensor.__dict__.update(state)
     return tensor
+
+
+def _rebuild_blank(d: Any, size: Any, stride: Any, requires_grad: Any = False) -> Tensor:
+    if not isinstance(d, dtype) or not isinstance(size, tuple) or not isinstance(stride, tuple) or len(size) != len(stride):
+        raise ValueError("a tensor is malformed")
+    if any(type(n) is not int or n < 0 for n in (*size, *stride)):
+        raise ValueError(f"a tensor has size {size}, stride {stride}")
+    return make_blank(d, size, stride, bool(requires_grad))
 
 
 def _size(values: Any = ()) -> Size:

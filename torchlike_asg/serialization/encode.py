@@ -18,6 +18,7 @@ from .writer import GlobalName, PersistentId, PickleWriter, Reduce
 __all__ = ["Encoder"]
 
 _TENSOR = GlobalName("torch._utils", "_rebuild_tensor_v2")
+_META = GlobalName("torch._utils", "_rebuild_meta_tensor_no_storage")
 _PARAMETER = GlobalName("torch._utils", "_rebuild_parameter")
 _PARAMETER_WITH_STATE = GlobalName("torch._utils", "_rebuild_parameter_with_state")
 _WITH_STATE = GlobalName("torch._tensor", "_rebuild_from_type_v2")
@@ -70,12 +71,15 @@ class Encoder:
         return Reduce(_PARAMETER, (data, record.requires_grad, OrderedDict()))
 
     def _strided(self, record: StridedRecord, requires_grad: bool) -> Reduce:
+        elements = record.elements
+        if elements is None:
+            return Reduce(_META, (record.dtype, record.size, record.stride, requires_grad))
         key = self._keys.get(record.identity)
         if key is None:
             key = self._keys[record.identity] = str(len(self._keys))
-            self.storages[key] = record.elements.view(np.uint8)
-            self.counts[key] = record.elements.size
+            self.storages[key] = elements.view(np.uint8)
+            self.counts[key] = elements.size
             self._alive.append(record)
-        reference = ("storage", GlobalName("torch", STORAGE_NAMES[record.dtype]), key, record.location, record.elements.size)
+        reference = ("storage", GlobalName("torch", STORAGE_NAMES[record.dtype]), key, record.location, elements.size)
         storage = PersistentId((*reference, None) if self._legacy else reference)
         return Reduce(_TENSOR, (storage, record.offset, record.size, record.stride, requires_grad, OrderedDict()))

@@ -74,11 +74,11 @@ class StridedRecord:
     """A tensor on its way into a file.
 
     `elements` is the 1-D buffer of its storage in stored form (bfloat16 as uint16); tensors with equal `identity` share it.
-    Offset and strides count elements. `owner` keeps the identity from being reused.
+    Offset and strides count elements. `owner` keeps the identity from being reused. `elements` is None on the meta device.
     """
 
     identity: int
-    elements: np.ndarray[Any, Any]
+    elements: np.ndarray[Any, Any] | None
     dtype: dtype
     offset: int
     size: tuple[int, ...]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import math
 from typing import Any
 
 import numpy as np
@@ -11,11 +12,13 @@ from .. import dtypes
 from ..asg.declare import INPUT, VAR
 from ..asg.geometry import contiguous, flat
 from ..asg.trace import lock
+from ..backends.meta import NO_DATA
 from ..devices import device
 from ..dtypes import dtype
 from ..facade.core import Tensor, concrete, face
 from ..facade.flush import evaluate, settle
 from ..facade.functions.reading import OWN_ATTRIBUTES
+from ..facade.register import FUNCTIONS
 from ..facade.storage import Family
 from ..ops.reinterpret import bytes_as
 from .storage import Storage, StridedRecord, check_extent
@@ -25,6 +28,7 @@ __all__ = [
     "Tensor",
     "elements_of",
     "is_tensor",
+    "make_blank",
     "make_parameter",
     "make_tensor",
     "record_of",
@@ -62,9 +66,10 @@ def record_of(tensor: Tensor) -> StridedRecord | None:
     family: Any = tensor._f
     cell = family.cell
     shape, strides, offset = tensor.geometry
+    elements = None if cell.device.type == "meta" else _current_elements(family)
     return StridedRecord(
         identity=id(cell),
-        elements=_current_elements(family) if lens is None else bytes_as(_current_elements(family), lens.dtype),
+        elements=elements if elements is None or lens is None else bytes_as(elements, lens.dtype),
         dtype=tensor.dtype,
         offset=int(offset),
         size=tuple(map(int, shape)),
@@ -90,7 +95,7 @@ def make_tensor(storage: Storage, d: dtype, size: tuple[int, ...], stride: tuple
     """A tensor over part of `storage`; all tensors made over one storage and dtype share its memory. Offset and strides count elements."""
     cell = storage.cells.get(d)
     if cell is not None:
-        check_extent(size, stride, offset, cell.buf.size)
+        check_extent(size, stride, offset, math.prod(cell.shape))
         tensor: Tensor = face(Family(cell), None, 0, None, (size, stride, offset))
     else:
         elements = elements_of(storage.content, d)
@@ -103,6 +108,11 @@ def make_tensor(storage: Storage, d: dtype, size: tuple[int, ...], stride: tuple
             storage.cells[d] = cell = whole._f.cell
             tensor = face(Family(cell), None, 0, None, (size, stride, offset))
     return tensor.requires_grad_() if requires_grad else tensor  # type: ignore[attr-defined]
+
+
+def make_blank(d: dtype, size: tuple[int, ...], stride: tuple[int, ...], requires_grad: bool) -> Tensor:
+    """A tensor on the meta device."""
+    return FUNCTIONS["empty_strided"](size, stride, dtype=d, device="meta", requires_grad=requires_grad)  # type: ignore[no-any-return]
 
 
 def elements_of(content: np.ndarray[Any, Any], d: dtype) -> np.ndarray[Any, Any]:
@@ -124,6 +134,8 @@ def stored_array(tensor: Any) -> tuple[np.ndarray[Any, Any], dtype]:
         return np.require(array, array.dtype.newbyteorder("="), "C"), dtypes.from_numpy(array.dtype.newbyteorder("="))
     record = record_of(tensor.detach())  # type: ignore[attr-defined]
     assert record is not None
+    if record.elements is None:
+        raise NotImplementedError(NO_DATA)
     strided = np.lib.stride_tricks.as_strided(
         record.elements[record.offset :], record.size, tuple(s * record.dtype.itemsize for s in record.stride)
     )

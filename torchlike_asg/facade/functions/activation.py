@@ -19,7 +19,7 @@ from ..core import Tensor, binary, nary, plain, unary
 from ..flush import value_of
 from ..register import apply_inplace, checked, function
 from ..steps import note, step
-from .creation import from_array
+from .creation import blank, from_array
 from .pointwise import abs as _abs
 from .streams import engine_of
 from .views import wrap_dim
@@ -249,6 +249,8 @@ def _with_slopes(input: Tensor, lower: float, upper: float, training: bool, inpl
 
 def _drawn_slopes(input: Tensor, lower: float, upper: float, generator: Any) -> Tensor:
     """One slope for every element that is not positive, drawn row by row as PyTorch does; one elsewhere."""
+    if input.device.type == "meta":
+        return blank(input.shape, input.dtype, input.device)
     values = value_of(input)
     slopes = np.ones(values.shape, np.float64)
     falls = values <= 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from ... import config, dtypes
+from ... import dtypes
 from ...asg.geometry import broadcast
 from ...asg.trace import current
 from ...errors import Unsupported
@@ -14,6 +14,7 @@ from ...ops.attention_dropout import sdpa_dropout
 from ..autocast import governed
 from ..core import Tensor, begin, nary, wrap
 from ..remembered import recall, remember
+from .streams import counted as drawn_on_use
 from .streams import counter_state
 
 
@@ -123,8 +124,7 @@ def _with_dropout(query: Any, key: Any, value: Any, mask: Any, p: float, causal:
     from .creation import ones
     from .dropout import dropout
 
-    counted = config.fused_random or query.device.type == "wgpu"
-    if counted and 0.0 < p < 1.0 and query.numel() and key.numel() and not current().mapped:
+    if drawn_on_use(query.device, query.dtype, None) and 0.0 < p < 1.0 and query.numel() and key.numel() and not current().mapped:
         operands = (query, key, value) if mask is None else (query, key, value, mask)
         begin(operands)
         count = math.prod(broadcast(*[tuple(t.shape[:-2]) for t in operands])) * query.shape[-2] * key.shape[-2]

@@ -19,7 +19,7 @@ from ..core import Tensor, concrete, unary
 from ..flush import value_of
 from ..hosted import data, known
 from ..register import method
-from .creation import device_of
+from .creation import blank, device_of
 from .layout import format_strides, relaid
 
 
@@ -35,7 +35,8 @@ Tensor.nbytes = property(lambda self: self.shape.numel() * self.dtype.itemsize) 
 
 Tensor.is_cpu = property(lambda self: self.device.type == "cpu")  # type: ignore[attr-defined]
 Tensor.is_cuda = property(lambda self: cuda_means_wgpu[0] and self.device.type == "wgpu")  # type: ignore[attr-defined]
-Tensor.is_sparse = Tensor.is_quantized = Tensor.is_meta = Tensor.is_mps = property(lambda self: False)  # type: ignore[attr-defined]
+Tensor.is_meta = property(lambda self: self.device.type == "meta")  # type: ignore[attr-defined]
+Tensor.is_sparse = Tensor.is_quantized = Tensor.is_mps = property(lambda self: False)  # type: ignore[attr-defined]
 
 
 @method()
@@ -58,8 +59,8 @@ def is_signed(self: Tensor) -> bool:
 
 @method()
 def get_device(self: Tensor) -> int:
-    """The device index; -1 on the CPU."""
-    return -1 if self.device.type == "cpu" else self.device.index or 0
+    """The device index; -1 on the CPU and on the meta device."""
+    return -1 if self.device.type in ("cpu", "meta") else self.device.index or 0
 
 
 def transferred(t: Tensor, target: Any) -> Tensor:
@@ -67,9 +68,12 @@ def transferred(t: Tensor, target: Any) -> Tensor:
     refuse(target, t.dtype)
     if t.requires_grad and current().grad:
         return unary(TRANSFER, t, target)
-    values, strides = value_of(t), t.geometry[1]
+    strides = t.geometry[1]
     if not is_dense(tuple(t.shape), strides):
         strides = contiguous(tuple(t.shape))
+    if target.type == "meta":
+        return blank(t.shape, t.dtype, target, strides)
+    values = value_of(t)
     return concrete(np.array(dtypes.store(flat(values, strides), t.dtype)), t.shape, t.dtype, target, strides)  # type: ignore[no-any-return]
 
 
@@ -195,7 +199,8 @@ _LEGACY = {
 def type_(self: Tensor, dtype: Any = None, non_blocking: bool = False) -> Any:
     """The legacy type name, or this tensor converted to a type given as dtype, name or legacy class."""
     if dtype is None:
-        return next(f"torch.{n}" for n, d in _LEGACY.items() if d is self.dtype)
+        place = "torch.meta" if self.device.type == "meta" else "torch"
+        return next(f"{place}.{n}" for n, d in _LEGACY.items() if d is self.dtype)
     if isinstance(dtype, str):
         dtype = _LEGACY[dtype.rpartition(".")[2]]
     return to(self, getattr(dtype, "dtype", dtype))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from ...asg.trace import current
 from ...devices import check, device, refuse
 from ...dtypes import dtype
 from ...ops import movement
-from ..core import Tensor, concrete, face, node_of, unary, wrap
+from ..core import Tensor, concrete, face, family_of, node_of, unary, wrap
 from ..leaves import require_grad
 from ..lifting import changes
 from ..register import FUNCTIONS, function
@@ -83,6 +84,16 @@ def from_array(a: np.ndarray[Any, Any], d: dtype, dev: Any = None) -> Tensor:
     return concrete(np.ascontiguousarray(dtypes.store(a, d)).reshape(-1), a.shape, d, device("cpu") if dev is None else dev)  # type: ignore[no-any-return]
 
 
+def blank(shape: Any, d: dtype, dev: device, strides: Any = None) -> Tensor:
+    """A new tensor on the meta device, laid out by dense `strides`."""
+    return concrete(None, shape, d, dev, strides)  # type: ignore[no-any-return]
+
+
+def of_values(shape: Any, d: dtype, dev: device, make: Callable[[], Any]) -> Tensor:
+    """A new tensor holding the array that `make` gives; it is not asked on the meta device, whose tensors have a shape only."""
+    return blank(shape, d, dev) if dev.type == "meta" else from_array(make(), d, dev)
+
+
 def tensor(data: Any, *, dtype: dtype | None = None, device: Any = None, requires_grad: bool = False, pin_memory: bool = False) -> Tensor:
     """A new leaf tensor with a copy of `data`: a number, nested lists, an array, or a tensor.
 
@@ -148,6 +159,8 @@ def allocatable(shape: tuple[int, ...], d: dtype, zeros: bool = False) -> tuple[
 
 def _fill(value: Any, shape: tuple[int, ...], d: dtype, dev: Any, requires_grad: bool) -> Tensor:
     allocatable(shape, d, value == 0)
+    if dev.type == "meta":
+        return finish(blank(shape, d, dev), requires_grad)  # type: ignore[no-any-return]
     if requires_grad:
         return finish(
             concrete(np.full(math.prod(shape), dtypes.store(np.asarray(value, d.compute), d)[()], d.storage), shape, d, dev), True
@@ -352,7 +365,8 @@ def eye(
         raise RuntimeError(f"n must be greater or equal to 0, got {n}")
     if m is not None and m < 0:
         raise RuntimeError(f"m must be greater or equal to 0, got {m}")
-    return finish(from_array(np.eye(n, n if m is None else m, dtype=d.compute), d, device_of(device)), requires_grad)  # type: ignore[no-any-return]
+    m = n if m is None else m
+    return finish(of_values((n, m), d, device_of(device), lambda: np.eye(n, m, dtype=d.compute)), requires_grad)  # type: ignore[no-any-return]
 
 
 @function(method=False)
@@ -384,8 +398,9 @@ def empty_strided(
     shape, strides = sequence(size), sequence(stride, "stride", 2)
     d = dtypes.get_default_dtype() if dtype is None else dtype
     extent = 0 if 0 in shape else 1 + sum((n - 1) * s for n, s in zip(shape, strides, strict=True))
-    cell = Cell((extent,), (1,), d, device_of(device), np.zeros(extent, d.storage))
-    return finish(face(Family(cell), None, 0, None, (shape, strides, 0)), requires_grad)  # type: ignore[no-any-return]
+    dev = device_of(device)
+    storage = family_of(concrete(None if dev.type == "meta" else np.zeros(extent, d.storage), (extent,), d, dev))
+    return finish(face(storage, None, 0, None, (shape, strides, 0)), requires_grad)  # type: ignore[no-any-return]
 
 
 @function(method=False)

@@ -22,7 +22,7 @@ from ...ops.movement import cast
 from ...rng import draws
 from ..core import Tensor, binary, concrete, unary
 from ..register import FUNCTIONS, function
-from .creation import allocatable, device_of, finish, from_array, given_sizes, sequence
+from .creation import allocatable, blank, device_of, finish, from_array, given_sizes, of_values, sequence
 from .layout import format_strides
 from .reading import value_of
 from .streams import bernoulli_numbers, counted, counter_uniform, engine_of, in_order_of, mapped, normal_numbers, uniform_numbers
@@ -49,7 +49,7 @@ def _factory(name: str, draw: Any, numbers: Any, doc: str) -> None:
         wanted = allocatable(given_sizes(shape, size), d)
         if counted(dev, d, generator):
             return finish(numbers(wanted, d, dev, generator), requires_grad)  # type: ignore[no-any-return]
-        return finish(from_array(draw(engine_of(generator), wanted, None, d), d, dev), requires_grad)  # type: ignore[no-any-return]
+        return finish(of_values(wanted, d, dev, lambda: draw(engine_of(generator), wanted, None, d)), requires_grad)  # type: ignore[no-any-return]
 
     def like(
         input: Tensor,
@@ -65,7 +65,9 @@ def _factory(name: str, draw: Any, numbers: Any, doc: str) -> None:
         d, dev = input.dtype if dtype is None else dtype, input.device if device is None else device_of(device)
         if counted(dev, d, generator):
             return finish(in_order_of(input, lambda shape: numbers(shape, d, dev, generator), memory_format), requires_grad)  # type: ignore[no-any-return]
-        return finish(_like(input, d, lambda shape, strides: draw(engine_of(generator), shape, strides, d), memory_format), requires_grad)  # type: ignore[no-any-return]
+        return finish(
+            _like(input, d, dev, lambda shape, strides: draw(engine_of(generator), shape, strides, d), memory_format), requires_grad
+        )  # type: ignore[no-any-return]
 
     make.__name__, make.__doc__ = name, f"A tensor of {doc}."
     like.__name__, like.__doc__ = f"{name}_like", f"A tensor of {doc}, of the shape and (by default) type of `input`."
@@ -73,12 +75,14 @@ def _factory(name: str, draw: Any, numbers: Any, doc: str) -> None:
     function(method=False)(like)
 
 
-def _like(t: Tensor, d: dtype, draw: Any, memory_format: Any = None) -> Tensor:
+def _like(t: Tensor, d: dtype, dev: Any, draw: Any, memory_format: Any = None) -> Tensor:
     """A new tensor laid out as `t` is (or in another memory format), filled in memory order."""
     shape, strides, _ = t.geometry
     strides = format_strides(memory_format, shape, strides)
+    if dev.type == "meta":
+        return blank(shape, d, dev, strides)
     values = draw(tuple(shape), strides)
-    return concrete(flat(dtypes.store(values, d), strides), shape, d, t.device, strides)  # type: ignore[no-any-return]
+    return concrete(flat(dtypes.store(values, d), strides), shape, d, dev, strides)  # type: ignore[no-any-return]
 
 
 _factory("rand", lambda e, shape, strides, d: draws.uniform(e, shape, strides, d), uniform_numbers, "uniform random numbers in [0, 1)")
@@ -119,8 +123,9 @@ def randint(
     d = dtypes.int64 if dtype is None else dtype
     if d.is_complex:
         raise RuntimeError("check_random_bounds handles only integral, floating-point and boolean types")
-    values = draws.randint(engine_of(generator), low, high, allocatable(shape, d), d)
-    return finish(from_array(values, d, device_of(device)), requires_grad)  # type: ignore[no-any-return]
+    allocatable(shape, d)
+    drawn = of_values(shape, d, device_of(device), lambda: draws.randint(engine_of(generator), low, high, shape, d))
+    return finish(drawn, requires_grad)  # type: ignore[no-any-return]
 
 
 @function(method=False)
@@ -143,8 +148,11 @@ def randint_like(
     elif args:
         high = args[0]
     d, first, last = input.dtype if dtype is None else dtype, _whole("randint_like", "low", low), _whole("randint_like", "high", high)
-    made = _like(input, d, lambda shape, strides: draws.random_(engine_of(generator), shape, strides, d, first, last), memory_format)
-    return finish(made if device is None else made.to(device_of(device)), requires_grad)  # type: ignore[no-any-return, attr-defined]
+
+    def draw(shape: Any, strides: Any) -> Any:
+        return draws.random_(engine_of(generator), shape, strides, d, first, last)
+
+    return finish(_like(input, d, device_of(device, input), draw, memory_format), requires_grad)  # type: ignore[no-any-return, arg-type]
 
 
 @function(method=False)
@@ -161,7 +169,8 @@ def randperm(
 ) -> Tensor:
     """The integers 0 to n - 1 in random order."""
     d = dtypes.int64 if dtype is None else dtype
-    return finish(from_array(draws.randperm(engine_of(generator), operator.index(n), d), d, device_of(device)), requires_grad)  # type: ignore[no-any-return]
+    n = operator.index(n)
+    return finish(of_values((n,), d, device_of(device), lambda: draws.randperm(engine_of(generator), n, d)), requires_grad)  # type: ignore[no-any-return]
 
 
 @function(method=False)
@@ -190,13 +199,16 @@ def normal(
         shape = allocatable(sequence(size, "size", 3), d)
         if counted(dev, d, generator):
             return finish(normal_numbers(shape, d, dev, generator, float(mean), float(std)), requires_grad)  # type: ignore[no-any-return]
-        engine = engine_of(generator)
-        return finish(from_array(draws.normal(engine, shape, None, d, float(mean), float(std)), d, dev), requires_grad)  # type: ignore[no-any-return]
+        drawn = of_values(shape, d, dev, lambda: draws.normal(engine_of(generator), shape, None, d, float(mean), float(std)))
+        return finish(drawn, requires_grad)  # type: ignore[no-any-return]
     like = mean if isinstance(mean, Tensor) else std
     if counted(like.device, like.dtype, generator):
         shape = np.broadcast_shapes(*[tuple(t.shape) for t in (mean, std) if isinstance(t, Tensor)])
         z = normal_numbers(shape, like.dtype, like.device, generator)
         return z * std + mean  # type: ignore[no-any-return, operator]
+    if like.device.type == "meta":
+        shapes = [tuple(t.shape) for t in (mean, std) if isinstance(t, Tensor)]
+        return blank(np.broadcast_shapes(*shapes), like.dtype, like.device)
     engine = engine_of(generator)
     m = value_of(mean) if isinstance(mean, Tensor) else float(mean)
     s = value_of(std) if isinstance(std, Tensor) else float(std)
@@ -210,6 +222,8 @@ def bernoulli(input: Tensor, p: Any = None, *, generator: Any = None, out: Tenso
     shape = tuple(input.shape)
     if counted(input.device, dtypes.float32, generator) and not input.dtype.is_complex:
         return bernoulli_numbers(shape, input.dtype, input.device, generator, input if p is None else float(p))
+    if input.device.type == "meta":
+        return blank(shape, input.dtype, input.device)
     engine = engine_of(generator)
     if p is not None:
         return from_array(draws.bernoulli(engine, shape, None, float(p), input.dtype), input.dtype, input.device)
@@ -219,6 +233,8 @@ def bernoulli(input: Tensor, p: Any = None, *, generator: Any = None, out: Tenso
 @function()
 def multinomial(input: Tensor, num_samples: int, replacement: bool = False, *, generator: Any = None, out: Tensor | None = None) -> Tensor:
     """Category numbers drawn with the (unnormalised) weights in each row of `input`."""
+    if input.device.type == "meta":
+        return blank((*input.shape[:-1], operator.index(num_samples)), dtypes.int64, input.device)
     weights, count = np.ascontiguousarray(value_of(input)), operator.index(num_samples)
     drawn = draws.multinomial(engine_of(generator), weights, input.dtype, count, replacement)
     return from_array(drawn, dtypes.int64, input.device)
@@ -227,18 +243,20 @@ def multinomial(input: Tensor, num_samples: int, replacement: bool = False, *, g
 @function()
 def poisson(input: Tensor, generator: Any = None) -> Tensor:
     """Poisson random numbers with the rates in `input`."""
-    return from_array(draws.poisson(engine_of(generator), value_of(input), input.dtype), input.dtype, input.device)
+    return of_values(input.shape, input.dtype, input.device, lambda: draws.poisson(engine_of(generator), value_of(input), input.dtype))
 
 
 @function(method=False)
 def binomial(count: Tensor, prob: Tensor, generator: Any = None) -> Tensor:
     """Binomial random numbers of `count` trials with probability `prob`."""
-    return from_array(draws.binomial(engine_of(generator), value_of(count), value_of(prob), count.dtype), count.dtype, count.device)
+    d = count.dtype
+    return of_values(count.shape, d, count.device, lambda: draws.binomial(engine_of(generator), value_of(count), value_of(prob), d))
 
 
 def _standard_gamma(input: Tensor, generator: Any = None) -> Tensor:
     """Gamma random numbers of shape parameter `input` and scale one."""
-    return from_array(draws.standard_gamma(engine_of(generator), value_of(input), input.dtype), input.dtype, input.device)
+    d = input.dtype
+    return of_values(input.shape, d, input.device, lambda: draws.standard_gamma(engine_of(generator), value_of(input), d))
 
 
 # ---------------------------------------------------------------- dropout
@@ -252,6 +270,8 @@ def dropout_mask(shape: Any, strides: Any, d: dtype, p: float, generator: Any = 
         u = counter_uniform(shape, generator, device=dev)
         keep = unary(cast, binary(logic.ge, u, float(p)), d)
         return binary(ops.mul, keep, kept_factor(p, d))
+    if dev.type == "meta":
+        return blank(shape, d, dev, strides)
     return from_array(draws.dropout_noise(engine_of(generator), shape, strides, d, float(p)), d)
 
 

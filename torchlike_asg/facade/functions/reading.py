@@ -11,6 +11,7 @@ import numpy as np
 from ... import dtypes, events
 from ...asg.geometry import flat, gather, is_dense
 from ...asg.trace import lock
+from ...devices import device as as_device
 from ...dtypes import dtype
 from .. import texts
 from ..core import Tensor, alias, concrete, face, family_of, make_parameter
@@ -31,6 +32,8 @@ def item(self: Tensor) -> Any:
     shape = self.shape
     if shape and shape.numel() != 1:
         raise RuntimeError(f"a Tensor with {shape.numel()} elements cannot be converted to Scalar")
+    if self.device.type == "meta":
+        raise RuntimeError("Tensor.item() cannot be called on meta tensors")
     value = value_of(self).item()
     if events.doubtful_read is not None and (value.__class__ is bool or value - value):
         events.doubtful_read(self, value)
@@ -48,15 +51,15 @@ def tolist(self: Tensor) -> Any:
 @method("numpy")
 def numpy_(self: Tensor, *, force: bool = False) -> np.ndarray[Any, Any]:
     """The values as an array that shares this tensor's memory (on the CPU)."""
+    if self.device.type != "cpu" and not force:
+        raise TypeError(
+            f"can't convert {self.device} device type tensor to numpy. Use Tensor.cpu() to copy the tensor to host memory first."
+        )
     if self.requires_grad:
         if not force:
             raise RuntimeError(texts.NUMPY)
         return numpy_(self.detach(), force=True)  # type: ignore[attr-defined]
     if self.device.type != "cpu":
-        if not force:
-            raise TypeError(
-                f"can't convert {self.device} device type tensor to numpy. Use Tensor.cpu() to copy the tensor to host memory first."
-            )
         return value_of(self).copy()
     if self.dtype is dtypes.bfloat16:
         raise TypeError("Got unsupported ScalarType BFloat16")
@@ -170,7 +173,7 @@ def __iter__(self: Tensor) -> Any:
 
 @method()
 def __format__(self: Tensor, spec: str) -> str:
-    return format(item(self), spec) if not self.shape else object.__format__(self, spec)
+    return format(item(self), spec) if not self.shape and self.device.type != "meta" else object.__format__(self, spec)
 
 
 @method()
@@ -192,7 +195,12 @@ def __deepcopy__(self: Tensor, memo: dict[int, Any]) -> Tensor:
         cell = memo.get(id(old.cell))
         if cell is None:  # the whole storage is copied, once per memo; layout and sharing survive, history does not
             cell = memo[id(old.cell)] = Cell(old.cell.shape, old.cell.strides, old.cell.dtype, old.cell.device)
-            cell.buf = old.cell.buf.copy() if settled else dtypes.store(flat(evaluate(old.h), cell.strides), cell.dtype).copy()
+            if settled and old.cell.remote:
+                cell.take(old.cell.array.copy())  # type: ignore[arg-type]
+            elif settled:
+                cell.buf = old.cell.buf.copy()
+            else:
+                cell.take(evaluate(old.h).copy())
     f = Family(cell, None, Counter())
     f.counter.version = 1
     out, lens = face(f, None, 0, None, self.geometry, type(self), self._lens), self._lens
@@ -222,6 +230,8 @@ def __reduce_ex__(self: Tensor, protocol: Any) -> Any:
     """Elements, the order in which they lie in memory, and what the script hung on the tensor."""
     strides = self.stride()  # type: ignore[attr-defined]
     strides = strides if is_dense(tuple(self.shape), strides) else None
+    if self.device.type == "meta":
+        return _rebuild_blank, (type(self), tuple(self.shape), self.dtype, self.requires_grad, strides, _attributes(self))
     return _rebuild, (type(self), np.array(value_of(self)), self.dtype, self.requires_grad, self.device, strides, _attributes(self))
 
 
@@ -244,6 +254,16 @@ def _rebuild(
     if requires_grad:
         t = require_grad(t, True, permanent=cls is not Tensor)
     t.__dict__.update(attributes or {})
+    return t  # type: ignore[no-any-return]
+
+
+def _rebuild_blank(
+    cls: type, shape: tuple[int, ...], d: dtype, requires_grad: bool, strides: tuple[int, ...] | None, attributes: dict[str, Any]
+) -> Tensor:
+    t = concrete(None, shape, d, as_device("meta"), strides, cls)
+    if requires_grad:
+        t = require_grad(t, True, permanent=cls is not Tensor)
+    t.__dict__.update(attributes)
     return t  # type: ignore[no-any-return]
 
 

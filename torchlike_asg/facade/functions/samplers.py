@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -19,11 +20,13 @@ from .reading import value_of
 from .streams import bernoulli_numbers, counted, engine_of, in_order_of, normal_numbers, uniform_numbers
 
 
-def _overwrite(t: Tensor, values: np.ndarray[Any, Any]) -> Tensor:
-    """Replace every element by drawn values."""
+def _overwrite(t: Tensor, draw: Callable[[], np.ndarray[Any, Any]]) -> Tensor:
+    """Replace every element by drawn values. Nothing is drawn for the meta device."""
+    if t.device.type == "meta":
+        return t.zero_()  # type: ignore[attr-defined, no-any-return]
     tr = current()
     d = t.dtype
-    data = np.asarray(values, order="C").astype(d.compute, copy=False)
+    data = np.asarray(draw(), order="C").astype(d.compute, copy=False)
     n = tr.input(data, tuple(data.shape), contiguous(data.shape), d, t.device)
 
     return write(t, lambda cur: copy(cur, n), ())
@@ -58,7 +61,7 @@ def _sampler(name: str, draw: Any, doc: str, numbers: Any = None) -> None:
         if numbers is not None and counted(self.device, self.dtype, generator):
             return _overwrite_by(self, lambda shape: numbers(shape, self.dtype, self.device, generator, *args, **kwargs))
         shape, strides, _ = self.geometry
-        return _overwrite(self, draw(engine_of(generator), tuple(shape), strides, self.dtype, *args, **kwargs))
+        return _overwrite(self, lambda: draw(engine_of(generator), tuple(shape), strides, self.dtype, *args, **kwargs))
 
     sample.__name__, sample.__doc__ = name, doc
     setattr(Tensor, name, sample)
@@ -113,7 +116,7 @@ def random_(self: Tensor, *args: Any, generator: Any = None, **kwargs: Any) -> T
     elif high is not None and low is None:
         low = 0
     shape, strides, _ = self.geometry
-    return _overwrite(self, draws.random_(engine_of(generator), tuple(shape), strides, self.dtype, low, high))
+    return _overwrite(self, lambda: draws.random_(engine_of(generator), tuple(shape), strides, self.dtype, low, high))
 
 
 @method()
@@ -124,10 +127,10 @@ def bernoulli_(self: Tensor, p: Any = 0.5, *, generator: Any = None) -> Tensor:
         made = bernoulli_numbers(tuple(self.shape), self.dtype, self.device, generator, chosen)._n
         return write(self, lambda cur: copy(cur, made), ())
     shape, strides, _ = self.geometry
-    engine = engine_of(generator)
+    d, engine = self.dtype, engine_of(generator)
     if isinstance(p, Tensor):
-        return _overwrite(self, draws.bernoulli_tensor(engine, tuple(shape), strides, value_of(p), p.dtype, self.dtype))
-    return _overwrite(self, draws.bernoulli(engine, tuple(shape), strides, float(p), self.dtype))
+        return _overwrite(self, lambda: draws.bernoulli_tensor(engine, tuple(shape), strides, value_of(p), p.dtype, d))
+    return _overwrite(self, lambda: draws.bernoulli(engine, tuple(shape), strides, float(p), d))
 
 
 for _name in ("uniform_", "normal_", "exponential_", "geometric_", "cauchy_", "log_normal_", "random_", "bernoulli_"):

@@ -16,7 +16,7 @@ from ...ops.formula import refuse
 from ..core import Tensor, wrap
 from ..register import function
 from ..remembered import recall, remember
-from .creation import device_of, finish, from_array, placed
+from .creation import device_of, finish, from_array, of_values, placed
 
 
 def _number(name: str, argument: str, v: Any) -> Any:
@@ -125,7 +125,7 @@ def linspace(
 ) -> Tensor:
     """`steps` values evenly spaced from `start` to `end`, both included; the second half is counted back from `end`."""
     d, first, last = _bounds("linspace", start, end, steps, dtype)
-    return finish(from_array(_spaced(first, last, steps, d), d, device_of(device)), requires_grad)  # type: ignore[no-any-return]
+    return finish(of_values((steps,), d, device_of(device), lambda: _spaced(first, last, steps, d)), requires_grad)  # type: ignore[no-any-return]
 
 
 def _bounds(name: str, start: Any, end: Any, steps: int, d: dtype | None) -> tuple[dtype, Any, Any]:

@@ -35,8 +35,8 @@ def engine_of(generator: Any) -> Any:
 
 def counted(dev: Any, d: dtype, generator: Any) -> bool:
     """Whether floating-point numbers for a device come from the counter-based stream. A GPU takes the CPU's stream from a generator of the
-    CPU that the caller chose."""
-    if not d.is_floating_point or (generator is not None and generator.device.type != dev.type):
+    CPU that the caller chose; nothing is drawn on the meta device."""
+    if dev.type == "meta" or not d.is_floating_point or (generator is not None and generator.device.type != dev.type):
         return False
     return dev.type == "wgpu" or config.fused_random
 

@@ -8,6 +8,7 @@ from typing import Any, Self
 import torchlike_asg as torch
 
 from ... import dtypes
+from ...backends.meta import NO_DATA
 from ...devices import check
 from ...devices import device as as_device
 from ...facade.core import Tensor
@@ -63,7 +64,15 @@ class ConversionMixin:
             if device is not None:
                 wanted["device"] = device
             given = options if options and tensor.dim() in (4, 5) else {}  # a memory format is one of images
-            return tensor.to(**wanted, **given) if wanted or given else tensor
+            try:
+                return tensor.to(**wanted, **given) if wanted or given else tensor
+            except NotImplementedError as error:
+                if str(error) != NO_DATA:
+                    raise
+                raise NotImplementedError(
+                    f"{error} Please use torch.nn.Module.to_empty() instead of torch.nn.Module.to() when moving module from meta to a "
+                    "different device."
+                ) from None
 
         return self._apply(convert)
 

@@ -196,6 +196,12 @@ class StateMixin:
                 return
         elif is_lazy(loaded) and not assign:
             return  # both wait for their shape
+        if current.is_meta and not loaded.is_meta and not assign:
+            warnings.warn(
+                f"for {key}: copying from a non-meta parameter in the checkpoint to a meta parameter in the current model, which is a "
+                "no-op. (Did you mean to pass `assign=True`, which makes the tensors of the state dictionary the parameters?)",
+                stacklevel=2,
+            )
         try:
             with torch.no_grad():
                 if not assign:
