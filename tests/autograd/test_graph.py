@@ -351,3 +351,22 @@ def test_what_a_hook_returns_must_be_a_gradient(change, computed):
         messages.append(f"{type(caught.value).__name__}: {caught.value}")
         assert x.grad is None
     assert messages[0] == messages[1]
+
+
+def test_saved_values_must_not_be_written_and_blocks_of_hooks_are_not_disabled_inside():
+    def write(lib):
+        with lib.autograd.graph.saved_tensors_hooks(lambda t: t.mul_(2), lambda t: t):
+            vector(lib, 1, 2).exp()
+
+    def disable(lib):
+        with lib.autograd.graph.saved_tensors_hooks(lambda t: t, lambda t: t), lib.autograd.graph.disable_saved_tensors_hooks("no"):
+            pass
+
+    def freed(lib):
+        y = vector(lib, 1, 2).exp().sum()
+        edge = lib.autograd.graph.get_gradient_edge(y)
+        y.backward()
+        lib.autograd.backward(edge)
+
+    for run in (write, disable, freed):
+        assert isinstance(same(run), RuntimeError)

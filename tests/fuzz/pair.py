@@ -25,16 +25,16 @@ silent = [0]  # backward passes in which PyTorch silently reads overwritten byte
 _check = ours_backward.check
 
 
-def _watching_check(result, tr):
-    for n in result.savers:
+def _watching_check(roots, savers, tr):
+    for n in savers:
         for s in n.saved or ():
             root = version_root(s)
             silent[0] += root in tr.silent and root not in tr.stale
     possible.clear()
-    if any(isinstance(tr.retained.get(n), Ended) for n in result.savers):
+    if any(isinstance(tr.retained.get(n), Ended) for n in savers):
         possible.update(("twice", "version"))  # refused when its iteration ended: of several reasons only the first is kept
-    possible.update(kind_of(RuntimeError(error)) for n in result.savers if (error := blame(result.roots, (n,), tr)))
-    _check(result, tr)
+    possible.update(kind_of(RuntimeError(error)) for n in savers if (error := blame(roots, (n,), tr)))
+    _check(roots, savers, tr)
 
 
 @contextlib.contextmanager

@@ -187,6 +187,65 @@ def test_old_backward_hook_of_a_single_operation(package):
 
 
 @BOTH
+def test_old_backward_hook_sees_the_last_operation(package):
+    package.manual_seed(0)
+    m, seen = package.nn.Sequential(package.nn.Linear(3, 2), package.nn.Linear(2, 2)), []
+    m.register_backward_hook(lambda mod, gi, go: seen.append((mod is m, [None if g is None else tuple(g.shape) for g in gi], numbers(go))))
+    m[0].register_backward_hook(lambda mod, gi, go: (gi[0] * 2, gi[1], gi[2] * 3))  # bias, input, transposed weight
+    with pytest.warns(FutureWarning, match="multiple"):
+        y = m(package.ones(3, 3))
+    y.mul_(2)  # what a full backward hook returns must not be written to
+    y.sum().backward()
+    assert seen == [(True, [(2,), (3, 2), (2, 2)], [[[2.0, 2.0]] * 3])]
+    weight, bias = m[0].weight.grad, m[0].bias.grad
+    assert package.allclose(weight[:, 0] * 2, bias * 3)
+
+
+@BOTH
+def test_gradients_that_hooks_keep_are_data(package):
+    package.manual_seed(0)
+    m, seen = package.nn.Sequential(package.nn.Linear(3, 2), package.nn.Tanh(), package.nn.Linear(2, 1)), []
+    m[1].register_full_backward_hook(lambda mod, gi, go: seen.append((gi[0], go[0])))
+    y = m(package.ones(1, 3))
+    assert m[:2](package.ones(1, 3)).grad_fn.name() == "BackwardHookFunctionBackward"
+    y.sum().backward()
+    package.optim.SGD(m.parameters(), 0.1).step()
+    assert not seen[0][0].requires_grad
+    assert len(seen[0][1].tolist()[0]) == 2
+
+
+@BOTH
+def test_gradients_past_the_outputs_call_no_hook(package):
+    class AsList(package.nn.Module):
+        def forward(self, x):
+            return [x * 2]
+
+    m, seen = AsList(), []
+    m.register_full_backward_hook(lambda *args: seen.append(args))
+    x = package.ones(2, requires_grad=True)
+    with pytest.warns(UserWarning, match="module output should be a Tensor or a tuple"):
+        y = m(x)
+    y[0].sum().backward()
+    assert x.grad.tolist() == [2.0, 2.0]
+    assert not seen
+
+
+@BOTH
+def test_handles(package):
+    m = package.nn.ReLU()
+    handle = m.register_forward_hook(lambda *args: None, with_kwargs=True)
+    assert type(handle) is package.utils.hooks.RemovableHandle
+    from collections import OrderedDict
+
+    table, more = OrderedDict(), [OrderedDict(), OrderedDict()]
+    handle = package.utils.hooks.RemovableHandle(table, extra_dict=more)
+    table[handle.id] = more[1][handle.id] = 1
+    handle.remove()
+    assert not table
+    assert not more[1]
+
+
+@BOTH
 def test_kinds_of_backward_hooks_do_not_mix(package):
     m = package.nn.ReLU()
     m.register_backward_hook(lambda *args: None)

@@ -24,15 +24,37 @@ After = Callable[[Node, Node, "list[Node | None]"], "list[Node | None]"]
 
 
 class Sweep:
-    """The result of one reverse sweep: gradients by node, the leaves reached, and the nodes whose saved operands were read."""
+    """The result of one reverse sweep: gradients by node, the leaves reached, and the nodes whose saved operands were read.
 
-    __slots__ = ("gradients", "leaves", "memoised", "roots", "savers")
+    ``passed``  the nodes gone through, if these are not the whole history of the roots;  ``turns`` see `in_turn`
+    """
+
+    __slots__ = ("gradients", "leaves", "memoised", "passed", "roots", "savers", "turns")
 
     def __init__(
         self, roots: tuple[Node, ...], gradients: dict[Node, Node], leaves: tuple[tuple[Node, Node], ...], savers: tuple[Node, ...]
     ) -> None:
         self.roots, self.gradients, self.leaves, self.savers = roots, gradients, leaves, savers
         self.memoised = False  # whether an equal call gives this very sweep
+        self.passed: set[Node] | None = None
+        self.turns: dict[Node, int] | None = None
+
+
+class Watch:
+    """What looks into a sweep that calls code of users on its way: it may raise, and what was done until then stays done.
+
+    ``gradients``  by node, as far as they are known;  ``passed`` the nodes gone through
+    """
+
+    def __init__(self) -> None:
+        self.gradients: dict[Node, Node] = {}
+        self.passed: list[Node] = []
+
+    def begins(self, savers: tuple[Node, ...]) -> None:
+        """Nothing was called yet; the sweep will read what `savers` have saved."""
+
+    def leaf(self, n: Node, g: Node) -> None:
+        """The gradient of a leaf is known."""
 
 
 MEMO: dict[Any, Sweep] = {}
@@ -46,19 +68,43 @@ def is_leaf(n: Node) -> bool:
 
 
 def sweep(
-    roots: tuple[Node, ...], seeds: tuple[Node, ...], hooks: dict[Node, Hook] | None = None, after: dict[Node, After] | None = None
+    roots: tuple[Node, ...],
+    seeds: tuple[Node, ...],
+    hooks: dict[Node, Hook] | None = None,
+    after: dict[Node, After] | None = None,
+    wanted: frozenset[Node] | None = None,
+    watch: Watch | None = None,
 ) -> Sweep:
-    """Gradients of sum(root * seed) with respect to every node between the roots and their leaves."""
-    key = (roots, seeds)
+    """Gradients of sum(root * seed) with respect to every node between the roots and their leaves, or between the roots and `wanted`.
+
+    Where nothing of users' is called on the way, the result is memoised and `watch` is not told. Else steps come in PyTorch's order: what
+    was recorded last is first, and a leaf follows on the last of its users.
+    """
+    key: Any = (roots, seeds) if wanted is None else (roots, seeds, wanted)
     if not hooks:
         hit = MEMO.get(key)
         if hit is not None:
             return hit
+    order = history(roots)
+    watched = bool(hooks) or not all([n.op.pure for n in order])
+    if watched:
+        order = _in_execution(order)
+    pulled, savers = None, tuple([n for n in order if n.saved is not None])
+    if wanted is not None:
+        found, pulled = _leading_to(order, wanted)
+        if len(found) == len(order):
+            pulled = None
+        else:
+            savers = tuple([n for n in savers if n in pulled or is_leaf(n)])  # a leaf that saves is the end of a history that was freed
+            order = [n for n in order if n in found]
+    watch = watch if watched and watch is not None else _NOBODY
+    watch.begins(savers)
     acc: dict[Node, Node] = {}
     for r, s in zip(roots, seeds, strict=True):
         _accumulate(acc, r, s)
-    order = history(roots)
     leaves: list[tuple[Node, Node]] = []
+    if watch is not _NOBODY:
+        watch.gradients = acc
     with inherited() as made:  # a gradient stands where its forward operation stands
         for n in order:
             g = acc.get(n)
@@ -74,17 +120,75 @@ def sweep(
             if is_leaf(n):
                 g = acc[n] = like(g, n)
                 leaves.append((n, g))
-            elif after and n in after:
-                for s, part in zip(n.srcs, after[n](n, g, _parts(n, g)), strict=True):
-                    if part is not None and s.rg:
-                        _accumulate(acc, s, part)
-            else:
-                _pull(n, g, acc, ())
-    result = Sweep(roots, acc, tuple(leaves), tuple([n for n in order if n.saved is not None]))
-    if hooks or not all(n.op.pure for n in order):
+                if watched:
+                    made.site = None
+                    watch.leaf(n, g)
+            elif pulled is None or n in pulled:
+                if watched:
+                    watch.passed.append(n)
+                if after and n in after:
+                    for s, part in zip(n.srcs, after[n](n, g, _parts(n, g)), strict=True):
+                        if part is not None and s.rg:
+                            _accumulate(acc, s, part)
+                else:
+                    _pull(n, g, acc, ())
+    if pulled is not None:
+        acc = {n: g for n, g in acc.items() if n in found}
+    result = Sweep(roots, acc, tuple(leaves), savers)
+    if pulled is not None:
+        result.passed = pulled
+    if watched:
         return result
     result.memoised = True
     return MEMO.setdefault(key, result)
+
+
+_NOBODY = Watch()
+
+
+def in_turn(result: Sweep) -> list[tuple[Node, Node]]:
+    """The leaves that a sweep has reached with their gradients, in the order in which PyTorch would know these."""
+    if result.turns is None:
+        result.turns = {n: i for i, n in enumerate(_in_execution(history(result.roots)))}
+    turns = result.turns
+    return sorted(result.leaves, key=lambda item: turns[item[0]])
+
+
+def _in_execution(order: list[Node]) -> list[Node]:
+    """Nodes of a history in PyTorch's order: what was recorded last first, and every leaf right after the last of its users."""
+    inner = sorted([n for n in order if not is_leaf(n)], key=lambda n: n.serial, reverse=True)
+    last: dict[Node, Node | None] = {n: None for n in order if is_leaf(n)}
+    for n in inner:
+        for s in _led_to(n):
+            if s in last:
+                last[s] = n
+    ends: dict[Node | None, list[Node]] = {}
+    for leaf, user in last.items():
+        ends.setdefault(user, []).append(leaf)
+    found = ends.get(None, [])
+    for n in inner:
+        found.append(n)
+        if n in ends:  # PyTorch has a layer's weight behind a transposition, which lets the bias go first
+            found += [s for s in dict.fromkeys(n.srcs[::-1] if n.op.name == "linear" else n.srcs) if s in ends[n]]
+    return found
+
+
+def _leading_to(order: list[Node], wanted: frozenset[Node]) -> tuple[set[Node], set[Node]]:
+    """(`wanted` and the nodes of `order` that lead to them, those of these that lead further)."""
+    found: set[Node] = set()
+    pulled: set[Node] = set()
+    for n in reversed(order):
+        if not is_leaf(n) and not found.isdisjoint(_led_to(n)):
+            pulled.add(n)
+            found.add(n)
+        elif n in wanted:
+            found.add(n)
+    return found, pulled
+
+
+def _led_to(n: Node) -> tuple[Node, ...]:
+    """The operands a gradient may flow on to."""
+    return n.srcs[:1] if n.op is REBIND else n.srcs
 
 
 def _parts(n: Node, g: Node) -> list[Node | None]:

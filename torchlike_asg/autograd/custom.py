@@ -14,7 +14,7 @@ from ..asg import trace
 from ..asg.batching import batched, depends, spread
 from ..asg.declare import ARGUMENT, INFERENCE_SAVED, LEAF_OF, STOP, Meta, Op, get
 from ..asg.geometry import broadcast
-from ..asg.gradients import history
+from ..asg.gradients import dense, history
 from ..asg.node import Node, const
 from ..asg.trace import current
 from ..facade import texts
@@ -134,7 +134,7 @@ class Call:
 
     def _of_output(self, i: int, like: Any, given: dict[int, Node]) -> Any:
         if i in given:
-            return bare(given[i])
+            return wrap(dense(given[i]))  # claimed, so that it is computed for those who keep it
         if like is None or not self.ctx.materialize_grads:
             return None
         return zeros(like[0], dtype=like[1], device=like[2])

@@ -83,7 +83,7 @@ class _Recorded:
         """The gradients of the inputs for these gradients of the outputs."""
         swept = gradients.sweep(tuple(self.outputs), tuple(seeds)) if self.outputs else None
         if swept is not None:
-            check(swept, current())
+            check(swept.roots, swept.savers, current())
         found = [None if swept is None else swept.gradients.get(n) for n in self.inputs]
         return [get("zeros_of")(n) if g is None else g for n, g in zip(self.inputs, found, strict=True)]
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
 from .. import events
+from ..facade import texts
 from ..facade.backward import backward as _backward
-from ..facade.backward import grad_mode, run
+from ..facade.backward import check_inputs, grad_mode, hooked, run
 from ..facade.core import Tensor, node_of
 from ..facade.functions.creation import zeros_like
+from ..facade.grad_fn import Freed
 from ..facade.sparse_gradients import gradient
 
 
@@ -23,6 +26,8 @@ def _list(x: Any) -> list[Any]:
 
 def _tensor_at(edge: Any) -> Tensor:
     """The output that an edge stands for."""
+    if isinstance(edge.node, Freed):
+        raise RuntimeError(texts.TWICE)
     t: Tensor = object.__new__(Tensor)
     t._n, t._f = edge.node._node, None
     return t
@@ -60,11 +65,14 @@ def grad(
         if not t.requires_grad:
             raise RuntimeError("One of the differentiated Tensors does not require grad")
     nodes = [node_of(t) for t in ins]
-    result = run(outs, given, create_graph if retain_graph is None else retain_graph, create_graph)
-    found = []
+    result = run(outs, given, create_graph if retain_graph is None else retain_graph, create_graph, frozenset(nodes))
+    found: list[Any] = []
     with grad_mode(create_graph):
         for t, n in zip(ins, nodes, strict=True):
             g = result.gradients.get(n)
+            if g is not None and t._f is not None and t._f.hooks and t.is_leaf:  # type: ignore[attr-defined]
+                found.append(hooked(t._f, gradient(g)))
+                continue
             if g is None and not allow_unused:
                 raise RuntimeError(
                     "One of the differentiated Tensors appears to not have been used in the graph. Set allow_unused=True if this is the desired behavior."  # noqa: E501
@@ -94,9 +102,14 @@ def backward(
 ) -> None:
     """Accumulate gradients of `tensors` into the leaves."""
     outs = _list(tensors)
-    given = grad_tensors if grad_tensors is not None else grad_variables
-    if inputs is not None and len(_list(inputs)) == 0:
-        raise RuntimeError("'inputs' argument to backward cannot be empty.")
+    if grad_variables is not None:
+        warnings.warn("`grad_variables` is deprecated: use `grad_tensors` instead.", FutureWarning, stacklevel=2)
+        if grad_tensors is not None:
+            raise RuntimeError("`grad_tensors` and `grad_variables` (deprecated) were both passed to `backward()`: use the first alone")
+        grad_tensors = grad_variables
+    given = grad_tensors
+    if inputs is not None:
+        check_inputs(_list(inputs))
     if events.steps >= events.due:
         for t in outs:
             events.before_backward(t)

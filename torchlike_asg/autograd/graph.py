@@ -54,7 +54,7 @@ def get_gradient_edge(tensor: Tensor) -> GradientEdge:
     return GradientEdge(step, place)
 
 
-class _Handles:
+class _MultiHandle:
     """Several hooks removed as one."""
 
     def __init__(self, handles: Sequence[RemovableHandle]) -> None:
@@ -65,14 +65,14 @@ class _Handles:
         for handle in self.handles:
             handle.remove()
 
-    def __enter__(self) -> _Handles:
+    def __enter__(self) -> _MultiHandle:
         return self
 
     def __exit__(self, *_: Any) -> None:
         self.remove()
 
 
-def register_multi_grad_hook(tensors: Sequence[Tensor], fn: Callable[..., Any], *, mode: str = "all") -> _Handles:
+def register_multi_grad_hook(tensors: Sequence[Tensor], fn: Callable[..., Any], *, mode: str = "all") -> _MultiHandle:
     """``fn(gradients)`` once the gradients of all `tensors` that a backward pass reaches are there; with `mode` "any", ``fn(gradient)`` of
     the first.
 
@@ -92,7 +92,7 @@ def register_multi_grad_hook(tensors: Sequence[Tensor], fn: Callable[..., Any], 
 
         return keep
 
-    return _Handles([t.register_hook(hook(i)) for i, t in enumerate(tensors)])  # type: ignore[attr-defined]
+    return _MultiHandle([t.register_hook(hook(i)) for i, t in enumerate(tensors)])  # type: ignore[attr-defined]
 
 
 class _Pass:
@@ -132,7 +132,9 @@ _disabled: list[str] = []
 
 @contextlib.contextmanager
 def disable_saved_tensors_hooks(error_message: str) -> Iterator[None]:
-    """A block in which `saved_tensors_hooks` raises RuntimeError with this message."""
+    """A block in which `saved_tensors_hooks` raises RuntimeError with this message, as it does itself inside a block of those."""
+    if current().saving:
+        raise RuntimeError(error_message)
     _disabled.append(error_message)
     try:
         yield

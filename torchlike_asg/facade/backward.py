@@ -6,17 +6,18 @@ The gradient of a leaf stays a node of its family until somebody looks at it (`s
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 from weakref import ref
 
 from ..asg import arena, gradients, trace
-from ..asg.declare import STOP, VAR
+from ..asg.declare import STOP, VAR, get
 from ..asg.node import Node
 from ..asg.trace import Trace, by_index, current, home_of, lock
 from ..ops.promotion import title
 from . import texts
 from .core import Tensor, family_of, node_of, twin, wrap
+from .history_parts import operand_places
 from .hooks import changed_by, name_of
 from .saved_values import blame
 from .sparse_gradients import gradient, is_sparse
@@ -63,8 +64,37 @@ def seed(t: Tensor, given: Any, index: int) -> Node:
     return node_of(given)
 
 
-def run(outputs: Sequence[Tensor], grads: Sequence[Any], retain: bool, create: bool) -> gradients.Sweep:
-    """One reverse sweep from `outputs`, with PyTorch's checks for freed and overwritten values."""
+class _Watch(gradients.Watch):
+    """Refuses a pass over freed or overwritten values before it calls anything, and hands over each leaf's gradient once it is known."""
+
+    def __init__(self, roots: tuple[Node, ...], home: Trace, keep: Callable[[Node, Node], None] | None) -> None:
+        super().__init__()
+        self.roots, self.home, self.keep = roots, home, keep
+
+    def begins(self, savers: tuple[Node, ...]) -> None:
+        check(self.roots, savers, self.home)
+
+    def leaf(self, n: Node, g: Node) -> None:
+        if self.keep is not None:
+            with held():
+                self.keep(n, g)
+
+
+def run(
+    outputs: Sequence[Tensor],
+    grads: Sequence[Any],
+    retain: bool,
+    create: bool,
+    wanted: frozenset[Node] | None = None,
+    keep: Callable[[Node, Node], None] | None = None,
+) -> gradients.Sweep:
+    """One reverse sweep from `outputs`, with PyTorch's checks for freed and overwritten values.
+
+    `wanted` are the nodes whose gradients alone are asked for. `keep` is told the leaves' gradients, in a pass that calls hooks or custom
+    Functions while it goes on: where these raise, what was passed before has its gradient.
+    """
+    if len(outputs) != len(grads):
+        raise RuntimeError(f"got {len(outputs)} tensors and {len(grads)} gradients")
     seeds = tuple([seed(t, g, i) for i, (t, g) in enumerate(zip(outputs, grads, strict=True))])
     roots = tuple([node_of(t) for t in outputs])
     tr = current()
@@ -75,34 +105,69 @@ def run(outputs: Sequence[Tensor], grads: Sequence[Any], retain: bool, create: b
     tr.running = (roots, retain)
     home = home_of(roots[0]) if roots else tr  # where another thread recorded it, its versions count
     hooks = _all_hooks(tr)
-    with grad_mode(create):
-        if hooks:
-            with held():
-                result = gradients.sweep(roots, seeds, _hooks(hooks), _after(hooks))
-        else:
-            result = gradients.sweep(roots, seeds)
-    check(result, home)
-    if not retain:
-        _free(result, home)
+    watch = _Watch(roots, home, keep)
+    try:
+        with grad_mode(create):
+            if hooks:
+                with held():
+                    result = gradients.sweep(roots, seeds, _hooks(hooks), _after(hooks), wanted, watch)
+            else:
+                result = gradients.sweep(roots, seeds, wanted=wanted, watch=watch)
+    except BaseException:
+        if not retain:
+            home.freed.update([n for n in watch.passed if n.saved is not None])
+            home.passed.update(watch.passed)
+        if home.retained:
+            _keep_retained({n: watch.gradients[n] for n in watch.passed}, home, create)
+        raise
+    if result.memoised:
+        check(roots, result.savers, home)
+    try:
+        if result.memoised and keep is not None:
+            with grad_mode(create), held():
+                for n, g in _in_turn(result):
+                    keep(n, g)
+    finally:  # a leaf's hook may raise
+        if home.retained:
+            _keep_retained(result.gradients, home, create)
+        if not retain:
+            _free(result, home)
     return result
+
+
+def _in_turn(result: gradients.Sweep) -> Sequence[tuple[Node, Node]]:
+    """Leaves and gradients, in PyTorch's order if any of them has a hook that could tell."""
+    if any([(f := leaf_family(n)) is not None and f.hooks is not None for n, _ in result.leaves]):
+        return gradients.in_turn(result)
+    return result.leaves
+
+
+def _keep_retained(found: dict[Node, Node], tr: Trace, create: bool) -> None:
+    """Give the computed tensors that want it their gradient."""
+    with grad_mode(create), held():
+        for n, kept in list(tr.retained.items()):
+            if kept.__class__ is ref and n in found and (t := kept()) is not None:
+                accumulate(t._f if t._kind is None else t, gradients.dense(found[n]))
 
 
 def _free(result: gradients.Sweep, tr: Trace) -> None:
     tr.freed.update(result.savers)
-    tr.swept.append(result.roots)
+    if result.passed is None:
+        tr.swept.append(result.roots)
+    else:
+        tr.passed |= result.passed
     for snapshot in tr.replays:
         snapshot.give_up(set(result.savers))
 
 
-def check(result: gradients.Sweep, tr: Trace) -> None:
+def check(roots: tuple[Node, ...], savers: tuple[Node, ...], tr: Trace) -> None:
     """Only mutation and a second backward pay for this."""
     if tr.freed or tr.stale or tr.retained:
-        savers = result.savers
         if tr.forgiving:
             savers = tuple([n for n in savers if n in tr.freed])
         elif tr.stale and tr.hooks:  # what was packed is the hooks' to keep
             savers = tuple([n for n in savers if n in tr.freed or getattr(tr.hooks.get(n), "packed", None) is None])
-        error = blame(result.roots, savers, tr)
+        error = blame(roots, savers, tr)
         if error is not None:
             raise RuntimeError(error)
 
@@ -150,9 +215,17 @@ def _after(table: dict[Node, list[Any]]) -> dict[Node, gradients.After]:
             parts = unpacked(n, g, parts, hooks.packed)
         if not hooks.post:
             return parts
-        inputs = tuple([None if p is None else wrap(gradients.dense(p)) for p in parts])
+        places = operand_places(n)
+        seen = [None if p is None or (part := parts[p]) is None else get("permute")(part, 1, 0) if flip else part for p, flip in places]
+        inputs = tuple([None if p is None else wrap(gradients.dense(p)) for p in seen])
         changed = changed_by(hooks.post, inputs, (wrap(gradients.dense(g)),))
-        return parts if changed is inputs else [None if t is None else node_of(t) for t in changed]
+        if changed is inputs:
+            return parts
+        parts = list(parts)
+        for (p, flip), t in zip(places, changed, strict=True):
+            if p is not None:
+                parts[p] = None if t is None else node_of(t.t() if flip else t)
+        return parts
 
     return {n: run_after for n, hooks in table.items() if hooks.post or hooks.packed is not None}  # type: ignore[attr-defined]
 
@@ -165,34 +238,40 @@ def backward(
     inputs: Sequence[Tensor] | None = None,
 ) -> None:
     """Accumulate gradients of `outputs` into the leaves (or only into `inputs`)."""
-    wanted: dict[Node, Any] | None = None
     tr = current()
     if tr.retained and not trace.several:
         _follow(tr)
     home = home_of(outputs[0]._n) if trace.several and outputs and outputs[0]._n is not None else tr
-    simple = inputs is None and not create and len(outputs) == 1 and grads[0] is None and not (_all_hooks(tr) or home.retained)
+    retain = create if retain is None else retain
     if inputs is not None:
         wanted = {node_of(t): family_of(t) for t in inputs}
-    result = run(outputs, grads, create if retain is None else retain, create)
-    if simple:
-        _prepare(result)
-    with grad_mode(create), held():
-        if wanted is not None:
+        result = run(outputs, grads, retain, create, frozenset(wanted))
+        kept = home.retained
+        with grad_mode(create), held():
             for n, f in wanted.items():
                 g = result.gradients.get(n)
-                if g is not None:
+                if g is not None and n not in kept:
                     accumulate(f, gradients.dense(g))
-        else:
-            for leaf, g in result.leaves:
-                f = leaf_family(leaf)
-                if f is not None:
-                    accumulate(f, g)
-        for n, kept in list(home.retained.items()):
-            if kept.__class__ is not ref or n not in result.gradients:
-                continue
-            t = kept()
-            if t is not None and (wanted is None or n in wanted):
-                accumulate(t._f if t._kind is None else t, gradients.dense(result.gradients[n]))
+        return
+    simple = not create and len(outputs) == 1 and grads[0] is None and not (_all_hooks(tr) or home.retained)
+    result = run(outputs, grads, retain, create, None, _accumulate_in_leaf)
+    if simple:
+        _prepare(result)
+
+
+def check_inputs(inputs: list[Any]) -> list[Any]:
+    """The tensors that alone are to have a gradient, if they can."""
+    if not inputs:
+        raise RuntimeError("`inputs` argument to `backward()` cannot be empty.")
+    if not all([t.requires_grad for t in inputs]):
+        raise RuntimeError("One of the differentiated Tensors does not require grad")
+    return inputs
+
+
+def _accumulate_in_leaf(leaf: Node, g: Node) -> None:
+    f = leaf_family(leaf)
+    if f is not None:
+        accumulate(f, g)
 
 
 def _follow(tr: Trace) -> None:
@@ -228,10 +307,7 @@ def accumulate(f: Family | Tensor, g: Node) -> None:
         f.grad = t if f.grad is None else f.grad + t  # type: ignore[attr-defined]
         return
     if f.hooks:
-        for fn in list(f.hooks.values()):
-            out = fn(t)
-            if out is not None:
-                t = _changed(t, out, fn)
+        t = _own(hooked(f, t))
     with lock:
         kept = f.grad  # once: another thread may set it to None
         if kept is None:
@@ -243,6 +319,22 @@ def accumulate(f: Family | Tensor, g: Node) -> None:
     if f.hooks is not None:
         for fn in list(f.hooks.post.values()):
             fn(t)
+
+
+def hooked(f: Family, t: Any) -> Any:
+    """The gradient of a leaf after the hooks on it."""
+    for fn in list(f.hooks.values()):  # type: ignore[union-attr]
+        out = fn(t)
+        if out is not None:
+            t = _changed(t, out, fn)
+    return t
+
+
+def _own(t: Any) -> Any:
+    """A gradient that hooks have seen, as a tensor that they cannot have kept: later passes add to it in place."""
+    if t.__class__ is not Tensor:
+        return t
+    return wrap(t._n) if t._n is not None and t._f is None else t.clone()
 
 
 def _hold(f: Family, g: Node, tr: Trace) -> None:
@@ -316,7 +408,7 @@ def again(n: Node | None, retain: bool | None) -> bool:
     result = prepared.result
     tr.running = (result.roots, bool(retain))
     if home.freed or home.stale:
-        check(result, home)
+        check(result.roots, result.savers, home)
     if not retain:
         _free(result, home)
     index = tr.index
@@ -331,6 +423,9 @@ def again(n: Node | None, retain: bool | None) -> bool:
                 else:
                     rest.append((f, g))
     if rest:
+        if any([f.hooks is not None for f, _ in rest]):
+            turns = {g: i for i, (_, g) in enumerate(gradients.in_turn(result))}
+            rest.sort(key=lambda item: turns.get(item[1].srcs[0] if item[1].op is STOP else item[1], -1))
         with grad_mode(False), held():
             for f, g in rest:
                 accumulate(f, g)

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from ..asg.declare import IDENTITIES
 from ..asg.geometry import is_contiguous
 from ..asg.node import Node
-from .history_names import number
+from .history_names import number, title
 
 
 class Part(NamedTuple):
@@ -235,3 +235,21 @@ def edges(n: Node, name: str) -> tuple[Edge, ...] | None:
     if found is None:
         return None
     return tuple([plain(e) if e.__class__ is Node else e for e in found(n)])
+
+
+def operand_places(n: Node) -> list[tuple[int | None, bool]]:
+    """For each gradient that a hook on the step of `n` sees in PyTorch: the operand it belongs to (None: it is none), and whether it is
+    that of the transposed operand. Where a step is several of PyTorch's, all operands in their own order.
+    """
+    found = edges(n, title(n))
+    srcs = [plain(s) for s in n.srcs]
+    if found is None:
+        return [(i, False) for i in range(len(srcs))]
+    places: list[tuple[int | None, bool]] = []
+    for edge in found:
+        flip = edge.__class__ is Part and edge.name == "TBackward0"  # type: ignore[union-attr]
+        end = plain(edge.edges[0]) if flip else edge  # type: ignore[union-attr]
+        if end is not None and end not in srcs:
+            return [(i, False) for i in range(len(srcs))]
+        places.append((None if end is None else srcs.index(end), flip))
+    return places

@@ -14,14 +14,19 @@ _ids = itertools.count()
 
 
 class RemovableHandle:
-    """Returned by every register_*hook: ``remove()``, or use it as a context manager."""
+    """Returned by every register_*hook: ``remove()``, or use it as a context manager.
 
-    def __init__(self, hooks: Any, key: Any = None) -> None:
-        self._hooks, self.id = hooks, next(_ids) if key is None else key
+    `extra_dict`: one or several dictionaries that may say more about the hook under the same id, and lose it with the hook.
+    """
+
+    def __init__(self, hooks_dict: Any, *, extra_dict: Any = None) -> None:
+        self._hooks, self.id = hooks_dict, next(_ids)
+        self._more = [] if extra_dict is None else list(extra_dict) if isinstance(extra_dict, (list, tuple)) else [extra_dict]
 
     def remove(self) -> None:
         """Take the hook away; a second time changes nothing."""
-        self._hooks.pop(self.id, None)
+        for hooks in (self._hooks, *self._more):
+            hooks.pop(self.id, None)
 
     def __enter__(self) -> RemovableHandle:
         return self

@@ -77,10 +77,19 @@ def _pack(n: Node, region: Region, tr: Trace) -> None:
     saved = list(enumerate(n.saved or ()))
     if tuple(n.saved or ()) == n.srcs[:2]:  # PyTorch keeps first what the gradient of the first operand reads
         saved.reverse()
-    packed = [(i, region.pack(wrap(STOP(s)))) for i, s in saved if s.op is not CONST]
+    packed = [(i, _packed(wrap(STOP(s)), region)) for i, s in saved if s.op is not CONST]
     if packed:
         hooks = tr.hooks.setdefault(n, NodeHooks())
         hooks.packed = packed, region.unpack  # type: ignore[attr-defined]
+
+
+def _packed(t: Tensor, region: Region) -> Any:
+    held = region.pack(t)
+    if t._f is not None and t._f.counter.version:
+        raise RuntimeError(
+            "A saved tensor pack hook is modifying its input in place. What a pack hook is given must not be written to: work on a copy."
+        )
+    return held
 
 
 def unpacked(n: Node, g: Node, parts: list[Node | None], packed: Any) -> list[Node | None]:

@@ -200,7 +200,7 @@ class Recorded:
         if len(roster.rounds) > 1:
             for part in roster.rounds:
                 self._run_group(optimizer, number, group, part, tr)
-                flush(closing=True)  # the next round starts from what this one has made
+                flush(closing=None if tr.held else True)  # the next round starts from what this one has made
             return
         if not roster.current(optimizer.state):
             roster.batches = [
@@ -347,12 +347,12 @@ def _plain(n: Node) -> Node:
 
 def _move_all(batch: _Batch, tr: Trace) -> None:
     """Give every storage its new value. Storages that no other tensor aliases are handed to the closing flush that ends the step:
-    their leaf stays their node, and only the data behind it is exchanged.
+    their leaf stays their node, and only the data behind it is exchanged. (No flush closes the trace while a backward pass runs.)
     """
     update = batch.update
     assert update is not None
     for f in batch.families:
-        if len(f.faces) > 1 or len(f.cell.families) > 1:
+        if len(f.faces) > 1 or len(f.cell.families) > 1 or tr.held:
             break
     else:
         tr.updates.append((batch.families, batch.leaves, update.roots, batch.pairs))

@@ -74,7 +74,7 @@ def run(optimizer: Optimizer) -> None:
     with lock:  # no other thread sees, or changes, a parameter between the recording of its new value and the end of the iteration
         known, plans = optimizer.__dict__, COUNTS["plans"]
         unsteady = known.get("_unsteady", 0)
-        if tr.torn or unsteady >= _UNSTEADY:
+        if tr.torn or (unsteady >= _UNSTEADY and not tr.held):
             flush(closing=True)  # where it is torn, the gradients are those of the old values, and the step is one from the new
         mode, tr.grad = tr.grad, False
         try:
@@ -100,10 +100,11 @@ def finish(optimizer: Optimizer) -> None:
 
 
 def _close() -> None:
-    """Run the iteration that a step ends, and start a new trace."""
+    """Run the iteration that a step ends, and start a new trace. A step that a hook takes while a backward pass runs ends nothing: what
+    the pass has yet to go through is part of the same trace."""
     tr = current()
     if tr.families or tr.data or tr.updates:
-        flush(closing=True)
+        flush(closing=None if tr.held else True)
 
 
 def register_optimizer_step_pre_hook(hook: Any) -> RemovableHandle:

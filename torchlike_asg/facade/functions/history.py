@@ -11,6 +11,7 @@ from ...ops.promotion import title
 from .. import texts
 from ..backward import again as backward_again
 from ..backward import backward as _backward
+from ..backward import check_inputs
 from ..core import Tensor, alias, face, family_of, node_of
 from ..hooks import add_hook, add_post_hook
 from ..inference import is_inference
@@ -26,7 +27,8 @@ def backward(self: Tensor, gradient: Any = None, retain_graph: bool | None = Non
         events.before_backward(self)
     if gradient is None and inputs is None and not create_graph and backward_again(self._n, retain_graph):
         return
-    _backward([self], [gradient], retain_graph, create_graph, [inputs] if isinstance(inputs, Tensor) else inputs)
+    wanted = None if inputs is None else [inputs] if isinstance(inputs, Tensor) else list(inputs)
+    _backward([self], [gradient], retain_graph, create_graph, None if wanted is None else check_inputs(wanted))
 
 
 @method()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -11,7 +12,7 @@ import torchlike_asg as torch
 from ...autograd import Function
 from ...facade.core import Tensor
 
-__all__ = ["BackwardHook"]
+__all__ = ["BackwardHook", "hook_last_step"]
 
 
 class _Gate(Function):
@@ -30,7 +31,7 @@ class _Gate(Function):
         return None, None, *ctx.on_gradients(gradients)
 
 
-class _Pass(Function):
+class BackwardHookFunction(Function):
     """The identity on one tensor; its gradient is left at the gate."""
 
     @staticmethod
@@ -100,12 +101,8 @@ class BackwardHook:
         return grad_outputs
 
     def _on_input_gradients(self, gradients: dict[int, Any], kinds: list[Any]) -> tuple[Any, ...]:
-        if self.grad_outputs is None:
-            raise RuntimeError(
-                "Module backward hook for grad_input is called before the grad_output one. This happens because the gradient in your "
-                "nn.Module flows to the Module's input without passing through the Module's output. Make sure that the output depends on "
-                "the input and that the loss is computed based on the output."
-            )
+        if self.grad_outputs is None:  # the gradient came to the inputs past the outputs
+            return tuple(gradients.get(i) for i in range(self.n_inputs))
         grad_inputs = tuple(_gradient_or_zeros(gradients.get(i), kind) for i, kind in enumerate(kinds))
         for hook in self.hooks:
             replaced = hook(self.module, grad_inputs, self.grad_outputs)
@@ -130,7 +127,7 @@ def _tap(values: tuple[Any, ...], on_gradients: Callable[[dict[int, Any]], tuple
 
     received: dict[int, Any] = {}
     gate = _Gate.apply(received, onward, *(values[i] for i in positions))
-    tapped = {i: _Pass.apply(received, i, values[i], gate) for i in positions}
+    tapped = {i: BackwardHookFunction.apply(received, i, values[i], gate) for i in positions}
     return tuple(tapped.get(i, value) for i, value in enumerate(values))
 
 
@@ -143,7 +140,35 @@ def _gradient_or_zeros(gradient: Any, kind: Any) -> Any:
 
 
 def _as_gradients(replaced: Any, length: int, what: str, who: str) -> tuple[Any, ...]:
-    replaced = replaced if isinstance(replaced, tuple) else (replaced,)
     if len(replaced) != length:
         raise RuntimeError(f"{who} returned an invalid number of {what}, got {len(replaced)}, but expected {length}")
-    return replaced
+    return tuple(replaced)
+
+
+def hook_last_step(module: Any, hooks: Sequence[Any], inputs: tuple[Any, ...], result: Any) -> None:
+    """Have hooks see the gradients of the operation that made `result`, as PyTorch's deprecated backward hooks do."""
+    first = result
+    while not isinstance(first, Tensor):
+        first = next(v for v in first.values() if isinstance(v, Tensor)) if isinstance(first, dict) else first[0]
+    step = first.grad_fn  # type: ignore[attr-defined]
+    if step is None:
+        return
+    for hook in hooks:
+        step.register_hook(functools.partial(hook, module))
+    reason = _imprecise(inputs, result if isinstance(result, tuple) else (result,), step)
+    if reason:
+        text = f"Using a non-full backward hook {reason} is deprecated: it does not see all gradients of the module's inputs and outputs."
+        warnings.warn(f"{text} Please use register_full_backward_hook, which does.", FutureWarning, stacklevel=4)
+
+
+def _imprecise(inputs: tuple[Any, ...], outputs: tuple[Any, ...], step: Any) -> str:
+    """Why the gradients of the last operation are not those of the module, if they are not."""
+    if not all([isinstance(t, Tensor) for t in outputs]):
+        return "on a Module that does not return a single Tensor or a tuple of Tensors"
+    if not all([isinstance(t, Tensor) for t in inputs]):
+        return "on a Module that does not take a single Tensor or a tuple of Tensors"
+    if len({t.grad_fn for t in outputs if t.grad_fn is not None}) > 1:
+        return "when outputs come from different operations"
+    if {t.grad_fn for t in inputs if t.grad_fn is not None} != {after for after, _ in step.next_functions}:
+        return "when the forward contains multiple operations"
+    return ""

@@ -7,32 +7,16 @@ from typing import Any
 
 from ...facade.hooks import RemovableHandle
 
-__all__ = ["MarkedHandle", "RemovableHandle", "register"]
-
-
-class MarkedHandle(RemovableHandle):
-    """The handle of a hook whose id may also stand in dicts that say how the hook is called."""
-
-    def __init__(self, hooks: Any, marks: list[Any]) -> None:
-        super().__init__(hooks)
-        self._marks = marks
-
-    def remove(self) -> None:
-        super().remove()
-        for mark in self._marks:
-            mark.pop(self.id, None)
+__all__ = ["RemovableHandle", "register"]
 
 
 def register(
-    hooks: OrderedDict[int, Any],
-    hook: Any,
-    *marks: tuple[OrderedDict[int, bool], bool],
-    prepend: bool = False,
-    handle_class: type[MarkedHandle] = MarkedHandle,
+    hooks: OrderedDict[int, Any], hook: Any, *marks: tuple[OrderedDict[int, bool], bool], prepend: bool = False, watch: Any = None
 ) -> RemovableHandle:
-    """Adds `hook` to `hooks` under a new id, and that id to each dict of `marks` that comes with a true flag."""
+    """Adds `hook` to `hooks` under a new id, and that id to each dict of `marks` that comes with a true flag. ``watch.pop`` is called when
+    it is removed."""
     wanted = [mark for mark, flag in marks if flag]
-    handle = handle_class(hooks, wanted)
+    handle = RemovableHandle(hooks, extra_dict=[*wanted, *([] if watch is None else [watch])])
     hooks[handle.id] = hook
     for mark in wanted:
         mark[handle.id] = True

@@ -9,8 +9,8 @@ from typing import Any
 
 from ...asg.scope import note, stack
 from ...facade.boundary import enter
-from .backward_hook import BackwardHook
-from .hook_handle import MarkedHandle, RemovableHandle, register
+from .backward_hook import BackwardHook, hook_last_step
+from .hook_handle import RemovableHandle, register
 
 __all__ = [
     "HookMixin",
@@ -43,20 +43,19 @@ _MIXED_GLOBAL = "Cannot use both regular backward hooks and full backward hooks 
 _MIXED = "Cannot use both regular backward hooks and full backward hooks on a single Module. Please use only one of them."
 
 
-class _GlobalHandle(MarkedHandle):
+class _Removed:
     """While a global hook exists, every module takes the call path that looks for hooks."""
 
-    def __init__(self, hooks: Hooks, marks: list[Any]) -> None:
-        super().__init__(hooks, marks)
-        HookMixin._hooked = True
-
-    def remove(self) -> None:
-        super().remove()
+    def pop(self, key: int, default: None) -> None:
         HookMixin._hooked = any((_global_forward_pre_hooks, _global_forward_hooks, _global_backward_pre_hooks, _global_backward_hooks))
 
 
+_removed = _Removed()
+
+
 def _register_global(hooks: Hooks, hook: Any, *marks: tuple[OrderedDict[int, bool], bool]) -> RemovableHandle:
-    return register(hooks, hook, *marks, handle_class=_GlobalHandle)
+    HookMixin._hooked = True
+    return register(hooks, hook, *marks, watch=_removed)
 
 
 def register_module_forward_pre_hook(hook: Callable[..., Any]) -> RemovableHandle:
@@ -151,8 +150,7 @@ class HookMixin:
         return self._register_backward_hook(hook, True, prepend)
 
     def register_backward_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
-        """PyTorch's deprecated form of `register_full_backward_hook`. Here it gets the gradients of the module's own inputs as well,
-        where PyTorch passes those of the last operation inside the module."""
+        """PyTorch's deprecated form of `register_full_backward_hook`: the hook sees the gradients of the last operation inside."""
         return self._register_backward_hook(hook, False, False)
 
     def _register_backward_hook(self, hook: Callable[..., Any], full: bool, prepend: bool) -> RemovableHandle:
@@ -181,7 +179,12 @@ class HookMixin:
                 replacement = hook(self, args, kwargs, result) if with_kwargs else hook(self, args, result)
                 if replacement is not None:
                     result = replacement
-            return result if backward is None else backward.tap_outputs(result)
+            if backward is not None:
+                result = backward.tap_outputs(result)
+            hooks = self._last_step_hooks()
+            if hooks:
+                hook_last_step(self, hooks, args, result)
+            return result
         except BaseException as error:
             note(error, modules)
             if isinstance(error, Exception):
@@ -228,5 +231,11 @@ class HookMixin:
 
     def _backward_hook(self) -> BackwardHook | None:
         before = [*_global_backward_pre_hooks.values(), *self._backward_pre_hooks.values()]
-        after = [*_global_backward_hooks.values(), *self._backward_hooks.values()]
+        after = [*_global_backward_hooks.values()] if _global_is_full_backward_hook is not False else []
+        if self._is_full_backward_hook is not False:
+            after += self._backward_hooks.values()
         return BackwardHook(self, after, before) if before or after else None
+
+    def _last_step_hooks(self) -> list[Any]:
+        found = [*_global_backward_hooks.values()] if _global_is_full_backward_hook is False else []
+        return [*found, *self._backward_hooks.values()] if self._is_full_backward_hook is False else found
