@@ -278,10 +278,10 @@ def make_tensor(
         most = dtypes.finfo(part).max
         low, high = _interval(low, high, -most, most, (-9, 9), dtype)
         if dtype.is_complex:
-            pairs = empty(*sizes, 2, dtype=part, device=device).uniform_(low, high)
+            pairs = empty((*sizes, 2), dtype=part, device=device).uniform_(low, high)
             result = (pairs[..., 0] + pairs[..., 1] * 1j).to(dtype)
         else:
-            result = empty(*sizes, dtype=dtype, device=device).uniform_(low, high)
+            result = empty(sizes, dtype=dtype, device=device).uniform_(low, high)
     if apart:
         result = result[..., 1::2]
     if exclude_zero:

@@ -32,9 +32,12 @@ def item(self: Tensor) -> Any:
     shape = self.shape
     if shape and shape.numel() != 1:
         raise RuntimeError(f"a Tensor with {shape.numel()} elements cannot be converted to Scalar")
-    if self.device.type == "meta":
-        raise RuntimeError("Tensor.item() cannot be called on meta tensors")
-    value = value_of(self).item()
+    try:
+        value = value_of(self).item()
+    except NotImplementedError:  # asking for the device first would cost every read a tenth of a small step
+        if self.device.type == "meta":
+            raise RuntimeError("Tensor.item() cannot be called on meta tensors") from None
+        raise
     if events.doubtful_read is not None and (value.__class__ is bool or value - value):
         events.doubtful_read(self, value)
     if events.listeners and events.wanted(events.ItemRead):
