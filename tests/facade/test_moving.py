@@ -129,3 +129,28 @@ def test_random_programs_with_every_place_moving(block, monkeypatch):
         assert equal(want, got, 1e-3, 1e-4), (seed, lines, want, got)
         del want, got
         gc.collect(0)
+
+
+def test_indices_that_are_read_in_every_step_of_a_recurrence():
+    """``vec[0, vec.argmax().item()]``, as in a CRF's log-sum-exp: plans are built for the loop, not for each sequence of indices."""
+
+    def run(p):
+        rng, found, plans = np.random.default_rng(0), [], []
+        w = p.tensor(rng.standard_normal((5, 5)), requires_grad=True)
+        for _ in range(12):
+            before = ours.asg.stats()["plans"]
+            state = p.tensor(rng.standard_normal((1, 5)))
+            for _ in range(4):
+                score = state @ w
+                best = score[0, score.argmax(1).item()]
+                state = (score - best).tanh()
+            (g,) = p.autograd.grad(state.sum(), w)
+            found.append(g.numpy().copy())
+            del state, score, best, g
+            plans.append(ours.asg.stats()["plans"] - before)
+        return found, plans
+
+    got, plans = run(ours)
+    for a, b in zip(got, run(torch)[0], strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-10, atol=1e-12)
+    assert not any(plans[-4:]), plans

@@ -119,7 +119,7 @@ def _fill(f: Family) -> None:
     cell = f.cell
     value = constant(n.srcs[0])
     cell.take(np.ascontiguousarray(apply(n, [value])) if any(value.tobytes()) else np.zeros(n.shape, value.dtype))
-    f.h = None
+    f.h = cell.writer = None
     f.invalidate()
 
 

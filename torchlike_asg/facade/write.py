@@ -16,7 +16,7 @@ from ..asg.declare import DETACH, SNAP, STOP
 from ..asg.geometry import broadcast, flat, partial_overlap
 from ..asg.interrupts import whole
 from ..asg.node import Node
-from ..asg.trace import Trace, current, lock
+from ..asg.trace import current, lock
 from ..dtypes import promote_types, store
 from ..ops.movement import restride_scatter as RESTRIDE_SCATTER
 from ..ops.promotion import title, to
@@ -26,7 +26,7 @@ from .exposure import shared, sync
 from .history_names import output
 from .lens import in_bytes, scattered
 from .nodes import history_of, node_of, root_of
-from .storage import Cell, Family
+from .storage import Family
 
 
 def write(
@@ -191,16 +191,6 @@ def commit(f: Family, h: Node, value: Node, extra: Node) -> None:
     """Move a storage to its next version: `h` is the family's new root, `value` the new content, `extra` the written value itself."""
     with lock:
         _commit(f, h, value, extra)
-    if (tr := current()).retained:
-        _retain_again(tr, f.cell)
-
-
-def _retain_again(tr: Trace, cell: Cell) -> None:
-    """What wants its gradient kept and was overwritten wants that of its new value."""
-    for old, kept in list(tr.retained.items()):
-        if kept.__class__ is ref and (t := kept()) is not None and t._f is not None and t._f.cell is cell and (n := node_of(t)) is not old:
-            del tr.retained[old]
-            tr.retained[n] = kept
 
 
 def _commit(f: Family, h: Node, value: Node, extra: Node) -> None:
