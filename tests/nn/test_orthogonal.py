@@ -42,6 +42,27 @@ def test_from_an_orthogonal_matrix_as_in_pytorch(kind):
     same(run)
 
 
+@pytest.mark.parametrize("shape", [(3, 3), (4, 2), (2, 4)], ids=str)
+@pytest.mark.parametrize("kind", ["matrix_exp", "cayley", "householder"])
+@pytest.mark.parametrize("trivial", [True, False])
+def test_any_matrix_as_in_pytorch(shape, kind, trivial):
+    """Where it starts, its gradient, and where that leads; without a base the matrix is taken as the parameter, or as reflections."""
+
+    def run(T):
+        T.manual_seed(0)  # a base is completed by random columns
+        layer = T.nn.Linear(shape[1], shape[0], bias=False)
+        with T.no_grad():
+            layer.weight.copy_(T.arange(layer.weight.numel()).reshape(shape).pow(2).sin())
+        T.nn.utils.parametrizations.orthogonal(layer, orthogonal_map=kind, use_trivialization=trivial)
+        start, original = layer.weight.detach().clone(), layer.parametrizations.weight.original
+        (start + layer.weight * T.arange(start.numel()).reshape(shape).cos()).sum().backward()
+        with T.no_grad():
+            original.sub_(original.grad, alpha=0.1)
+        return [start, original.grad, layer.weight]
+
+    same(run)
+
+
 MISTAKES = {
     "a vector": lambda T: T.nn.utils.parametrizations.orthogonal(T.nn.Linear(2, 2), "bias"),
     "another map": lambda T: T.nn.utils.parametrizations.orthogonal(T.nn.Linear(2, 2), orthogonal_map="none"),

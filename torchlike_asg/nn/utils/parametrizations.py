@@ -97,8 +97,8 @@ def spectral_norm(module: Any, name: str = "weight", n_power_iterations: int = 1
 class _Orthogonal(Module):
     """An orthogonal (or, of a rectangle, semi-orthogonal) matrix from an unconstrained one, times a fixed base.
 
-    "matrix_exp": the exponential of a skew-symmetric matrix; "cayley": ``(I + A/2)^-1 (I - A/2)``; "householder": reflections, one for
-    each column of the triangle below the diagonal.
+    "matrix_exp": the exponential of a skew-symmetric matrix; "cayley": ``(I - A/2)^-1 (I + A/2)``; "householder": reflections, one for
+    each column of the triangle below the diagonal; the whole part of the diagonal, 1 or -1, has the columns' signs, which training leaves.
     """
 
     def __init__(self, weight: Any, orthogonal_map: str, use_trivialization: bool = True) -> None:
@@ -128,7 +128,7 @@ class _Orthogonal(Module):
             Q = torch.matrix_exp(A)
         else:
             unit = torch.eye(n, dtype=A.dtype, device=A.device)
-            Q = torch.linalg.solve(unit + A * 0.5, unit - A * 0.5)
+            Q = torch.linalg.solve(unit - A * 0.5, unit + A * 0.5)
         return Q[..., :k]
 
     @staticmethod
@@ -140,30 +140,41 @@ class _Orthogonal(Module):
         for j in reversed(range(k)):
             v = A[..., j : j + 1] + unit[:, j : j + 1]
             Q = Q - v @ (2 / v.pow(2).sum(-2, keepdim=True) * (v.mT @ Q))
-        return Q * X.diagonal(dim1=-2, dim2=-1).sign().unsqueeze(-2)
+        return Q * X.detach().diagonal(dim1=-2, dim2=-1).trunc().unsqueeze(-2)
 
     @torch.no_grad()
     def right_inverse(self, Q: Any) -> Any:
         if Q.shape != self.shape:
             raise ValueError(f"Expected a matrix or batch of matrices of shape {self.shape}. Got a tensor of shape {Q.shape}.")
-        if not hasattr(self, "base"):
-            raise NotImplementedError("It is not possible to assign to the orthogonal parametrization without trivialization")
         transposed = Q.size(-2) < Q.size(-1)
         if transposed:
             Q = Q.mT
         n, k = Q.size(-2), Q.size(-1)
-        if not self._is_orthogonal(Q):
-            Q, R = torch.linalg.qr(Q)
-            Q = Q * R.diagonal(dim1=-2, dim2=-1).sign().unsqueeze(-2)
-        if n == k:
-            self.base = Q.clone()  # the parameter that Q is gets other values
+        if not hasattr(self, "base"):
+            start = self._reflections(Q)
         else:
-            rest = torch.randn(*Q.shape[:-2], n, n - k, dtype=Q.dtype, device=Q.device)
-            self.base = torch.linalg.qr(torch.cat([Q, rest], dim=-1)).Q
-            self.base = torch.cat([Q, self.base[..., k:]], dim=-1)
-        neutral = torch.eye(n, k, dtype=Q.dtype, device=Q.device).expand_as(Q).clone()
-        start = neutral if self.orthogonal_map == "householder" else torch.zeros_like(Q)
-        return start.mT.contiguous() if transposed else start
+            if n != k:  # the base is completed by any other columns
+                Q = torch.cat([Q, torch.randn(*Q.shape[:-2], n, n - k, dtype=Q.dtype, device=Q.device)], dim=-1)
+            self.base = Q.clone() if n == k and self._is_orthogonal(Q) else self._nearest(Q)
+            start = -torch.eye(n, k, dtype=Q.dtype, device=Q.device).expand(*Q.shape[:-2], n, k)  # no rotation, and no reflection
+        return start.mT.contiguous() if transposed else start.contiguous()
+
+    def _reflections(self, Q: Any) -> Any:
+        """The parameter whose reflections give `Q`."""
+        if self.orthogonal_map != "householder":
+            raise NotImplementedError(
+                "It is not possible to assign to the matrix exponential or the Cayley parametrizations when use_trivialization=False."
+            )
+        A, tau = torch.geqrf(Q)
+        diagonal = A.diagonal(dim1=-2, dim2=-1)
+        diagonal.copy_(torch.where(tau == 0, -diagonal.sign(), diagonal.sign()))  # a column without a reflection of its own
+        return A
+
+    @staticmethod
+    def _nearest(X: Any) -> Any:
+        """The orthogonal factor whose triangular one has a positive diagonal."""
+        Q, R = torch.linalg.qr(X)
+        return Q * R.diagonal(dim1=-2, dim2=-1).sgn().unsqueeze(-2)
 
     @staticmethod
     def _is_orthogonal(Q: Any) -> bool:
