@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import sys
 import weakref
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -42,7 +43,9 @@ def track(leaf: Node, owner: Any, storage: Any) -> None:
     _counts["vars"] += 1
     _storages[leaf] = storage
 
-    def died(_: Any) -> None:
+    def died(_: Any, ending: Callable[[], bool] = sys.is_finalizing) -> None:
+        if ending():  # the names of this module may be gone before its tensors
+            return
         _counts["dead"] += 1
         kept = _storages.pop(leaf, None)
         tr = trace.current()
