@@ -46,13 +46,15 @@ class Tensor(metaclass=_TensorMeta):
     # _n node or None; _f family or None. The rest means something only with a family: _d storage offset of the node's offset 0;
     # _geo absolute geometry, None = that of the node; _kind None = base, or "view" | "multi" | "nograd" |
     # "inference" (+ " stale" after a counted write)
-    __slots__ = ("__dict__", "__weakref__", "_d", "_f", "_geo", "_kind", "_n")
+    __slots__ = ("__dict__", "__weakref__", "_d", "_f", "_geo", "_initialiser", "_kind", "_n")
 
     _n: Node | None
     _f: Family | None
     _d: int
     _geo: Geometry
     _kind: str | None
+    #: what filled a parameter, for the viewer; no attribute that a script finds in ``__dict__``, and gives to a class of its own
+    _initialiser: str
     #: how the storage is read, see lens.py; set on the few views that need it
     _lens: Lens | None = None
 

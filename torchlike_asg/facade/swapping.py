@@ -26,6 +26,12 @@ def swap(a: Tensor, b: Tensor) -> None:
         mine: Any = getattr(a, slot)
         setattr(a, slot, getattr(b, slot))
         setattr(b, slot, mine)
+    filled = [getattr(t, "_initialiser", None) for t in (b, a)]
+    for t, how in zip((a, b), filled, strict=True):
+        if how is not None:
+            t._initialiser = how
+        elif hasattr(t, "_initialiser"):
+            del t._initialiser
     a.__class__, b.__class__ = b.__class__, a.__class__
     attributes = dict(a.__dict__)
     for t, given in ((a, dict(b.__dict__)), (b, attributes)):

@@ -20,10 +20,6 @@ class Parameter(Tensor):
     Raises RuntimeError if `requires_grad` is true and `data` is not of a floating-point type.
     """
 
-    #: what filled it, for the viewer; not among the attributes that a script finds in ``__dict__``, and gives to a class of its own
-    __slots__ = ("_initialiser",)
-    _initialiser: str
-
     def __new__(cls, data: Any = None, requires_grad: bool = True) -> Any:
         if data is None:
             data = torch.empty(0)
