@@ -241,7 +241,7 @@ def test_versions_compare_as_versions():
 
 
 ABSENT = {
-    "": "eig jagged lstsq matrix_rank mtia nested package smm solve symeig",
+    "": "eig jagged lstsq matrix_rank mtia nested package solve symeig",
     "Tensor": "chalf eig lstsq pin_memory record_stream reinforce solve symeig to_padded_tensor to_sparse_bsc xpu",
     "utils": "bottleneck bundled_inputs throughput_benchmark",
     "xpu": "Stream",
