@@ -9,18 +9,7 @@ import pytest
 import torchlike_asg as ours
 from torchlike_asg import nn
 
-
-class Simple(nn.Module):
-    """At module level, so that it can be pickled."""
-
-    def __init__(self):
-        super().__init__()
-        self.fc = nn.Linear(2, 2)
-        self.register_buffer("count", ours.zeros(1))
-        self.size = 5
-
-    def forward(self, x):
-        return self.fc(x) + self.count
+from .test_module import Simple
 
 
 def double_output(module, args, output):

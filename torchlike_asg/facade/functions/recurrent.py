@@ -24,16 +24,18 @@ class Packing:
     step 0 on, so that one operation forwards serves both directions, and what follows a sequence's last step is never looked at.
     """
 
-    def __init__(self, batch_sizes: Sequence[int]) -> None:
+    def __init__(self, batch_sizes: Sequence[int], directions: int) -> None:
         sizes = np.asarray(batch_sizes, np.int64)
         self.steps, self.batch = len(sizes), int(sizes[0])
         self.full = int(sizes[-1]) == self.batch
+        if self.full:  # the rows are those of the padded batch already
+            return
         alive = np.arange(self.batch) < sizes[:, None]
         lengths, (step, sequence) = alive.sum(0), np.nonzero(alive)
         self._padding = from_numpy(~alive[:, :, None])
         self._last = from_numpy((lengths - 1) * self.batch + np.arange(self.batch))
         self._places, self._rows = {}, {}
-        for reverse in (False, True):
+        for reverse in (False, True)[:directions]:
             place = (lengths[sequence] - 1 - step if reverse else step) * self.batch + sequence
             row = np.zeros(alive.size, np.int64)  # padding may show any row, `spread` covers it
             row[place] = np.arange(len(place))

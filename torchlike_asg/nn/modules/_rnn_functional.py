@@ -69,15 +69,16 @@ def run(
     final state.
     """
     finals: list[State] = []
-    packing = None if batch_sizes is None else Packing(batch_sizes)
+    unrolled = weights[0][4] is not None or not input.shape[0]
+    packing = None if batch_sizes is None or unrolled else Packing(batch_sizes, directions)
     for first in range(0, len(weights), directions):
         outputs = []
         for index in range(first, first + directions):
             initial = tuple(part[index] for part in state)
-            if weights[index][4] is None and input.shape[0]:
-                hidden, final = sequence(mode, input, initial, *weights[index][:4], reverse=index > first, packing=packing)
-            else:
+            if unrolled:
                 hidden, final = _unrolled(mode, input, initial, weights[index], batch_sizes, index > first)
+            else:
+                hidden, final = sequence(mode, input, initial, *weights[index][:4], reverse=index > first, packing=packing)
             outputs.append(hidden)
             finals.append(final)
         input = outputs[0] if directions == 1 else torch.cat(outputs, -1)
