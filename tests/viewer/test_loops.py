@@ -70,6 +70,12 @@ class Loop:
         torch.autograd.backward(loss)
         self.optimizer.step()
 
+    def gradient_penalty(self, scale):
+        loss = self.loss(scale)
+        (g,) = torch.autograd.grad(loss, self.parameters[:1], create_graph=True)
+        (loss + 0.01 * g.square().sum()).backward()
+        self.optimizer.step()
+
     def skipped_by_number(self, scale):
         loss = self.loss(scale)
         if math.isfinite(loss.item()):

@@ -112,7 +112,7 @@ def _compact(roots: Iterable[Node], everything: bool) -> int:
     def gone(n: Node) -> bool:
         return n in dead or _is_dead_var(n)
 
-    for key in [k for k in list(gradients.MEMO) if any(gone(n) for n in (*k[0], *k[1]))]:
+    for key in [k for k in list(gradients.MEMO) if any(gone(n) for part in k for n in part)]:
         gradients.MEMO.pop(key, None)
     for prune in _pruners:
         prune(gone)

@@ -57,6 +57,7 @@ class Watch:
         """The gradient of a leaf is known."""
 
 
+#: (roots, seeds), and `wanted` where the sweep goes to these only -> its result
 MEMO: dict[Any, Sweep] = {}
 #: operations whose gradient rule holds for complex operands, too (filled where complex numbers are declared); others refuse them
 COMPLEX: set[str] = set()

@@ -29,7 +29,7 @@ def joined(traces: Sequence[Sequence[tuple[Any, Part]]]) -> Step:
     for trace in traces:
         own = list(dict.fromkeys(n for _, part in trace for n in part.losses))
         pairs = list(dict.fromkeys(pair for _, part in trace for pair in part.updates))
-        sweeps = [sweep.gradients for (of, _), sweep in list(MEMO.items()) if any(r in own for r in of)]
+        sweeps = [sweep.gradients for key, sweep in list(MEMO.items()) if any(r in own for r in key[0])]
         results = [n for p, _ in trace for n in p.outputs]
         mapping = {n: shown[p, m] for _, part in trace for n, p, m in part.links if (p, m) in shown}
         if mapping:
