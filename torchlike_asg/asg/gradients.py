@@ -277,11 +277,15 @@ def dense(g: Node) -> Node:
 def like(g: Node, leaf: Node) -> Node:
     """`g` laid out as the leaf it accumulates in, if that fills a block of memory."""
     strides = leaf.strides
-    if g.device is devices.free and leaf.device.type != "cpu":
-        g = TRANSFER(g, leaf.device)
+    g = beside(g, leaf)
     if g.strides == strides or not is_dense(tuple(leaf.shape), strides):
         return dense(g)
     return get("relayout")(g, strides)
+
+
+def beside(g: Node, n: Node) -> Node:
+    """`g` on the device of `n`, if it is a constant that has none yet."""
+    return TRANSFER(g, n.device) if g.device is devices.free and n.device.type != "cpu" else g
 
 
 def ones(n: Node) -> Node:

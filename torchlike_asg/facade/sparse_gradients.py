@@ -10,7 +10,7 @@ import importlib
 from typing import Any
 
 from ..asg.declare import SPARSE_GRADIENT, SPARSE_TABLE, STOP, get
-from ..asg.gradients import dense
+from ..asg.gradients import beside, dense
 from ..asg.node import Node
 from ..asg.trace import current
 from ..ops.embedding import embedding_grad
@@ -59,7 +59,7 @@ def gradient(g: Node) -> Any:
     history = current().grad
     make = importlib.import_module("torchlike_asg.sparse.coo").from_lookup
     for n in lookups:
-        values, places = n.srcs
+        values, places = beside(n.srcs[0], n), n.srcs[1]
         rows, padding, by_frequency = n.attrs
         if by_frequency:
             raise RuntimeError("embedding_backward: scale_grad_by_freq not supported with sparse gradients")

@@ -78,7 +78,7 @@ def spdiags(diagonals: Any, offsets: Any, shape: Any, layout: Any = None) -> Any
     rows = torch.atleast_2d(diagonals)
     places, values = [], []
     for row, offset in zip(rows, torch.atleast_1d(offsets).tolist(), strict=True):
-        columns = torch.arange(max(0, offset), min(len(row), shape[1], shape[0] + offset))
+        columns = torch.arange(max(0, offset), min(len(row), shape[1], shape[0] + offset), device=rows.device)
         places.append(torch.stack([columns - offset, columns]))
         values.append(row[columns])
     out = sparse_coo_tensor(torch.cat(places, 1), torch.cat(values), shape)

@@ -211,5 +211,5 @@ def mm(mat1: Any, mat2: Any) -> Any:
     if mat2.dim() == 1:
         return mat1.mv(mat2)
     rows, columns = mat1._i  # type: ignore[attr-defined]
-    zeros = torch.zeros(mat1.shape[0], mat2.shape[1], dtype=mat2.dtype)
+    zeros = torch.zeros(mat1.shape[0], mat2.shape[1], dtype=mat2.dtype, device=mat1.device)
     return zeros.index_add(0, rows, mat1._v.unsqueeze(1) * mat2.index_select(0, columns))  # type: ignore[attr-defined]

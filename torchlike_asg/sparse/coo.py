@@ -18,7 +18,7 @@ from ..errors import Unsupported
 from ..facade.core import Tensor, node_of
 from ..ops.embedding import embedding_grad
 from .arithmetic import Arithmetic, mm
-from .form import block, suffixed
+from .form import beside, block, suffixed
 
 __all__ = ["SparseTensor", "from_lookup", "mm"]
 
@@ -32,7 +32,7 @@ class SparseTensor(Arithmetic):
     def __init__(self, indices: Tensor, values: Tensor, size: Any, coalesced: bool = False, padding: int = -1) -> None:
         """`padding` is an index whose values do not count; they are dropped when somebody looks."""
         super().__init__(size)
-        self._given, self._coalesced, self._padding = (indices, values), coalesced, padding
+        self._given, self._coalesced, self._padding = (beside(values, indices), values), coalesced, padding
 
     def _settled(self) -> tuple[Tensor, Tensor]:
         if self._padding >= 0:
@@ -111,7 +111,7 @@ class SparseTensor(Arithmetic):
 
     # ------------------------------------------------------------ changing form
     def _flat(self) -> Tensor:
-        flat = torch.zeros(self._nnz(), dtype=torch.int64)
+        flat = torch.zeros(self._nnz(), dtype=torch.int64, device=self.device)
         for place, n in zip(self._i, self.shape, strict=False):
             flat = flat * n + place
         return flat
@@ -124,7 +124,7 @@ class SparseTensor(Arithmetic):
         if self._coalesced:
             return self
         places, where = torch.unique(self._flat(), return_inverse=True)
-        values = torch.zeros((places.shape[0], *self._v.shape[1:]), dtype=self.dtype).index_add(0, where, self._v)
+        values = torch.zeros((places.shape[0], *self._v.shape[1:]), dtype=self.dtype, device=self.device).index_add(0, where, self._v)
         return SparseTensor(self._unflat(places), values, self.shape, True)
 
     def _unflat(self, places: Any) -> Tensor:
@@ -321,7 +321,7 @@ class SparseTensor(Arithmetic):
         """The same values with a sparse dimension of length 1 before the sparse dimension `dim`, or after the last one."""
         axis = dim + self.ndim + 1 if dim < 0 else dim
         rows = list(self._i)
-        rows.insert(axis if axis == len(rows) else self._sparse_axis(axis), torch.zeros(self._nnz(), dtype=torch.int64))
+        rows.insert(axis if axis == len(rows) else self._sparse_axis(axis), torch.zeros_like(rows[0]))
         return SparseTensor(torch.stack(rows), self._v, [*self.shape[:axis], 1, *self.shape[axis:]], self._coalesced)
 
     # ------------------------------------------------------------ as an object

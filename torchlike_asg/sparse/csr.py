@@ -13,7 +13,7 @@ from ..errors import Unsupported
 from ..facade.core import Tensor
 from .arithmetic import Elementwise
 from .coo import SparseTensor
-from .form import Sparse, block, suffixed
+from .form import Sparse, beside, block, suffixed
 
 __all__ = ["CSR", "of_coo", "sampled_addmm", "sparse_csr_tensor"]
 
@@ -27,7 +27,7 @@ class CSR(Elementwise):
 
     def __init__(self, crow: Tensor, col: Tensor, values: Tensor, size: Any) -> None:
         super().__init__(size)
-        self._places, self._v = (crow, col), values
+        self._places, self._v = (beside(values, crow), beside(values, col)), values
 
     @property
     def _held(self) -> Tensor:
@@ -66,7 +66,7 @@ class CSR(Elementwise):
     # ------------------------------------------------------------ other forms
     def _coo(self) -> SparseTensor:
         crow, col = self._places
-        rows = torch.repeat_interleave(torch.arange(self.shape[0]), torch.diff(crow.to(torch.int64)))
+        rows = torch.repeat_interleave(torch.arange(self.shape[0], device=crow.device), torch.diff(crow.to(torch.int64)))
         return SparseTensor(torch.stack([rows, col.to(torch.int64)]), self._v, self.shape, True)
 
     def to_sparse(self, sparse_dim: int | None = None, *, layout: Any = None) -> Any:
@@ -157,7 +157,7 @@ def of_coo(t: SparseTensor) -> CSR:
         raise Unsupported("CSR is here for matrices only: keep other sparse tensors as COO")
     held = t.coalesce()
     rows, col = held._i
-    crow = torch.searchsorted(rows.contiguous(), torch.arange(t.shape[0] + 1))
+    crow = torch.searchsorted(rows.contiguous(), torch.arange(t.shape[0] + 1, device=rows.device))
     return CSR(crow, col, held._v, t.shape)
 
 

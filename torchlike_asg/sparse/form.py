@@ -13,7 +13,7 @@ from ..errors import Unsupported
 from ..facade.core import Tensor
 from ..facade.printing import with_suffixes
 
-__all__ = ["Sparse", "block", "suffixed"]
+__all__ = ["Sparse", "beside", "block", "suffixed"]
 
 #: names of a Tensor that say the same of any tensor, or rest on what a sparse tensor defines
 _INHERITED = frozenset(
@@ -50,6 +50,11 @@ def _refusal(name: str) -> Any:
         raise Unsupported(f"{name} takes no sparse tensor: use to_dense() first")
 
     return refuse
+
+
+def beside(values: Any, places: Any) -> Any:
+    """Places on the device of the values: they go where those go."""
+    return places if places.device == values.device else places.to(values.device)
 
 
 class Sparse(Tensor):
@@ -120,6 +125,10 @@ class Sparse(Tensor):
         return self._held.grad_fn  # type: ignore[attr-defined]
 
     @property
+    def is_cuda(self) -> bool:
+        return self._held.is_cuda  # type: ignore[attr-defined]
+
+    @property
     def is_leaf(self) -> bool:
         return self._held.is_leaf
 
@@ -139,7 +148,6 @@ class Sparse(Tensor):
     def data(self, source: Any) -> None:
         self._set(source.detach())
 
-    is_cuda = False
     output_nr = 0
     retains_grad = False
     name = None

@@ -84,13 +84,13 @@ def _over_rows(of: Callable[[Tensor], Tensor], input: SparseTensor, dim: int, dt
     if axis >= held.sparse_dim() or held.dense_dim():
         raise Unsupported("softmax of a sparse tensor is supported along sparse dimensions of one without dense ones: use to_dense()")
     values = held._v if dtype is None else held._v.to(dtype)  # type: ignore[attr-defined]
-    lines = torch.zeros(held._nnz(), dtype=torch.int64)
+    lines = torch.zeros(held._nnz(), dtype=torch.int64, device=held.device)
     for d, n in enumerate(held.shape):
         if d != axis:
             lines = lines * n + held._i[d]
     _, line = torch.unique(lines, return_inverse=True)
     shape = (held.shape[axis], int(line.max()) + 1 if held._nnz() else 0)
-    whole = torch.full(shape, -torch.inf, dtype=values.dtype).index_put((held._i[axis], line), values)
+    whole = torch.full(shape, -torch.inf, dtype=values.dtype, device=held.device).index_put((held._i[axis], line), values)
     return SparseTensor(held._i, of(whole)[held._i[axis], line], held.shape, True)
 
 
