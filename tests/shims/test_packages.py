@@ -147,7 +147,6 @@ def test_symbols_fakes_and_readers_have_no_instances():
         torch.PyTorchFileReader,
         torch._subclasses.FakeTensor,
         torch._subclasses.FakeTensorMode,
-        torch._dynamo.OptimizedModule,
     ):
         with pytest.raises(NotImplementedError):
             make()

@@ -5,14 +5,33 @@ Settings are remembered and change nothing; functions that mark tensors or funct
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NoReturn
 
 from ..compiler import allow_in_graph, assume_constant_result, disable, is_compiling, reset
-from . import config
-from .eval_frame import OptimizedModule
+from ..errors import Unsupported, refuses
+from . import config, exc
+from .eval_frame import OptimizedModule, check, compiled, list_backends
 
-__all__ = ["OptimizedModule", "allow_in_graph", "assume_constant_result", "config", "disable", "is_compiling", "mark_dynamic",
-           "mark_static", "mark_static_address", "maybe_mark_dynamic", "reset"]  # fmt: skip
+__all__ = ["OptimizedModule", "allow_in_graph", "assume_constant_result", "config", "disable", "exc", "explain", "graph_break",
+           "is_compiling", "list_backends", "mark_dynamic", "mark_static", "mark_static_address", "maybe_mark_dynamic", "optimize",
+           "reset"]  # fmt: skip
+
+
+def optimize(backend: Any = "inductor", *args: Any, **options: Any) -> Callable[[Any], Any]:
+    """``torch.compile`` as it was called first: a decorator."""
+    check(backend, None, None)
+    return compiled
+
+
+def graph_break(msg: str = "") -> None:
+    """Nothing: the script itself runs, up to here and from here on."""
+
+
+@refuses
+def explain(f: Any, *args: Any, **kwargs: Any) -> NoReturn:
+    """Raises Unsupported."""
+    raise Unsupported("torch._dynamo.explain: torchlike_asg.asg.explain shows what is recorded of a tensor and how it is run")
 
 
 def mark_static_address(t: Any, guard: bool = True) -> None:

@@ -40,9 +40,10 @@ def set_stance(stance: str = "default", **options: Any) -> Callable[[Any], Any]:
     return allow_in_graph
 
 
-def list_backends(exclude_tags: tuple[str, ...] = ()) -> list[str]:
-    """None: there is one compiler."""
-    return []
+def list_backends(exclude_tags: tuple[str, ...] | None = ("debug", "experimental")) -> list[str]:
+    """The names that ``torch.compile(backend=...)`` takes; all of them mean this package's compiler."""
+    found: list[str] = importlib.import_module(f"{__name__.partition('.')[0]}._dynamo").list_backends(exclude_tags)
+    return found
 
 
 def nested_compile_region(fn: Any = None, *args: Any, **options: Any) -> Any:

@@ -64,7 +64,7 @@ SHIMS = {
     "torch.nn.parallel.data_parallel": "calls the module, in this process",
     "torch.utils.benchmark": "Python statements; what they record is computed in every run",
     "torch.xpu": "there is no XPU: is_available() is False",
-    "torch.compile": "returns its argument: everything is recorded and compiled anyway",
+    "torch.compile": "functions come back, modules in an OptimizedModule: everything is recorded and compiled anyway",
     "torch.cuda": "there is no CUDA: is_available() is False, counts are 0, synchronisation does nothing, moving a tensor there raises",
     "torch.distributed": "one process: is_available() is False, get_rank() is 0; starting a process group raises",
     "torch.distributed.init_process_group": None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import warnings
 from collections.abc import Callable
 from types import SimpleNamespace
@@ -280,14 +281,28 @@ def set_flush_denormal(mode: bool) -> bool:
 
 # ---------------------------------------------------------------- what PyTorch says of itself
 @_public
-def compile(model: Any = None, **options: Any) -> Any:
-    """The function or module itself: everything is recorded and compiled anyway. Also a decorator, with PyTorch's keywords.
+def compile(
+    model: Any = None,
+    *,
+    fullgraph: bool = False,
+    dynamic: bool | None = None,
+    backend: Any = None,
+    mode: str | None = None,
+    options: dict[str, Any] | None = None,
+    name: str | None = None,
+    disable: bool = False,
+    recompile_limit: int | None = None,
+    isolate_recompiles: bool = False,
+    shapes_spec: Any = None,
+) -> Any:
+    """A function comes back as it is, a module in an `OptimizedModule`: everything is recorded and compiled anyway. Also a decorator.
 
-    Raises TypeError for keywords that `torch.compile` does not have.
+    Raises PyTorch's errors for modes and backends that there are not; nothing else is looked at.
     """
-    unknown = set(options) - {"fullgraph", "dynamic", "backend", "mode", "options", "disable", "name"}
-    if unknown:
-        raise TypeError(f"compile() got an unexpected keyword argument '{min(unknown)}'")
-    if model is not None and not callable(model):
+    above = importlib.import_module(f"{__name__.partition('.')[0]}._dynamo.eval_frame")  # modules are of a layer above
+    above.check(backend, mode, options)
+    if model is None:
+        return lambda f: f if disable else above.compiled(f)
+    if not callable(model):
         raise AssertionError(f"A callable function is expected, but {type(model)} is provided.")
-    return (lambda f: f) if model is None else model
+    return model if disable else above.compiled(model)
