@@ -1,4 +1,5 @@
-"""Bring the tables of names in porting.md up to date: ``python docs/list_names.py`` (``--check`` only says whether they are).
+"""Bring the tables of names and of differences in porting.md up to date: ``python docs/list_names.py`` (``--check`` only says whether
+they are).
 
 With ``--from-torch``, and PyTorch installed, also the list of PyTorch's names that the tables and ``torchlike_asg port`` compare with,
 and the list of the names that can be imported and do nothing (torchlike_asg/places.py).
@@ -16,6 +17,7 @@ from pathlib import Path
 
 from torchlike_asg import places
 from torchlike_asg.port import names
+from torchlike_asg.port.differences import DIFFERENCES
 
 PAGE = Path(__file__).parent / "porting.md"
 LIST = Path(names.__file__).parent / "torch_names.txt"
@@ -39,7 +41,7 @@ BELOW = {
     "fx.passes": "shape_prop split_module graph_drawer",
     "utils.data.datapipes": "datapipe iter map",
 }
-START, END = "<!-- names: written by docs/list_names.py -->\n", "<!-- end of names -->\n"
+START, END = "<!-- {}: written by docs/list_names.py -->\n", "<!-- end of {} -->\n"
 #: names in torch's namespaces that no script means: quantisation, kernels of single vendors, copies that views would make, scripting
 INTERNAL = re.compile(
     r"^(q_|quantize|fake_quant|fused_moving|fbgemm|cudnn_|miopen_|mkldnn|xnnpack|sym_|row_indices|ccol_|crow_|col_ind|native_|.*_copy$|import_|"
@@ -70,6 +72,18 @@ def section() -> str:
         if found:
             parts.append(f"**`{space}`** ({len(found)}): " + " · ".join(f"`{name}`" for name in found) + "\n")
     return "\n".join(parts)
+
+
+def differences() -> str:
+    rows = [f"| {subject} | {theirs} | {here} |" for subject, (theirs, here) in DIFFERENCES.items()]
+    return "\n".join(("| about | PyTorch | here |", "|---|---|---|", *rows, ""))
+
+
+def filled(page: str, part: str, text: str) -> str:
+    """The page with `text` between the marks of a part."""
+    start, end = START.format(part), END.format(part)
+    before, _, rest = page.partition(start)
+    return before + start + "\n" + text + "\n" + end + rest.partition(end)[2]
 
 
 def from_torch() -> str:
@@ -134,9 +148,7 @@ def main(argv: list[str]) -> int:
         PLACEHOLDERS.write_text(placeholders(), encoding="utf-8")
         names.torch_names.cache_clear()
     page = PAGE.read_text(encoding="utf-8")
-    before, _, rest = page.partition(START)
-    _, _, after = rest.partition(END)
-    new = before + START + "\n" + section() + "\n" + END + after
+    new = filled(filled(page, "differences", differences()), "names", section())
     if "--check" not in argv:
         PAGE.write_text(new, encoding="utf-8")
     return int(new != page)

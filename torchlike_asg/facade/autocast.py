@@ -87,7 +87,7 @@ def governed(fn: F, name: str = "") -> F:
                 return fn(*args, **kwargs)
             return _governed(fn, policies, args, kwargs)
         except Exception as error:
-            return read_again(fn, args, kwargs, error)
+            return read_again(fn, args, kwargs, error, offered)
 
     return offered  # type: ignore[return-value]
 

@@ -8,6 +8,7 @@ with them, so that a list given for a tensor is reported as that, not as an attr
 from __future__ import annotations
 
 import functools
+import importlib
 import inspect
 import numbers
 from collections.abc import Callable
@@ -27,10 +28,17 @@ __all__ = ["OTHERS", "elsewhere", "parse", "read_again"]
 OTHERS: list[Callable[[str, tuple[Any, ...], dict[str, Any]], Any]] = []
 
 
-def elsewhere(fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """What an argument of another kind of tensor makes of a call that failed; NotImplemented if there is none that knows the function."""
+def elsewhere(fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], public: Callable[..., Any] | None = None) -> Any:
+    """What an argument of another kind makes of a call that failed: a tensor that is not ours, or an object with a ``__torch_function__``,
+    which is given `public`. NotImplemented if there is none that knows the function."""
     name = inspect.unwrap(fn).__name__
-    return next((found for other in OTHERS if (found := other(name, args, kwargs)) is not NotImplemented), NotImplemented)
+    found = next((found for other in OTHERS if (found := other(name, args, kwargs)) is not NotImplemented), NotImplemented)
+    if found is NotImplemented and public is not None:
+        given = [a for arg in (*args, *kwargs.values()) for a in (arg if isinstance(arg, (list, tuple)) else (arg,))]
+        if any(not isinstance(a, Tensor) and hasattr(type(a), "__torch_function__") for a in given):
+            overrides = importlib.import_module(f"{__name__.partition('.')[0]}.overrides")  # of a layer above
+            return overrides.handle_torch_function(public, given, *args, **kwargs)
+    return found
 
 
 def _whole(value: Any) -> bool:
@@ -137,11 +145,13 @@ def parse(
     return args, kwargs
 
 
-def read_again(fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], error: Exception) -> Any:
+def read_again(
+    fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], error: Exception, public: Callable[..., Any] | None = None
+) -> Any:
     """For a call that has raised `error`: the result that another kind of tensor gives it; else raise what PyTorch's parser would have said
     of it, or the error itself.
     """
-    if (result := elsewhere(fn, args, kwargs)) is not NotImplemented:
+    if (result := elsewhere(fn, args, kwargs, public)) is not NotImplemented:
         return result
     try:
         if not isinstance(error, Unsupported):

@@ -147,7 +147,8 @@ def _offered(fn: Function, name: str, bound: bool = False) -> Function:
 
     def again(args: tuple[Any, ...], kwargs: dict[str, Any], error: Exception) -> Any:
         """A call that has failed, read again; it raises `error` if that changes nothing."""
-        if (result := elsewhere(fn, args, kwargs)) is not NotImplemented:
+        public = getattr(Tensor, name, offered) if bound else FUNCTIONS.get(name, offered)
+        if (result := elsewhere(fn, args, kwargs, public)) is not NotImplemented:
             return result
         try:
             if isinstance(error, Unsupported):
@@ -188,7 +189,7 @@ def checked(fn: Function) -> Function:
                 args, kwargs = read, meant
             return fn(*args, **kwargs)
         except Exception as error:
-            return read_again(fn, args, kwargs, error)
+            return read_again(fn, args, kwargs, error, call)
 
     return call
 

@@ -52,7 +52,6 @@ SHIMS = {
     **{f"torch.float8_{kind}": "can be named; no tensor has this type" for kind in ("e4m3fn", "e4m3fnuz", "e5m2", "e5m2fnuz", "e8m0fnu")},
     **{f"torch.uint{bits}": "can be named; no tensor has this type" for bits in (16, 32, 64)},
     "torch.accelerator": "reports the accelerators that this package has",
-    "torch.amp.autocast": "on the CPU everything stays in float32 (warned of once)",
     "torch.backends": "settings are remembered and change nothing",
     "torch.cond": "looks at the condition and calls one function",
     "torch.while_loop": "looks at the condition before every call",
