@@ -222,6 +222,9 @@ def register_fake(op: Any, func: Any = None, /, **_: Any) -> Any:
     return _find(op).register_fake(func)
 
 
+impl_abstract = register_fake  # as it was called first
+
+
 def register_vmap(op: Any, func: Any = None, /, *, lib: Any = None) -> Any:
     """See `CustomOpDef.register_vmap`."""
     return _find(op).register_vmap(func)

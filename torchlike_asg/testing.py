@@ -213,7 +213,9 @@ def _compare_tensors(a: Tensor, e: Tensor, rules: _Rules) -> None:
         if good.all():
             return
         relative = np.where(good, 0, difference / np.abs(y))
-    if common.itemsize == 2:  # PyTorch states the differences as it computes them
+    if not (common.is_floating_point or common.is_complex):
+        relative = relative.astype(np.float32)
+    elif common.itemsize == 2:  # PyTorch states the differences as it computes them
         difference, relative = (dtypes.load(dtypes.store(d, common), common).astype(work) for d in (difference, relative))
     raise _Mismatch(_describe(good, np.where(good, 0, difference), relative, rtol, atol))
 

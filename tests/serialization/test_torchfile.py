@@ -198,13 +198,32 @@ def test_sparse_tensors_that_reach_outside_themselves_are_refused(places, size):
         load(via_buffer(x))
 
 
+@pytest.mark.parametrize(("writer", "reader"), [(ours, torch), (torch, ours), (ours, ours)])
+@pytest.mark.filterwarnings("ignore:Sparse")
+def test_matrices_in_compressed_rows(writer, reader):
+    dense = [[0.0, 1.5, 0.0], [2.0, 0.0, 3.0]]
+    file = io.BytesIO()
+    writer.save(writer.tensor(dense).to_sparse_csr(), file)
+    file.seek(0)
+    found = reader.load(file)
+    assert found.layout is reader.sparse_csr and found.to_dense().tolist() == dense
+
+
+@pytest.mark.parametrize("places", [([0, 1, 3], [0, 1]), ([0, 1, 2], [0, 5]), ([], [0, 1])])
+def test_compressed_rows_that_reach_outside_themselves_are_refused(places):
+    x = ours.eye(2).to_sparse_csr()
+    x._places = tuple(ours.tensor(p, dtype=ours.int64) for p in places)
+    with pytest.raises(CorruptFileError, match="sparse tensor"):
+        load(via_buffer(x))
+
+
 # -- what we lack -----------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
     ("make", "what"),
     [
-        (lambda: torch.eye(2).to_sparse_csr(), "sparse_csr"),
+        (lambda: torch.eye(2).to_sparse_csc(), "sparse_csc"),
         (lambda: torch.quantize_per_tensor(torch.ones(2), 0.1, 0, torch.quint8), "quantized"),
         (lambda: torch.ones(2).to(torch.float8_e4m3fn), "float8_e4m3fn"),
         (lambda: torch.ones(2, dtype=torch.uint16), "uint16"),

@@ -75,3 +75,24 @@ def test_what_is_not_timed():
         benchmark.Timer(time.sleep)
     with pytest.raises(NotImplementedError, match="profiler"):
         benchmark.Timer("1").collect_callgrind()
+
+
+def test_measurements_are_shown_as_pytorch_shows_them():
+    torch = pytest.importorskip("torch")
+    theirs = pytest.importorskip("torch.utils.benchmark")
+
+    def shown(b):
+        tasks = [
+            b.TaskSpec("x\ny", "s", sub_label="S"),
+            b.TaskSpec("x", "a\nb", label="L", description="D", num_threads=2),
+            b.TaskSpec("x", "pass", sub_label="S", env="E"),
+        ]
+        times = [[1e-3, 1.3e-3, 1.4e-3, 1e-3], [1e-3] * 4, [1.0, 2.0], [2.5e-6], [1.0, 1.1, 1.2, 1.3, 1.5]]
+        found = []
+        for task in tasks:
+            for raw in times:
+                m = b.Measurement(3, raw, task)
+                found += [repr(m).partition("\n")[2], m.title, m.as_row_name, m.env, m.significant_figures, m.has_warnings]
+        return found, [task.summarize() for task in tasks]
+
+    assert torch.__version__ and shown(benchmark) == shown(theirs)

@@ -70,6 +70,16 @@ def is_bf16_supported(including_emulation: bool = True) -> bool:
     return False
 
 
+def is_current_stream_capturing() -> bool:
+    """False: there are no CUDA graphs."""
+    return False
+
+
+def is_tf32_supported() -> bool:
+    """False."""
+    return False
+
+
 def get_arch_list() -> list[str]:
     """Empty."""
     return []

@@ -66,7 +66,9 @@ class FunctionEvent:
 
 
 class FunctionEventAvg:
-    """Events of one name. Times are microseconds, as PyTorch's are."""
+    """Events of one name. Times are microseconds, as PyTorch's are; shapes and stacks are not kept."""
+
+    input_shapes, stack = "", ()
 
     def __init__(self, key: str) -> None:
         self.key, self.count, self.bytes, self.flops = key, 0, 0, 0

@@ -62,11 +62,24 @@ class TaskSpec:
 
     @property
     def title(self) -> str:
-        """The labels, or the statement's first line."""
+        """The labels, or the statement."""
+        sub = self.sub_label or ""
         if self.label is not None:
-            return self.label + (f": {self.sub_label}" if self.sub_label else "")
-        lines = self.stmt.strip().splitlines() or [""]
-        return lines[0] + (" ..." if len(lines) > 1 else "")
+            return self.label + (f": {sub}" if sub else "")
+        if "\n" not in self.stmt:
+            return self.stmt + (f": {sub}" if sub else "")
+        return f"stmt:{f' ({sub})' if sub else ''}\n" + textwrap.indent(self.stmt, "  ")
+
+    def setup_str(self) -> str:
+        """The setup as it is shown; empty if there is none."""
+        if self.setup in ("pass", ""):
+            return ""
+        return f"setup: {self.setup}" if "\n" not in self.setup else "setup:\n" + textwrap.indent(self.setup, "  ")
+
+    def summarize(self) -> str:
+        """Title, description and setup; what has several lines is followed by an empty one."""
+        parts = (self.title, self.description or "", self.setup_str())
+        return "\n".join([part + "\n" * ("\n" in part) for part in parts if part])
 
 
 @dataclass
@@ -92,21 +105,27 @@ class Measurement:
         return statistics.fmean(self.times) if self.raw_times else math.nan
 
     @property
+    def _quartiles(self) -> tuple[float, float]:
+        if len(self.raw_times) < 2:
+            return self.median, self.median
+        low, _, high = statistics.quantiles(self.times, method="inclusive")
+        return low, high
+
+    @property
     def iqr(self) -> float:
         """The distance of the quartiles."""
-        if len(self.raw_times) < 2:
-            return 0.0
-        low, _, high = statistics.quantiles(self.times, method="inclusive")
+        low, high = self._quartiles
         return high - low
 
     @property
     def significant_figures(self) -> int:
-        """How many figures of the median its spread leaves: 1 to 5, from a normal distribution's 90 % interval of the median."""
-        if len(self.raw_times) < 2 or not self.median:
-            return 2
-        width = 1.645 * 2 * (self.iqr / 1.349) / math.sqrt(len(self.raw_times))
-        relative = width / self.median
-        return 5 if relative == 0 else max(1, min(5, 1 - math.floor(math.log10(relative))))
+        """How many figures of the median are certain, 1 to 5: from the 90 % interval of the times between the quartiles, 25 ns at least."""
+        if not self.median:
+            return 1
+        times, n = sorted(self.times), len(self.raw_times)
+        inner = times[n // 4 : math.ceil(3 * n / 4)]
+        interval = max(1.645 * statistics.pstdev(inner) / math.sqrt(len(inner)), 25e-9)
+        return max(1, min(5, math.floor(-math.log10(interval / self.median))))
 
     @property
     def has_warnings(self) -> bool:
@@ -118,8 +137,13 @@ class Measurement:
         return self.task_spec.title
 
     @property
-    def env(self) -> str:
-        return self.task_spec.env or ""
+    def env(self) -> str | None:
+        return self.task_spec.env
+
+    @property
+    def as_row_name(self) -> str:
+        """What its row is called in a table."""
+        return self.task_spec.sub_label or self.task_spec.stmt or "[Unknown]"
 
     @property
     def num_threads(self) -> int:
@@ -143,20 +167,19 @@ class Measurement:
 
     def __repr__(self) -> str:
         unit, scale = select_unit(self.median)
-        figures = self.significant_figures
-        lines = [f"<{type(self).__module__}.{type(self).__name__}>", self.title]
-        if self.task_spec.description and self.task_spec.label:
-            lines.append(self.task_spec.description)
-        if self.task_spec.setup not in ("pass", ""):
-            lines.append("setup: " + textwrap.indent(self.task_spec.setup, "  ").strip())
+        n, several = len(self.raw_times), len(self.raw_times) > 1
+        lines = [object.__repr__(self), self.task_spec.summarize(), f"  {'Median: ' * several}{self.median / scale:.2f} {unit}"]
+        low, high = (t / scale for t in self._quartiles)
+        if n > 2:
+            lines.append(f"  IQR:    {high - low:.2f} {unit} ({low:.2f} to {high:.2f})")
         lines.append(
-            f"  {'Median' if len(self.raw_times) > 1 else 'Time'}: {trim_sigfig(self.median / scale, figures):.{figures + 1}g} {unit}"
+            f"  {n} measurement{'s' * several}, {self.number_per_run} runs {'per measurement' * several}, "
+            f"{self.num_threads} thread{'s' * (self.num_threads > 1)}"
         )
-        if len(self.raw_times) > 1:
-            lines.append(f"  IQR:    {trim_sigfig(self.iqr / scale, 3):.3g} {unit}")
-        runs = "run" if self.number_per_run == 1 else "runs"
-        lines.append(f"  {len(self.raw_times)} measurement{'s' * (len(self.raw_times) > 1)}, {self.number_per_run} {runs} per measurement, "
-                     f"{self.num_threads} thread{'s' * (self.num_threads > 1)}")  # fmt: skip
+        if self.has_warnings:
+            spread = self.iqr / self.median
+            advice = "This suggests significant environmental influence." if spread > 0.25 else "This could indicate system fluctuation."
+            lines.append(f"  WARNING: Interquartile range is {spread * 100:.1f}% of the median measurement.\n           {advice}")
         return "\n".join(lines)
 
 

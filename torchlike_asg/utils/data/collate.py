@@ -108,7 +108,7 @@ def _like_sequence(model: Sequence[Any], items: list[Any]) -> Any:
         return items
 
 
-def _collate_tensors(batch: Sequence[torch.Tensor], *, collate_fn_map: CollateMap | None = None) -> torch.Tensor:
+def collate_tensor_fn(batch: Sequence[torch.Tensor], *, collate_fn_map: CollateMap | None = None) -> torch.Tensor:
     if batch[0].layout is not torch.strided:  # type: ignore[attr-defined]
         raise RuntimeError(
             "Batches of sparse tensors are not currently supported by the default collate_fn; please provide a custom collate_fn to handle "
@@ -117,39 +117,39 @@ def _collate_tensors(batch: Sequence[torch.Tensor], *, collate_fn_map: CollateMa
     return arrays.stack_rows(batch)
 
 
-def _collate_arrays(batch: Sequence[np.ndarray[Any, Any]], *, collate_fn_map: CollateMap | None = None) -> Any:
+def collate_numpy_array_fn(batch: Sequence[np.ndarray[Any, Any]], *, collate_fn_map: CollateMap | None = None) -> Any:
     if _is_text(batch[0].dtype):
         raise TypeError(_REFUSED.format(batch[0].dtype))
-    if collate_fn_map is not None and collate_fn_map.get(torch.Tensor) is _collate_tensors:
+    if collate_fn_map is not None and collate_fn_map.get(torch.Tensor) is collate_tensor_fn:
         stacked = arrays.stack_arrays(batch)
         if stacked is not None:
             return stacked
     return collate([torch.as_tensor(array) for array in batch], collate_fn_map=collate_fn_map)
 
 
-def _collate_numpy_scalars(batch: Sequence[np.generic], *, collate_fn_map: CollateMap | None = None) -> torch.Tensor:
+def collate_numpy_scalar_fn(batch: Sequence[np.generic], *, collate_fn_map: CollateMap | None = None) -> torch.Tensor:
     return torch.as_tensor(np.asarray(batch))
 
 
-def _collate_floats(batch: Sequence[float], *, collate_fn_map: CollateMap | None = None) -> torch.Tensor:
+def collate_float_fn(batch: Sequence[float], *, collate_fn_map: CollateMap | None = None) -> torch.Tensor:
     return torch.tensor(batch, dtype=torch.float64)
 
 
-def _collate_ints(batch: Sequence[int], *, collate_fn_map: CollateMap | None = None) -> torch.Tensor:
+def collate_int_fn(batch: Sequence[int], *, collate_fn_map: CollateMap | None = None) -> torch.Tensor:
     return torch.tensor(batch)
 
 
-def _keep(batch: Iterable[Any], *, collate_fn_map: CollateMap | None = None) -> Iterable[Any]:
+def collate_str_fn(batch: Iterable[Any], *, collate_fn_map: CollateMap | None = None) -> Iterable[Any]:
     return batch
 
 
 #: What :func:`default_collate` does with each type of element; entries may be added or replaced.
 default_collate_fn_map: CollateMap = {
-    torch.Tensor: _collate_tensors,
-    np.ndarray: _collate_arrays,
-    (np.bool_, np.number, np.object_): _collate_numpy_scalars,
-    float: _collate_floats,
-    int: _collate_ints,
-    str: _keep,
-    bytes: _keep,
+    torch.Tensor: collate_tensor_fn,
+    np.ndarray: collate_numpy_array_fn,
+    (np.bool_, np.number, np.object_): collate_numpy_scalar_fn,
+    float: collate_float_fn,
+    int: collate_int_fn,
+    str: collate_str_fn,
+    bytes: collate_str_fn,
 }
