@@ -109,7 +109,7 @@ class Assembly(ABC):
     # ---------------------------------------------------------------- slots and places
     def _new_slot(self, nbytes: int) -> int:
         slot: int = self.lowering.slot()
-        self.sizes[slot] = max(nbytes, 1)
+        self.sizes[slot] = nbytes
         return slot
 
     def _buffer(self, n: Node) -> int:

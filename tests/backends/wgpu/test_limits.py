@@ -3,6 +3,7 @@ made small here, so that tensors need not be large.)
 """
 
 import dataclasses
+import math
 
 import numpy as np
 import pytest
@@ -255,3 +256,25 @@ def test_rows_with_and_without_subgroups(subgroups, limited):
         assert torch.tensor(x[:, :n] > -9, device="wgpu").all(-1).tolist() == [True] * 40
         assert torch.tensor(x[:, :n] > 9, device="wgpu").any(-1).tolist() == [False] * 40
         assert torch.tensor(x[:, :n] > x[:, n - 1 : n], device="wgpu").sum(-1).tolist() == (x[:, :n] > x[:, n - 1 : n]).sum(-1).tolist()
+
+
+@pytest.mark.parametrize("bias", (True, False))
+def test_empty_batches(bias):
+    """Gradients of nothing are zeros: products over no rows at all, of widths that are read by four elements."""
+    found = []
+    for where in ("cpu", "wgpu"):
+        torch.manual_seed(0)
+        layer, rnn = nn.Linear(8, 4, bias=bias).to(where), nn.LSTM(4, 8, bias=bias).to(where)
+        x = torch.zeros(0, 8).to(where).requires_grad_()
+        y = rnn(layer(x).reshape(3, 0, 4))[0]
+        y.square().sum().backward()
+        assert y.shape == (3, 0, 8) and x.grad.shape == (0, 8)
+        found.append([p.grad.cpu().numpy() for p in (*layer.parameters(), *rnn.parameters())])
+    for a, b in zip(*found, strict=True):
+        assert a.shape == b.shape and not a.any() and not b.any()
+
+
+def test_a_difference_of_a_number_and_itself_is_no_zero_where_it_is_not_finite():
+    x = torch.tensor([math.nan, math.inf, -math.inf, 2.0, -0.0])
+    for f in (lambda x: x - x, lambda x: x.exp() * (x - x)):
+        np.testing.assert_array_equal(f(x.to("wgpu")).cpu().numpy(), f(x).numpy())

@@ -83,13 +83,13 @@ class CpuExecutable:
             if isinstance(part, Fallback):
                 self._parts.append(part)
                 continue
-            own = {slot: nbytes for slot, nbytes in a.sizes.items() if where.get(slot) == {i}}
+            own = {slot: max(nbytes, 1) for slot, nbytes in a.sizes.items() if where.get(slot) == {i}}
             program = Program(part, self.table, own)
             self.page_bytes = max(self.page_bytes, program.page_bytes)
             self._parts.append(program)
         for slot, nbytes in a.sizes.items():  # what passes from one part to another
             if slot in where and (len(where[slot]) > 1 or isinstance(parts[next(iter(where[slot]))], Fallback)):
-                self._memory[slot] = blocks.aligned(nbytes)
+                self._memory[slot] = blocks.aligned(max(nbytes, 1))
         for slot, memory in self._memory.items():
             self.table.words[slot] = memory.ctypes.data
 

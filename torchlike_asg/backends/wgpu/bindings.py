@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import profiling
 from .ahead import Program
-from .calls import ALIGNMENT, Dispatch
+from .calls import ALIGNMENT, Dispatch, extent
 from .readback import Copy
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ class Bindings:
         if found is None:
             ranges = []
             for b, (buffer, base, nbytes) in zip(call.operands, places, strict=True):
-                size = b.size if b.size is not None else max(-(-(nbytes - b.offset) // 4) * 4, 4)
+                size = b.size if b.size is not None else extent(max(-(-(nbytes - b.offset) // 4) * 4, 0))
                 ranges.append((buffer, base + b.offset, size))
             at = self._words[k]
             group = self._device.bind_group(call, ranges, None if at is None else (self._uniform, *at))

@@ -28,13 +28,20 @@ from .source import declarations, flat_index, word
 
 __all__ = [
     "EPILOGUES", "LAYOUTS", "LIBRARY", "SELECTORS", "WGPU_LIBRARY", "Binding", "Capabilities", "Dispatch", "Epilogue", "LibraryNode",
-    "Lowering", "Shape", "Source", "View", "bind_all", "declarations", "element", "flat_index", "grid", "library", "word",
+    "Lowering", "Shape", "Source", "View", "bind_all", "declarations", "element", "extent", "flat_index", "grid", "library", "word",
 ]  # fmt: skip
 
 #: bindings begin at multiples of that many bytes, whatever the adapter (its own limit is 32 to 256)
 ALIGNMENT = 256
+#: bytes that a value without elements is bound with: those of the largest element that a shader takes it to have
+_NOTHING = 16
 #: workgroups along one dimension of a dispatch
 MOST_GROUPS = 65535
+
+
+def extent(nbytes: int) -> int:
+    """Bytes that a value of `nbytes` is bound with: a whole word at least."""
+    return max(nbytes, 4) if nbytes else _NOTHING
 
 
 def element(d: dtype) -> str:

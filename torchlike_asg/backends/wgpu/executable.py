@@ -16,7 +16,7 @@ from ..assemble import Fallback
 from . import profiling
 from .assemble import WgpuAssembly
 from .bindings import Bindings
-from .calls import Dispatch, View
+from .calls import Dispatch, View, extent
 from .device import Device, explained
 from .memory import Block, DeviceArray, amount, empty, normal, put, restored, shared, stored
 from .readback import Copy
@@ -55,7 +55,7 @@ class WgpuExecutable:
         self._inputs: list[Any] = []
         self._objects: dict[Node, Any] = {}
         self._parts = _parts(a.steps)
-        inside = {slot: max(nbytes, 4) for slot, nbytes in a.sizes.items()}
+        inside = {slot: extent(nbytes) for slot, nbytes in a.sizes.items()}
         self._places, self.pages = assign([_touched(s) for s in a.steps], inside)
         self.bindings = Bindings(device, [s for s in a.steps if isinstance(s, Dispatch)])
         if a.lowering.flags is not None:
@@ -89,20 +89,20 @@ class WgpuExecutable:
             raw = np.zeros(-(-value.size * item.itemsize // 4) * 4, np.uint8)
             put(raw[: value.size * item.itemsize].view(item).reshape(value.shape), value, n.dtype)
             found.append((slot, at, raw))
-            at += -(-max(raw.nbytes, 4) // 256) * 256
+            at += -(-extent(raw.nbytes) // 256) * 256
         if not found:
             return
         self._constant = self.device.pool.take(at, "constants")
         for slot, offset, raw in found:
             if raw.size:
                 self.device.queue.write_buffer(self._constant.buffer, offset, raw)
-            self.bindings.bind(slot, self._constant.buffer, offset, max(raw.nbytes, 4))
+            self.bindings.bind(slot, self._constant.buffer, offset, extent(raw.nbytes))
 
     def _place(self) -> None:
         """Bind the temporaries to the workspace."""
         workspace = self.device.workspace
         for slot, (page, offset) in self._places.items():
-            self.bindings.bind(slot, workspace.buffer(page), offset, max(self.assembly.sizes[slot], 4))
+            self.bindings.bind(slot, workspace.buffer(page), offset, extent(self.assembly.sizes[slot]))
         self.bindings.placed()
         self._generation = workspace.generation
 

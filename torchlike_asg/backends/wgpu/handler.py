@@ -199,6 +199,8 @@ class Handler:
         return self._arithmetic("+", "||", a, b)
 
     def sub(self, a: Value, b: Value) -> Value:
+        if a.floating and a.text == b.text:  # shader compilers take this for 0, also of NaN and infinities
+            return self._make(f"select(0f, k_nan(), k_isnan({a}) || k_isinf({a}))", a)
         return self._arithmetic("-", "!=", a, b)
 
     def mul(self, a: Value, b: Value) -> Value:

@@ -11,7 +11,7 @@ import numpy as np
 from ...asg.geometry import contiguous
 from ...dtypes import dtype, int64
 from ...errors import OutOfMemoryError
-from .calls import element
+from .calls import element, extent
 from .half import halved
 
 if TYPE_CHECKING:
@@ -222,7 +222,7 @@ def normal(shape: Sequence[int], layout: Sequence[int]) -> tuple[int, ...]:
 def empty(device: Device, shape: Sequence[int], layout: Sequence[int], d: dtype) -> DeviceArray:
     """An array of uninitialised memory."""
     nbytes = math.prod(shape) * stored(d).itemsize
-    return DeviceArray(device, device.pool.take(max(nbytes, 4), f"a tensor of {list(shape)}, {d.name}"), shape, layout, d)
+    return DeviceArray(device, device.pool.take(extent(nbytes), f"a tensor of {list(shape)}, {d.name}"), shape, layout, d)
 
 
 def shared(device: Device, shape: Sequence[int], layout: Sequence[int], d: dtype) -> DeviceArray | None:
@@ -231,7 +231,7 @@ def shared(device: Device, shape: Sequence[int], layout: Sequence[int], d: dtype
     buffer = device.reader.shared(nbytes)
     if buffer is None:
         return None
-    out = DeviceArray(device, Block(Kept(), buffer, -(-max(nbytes, 4) // 4) * 4), shape, layout, d)
+    out = DeviceArray(device, Block(Kept(), buffer, -(-extent(nbytes) // 4) * 4), shape, layout, d)
     out.staging = buffer
     return out
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ...asg.geometry import contiguous
-from .calls import ALIGNMENT
+from .calls import ALIGNMENT, extent
 from .memory import DeviceArray, put, stored, upload
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ class Uploads:
         """Have argument `i` sent."""
         if i not in self._offsets:
             self._offsets[i] = self._size
-            self._size += -(-max(self._extent(i) * self._stored(i).itemsize, 4) // ALIGNMENT) * ALIGNMENT
+            self._size += -(-extent(self._extent(i) * self._stored(i).itemsize) // ALIGNMENT) * ALIGNMENT
         self.now.append((i, a))
 
     def moved(self, i: int, a: np.ndarray[Any, Any]) -> DeviceArray:
@@ -109,4 +109,4 @@ class Uploads:
             target = flat.reshape(shape)
         else:
             target = np.lib.stride_tricks.as_strided(flat, shape, [s * item.itemsize for s in strides])
-        return target, i in self.wide or item == d.compute, at, max(flat.nbytes, 4)
+        return target, i in self.wide or item == d.compute, at, extent(flat.nbytes)
