@@ -126,12 +126,11 @@ def test_formats():
     assert x.to(memory_format=formats.channels_last).tolist() == x.contiguous(memory_format=formats.contiguous_format).tolist()
 
 
-def test_compile_is_the_identity():
+def test_compiled_functions_are_themselves():
     def f(x):
         return x + 1
 
-    model = ours.nn.Linear(2, 2)
-    assert ours.compile(f) is f and ours.compile(model, mode="max-autotune", fullgraph=True) is model
+    assert ours.compile(f) is f and ours.compile(f, mode="max-autotune", fullgraph=True) is f
 
     @ours.compile(dynamic=True, backend="inductor")
     def g(x):

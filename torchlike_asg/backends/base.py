@@ -18,11 +18,10 @@ from ..dtypes import dtype
 
 @dataclass(frozen=True)
 class Caps:
-    """What a backend can store and compute. `dtypes` are the element types it takes; limits are in bytes, 0 = none."""
+    """What a backend can store and compute. `dtypes` are the element types it takes; `alignment` is in bytes."""
 
     dtypes: frozenset[dtype]
     alignment: int = 64
-    max_buffer: int = 0
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from ..asg.rewrite import users as readers
 from ..compiler.fuse import Fuser
 from ..compiler.groups import Group
 from ..compiler.kinds import kind_of
+from ..compiler.passes import likelihood  # noqa: F401  (registers its expansions)
 from ..compiler.passes.decompose import Expansion, decompose
 from ..compiler.passes.fold import constant_nodes, fold
 from ..compiler.passes.join import join_pieces

@@ -11,7 +11,8 @@ from ..devices import cpu
 from ..size import Size
 from .core import Tensor, face, family_of, make_parameter
 from .functions.conversion import _LEGACY
-from .functions.creation import device_of, from_array, zeros
+from .functions.creation import from_array, zeros
+from .functions.factory_arguments import device_of
 from .functions.python_data import as_array
 from .memory import TypedStorage, UntypedStorage, tensor_over
 from .register import FUNCTIONS, method

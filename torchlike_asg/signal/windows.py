@@ -17,7 +17,8 @@ import numpy as np
 
 from .. import dtypes
 from ..facade.core import Tensor
-from ..facade.functions.creation import device_of, finish, from_array
+from ..facade.functions.creation import finish, from_array
+from ..facade.functions.factory_arguments import device_of
 
 __all__ = [
     "bartlett",

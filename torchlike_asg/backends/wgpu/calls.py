@@ -159,11 +159,6 @@ class Capabilities:
     software: bool = False
 
     @property
-    def f16(self) -> bool:
-        """Whether shaders may ``enable f16``."""
-        return "shader-f16" in self.features
-
-    @property
     def max_binding(self) -> int:
         """Bytes that one operand may have."""
         return self.limits.get("max-storage-buffer-binding-size", 128 << 20)

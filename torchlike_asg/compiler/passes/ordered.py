@@ -13,7 +13,8 @@ from ... import dtypes
 from ...asg.declare import get
 from ...asg.node import Node, const
 from ...ops.linalg import NARROW, lies_across
-from .decompose import Expansion, negative_log_likelihood, negative_log_likelihood_grad
+from .decompose import Expansion
+from .likelihood import negative_log_likelihood, negative_log_likelihood_grad
 
 #: what `decompose` is to prefer
 ORDERED: dict[str, Expansion] = {}

@@ -61,6 +61,7 @@ from . import (
     unsupported,
     views,
     windows,
+    writes,
 )
 
 __all__ = [
@@ -124,4 +125,5 @@ __all__ = [
     "unsupported",
     "views",
     "windows",
+    "writes",
 ]

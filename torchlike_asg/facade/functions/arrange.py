@@ -18,7 +18,7 @@ from ..flush import value_of
 from ..hosted import data, indices
 from ..register import function, method
 from ..steps import step
-from .creation import device_of, sizes
+from .factory_arguments import device_of, sizes
 from .indexing import index_select
 from .views import dims_of, permute, reshape, transpose, wrap_dim
 

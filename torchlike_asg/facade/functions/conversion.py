@@ -19,7 +19,8 @@ from ..core import Tensor, concrete, unary
 from ..flush import value_of
 from ..hosted import data, known
 from ..register import method
-from .creation import blank, device_of
+from .creation import blank
+from .factory_arguments import device_of
 from .layout import format_strides, relaid
 
 

@@ -12,7 +12,7 @@ from ...ops import movement
 from ..core import Tensor, plain, unary
 from ..register import function, method
 from ..resize import resize
-from .creation import sizes
+from .factory_arguments import sizes
 from .views import reshape, wrap_dim
 
 _RANKS = {formats.channels_last: 4, formats.channels_last_3d: 5}

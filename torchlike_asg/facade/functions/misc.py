@@ -22,7 +22,8 @@ from ..flush import flush, value_of
 from ..inference import is_inference as made_in_inference
 from ..legacy import LEGACY  # noqa: F401  (registers the legacy constructors)
 from ..register import FUNCTIONS, function, method
-from .creation import device_of, from_array
+from .creation import from_array
+from .factory_arguments import device_of
 
 Tensor.layout = property(lambda self: strided, doc="How the elements are stored: always `torch.strided`.")  # type: ignore[attr-defined]
 FUNCTIONS["set_printoptions"] = printing.set_printoptions

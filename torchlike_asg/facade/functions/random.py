@@ -22,7 +22,8 @@ from ...ops.movement import cast
 from ...rng import draws
 from ..core import Tensor, binary, concrete, unary
 from ..register import FUNCTIONS, function
-from .creation import allocatable, blank, device_of, finish, from_array, given_sizes, of_values, sequence
+from .creation import blank, finish, from_array, of_values
+from .factory_arguments import allocatable, device_of, given_sizes, sequence
 from .layout import format_strides
 from .reading import value_of
 from .streams import bernoulli_numbers, counted, counter_uniform, engine_of, in_order_of, mapped, normal_numbers, uniform_numbers

@@ -20,7 +20,7 @@ from ..register import function, method
 from ..steps import note, step
 from . import pointwise, returns
 from .arguments import check_flag, check_tensor, one_dim, reduced_dims
-from .creation import sizes
+from .factory_arguments import sizes
 
 
 def converted(input: Tensor, dtype: Any) -> Tensor:

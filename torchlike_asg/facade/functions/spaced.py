@@ -16,7 +16,8 @@ from ...ops.formula import refuse
 from ..core import Tensor, wrap
 from ..register import function
 from ..remembered import recall, remember
-from .creation import device_of, finish, from_array, of_values, placed
+from .creation import finish, from_array, of_values, placed
+from .factory_arguments import device_of
 
 
 def _number(name: str, argument: str, v: Any) -> Any:

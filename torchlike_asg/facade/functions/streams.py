@@ -20,7 +20,7 @@ from ...ops.random import philox_normal, philox_uniform
 from ...size import Size
 from ..core import Tensor, binary, nary, unary, wrap
 from ..generator import Generator, default_generator, generator_of
-from .creation import device_of
+from .factory_arguments import device_of
 from .layout import format_strides
 
 

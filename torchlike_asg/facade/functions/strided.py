@@ -8,7 +8,8 @@ from ...asg.geometry import ordered_strides
 from ...dtypes import dtype
 from ..core import Tensor
 from ..register import FUNCTIONS, function, method
-from .creation import device_of, empty_strided, sequence
+from .creation import empty_strided
+from .factory_arguments import device_of, sequence
 from .inplace_views import take
 from .views import as_strided
 

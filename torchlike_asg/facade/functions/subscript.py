@@ -24,9 +24,9 @@ from ..moving import moves, moving_view
 from ..register import method
 from ..steps import note_write, step
 from ..write import write
-from .pointwise import copy_
 from .python_data import as_array
 from .reading import item
+from .writes import copy_
 
 _NUMBERS = (int, float, bool, complex)
 _WRONG_KIND = "only integers, slices (`:`), ellipsis (`...`), None and long or byte Variables are valid indices (got {})"

@@ -18,7 +18,7 @@ from ..lens import lens_over, region
 from ..nodes import node_of, refuse_stale
 from ..register import function, method
 from ..steps import note, step
-from .creation import sequence, sizes
+from .factory_arguments import sequence, sizes
 
 
 def wrap_dim(d: int, rank: int) -> int:

@@ -13,7 +13,8 @@ import numpy as np
 from ... import dtypes
 from ..core import Tensor
 from ..register import function
-from .creation import device_of, finish, from_array
+from .creation import finish, from_array
+from .factory_arguments import device_of
 
 
 def _window(name: str, size: int, periodic: bool, formula: Callable[[Any], Any], dtype: Any, device: Any, requires_grad: bool) -> Tensor:

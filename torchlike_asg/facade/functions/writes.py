@@ -1,0 +1,110 @@
+"""In-place arithmetic and filling, which need no function object: what a training step writes most often."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ...errors import Unsupported
+from ...formats import strided
+from ...ops import movement
+from ...ops import pointwise as ops
+from .. import direct
+from ..core import Tensor, node_of, operand
+from ..overloads import earlier
+from ..register import function
+from ..steps import step
+from ..write import replace, write
+from .pointwise import _scaled
+
+
+def _write_binary(op: Any, t: Tensor, other: Any) -> Tensor:
+    cur = t._n
+    try:
+        if cur is not None and not cur.rg and isinstance(other, Tensor) and other._n is not None and other._f is None:
+            n = op.table.get((cur, other._n))  # seen before, and `other` is a result that shares no memory
+            if n is not None and not n.rg and replace(t, n):
+                return t
+        if direct.update(t, op, other):
+            return t
+        return write(
+            t, lambda cur: op(cur, node_of(other) if isinstance(other, Tensor) else operand(op, other, cur)), (other,), bounded=True
+        )
+    except Unsupported:
+        if not isinstance(other, Tensor) or other.layout is strided:  # type: ignore[attr-defined]
+            raise
+        return _write_binary(op, t, other.to_dense())  # type: ignore[attr-defined]
+
+
+def _in_earlier_order(fn: Any, *args: Any) -> Tensor:
+    found = earlier(fn.__name__, args, 4)
+    if found is None:
+        raise TypeError(f"{fn.__name__}() takes 2 positional arguments but {len(args)} were given")
+    return fn(*found[0], **found[1])  # type: ignore[no-any-return]
+
+
+def add_(self: Tensor, other: Any, *more: Any, alpha: Any = 1) -> Tensor:
+    """``self += alpha * other``."""
+    if more:
+        return _in_earlier_order(add_, self, other, *more)
+    return _write_binary(ops.add, self, _scaled(self, other, alpha))
+
+
+def sub_(self: Tensor, other: Any, *more: Any, alpha: Any = 1) -> Tensor:
+    """``self -= alpha * other``."""
+    if more:
+        return _in_earlier_order(sub_, self, other, *more)
+    return _write_binary(ops.sub, self, _scaled(self, other, alpha))
+
+
+def mul_(self: Tensor, other: Any) -> Tensor:
+    """``self *= other``."""
+    return _write_binary(ops.mul, self, other)
+
+
+def fill_(self: Tensor, value: Any) -> Tensor:
+    """Set every element to `value` (a number or a 0-d tensor)."""
+    if isinstance(value, Tensor) and value.ndim:  # type: ignore[attr-defined]
+        raise RuntimeError(f"fill_ only supports 0-dimension value tensor but got tensor with {value.ndim} dimensions.")  # type: ignore[attr-defined]
+    return write(
+        self,
+        lambda cur: movement.fill(cur, node_of(value) if isinstance(value, Tensor) else operand(movement.fill, value, cur)),
+        (value,),
+        fills=True,
+    )
+
+
+@function(method=False)
+@step(lambda input, value: f"FillBackward{1 if isinstance(value, Tensor) else 0}")
+def fill(input: Tensor, value: Any) -> Tensor:
+    """A tensor like `input` with every element `value` (a number or a 0-d tensor)."""
+    filled = fill_(input.clone(), value)  # type: ignore[attr-defined]
+    node_of(filled)
+    return filled
+
+
+def zero_(self: Tensor) -> Tensor:
+    """Set every element to zero."""
+    return fill_(self, 0)
+
+
+def copy_(self: Tensor, src: Any, non_blocking: bool = False) -> Tensor:
+    """Take the values of `src`, broadcast and converted; they may come from another device."""
+    if not isinstance(src, Tensor):
+        return write(self, lambda cur: movement.copy(cur, operand(movement.copy, src, cur)), ())
+    if src.shape and src.device != self.device:
+        src = src.to(self.device, self.dtype)  # type: ignore[attr-defined]
+    if (
+        self._f is not None
+        and src._f is not None
+        and src._f.cell is self._f.cell
+        and src._lens == self._lens
+        and src.geometry == self.geometry
+    ):
+        return write(self, lambda cur: movement.copy(cur, node_of(src)), (src,), fills=True)
+    return write(self, lambda cur: movement.copy(cur, node_of(src)), (src,), bounded=True)
+
+
+for _f in (add_, sub_, mul_, fill_, zero_, copy_):
+    setattr(Tensor, _f.__name__, _f)
+Tensor.subtract_, Tensor.multiply_ = sub_, mul_  # type: ignore[attr-defined]
+Tensor.__iadd__, Tensor.__isub__, Tensor.__imul__ = add_, sub_, mul_  # type: ignore[attr-defined]
