@@ -261,6 +261,7 @@ def test_rows_with_and_without_subgroups(subgroups, limited):
 @pytest.mark.parametrize("bias", (True, False))
 def test_empty_batches(bias):
     """Gradients of nothing are zeros: products over no rows at all, of widths that are read by four elements."""
+    device()
     found = []
     for where in ("cpu", "wgpu"):
         torch.manual_seed(0)
@@ -275,6 +276,7 @@ def test_empty_batches(bias):
 
 
 def test_a_difference_of_a_number_and_itself_is_no_zero_where_it_is_not_finite():
+    device()
     x = torch.tensor([math.nan, math.inf, -math.inf, 2.0, -0.0])
     for f in (lambda x: x - x, lambda x: x.exp() * (x - x)):
         np.testing.assert_array_equal(f(x.to("wgpu")).cpu().numpy(), f(x).numpy())
