@@ -352,3 +352,48 @@ def test_a_vmap_of_ones_own_reads_whole_batches():
         return T.func.vmap(f)(x), T.func.vmap(f, in_dims=1)(x.t().contiguous()), T.func.grad(lambda a: T.func.vmap(f)(a).sum())(x)
 
     both(run)
+
+
+# ---------------------------------------------------------------- forward mode
+@pytest.mark.filterwarnings("ignore:.*torch.jit.script:DeprecationWarning")
+def test_derivatives_along_a_direction():
+    def run(T):
+        class Scaled(T.autograd.Function):
+            @staticmethod
+            def forward(x, k):
+                return k * x * x
+
+            @staticmethod
+            def setup_context(ctx, inputs, output):
+                x, ctx.k = inputs
+                ctx.save_for_backward(x)
+                ctx.save_for_forward(x)
+
+            @staticmethod
+            def jvp(ctx, x, k):
+                return 2 * ctx.k * ctx.saved_tensors[0] * x
+
+        class Both(Scaled):
+            generate_vmap_rule = True
+            backward = staticmethod(lambda ctx, g: (2 * ctx.k * ctx.saved_tensors[0] * g, None))
+
+        x, v = T.tensor([1.0, 2.0, 3.0]), T.tensor([1.0, 0.5, 0.25])
+        found = [T.func.jvp(lambda a, F=F: F.apply(a + 1, 3) * 2, (x,), (v,)) for F in (Scaled, Both)]
+        with T.autograd.forward_ad.dual_level():
+            dual = T.autograd.forward_ad.make_dual(x, v)
+            found += [tuple(T.autograd.forward_ad.unpack_dual(F.apply(dual, 3))) for F in (Scaled, Both)]
+        return found, found[0][0].requires_grad, T.func.jacfwd(lambda a: Both.apply(a, 3))(x)
+
+    both(run)
+
+
+def test_gradients_by_the_gradient_of_the_output():
+    """Which is a leaf, and not a result of another operation."""
+
+    def run(T):
+        x, v = leaf(T, 1.0, 2.0, 3.0), leaf(T, 1.0, 0.5, 0.25)
+        (g,) = T.autograd.grad(square(T).apply(x), x, v, create_graph=True)
+        (g * g).sum().backward()
+        return g, x.grad, v.grad, T.autograd.gradgradcheck(square(T).apply, x.detach().double().requires_grad_())
+
+    both(run)

@@ -12,9 +12,9 @@ from typing import Any, NamedTuple
 
 from ..asg import trace
 from ..asg.batching import batched, depends, spread
-from ..asg.declare import ARGUMENT, INFERENCE_SAVED, LEAF_OF, STOP, Meta, Op, get
+from ..asg.declare import ARGUMENT, EXAMPLE, INFERENCE_SAVED, LEAF_OF, SNAP, STOP, Meta, Op, get
 from ..asg.geometry import broadcast
-from ..asg.gradients import dense, history
+from ..asg.gradients import dense, history, is_leaf, sweep
 from ..asg.node import Node, const
 from ..asg.trace import current
 from ..facade import texts
@@ -25,8 +25,11 @@ from ..facade.hooks import changed_by
 from ..facade.inference import is_inference
 from ..facade.register import bare
 from ..facade.write import write
-from .levels import level
+from .levels import argument, level
 from .vectorize import Mapped, back_to_front, forgotten, set_aside
+
+#: tangents' numbers among the arguments of a transform start below those of its own
+_TANGENTS = -(1 << 20)
 
 
 class Custom(Op):
@@ -98,6 +101,7 @@ class Call:
         self.tensors = [i for i, a in enumerate(args) if is_dense(a)]
         self.places = [i for i in self.tensors if args[i].requires_grad]
         self.shapes = {i: tuple(args[i].shape) for i in self.places}
+        self.likes = {i: (self.shapes[i], args[i].dtype, args[i].device) for i in self.places}
         self.outputs = [(tuple(o.shape), o.dtype, o.device) if isinstance(o, Tensor) else None for o in outs]
         self.given: dict[int, Node] = {}
         self.before: dict[int, Any] = {}
@@ -114,7 +118,7 @@ class Call:
         tr = current()
         running = tr.running
         with held():  # what the user's code reads or makes a leaf of must not end the trace under the backward pass around it
-            out = self.cls._backward_of()(self.ctx, *grads)
+            out = self._transposed(grads) if tr.level and self.cls._forward_only() else self.cls._backward_of()(self.ctx, *grads)
         tr.running = running  # it may have run a backward pass of its own
         if running is not None and not tr.level and not running[1]:
             self.ctx._release()
@@ -132,9 +136,25 @@ class Call:
             found.append(None if grad is None else node_of(grad))
         return tuple(found)
 
+    def _transposed(self, grads: tuple[Any, ...]) -> tuple[Any, ...]:
+        """The gradients where a function transform needs them of a Function that has only a `jvp`: that is linear in the tangents."""
+        depth = current().level
+        tangents = [
+            argument(zeros(like[0], dtype=like[1], device=like[2]), depth, _TANGENTS - i) if (like := self.likes.get(i)) else None
+            for i in range(self.total)
+        ]
+        out = self.cls.jvp(self.ctx, *tangents)
+        pairs = [(node_of(o), node_of(g)) for o, g in zip(out if isinstance(out, tuple) else (out,), grads, strict=True)
+                 if isinstance(o, Tensor) and o.requires_grad and g is not None]  # fmt: skip
+        if not pairs:
+            return (None,) * self.total
+        swept = sweep(tuple([o for o, _ in pairs]), tuple([g for _, g in pairs])).gradients
+        return tuple([None if t is None or (g := swept.get(node_of(t))) is None else wrap(g) for t in tangents])
+
     def _of_output(self, i: int, like: Any, given: dict[int, Node]) -> Any:
         if i in given:
-            return wrap(dense(given[i]))  # claimed, so that it is computed for those who keep it
+            g = given[i]  # claimed, so that it is computed for those who keep it; what gradients end at keeps its identity
+            return wrap(dense(SNAP(g) if g.rg and (is_leaf(g) or g.op is ARGUMENT or g.op is EXAMPLE) else g))
         if like is None or not self.ctx.materialize_grads:
             return None
         return zeros(like[0], dtype=like[1], device=like[2])

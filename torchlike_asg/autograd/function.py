@@ -28,6 +28,7 @@ class FunctionCtx:
         self.needs_input_grad: tuple[bool, ...] = ()
         self.materialize_grads = True
         self._to_save: tuple[Any, ...] = ()
+        self._for_forward: tuple[Any, ...] = ()
         self._kept: list[Kept] | None = None
         self._released = False
         self._non_differentiable: tuple[Tensor, ...] = ()
@@ -53,7 +54,7 @@ class FunctionCtx:
         if self._released:
             raise RuntimeError(texts.TWICE)
         if self._kept is None:
-            return self._to_save or self.__dict__.get("_for_forward", ())  # type: ignore[no-any-return]
+            return self._to_save or self._for_forward
         return tuple([kept.tensor() for kept in self._kept])
 
     saved_variables = saved_tensors
@@ -73,7 +74,7 @@ class FunctionCtx:
     # ---------------------------------------------------------------- the call's
     def _keep(self, outputs: dict[int, Tensor]) -> None:
         """The forward pass is over; `outputs` are what became of the tensors that it returned, by their identity."""
-        self._kept = [Kept(outputs.get(id(t), t)) for t in self._to_save]
+        self._kept = [Kept(outputs.get(id(t), t)) for t in self._to_save or self._for_forward]
         self._to_save = ()
 
     def _tensors(self) -> list[Tensor]:
@@ -117,7 +118,7 @@ class Function:
 
     @staticmethod
     def jvp(ctx: Any, *grad_inputs: Any) -> Any:
-        """The directional derivative of each output. It is not called: forward mode follows from `backward`."""
+        """The directional derivative of each output. Called where there is no `backward`, from which forward mode follows as well."""
         raise NotImplementedError("You must implement the jvp function for custom autograd.Function to use it with forward mode AD.")
 
     @staticmethod
@@ -127,6 +128,11 @@ class Function:
         raise NotImplementedError(
             "To use autograd.Function with vmap, you must either override the vmap staticmethod or set generate_vmap_rule=True."
         )
+
+    @classmethod
+    def _forward_only(cls) -> bool:
+        """Whether derivatives are given along directions alone."""
+        return cls.jvp is not Function.jvp and cls.backward is Function.backward and cls.vjp is Function.vjp
 
     @classmethod
     def _backward_of(cls) -> Callable[..., Any]:

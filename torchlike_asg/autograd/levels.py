@@ -47,4 +47,4 @@ def result(n: Node, depth: int) -> Tensor:
 
 def _reaches_further(n: Node, depth: int) -> bool:
     """Whether gradients flow from `n` to a leaf, or to an argument of a transform around this one."""
-    return any(is_leaf(m) or m.op is EXAMPLE or not m.op.pure or (m.op is ARGUMENT and m.attrs[0] < depth) for m in history((n,)))
+    return any(is_leaf(m) or m.op is EXAMPLE or (m.op is ARGUMENT and m.attrs[0] < depth) for m in history((n,)))
