@@ -185,6 +185,43 @@ def test_different_draws_for_each_example():
     assert len({tuple(r) for r in noise.tolist()}) == 4
 
 
+NESTED = ["different", "same"]
+
+
+@pytest.mark.parametrize("outer", NESTED)
+@pytest.mark.parametrize("inner", NESTED)
+def test_draws_inside_nested_vmaps_are_pytorchs(outer, inner):
+    def run(L):
+        def draws(r):
+            return L.rand(2) + r, L.randn(9) + r, L.randint(0, 99, (2,)) + r.long(), L.nn.functional.dropout(r.repeat(9))
+
+        drawn = L.func.vmap(L.func.vmap(draws, randomness=inner), randomness=outer)(L.ones(3, 2))
+        return drawn, L.func.vmap(lambda r: r.repeat(4).normal_(), randomness=inner)(L.ones(3, 5))
+
+    same(run)
+
+
+def test_arguments_written_in_place_are_written():
+    def run(L):
+        x, y = L.arange(6.0).view(2, 3), L.arange(6.0).view(3, 2)
+        L.func.vmap(lambda a: a.add_(1)[0].mul_(5))(x)
+        L.func.vmap(lambda a, b: a.mul_(b.sum()), in_dims=(1, 0), chunk_size=1)(y, x)
+        L.func.vmap(L.func.vmap(lambda a: a.sub_(1)))(y[1:])
+        return x, y
+
+    same(run)
+
+
+def test_a_tensor_that_is_one_for_all_examples_takes_no_values_of_each():
+    for L in (ours, torch):
+        x, w, norm = L.ones(2, 3), L.zeros(3), L.nn.BatchNorm1d(3)
+        v = w * 2
+        for write in (lambda a, t=w: t.add_(a), lambda a, t=v: t[1:].copy_(a[1:]), lambda a, n=norm: n(a[None].repeat(2, 1))):
+            with pytest.raises(RuntimeError):
+                L.func.vmap(write)(x)
+        assert w.tolist() == v.tolist() == norm.running_mean.tolist() == [0.0] * 3
+
+
 MISTAKES = {
     "a draw": (lambda L, x, A: L.func.vmap(lambda r: r + L.rand(5))(A), "randomness"),
     "an item": (lambda L, x, A: L.func.vmap(lambda r: r * r.sum().item())(A), ".item()"),

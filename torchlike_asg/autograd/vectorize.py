@@ -7,11 +7,13 @@ from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from ..asg.batching import batched, dependent, depends, example, spread
+from ..asg.batching import batched, dependent, example, spread
 from ..asg.declare import get
 from ..asg.node import Node
 from ..asg.trace import Trace, current
 from ..facade.core import Tensor, node_of, wrap
+from ..facade.register import bare
+from ..facade.write import write
 from ..pytree import TreeSpec, broadcast_prefix, tree_flatten, tree_unflatten
 from .levels import level
 
@@ -19,8 +21,9 @@ from .levels import level
 class Mapped:
     """One vmap being recorded: how random numbers are drawn, and what its examples stand for."""
 
-    def __init__(self, size: int, randomness: str, depth: int) -> None:
+    def __init__(self, size: int, randomness: str, depth: int, outside: Collection[Node] = ()) -> None:
         self.size, self.randomness, self.depth = size, randomness, depth
+        self.outside = outside  # what was pending before: values of tensors that know nothing of the batch
         self.values: dict[Node, Node] = {}
         self.drawn: list[tuple[Node, list[Node]]] = []
 
@@ -30,20 +33,10 @@ class Mapped:
         self.values[leaf] = whole
         return leaf
 
-    def draw(self, make: Callable[[], Tensor]) -> Tensor:
-        """What a random function gives for one example: refused, drawn once for all, or drawn for each."""
-        if self.randomness == "error":
-            raise RuntimeError(
-                "vmap: called random operation while in randomness error mode. Please either use the 'same' or 'different' randomness "
-                "flags on vmap or perform the randomness operation out of vmap"
-            )
-        if self.randomness == "same":
-            return make()
-        rows = [node_of(make()) for _ in range(self.size)]
-        if not depends(rows):
-            return wrap(self.stand_in(get("stack")(*rows, 0), False))
+    def apart(self, rows: list[Node]) -> Node:
+        """One example of a batch of which each `rows` is what all its examples would be, in turn."""
         picked = [get("select")(w, 0, i) for i, w in enumerate(_spread_all(batched(rows, self.values, self.size), rows, self.size))]
-        return wrap(self.stand_in(get("stack")(*picked, 0), any(n.rg for n in picked)))
+        return self.stand_in(get("stack")(*picked, 0), any(n.rg for n in picked))
 
 
 def _spread_all(found: list[Node | None], roots: list[Node], size: int) -> list[Node]:
@@ -182,7 +175,7 @@ def _mapped(func: Any, leaves: list[Any], dims: list[Any], spec: TreeSpec, kwarg
     tr = current()
     earlier, families = set(tr.claims), len(tr.families)
     with level() as depth, forgotten(tr, earlier, families):
-        mapped = Mapped(size, randomness, depth)
+        mapped = Mapped(size, randomness, depth, earlier)
         given = []
         for t, d in zip(leaves, dims, strict=True):
             if d is None:
@@ -190,11 +183,15 @@ def _mapped(func: Any, leaves: list[Any], dims: list[Any], spec: TreeSpec, kwarg
                 continue
             whole = back_to_front(node_of(t), d)
             given.append(wrap(mapped.stand_in(whole, whole.rg and tr.grad)))
+        before = [None if d is None else g._n for g, d in zip(given, dims, strict=True)]
         tr.mapped.append(mapped)
         try:
             out = func(*tree_unflatten(given, spec), **kwargs)
         finally:
             tr.mapped.pop()
+        for t, one, n, d in zip(leaves, given, before, dims, strict=True):
+            if n is not None and (now := node_of(one)) is not n:
+                _written(t, now, d, mapped)
         found, out_spec = tree_flatten(out)
         name = getattr(func, "__name__", "f")
         places = broadcast_prefix(out_dims, out_spec)
@@ -207,6 +204,13 @@ def _mapped(func: Any, leaves: list[Any], dims: list[Any], spec: TreeSpec, kwarg
             if not isinstance(t, Tensor):
                 raise ValueError(f"vmap({name}, ...): `{name}` must only return Tensors, got type {type(t)}.")
         return tree_unflatten([_delivered(t, d, mapped, name, out_dims) for t, d in zip(found, places, strict=True)], out_spec)
+
+
+def _written(t: Tensor, n: Node, d: int, mapped: Mapped) -> None:
+    """An argument that the function modified in place: the whole of it gets the new values."""
+    (whole,) = batched([n], mapped.values, mapped.size)
+    value = _back(spread(n, mapped.size) if whole is None else whole, d)
+    write(t, lambda _: value, (bare(value),) if value.rg else ())
 
 
 def _delivered(t: Tensor, d: Any, mapped: Mapped, name: str, out_dims: Any) -> Tensor:

@@ -64,6 +64,11 @@ VMAP_VALUE = (
     "vmap: It looks like you're calling .item() on a Tensor, or deciding control flow by its values. Inside vmap a tensor stands for every "
     "example of a batch and has no value of its own: use operations such as torch.where instead."
 )
+UNMAPPED_WRITE = (
+    "vmap: an in-place operation would write values that differ from example to example into a tensor that is one and the same for all of "
+    "them (its own elements are fewer): it is not mapped over. Use the operation that is not in place, or map over that tensor, too "
+    "(of batch normalisation: see torch.func.replace_all_batch_norm_modules_)."
+)
 VMAP_ESCAPED = "a tensor of inside vmap was kept and is used outside: return it from the function that is mapped"
 
 

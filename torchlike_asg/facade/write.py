@@ -12,6 +12,7 @@ from weakref import ref
 
 import numpy as np
 
+from ..asg.batching import depends
 from ..asg.declare import DETACH, SNAP, STOP
 from ..asg.geometry import broadcast, flat, partial_overlap
 from ..asg.interrupts import whole
@@ -66,6 +67,8 @@ def write(
         check_broadcast(t, others)
     kept = SNAP(cur) if cur.rg or any(isinstance(o, Tensor) and o.requires_grad for o in others) else cur
     v = value(kept)
+    if tr.mapped and (f.h is None or f.h in tr.mapped[-1].outside) and depends((v,)) and not depends((cur,)):
+        raise RuntimeError(texts.UNMAPPED_WRITE)
     if tuple(v.shape) != tuple(geometry[0]):
         raise RuntimeError(f"output with shape {list(geometry[0])} doesn't match the broadcast shape {list(v.shape)}")
     if v.dtype is not t.dtype:
@@ -127,6 +130,8 @@ def _replace(t: Tensor, n: Node) -> bool:
     ):
         return False
     tr, r, counter = current(), ref(f), f.counter
+    if tr.mapped:
+        return False
     if tr.claims.setdefault(n, r) is not r:
         n = twin(tr, n, r)
     f.cell.writer = tr.index

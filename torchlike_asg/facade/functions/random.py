@@ -26,7 +26,17 @@ from .creation import blank, finish, from_array, of_values
 from .factory_arguments import allocatable, device_of, given_sizes, sequence
 from .layout import format_strides
 from .reading import value_of
-from .streams import bernoulli_numbers, counted, counter_uniform, engine_of, in_order_of, mapped, normal_numbers, uniform_numbers
+from .streams import (
+    bernoulli_numbers,
+    counted,
+    counter_uniform,
+    engine_of,
+    for_examples,
+    in_order_of,
+    mapped,
+    normal_numbers,
+    uniform_numbers,
+)
 
 
 def _float_type(d: dtype | None) -> dtype:
@@ -48,9 +58,14 @@ def _factory(name: str, draw: Any, numbers: Any, doc: str) -> None:
     ) -> Tensor:
         d, dev = _float_type(dtype), device_of(device)
         wanted = allocatable(given_sizes(shape, size), d)
-        if counted(dev, d, generator):
-            return finish(numbers(wanted, d, dev, generator), requires_grad)  # type: ignore[no-any-return]
-        return finish(of_values(wanted, d, dev, lambda: draw(engine_of(generator), wanted, None, d)), requires_grad)  # type: ignore[no-any-return]
+
+        def drawn(lead: tuple[int, ...]) -> Tensor:
+            shape = (*lead, *wanted)
+            if counted(dev, d, generator):
+                return numbers(shape, d, dev, generator)  # type: ignore[no-any-return]
+            return of_values(shape, d, dev, lambda: draw(engine_of(generator), shape, None, d))
+
+        return finish(for_examples(drawn), requires_grad)  # type: ignore[no-any-return]
 
     def like(
         input: Tensor,
@@ -64,6 +79,8 @@ def _factory(name: str, draw: Any, numbers: Any, doc: str) -> None:
         pin_memory: bool = False,
     ) -> Tensor:
         d, dev = input.dtype if dtype is None else dtype, input.device if device is None else device_of(device)
+        if current().mapped:
+            return make(input.shape, generator=generator, dtype=d, device=dev, requires_grad=requires_grad)
         if counted(dev, d, generator):
             return finish(in_order_of(input, lambda shape: numbers(shape, d, dev, generator), memory_format), requires_grad)  # type: ignore[no-any-return]
         return finish(
@@ -125,8 +142,12 @@ def randint(
     if d.is_complex:
         raise RuntimeError("check_random_bounds handles only integral, floating-point and boolean types")
     allocatable(shape, d)
-    drawn = of_values(shape, d, device_of(device), lambda: draws.randint(engine_of(generator), low, high, shape, d))
-    return finish(drawn, requires_grad)  # type: ignore[no-any-return]
+
+    def drawn(lead: tuple[int, ...]) -> Tensor:
+        whole = (*lead, *shape)
+        return of_values(whole, d, device_of(device), lambda: draws.randint(engine_of(generator), low, high, whole, d))
+
+    return finish(for_examples(drawn), requires_grad)  # type: ignore[no-any-return]
 
 
 @function(method=False)
@@ -266,7 +287,13 @@ def dropout_mask(shape: Any, strides: Any, d: dtype, p: float, generator: Any = 
 
     With `config.fused_random`, and always on a GPU, they come from the counter-based stream and are made inside the kernel that uses them.
     """
-    shape, dev = tuple(shape), device_of(device)
+    if current().mapped:
+        return for_examples(lambda lead: _mask((*lead, *shape), None, d, p, generator, device))
+    return _mask(tuple(shape), strides, d, p, generator, device)
+
+
+def _mask(shape: tuple[int, ...], strides: Any, d: dtype, p: float, generator: Any, device: Any) -> Tensor:
+    dev = device_of(device)
     if counted(dev, d, generator):
         u = counter_uniform(shape, generator, device=dev)
         keep = unary(cast, binary(logic.ge, u, float(p)), d)
@@ -298,8 +325,7 @@ def _normal_of_examples(mean: Any, std: Any = 1.0, *, generator: Any = None, out
     return mean + std * noise  # type: ignore[no-any-return]
 
 
-for _name in ("rand", "rand_like", "randn", "randn_like", "randint", "randint_like", "randperm", "normal", "bernoulli", "multinomial",
-              "poisson", "binomial"):  # fmt: skip
+for _name in ("randint_like", "randperm", "normal", "bernoulli", "multinomial", "poisson", "binomial"):
     _plain = FUNCTIONS[_name]
     FUNCTIONS[_name] = mapped(_plain)
     if Tensor.__dict__.get(_name) is _plain:
@@ -307,5 +333,4 @@ for _name in ("rand", "rand_like", "randn", "randn_like", "randint", "randint_li
 for _name, _draw in (("bernoulli", _bernoulli_of_examples), ("normal", _normal_of_examples)):
     FUNCTIONS[_name] = _of_examples(FUNCTIONS[_name], _draw)
 Tensor.bernoulli = FUNCTIONS["bernoulli"]  # type: ignore[attr-defined]
-dropout_mask = mapped(dropout_mask)
 _standard_gamma = mapped(_standard_gamma)

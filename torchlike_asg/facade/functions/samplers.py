@@ -17,7 +17,7 @@ from ..core import Tensor
 from ..register import FUNCTIONS, method
 from ..write import write
 from .reading import value_of
-from .streams import bernoulli_numbers, counted, engine_of, in_order_of, normal_numbers, uniform_numbers
+from .streams import bernoulli_numbers, counted, engine_of, for_examples, in_order_of, mapped, normal_numbers, uniform_numbers
 
 
 def _overwrite(t: Tensor, draw: Callable[[], np.ndarray[Any, Any]]) -> Tensor:
@@ -39,15 +39,21 @@ def _overwrite_by(t: Tensor, numbers: Any) -> Tensor:
 
 
 def _inside_vmap(sample: Any) -> Any:
-    """Inside vmap, fill a tensor of each example's shape by `sample` and copy it."""
+    """Inside vmap, fill a tensor of the examples' shape by `sample` and copy it."""
+
+    def filled(shape: Any, d: Any, dev: Any, args: Any, kwargs: Any) -> Tensor:
+        return sample(FUNCTIONS["empty"](shape, dtype=d, device=dev), *args, **kwargs)  # type: ignore[no-any-return]
+
+    each = mapped(filled)
 
     @functools.wraps(sample)
     def drawn(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
-        tr = current()
-        if not tr.mapped:
+        if not current().mapped:
             return sample(self, *args, **kwargs)  # type: ignore[no-any-return]
-        blank = FUNCTIONS["empty"](self.shape, dtype=self.dtype)
-        return self.copy_(tr.mapped[-1].draw(lambda: sample(blank.clone(), *args, **kwargs)))  # type: ignore[attr-defined, no-any-return]
+        shape, d, dev = tuple(self.shape), self.dtype, self.device
+        if any(isinstance(a, Tensor) for a in (*args, *kwargs.values())):
+            return self.copy_(each(shape, d, dev, args, kwargs))  # type: ignore[attr-defined, no-any-return]
+        return self.copy_(for_examples(lambda lead: filled((*lead, *shape), d, dev, args, kwargs)))  # type: ignore[attr-defined, no-any-return]
 
     return drawn
 

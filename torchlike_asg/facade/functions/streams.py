@@ -5,11 +5,15 @@ that kernels compute where they are used.
 from __future__ import annotations
 
 import functools
+import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from ... import config, dtypes
+from ...asg.batching import depends
+from ...asg.declare import get
 from ...asg.node import Node
 from ...asg.trace import current
 from ...dtypes import dtype
@@ -18,7 +22,7 @@ from ...ops import pointwise as ops
 from ...ops.movement import cast, permute
 from ...ops.random import philox_normal, philox_uniform
 from ...size import Size
-from ..core import Tensor, binary, nary, unary, wrap
+from ..core import Tensor, binary, nary, node_of, unary, wrap
 from ..generator import Generator, default_generator, generator_of
 from .factory_arguments import device_of
 from .layout import format_strides
@@ -90,12 +94,46 @@ def in_order_of(t: Tensor, numbers: Any, memory_format: Any = None) -> Tensor:
     return unary(permute, numbers(tuple([shape[d] for d in order])), *[order.index(d) for d in range(len(shape))])
 
 
+# ---------------------------------------------------------------- inside vmap
+def for_examples(make: Callable[[tuple[int, ...]], Tensor]) -> Tensor:
+    """Random numbers of one example: ``make(lead)`` draws them with dimensions `lead` in front, those of every vmap around that gives each
+    of its examples numbers of its own. RuntimeError if one of them allows none."""
+    levels = current().mapped
+    return _handed_out(make(_lead(levels)), levels) if levels else make(())
+
+
+def _lead(levels: list[Any]) -> tuple[int, ...]:
+    if any(m.randomness == "error" for m in levels):
+        raise RuntimeError(
+            "vmap: called random operation while in randomness error mode. Please either use the 'same' or 'different' randomness "
+            "flags on vmap or perform the randomness operation out of vmap"
+        )
+    return tuple([m.size for m in levels if m.randomness == "different"])
+
+
+def _handed_out(t: Tensor, levels: list[Any]) -> Tensor:
+    """One example of `t`, which has the batches in front, the outermost first."""
+    n = node_of(t)
+    for m in levels:
+        if m.randomness == "different":
+            n = m.stand_in(n, False)
+    return t if n is t._n else wrap(n)
+
+
 def mapped(make: Any) -> Any:
-    """Inside vmap, as its `randomness` says: numbers of each example's own, the same for all, or an error."""
+    """A random function that, inside vmap, is called for each example, or once for all, or is an error, as `randomness` says."""
 
     @functools.wraps(make)
     def drawn(*args: Any, **kwargs: Any) -> Tensor:
-        tr = current()
-        return tr.mapped[-1].draw(lambda: make(*args, **kwargs)) if tr.mapped else make(*args, **kwargs)  # type: ignore[no-any-return]
+        levels = current().mapped
+        if not levels:
+            return make(*args, **kwargs)  # type: ignore[no-any-return]
+        lead = _lead(levels)
+        if not lead:
+            return make(*args, **kwargs)  # type: ignore[no-any-return]
+        rows = [node_of(make(*args, **kwargs)) for _ in range(math.prod(lead))]
+        if depends(rows):
+            return wrap(levels[-1].apart(rows))
+        return _handed_out(wrap(get("reshape")(get("stack")(*rows, 0), (*lead, *rows[0].shape))), levels)
 
     return drawn
