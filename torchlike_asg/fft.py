@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math as _math
 from typing import Any
 
 from .dtypes import get_default_dtype as _get_default_dtype
@@ -60,16 +61,26 @@ for _name, _kind, _forward, _what in _TRANSFORMS:
     globals()[f"{_name}n"] = _several(f"{_name}n", _kind, _forward, _what)
 
 
+def _per(time: float) -> float:
+    return 1 / time if time else _math.nan
+
+
+def _frequencies(name: str, count: int, dtype: Any, options: Any) -> Tensor:
+    if dtype is not None and not (dtype.is_floating_point or dtype.is_complex):
+        raise RuntimeError(f"{name} requires a floating point or complex dtype")
+    return _arange(count, dtype=dtype or _get_default_dtype(), **options)  # type: ignore[no-any-return]
+
+
 def fftfreq(n: int, d: float = 1.0, *, out: Tensor | None = None, dtype: Any = None, **options: Any) -> Tensor:
     """The frequencies of the elements of a transform of `n` samples a time `d` apart: ``[0, 1, ..., -2, -1] / (d n)``."""
-    at = _arange(n, dtype=dtype or _get_default_dtype(), **options)
-    values = (at - n * (at >= (n + 1) // 2)) * (1 / (n * d))
+    at = _frequencies("fftfreq", n, dtype, options)
+    values = (at - n * (at >= (n + 1) // 2)) * _per(n * d)
     return values if out is None else out.copy_(values)  # type: ignore[attr-defined, no-any-return]
 
 
 def rfftfreq(n: int, d: float = 1.0, *, out: Tensor | None = None, dtype: Any = None, **options: Any) -> Tensor:
     """The frequencies of the elements of half a spectrum: ``[0, 1, ..., n // 2] / (d n)``."""
-    values = _arange(n // 2 + 1, dtype=dtype or _get_default_dtype(), **options) * (1 / (n * d))
+    values = _frequencies("rfftfreq", n // 2 + 1, dtype, options) * _per(n * d)
     return values if out is None else out.copy_(values)  # type: ignore[attr-defined, no-any-return]
 
 

@@ -169,10 +169,38 @@ def test_rank_and_tolerances():
     for arguments in (dict(), dict(atol=10.0), dict(rtol=0.9)):
         same(lambda T, g=arguments: T.linalg.matrix_rank(T.tensor(np.stack([low, TALL])), **g))
     same(lambda T: T.linalg.matrix_rank(T.tensor(low), atol=T.tensor(0.0, dtype=T.float64)))
+    sizes = np.linalg.svd(TALL, compute_uv=False)
+    limits = np.array([[0.1], [sizes[1]]])  # one matrix, several limits
+    assert ours.linalg.matrix_rank(ours.tensor(TALL), atol=ours.tensor(limits)).tolist() == [[3], [1]]
     same(lambda T: T.linalg.pinv(T.tensor(low)), 1e-8)
     same(lambda T: T.linalg.pinv(T.tensor(TALL), rtol=0.7), 1e-8)
     same(lambda T: T.pinverse(T.tensor(TALL)), 1e-8)
     same(lambda T: T.linalg.pinv(T.tensor(M), hermitian=True), 1e-8)
+
+
+@pytest.mark.parametrize("shape", [(0, 3), (3, 0), (2, 0, 0)], ids=str)
+def test_empty_matrices(shape):
+    for ord in (2, 1, math.inf, "nuc", "fro"):
+        same(lambda T, ord=ord: T.linalg.matrix_norm(T.empty(shape), ord))
+    same(lambda T: T.linalg.cond(T.empty(shape)))
+    same(lambda T: T.linalg.lstsq(T.empty(shape), T.ones(*shape[:-1], 2)).solution)
+
+
+def test_complex_vectors_and_factors():
+    def run(T):
+        x, y = (T.tensor(TALL + k * TALL[::-1] * 1j) for k in (1, 2))
+        return [T.linalg.vecdot(x, y), T.linalg.vecdot(x, y, dim=0), *T.linalg.lu(x)]
+
+    same(run, 1e-8)
+
+
+def test_the_gradient_of_a_symmetric_matrix_is_symmetric():
+    def run(T):
+        x = T.tensor(POSITIVE[0], requires_grad=True)
+        T.linalg.eigh(x).eigenvectors.abs().cumsum(0).sum().backward()
+        return x.grad
+
+    same(run, 1e-8)
 
 
 def test_tensor_systems():
@@ -202,10 +230,28 @@ def test_determinant_of_a_singular_matrix_has_a_gradient():
         lambda T: T.linalg.matrix_norm(T.ones(2, 2), 3),
         lambda T: T.linalg.norm(T.ones(2, 2, 2), 2),
         lambda T: T.linalg.vander(T.ones(1)),
+        lambda T: T.linalg.matrix_rank(T.ones(3), hermitian=True),
+        lambda T: T.linalg.householder_product(T.eye(3), T.eye(3)),
+        lambda T: T.linalg.vector_norm(T.ones(2), dtype=T.complex64),
+        lambda T: T.linalg.vector_norm(T.ones(2), dtype=T.float16),
     ],
 )
 def test_refuses(call):
     same_error(call)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda T: T.linalg.cholesky_ex(-T.eye(2), check_errors=True),
+        lambda T: T.linalg.inv_ex(T.zeros(2, 2), check_errors=True),
+        lambda T: T.linalg.solve_ex(T.zeros(2, 2), T.ones(2), check_errors=True),
+    ],
+)
+def test_errors_that_are_asked_for_are_raised_by_the_call(call):
+    for T in (torch, ours):
+        with pytest.raises(T.linalg.LinAlgError):
+            call(T)
 
 
 @pytest.mark.parametrize(

@@ -89,6 +89,11 @@ def product(a: Node, tau: Node) -> Node:
     if len(a.shape) < 2:
         raise RuntimeError("torch.linalg.householder_product: input must have at least 2 dimensions.")
     m, n = a.shape[-2:]
+    if len(tau.shape) != len(a.shape) - 1:
+        raise RuntimeError(
+            "torch.linalg.householder_product: Expected tau to have one dimension less than input, but got tau.ndim equal to "
+            f"{len(tau.shape)} and input.ndim is equal to {len(a.shape)}"
+        )
     if m < n:
         raise RuntimeError("torch.linalg.householder_product: input.shape[-2] must be greater than or equal to input.shape[-1]")
     if n < tau.shape[-1]:

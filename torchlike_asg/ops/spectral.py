@@ -83,8 +83,10 @@ def _vjp_eigenvalues(n: Node, g: Node) -> Grads:
 
 
 def _vjp_eigenvectors(n: Node, g: Node) -> Grads:
+    """That of a Hermitian matrix is Hermitian: what a loss says of the vectors' signs or phases, which are nobody's, is left out."""
     values, transposed = eigenvalues(n.srcs[0], *n.attrs), adjoint(n)
-    return (matmul(n, matmul(_unpaired(matmul(transposed, g), values, False), transposed)),)
+    found = matmul(n, matmul(_unpaired(matmul(transposed, g), values, False), transposed))
+    return (mul(add(found, adjoint(found)), weak(0.5)),)
 
 
 def _symmetric(*more: Any) -> Callable[[], list[Sample]]:

@@ -12,6 +12,7 @@ from ...ops import cholesky as factors
 from ...ops import matrix_exp as matrix_exponential
 from ...ops import solve, spectral
 from ...ops.arrange import tril
+from ...ops.elementwise import bar
 from ...ops.linalg import matmul, swap_last
 from ...ops.logic import gt, lt
 from ...ops.movement import clone, copy, expand, full, permute, reshape
@@ -170,10 +171,15 @@ def cholesky_inverse(input: Tensor, upper: bool = False, *, out: Tensor | None =
     return wrap(factors.cholesky_solve(expand(solve.identity(factor.shape[-1], factor.dtype), *factor.shape), factor, bool(upper)))
 
 
+def largest(x: Node, dims: tuple[int, ...], keepdim: bool) -> Node:
+    """The largest of numbers that are not negative; 0 if there are none."""
+    return (amax if all(x.shape[d] for d in dims) else sum_)(x, dims, keepdim)
+
+
 def _full_rank(a: Node, limit: float) -> Node:
     s = spectral.singular_values(a)
     last = (len(s.shape) - 1,)
-    return sum_(gt(s, amax(s, last, True) * limit), last, False)  # type: ignore[operator]
+    return sum_(gt(s, largest(s, last, True) * limit), last, False)  # type: ignore[operator]
 
 
 @linalg_function
@@ -292,6 +298,8 @@ def mirrored(x: Node) -> Node:
 @linalg_function
 def pinv(A: Tensor, rcond: Any = None, hermitian: bool = False, *, atol: Any = None, rtol: Any = None, out: Tensor | None = None) -> Tensor:
     """The Moore-Penrose inverse; singular values up to ``max(atol, rtol * largest)`` are zero. `hermitian`: reads the lower triangle."""
+    if len(A.shape) < 2:
+        raise RuntimeError(f"linalg.pinv: expected a tensor with 2 or more dimensions, but got {len(A.shape)}")
     relative, absolute = tolerance(A, atol, rcond if rtol is None else rtol)
     limits = [float(value_of(t).max(initial=0.0)) if isinstance(t, Tensor) else float(t) for t in (relative, absolute)]
     x = node_of(A)
@@ -315,8 +323,8 @@ def multi_dot(tensors: Any, *, out: Tensor | None = None) -> Tensor:
 @linalg_function
 @step(lambda x, y, *, dim=-1, **_: "VdotBackward0" if len(x.shape) == len(y.shape) == 1 else None)
 def vecdot(x: Tensor, y: Tensor, *, dim: int = -1, out: Tensor | None = None) -> Tensor:
-    """Inner products along `dim`; the other dimensions broadcast."""
-    product = node_of(x) * node_of(y)  # type: ignore[operator]
+    """Inner products along `dim`, of complex numbers with the conjugates of `x`; the other dimensions broadcast."""
+    product = bar(node_of(x)) * node_of(y)  # type: ignore[operator]
     return wrap(sum_(product, (wrap_dim(dim, len(product.shape)),), False))
 
 

@@ -20,10 +20,25 @@ from .reduce import converted
 from .views import wrap_dim
 
 
+def _check_precision(name: str, own: dtypes.dtype, asked: dtypes.dtype) -> None:
+    """A norm is computed in a type of the operand's kind, and never a narrower one."""
+    if not (asked.is_floating_point or asked.is_complex):
+        raise RuntimeError(f"{name}: dtype should be floating point or complex, but got {title(asked)}")
+    if asked.is_complex is not own.is_complex:
+        kind = "complex" if own.is_complex else "real"
+        raise RuntimeError(f"{name}: dtype should be {kind} for {kind} inputs, but got {title(asked)}")
+    if dtypes.promote_types(own, asked) is not asked:
+        raise RuntimeError(
+            f"{name}: the dtype of the input ({title(own)}) should be convertible without narrowing to the specified dtype ({title(asked)})"
+        )
+
+
 def vector_norm(input: Tensor, p: float, dim: Any, keepdim: bool, dtype: Any, name: str = "linalg.vector_norm") -> Tensor:
     """The p-norm over `dim`; an empty list of dimensions means all."""
     if isinstance(p, bool) or not isinstance(p, (int, float)):
         raise TypeError(f"{name}(): argument 'ord' must be Number, not {type(p).__name__}")
+    if dtype is not None:
+        _check_precision(name, input.dtype, dtype)
     return unary(
         ops.vector_norm, converted(input, dtype), float(p), reduced_dims(name, dim, len(input.shape)), check_flag(name, "keepdim", keepdim)
     )

@@ -13,6 +13,7 @@ from ...ops.logic import eq
 from ...ops.movement import reshape
 from ...ops.pointwise import where
 from ..core import Tensor, node_of, unary, wrap
+from ..flush import value_of
 from ..steps import step
 from . import returns
 from .decompose import linalg_function, solution
@@ -31,6 +32,12 @@ def eig(A: Tensor, *, out: Any = None) -> Any:
 def eigvals(A: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The eigenvalues of a square matrix: complex numbers."""
     return unary(ops.values, A)
+
+
+def _computed(found: Any) -> Any:
+    """Results that are computed now, so that what fails there is raised here."""
+    value_of(found[0])
+    return found
 
 
 def _checked(x: Node, info: Node) -> tuple[Node, Node]:
@@ -54,7 +61,8 @@ def cholesky_ex(A: Tensor, *, upper: bool = False, check_errors: bool = False, o
     else:
         regular, safe = _checked(x, info)
         factor = where(regular, factors.cholesky(safe), weak(math.nan))
-    return returns.linalg_cholesky_ex(wrap(solve.column_major(solve.adjoint(factor)) if upper else factor), wrap(info))
+    found = returns.linalg_cholesky_ex(wrap(solve.column_major(solve.adjoint(factor)) if upper else factor), wrap(info))
+    return _computed(found) if check_errors else found
 
 
 @linalg_function
@@ -64,7 +72,7 @@ def inv_ex(A: Tensor, *, check_errors: bool = False, out: Any = None) -> Any:
     x = node_of(A)
     info = ops.inverse_info(x)
     if check_errors:
-        return returns.linalg_inv_ex(wrap(solve.inverse(x)), wrap(info))
+        return _computed(returns.linalg_inv_ex(wrap(solve.inverse(x)), wrap(info)))
     regular, safe = _checked(x, info)
     return returns.linalg_inv_ex(wrap(where(regular, solve.inverse(safe), weak(math.nan))), wrap(info))
 
@@ -76,7 +84,7 @@ def solve_ex(A: Tensor, B: Tensor, *, left: bool = True, check_errors: bool = Fa
     a, b = node_of(A), node_of(B)
     info = ops.inverse_info(a)
     if check_errors:
-        return returns.linalg_solve_ex(wrap(solution(a, b, left)), wrap(info))
+        return _computed(returns.linalg_solve_ex(wrap(solution(a, b, left)), wrap(info)))
     regular, safe = _checked(a, info)
     x = solution(safe, b, left)
     if len(x.shape) == len(a.shape) - 1:  # vectors

@@ -78,7 +78,7 @@ def _unpacked(compact: Node, pivots: Node) -> tuple[Node, Node, Node]:
     k = min(m, n)
     lower = add(tril(slice_(compact, rank - 1, 0, k, 1), -1), eye(m, k, compact.dtype))
     upper = triu(slice_(compact, rank - 2, 0, k, 1), 0)
-    return ops.permutation_matrix(pivots, m, compact.dtype.to_real() if compact.dtype.is_complex else compact.dtype), lower, upper
+    return ops.permutation_matrix(pivots, m, compact.dtype), lower, upper
 
 
 @linalg_function

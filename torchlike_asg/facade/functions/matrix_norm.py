@@ -11,11 +11,11 @@ from ...ops.logic import gt
 from ...ops.movement import permute, reshape
 from ...ops.pointwise import div, maximum, mul
 from ...ops.promotion import to
-from ...ops.reduce import amax, amin, sum_
+from ...ops.reduce import amin, sum_
 from ..core import Tensor, node_of, wrap
 from ..register import function
 from ..steps import step
-from .decompose import linalg_function, mirrored, tolerance
+from .decompose import largest, linalg_function, mirrored, tolerance
 from .distance import vector_norm as norm_along
 from .reduce import converted
 from .views import dims_of, wrap_dim
@@ -50,11 +50,11 @@ def matrix_norm(
     if ord == "nuc" or ord in (2, -2):
         s = spectral.singular_values(_moved_last(x, (rows, columns)))
         last = (len(s.shape) - 1,)
-        found = sum_(s, last, False) if ord == "nuc" else (amax if ord == 2 else amin)(s, last, False)
+        found = sum_(s, last, False) if ord == "nuc" else (largest if ord == 2 else amin)(s, last, False)
     elif ord in (1, -1, math.inf, -math.inf):
         first, second = (rows, columns) if abs(ord) == 1 else (columns, rows)
         sums = distance.vector_norm(x, 1.0, (first,), True)
-        found = (amax if ord > 0 else amin)(sums, (second,), True)
+        found = (largest if ord > 0 else amin)(sums, (second,), True)
     else:
         raise RuntimeError(f"linalg.matrix_norm: Order {ord} not supported.")
     shape = (
@@ -91,13 +91,19 @@ def norm(A: Tensor, ord: Any = None, dim: Any = None, keepdim: bool = False, *, 
 @step(lambda A, p=None, **_: "SqueezeBackward1" if p is None or p in (2, -2) else None)
 def cond(A: Tensor, p: Any = None, *, out: Tensor | None = None) -> Tensor:
     """The condition number in the norm `p`: by default the ratio of the largest and smallest singular value."""
-    if p is None or p in (2, -2):
-        s = spectral.singular_values(node_of(A))
-        last = (len(s.shape) - 1,)
-        high, low = amax(s, last, False), amin(s, last, False)
-        return wrap(div(low, high) if p == -2 else div(high, low))
     x = node_of(A)
-    solve.check_square("linalg.cond", x)
+    singular = p is None or p in (2, -2)
+    if len(x.shape) < 2:
+        raise RuntimeError("linalg.cond: The input tensor must have at least 2 dimensions.")
+    if not singular:
+        solve.check_square("linalg.cond", x)
+    if not all(x.shape[-2:]):
+        return wrap(sum_(spectral.singular_values(x), (len(x.shape) - 2,), False))  # zeros, with a history
+    if singular:
+        s = spectral.singular_values(x)
+        last = (len(s.shape) - 1,)
+        high, low = largest(s, last, False), amin(s, last, False)
+        return wrap(div(low, high) if p == -2 else div(high, low))
     return matrix_norm(A, p) * matrix_norm(wrap(solve.inverse(x)), p)  # type: ignore[operator, no-any-return]
 
 
@@ -106,6 +112,8 @@ def matrix_rank(
     A: Tensor, tol: Any = None, hermitian: bool = False, *, atol: Any = None, rtol: Any = None, out: Tensor | None = None
 ) -> Tensor:
     """The number of singular values above ``max(atol, rtol * largest)``; tolerances may be tensors, one per matrix."""
+    if len(A.shape) < 2:
+        raise RuntimeError("torch.linalg.matrix_rank: The input tensor input must have at least 2 dimensions.")
     relative, absolute = (0.0, tol) if tol is not None else tolerance(A, atol, rtol)
     x = node_of(A)
     s = spectral.singular_values(mirrored(x) if hermitian else x)
@@ -119,7 +127,8 @@ def matrix_rank(
         n = to(node_of(t), s.dtype)
         return reshape(n, (*n.shape, 1))
 
-    return wrap(sum_(gt(s, maximum(mul(amax(s, last, True), per_matrix(relative)), per_matrix(absolute))), last, False))
+    above = gt(s, maximum(mul(largest(s, last, True), per_matrix(relative)), per_matrix(absolute)))
+    return wrap(sum_(above, (len(above.shape) - 1,), False))
 
 
 # ---------------------------------------------------------------- by their old names
