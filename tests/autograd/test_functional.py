@@ -58,6 +58,10 @@ MISTAKES = {
     "no scalar": (lambda L, x, A: F(L).hessian(lambda y: y, x), "single element"),
     "v missing": (lambda L, x, A: F(L).vjp(lambda y: y, x), "v can only be None"),
     "v of another shape": (lambda L, x, A: F(L).vjp(lambda y: y, x, A), "invalid size"),
+    "strict, once more": (lambda L, x, A: F(L).jacobian(lambda y: y * 2, x, strict=True, create_graph=True), "is independent of input 0"),
+    "strict at once": (lambda L, x, A: F(L).jacobian(lambda y: y, x, strict=True, vectorize=True), "are not supported together"),
+    "forward one by one": (lambda L, x, A: F(L).jacobian(lambda y: y, x, strategy="forward-mode"), "implemented for `vectorize=True`"),
+    "outer strategy": (lambda L, x, A: F(L).hessian(lambda y: y.sum(), x, outer_jacobian_strategy="x"), "Expected strategy to be either"),
     "strategy": (lambda L, x, A: F(L).jacobian(lambda y: y, x, strategy="sideways"), "Expected strategy to be either"),
 }
 
@@ -67,7 +71,7 @@ def test_mistakes(case):
     run, words = MISTAKES[case]
     kinds = []
     for L in (ours, torch):
-        with pytest.raises((RuntimeError, ValueError, TypeError, AssertionError)) as caught:
+        with pytest.raises((RuntimeError, ValueError, TypeError, AssertionError, NotImplementedError)) as caught:
             run(L, *data(L))
         kinds.append(caught.type)
         assert words in str(caught.value), str(caught.value)

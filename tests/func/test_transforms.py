@@ -157,6 +157,28 @@ def test_functional_call_leaves_the_module_as_it_was():
     same(run)
 
 
+def test_functional_call_hands_back_what_forward_assigned_and_refuses_tied_values():
+    def run(L):
+        class Counting(L.nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.a = self.b = L.nn.Linear(2, 2)
+                self.register_buffer("calls", L.zeros(()))
+
+            def forward(self, x):
+                self.calls = self.calls + 1
+                return self.b(x)
+
+        m = Counting()
+        given = {"calls": L.tensor(5.0), "a.weight": L.eye(2), "b.weight": L.zeros(2, 2)}
+        with pytest.raises(ValueError, match="which are tied"):
+            L.func.functional_call(m, given, L.ones(2))
+        del given["b.weight"]
+        return [L.func.functional_call(m, given, L.ones(2)), given, m.calls]
+
+    same(run)
+
+
 def test_history_of_what_the_function_closes_over():
     def run(L):
         x, A = data(L)
@@ -237,6 +259,10 @@ MISTAKES = {
     "no scalar": (lambda L, x, A: L.func.grad(L.sin)(x), "scalar Tensor"),
     "integers": (lambda L, x, A: L.func.grad(lambda i: i.sum())(L.arange(3)), "floating point"),
     "argnums": (lambda L, x, A: L.func.grad(L.sum, argnums=2)(x), "positional inputs"),
+    "no argnums": (lambda L, x, A: L.func.grad(L.sum, argnums=())(x), "must be non-empty"),
+    "a number": (lambda L, x, A: L.func.grad(lambda v: v * 2)(2.0), "must be Tensor"),
+    "no primals": (lambda L, x, A: L.func.jvp(L.sum, (), ()), "at least one Tensor"),
+    "integers forward": (lambda L, x, A: L.func.jacfwd(lambda i: i.sum())(L.arange(3)), "Expected primal to be floating point"),
     "tangents": (lambda L, x, A: L.func.jvp(L.sin, (x,), (A, A)), "same python structure"),
     "cotangents": (lambda L, x, A: L.func.vjp(L.sin, x)[1]((x, x)), "pytree structure"),
 }
@@ -252,6 +278,32 @@ def test_mistakes(case):
         kinds.append(caught.type)
         assert words in str(caught.value), str(caught.value)
     assert kinds[0] is kinds[1]
+
+
+def test_tensors_inside_of_transforms_are_printed():
+    def run(L):
+        seen, f = [], L.func
+        x, ones = L.arange(3.0), L.ones(2, 3)
+        show = lambda t: (seen.append(repr(t)), t)[1]  # noqa: E731
+        f.vmap(lambda r: show(r * x))(ones)
+        f.vmap(f.vmap(show))(ones)
+        f.grad(lambda y: show(y * 2).sum() + show(x).sum())(x)
+        f.vmap(f.grad(lambda r: show(r).sum()))(ones)
+        f.grad(lambda y: f.vmap(show)(y).sum())(ones)
+        f.grad(f.grad(lambda y: show(y) ** 3))(x[1])
+        with L.autograd.forward_ad.dual_level():
+            show(L.autograd.forward_ad.make_dual(x, x + 1).sin())
+        return seen
+
+    same(run)
+
+
+def test_draws_inside_jacfwd():
+    for kind in ("same", "different"):
+        same(lambda L, kind=kind: L.func.jacfwd(lambda a, b: a * L.rand(3) + b.sum() * L.rand(3), (0, 1), randomness=kind)(
+            L.arange(3.0), L.ones(2, 2)))  # fmt: skip
+    with pytest.raises(RuntimeError, match="randomness error mode"):
+        ours.func.hessian(lambda a: (a * ours.rand(3)).sum())(ours.ones(3))
 
 
 def test_what_escapes_from_vmap_is_refused_and_harmless():

@@ -112,6 +112,14 @@ def test_uninitialized_parameter(package):
     assert not b.requires_grad
 
 
+@BOTH
+@pytest.mark.parametrize("use", ["zero_", "__eq__", "is_shared", "__getitem__", "tolist", "add_", "view"])
+def test_what_has_no_shape_is_not_used(package, use):
+    p = package.nn.UninitializedParameter()
+    with pytest.raises(ValueError, match="uninitialized parameter"):
+        getattr(p, use)(*([0] if use in ("__eq__", "__getitem__", "add_", "view") else []))
+
+
 LAZY = [
     ("LazyLinear", (4,), {}, "Linear", (2, 3)),
     ("LazyLinear", (4, False), {}, "Linear", (3,)),

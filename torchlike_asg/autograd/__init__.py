@@ -33,6 +33,6 @@ __all__ = [
     "set_grad_enabled",
 ]
 
-from . import forward_ad, function, functional, grad_mode, profiler
+from . import forward_ad, function, functional, grad_mode, profiler, shown  # noqa: F401
 from .anomaly import detect_anomaly, set_detect_anomaly
 from .check import gradcheck, gradgradcheck

@@ -20,6 +20,7 @@ from ..facade.core import Tensor, node_of
 from ..facade.functions.creation import zeros_like
 from ..pytree import TreeSpec, tree_flatten, tree_map, tree_unflatten
 from .levels import argument, level, result
+from .vectorize import Mapped
 
 Argnums = int | tuple[int, ...]
 
@@ -28,6 +29,8 @@ Argnums = int | tuple[int, ...]
 def _chosen(argnums: Argnums, args: tuple[Any, ...]) -> list[int]:
     """The positions named, counted from the front."""
     positions = [argnums] if isinstance(argnums, int) else list(argnums)
+    if not positions:
+        raise RuntimeError("argnums must be non-empty")
     for p in positions:
         if not isinstance(p, int):
             raise RuntimeError(f"argnum must be int or tuple of ints, got {type(p).__name__}")
@@ -43,12 +46,16 @@ class _Recorded:
     """A function recorded on arguments to differentiate by: those arguments' nodes, the leaves of its output and how they are nested."""
 
     def __init__(self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], places: Sequence[int], depth: int,
-                 has_aux: bool, name: str) -> None:  # fmt: skip
+                 has_aux: bool, name: str, forward: bool = False) -> None:  # fmt: skip
         given, self.spec = tree_flatten(tuple(args[p] for p in places))
         for t in given:
             if not isinstance(t, Tensor):
-                raise RuntimeError(f"{name}: Expected all inputs to differentiate by to be Tensors, got {type(t).__name__}")
+                if forward:
+                    raise RuntimeError(f"{name}: Expected all inputs to differentiate by to be Tensors, got {type(t).__name__}")
+                raise ValueError(f"Thing passed to transform API must be Tensor, got {type(t)}")
             if not (t.dtype.is_floating_point or t.dtype.is_complex):
+                if forward:
+                    raise ValueError(f"Expected primal to be floating point or complex, but got: {t.dtype}")
                 raise RuntimeError(f"only Tensors of floating point dtype can require gradients ({name} got {t.dtype})")
         self.given, self.depth = given, depth
         inputs = [argument(t, depth, i) for i, t in enumerate(given)]
@@ -168,6 +175,8 @@ def _directions(primals: Any, tangents: Any, name: str) -> list[Tensor]:
     if not isinstance(primals, tuple) or not isinstance(tangents, tuple):
         raise RuntimeError(f"{name}: Expected primals and tangents to be tuples. E.g. it should be valid to call f(*primals).")
     given, spec = tree_flatten(primals)
+    if not given:
+        raise RuntimeError(f"{name}: Expected primals to contain at least one Tensor.")
     along, other = tree_flatten(tangents)
     if spec != other:
         raise RuntimeError(f"{name}: Expected primals and tangents to have the same python structure. primals: {spec}, tangents: {other}")
@@ -181,7 +190,7 @@ def jvp(func: Callable[..., Any], primals: Any, tangents: Any, *, strict: bool =
     """(``func(*primals)``, its derivative along `tangents`), with `has_aux` also what else it returns."""
     along = _directions(primals, tangents, "jvp(f, primals, tangents)")
     with level() as depth, grad_mode(True):
-        r = _Recorded(func, primals, {}, range(len(primals)), depth, has_aux, "jvp(f, primals, tangents)")
+        r = _Recorded(func, primals, {}, range(len(primals)), depth, has_aux, "jvp(f, primals, tangents)", True)
         found = _shaped(r.pushed([node_of(t) for t in along]), r.out_spec, depth)
         value = r.value()
     return (value, found, r.aux) if has_aux else (value, found)
@@ -190,7 +199,7 @@ def jvp(func: Callable[..., Any], primals: Any, tangents: Any, *, strict: bool =
 def linearize(func: Callable[..., Any], *primals: Any) -> Any:
     """(``func(*primals)``, its derivative there as a function of tangents)."""
     with level() as depth, grad_mode(True):
-        r = _Recorded(func, primals, {}, range(len(primals)), depth, False, "linearize(f, *primals)")
+        r = _Recorded(func, primals, {}, range(len(primals)), depth, False, "linearize(f, *primals)", True)
         value = r.value()
 
     def push(*tangents: Any) -> Any:
@@ -217,9 +226,18 @@ def _counting(size: int) -> tuple[Any, ...]:
 
 
 def _jacobian(
-    func: Callable[..., Any], argnums: Argnums, has_aux: bool, chunk_size: int | None, name: str, forward: bool
+    func: Callable[..., Any],
+    argnums: Argnums,
+    has_aux: bool,
+    chunk_size: int | None,
+    name: str,
+    forward: bool,
+    randomness: str | None = None,
 ) -> Callable[..., Any]:
-    """The Jacobian of each output by each chosen argument: nested as outputs, then as arguments, with shape (*output, *argument)."""
+    """The Jacobian of each output by each chosen argument: nested as outputs, then as arguments, with shape (*output, *argument).
+
+    `randomness`: of a vmap over the elements of the arguments, of which each is a direction; None: what is drawn is drawn once.
+    """
     if chunk_size is not None and chunk_size <= 0:
         raise ValueError(f"{name}: `chunk_size` should be greater than 0.")
 
@@ -227,13 +245,37 @@ def _jacobian(
     def wrapper(*args: Any, **kwargs: Any) -> Any:
         with level() as depth, grad_mode(True):
             places = _chosen(argnums, args)
-            r = _Recorded(func, args, kwargs, places, depth, has_aux, f"{name}(f, argnums)(*args)")
-            table = _columns(r) if forward else _rows(r)
+            directions = _Directions(randomness, depth, tree_flatten(tuple(args[p] for p in places))[0])
+            with directions:
+                r = _Recorded(func, args, kwargs, places, depth, has_aux, f"{name}(f, argnums)(*args)", forward)
+            table = _columns(r, directions) if forward else _rows(r)
             found = [_argument_parts([result(n, depth) for n in row], r.spec, argnums) for row in table]
         jacobian = tree_unflatten(found, r.out_spec)
         return (jacobian, r.aux) if has_aux else jacobian
 
     return wrapper
+
+
+class _Directions:
+    """A vmap over all directions, as far as what is drawn inside is concerned."""
+
+    def __init__(self, randomness: str | None, depth: int, given: Sequence[Any]) -> None:
+        self.sizes = [t.shape.numel() for t in given if isinstance(t, Tensor)]
+        self.mapped = None if randomness is None else Mapped(sum(self.sizes), randomness, depth)
+
+    def __enter__(self) -> None:
+        if self.mapped is not None:
+            current().mapped.append(self.mapped)
+
+    def __exit__(self, *_: Any) -> None:
+        if self.mapped is not None:
+            current().mapped.pop()
+
+    def drawn(self, i: int) -> dict[Node, Node]:
+        """What was drawn for each direction of argument `i`."""
+        start = sum(self.sizes[:i])
+        values = {} if self.mapped is None else self.mapped.values
+        return {leaf: get("slice")(whole, 0, start, start + self.sizes[i], 1) for leaf, whole in values.items()}
 
 
 def _argument_parts(row: list[Tensor], spec: TreeSpec, argnums: Argnums) -> Any:
@@ -251,13 +293,13 @@ def _rows(r: _Recorded) -> list[list[Node]]:
     return table
 
 
-def _columns(r: _Recorded) -> list[list[Node]]:
+def _columns(r: _Recorded, directions: _Directions) -> list[list[Node]]:
     """Jacobians by one forward sweep for each input, done for all its elements at once."""
     columns = []
     for i, x in enumerate(r.inputs):
         tangent = example(x, x.shape, r.depth, i, True)
         tangents = [tangent if j == i else get("zeros_of")(o) for j, o in enumerate(r.inputs)]
-        found = _filled(r.pushed(tangents), tangent, x, [(*x.shape, *o.shape) for o in r.outputs])
+        found = _filled(r.pushed(tangents), tangent, x, [(*x.shape, *o.shape) for o in r.outputs], directions.drawn(i))
         columns.append([_last(n, x.ndim) for n in found])
     return [list(row) for row in zip(*columns, strict=True)]
 
@@ -267,9 +309,9 @@ def _last(n: Node, count: int) -> Node:
     return n if not count or count == n.ndim else get("permute")(n, *range(count, n.ndim), *range(count))
 
 
-def _filled(values: list[Node], leaf: Node, like: Node, shapes: list[tuple[int, ...]]) -> list[Node]:
+def _filled(values: list[Node], leaf: Node, like: Node, shapes: list[tuple[int, ...]], drawn: dict[Node, Node] | None = None) -> list[Node]:
     size = like.numel
-    whole = batched(values, {leaf: _basis(like)}, size)
+    whole = batched(values, {leaf: _basis(like), **(drawn or {})}, size)
     reshape, full = get("reshape"), get("full")
     return [full(const(0, v.dtype), shape) if w is None else reshape(w, shape) for v, w, shape in zip(values, whole, shapes, strict=True)]
 
@@ -281,8 +323,11 @@ def jacrev(func: Callable[..., Any], argnums: Argnums = 0, *, has_aux: bool = Fa
 
 
 def jacfwd(func: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = False, *, randomness: str = "error") -> Callable[..., Any]:
-    """A function returning the Jacobian of `func` by forward mode: best where inputs are few."""
-    return _jacobian(func, argnums, has_aux, None, "jacfwd", True)
+    """A function returning the Jacobian of `func` by forward mode: best where inputs are few.
+
+    `randomness`: whether draws inside are an "error", the "same" for all directions or "different" for each.
+    """
+    return _jacobian(func, argnums, has_aux, None, "jacfwd", True, randomness)
 
 
 def hessian(func: Callable[..., Any], argnums: Argnums = 0) -> Callable[..., Any]:

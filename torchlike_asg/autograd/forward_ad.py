@@ -71,6 +71,11 @@ def _current_level(what: str) -> tuple[int, list[tuple[Node, Node, Tensor]]]:
     return _levels[-1]
 
 
+def dual_depth() -> int | None:
+    """The depth in the trace of the level in which dual tensors can be made, if there is one."""
+    return _levels[-1][0] if _levels else None
+
+
 def make_dual(tensor: Tensor, tangent: Tensor, *, level: int | None = None) -> Tensor:
     """`tensor`, carrying a derivative `tangent` of its shape and type: `tangent` itself, if it has the layout of `tensor`."""
     depth, duals = _current_level("create a dual Tensor for forward AD")

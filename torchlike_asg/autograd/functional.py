@@ -163,6 +163,15 @@ def jacobian(
         raise NotImplementedError(
             'torch.autograd.functional.jacobian: `create_graph=True` and `strategy="forward-mode"` are not supported together (yet).'
         )
+    if strategy == "forward-mode" and not vectorize:
+        raise NotImplementedError(
+            "Computing Jacobian using forward-AD or forward-over-reverse Hessian is only implemented for `vectorize=True`."
+        )
+    if strict and vectorize:
+        raise RuntimeError(
+            "torch.autograd.functional.jacobian: `strict=True` and `vectorized=True` are not supported together. Please either set "
+            "`strict=False` or `vectorize=False`."
+        )
     many, given = _tuple(inputs, "inputs", "jacobian")
     given = _attached(given, create_graph)
     f = _Outputs(func, "jacobian")
@@ -170,6 +179,13 @@ def jacobian(
         if strict:
             _refuse(RecordedGradients(f, given).independent())
         table = jacobian_of(f, given, strategy == "forward-mode")
+    for row in table if strict and create_graph else ():
+        for i, part in enumerate(row):
+            if not part.requires_grad:
+                raise RuntimeError(
+                    f"The jacobian of the user-provided function is independent of input {i}. This is not allowed in strict mode when "
+                    "create_graph=True."
+                )
     return _delivered(_unpacked([_unpacked(row, many) for row in table], f.many), create_graph)
 
 
@@ -182,6 +198,14 @@ def hessian(
     outer_jacobian_strategy: str = "reverse-mode",
 ) -> Any:
     """The Hessian of a function of one element: for each pair of inputs (if a tuple) a tensor of shape ``input.shape + input.shape``."""
+    if outer_jacobian_strategy not in ("forward-mode", "reverse-mode"):
+        raise AssertionError('Expected strategy to be either "forward-mode" or "reverse-mode".')
+    if outer_jacobian_strategy == "forward-mode" and not vectorize:
+        raise NotImplementedError(
+            "Computing Jacobian using forward-AD or forward-over-reverse Hessian is only implemented for `vectorize=True`."
+        )
+    if strict and vectorize:
+        raise RuntimeError("`strict=True` and `vectorize=True` are not supported together: set one of them to False.")
     many, given = _tuple(inputs, "inputs", "hessian")
     given = _attached(given, create_graph)
     f = _single(func, "hessian")

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from .. import dtypes
+from ..asg.trace import current
 from .core import Tensor
 from .flush import value_of
 from .register import method
@@ -143,9 +145,21 @@ def contents(t: Tensor, indent: int) -> str:
 
 
 # ---------------------------------------------------------------- the whole
+#: the text of a tensor inside of function transforms, and None for one that takes no part in them; autograd/shown.py sets it
+inside_transforms: Callable[[Tensor, Callable[[Tensor, list[str]], str]], str | None] = lambda t, plain: None  # noqa: E731
+
+
 def text(t: Tensor, prefix: str = "tensor(", body: str | None = None) -> str:
-    """``tensor(numbers, device=..., dtype=..., grad_fn=...)``."""
-    function = t.grad_fn  # type: ignore[attr-defined]  # asked for first: looking at the values may end the trace that recorded it
+    """``tensor(numbers, device=..., dtype=..., grad_fn=...)``, or as inside of function transforms."""
+    if current().level and body is None:
+        found = inside_transforms(t, lambda v, more: _text(v, prefix, None, more))
+        if found is not None:
+            return found
+    return _text(t, prefix, body)
+
+
+def _text(t: Tensor, prefix: str, body: str | None, more: list[str] | None = None) -> str:
+    function = t.grad_fn if more is None else None  # type: ignore[attr-defined]  # first: looking at the values may end the trace it is in
     suffixes = [] if t.device.type == "cpu" else [f"device='{t.device}'"]
     usual = dtypes.get_default_dtype()
     if t.device.type == "meta":
@@ -163,7 +177,9 @@ def text(t: Tensor, prefix: str = "tensor(", body: str | None = None) -> str:
         if t.dtype not in (usual, usual.to_complex(), dtypes.int64, dtypes.bool_):
             suffixes.append(f"dtype={t.dtype}")
         body = contents(t, len(prefix)) if body is None else body
-    if function is not None:
+    if more is not None:
+        suffixes += more
+    elif function is not None:
         suffixes.append(f"grad_fn=<{function.name().rpartition('::')[2]}>")
     elif t.requires_grad:
         suffixes.append("requires_grad=True")

@@ -135,10 +135,6 @@ class _Uninitialized:
     def cpu(self) -> Any:
         return self.to("cpu")
 
-    type = bfloat16 = requires_grad_ = _refuse
-    numel = dim = __len__ = sum = detach = clone = _refuse
-    __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __truediv__ = __matmul__ = __getitem__ = _refuse
-
     def materialize(self, shape: Sequence[int], device: Any = None, dtype: Any = None) -> None:
         """Gives the tensor `shape`, uninitialised content and its final class, in place: references held elsewhere see it."""
         data = torch.empty(shape, device=self.device if device is None else device, dtype=dtype or self.dtype)  # type: ignore[attr-defined]
@@ -153,6 +149,18 @@ class _Uninitialized:
 
     def __repr__(self, *, tensor_contents: Any = None) -> str:
         return f"<{type(self).__name__}>"
+
+
+#: what may be asked of a tensor without a shape; everything else that a tensor does is refused
+_ALLOWED = set("char copy_ cuda get_device int is_complex is_floating_point long short size".split())
+_OPERATORS = set(
+    "__add__ __radd__ __sub__ __rsub__ __mul__ __rmul__ __truediv__ __rtruediv__ __floordiv__ __rfloordiv__ __mod__ __pow__ __rpow__ "
+    "__matmul__ __rmatmul__ __neg__ __abs__ __and__ __or__ __xor__ __invert__ __eq__ __ne__ __lt__ __le__ __gt__ __ge__ __len__ __iter__ "
+    "__getitem__ __setitem__ __bool__ __int__ __float__ __iadd__ __isub__ __imul__ __itruediv__ __array__".split()
+)
+for _name, _member in list(vars(Tensor).items()):
+    if callable(_member) and (_name in _OPERATORS or not _name.startswith("_")) and _name not in {*_ALLOWED, *vars(_Uninitialized)}:
+        setattr(_Uninitialized, _name, _Uninitialized._refuse)
 
 
 class UninitializedParameter(_Uninitialized, Parameter):

@@ -36,7 +36,10 @@ def _slot(module: Module, path: str) -> tuple[dict[str, Any], str]:
 
 @contextmanager
 def swapped(module: Module, values: dict[str, Tensor], tie_weights: bool = True, strict: bool = False) -> Iterator[None]:
-    """Inside, the module's parameters and buffers are these tensors; with `tie_weights` everywhere the same tensor is kept."""
+    """Inside, the module's parameters and buffers are these tensors; with `tie_weights` everywhere the same tensor is kept.
+
+    What is another tensor afterwards, since `forward` assigned it, is in `values` then, and the module has its own again.
+    """
     own: dict[str, Any] = {
         **dict(module.named_parameters(remove_duplicate=False)),
         **dict(module.named_buffers(remove_duplicate=False)),
@@ -52,9 +55,11 @@ def swapped(module: Module, values: dict[str, Tensor], tie_weights: bool = True,
         for name, t in own.items():
             by_identity.setdefault(id(t), []).append(name)
         for name, value in list(targets.items()):
-            for other in by_identity[id(own[name])]:
-                if other != name and other in values and values[other] is not value and other not in targets:
-                    raise ValueError(f"functional_call got multiple values for keys {[name, other]}, which are tied.")
+            tied = by_identity[id(own[name])]
+            if any(values.get(other, value) is not value for other in tied):
+                keys = sorted(other for other in tied if other in values)
+                raise ValueError(f"functional_call got multiple values for keys {keys}, which are tied. Consider using tie_weights=False")
+            for other in tied:
                 targets.setdefault(other, value)
     kept = [(*_slot(module, name), value) for name, value in targets.items()]
     old = [registry[name] for registry, name, _ in kept]
@@ -63,6 +68,7 @@ def swapped(module: Module, values: dict[str, Tensor], tie_weights: bool = True,
             registry[name] = value
         yield
     finally:
+        values.update({path: registry[name] for path, (registry, name, _) in zip(targets, kept, strict=True) if path in values})
         for (registry, name, _), before in zip(kept, old, strict=True):
             registry[name] = before
 
