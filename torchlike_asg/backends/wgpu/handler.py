@@ -155,6 +155,11 @@ _UNARY = {
 WORDS = frozenset(_UNARY)
 
 
+def _endless(x: Value) -> str:
+    """Whether a number is not finite, by its bits: compilers take ``x - x`` and ``x * 0`` for 0, and ``x / x`` for 1, in any case."""
+    return f"k_isnan({x}) || k_isinf({x})"
+
+
 class Handler:
     """Interprets formulas of one element type, adding lines to a block."""
 
@@ -199,16 +204,21 @@ class Handler:
         return self._arithmetic("+", "||", a, b)
 
     def sub(self, a: Value, b: Value) -> Value:
-        if a.floating and a.text == b.text:  # shader compilers take this for 0, also of NaN and infinities
-            return self._make(f"select(0f, k_nan(), k_isnan({a}) || k_isinf({a}))", a)
+        if a.floating and a.text == b.text:
+            return self._make(f"select(0f, k_nan(), {_endless(a)})", a)
         return self._arithmetic("-", "!=", a, b)
 
     def mul(self, a: Value, b: Value) -> Value:
+        for x, zero in ((a, b), (b, a)):
+            if x.floating and zero.text == "0f":
+                return self._make(f"select({x} * 0f, k_nan(), {_endless(x)})", x)
         return self._arithmetic("*", "&&", a, b)
 
     def div(self, a: Value, b: Value) -> Value:
         """Of integers: rounded towards 0."""
         a, b = self._numbers(a, b)
+        if a.floating and a.text == b.text:
+            return self._make(f"select(1f, k_nan(), {a} == 0f || {_endless(a)})", a)
         return self._make(f"({a} / {b})" if a.floating else f"({a} / select({b}, 1, {b} == 0))", a)
 
     def _pair(self, real: str, whole: str, a: Value, b: Value) -> Value:

@@ -24,7 +24,7 @@ UNITS = 8
 _SIGMOID = "fn sigmoid(x: f32) -> f32 { return 1f / (1f + exp(-x)); }\n"
 _FORWARD = {
     "tanh": "hidden_0 = k_tanh(x_0 + s0);",
-    "relu": "hidden_0 = max(x_0 + s0, 0f);",
+    "relu": "hidden_0 = k_max(x_0 + s0, 0f);",
     "lstm": """let i = sigmoid(x_0 + s0); let f = sigmoid(x_1 + s1); let u = k_tanh(x_2 + s2); let o = sigmoid(x_3 + s3);
 let c = f * before_0 + i * u;
 cell_0 = c; hidden_0 = o * k_tanh(c); gates_0 = i; gates_1 = f; gates_2 = u; gates_3 = o;""",

@@ -2,9 +2,11 @@
 
 WGSL's own are not used where they promise too little (``sin``: 2^-11 absolute, ``atan``: 4096 units in the last place, ``pow`` and ``log``
 by way of log2) or nothing about NaN and infinity: an implementation may assume that there are none. Here NaN passes through, infinities
-come from a variable, since a constant expression may not be one, and tests look at the bits. Drivers may also rearrange sums (Mesa's takes
-(1 + x) - 1 for x): what relies on rounding goes by way of integers. Odd functions take their sign last, after the choice between values:
-of ``select(k_copysign(y, x), x, k_isnan(x))`` Mesa's software adapter makes neither of both in kernels that look for extrema as well.
+come from a variable, since a constant expression may not be one, and tests look at the bits. (NVIDIA's driver takes ``select(a, 0, a <
+0)`` for a maximum, which has no NaN, and a quotient of a number and itself for 1: NaN is asked for by its bits, last.) Drivers may also
+rearrange sums (Mesa's takes (1 + x) - 1 for x): what relies on rounding goes by way of integers. Odd functions take their sign last, after
+the choice between values: of ``select(k_copysign(y, x), x, k_isnan(x))`` Mesa's software adapter makes neither of both in kernels that
+look for extrema as well.
 
 Errors against float64, measured on Mesa's software adapter: exp, log, log1p, expm1, sin, cos, tanh, sigmoid, atan, asin, erf under 3e-7
 relative; erfc 1e-6; lgamma, digamma 2e-6 of the larger of the value and 1; erfinv 1e-6.

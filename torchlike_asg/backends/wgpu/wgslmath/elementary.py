@@ -44,9 +44,9 @@ fn k_copysign(x: f32, s: f32) -> f32 {{
     return bitcast<f32>((bitcast<u32>(x) & 0x7fffffffu) | (bitcast<u32>(s) & 0x80000000u));
 }}
 
-fn k_max(a: f32, b: f32) -> f32 {{ return select(select(a, b, a < b), b, k_isnan(b)); }}
+fn k_max(a: f32, b: f32) -> f32 {{ return select(select(select(a, b, a < b), b, k_isnan(b)), a, k_isnan(a)); }}
 
-fn k_min(a: f32, b: f32) -> f32 {{ return select(select(a, b, a > b), b, k_isnan(b)); }}
+fn k_min(a: f32, b: f32) -> f32 {{ return select(select(select(a, b, a > b), b, k_isnan(b)), a, k_isnan(a)); }}
 
 fn k_sign(x: f32) -> f32 {{ return select(select(select(0f, -1f, x < 0f), 1f, x > 0f), x, k_isnan(x)); }}
 
