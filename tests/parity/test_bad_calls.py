@@ -43,6 +43,47 @@ CALLS = {
     "T.iinfo": "|None|T.float32",
     "T.use_deterministic_algorithms": "1",
     "T.compile": "1",
+    # sizes, flags and reductions of layers
+    "nn.AvgPool2d": "2.0|2, padding='a'|2, count_include_pad=None|(2, 1.5)|2, T.tensor(2)|True|np.int64(2)|2, ceil_mode=1",
+    "F.avg_pool3d": "T.ones(1, 2, 4, 4, 4), 2, count_include_pad=None|T.ones(1, 2, 4, 4, 4), 2, padding=1.0",
+    "F.max_pool2d": "T.ones(1, 2, 4, 4), 2, padding=np.int64(1)"
+    "|T.ones(1, 2, 4, 4), 2, return_indices=1|T.ones(1, 2, 4, 4), 2, dilation=True",
+    "F.lp_pool2d": "T.ones(1, 2, 4, 4), inf, 2|T.ones(1, 2, 4, 4), -inf, 2|1, 2, 2|T.ones(1, 2, 4, 4), 2, 2, ceil_mode='a'",
+    "F.adaptive_avg_pool2d": "None, 2|None|T.ones(1, 2, 4, 4), 2.0|T.ones(1, 2, 4, 4), (None, 2)|T.ones(1, 2, 4, 4), (1, 'a')",
+    "F.fractional_max_pool2d": "T.ones(1, 2, 4, 4), True, 2|T.ones(1, 2, 4, 4), 2, obj",
+    "F.conv1d": "T.ones(1, 2, 5), T.ones(2, 2, 3), padding=2.0|T.ones(1, 2, 5), T.ones(2, 2, 3), stride=True"
+    "|T.ones(1, 2, 5), T.ones(2, 2, 3), dilation=(1.5,)|T.ones(1, 2, 5), T.ones(2, 2, 3), padding='same'",
+    "F.conv_transpose1d": "T.ones(1, 2, 5), T.ones(2, 2, 3), padding=2.0|T.ones(1, 2, 5), T.ones(2, 2, 3), output_padding=-1.5",
+    "F.unfold": "T.ones(1, 2, 4, 4), 2.0|T.ones(1, 2, 4, 4), 2, dilation=True|T.ones(1, 2, 4, 4), T.ones(2)",
+    "F.fold": "T.ones(1, 8, 4), 3, 2.0|T.ones(1, 8, 4), (3, 'a'), 2|T.ones(1, 8, 4), 3, 2",
+    "F.channel_shuffle": "None, 2|T.ones(2, 0, 6), 2",
+    "F.pixel_unshuffle": "1, 2",
+    "F.mse_loss": "T.ones(2), None|T.ones(2), T.ones(2), reduction=1|T.ones(2), T.ones(2), reduction='bad'|T.ones(2), T.ones(2), reduce=()",
+    "F.kl_div": "T.ones(2), T.ones(2), log_target=3, reduction='sum'|T.ones(2), T.ones(2), reduction=2.0",
+    "F.poisson_nll_loss": "T.ones(2), T.ones(2), full=0|T.ones(2), T.ones(2), log_input=()",
+    "F.triplet_margin_loss": "T.ones(2, 3), T.ones(2, 3), 'a'|T.ones(2, 3), T.ones(2, 3), T.ones(2, 3), reduction=None",
+    "F.multilabel_margin_loss": "1, T.ones(2)",
+    "F.multilabel_soft_margin_loss": "T.ones(1), T.ones(3, 4)|T.ones(2, 3), 1",
+    "F.ctc_loss": "T.zeros(5, 2, 4), T.ones(4), (5, 5), (2, 2)|T.zeros(5, 2, 4), T.ones(2, 2), (5, 6), (2, 2)"
+    "|T.zeros(5, 2, 4), T.ones(2, 2), (-1, 5), (2, 2)|T.zeros(5, 2, 4), T.ones(2, 2), (5, 5), (2, 3)"
+    "|T.zeros(5, 2, 4), T.ones(3), (5, 5), (2, 2)|T.zeros(5, 2, 4), T.ones(2, 2, 2), (5, 5), (2, 2)"
+    "|T.zeros(5, 2, 4), T.ones(2, 2), (5.0, 5.0), (2, 2)|T.zeros(5, 2, 4), T.ones(2, 2), (5, 5), (2, 2), zero_infinity='a'",
+    "F.embedding": "T.tensor([1]), T.ones(3, 2), sparse=1|T.tensor([1]), T.ones(3, 2), scale_grad_by_freq='a'",
+    "F.embedding_bag": "T.tensor([[1]]), T.ones(3, 2), sparse=2|T.tensor([[1]]), T.ones(3, 2), include_last_offset=1|None, T.ones(3, 2)",
+    "F.instance_norm": "T.ones(2, 3, 4), momentum='a'",
+    "F.rms_norm": "T.ones(()), (4,)|T.ones(2), (4,)",
+    "F.interpolate": "None, 2|T.ones(1, 2, 4, 4), 2, mode=0|T.ones(1, 2, 4, 4), 2, align_corners=T.tensor(2)",
+    "F.cross_entropy": "T.zeros(2, 3), T.tensor([0, 2]), ignore_index=T.tensor(2)|T.zeros(2, 3), T.tensor([0, 2]), reduction=T.float64",
+    "F.dropout3d": "T.ones(2, 4, 6)|T.ones(1, 4), inplace='a'|T.ones(2, 3), 'a'",
+    "F.threshold": "T.ones(2), T.ones(2), 1.0|T.ones(2), 0.1, 'a'|None, 0.1, 2",
+    "nn.Tanh()": "np.ones(2)|None",
+    "nn.Sigmoid()": "np.ones(2)",
+    "nn.Linear": "2, 3, dtype=[]|2, 3, dtype='a'|2.0, 3",
+    "nn.BatchNorm1d": "[1, 2]|4, affine=()",
+    "nn.RNN": "4, 3, dropout=obj|4, 3, dropout=2|4, 3, dropout=True",
+    "nn.Conv2d": "2, 2, 3, padding=()|2, 2, 3, groups=2, dilation=2|2, 2, 3, padding='bad'",
+    "nn.Embedding": "3, 2, sparse=1",
+    "nn.Dropout": "nan|-1|2|'a'",
 }
 CASES = [f"{name}({arguments})" for name, table in CALLS.items() for arguments in table.split("|")]
 

@@ -85,14 +85,15 @@ def governed(fn: F, name: str = "") -> F:
         try:
             if not REGIONS:
                 return fn(*args, **kwargs)
-            return _governed(fn, policies, args, kwargs)
+            return by_policy(fn, policies, args, kwargs)
         except Exception as error:
             return read_again(fn, args, kwargs, error, offered)
 
     return offered  # type: ignore[return-value]
 
 
-def _governed(fn: Callable[..., Any], policies: dict[str, str], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+def by_policy(fn: Callable[..., Any], policies: dict[str, str], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """``fn(*args, **kwargs)`` under the policies of its name, in this thread's region if it is in one."""
     me = threading.get_ident()
     region = REGIONS.get(me)
     if region is None or kwargs.get("out") is not None:

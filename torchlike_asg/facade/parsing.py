@@ -66,7 +66,7 @@ _KINDS: dict[str, Callable[[Any], bool]] = {
     "bool": lambda v: isinstance(v, (bool, np.bool_)),
     "str": lambda v: isinstance(v, str),
     "None": lambda v: v is None,
-    "torch.dtype": lambda v: isinstance(v, dtypes.dtype) or v in _PYTHONS,
+    "torch.dtype": lambda v: isinstance(v, dtypes.dtype) or (isinstance(v, type) and v in _PYTHONS),
     "torch.device": lambda v: isinstance(v, (str, device, np.integer)) or v.__class__ is int,
     "torch.layout": lambda v: isinstance(v, formats.layout),
     "torch.Generator": lambda v: isinstance(v, Generator),
@@ -74,17 +74,33 @@ _KINDS: dict[str, Callable[[Any], bool]] = {
     "tuple of ints": lambda v: _whole(v) or v is None or (isinstance(v, (tuple, list)) and _foreign(v) is None),
 }
 #: what parameters of these names take where their annotation does not say it
-_BY_NAME = dict.fromkeys("dim dims dilation kernel_size normalized_shape output_size pad shifts size stride".split(), "tuple of ints")
+_BY_NAME = dict.fromkeys(
+    "dim dims dilation kernel_size normalized_shape output_padding output_size pad padding shifts size stride".split(), "tuple of ints"
+)
 _BY_NAME |= {"tensors": "tuple of Tensors", "alpha": "number", "beta": "number", "fill_value": "number"}
 _BY_NAME |= {"device": "torch.device", "dtype": "torch.dtype", "layout": "torch.layout", "generator": "torch.Generator"}
 #: what an annotation is called in PyTorch's messages, where it is not by its own name
-_NAMES = {"dtype": "torch.dtype", "dtypes.dtype": "torch.dtype", "device": "torch.device", "layout": "torch.layout"}
+_NAMES = {
+    "tuple[int, ...]": "tuple of ints",
+    "dtype": "torch.dtype",
+    "dtypes.dtype": "torch.dtype",
+    "device": "torch.device",
+    "layout": "torch.layout",
+}
 #: flags of factory functions, which may be None
 _FLAGS = frozenset(("pin_memory", "requires_grad"))
+#: flags that PyTorch only asks whether they are true
+_TRUTHS = frozenset(("inplace", "return_indices"))
 #: Python's types that stand for element types
 _PYTHONS: dict[Any, dtypes.dtype] = {float: dtypes.float64, int: dtypes.int64, bool: dtypes.bool_, complex: dtypes.complex128}
 #: functions that PyTorch's argument parser knows under another name
-_PARSED = {"cross_entropy": "cross_entropy_loss", "nll_loss": "nll_loss_nd"}
+_PARSED = {"cross_entropy": "cross_entropy_loss", "nll_loss": "nll_loss_nd", "unfold": "im2col", "fold": "col2im"}
+#: functions that PyTorch writes in Python, and the attribute of their tensors that they look at before anything is parsed
+_LOOKED_AT = {"embedding_bag": "dim", "interpolate": "dim", "lp_pool1d": "pow", "lp_pool2d": "pow", "lp_pool3d": "pow"} | dict.fromkeys(
+    """adaptive_avg_pool2d adaptive_avg_pool3d binary_cross_entropy binary_cross_entropy_with_logits huber_loss l1_loss mse_loss
+    smooth_l1_loss""".split(),
+    "size",
+)
 
 
 #: what a number given as something else becomes, where the annotation asks for one
@@ -107,7 +123,7 @@ def _declared(fn: Callable[..., Any]) -> list[_Parameter]:
             kinds = [*kinds, "None"]
         if kinds == ["Any"]:
             kinds = [_BY_NAME.get(name, "Any")]
-        if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD) or not all(k in _KINDS for k in kinds):
+        if name in _TRUTHS or parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD) or not all(k in _KINDS for k in kinds):
             continue
         found.append((None if parameter.kind is parameter.KEYWORD_ONLY else position, name, kinds, parameter.default is None))
     return found
@@ -117,7 +133,7 @@ def parse(
     fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], bound: bool = False
 ) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """The arguments of ``fn(*args, **kwargs)``, numbers in tensors and NumPy's as Python's where a number is declared; the very same
-    objects if there are none. Raises TypeError for the first argument that its annotation excludes.
+    objects if there are none. Raises TypeError for the first argument that its annotation excludes; ValueError for a reduction.
 
     `bound`: it is called as a method, whose positions do not count the tensor.
     """
@@ -133,6 +149,11 @@ def parse(
             continue
         kind = next((k for k in kinds if _KINDS[k](value)), None)
         if kind is None:
+            if name == "reduction" and kinds == ["str"]:
+                raise ValueError(f"{value} is not a valid value for reduction")
+            if kinds[0] == "Tensor" and (attribute := _LOOKED_AT.get(fn.__name__)) is not None:
+                inspect.signature(fn).bind(*args, **kwargs)  # what is missing is missed first
+                raise AttributeError(f"{type(value).__name__!r} object has no attribute {attribute!r}")
             element = _foreign(value) if kinds == ["tuple of ints"] and isinstance(value, (tuple, list)) else None
             found = f"not {_name(value)}" if element is None else "but found element of type {} at pos {}".format(*element)
             raise TypeError(f"{_PARSED.get(fn.__name__, fn.__name__)}(): argument '{name}'{where} must be {kinds[0]}, {found}")
@@ -156,10 +177,13 @@ def read_again(
     try:
         if not isinstance(error, Unsupported):
             try:
-                parse(fn, args, kwargs)
+                read, meant = parse(fn, args, kwargs)
             except TypeError as better:
                 if str(better) != str(error):
                     raise better from error
+            else:
+                if read is not args or meant is not kwargs:  # numbers in tensors, of a busy function
+                    return fn(*read, **meant)
         raise error
     finally:
         del error  # it knows this frame

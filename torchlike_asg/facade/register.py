@@ -10,7 +10,7 @@ from typing import Any
 from ..asg.node import Node
 from ..asg.trace import current
 from ..errors import Unsupported
-from .autocast import POLICIES, governed
+from .autocast import POLICIES, REGIONS, by_policy, governed
 from .core import Tensor, node_of
 from .overloads import earlier
 from .parsing import elsewhere, parse, read_again
@@ -172,11 +172,23 @@ def _offered(fn: Function, name: str, bound: bool = False) -> Function:
     return offered
 
 
-def checked(fn: Function) -> Function:
+#: further busy ones, of `nn.functional`
+_BUSY_LAYERS = frozenset(
+    """binary_cross_entropy binary_cross_entropy_with_logits celu cross_entropy elu group_norm hardsigmoid hardswish hardtanh l1_loss
+    leaky_relu logsigmoid mish mse_loss nll_loss relu6 scaled_dot_product_attention selu silu smooth_l1_loss softsign
+    """.split()
+)
+
+
+def checked(fn: Function, name: str = "") -> Function:
     """`fn`, a function of `nn.functional`, whose arguments are read as PyTorch's argument parser would: those of a busy one after it has
-    failed.
+    failed. It follows the policies of its name (its own by default) in autocast regions.
+
+    There is one more call between a user's line and the function: its warnings count it (``stacklevel``).
     """
-    busy = fn.__name__ in _BUSY
+    name = name or fn.__name__
+    busy = name in _BUSY or name in _BUSY_LAYERS
+    policies = POLICIES.get(name)
     fitting: set[Any] = set()
 
     @functools.wraps(fn)
@@ -187,6 +199,8 @@ def checked(fn: Function) -> Function:
                 if read is args and meant is kwargs:
                     fitting.add(kinds)
                 args, kwargs = read, meant
+            if REGIONS and policies is not None:
+                return by_policy(fn, policies, args, kwargs)
             return fn(*args, **kwargs)
         except Exception as error:
             return read_again(fn, args, kwargs, error, call)

@@ -19,7 +19,7 @@ def get_enum(reduction: str) -> int:
 
 def legacy_get_string(size_average: bool | None, reduce: bool | None, emit_warning: bool = True) -> str:
     """The name of what the two legacy arguments mean; both are true where they are left out."""
-    averaged, reduced = size_average is not False, reduce is not False
+    averaged, reduced = size_average is None or bool(size_average), reduce is None or bool(reduce)
     name = "mean" if averaged and reduced else "sum" if reduced else "none"
     if emit_warning:
         warnings.warn(f"size_average and reduce args will be deprecated, please use reduction='{name}' instead.", stacklevel=2)

@@ -205,7 +205,7 @@ def is_lazy(param: Any) -> bool:
     return isinstance(param, _Uninitialized)
 
 
-def empty_parameter(*shape: int, device: Any = None, dtype: Any = None, requires_grad: bool = True) -> Parameter:
+def empty_parameter(*shape: Any, device: Any = None, dtype: Any = None, requires_grad: bool = True) -> Parameter:
     """A Parameter of `shape` whose content is yet to be filled, as the constructors of layers need it."""
-    parameter: Parameter = Parameter(torch.empty(shape, device=device, dtype=dtype), requires_grad)
+    parameter: Parameter = Parameter(torch.empty(shape[0] if len(shape) == 1 else shape, device=device, dtype=dtype), requires_grad)
     return parameter

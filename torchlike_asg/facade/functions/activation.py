@@ -14,7 +14,6 @@ from ... import dtypes
 from ...ops import activation as ops
 from ...ops.formula import refuse, title
 from ...rng.uniform import uniform64
-from ..autocast import governed
 from ..core import Tensor, binary, nary, plain, unary
 from ..flush import value_of
 from ..register import apply_inplace, checked, function
@@ -54,11 +53,13 @@ def _relu(input: Tensor) -> Tensor:
     return plain(ops.relu, input)
 
 
+@checked
 def relu6(input: Tensor, inplace: bool = False) -> Tensor:
     """min(max(input, 0), 6)."""
     return apply(ops.hardtanh, input, inplace, 0.0, 6.0)
 
 
+@checked
 def hardtanh(input: Tensor, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False) -> Tensor:
     """`input` limited to the range from `min_val` to `max_val`; the gradient is zero at and beyond the bounds."""
     if min_val > max_val:
@@ -66,11 +67,13 @@ def hardtanh(input: Tensor, min_val: float = -1.0, max_val: float = 1.0, inplace
     return apply(ops.hardtanh, input, inplace, float(min_val), float(max_val))
 
 
+@checked
 def leaky_relu(input: Tensor, negative_slope: float = 0.01, inplace: bool = False) -> Tensor:
     """`input` where positive, else ``negative_slope * input``."""
     return apply(ops.leaky_relu, input, inplace, float(negative_slope))
 
 
+@checked
 def threshold(input: Tensor, threshold: float, value: float, inplace: bool = False) -> Tensor:
     """`input` where it is above `threshold`, else `value`."""
     return apply(ops.threshold, input, inplace, float(threshold), float(value))
@@ -88,6 +91,7 @@ def hardshrink(input: Tensor, lambd: float = 0.5, *, out: Tensor | None = None) 
     return unary(ops.hardshrink, input, float(lambd))
 
 
+@checked
 def softshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
     """`input` moved towards zero by `lambd`; zero inside [-lambd, lambd]."""
     if not input.dtype.is_floating_point:
@@ -98,11 +102,13 @@ def softshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
     return unary(ops.softshrink, input, float(lambd))
 
 
+@checked
 def hardsigmoid(input: Tensor, inplace: bool = False) -> Tensor:
     """min(max(input + 3, 0), 6) / 6."""
     return apply(ops.hardsigmoid, input, inplace)
 
 
+@checked
 def hardswish(input: Tensor, inplace: bool = False) -> Tensor:
     """``input * hardsigmoid(input)``; Howard et al. (2019), "Searching for MobileNetV3"."""
     return apply(ops.hardswish, input, inplace)
@@ -117,32 +123,37 @@ def gelu(input: Tensor, approximate: str = "none") -> Tensor:
     return plain(ops.gelu if approximate == "none" else ops.gelu_tanh, input)
 
 
+@checked
 def silu(input: Tensor, inplace: bool = False) -> Tensor:
     """``input * sigmoid(input)``."""
     return apply(ops.silu, input, inplace)
 
 
+@checked
 def mish(input: Tensor, inplace: bool = False) -> Tensor:
     """``input * tanh(softplus(input))``; Misra (2019)."""
     return apply(ops.mish, input, inplace)
 
 
-@governed
+@checked
 def softplus(input: Tensor, beta: float = 1, threshold: float = 20) -> Tensor:
     """``log(1 + exp(beta * input)) / beta``; `input` itself where ``beta * input > threshold``."""
     return unary(ops.softplus, input, float(beta), float(threshold))
 
 
+@checked
 def logsigmoid(input: Tensor) -> Tensor:
     """``log(sigmoid(input))``, exact for large negative values."""
     return unary(ops.logsigmoid, input)
 
 
+@checked
 def elu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
     """`input` where positive, else ``alpha * (exp(input) - 1)``; Clevert et al. (2015)."""
     return apply(ops.elu, input, inplace, float(alpha), 1.0, 1.0)
 
 
+@checked
 def selu(input: Tensor, inplace: bool = False) -> Tensor:
     """Scaled ELU with the constants that keep mean 0 and variance 1; Klambauer et al. (2017)."""
     return apply(ops.elu, input, inplace, SELU_ALPHA, SELU_SCALE, 1.0)
@@ -154,6 +165,7 @@ def _selu(input: Tensor) -> Tensor:
     return selu(input)
 
 
+@checked
 @step("CeluBackward0")
 def celu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
     """``max(0, x) + min(0, alpha * (exp(x / alpha) - 1))``; Barron (2017)."""
@@ -168,6 +180,7 @@ def _celu(input: Tensor, alpha: float = 1.0) -> Tensor:
     return celu(input, alpha)
 
 
+@checked
 def softsign(input: Tensor) -> Tensor:
     """``input / (1 + |input|)``."""
     if input.dtype is dtypes.bool_:
@@ -190,6 +203,7 @@ def tanh(input: Tensor) -> Tensor:
     return input.tanh()  # type: ignore[attr-defined, no-any-return]
 
 
+@checked
 def glu(input: Tensor, dim: int = -1) -> Tensor:
     """``a * sigmoid(b)`` with `a` and `b` the two halves of `input` along `dim`; Dauphin et al. (2017)."""
     if not input.shape:
@@ -220,6 +234,7 @@ def prelu(input: Tensor, weight: Tensor) -> Tensor:
     return binary(ops.prelu, input, weight.reshape((-1,) + (1,) * (len(input.shape) - 2)))  # type: ignore[attr-defined]
 
 
+@checked
 def rrelu(input: Tensor, lower: float = 1.0 / 8, upper: float = 1.0 / 3, training: bool = False, inplace: bool = False) -> Tensor:
     """`input` where positive, else scaled by a slope: while training drawn from [lower, upper) for each element, otherwise their mean.
 

@@ -5,21 +5,21 @@ from __future__ import annotations
 from typing import Any
 
 from ...ops import pooling as ops
-from ..autocast import governed
 from ..core import Tensor, nary, node_of, unary
 from ..history_names import title
 from ..register import checked, function
 from ..steps import note, step
+from .arguments import whole
 
 
 def _output(name: str, dims: int, input: Tensor, output_size: Any) -> tuple[int, ...]:
     """The output size of every spatial dimension; None keeps the input's."""
-    given = (output_size,) * dims if isinstance(output_size, int) or output_size is None else tuple(output_size)
+    given = tuple(output_size) if isinstance(output_size, (tuple, list)) else (output_size,) * dims
     if len(given) != dims:
         if dims == 1:
             raise RuntimeError(f"{name}() argument 'output_size' should contain one int (got {len(given)})")
         raise RuntimeError(f"{name}: output_size must be {dims}")
-    sizes = tuple([n if s is None else int(s) for s, n in zip(given, input.shape[len(input.shape) - dims :], strict=True)])
+    sizes = tuple([n if s is None else whole(s) for s, n in zip(given, input.shape[len(input.shape) - dims :], strict=True)])
     if any(s < 0 for s in sizes):
         raise RuntimeError(
             f"{name}: elements of output_size must be greater than or equal to 0 but received {{{', '.join(map(str, sizes))}}}"
@@ -68,7 +68,7 @@ def adaptive_avg_pool2d(input: Tensor, output_size: Any) -> Tensor:
     return _avg(2, input, output_size)
 
 
-@governed
+@checked
 def adaptive_avg_pool3d(input: Tensor, output_size: Any) -> Tensor:
     """(N, C, D, H, W) averaged down to `output_size` (one number, or (D, H, W) where None keeps a size)."""
     return _avg(3, input, output_size)
@@ -101,7 +101,7 @@ def _define(dims: int) -> Any:
     )
     with_indices.__name__ = with_indices.__qualname__ = f"{name}_with_indices"
     with_indices.__doc__ = f"`{name}` with ``return_indices=True``."
-    return governed(f), governed(with_indices, name)
+    return checked(f), checked(with_indices, name)
 
 
 adaptive_max_pool1d, adaptive_max_pool1d_with_indices = _define(1)
@@ -168,7 +168,7 @@ def _define_fractional(dims: int) -> Any:
     )
     with_indices.__name__ = with_indices.__qualname__ = f"{name}_with_indices"
     with_indices.__doc__ = f"`{name}` with ``return_indices=True``."
-    return f, with_indices
+    return checked(f), checked(with_indices, name)
 
 
 fractional_max_pool2d, fractional_max_pool2d_with_indices = _define_fractional(2)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from ..core import Tensor
 from .views import dims_of, wrap_dim
 
@@ -12,6 +14,20 @@ def check_tensor(name: str, argument: str, position: int, value: Any) -> None:
     """TypeError, as PyTorch's argument parser, unless `value` is a tensor."""
     if not isinstance(value, Tensor):
         raise TypeError(f"{name}(): argument '{argument}' (position {position}) must be Tensor, not {type(value).__name__}")
+
+
+def whole(value: Any) -> int:
+    """An integer, NumPy's or of a tensor with one, as Python's. Raises TypeError for anything else, flags among them."""
+    if value.__class__ is int:
+        return value  # type: ignore[no-any-return]
+    if isinstance(value, (bool, np.bool_)) or not hasattr(value, "__index__"):
+        raise TypeError(f"must be tuple of ints, but found element of type {type(value).__name__}")
+    return value.__index__()  # type: ignore[no-any-return]
+
+
+def wholes(value: Any) -> tuple[int, ...]:
+    """`whole` of one integer or of each of several."""
+    return tuple([whole(v) for v in value]) if isinstance(value, (tuple, list)) else (whole(value),)
 
 
 def reduced_dims(name: str, dim: Any, rank: int) -> tuple[int, ...]:

@@ -11,14 +11,14 @@ from ...asg.trace import current
 from ...errors import Unsupported
 from ...ops import attention as ops
 from ...ops.attention_dropout import sdpa_dropout
-from ..autocast import governed
 from ..core import Tensor, begin, nary, wrap
+from ..register import checked
 from ..remembered import recall, remember
 from .streams import counted as drawn_on_use
 from .streams import counter_state
 
 
-@governed
+@checked
 def scaled_dot_product_attention(
     query: Tensor,
     key: Tensor,

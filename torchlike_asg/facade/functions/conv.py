@@ -13,13 +13,14 @@ from ...ops.linalg import C_NAMES
 from ..core import Tensor, nary, wrap
 from ..register import function
 from ..remembered import recall, remember
+from .arguments import wholes
 from .complex import complex_, imag, real
 from .padding import pad
 
 
 def per_dimension(value: Any, count: int, name: str, least: int) -> tuple[int, ...]:
     """One number for each spatial dimension, at least `least`."""
-    given = (value,) if isinstance(value, int) else tuple([int(v) for v in value])
+    given = wholes(value)
     if len(given) not in (1, count):
         raise RuntimeError(
             f"expected {name} to be a single integer value or a list of {count} values to match the convolution dimensions, but got "
@@ -185,7 +186,13 @@ def _conv(dims: int) -> Any:
     name = f"conv{dims}d"
 
     def f(
-        input: Tensor, weight: Tensor, bias: Tensor | None = None, stride: Any = 1, padding: Any = 0, dilation: Any = 1, groups: int = 1
+        input: Tensor,
+        weight: Tensor,
+        bias: Tensor | None = None,
+        stride: Any = 1,
+        padding: tuple[int, ...] | int | str = 0,
+        dilation: Any = 1,
+        groups: int = 1,
     ) -> Tensor:
         return convolve(name, dims, input, weight, bias, stride, padding, dilation, groups)
 

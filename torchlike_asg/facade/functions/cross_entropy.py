@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from ...ops import cross_entropy as ops
-from ..autocast import governed
 from ..core import Tensor, bound, nary, wrap
+from ..register import checked
 from .linalg import linear
 from .reduction import reduction_of
 
 
-@governed
+@checked
 def nll_loss(
     input: Tensor,
     target: Tensor,
@@ -35,7 +35,7 @@ def nll_loss(
 _hard = ops.cross_entropy.table
 
 
-@governed
+@checked
 def cross_entropy(
     input: Tensor,
     target: Tensor,

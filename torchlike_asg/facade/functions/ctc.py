@@ -8,16 +8,16 @@ import numpy as np
 
 from ... import dtypes
 from ...ops import ctc as ops
-from ..autocast import governed
 from ..core import Tensor, nary
-from ..register import function
+from ..register import checked, function
+from .arguments import wholes
 from .creation import from_array
 from .pointwise import clamp_min
 from .reduction import numbered, reduced, reduction_of
 
 
 def _lengths(value: Any, batch: int, name: str, device: Any) -> Any:
-    t = value if isinstance(value, Tensor) else from_array(np.asarray(value, np.int64).reshape(-1), dtypes.int64)
+    t = value if isinstance(value, Tensor) else from_array(np.asarray(wholes(value), np.int64), dtypes.int64)
     if t.dtype not in (dtypes.int64, dtypes.int32, dtypes.uint8, dtypes.int8, dtypes.int16):
         raise RuntimeError(f"{name} must be integral")
     t = t.reshape(-1).to(device)  # type: ignore[attr-defined]
@@ -26,7 +26,7 @@ def _lengths(value: Any, batch: int, name: str, device: Any) -> Any:
     return t
 
 
-@governed
+@checked
 def ctc_loss(
     log_probs: Tensor,
     targets: Tensor,
@@ -43,8 +43,11 @@ def ctc_loss(
     `zero_infinity` zeroes infinite losses (inputs too short for their targets) and their gradients.
     """
     reduction = reduction_of(reduction)
-    if targets.dtype not in (dtypes.int64, dtypes.int32):
-        raise RuntimeError("targets must be int64 or int32")
+    if len(targets.shape) not in (1, 2):
+        raise RuntimeError(
+            f"Expected 1 to 2 dimensions, but got {len(targets.shape)}-dimensional tensor for argument #2 'targets' (while checking "
+            "arguments for ctc_loss_allocate_outputs)"
+        )
     batched = len(log_probs.shape) == 3
     x = log_probs if batched else log_probs.unsqueeze(1)
     if len(x.shape) != 3:
@@ -53,7 +56,7 @@ def ctc_loss(
         raise RuntimeError("blank must be in label range")
     given = (input_lengths, "input_lengths"), (target_lengths, "target_lengths")
     times, lengths = [_lengths(value, x.shape[1], name, x.device) for value, name in given]
-    loss: Any = nary(ops.ctc_loss, (x, targets.to(x.device), times, lengths), blank, zero_infinity)  # type: ignore[attr-defined]
+    loss: Any = nary(ops.ctc_loss, (x, targets.to(x.device, dtypes.int64), times, lengths), blank, zero_infinity)  # type: ignore[attr-defined]
     if reduction == "mean":
         return (loss / clamp_min(lengths, 1).to(loss.dtype)).mean()  # type: ignore[no-any-return]
     return reduced(loss if batched else loss.squeeze(0), reduction)

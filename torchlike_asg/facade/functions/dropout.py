@@ -8,12 +8,12 @@ from typing import Any
 
 from ...ops.promotion import title
 from ..core import Tensor
-from ..register import function
+from ..register import checked, function
 from .arguments import check_tensor
 
 
 def _check(p: float) -> None:
-    if not 0.0 <= p <= 1.0:
+    if p < 0.0 or p > 1.0:  # not: if not 0 <= p <= 1, which refuses NaN
         raise ValueError(f"dropout probability has to be between 0 and 1, but got {p}")
 
 
@@ -56,14 +56,15 @@ def _feature_dropout(input: Tensor, p: float, training: bool, inplace: bool) -> 
 
 
 def _channel_dropout(rank: int, input: Tensor, p: float, training: bool, inplace: bool) -> Tensor:
-    """Feature dropout of (C, ...) of dimension `rank` or of batches (N, C, ...)."""
+    """Feature dropout of batches (N, C, ...) of `rank` dimensions each after C, or of what is taken as one sample."""
     _check(p)
-    if len(input.shape) == rank + 1:
+    if len(input.shape) != rank + 2:
         out = _feature_dropout(input.unsqueeze(0), p, training, False).squeeze(0)  # type: ignore[attr-defined]
         return input.copy_(out) if inplace and training and p else out  # type: ignore[attr-defined, no-any-return]
     return _feature_dropout(input, p, training, inplace)
 
 
+@checked
 def dropout1d(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
     """While `training`, zero whole channels of (N, C, L) or (C, L) with probability `p`, scaling the others by 1 / (1 - p)."""
     if len(input.shape) not in (2, 3):
@@ -84,10 +85,11 @@ def _warn_rank(name: str, rank: int, spatial: int, extra: str) -> None:
             f"warning, please use dropout instead. Note that {name} exists to provide channel-wise dropout on inputs with {spatial} "
             "spatial dimensions, a channel dimension, "
             f"and an optional batch dimension (i.e. {spatial + 1}D or {spatial + 2}D inputs){extra}.",
-            stacklevel=3,
+            stacklevel=4,
         )
 
 
+@checked
 def dropout2d(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
     """While `training`, zero whole channels of (N, C, H, W) with probability `p`; a three-dimensional input is taken as (N, C, L).
 
@@ -101,13 +103,14 @@ def dropout2d(input: Tensor, p: float = 0.5, training: bool = True, inplace: boo
             "the channel dim. This behavior will change in a future release to interpret the input as one without a batch dimension, i.e. "
             "shape (C, H, W). To maintain the "
             "1D channel-wise dropout behavior, please switch to using dropout1d instead.",
-            stacklevel=2,
+            stacklevel=3,
         )
     else:
         _warn_rank("dropout2d", len(input.shape), 2, "")
     return _feature_dropout(input, p, training, inplace)
 
 
+@checked
 def dropout3d(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
     """While `training`, zero whole channels of (N, C, D, H, W) or (C, D, H, W) with probability `p`."""
     _check(p)
@@ -133,12 +136,14 @@ def _alpha(input: Tensor, p: float, training: bool, inplace: bool, shape: tuple[
     return input * (kept * a) + shift  # type: ignore[operator, no-any-return]
 
 
+@checked
 def alpha_dropout(input: Tensor, p: float = 0.5, training: bool = False, inplace: bool = False) -> Tensor:
     """Dropout that keeps mean 0 and variance 1 of SELU's outputs."""
     _check(p)
     return _alpha(input, p, training, inplace, tuple(input.shape), input.geometry[1])
 
 
+@checked
 def feature_alpha_dropout(input: Tensor, p: float = 0.5, training: bool = False, inplace: bool = False) -> Tensor:
     """`alpha_dropout` of whole channels (dimension 1)."""
     _check(p)

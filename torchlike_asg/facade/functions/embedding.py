@@ -9,7 +9,7 @@ from ...ops import embedding as ops
 from ..core import Tensor, bound, nary, wrap
 from ..register import checked, function
 from ..sparse_gradients import table
-from .arguments import check_tensor
+from .arguments import check_flag, check_tensor
 
 
 def _padding_row(padding_idx: int | None, weight: Tensor) -> int:
@@ -41,6 +41,8 @@ def embedding(
         if n is not None:
             return wrap(n)
     check_tensor("embedding", "indices", 2, input)
+    check_flag("embedding", "scale_grad_by_freq", scale_grad_by_freq)
+    check_flag("embedding", "sparse", sparse)
     padding = _padding_row(padding_idx, weight)
     if max_norm is not None:
         _renormalize(weight, input, max_norm, norm_type)

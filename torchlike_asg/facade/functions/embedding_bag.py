@@ -11,25 +11,26 @@ from ... import dtypes
 from ...ops.promotion import title
 from ..core import Tensor
 from ..flush import value_of
-from ..register import function
+from ..register import checked, function
 from ..steps import step
 from .creation import from_array
 from .embedding import embedding
 from .pointwise import clamp_min, where
 
 
+@checked
 @step("EmbeddingBagBackward0")
 def embedding_bag(
-    input: Any,
-    weight: Any,
-    offsets: Any = None,
+    input: Tensor,
+    weight: Tensor,
+    offsets: Tensor | None = None,
     max_norm: float | None = None,
     norm_type: float = 2,
     scale_grad_by_freq: bool = False,
     mode: str = "mean",
     sparse: bool = False,
-    per_sample_weights: Any = None,
-    include_last_offset: bool = False,
+    per_sample_weights: Tensor | None = None,
+    include_last_offset: Any = False,
     padding_idx: int | None = None,
 ) -> Tensor:
     """The sum, mean or maximum of the rows of `weight` (V, D) in each bag of indices: (bags, D).
@@ -44,7 +45,7 @@ def embedding_bag(
             "Argument order of nn.functional.embedding_bag was changed. Usage `embedding_bag(weight, input, ...)` is deprecated, and "
             "should now be "
             "`embedding_bag(input, weight, ...)`.",
-            stacklevel=2,
+            stacklevel=4,
         )
         input, weight = weight, input
     _check(input, weight, offsets, scale_grad_by_freq, mode, per_sample_weights)
@@ -144,7 +145,7 @@ def _embedding_bag(
     mode: int = 0,
     sparse: bool = False,
     per_sample_weights: Any = None,
-    include_last_offset: bool = False,
+    include_last_offset: Any = False,
     padding_idx: int | None = None,
 ) -> Tensor:
     """`torch.nn.functional.embedding_bag` with its operands in another order and a numbered mode (0 sum, 1 mean, 2 max);

@@ -12,15 +12,16 @@ from ...ops.conv import output_sizes
 from ..core import Tensor, unary
 from ..register import checked, function
 from ..steps import step
+from .arguments import wholes
 
 
 def _pair(value: Any, what: str) -> tuple[int, int]:
-    given = (value, value) if isinstance(value, int) else tuple(value)
+    given = wholes(value)
     if len(given) == 1:
         given = given * 2
     if len(given) != 2:
         raise RuntimeError(f"It is expected {what} equals to 2, but got size {len(given)}")
-    return int(given[0]), int(given[1])
+    return given[0], given[1]
 
 
 def _window(kernel_size: Any, dilation: Any, padding: Any, stride: Any) -> Any:
@@ -57,6 +58,7 @@ def unfold(input: Tensor, kernel_size: Any, dilation: Any = 1, padding: Any = 0,
     return y if rank == 4 else y.squeeze(0)  # type: ignore[attr-defined, no-any-return]
 
 
+@checked
 def fold(input: Tensor, output_size: Any, kernel_size: Any, dilation: Any = 1, padding: Any = 0, stride: Any = 1) -> Tensor:
     """Columns (N, C * kernel elements, positions) added up into images (N, C, *output_size): the transpose of `unfold`."""
     size = _pair(output_size, "output_size")
@@ -115,7 +117,7 @@ def pixel_shuffle(input: Tensor, upscale_factor: int) -> Tensor:
 
 @function(method=False)
 @step("PixelUnshuffleBackward0")
-def pixel_unshuffle(input: Any, downscale_factor: int) -> Tensor:
+def pixel_unshuffle(input: Tensor, downscale_factor: int) -> Tensor:
     """(*, C, H r, W r) -> (*, C r^2, H, W): the inverse of `pixel_shuffle`."""
     r, shape = downscale_factor, tuple(input.shape)
     if len(shape) < 3:
@@ -136,7 +138,7 @@ def pixel_unshuffle(input: Any, downscale_factor: int) -> Tensor:
 
 @function(method=False, aliases=("native_channel_shuffle",))
 @step("ChannelShuffleBackward0")
-def channel_shuffle(input: Any, groups: int) -> Tensor:
+def channel_shuffle(input: Tensor, groups: int) -> Tensor:
     """The channels of (N, C, *) as (groups, C / groups), transposed; Zhang et al. (2018), "ShuffleNet"."""
     shape = tuple(input.shape)
     if len(shape) < 3:
@@ -145,6 +147,8 @@ def channel_shuffle(input: Any, groups: int) -> Tensor:
         raise RuntimeError(f"Number of groups to divide channels in must be positive. Value of groups:{groups}")
     if shape[1] % groups:
         raise RuntimeError(f"Number of channels must be divisible by groups. Got {shape[1]} channels and {groups} groups.")
+    if not math.prod(shape):
+        return input.view(shape)  # type: ignore[attr-defined, no-any-return]
     return _as_given(input, input.reshape(shape[0], groups, shape[1] // groups, -1).transpose(1, 2).reshape(shape))
 
 

@@ -9,9 +9,8 @@ from typing import Any
 from ...asg.trace import current
 from ...ops import loss as ops
 from ...ops.promotion import title
-from ..autocast import governed
 from ..core import Tensor, binary, bound, node_of, wrap
-from ..register import function
+from ..register import checked, function
 from ..remembered import recall, remember
 from ..steps import note
 from .activation import logsigmoid
@@ -40,7 +39,7 @@ def _weighted(loss: Any, weight: Tensor | None, input: Tensor, reduction: str, b
 
 
 # ---------------------------------------------------------------- of a difference
-@governed
+@checked
 def mse_loss(
     input: Tensor,
     target: Tensor,
@@ -65,7 +64,7 @@ def mse_loss(
     return _weighted(binary(ops.squared_error, input, target), weight, input, reduction_of(reduction, size_average, reduce))
 
 
-@governed
+@checked
 def l1_loss(
     input: Tensor,
     target: Tensor,
@@ -81,7 +80,7 @@ def l1_loss(
     return _weighted(binary(ops.absolute_error, input, target), weight, input, reduction_of(reduction, size_average, reduce))
 
 
-@governed
+@checked
 def smooth_l1_loss(
     input: Tensor, target: Tensor, size_average: bool | None = None, reduce: bool | None = None, reduction: str = "mean", beta: float = 1.0
 ) -> Tensor:
@@ -95,7 +94,7 @@ def smooth_l1_loss(
     return reduced(_with_attrs(ops.smooth_l1, input, target, float(beta)), reduction)
 
 
-@governed
+@checked
 def huber_loss(input: Tensor, target: Tensor, reduction: str = "mean", delta: float = 1.0, weight: Tensor | None = None) -> Tensor:
     """``d^2 / 2`` for ``d = |input - target| <= delta``, else ``delta (d - delta / 2)``; Huber (1964)."""
     _warn_sizes(input, target)
@@ -125,7 +124,7 @@ def _refuse_gradient(name: str, **weights: Tensor | None) -> None:
             )
 
 
-@governed
+@checked
 def binary_cross_entropy(
     input: Tensor,
     target: Tensor,
@@ -151,7 +150,7 @@ def binary_cross_entropy(
     return found
 
 
-@governed
+@checked
 def binary_cross_entropy_with_logits(
     input: Tensor,
     target: Tensor,
@@ -180,7 +179,7 @@ def binary_cross_entropy_with_logits(
     return found
 
 
-@governed
+@checked
 def kl_div(
     input: Tensor,
     target: Tensor,
@@ -212,10 +211,10 @@ def kl_div(
 
 
 # ---------------------------------------------------------------- of counts and Gaussians
-@governed
+@checked
 def poisson_nll_loss(
-    input: Any,
-    target: Any,
+    input: Tensor,
+    target: Tensor,
     log_input: bool = True,
     full: bool = False,
     size_average: bool | None = None,

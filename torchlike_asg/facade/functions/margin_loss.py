@@ -6,9 +6,8 @@ from typing import Any
 
 from ... import dtypes
 from ...ops import loss as ops
-from ..autocast import governed
 from ..core import Tensor, binary
-from ..register import function
+from ..register import checked, function
 from ..steps import step
 from .activation import logsigmoid
 from .pointwise import clamp_min, minimum, where
@@ -18,20 +17,25 @@ from .spaced import arange
 
 
 # ---------------------------------------------------------------- with targets 1 and -1
-@governed
+@checked
 def hinge_embedding_loss(
-    input: Any, target: Any, margin: float = 1.0, size_average: bool | None = None, reduce: bool | None = None, reduction: str = "mean"
+    input: Tensor,
+    target: Tensor,
+    margin: float = 1.0,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
 ) -> Tensor:
     """`input` where the target is 1, ``max(0, margin - input)`` where it is -1."""
     reduction = reduction_of(reduction, size_average, reduce)
     return reduced(where(target != 1, clamp_min(margin - input, 0), 0) + where(target != -1, input, 0), reduction)
 
 
-@governed
+@checked
 def margin_ranking_loss(
-    input1: Any,
-    input2: Any,
-    target: Any,
+    input1: Tensor,
+    input2: Tensor,
+    target: Tensor,
     margin: float = 0,
     size_average: bool | None = None,
     reduce: bool | None = None,
@@ -47,19 +51,19 @@ def margin_ranking_loss(
     return reduced(clamp_min(-target * (input1 - input2) + margin, 0), reduction)
 
 
-@governed
+@checked
 def soft_margin_loss(
-    input: Any, target: Any, size_average: bool | None = None, reduce: bool | None = None, reduction: str = "mean"
+    input: Tensor, target: Tensor, size_average: bool | None = None, reduce: bool | None = None, reduction: str = "mean"
 ) -> Tensor:
     """``log(1 + exp(-target * input))``."""
     return reduced(binary(ops.soft_margin, input, target), reduction_of(reduction, size_average, reduce))
 
 
-@governed
+@checked
 def cosine_embedding_loss(
-    input1: Any,
-    input2: Any,
-    target: Any,
+    input1: Tensor,
+    input2: Tensor,
+    target: Tensor,
     margin: float = 0,
     size_average: bool | None = None,
     reduce: bool | None = None,
@@ -96,11 +100,11 @@ def _check_margin(margin: float) -> None:
         raise ValueError(f"margin must be greater than 0, got {margin}")
 
 
-@governed
+@checked
 def triplet_margin_loss(
-    anchor: Any,
-    positive: Any,
-    negative: Any,
+    anchor: Tensor,
+    positive: Tensor,
+    negative: Tensor,
     margin: float = 1.0,
     p: float = 2,
     eps: float = 1e-6,
@@ -144,14 +148,14 @@ def _triplet(anchor: Any, positive: Any, negative: Any, distance: Any, margin: f
 
 
 # ---------------------------------------------------------------- several classes
-@governed
+@checked
 @step("MultiMarginLossBackward0")
 def multi_margin_loss(
-    input: Any,
-    target: Any,
+    input: Tensor,
+    target: Tensor,
     p: int = 1,
     margin: float = 1.0,
-    weight: Any = None,
+    weight: Tensor | None = None,
     size_average: bool | None = None,
     reduce: bool | None = None,
     reduction: str = "mean",
@@ -184,10 +188,10 @@ def multi_margin_loss(
     return reduced(loss if len(target.shape) else loss.reshape(()), reduction)
 
 
-@governed
+@checked
 @step("MultilabelMarginLossBackward0")
 def multilabel_margin_loss(
-    input: Any, target: Any, size_average: bool | None = None, reduce: bool | None = None, reduction: str = "mean"
+    input: Tensor, target: Tensor, size_average: bool | None = None, reduce: bool | None = None, reduction: str = "mean"
 ) -> Tensor:
     """``sum over labels y and other classes j of max(0, 1 - input[y] + input[j]) / C`` for (N, C) or (C);
     targets list their labels up to the first -1.
@@ -209,15 +213,21 @@ def multilabel_margin_loss(
     return reduced(loss if len(input.shape) > 1 else loss.reshape(()), reduction)
 
 
+@checked
 def multilabel_soft_margin_loss(
-    input: Any, target: Any, weight: Any = None, size_average: bool | None = None, reduce: bool | None = None, reduction: str = "mean"
+    input: Tensor,
+    target: Any,
+    weight: Tensor | None = None,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
 ) -> Tensor:
     """``-(target logsigmoid(input) + (1 - target) logsigmoid(-input))``, averaged over the last dimension."""
     loss: Any = -(target * logsigmoid(input) + (1 - target) * logsigmoid(-input))
     if weight is not None:
         loss = loss * weight
     reduction = reduction_of(reduction, size_average, reduce)
-    return reduced(loss.sum(-1) / input.shape[-1], reduction)
+    return reduced(loss.sum(len(input.shape) - 1) / (input.shape[-1] if input.shape else 1), reduction)
 
 
 # ---------------------------------------------------------------- the torch namespace: reductions by number

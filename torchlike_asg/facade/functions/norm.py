@@ -15,7 +15,6 @@ from ...ops import pointwise
 from ...ops.formula import mean_over, refuse
 from ...ops.movement import reshape
 from ...ops.promotion import to
-from ..autocast import governed
 from ..core import Tensor, node_of, operand, wrap
 from ..register import checked, function
 from ..remembered import recall, remember
@@ -75,7 +74,7 @@ def _normalized_shape(
     return shape, tuple(range(len(given) - len(shape), len(given)))
 
 
-@governed
+@checked
 def layer_norm(input: Tensor, normalized_shape: Any, weight: Tensor | None = None, bias: Tensor | None = None, eps: float = 1e-5) -> Tensor:
     """``(x - mean) / sqrt(var + eps) * weight + bias`` over the last dimensions, of size `normalized_shape`. Ba et al. (2016)."""
     x = input._n
@@ -117,7 +116,10 @@ def rms_norm(input: Tensor, normalized_shape: Any, weight: Tensor | None = None,
 
     Zhang & Sennrich (2019).
     """
-    _, dims = _normalized_shape(input, normalized_shape, weight, None, "*")
+    given = (normalized_shape,) if isinstance(normalized_shape, int) else normalized_shape
+    if len(input.shape) < len(given):
+        raise ValueError(f"Input tensor must have at least {len(given)} dimensions, but got {len(input.shape)}")
+    _, dims = _normalized_shape(input, given, weight, None, "*")
     x = node_of(input)
     if not x.dtype.is_floating_point:
         raise refuse("rms_norm", x.dtype)
@@ -245,6 +247,7 @@ def _batch_norm(
 
 
 # ---------------------------------------------------------------- per sample: groups and instances
+@checked
 def group_norm(input: Tensor, num_groups: int, weight: Tensor | None = None, bias: Tensor | None = None, eps: float = 1e-5) -> Tensor:
     """Normalise each of `num_groups` groups of channels of (N, C, ...) on its own; weight and bias per channel. Wu & He (2018)."""
     shape = tuple(input.shape)
@@ -282,6 +285,7 @@ def _group_norm(
     return _finish(ops.group_norm(x, *affine, num_groups, eps), extra)
 
 
+@checked
 @step("ViewBackward0")
 def instance_norm(
     input: Tensor,
@@ -346,6 +350,7 @@ def _instance_norm(
 
 
 # ---------------------------------------------------------------- over neighbouring channels
+@checked
 def local_response_norm(input: Any, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0) -> Tensor:
     """``x / (k + alpha * mean of x^2 over `size` neighbouring channels)^beta`` for (N, C, ...). Krizhevsky et al. (2012)."""
     from .padding import pad

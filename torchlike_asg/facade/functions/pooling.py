@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from ... import dtypes
 from ...ops import pooling as ops
 from ...ops.formula import refuse
-from ..autocast import governed
 from ..core import Tensor, nary, node_of, unary
 from ..history_names import title
 from ..register import checked, function
 from ..steps import note, step
-from .arguments import check_tensor
+from .arguments import check_tensor, wholes
 from .pointwise import abs as _abs
 from .pointwise import sign as _sign
 
@@ -21,7 +21,7 @@ _WORDS = ("", "one", "two", "three")
 
 def _sizes(value: Any, dims: int, name: str, what: str) -> tuple[int, ...]:
     """One number for each spatial dimension."""
-    given = (value,) if isinstance(value, int) else tuple([int(v) for v in value])
+    given = wholes(value)
     if len(given) not in (1, dims):
         raise RuntimeError(f"{name}: {what} must either be a single int, or a tuple of {_WORDS[dims]} ints")
     return given if len(given) == dims else given * dims
@@ -189,17 +189,20 @@ def _unpooled_sizes(default: list[int], strides: Any, output_size: Any, dims: in
     return wanted
 
 
+@checked
 @step("SqueezeBackward1")
 def max_unpool1d(input: Tensor, indices: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0, output_size: Any = None) -> Tensor:
     """The elements of (N, C, L) put back where `max_pool1d` found them, zeros elsewhere."""
     return _unpool(1, input, indices, kernel_size, stride, padding, output_size)
 
 
+@checked
 def max_unpool2d(input: Tensor, indices: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0, output_size: Any = None) -> Tensor:
     """The elements of (N, C, H, W) put back where `max_pool2d` found them, zeros elsewhere."""
     return _unpool(2, input, indices, kernel_size, stride, padding, output_size)
 
 
+@checked
 def max_unpool3d(input: Tensor, indices: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0, output_size: Any = None) -> Tensor:
     """The elements of (N, C, D, H, W) put back where `max_pool3d` found them, zeros elsewhere."""
     return _unpool(3, input, indices, kernel_size, stride, padding, output_size)
@@ -253,7 +256,7 @@ def avg_pool2d(
     return _avg("avg_pool2d", 2, input, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override)
 
 
-@governed
+@checked
 def avg_pool3d(
     input: Tensor,
     kernel_size: Any,
@@ -270,6 +273,9 @@ def avg_pool3d(
 def _lp(dims: int, input: Any, norm_type: float, kernel_size: Any, stride: Any, ceil_mode: bool) -> Tensor:
     """(sum of |x|^p)^(1/p) of each window, as PyTorch computes it: from the mean of x^p."""
     kernel = _sizes(kernel_size, dims, f"lp_pool{dims}d", "kernel_size")
+    if norm_type in (math.inf, -math.inf):
+        largest = _max(f"max_pool{dims}d", dims, math.copysign(1, norm_type) * _abs(input), kernel, stride, 0, 1, ceil_mode, False)
+        return largest if norm_type > 0 else -largest  # type: ignore[no-any-return]
     mean = _avg(f"avg_pool{dims}d", dims, input**norm_type, kernel, stride, 0, ceil_mode, True, None)
     count = 1
     for k in kernel:
@@ -277,16 +283,19 @@ def _lp(dims: int, input: Any, norm_type: float, kernel_size: Any, stride: Any, 
     return (_sign(mean) * _abs(mean).relu() * count) ** (1.0 / norm_type)  # type: ignore[no-any-return]
 
 
+@checked
 def lp_pool1d(input: Tensor, norm_type: float, kernel_size: int, stride: Any = None, ceil_mode: bool = False) -> Tensor:
     """The `norm_type`-norm of each window of (N, C, L) or (C, L)."""
     return _lp(1, input, norm_type, kernel_size, stride, ceil_mode)
 
 
+@checked
 def lp_pool2d(input: Tensor, norm_type: float, kernel_size: Any, stride: Any = None, ceil_mode: bool = False) -> Tensor:
     """The `norm_type`-norm of each window of (N, C, H, W) or (C, H, W)."""
     return _lp(2, input, norm_type, kernel_size, stride, ceil_mode)
 
 
+@checked
 def lp_pool3d(input: Tensor, norm_type: float, kernel_size: Any, stride: Any = None, ceil_mode: bool = False) -> Tensor:
     """The `norm_type`-norm of each window of (N, C, D, H, W) or (C, D, H, W)."""
     return _lp(3, input, norm_type, kernel_size, stride, ceil_mode)

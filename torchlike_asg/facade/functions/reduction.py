@@ -12,7 +12,8 @@ from ..core import Tensor, unary
 def reduction_of(reduction: str, size_average: bool | None = None, reduce: bool | None = None) -> str:
     """The reduction by name; the legacy flags, if given, decide (with a warning)."""
     if size_average is not None or reduce is not None:
-        reduction = "none" if reduce is False else "sum" if size_average is False else "mean"
+        averaged, each = size_average is None or bool(size_average), reduce is not None and not reduce
+        reduction = "none" if each else "mean" if averaged else "sum"
         warnings.warn(f"size_average and reduce args will be deprecated, please use reduction='{reduction}' instead.", stacklevel=4)
     if reduction == "elementwise_mean":
         warnings.warn("reduction='elementwise_mean' is deprecated. Please use reduction='mean' instead.", stacklevel=4)

@@ -10,23 +10,22 @@ import numpy as np
 from ...ops import resize as ops
 from ...ops import sampling
 from ...ops.promotion import title
-from ..autocast import governed
 from ..core import Tensor, nary, unary
-from ..register import function
+from ..register import checked, function
 from .adaptive_pooling import adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d
 
 _MODES = {"linear": 3, "bilinear": 4, "bicubic": 4, "lanczos": 4, "trilinear": 5}
 
 
-@governed
+@checked
 def interpolate(
     input: Tensor,
     size: Any = None,
     scale_factor: Any = None,
-    mode: str = "nearest",
-    align_corners: bool | None = None,
-    recompute_scale_factor: bool | None = None,
-    antialias: bool = False,
+    mode: Any = "nearest",
+    align_corners: Any = None,
+    recompute_scale_factor: Any = None,
+    antialias: Any = False,
 ) -> Tensor:
     """(N, C, *S) resized to `size` or by `scale_factor`.
 
@@ -137,7 +136,7 @@ GRID_SAMPLE_INTERPOLATION_MODES = {"bilinear": 0, "nearest": 1, "bicubic": 2}
 GRID_SAMPLE_PADDING_MODES = {"zeros": 0, "border": 1, "reflection": 2}
 
 
-@governed
+@checked
 def grid_sample(
     input: Tensor, grid: Tensor, mode: str = "bilinear", padding_mode: str = "zeros", align_corners: bool | None = None
 ) -> Tensor:
@@ -184,7 +183,8 @@ def grid_sample(
     return nary(sampling.grid_sample, (input, grid), mode, padding_mode, align_corners)
 
 
-def affine_grid(theta: Any, size: Any, align_corners: bool | None = None) -> Tensor:
+@checked
+def affine_grid(theta: Tensor, size: Any, align_corners: bool | None = None) -> Tensor:
     """The grid for `grid_sample` that applies the affine maps `theta`, (N, 2, 3) or (N, 3, 4), to an output of `size` (N, C, *S)."""
     from .creation import from_array
 
@@ -193,7 +193,7 @@ def affine_grid(theta: Any, size: Any, align_corners: bool | None = None) -> Ten
             "Default grid_sample and affine_grid behavior has changed to align_corners=False since 1.3.0. Please specify "
             "align_corners=True if the old "
             "behavior is desired. See the documentation of grid_sample for details.",
-            stacklevel=2,
+            stacklevel=3,
         )
         align_corners = False
     if not theta.dtype.is_floating_point:
@@ -213,7 +213,7 @@ def affine_grid(theta: Any, size: Any, align_corners: bool | None = None) -> Ten
         warnings.warn(
             "Since version 1.3.0, affine_grid behavior has changed for unit-size grids when align_corners=True. This is not an intended "
             "use case of affine_grid. See the documentation of affine_grid for details.",
-            stacklevel=2,
+            stacklevel=3,
         )
     lines = [np.linspace(-1, 1, n) * (1 if align_corners else (n - 1) / n) if n > 1 else np.zeros(1) for n in size[2:]]
     axes = np.meshgrid(*lines, indexing="ij")[::-1]

@@ -37,14 +37,14 @@ def _limited_norm(x: Any, dim: int, eps: float) -> Any:
 
 @function(method=False)
 @step("NormBackward1")
-def pairwise_distance(x1: Any, x2: Any, p: float = 2.0, eps: float = 1e-6, keepdim: bool = False) -> Tensor:
+def pairwise_distance(x1: Tensor, x2: Tensor, p: float = 2.0, eps: float = 1e-6, keepdim: bool = False) -> Tensor:
     """The `p`-norm of ``x1 - x2 + eps`` over the last dimension."""
     return vector_norm(x1 - x2 + eps, float(p), -1, keepdim, None)
 
 
 @function(method=False)
 @step("PdistBackward0")
-def pdist(input: Any, p: float = 2) -> Tensor:
+def pdist(input: Tensor, p: float = 2) -> Tensor:
     """The `p`-distances between all pairs of rows of (N, D), in the order (0, 1), (0, 2), ..., (N-2, N-1): N (N - 1) / 2 numbers."""
     import numpy as np
 

@@ -7,9 +7,8 @@ from typing import Any
 
 from ...ops import movement
 from ...ops import softmax as ops
-from ..autocast import governed
 from ..core import Tensor, unary
-from ..register import function
+from ..register import checked, function
 from .views import wrap_dim
 
 
@@ -28,7 +27,7 @@ def _over(op: Any, input: Tensor, dim: int, dtype: Any) -> Tensor:
     return unary(op, input, wrap_dim(dim, len(input.shape)))
 
 
-@governed
+@checked
 def softmax(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: Any = None) -> Tensor:
     """``exp(x) / sum(exp(x))`` along `dim`; computed in `dtype` if given."""
     return _over(ops.softmax, input, implicit_dim("softmax", len(input.shape), _stacklevel) if dim is None else dim, dtype)
@@ -40,7 +39,7 @@ def _softmax(input: Tensor, dim: int, dtype: Any = None, *, out: Tensor | None =
     return _over(ops.softmax, input, dim, dtype)
 
 
-@governed
+@checked
 def log_softmax(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: Any = None) -> Tensor:
     """``log(softmax(x))`` along `dim`, without overflow."""
     return _over(ops.log_softmax, input, implicit_dim("log_softmax", len(input.shape), _stacklevel) if dim is None else dim, dtype)
@@ -52,7 +51,7 @@ def _log_softmax(input: Tensor, dim: int, dtype: Any = None, *, out: Tensor | No
     return _over(ops.log_softmax, input, dim, dtype)
 
 
-@governed
+@checked
 def softmin(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: Any = None) -> Tensor:
     """``softmax(-x)`` along `dim`."""
     return _over(ops.softmax, -input, implicit_dim("softmin", len(input.shape), _stacklevel) if dim is None else dim, dtype)  # type: ignore[operator]

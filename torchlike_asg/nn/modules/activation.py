@@ -6,6 +6,8 @@ import importlib
 import warnings
 from typing import Any
 
+import torchlike_asg as torch
+
 from .. import functional as F
 from .. import init
 from ..parameter import empty_parameter
@@ -123,7 +125,10 @@ class Sigmoid(Module):
     """1 / (1 + exp(-x)); integers and booleans give floating-point numbers of the default dtype."""
 
     def forward(self, input: Any) -> Any:
-        return input.sigmoid()
+        try:
+            return input.sigmoid()
+        except AttributeError:  # no tensor
+            return torch.sigmoid(input)
 
 
 class Hardsigmoid(_Inplace):
@@ -140,7 +145,10 @@ class Tanh(Module):
     """(exp(x) - exp(-x)) / (exp(x) + exp(-x)); integers and booleans give floating-point numbers of the default dtype."""
 
     def forward(self, input: Any) -> Any:
-        return input.tanh()
+        try:
+            return input.tanh()
+        except AttributeError:  # no tensor
+            return torch.tanh(input)
 
 
 class SiLU(_Inplace):

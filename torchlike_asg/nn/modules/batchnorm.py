@@ -209,7 +209,7 @@ class _LazyNormBase(LazyModuleMixin, _NormBase):
     def initialize_parameters(self, input: Any) -> None:
         if self.has_uninitialized_params():
             self.num_features = input.shape[1]
-            vectors = [self.weight, self.bias] * self.affine + [self.running_mean, self.running_var] * self.track_running_stats
+            vectors = [self.weight, self.bias] * bool(self.affine) + [self.running_mean, self.running_var] * bool(self.track_running_stats)
             for vector in vectors:
                 if vector is not None:
                     vector.materialize((self.num_features,))

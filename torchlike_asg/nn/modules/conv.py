@@ -100,11 +100,12 @@ class _ConvNd(Module):
                 self.weight.copy_(weight)
 
     def extra_repr(self) -> str:
-        n = len(self.kernel_size)
         shown = [f"{self.in_channels}, {self.out_channels}, kernel_size={self.kernel_size}, stride={self.stride}"]
-        for name, default in (("padding", (0,) * n), ("dilation", (1,) * n), ("output_padding", (0,) * n), ("groups", 1)):
-            if getattr(self, name) != default:
+        for name, default in (("padding", 0), ("dilation", 1), ("output_padding", 0)):
+            if getattr(self, name) != (default,) * len(getattr(self, name)):
                 shown.append(f"{name}={getattr(self, name)}")
+        if self.groups != 1:
+            shown.append(f"groups={self.groups}")
         if self.bias is None:
             shown.append("bias=False")
         if self.padding_mode != "zeros":

@@ -193,6 +193,8 @@ def _permute(state: tuple[Any, ...], permutation: Any) -> tuple[Any, ...]:
 
 
 def _check_options(input_size: Any, hidden_size: Any, num_layers: Any, bias: Any, batch_first: Any, dropout: Any, proj_size: Any) -> None:
+    if not isinstance(dropout, numbers.Number):
+        dropout = float(dropout)
     if isinstance(dropout, bool) or not isinstance(dropout, numbers.Number) or not 0 <= dropout <= 1:  # type: ignore[operator]
         raise ValueError("dropout should be a number in range [0, 1] representing the probability of an element being zeroed")
     if dropout > 0 and num_layers == 1:  # type: ignore[operator]

@@ -49,7 +49,9 @@ class _Table(Module):
 
     def _extra_repr(self, *options: tuple[str, Any]) -> str:
         """Sizes, and those options (name, default) that differ from their default."""
-        shown = [f", {name}={getattr(self, name)!r}" for name, default in options if getattr(self, name) != default]
+        given = [(name, getattr(self, name), default) for name, default in options]
+        kept = [(name, value) for name, value, default in given if (value is not False if default is False else value != default)]
+        shown = [f", {name}={True if name == 'sparse' else value!r}" for name, value in kept]
         return f"{self.num_embeddings}, {self.embedding_dim}" + "".join(shown)
 
 
