@@ -83,6 +83,20 @@ CALLS = {
     "nn.RNN": "4, 3, dropout=obj|4, 3, dropout=2|4, 3, dropout=True",
     "nn.Conv2d": "2, 2, 3, padding=()|2, 2, 3, groups=2, dilation=2|2, 2, 3, padding='bad'",
     "nn.Embedding": "3, 2, sparse=1",
+    # numbers that an element cannot hold
+    "T.zeros(2, dtype=T.int64).fill_": "nan|1e30|1.5|1j|1 + 0j",
+    "T.zeros(2, dtype=T.uint8).fill_": "-1|-1.0|300|-300|True",
+    "T.zeros(2, dtype=T.float16).fill_": "1e9|inf|nan|65504.0",
+    "T.zeros(2).fill_": "1e300|inf|1j",
+    "T.zeros(2, dtype=T.int32).masked_fill": "T.tensor([True, False]), nan|T.tensor([True, False]), 2**40|T.tensor([True, False]), 1.5",
+    "T.zeros(2, dtype=T.float16).masked_fill": "T.tensor([True, False]), -1e9|T.tensor([True, False]), -inf",
+    "T.zeros(2, dtype=T.int64).index_fill": "0, T.tensor([0]), inf|0, T.tensor([0]), 2.5",
+    "T.zeros(2, dtype=T.int64).__setitem__": "0, nan|0, 10**30|10**30, 1|slice(1), inf|T.tensor([0]), 1j|T.tensor([True, False]), nan",
+    "T.zeros(2).__getitem__": "10**30|-3",
+    "T.zeros(2, dtype=T.int64).scatter": "0, T.tensor([0]), nan|0, T.tensor([0]), 2.5",
+    "T.full_like": "T.zeros(2, dtype=T.int64), nan|T.zeros(2, dtype=T.int64), -inf|T.zeros(2, dtype=T.float16), 1j|T.zeros(2), 1 + 0j",
+    "F.pad": "T.zeros(2, dtype=T.int64), (1, 1), value=nan|T.zeros(2, dtype=T.int64), (1, 1), value=1.5",
+    "list": "T.zeros(2, dtype=T.int32).fill_(v) for v in (1, 2, 3, 4, 5, 6, 7, nan)",
     "nn.Dropout": "nan|-1|2|'a'",
 }
 CASES = [f"{name}({arguments})" for name, table in CALLS.items() for arguments in table.split("|")]

@@ -129,9 +129,11 @@ def const(value: Any, d: dtypes.dtype) -> Node:
 
     if isinstance(value, complex) and value.imag != 0.0 and not (d.is_complex or d is dtypes.bool_):
         raise overflow(d)
+    if isinstance(value, complex) and not d.is_complex:
+        value = value.real if d is not dtypes.bool_ else bool(value)
     if d.category == dtypes.INTEGER:
-        if isinstance(value, float) and not value.is_integer():
-            value = int(value)
+        if isinstance(value, float) and not math.isfinite(value):
+            raise overflow(d)
         value = int(value)
         limits = dtypes.iinfo(d)
         if not (limits.min or -limits.max) <= value <= limits.max:  # negative numbers wrap around in an unsigned type, as in PyTorch
@@ -161,13 +163,31 @@ def overflow(d: dtypes.dtype) -> RuntimeError:
 
 
 def element(value: Any, d: dtypes.dtype, exact: bool = True) -> Node:
-    """A literal that stands for an element: `const`, rounded as elements are; finite numbers beyond the range are refused, if `exact`."""
+    """A literal that stands for an element: `const`, rounded as elements are; what an element cannot hold is refused, if `exact`."""
+    if exact:
+        check_held(value, d)
     if d.category >= dtypes.FLOAT:
-        if exact and not within(value, dtypes.finfo(d).max):
-            raise overflow(d)
+        if isinstance(value, complex) and not d.is_complex:
+            value = value.real
         if d.compute is not d.storage:
             value = dtypes.load(dtypes.store(np.asarray(value), d), d).item()
     return const(value, d)
+
+
+def check_held(value: Any, d: dtypes.dtype) -> None:
+    """RuntimeError for a number that an element cannot hold: beyond the type's range; for integers also NaN, and what is not real."""
+    if isinstance(value, complex) and not d.is_complex and d is not dtypes.bool_:
+        if value.imag:
+            raise overflow(d)
+        value = value.real
+    if d.category == dtypes.INTEGER:
+        limits = dtypes.iinfo(d)
+        least = limits.min if isinstance(value, float) else limits.min or -limits.max  # negative integers wrap around, as in PyTorch
+        held = least <= value <= limits.max
+    else:
+        held = d.category < dtypes.FLOAT or within(value, dtypes.finfo(d).max)
+    if not held:
+        raise overflow(d)
 
 
 def within(value: complex, size: float) -> bool:

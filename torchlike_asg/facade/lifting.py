@@ -18,7 +18,7 @@ import numpy as np
 from .. import dtypes
 from ..asg import arena, scope
 from ..asg.declare import Op
-from ..asg.node import Node, held_in_64_bits, weak
+from ..asg.node import Node, check_held, held_in_64_bits, weak
 from ..asg.trace import Trace, current
 
 __all__ = ["changes", "scalar", "scalar_input", "told"]
@@ -27,6 +27,8 @@ _LIFTED = "lifted"
 _NUMBERS = frozenset((bool, int, float, complex))
 #: operations of which a number that is data costs no more than a constant (as an exponent, or as a bound, it does)
 _ARITHMETIC = frozenset(("add", "sub", "mul", "div"))
+#: operations that make elements of their number
+_STORED = frozenset(("copy", "fill", "index_fill", "index_put", "masked_fill", "scatter"))
 #: what is recorded where -> (trace, values there), or that the values change
 _places: dict[Any, Any] = {}
 #: values of one place in a trace that is read meanwhile, from which on they are taken for changing ones
@@ -47,6 +49,8 @@ def scalar(op: Op, value: Any, beside: Node) -> Node:
         return weak(value)  # which refuses it, before it is noted for calls to come
     site = (beside, kind)
     seen = op.sites.get(site)
+    if op.name in _STORED:
+        check_held(value, beside.dtype)
     if seen == _LIFTED:
         return scalar_input(value, beside)
 

@@ -6,6 +6,7 @@ import operator
 from typing import Any
 
 from ... import dtypes
+from ...asg.node import check_held
 from ...ops import padding as ops
 from ..autocast import governed
 from ..core import Tensor, unary
@@ -37,6 +38,8 @@ def pad(input: Tensor, pad: Any, mode: str = "constant", value: float | None = N
     if mode == "constant":
         if input.dtype is dtypes.bool_:
             value = bool(value)
+        elif value is not None:
+            check_held(value, input.dtype)
         return unary(ops.pad_constant, input, widths, 0.0 if value is None else value)
     if mode not in ("reflect", "replicate", "circular"):
         raise NotImplementedError(f"Unrecognised padding mode {mode}")

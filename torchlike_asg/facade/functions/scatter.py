@@ -87,7 +87,8 @@ def _scattered(name: str, op: Any, input: Tensor, dim: int, index: Tensor, src: 
         return input.clone()  # type: ignore[attr-defined, no-any-return]
     n = node_of(input)
     src = _source(input, index, src)
-    return wrap(op(n, node_of(index), node_of(src) if isinstance(src, Tensor) else operand_of(op, src, n), d, *attrs))
+    found = node_of(src) if isinstance(src, Tensor) else movement._prepare_value(n, operand_of(op, src, n))[1]
+    return wrap(op(n, node_of(index), found, d, *attrs))
 
 
 _OLD_NAMES = {"add": "sum", "multiply": "prod"}

@@ -136,6 +136,8 @@ def _example(k: Any) -> bool:
 def _select(t: Tensor, d: int, i: int) -> Tensor:
     n = t.shape[d]
     if not -n <= i < n:
+        if not -(2**63) <= i < 2**63:
+            raise ValueError("Overflow when unpacking long long")
         raise IndexError(f"index {i} is out of bounds for dimension {d} with size {n}")
     i = i + n if i < 0 else i
     node = t._n
@@ -243,6 +245,8 @@ def __setitem__(self: Tensor, key: Any, value: Any) -> None:
         kind = type(value)
         name = kind.__name__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__name__}"
         raise TypeError(f"can't assign a {name} to a torch.{_legacy_name(self)}")
+    if value.__class__ is int and not -(2**63) <= value < 2**63:
+        raise ValueError("Overflow when unpacking long long")
     direct.prepare(self, value)
     if key is False:
         return
@@ -326,7 +330,7 @@ def put(t: Tensor, dims: tuple[int, ...], index: list[Any], value: Any, accumula
         return t
 
     def written(cur: Any) -> Any:
-        v = node_of(value) if isinstance(value, Tensor) else operand_of(ops.index_put, value, cur)
+        v = node_of(value) if isinstance(value, Tensor) else movement._prepare_value(cur, operand_of(ops.index_put, value, cur))[1]
         return ops.index_put(cur, v, *[operand(i) for i in index], dims, accumulate)
 
     others = [o for o in (value, *index) if isinstance(o, Tensor)]
