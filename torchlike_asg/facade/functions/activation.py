@@ -18,7 +18,7 @@ from ..core import Tensor, binary, nary, plain, unary
 from ..flush import value_of
 from ..register import apply_inplace, checked, function
 from ..steps import note, step
-from .creation import blank, from_array
+from .creation import of_values
 from .pointwise import abs as _abs
 from .streams import engine_of
 from .views import wrap_dim
@@ -264,14 +264,16 @@ def _with_slopes(input: Tensor, lower: float, upper: float, training: bool, inpl
 
 def _drawn_slopes(input: Tensor, lower: float, upper: float, generator: Any) -> Tensor:
     """One slope for every element that is not positive, drawn row by row as PyTorch does; one elsewhere."""
-    if input.device.type == "meta":
-        return blank(input.shape, input.dtype, input.device)
-    values = value_of(input)
-    slopes = np.ones(values.shape, np.float64)
-    falls = values <= 0
-    low, high = (float(input.dtype.compute.type(bound)) for bound in (lower, upper))  # PyTorch rounds the bounds, draws, and rounds
-    slopes[falls] = uniform64(engine_of(generator), int(falls.sum())) * (high - low) + low
-    return from_array(slopes.astype(input.dtype.compute), input.dtype, input.device)
+
+    def drawn() -> np.ndarray[Any, Any]:
+        values = value_of(input)
+        slopes = np.ones(values.shape, np.float64)
+        falls = values <= 0
+        low, high = (float(input.dtype.compute.type(bound)) for bound in (lower, upper))  # PyTorch rounds the bounds, draws, and rounds
+        slopes[falls] = uniform64(engine_of(generator), int(falls.sum())) * (high - low) + low
+        return slopes.astype(input.dtype.compute)
+
+    return of_values(input.shape, input.dtype, input.device, drawn)
 
 
 @_also("rrelu")

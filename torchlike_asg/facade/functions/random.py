@@ -224,18 +224,16 @@ def normal(
         drawn = of_values(shape, d, dev, lambda: draws.normal(engine_of(generator), shape, None, d, float(mean), float(std)))
         return finish(drawn, requires_grad)  # type: ignore[no-any-return]
     like = mean if isinstance(mean, Tensor) else std
+    shape = np.broadcast_shapes(*[tuple(t.shape) for t in (mean, std) if isinstance(t, Tensor)])
     if counted(like.device, like.dtype, generator):
-        shape = np.broadcast_shapes(*[tuple(t.shape) for t in (mean, std) if isinstance(t, Tensor)])
         z = normal_numbers(shape, like.dtype, like.device, generator)
         return z * std + mean  # type: ignore[no-any-return, operator]
-    if like.device.type == "meta":
-        shapes = [tuple(t.shape) for t in (mean, std) if isinstance(t, Tensor)]
-        return blank(np.broadcast_shapes(*shapes), like.dtype, like.device)
-    engine = engine_of(generator)
-    m = value_of(mean) if isinstance(mean, Tensor) else float(mean)
-    s = value_of(std) if isinstance(std, Tensor) else float(std)
-    shape = np.broadcast_shapes(getattr(m, "shape", ()), getattr(s, "shape", ()))
-    return from_array(draws.normal_tensors(engine, shape, like.dtype, m, s), like.dtype, like.device)
+
+    def drawn_by_tensors() -> np.ndarray[Any, Any]:
+        m, s = (value_of(t) if isinstance(t, Tensor) else float(t) for t in (mean, std))
+        return draws.normal_tensors(engine_of(generator), shape, like.dtype, m, s)  # type: ignore[no-any-return]
+
+    return of_values(shape, like.dtype, like.device, drawn_by_tensors)
 
 
 @function()
@@ -244,22 +242,26 @@ def bernoulli(input: Tensor, p: Any = None, *, generator: Any = None, out: Tenso
     shape = tuple(input.shape)
     if counted(input.device, dtypes.float32, generator) and not input.dtype.is_complex:
         return bernoulli_numbers(shape, input.dtype, input.device, generator, input if p is None else float(p))
-    if input.device.type == "meta":
-        return blank(shape, input.dtype, input.device)
-    engine = engine_of(generator)
-    if p is not None:
-        return from_array(draws.bernoulli(engine, shape, None, float(p), input.dtype), input.dtype, input.device)
-    return from_array(draws.bernoulli_tensor(engine, shape, None, value_of(input), input.dtype), input.dtype, input.device)
+
+    def drawn() -> np.ndarray[Any, Any]:
+        engine, d = engine_of(generator), input.dtype
+        if p is not None:
+            return draws.bernoulli(engine, shape, None, float(p), d)  # type: ignore[no-any-return]
+        return draws.bernoulli_tensor(engine, shape, None, value_of(input), d)  # type: ignore[no-any-return]
+
+    return of_values(shape, input.dtype, input.device, drawn)
 
 
 @function()
 def multinomial(input: Tensor, num_samples: int, replacement: bool = False, *, generator: Any = None, out: Tensor | None = None) -> Tensor:
     """Category numbers drawn with the (unnormalised) weights in each row of `input`."""
-    if input.device.type == "meta":
-        return blank((*input.shape[:-1], operator.index(num_samples)), dtypes.int64, input.device)
-    weights, count = np.ascontiguousarray(value_of(input)), operator.index(num_samples)
-    drawn = draws.multinomial(engine_of(generator), weights, input.dtype, count, replacement)
-    return from_array(drawn, dtypes.int64, input.device)
+    count = operator.index(num_samples)
+
+    def drawn() -> np.ndarray[Any, Any]:
+        weights = np.ascontiguousarray(value_of(input))
+        return draws.multinomial(engine_of(generator), weights, input.dtype, count, replacement)  # type: ignore[no-any-return]
+
+    return of_values((*input.shape[:-1], count), dtypes.int64, input.device, drawn)
 
 
 @function()
