@@ -16,6 +16,15 @@ TABLE = {
     "densenet161": (967, 28681000, 2674137880),
     "densenet169": (1015, 14149480, 1800958372),
     "densenet201": (1207, 20013928, 1853377337),
+    "efficientnet_b0": (360, 5288548, 4293966136),
+    "efficientnet_b1": (508, 7794184, 3665041203),
+    "efficientnet_b2": (508, 9109994, 1596495006),
+    "efficientnet_b3": (574, 12233232, 2222930548),
+    "efficientnet_b4": (706, 19341616, 1439399266),
+    "efficientnet_b5": (854, 30389784, 495279606),
+    "efficientnet_b6": (986, 43040704, 3016112404),
+    "efficientnet_b7": (1200, 66347960, 2170970352),
+    "inception_v3": (580, 27161264, 3148642377),
     "mobilenet_v2": (314, 3504872, 1728751877),
     "resnet101": (626, 44549160, 1233792227),
     "resnet152": (932, 60192808, 1878075979),
@@ -57,6 +66,7 @@ def test_the_table_is_complete():
 
 
 @pytest.mark.parametrize("name", sorted(TABLE, key=lambda n: TABLE[n][1]))
+@pytest.mark.filterwarnings("ignore:The default weight initialization of inception_v3")
 def test_names_and_shapes_are_torchvisions(name, quick):
     model = models.get_model(name)
     entries = layout(model)
@@ -74,6 +84,7 @@ def squares(state, names):
         ("resnet18", {"conv1.weight": 5.94274807032385, "layer3.0.conv1.weight": 257.2625771387317, "fc.weight": 333.0089072547345}),
         ("squeezenet1_1", {"features.0.weight": 126.88752368118561, "classifier.1.weight": 51.33823554756852}),
         ("mobilenet_v2", {"features.0.0.weight": 5.4599545136286896, "features.9.conv.2.weight": 767.7244714086678}),
+        ("efficientnet_b0", {"features.0.0.weight": 6.038413102999046, "classifier.1.weight": 426.62270315929123}),
     ],
 )
 def test_initial_weights_are_torchvisions(name, wanted):
@@ -92,6 +103,23 @@ def test_a_transformers_initial_weights_are_torchvisions():
         "encoder.layers.encoder_layer_0.mlp.3.weight": 22.697779667489712,
     }
     assert squares(state, wanted) == pytest.approx(wanted, rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("name", "size", "options", "wanted"),
+    [
+        ("inception_v3", 75, {"init_weights": False, "aux_logits": False, "transform_input": True}, [0.04556, 0.0274, -0.00978]),
+        ("efficientnet_b0", 32, {}, [0.1489, -0.08771, 0.03899]),
+    ],
+)
+def test_scores_are_torchvisions(name, size, options, wanted, quick):
+    """With weights that are easily made anew; the scores are those that torchvision 0.28's models give with them."""
+    model = models.get_model(name, num_classes=3, **options).eval()
+    with torch.no_grad():
+        for key, p in model.named_parameters():
+            p.copy_(torch.cos(torch.arange(p.numel()) * 0.7).view(p.shape) * 0.02 + (p.dim() == 1 and "weight" in key))
+        scores = model(torch.linspace(-1, 1, 2 * 3 * size * size).view(2, 3, size, size))
+    assert torch.allclose(scores, torch.tensor([wanted, wanted]), atol=2e-5)
 
 
 def test_a_model_learns():
@@ -169,7 +197,7 @@ def test_weights_that_are_not_there():
     with pytest.raises(TypeError, match="expected SqueezeNet1_1_Weights but received ResNet18_Weights"):
         models.squeezenet1_1(weights=models.ResNet18_Weights.DEFAULT)
     with pytest.raises(NotImplementedError, match="resnet18"):
-        _ = models.efficientnet_b0
+        _ = models.mnasnet1_0
     with pytest.raises(ValueError, match="Unknown model"):
         models.get_model("nothing")
 

@@ -9,8 +9,10 @@ from typing import Any
 
 from ...errors import Unsupported
 from . import alexnet as _alexnet
-from . import densenet, mobilenetv2, resnet, squeezenet, vgg, vision_transformer
+from . import densenet, efficientnet, inception, mobilenetv2, resnet, squeezenet, vgg, vision_transformer
 from .densenet import DenseNet
+from .efficientnet import EfficientNet
+from .inception import Inception3, InceptionOutputs
 from .mobilenetv2 import MobileNetV2
 from .registry import BUILDERS, ENUMERATIONS, get_model, get_model_weights, list_models
 from .resnet import ResNet
@@ -26,6 +28,9 @@ globals().update(ENUMERATIONS)
 __all__ = [
     "AlexNet",
     "DenseNet",
+    "EfficientNet",
+    "Inception3",
+    "InceptionOutputs",
     "MobileNetV2",
     "ResNet",
     "SqueezeNet",
@@ -37,6 +42,8 @@ __all__ = [
     "get_model_weights",
     "list_models",
     "densenet",
+    "efficientnet",
+    "inception",
     "mobilenetv2",
     "resnet",
     "squeezenet",

@@ -32,6 +32,15 @@ FILES: dict[str, tuple[str, dict[str, str]]] = {
     "densenet161": ("DenseNet161_Weights", {_V1: "densenet161-8d451a50.pth"}),
     "densenet169": ("DenseNet169_Weights", {_V1: "densenet169-b2777c0a.pth"}),
     "densenet201": ("DenseNet201_Weights", {_V1: "densenet201-c1103571.pth"}),
+    "efficientnet_b0": ("EfficientNet_B0_Weights", {_V1: "efficientnet_b0_rwightman-7f5810bc.pth"}),
+    "efficientnet_b1": ("EfficientNet_B1_Weights", {_V1: "efficientnet_b1_rwightman-bac287d4.pth", _V2: "efficientnet_b1-c27df63c.pth"}),
+    "efficientnet_b2": ("EfficientNet_B2_Weights", {_V1: "efficientnet_b2_rwightman-c35c1473.pth"}),
+    "efficientnet_b3": ("EfficientNet_B3_Weights", {_V1: "efficientnet_b3_rwightman-b3899882.pth"}),
+    "efficientnet_b4": ("EfficientNet_B4_Weights", {_V1: "efficientnet_b4_rwightman-23ab8bcd.pth"}),
+    "efficientnet_b5": ("EfficientNet_B5_Weights", {_V1: "efficientnet_b5_lukemelas-1a07897c.pth"}),
+    "efficientnet_b6": ("EfficientNet_B6_Weights", {_V1: "efficientnet_b6_lukemelas-24a108a5.pth"}),
+    "efficientnet_b7": ("EfficientNet_B7_Weights", {_V1: "efficientnet_b7_lukemelas-c5b4e57e.pth"}),
+    "inception_v3": ("Inception_V3_Weights", {_V1: "inception_v3_google-0cc3c7bd.pth"}),
     "mobilenet_v2": ("MobileNet_V2_Weights", {_V1: "mobilenet_v2-b0353104.pth", _V2: "mobilenet_v2-7ebf99e0.pth"}),
     "resnet18": ("ResNet18_Weights", {_V1: "resnet18-f37072fd.pth"}),
     "resnet34": ("ResNet34_Weights", {_V1: "resnet34-b627a593.pth"}),
@@ -54,6 +63,13 @@ FILES: dict[str, tuple[str, dict[str, str]]] = {
     "vit_b_32": ("ViT_B_32_Weights", {_V1: "vit_b_32-d86f8d99.pth"}),
     "wide_resnet101_2": ("Wide_ResNet101_2_Weights", {_V1: "wide_resnet101_2-32ee1156.pth", _V2: "wide_resnet101_2-d733dc28.pth"}),
     "wide_resnet50_2": ("Wide_ResNet50_2_Weights", {_V1: "wide_resnet50_2-95faca4d.pth", _V2: "wide_resnet50_2-9ba9bcbe.pth"}),
+}
+
+
+#: (builder, member) -> (size of the crop, of what it is cut from, whether bicubic), where they are not 224 and 256, or 232 for V2
+_SIZES = {("inception_v3", _V1): (299, 342, False), ("efficientnet_b1", _V2): (240, 255, False)} | {
+    (f"efficientnet_b{i}", _V1): (*sizes, True)
+    for i, sizes in enumerate(((224, 256), (240, 256), (288, 288), (300, 320), (380, 384), (456, 456), (528, 528), (600, 600)))
 }
 
 
@@ -120,11 +136,11 @@ class WeightsEnum(Enum):
 def enumeration(builder: str) -> Any:
     """The enumeration of a builder's files."""
     name, files = FILES[builder]
-    sizes = {_V2: 232}
-    members = {
-        member: Weights(_SITE + file, partial(ImageClassification, crop_size=224, resize_size=sizes.get(member, 256)))
-        for member, file in files.items()
-    }
+    members = {}
+    for member, file in files.items():
+        crop, size, bicubic = _SIZES.get((builder, member), (224, 232 if member == _V2 else 256, False))
+        how = InterpolationMode.BICUBIC if bicubic else InterpolationMode.BILINEAR
+        members[member] = Weights(_SITE + file, partial(ImageClassification, crop_size=crop, resize_size=size, interpolation=how))
     made = WeightsEnum(name, {**members, "DEFAULT": members[list(files)[-1]]}, module=__name__)
     made.__doc__ = "The files of trained weights that torchvision has for this model; `DEFAULT` is the best of them."
     return made

@@ -18,13 +18,14 @@ from .boxes import (
     remove_small_boxes,
 )
 from .focal_loss import sigmoid_focal_loss
-from .misc import MLP, Conv2dNormActivation, FrozenBatchNorm2d, Permute, StochasticDepth, stochastic_depth
+from .misc import MLP, Conv2dNormActivation, FrozenBatchNorm2d, Permute, SqueezeExcitation, StochasticDepth, stochastic_depth
 
 __all__ = [
     "Conv2dNormActivation",
     "FrozenBatchNorm2d",
     "MLP",
     "Permute",
+    "SqueezeExcitation",
     "StochasticDepth",
     "batched_nms",
     "box_area",

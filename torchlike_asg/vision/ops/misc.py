@@ -7,7 +7,7 @@ from typing import Any
 
 import torchlike_asg as torch
 
-__all__ = ["MLP", "Conv2dNormActivation", "FrozenBatchNorm2d", "Permute", "StochasticDepth", "stochastic_depth"]
+__all__ = ["MLP", "Conv2dNormActivation", "FrozenBatchNorm2d", "Permute", "SqueezeExcitation", "StochasticDepth", "stochastic_depth"]
 
 nn = torch.nn
 
@@ -119,6 +119,26 @@ def stochastic_depth(input: torch.Tensor, p: float, mode: str, training: bool = 
     if survival > 0.0:
         noise.div_(survival)
     return input * noise
+
+
+class SqueezeExcitation(nn.Module):
+    """Weighs the channels of (N, C, H, W) by what a small network makes of their means (Hu et al., 2018)."""
+
+    def __init__(
+        self,
+        input_channels: int,
+        squeeze_channels: int,
+        activation: Callable[..., Any] = nn.ReLU,
+        scale_activation: Callable[..., Any] = nn.Sigmoid,
+    ) -> None:
+        super().__init__()
+        self.avgpool = nn.AdaptiveAvgPool2d(1)
+        self.fc1 = nn.Conv2d(input_channels, squeeze_channels, 1)
+        self.fc2 = nn.Conv2d(squeeze_channels, input_channels, 1)
+        self.activation, self.scale_activation = activation(), scale_activation()
+
+    def forward(self, input: torch.Tensor) -> torch.Tensor:
+        return self.scale_activation(self.fc2(self.activation(self.fc1(self.avgpool(input))))) * input
 
 
 class StochasticDepth(nn.Module):
