@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from .facade import printing
 from .facade.core import Tensor
 
-__all__ = ["PRINT_OPTS"]
+__all__ = ["PRINT_OPTS", "printoptions"]
 
 
 class _Current:
@@ -18,6 +20,17 @@ class _Current:
 
 
 PRINT_OPTS = _Current()
+
+
+@contextmanager
+def printoptions(**options: Any) -> Iterator[None]:
+    """A block in which `set_printoptions` is as given; afterwards it is as it was."""
+    before = printing.options()
+    printing.set_printoptions(**{"sci_mode": before.sci_mode, **options})
+    try:
+        yield
+    finally:
+        printing.restore(before)
 
 
 def _tensor_str(self: Tensor, indent: int) -> str:

@@ -1,6 +1,7 @@
 """repr(tensor), character by character."""
 
 import math
+import pickle
 
 import numpy as np
 import pytest
@@ -135,3 +136,22 @@ def test_formatting_of_scalars():
 @pytest.mark.parametrize("dtype", ["float64", "float32", "float16", "bfloat16"])
 def test_limits_of_floating_point_types(dtype):
     assert repr(ours.finfo(getattr(ours, dtype))) == repr(torch.finfo(getattr(torch, dtype)))
+
+
+def test_results_and_schedules_are_named_by_where_they_are_offered():
+    results = ours.arange(4.0).view(2, 2).max(0)
+    copy = pickle.loads(pickle.dumps(results))
+    assert type(copy) is type(results) and copy.values.tolist() == [2.0, 3.0]
+    sgd = ours.optim.SGD([ours.nn.Parameter(ours.ones(1))], lr=0.1)
+    schedule = ours.optim.lr_scheduler.StepLR(sgd, 1)
+    for x, home in ((results, ours.return_types), (schedule, ours.optim.lr_scheduler)):
+        assert type(x).__module__ == home.__name__
+    assert pickle.loads(pickle.dumps(schedule)).state_dict() == schedule.state_dict()
+
+
+def test_options_for_a_block():
+    x = [1.23456, 1e-7]
+    for T in (ours, torch):
+        with T._tensor_str.printoptions(precision=2, sci_mode=False):
+            assert repr(T.tensor(x)) == "tensor([1.23, 0.00])"
+    assert repr(ours.tensor(x)) == repr(torch.tensor(x))

@@ -223,6 +223,23 @@ def test_draws_inside_nested_vmaps_are_pytorchs(outer, inner):
     same(run)
 
 
+@pytest.mark.filterwarnings("ignore:There is a performance drop")
+def test_functions_that_read_values_read_those_of_all_examples():
+    def run(L):
+        w, i = L.arange(1.0, 25.0).view(2, 3, 4), L.tensor([[0, 2, 1], [2, 2, 0]])
+        vmap, draw = L.func.vmap, {"randomness": "different"}
+        return [
+            vmap(lambda a: L.multinomial(a, 2), **draw)(w),
+            vmap(vmap(lambda a: a.multinomial(5, True), **draw), **draw)(w),
+            vmap(lambda a: L.nn.functional.one_hot(a, 4))(i),
+            vmap(lambda a: a.histc(3, 0, 9))(w[:, 0]),
+        ]
+
+    same(run)
+    with pytest.raises(RuntimeError, match="same randomness"):
+        ours.func.vmap(ours.poisson, randomness="same")(ours.ones(2, 3))
+
+
 def test_arguments_written_in_place_are_written():
     def run(L):
         x, y = L.arange(6.0).view(2, 3), L.arange(6.0).view(3, 2)

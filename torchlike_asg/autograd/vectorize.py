@@ -33,6 +33,18 @@ class Mapped:
         self.values[leaf] = whole
         return leaf
 
+    def over(self, t: Tensor, batch: Callable[[Tensor], Tensor]) -> Tensor:
+        """One example of what `batch`, which may read values, gives for the whole of `t`. Transforms further out see to their own."""
+        tr = current()
+        (whole,) = batched([node_of(t)], self.values, self.size)
+        tr.mapped.pop()
+        try:
+            with set_aside(tr):
+                found = node_of(batch(wrap(spread(node_of(t), self.size) if whole is None else whole)))
+        finally:
+            tr.mapped.append(self)
+        return wrap(self.stand_in(found, False))
+
     def apart(self, rows: list[Node]) -> Node:
         """One example of a batch of which each `rows` is what all its examples would be, in turn."""
         picked = [get("select")(w, 0, i) for i, w in enumerate(_spread_all(batched(rows, self.values, self.size), rows, self.size))]

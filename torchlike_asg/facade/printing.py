@@ -38,6 +38,11 @@ def options() -> Options:
     return _options[0]
 
 
+def restore(options: Options) -> None:
+    """Have these options in force again."""
+    _options[0] = options
+
+
 def set_printoptions(
     precision: int | None = None,
     threshold: float | None = None,

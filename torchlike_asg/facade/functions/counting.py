@@ -9,12 +9,14 @@ from typing import Any
 import numpy as np
 
 from ... import dtypes
+from ...errors import Unsupported
 from ...ops.promotion import title
 from ..core import Tensor
 from ..flush import value_of
-from ..register import function
+from ..register import FUNCTIONS, function
 from . import returns
 from .creation import from_array
+from .streams import of_values_of_examples
 from .views import wrap_dim
 
 Array = np.ndarray[Any, Any]
@@ -174,3 +176,19 @@ def unique_consecutive(input: Tensor, return_inverse: bool = False, return_count
     inverse = np.cumsum(fresh) - 1
     found = rows[starts] if dim is None else np.moveaxis(rows[starts], 0, d)
     return _results(found, inverse.reshape(values.shape) if dim is None else inverse, counts, input, return_inverse, return_counts)
+
+
+# ---------------------------------------------------------------- inside vmap
+def _each(plain: Any, whole: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+    return FUNCTIONS["stack"]([plain(row, *args, **kwargs) for row in whole.unbind(0)])  # type: ignore[attr-defined, no-any-return]
+
+
+def _counts(plain: Any, whole: Tensor, weights: Tensor | None = None, minlength: int = 0) -> Tensor:
+    """Rows of one length: PyTorch wants the same of every example."""
+    if weights is not None:
+        raise Unsupported("bincount with weights inside of vmap is not implemented: use torch.zeros(n).scatter_add(0, input, weights)")
+    return _each(plain, whole, None, minlength)
+
+
+of_values_of_examples("bincount", _counts, random=False)
+of_values_of_examples("histc", _each, random=False)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import operator
 
 from ... import dtypes
+from ...asg.batching import depends
+from ...asg.trace import current
 from ...ops import embedding as ops
-from ..core import Tensor, bound, nary, wrap
+from ..core import Tensor, bound, nary, node_of, wrap
 from ..register import checked, function
 from ..sparse_gradients import table
 from .arguments import check_flag, check_tensor
@@ -94,7 +96,8 @@ def one_hot(input: Tensor, num_classes: int = -1) -> Tensor:
     num_classes = operator.index(num_classes)
     if input.dtype is not dtypes.int64:
         raise RuntimeError("one_hot is only applicable to index tensor of type LongTensor.")
-    if num_classes > 0 and input.device.type != "cpu":  # without looking at the values, as PyTorch's GPUs do
+    inside = current().mapped and depends((node_of(input),))
+    if num_classes > 0 and (inside or input.device.type != "cpu"):  # without looking at the values, as PyTorch's GPUs do
         return (input[..., None] == arange(num_classes, device=input.device)).to(dtypes.int64)  # type: ignore[no-any-return]
     index = value_of(input)
     if not index.size:

@@ -35,6 +35,7 @@ from .streams import (
     in_order_of,
     mapped,
     normal_numbers,
+    of_values_of_examples,
     uniform_numbers,
 )
 
@@ -335,4 +336,14 @@ for _name in ("randint_like", "randperm", "normal", "bernoulli", "multinomial", 
 for _name, _draw in (("bernoulli", _bernoulli_of_examples), ("normal", _normal_of_examples)):
     FUNCTIONS[_name] = _of_examples(FUNCTIONS[_name], _draw)
 Tensor.bernoulli = FUNCTIONS["bernoulli"]  # type: ignore[attr-defined]
+
+
+def _multinomial_of_all(plain: Any, weights: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+    shape = tuple(weights.shape)
+    drawn = plain(weights.reshape((-1, shape[-1])), *args, **kwargs)  # type: ignore[attr-defined]
+    return drawn.reshape((*shape[:-1], drawn.shape[-1]))  # type: ignore[no-any-return]
+
+
+of_values_of_examples("multinomial", _multinomial_of_all)
+of_values_of_examples("poisson", lambda plain, rates, **options: plain(rates, **options))
 _standard_gamma = mapped(_standard_gamma)

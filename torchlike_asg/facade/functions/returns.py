@@ -8,6 +8,10 @@ from typing import Any
 __all__ = ["Named", "named"]
 
 
+#: where the types are offered, and found again when a result is unpickled
+_HOME = f"{__name__.partition('.')[0]}.return_types"
+
+
 class Named:
     """Mixin of all result tuples: how they print."""
 
@@ -22,7 +26,7 @@ class Named:
 def named(name: str, *fields: str) -> Any:
     """A new result type."""
     base: Any = namedtuple(name, fields)  # type: ignore[misc]
-    return type(name, (Named, base), {"__slots__": (), "__doc__": f"The results of `{name}`: {', '.join(fields)}.", "__module__": __name__})
+    return type(name, (Named, base), {"__slots__": (), "__doc__": f"The results of `{name}`: {', '.join(fields)}.", "__module__": _HOME})
 
 
 max_, min_, median, nanmedian, mode, kthvalue, sort, topk, cummax, cummin = [

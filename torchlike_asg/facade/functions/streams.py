@@ -24,6 +24,7 @@ from ...ops.random import philox_normal, philox_uniform
 from ...size import Size
 from ..core import Tensor, binary, nary, node_of, unary, wrap
 from ..generator import Generator, default_generator, generator_of
+from ..register import FUNCTIONS
 from .factory_arguments import device_of
 from .layout import format_strides
 
@@ -118,6 +119,25 @@ def _handed_out(t: Tensor, levels: list[Any]) -> Tensor:
         if m.randomness == "different":
             n = m.stand_in(n, False)
     return t if n is t._n else wrap(n)
+
+
+def of_values_of_examples(name: str, batch: Any, random: bool = True) -> None:
+    """Inside vmap, have the function `name`, which looks at the values of its first argument, ask ``batch(plain, whole, ...)`` for all the
+    examples at once, where `plain` is that function."""
+    plain = FUNCTIONS[name]
+
+    @functools.wraps(plain)
+    def called(input: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        levels = current().mapped
+        if not levels or not isinstance(input, Tensor) or not depends((node_of(input),)):
+            return plain(input, *args, **kwargs)  # type: ignore[no-any-return]
+        if random and not all(_lead([m]) for m in levels):
+            raise RuntimeError("Vmap does not currently support same randomness with a batched tensor input.")
+        return levels[-1].over(input, lambda whole: batch(called, whole, *args, **kwargs))  # type: ignore[no-any-return]
+
+    FUNCTIONS[name] = called
+    if name in vars(Tensor):
+        setattr(Tensor, name, called)
 
 
 def mapped(make: Any) -> Any:

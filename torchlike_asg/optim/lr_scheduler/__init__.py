@@ -8,6 +8,10 @@ from .factors import ConstantLR, ExponentialLR, LambdaLR, LinearLR, Multiplicati
 from .plateau import ReduceLROnPlateau
 from .warmup import LinearWarmup, WarmupCosine
 
+for _kind in list(globals().values()):
+    if isinstance(_kind, type) and _kind.__module__.startswith(f"{__name__}."):
+        _kind.__module__ = __name__  # which is part of how a scheduler prints
+
 __all__ = [
     "EPOCH_DEPRECATION_WARNING",
     "ChainedScheduler",
