@@ -223,6 +223,20 @@ def test_draws_inside_nested_vmaps_are_pytorchs(outer, inner):
     same(run)
 
 
+def test_indices_of_each_example():
+    def run(L):
+        x, v, i = L.arange(24.0).view(2, 3, 4), L.arange(16.0).view(2, 4, 2), L.tensor([[0, 2], [3, 3]])
+        add = lambda a, i, v: a.T.index_add(0, i, v.mT.sum(1, keepdim=True).expand(2, 3), alpha=2)  # noqa: E731
+        return [
+            L.func.vmap(add)(x, i, v),
+            L.func.vmap(L.func.grad(lambda a, i, v: add(a, i, v).pow(2).sum(), argnums=(0, 2)))(x, i, v),
+            L.func.vmap(lambda a, i: a.index_fill(1, i, 7.0))(x, i),
+            L.func.vmap(lambda a, i: a.index_copy(1, i, a[:, :2] * 2))(x, i + L.tensor([[0, 0], [0, -1]])),
+        ]
+
+    same(run)  # a warning that an operation is done one by one is an error
+
+
 @pytest.mark.filterwarnings("ignore:There is a performance drop")
 def test_functions_that_read_values_read_those_of_all_examples():
     def run(L):

@@ -116,6 +116,9 @@ class set_grad_enabled(_Mode):
     def clone(self) -> set_grad_enabled:
         return set_grad_enabled(self.mode)
 
+    def __repr__(self) -> str:
+        return f"{__name__}.set_grad_enabled(mode={self.mode})"
+
     def __call__(self, fn: Callable[..., Any]) -> Callable[..., Any]:
         _switch(self.previous)  # used as a decorator: only the function runs in this mode
         return super().__call__(fn)

@@ -290,11 +290,16 @@ def _index_put(n: Node, operands: Sequence[Operand], size: int) -> Node:
 
 
 def _one_index(n: Node, operands: Sequence[Operand], size: int) -> Node:
-    """index_select, index_add, index_copy, index_fill: one index tensor for a dimension, shared by the examples."""
+    """index_select, index_add, index_copy, index_fill: one index tensor for a dimension."""
     x, i, *value = operands
     dim = n.attrs[0]
-    if i[1] or not n.srcs[0].ndim:
-        return one_by_one(n, operands, size) if value or not n.srcs[0].ndim else _index(index(*n.srcs, (dim,)), operands, size)
+    if not n.srcs[0].ndim:
+        return one_by_one(n, operands, size)
+    if i[1] and value:
+        same = index_put(n.srcs[0], n.srcs[2], n.srcs[1], (dim,), n.op.name == "index_add")
+        return _index_put(same, [x, value[0], i], size)
+    if i[1]:
+        return _index(index(*n.srcs, (dim,)), operands, size)
     data = x[0] if x[1] else spread(x[0], size)
     if value and n.op.name == "index_fill":
         return one_by_one(n, operands, size) if value[0][1] else n.op(data, i[0], value[0][0], dim + 1)
