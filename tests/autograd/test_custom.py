@@ -397,3 +397,12 @@ def test_gradients_by_the_gradient_of_the_output():
         return g, x.grad, v.grad, T.autograd.gradgradcheck(square(T).apply, x.detach().double().requires_grad_())
 
     both(run)
+
+
+def test_one_gradient_given_to_two_calls():
+    def run(T):
+        x, y, g = leaf(T, 1.0, 2.0), leaf(T, 3.0, 4.0), T.tensor([1.0, 2.0])
+        T.autograd.backward([square(T).apply(x), square(T).apply(y)], [g, g])
+        return x.grad, y.grad
+
+    both(run)

@@ -280,3 +280,12 @@ def test_names_of_steps_are_pytorch_s():
     assert total > 800
     unexpected = {name: pair for name, pair in different.items() if name not in DIFFERENT}
     assert not unexpected, "\n".join(f"{name}: PyTorch {theirs}, ours {mine}" for name, (theirs, mine) in unexpected.items())
+
+
+@pytest.mark.parametrize("layer", ["RNN", "GRU", "LSTM"])
+def test_recurrent_layers_of_one_direction(layer):
+    names = []
+    for T in (torch, ours):
+        output, state = getattr(T.nn, layer)(3, 4)(T.ones(2, 1, 3))
+        names.append([t.grad_fn.name() for t in (output, *(state if isinstance(state, tuple) else (state,)))])
+    assert names[0] == names[1]

@@ -42,6 +42,10 @@ MORE = {
         lambda T: T.nn.functional.cross_entropy(T.ones(2, 3), T.tensor([0, 1, 2])),
         "Expected input batch_size (2) to match target batch_size",
     ),
+    "cross entropy with one class for a batch": (
+        lambda T: T.nn.functional.cross_entropy(T.ones(1, 3), T.tensor(0)),
+        "Expected input batch_size (1) to match target batch_size (0)",
+    ),
     "cross entropy with a class too many": (
         lambda T: T.nn.functional.cross_entropy(T.ones(2, 3), T.tensor([0, 3])).item(),
         "Target 3 is out of bounds.",

@@ -11,6 +11,7 @@ from .. import dtypes
 from ..facade.core import Tensor
 from ..facade.functions.creation import tensor
 from ..facade.functions.reading import array_of
+from .forward_ad import dual_level, make_dual, unpack_dual
 from .gradients import grad
 
 
@@ -43,7 +44,10 @@ def gradcheck(
     fast_mode: bool = False,
     masked: bool | None = None,
 ) -> bool:
-    """Whether the Jacobian of ``func(*inputs)`` by backward passes equals the one by central differences (float64 inputs)."""
+    """Whether the Jacobian of ``func(*inputs)`` by backward passes, and by forward mode with ``check_forward_ad``, equals the one by
+    central differences (float64 inputs)."""
+    if not (check_forward_ad or check_backward_ad):
+        raise AssertionError("Expected at least one of check_forward_ad or check_backward_ad to be True")
     args = [inputs] if isinstance(inputs, Tensor) else list(inputs)
     checked = [i for i, a in enumerate(args) if isinstance(a, Tensor) and a.requires_grad]
     if not checked:
@@ -65,15 +69,30 @@ def gradcheck(
                 return False
     for k, out in enumerate(outs):
         for i in checked:
-            analytical = _jacobian(func, args, k, i)
             numerical = _differences(func, args, k, i, eps, out)
-            if not np.allclose(analytical, numerical, rtol, atol, equal_nan=True):
-                if raise_exception:
-                    raise GradcheckError(
-                        f"Jacobian mismatch for output {k} with respect to input {i},\nnumerical:{numerical}\nanalytical:{analytical}\n"
-                    )
-                return False
+            modes = (check_backward_ad, _jacobian, ""), (check_forward_ad, _forward_jacobian, " computed with forward mode")
+            for analytical, mode in [(jacobian(func, args, k, i), mode) for wanted, jacobian, mode in modes if wanted]:
+                if not np.allclose(analytical, numerical, rtol, atol, equal_nan=True):
+                    if raise_exception:
+                        raise GradcheckError(
+                            f"Jacobian{mode} mismatch for output {k} with respect to input {i},\nnumerical:{numerical}\n"
+                            f"analytical:{analytical}\n"
+                        )
+                    return False
     return True
+
+
+def _forward_jacobian(func: Callable[..., Any], args: list[Any], k: int, i: int) -> np.ndarray[Any, Any]:
+    columns = []
+    for j in range(args[i].shape.numel()):
+        direction = np.zeros(args[i].shape.numel())
+        direction[j] = 1.0
+        with dual_level():
+            dual = make_dual(args[i].detach(), tensor(direction.reshape(args[i].shape), dtype=args[i].dtype))
+            found = _outputs(func, [*args[:i], dual, *args[i + 1 :]])[k]
+            tangent = unpack_dual(found).tangent
+            columns.append(np.zeros(found.shape.numel()) if tangent is None else array_of(tangent).reshape(-1))
+    return np.array(columns).reshape(args[i].shape.numel(), -1).T
 
 
 def _jacobian(func: Callable[..., Any], args: list[Any], k: int, i: int) -> np.ndarray[Any, Any]:

@@ -14,7 +14,7 @@ from ..asg import trace
 from ..asg.batching import batched, depends, spread
 from ..asg.declare import ARGUMENT, EXAMPLE, INFERENCE_SAVED, LEAF_OF, SNAP, STOP, Meta, Op, get
 from ..asg.geometry import broadcast
-from ..asg.gradients import dense, history, is_leaf, sweep
+from ..asg.gradients import dense, history, is_leaf
 from ..asg.node import Node, const
 from ..asg.trace import current
 from ..facade import texts
@@ -25,11 +25,9 @@ from ..facade.hooks import changed_by
 from ..facade.inference import is_inference
 from ..facade.register import bare
 from ..facade.write import write
-from .levels import argument, level
+from .levels import level
+from .pushed import depends_on_seeds, transposed
 from .vectorize import Mapped, back_to_front, forgotten, set_aside
-
-#: tangents' numbers among the arguments of a transform start below those of its own
-_TANGENTS = -(1 << 20)
 
 
 class Custom(Op):
@@ -93,6 +91,7 @@ class Call:
     """One call of `Function.apply`: its context, what its outputs are like, and which inputs want a gradient.
 
     ``given``   gradients of outputs that a backward pass has laid down
+    ``pushed``  the outputs' tangents, by those of the inputs by which they were found
     ``before``  hooks on these (`grad_fn.register_prehook`), ``after`` hooks on what `backward` made of them
     """
 
@@ -100,16 +99,18 @@ class Call:
         self.cls, self.ctx, self.total = cls, ctx, len(args)
         self.tensors = [i for i, a in enumerate(args) if is_dense(a)]
         self.places = [i for i in self.tensors if args[i].requires_grad]
-        self.shapes = {i: tuple(args[i].shape) for i in self.places}
-        self.likes = {i: (self.shapes[i], args[i].dtype, args[i].device) for i in self.places}
+        self.likes = {i: (tuple(args[i].shape), args[i].dtype, args[i].device) for i in self.tensors}
         self.outputs = [(tuple(o.shape), o.dtype, o.device) if isinstance(o, Tensor) else None for o in outs]
         self.given: dict[int, Node] = {}
+        self.pushed: dict[tuple[tuple[int, Node], ...], list[Node | None]] = {}
         self.before: dict[int, Any] = {}
         self.after: dict[int, Any] = {}
 
     def gradients(self, joint: Node) -> tuple[Any, ...]:
         """The inputs' gradients, from those of the outputs."""
         given, self.given = self.given, {}
+        if self.cls._has_jvp() and depends_on_seeds(given):
+            return transposed(self, joint, given)
         grads: tuple[Any, ...] = tuple([self._of_output(i, like, given) for i, like in enumerate(self.outputs)])
         for hook in list(self.before.values()):
             changed = hook(grads)
@@ -118,7 +119,7 @@ class Call:
         tr = current()
         running = tr.running
         with held():  # what the user's code reads or makes a leaf of must not end the trace under the backward pass around it
-            out = self._transposed(grads) if tr.level and self.cls._forward_only() else self.cls._backward_of()(self.ctx, *grads)
+            out = self.cls._backward_of()(self.ctx, *grads)
         tr.running = running  # it may have run a backward pass of its own
         if running is not None and not tr.level and not running[1]:
             self.ctx._release()
@@ -127,7 +128,7 @@ class Call:
             self._run_after(out, grads)
         found = []
         for place in self.places:
-            grad, shape = out[place], self.shapes[place]
+            grad, shape = out[place], self.likes[place][0]
             if grad is not None and tuple(grad.shape) != shape and not _fits(tuple(grad.shape), shape):
                 raise RuntimeError(
                     f"Function {self.cls.__name__}Backward returned an invalid gradient at index {place} - got {list(grad.shape)} "
@@ -136,25 +137,10 @@ class Call:
             found.append(None if grad is None else node_of(grad))
         return tuple(found)
 
-    def _transposed(self, grads: tuple[Any, ...]) -> tuple[Any, ...]:
-        """The gradients where a function transform needs them of a Function that has only a `jvp`: that is linear in the tangents."""
-        depth = current().level
-        tangents = [
-            argument(zeros(like[0], dtype=like[1], device=like[2]), depth, _TANGENTS - i) if (like := self.likes.get(i)) else None
-            for i in range(self.total)
-        ]
-        out = self.cls.jvp(self.ctx, *tangents)
-        pairs = [(node_of(o), node_of(g)) for o, g in zip(out if isinstance(out, tuple) else (out,), grads, strict=True)
-                 if isinstance(o, Tensor) and o.requires_grad and g is not None]  # fmt: skip
-        if not pairs:
-            return (None,) * self.total
-        swept = sweep(tuple([o for o, _ in pairs]), tuple([g for _, g in pairs])).gradients
-        return tuple([None if t is None or (g := swept.get(node_of(t))) is None else wrap(g) for t in tangents])
-
     def _of_output(self, i: int, like: Any, given: dict[int, Node]) -> Any:
         if i in given:
             g = given[i]  # claimed, so that it is computed for those who keep it; what gradients end at keeps its identity
-            return wrap(dense(SNAP(g) if g.rg and (is_leaf(g) or g.op is ARGUMENT or g.op is EXAMPLE) else g))
+            return wrap(dense(SNAP(g) if not g.srcs or is_leaf(g) or g.op is ARGUMENT or g.op is EXAMPLE else g))
         if like is None or not self.ctx.materialize_grads:
             return None
         return zeros(like[0], dtype=like[1], device=like[2])
@@ -178,7 +164,7 @@ class Call:
         return out
 
     def _run_after(self, out: list[Any], grads: tuple[Any, ...]) -> None:
-        inputs = tuple([out[i] if i in self.shapes else None for i in self.tensors])
+        inputs = tuple([out[i] if i in self.places else None for i in self.tensors])
         for i, grad in zip(self.tensors, changed_by(self.after, inputs, grads), strict=True):
             out[i] = grad
 
@@ -196,7 +182,7 @@ def connect(cls: Any, ctx: Any, args: tuple[Any, ...], outs: list[Any]) -> list[
     call = Call(cls, ctx, args, outs)
     joint = operation(cls, -1)(*[node_of(args[i]) for i in call.places])
     contexts = current().contexts
-    joint = _unused(joint, contexts)
+    joint = unused(joint, contexts)
     contexts[joint] = call
     inputs = [a for a in args if is_dense(a)]
     made: list[Any] = []
@@ -238,7 +224,7 @@ def check_dirty(dirty: tuple[Any, ...], outs: list[Any]) -> None:
         )
 
 
-def _unused(joint: Node, contexts: dict[Node, Any]) -> Node:
+def unused(joint: Node, contexts: dict[Node, Any]) -> Node:
     """An identity of a joint of its own for a call: the same function of the same operands may be called several times."""
     if joint not in contexts:
         return joint
@@ -298,7 +284,7 @@ def _batch_call(n: Node, values: dict[Node, Node], size: int) -> Node:
     further = [(s, w) for s, w in found if w is not None]
     operands = [_whole(s, values, size) for s in n.srcs]
     contexts = current().contexts
-    joint = _unused(n.op(*operands, *[STOP(w) if w.rg else w for _, w in further]), contexts)
+    joint = unused(n.op(*operands, *[STOP(w) if w.rg else w for _, w in further]), contexts)
     contexts[joint] = _Batch(call, n, [s for s, _ in further], values, size)
     return joint
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from ..asg.node import Node
@@ -29,6 +29,7 @@ class FunctionCtx:
         self.materialize_grads = True
         self._to_save: tuple[Any, ...] = ()
         self._for_forward: tuple[Any, ...] = ()
+        self._in_jvp = False
         self._kept: list[Kept] | None = None
         self._released = False
         self._non_differentiable: tuple[Tensor, ...] = ()
@@ -51,6 +52,8 @@ class FunctionCtx:
     @property
     def saved_tensors(self) -> tuple[Any, ...]:
         """What was saved. RuntimeError if a tensor was modified in place since, or a backward pass has freed them."""
+        if self._in_jvp and self._for_forward:
+            return self._for_forward
         if self._released:
             raise RuntimeError(texts.TWICE)
         if self._kept is None:
@@ -76,6 +79,16 @@ class FunctionCtx:
         """The forward pass is over; `outputs` are what became of the tensors that it returned, by their identity."""
         self._kept = [Kept(outputs.get(id(t), t)) for t in self._to_save or self._for_forward]
         self._to_save = ()
+        self._for_forward = tuple([outputs.get(id(t), t) for t in self._for_forward])
+
+    @contextlib.contextmanager
+    def _pushing(self) -> Iterator[None]:
+        """While `jvp` runs, what is saved is what was saved for it."""
+        self._in_jvp = True
+        try:
+            yield
+        finally:
+            self._in_jvp = False
 
     def _tensors(self) -> list[Tensor]:
         return [] if self._released else [t for t in self.saved_tensors if isinstance(t, Tensor)]
@@ -118,7 +131,7 @@ class Function:
 
     @staticmethod
     def jvp(ctx: Any, *grad_inputs: Any) -> Any:
-        """The directional derivative of each output. Called where there is no `backward`, from which forward mode follows as well."""
+        """The tangent of each output, from those of the inputs. Without it, forward mode follows from `backward`."""
         raise NotImplementedError("You must implement the jvp function for custom autograd.Function to use it with forward mode AD.")
 
     @staticmethod
@@ -130,9 +143,8 @@ class Function:
         )
 
     @classmethod
-    def _forward_only(cls) -> bool:
-        """Whether derivatives are given along directions alone."""
-        return cls.jvp is not Function.jvp and cls.backward is Function.backward and cls.vjp is Function.vjp
+    def _has_jvp(cls) -> bool:
+        return cls.jvp is not Function.jvp
 
     @classmethod
     def _backward_of(cls) -> Callable[..., Any]:

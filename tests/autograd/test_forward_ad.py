@@ -1,0 +1,124 @@
+"""Forward mode through custom Functions beside PyTorch: their `jvp`, or, where there is none, what follows from `backward`."""
+
+import pytest
+
+import torchlike_asg as ours
+
+torch = pytest.importorskip("torch")
+
+pytestmark = pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated")  # PyTorch's own forward mode says so
+
+
+def weighted(T, seen, **overrides):
+    """``(x y k, x + y)`` with a `jvp` and without a `backward`; calls of it are noted in `seen`."""
+
+    class Weighted(T.autograd.Function):
+        @staticmethod
+        def forward(ctx, x, k, y):
+            ctx.save_for_forward(x, y)
+            ctx.k = k
+            return x * y * k, x + y
+
+        @staticmethod
+        def jvp(ctx, tx, tk, ty):
+            seen.append((tx.tolist(), tk, ty.tolist()))
+            x, y = ctx.saved_tensors
+            del ctx.k  # as scripts do, to free what is no longer needed: it is called once
+            return (tx * y + x * ty) * 2, tx + ty
+
+    return type("Weighted", (Weighted,), overrides)
+
+
+def numbers(T):
+    return T.arange(3.0) + 1, T.arange(3.0) * 2, T.ones(3)
+
+
+@pytest.mark.parametrize("both", [True, False])
+def test_jvp_is_called_once_with_the_tangents_of_all_inputs(both):
+    found = []
+    for T in (torch, ours):
+        x, y, t = numbers(T)
+        seen, fw = [], T.autograd.forward_ad
+        with fw.dual_level():
+            a, b = weighted(T, seen).apply(fw.make_dual(x, t), 2.0, fw.make_dual(y, t * 3) if both else y)
+            found.append((fw.unpack_dual(a).tangent.tolist(), fw.unpack_dual(b).tangent.tolist(), seen[0]))
+    assert found[0] == found[1]
+
+
+def exponential(T):
+    class Exponential(T.autograd.Function):
+        generate_vmap_rule = True
+
+        @staticmethod
+        def forward(x):
+            return x.exp()
+
+        @staticmethod
+        def setup_context(ctx, inputs, output):
+            ctx.save_for_forward(output)
+
+        @staticmethod
+        def jvp(ctx, t):
+            return t * ctx.saved_tensors[0]
+
+    return Exponential.apply
+
+
+TRANSFORMS = {
+    "jvp": lambda T, f, x: T.func.jvp(f, (x,), (x * 2,))[1],
+    "jacfwd": lambda T, f, x: T.func.jacfwd(f)(x),
+    "vmap": lambda T, f, x: T.func.vmap(lambda u: T.func.jvp(f, (u,), (u,))[1])(T.stack([x, x + 1])),
+}
+
+
+@pytest.mark.parametrize("name", TRANSFORMS)
+def test_function_transforms_call_jvp(name):
+    expected, found = [TRANSFORMS[name](T, exponential(T), numbers(T)[0]) for T in (torch, ours)]
+    assert ours.allclose(found, ours.tensor(expected.tolist()))
+
+
+@pytest.mark.parametrize("given", [lambda t: t[:2], lambda t: (t, t)], ids=["shape", "number"])
+def test_what_jvp_returns_is_checked(given):
+    messages = []
+    for T in (torch, ours):
+        x, _, t = numbers(T)
+        forward, fw = staticmethod(lambda ctx, x: x * 2), T.autograd.forward_ad
+        made = type("Made", (T.autograd.Function,), {"forward": forward, "jvp": staticmethod(lambda ctx, t: given(t))})
+        with pytest.raises(RuntimeError) as error, fw.dual_level():
+            fw.unpack_dual(made.apply(fw.make_dual(x, t)))
+        messages.append(str(error.value))
+    assert messages[0] == messages[1]
+
+
+def test_a_function_without_jvp_has_the_tangent_that_follows_from_its_backward():
+    class Tripled(ours.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            return x * 3
+
+        @staticmethod
+        def backward(ctx, g):
+            return g * 3
+
+    x, y, t = numbers(ours)
+    assert ours.func.jvp(lambda x: Tripled.apply(x) + Tripled.apply(x * y), (x,), (t,))[1].tolist() == (3 + 3 * y).tolist()
+    assert ours.autograd.functional.jvp(Tripled.apply, x, t)[1].tolist() == [3.0, 3.0, 3.0]
+
+
+@pytest.mark.parametrize("forward", [True, False])
+@pytest.mark.parametrize("backward", [True, False])
+def test_gradcheck_checks_the_modes_that_are_asked_for(forward, backward):
+    """A Function whose `jvp` is wrong and whose `backward` is right."""
+    found = []
+    for T in (torch, ours):
+        x = T.tensor([1.0, 2.0], dtype=T.float64, requires_grad=True)
+        parts = {"forward": lambda ctx, x: x * 2, "backward": lambda ctx, g: g * 2, "jvp": lambda ctx, t: t * 3}
+        wrong = type("Wrong", (T.autograd.Function,), {name: staticmethod(part) for name, part in parts.items()})
+        outcomes = []
+        for function in (wrong.apply, T.sin):
+            try:
+                outcomes.append(T.autograd.gradcheck(function, x, check_forward_ad=forward, check_backward_ad=backward))
+            except (RuntimeError, AssertionError) as error:
+                outcomes.append((type(error).__name__, str(error).split(" for output")[0]))
+        found.append(outcomes)
+    assert found[0] == found[1]
