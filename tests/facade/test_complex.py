@@ -219,3 +219,17 @@ def test_a_complex_loss_has_no_gradient_to_begin_with():
         z = ours.tensor([1 + 1j], requires_grad=True)
         with pytest.raises(RuntimeError, match=r"only for real scalar outputs but got torch\.complex64"):
             run((z * 2).sum(), z)
+
+
+@pytest.mark.parametrize("exponent", [-3, -2, -0.5, 0, 0.5, 1, 2, 3, 4, 2.5, 1j])
+@pytest.mark.parametrize("each", [True, False], ids=["tensor", "number"])
+def test_powers_are_rounded_as_exponentials_of_logarithms(exponent, each):
+    """The twelfth power of a twelfth root of -1 is not -1 in PyTorch, and scripts divide by what is missing (S4's nodes of a transform)."""
+    root = np.exp(-2j * np.pi * np.arange(1, 25) / 24).astype(np.complex64)
+    found = []
+    for T in (torch, ours):
+        x = T.from_numpy(root)
+        found.append((x ** (T.full((24,), exponent, dtype=T.complex64) if each else exponent)).numpy())
+    assert np.array_equal(*found) if each else np.allclose(*found, rtol=3e-7, atol=3e-7)
+    for T in (torch, ours):
+        assert (1 + T.tensor(root[0]) ** T.arange(13)[12:]).abs().item() > 1e-7

@@ -309,3 +309,17 @@ def test_data_pipes_are_datasets():
             return iter(range(5))
 
     assert [b.tolist() for b in DataLoader(Counted(), batch_size=2)] == [[0, 1], [2, 3], [4]]
+
+
+def test_script_modules_are_modules():
+    class Scaled(ours.jit.ScriptModule):
+        def __init__(self):
+            super().__init__()
+            self.scale = ours.nn.Parameter(ours.full((2,), 3.0))
+
+        @ours.jit.script_method
+        def forward(self, x):
+            return x * self.scale
+
+    module = Scaled()
+    assert module(ours.ones(2)).tolist() == [3.0, 3.0] and list(module.state_dict()) == ["scale"] and isinstance(module, ours.nn.Module)

@@ -9,6 +9,7 @@ from typing import Any, Final, NamedTuple, TypeVar
 
 from ..errors import Absent, Unsupported
 from ..futures import Future as _Future
+from ..nn.modules.module import Module
 
 __all__ = [
     "Final",
@@ -218,12 +219,12 @@ def run_frozen_optimizations(mod: Any, optimize_numerics: bool = True, preserved
     """Nothing to do: what does not change is computed once by this package's own compiler."""
 
 
-class ScriptModule:
-    """The type of scripted modules, for isinstance; nothing is an instance."""
+class ScriptModule(Module):
+    """A module whose methods with `script_method` are scripted in PyTorch, by subclassing; here an ordinary module."""
 
 
 class RecursiveScriptModule(ScriptModule):
-    """The type of modules that are scripted with their parts, for isinstance; nothing is an instance."""
+    """The type of modules that are scripted with their parts, for isinstance: no module is one."""
 
 
 class TracedModule(ScriptModule):

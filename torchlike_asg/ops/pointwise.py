@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -195,7 +196,24 @@ def _ref_pow(a: Array, b: Array) -> Array:
         exact = np.where(a == 1, 1, np.where(a == -1, np.where(b % 2 == 0, 1, -1), 0)).astype(a.dtype)
         return np.where(b < 0, exact, np.power(a, np.maximum(b, 0)))
     with np.errstate(all="ignore"):
-        return np.power(a, b)
+        if a.dtype.kind != "c" and b.dtype.kind != "c":
+            return np.power(a, b)
+        if b.ndim == 0 and (plain := _COMPLEX_POWERS.get(complex(b))):
+            return plain(a)
+        return np.asarray(np.exp(np.log(a) * b))  # rounded, and undefined, where PyTorch is: NumPy multiplies for integers up to 100
+
+
+#: exponents that are no powers in PyTorch
+_COMPLEX_POWERS: dict[complex, Callable[[Array], Array]] = {
+    0: np.ones_like,
+    0.5: np.sqrt,
+    1: np.positive,
+    2: lambda a: np.power(a, np.full(1, 2, a.dtype)),
+    3: lambda a: np.power(a, np.full(1, 3, a.dtype)),
+    -0.5: lambda a: 1 / np.sqrt(a),
+    -1: np.reciprocal,
+    -2: lambda a: 1 / (a * a),
+}
 
 
 def _vjp_pow(n: Node, g: Node) -> Grads:
