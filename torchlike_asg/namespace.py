@@ -29,8 +29,6 @@ from .autograd.anomaly import set_detect_anomaly
 from .control_flow import cond, while_loop
 from .errors import OutOfMemoryError
 from .facade.core import Tensor
-from .facade.register import FUNCTIONS
-from .facade.steps import step
 
 
 def _assert(condition: Any, message: str) -> None:
@@ -73,9 +71,6 @@ NAMES: dict[str, Any] = {
     "autocast": autocast,
     "is_anomaly_enabled": is_anomaly_enabled,
     "set_anomaly_enabled": set_anomaly_enabled,
-    "unsafe_chunk": step("UnsafeSplitBackward0")(FUNCTIONS["chunk"]),
-    "unsafe_split": step("UnsafeSplitBackward0")(FUNCTIONS["split"]),
-    "unsafe_split_with_sizes": step("UnsafeSplitWithSizesBackward0")(FUNCTIONS["split_with_sizes"]),
     "cond": cond,
     "while_loop": while_loop,
     "is_anomaly_check_nan_enabled": is_anomaly_check_nan_enabled,

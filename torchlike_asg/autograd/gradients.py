@@ -68,14 +68,14 @@ def grad(
     result = run(outs, given, create_graph if retain_graph is None else retain_graph, create_graph, frozenset(nodes))
     found: list[Any] = []
     with grad_mode(create_graph):
-        for t, n in zip(ins, nodes, strict=True):
+        for i, (t, n) in enumerate(zip(ins, nodes, strict=True)):
             g = result.gradients.get(n)
             if g is not None and t._f is not None and t._f.hooks and t.is_leaf:  # type: ignore[attr-defined]
                 found.append(hooked(t._f, gradient(g)))
                 continue
             if g is None and not allow_unused:
                 raise RuntimeError(
-                    "One of the differentiated Tensors appears to not have been used in the graph. Set allow_unused=True if this is the desired behavior."  # noqa: E501
+                    f"The differentiated Tensor at index {i} appears to not have been used in the graph. Set allow_unused=True if this is the desired behavior."  # noqa: E501
                 )
             found.append(gradient(g) if g is not None else zeros_like(t) if materialize_grads else None)
     return tuple(found)

@@ -10,8 +10,10 @@ from ..asg.gradients import history
 from ..asg.trace import current
 from ..facade.core import Tensor, family_of, node_of
 from ..facade.grad_fn import AccumulateGrad, GradFn
-from ..facade.hooks import RemovableHandle
+from ..facade.history_names import output, place
+from ..facade.hooks import RemovableHandle, own_node
 from ..facade.saved_hooks import Region, enter, leave
+from ..facade.steps import noted_place
 
 Node = GradFn
 
@@ -45,13 +47,11 @@ def get_gradient_edge(tensor: Tensor) -> GradientEdge:
     step = tensor.grad_fn  # type: ignore[attr-defined]
     if step is None:
         step = tensor.view_as(tensor).grad_fn.next_functions[0][0]  # type: ignore[attr-defined]
-    n = tensor._n
-    place = 0
-    if n is not None and tensor._f is not None and (tensor._kind or "").startswith("multi") and n.op.name in ("select", "slice"):
-        place = n.attrs[1] if n.op.name == "select" else n.attrs[1] // max(n.attrs[2] - n.attrs[1], 1)  # one of several equal pieces
-    elif n is not None and not n.op.pure:
-        place = getattr(n.op, "output", 0)
-    return GradientEdge(step, place)
+    if tensor._f is not None and (tensor._kind or "").startswith("multi"):
+        return GradientEdge(step, int(output(tensor).split()[1]))
+    n = node_of(tensor)
+    found = noted_place(tensor, n)
+    return GradientEdge(step, place(n) if found is None else found)
 
 
 class _MultiHandle:
@@ -110,7 +110,7 @@ class _Pass:
             return False
         self.running = running
         reached = set(history(running[0]))
-        self.missing = sum([node_of(t) in reached for t in tensors])
+        self.missing = sum([own_node(t) in reached for t in tensors])
         self.found = [None] * len(tensors)
         return True
 

@@ -18,7 +18,7 @@ from ..ops.promotion import title
 from . import texts
 from .core import Tensor, family_of, node_of, twin, wrap
 from .history_parts import operand_places
-from .hooks import changed_by, name_of
+from .hooks import changed_by, name_of, own_node
 from .saved_values import blame
 from .sparse_gradients import gradient, is_sparse
 from .storage import Family, leaf_family
@@ -270,7 +270,7 @@ def check_inputs(inputs: list[Any]) -> list[Any]:
 
 def _accumulate_in_leaf(leaf: Node, g: Node) -> None:
     f = leaf_family(leaf)
-    if f is not None:
+    if f is not None and (f.wants or f.leaf is not None):  # it may want none any more
         accumulate(f, g)
 
 
@@ -281,7 +281,7 @@ def _follow(tr: Trace) -> None:
         if t is None or t._n is n:
             continue
         try:
-            m = node_of(t)
+            m = own_node(t)
         except RuntimeError:  # a view that the write has made useless
             continue
         if m is not n and m.rg:

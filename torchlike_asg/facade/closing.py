@@ -11,6 +11,7 @@ from ..asg.node import Node
 from ..asg.trace import Trace
 from .core import Tensor
 from .exposure import release
+from .hooks import asking
 from .leaf_data import value_at
 from .past import Past, Snapshot
 from .saved_values import Ended
@@ -83,6 +84,11 @@ def close(tr: Trace, live: Live) -> None:
         for f in [f for r in tr.moved if (f := r()) is not None and f.h is not None and f.h.op is VAR]:
             f.invalidate()
             to_leaf(f)
+    if tr.hooks or tr.retained:
+        for f in asking():  # their nodes may be the same in the next trace: they are to ask for them again
+            if f.h is not None and f.h.op is VAR:
+                f.invalidate()
+                to_leaf(f)
     tr.reset()
     for f in live.families:  # a leaf over part of a storage is made again at its next use
         if f.h is not None and f.h.op is VAR and f.h not in f.counter.roots:

@@ -13,7 +13,7 @@ from ..errors import Unsupported
 from ..ops.movement import restride as RESTRIDE
 from ..ops.movement import restride_scatter as RESTRIDE_SCATTER
 from .core import Tensor, node_of, wrap
-from .history_names import number, operands, title
+from .history_names import number, operands, place, title
 from .history_parts import Part, edges
 from .hooks import RemovableHandle, add_node_hook, add_node_post_hook, attach, leaf_hooks
 from .past import Past
@@ -49,7 +49,7 @@ class GradFn:
             srcs = srcs[::-1]
         constants = n.op.name in _TWO_TENSORS and not number(srcs[0])
         shown = [s for s in srcs if constants or (not number(s) and (s.rg or s.dtype.category > INTEGER))]
-        return tuple([(of(s, inner=True), getattr(s.op, "output", 0)) for s in shown])
+        return tuple([(of(s, inner=True), place(s)) for s in shown])
 
     @property
     def metadata(self) -> dict[str, Any]:
@@ -57,10 +57,10 @@ class GradFn:
         return _metadata.setdefault(self._node, {})
 
     def __getattr__(self, name: str) -> Any:
-        place = _SAVED.get(name)
-        n = self._node if place is not None and not isinstance(self, Freed) else None
-        if place is not None and n is not None and n.saved is not None:
-            kept = n if place < 0 else n.srcs[place] if place < len(n.srcs) else None
+        which = _SAVED.get(name)
+        n = self._node if which is not None and not isinstance(self, Freed) else None
+        if which is not None and n is not None and n.saved is not None:
+            kept = n if which < 0 else n.srcs[which] if which < len(n.srcs) else None
             if kept in n.saved:
                 return wrap(STOP(kept))
         raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'")
@@ -195,7 +195,7 @@ def _led_to(n: Node, parts: tuple[Any, ...], path: tuple[int, ...]) -> tuple[tup
             step._node, step._part, step._path = n, edge, (*path, i)
             found.append((step, 0))
         else:
-            found.append((None, 0) if edge is None else (of(edge, inner=True), getattr(edge.op, "output", 0)))
+            found.append((None, 0) if edge is None else (of(edge, inner=True), place(edge)))
     return tuple(found)
 
 

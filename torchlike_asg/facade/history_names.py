@@ -103,6 +103,16 @@ _PICKED = {"argmax": "Max", "argmin": "Min", "median_index": "Median", "kth_inde
            "argsort": "Sort", "cummax_index": "Cummax", "cummin_index": "Cummin"}  # fmt: skip
 
 
+#: operations that are one of several results of PyTorch's step, by which of them it is
+_PLACES = {"qr_r": 1, "svdvals": 1, "svd_right": 2, "eigh_vectors": 1, "eig_vectors": 1, "logabsdet": 1}
+
+
+def place(n: Node) -> int:
+    """Which result of its step a node is."""
+    found = getattr(n.op, "output", None)  # of a custom Function
+    return _PLACES.get(n.op.name, 0) if found is None else found
+
+
 def number(n: Node) -> bool:
     """Whether an operand is a Python number: a literal, or run-time data once other values were seen at its place."""
     return n.op is CONST or n.device is free or (n.op is INPUT and n.attrs[2] == "number")

@@ -5,12 +5,17 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable
 from typing import Any
+from weakref import ref
 
+from ..asg.declare import REBIND
 from ..asg.node import Node
 from ..asg.trace import current
+from ..ops.movement import restride as RESTRIDE
 from .core import Tensor, family_of, node_of
 
 _ids = itertools.count()
+#: the views that `keep_on` noted
+_asked: list[ref[Tensor]] = []
 
 
 class RemovableHandle:
@@ -93,7 +98,50 @@ def add_hook(t: Tensor, fn: Callable[[Tensor], Any]) -> RemovableHandle:
         raise RuntimeError("cannot register a hook on a tensor that doesn't require gradient")
     if t.is_leaf and (t._f is None or t._kind is None):
         return attach(leaf_hooks(family_of(t)), fn)
-    return add_node_hook(node_of(t), fn)
+    n = own_node(t)
+    handle = add_node_hook(n, fn)
+    keep_on(t, n)
+    return handle
+
+
+def own_node(t: Tensor) -> Node:
+    """The node at which the gradient of `t` is known, and of no other tensor: a write without history leaves it where it was, and a view
+    that shows all of its base is not its base."""
+    n = node_of(t)
+    f = t._f
+    if f is not None and t._kind is not None and n is f.h:
+        shape, strides, offset = t.geometry
+        n = t._n = RESTRIDE(n, tuple(shape), strides, offset, f.cell.strides)
+        t._d = 0
+    while n.op is REBIND:
+        n = n.srcs[0]
+    return n
+
+
+def keep_on(t: Tensor, n: Node) -> None:
+    """Note on a view what is asked of its node `n`: where its base is a leaf, it outlives the trace, and has another node in the next."""
+    if t._f is not None and t._kind is not None:
+        if "_asked" not in t.__dict__:
+            _asked.append(ref(t))
+        t.__dict__["_asked"] = t._f.counter.version, current().hooks.get(n)
+
+
+def asking() -> set[Any]:
+    """The families of the views that `keep_on` noted."""
+    _asked[:] = [r for r in _asked if r() is not None]
+    return {t._f for r in _asked if (t := r()) is not None and t._f is not None}
+
+
+def ask_again(t: Tensor, n: Node) -> None:
+    """What `keep_on` noted, of the node that a view has now: hooks if it was not written since."""
+    version, hooks = t.__dict__["_asked"]
+    tr = current()
+    if n.rg:
+        n = own_node(t)
+        if hooks is not None and version == t._f.counter.version:  # type: ignore[union-attr]
+            tr.hooks.setdefault(n, hooks)
+        if "_retains_grad" in t.__dict__:
+            tr.retained.setdefault(n, ref(t))
 
 
 def leaf_hooks(f: Any) -> LeafHooks:

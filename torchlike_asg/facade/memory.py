@@ -12,7 +12,7 @@ import numpy as np
 
 from .. import dtypes
 from ..asg.geometry import contiguous
-from ..asg.trace import lock
+from ..asg.trace import current, lock
 from ..errors import Unsupported
 from .core import Tensor, concrete, face, family_of
 from .exposure import sync
@@ -20,6 +20,7 @@ from .flush import settle
 from .inference import refuse_write
 from .lens import lens_over, memory
 from .register import FUNCTIONS, method
+from .resize import set_data
 from .storage import Cell, Family
 
 
@@ -294,7 +295,8 @@ def _elements(source: Any, d: dtypes.dtype) -> Any:
 def set_(self: Tensor, source: Any = None, storage_offset: int = 0, size: Any = None, stride: Any = None) -> Tensor:
     """Make this tensor show the memory of another tensor or storage (or nothing): with that tensor's geometry, or the one given."""
     refuse_write(self)
-    if self.requires_grad and self.is_leaf:
+    leaf = self.requires_grad and self.is_leaf
+    if leaf and current().grad:
         raise RuntimeError("a leaf Variable that requires grad is being used in an in-place operation.")
     if source is None:
         other = concrete(np.zeros(0, self.dtype.storage), (0,), self.dtype, self.device)
@@ -307,6 +309,10 @@ def set_(self: Tensor, source: Any = None, storage_offset: int = 0, size: Any = 
             shape = tuple(size)
             geometry = (shape, contiguous(shape) if stride is None else tuple(stride), storage_offset)
         other = _over(_settled(owner), self.dtype, geometry)
+    if leaf:  # it keeps its gradient and its hooks
+        set_data(self, other)
+        self._f.counter.version += 1  # type: ignore[union-attr]
+        return self
     other._f.counter.version = family_of(self).counter.version + 1  # type: ignore[union-attr]  # the counter is the tensor's
     self._lens = other._lens
     self._n, self._f, self._d, self._geo, self._kind = None, other._f, 0, other._geo, None

@@ -39,6 +39,11 @@ def node_of(t: Any) -> Node:
     n = derive(t)
     if t._kind is None or not t._kind.endswith("stale"):
         t._n, t._d = n, 0
+        if t._kind is not None and "_asked" in t.__dict__:
+            from .hooks import ask_again
+
+            ask_again(t, n)
+            return t._n  # type: ignore[no-any-return]
     return n
 
 

@@ -104,8 +104,9 @@ class Snapshot:
             elif n.op is VAR and n not in self.versions:
                 f = n.owner() if n.owner is not None else None
                 cell = tr.orphans.get(n) if f is None else f.cell
-                if cell is not None:
-                    self.versions[n] = (cell.whole(), 0 if f is None else f.counter.version)
+                if cell is not None:  # one that was just given to the leaf may not be computed yet: what was recorded reads the one before
+                    value = tr.known.get(n) if cell.empty else cell.whole()
+                    self.versions[n] = (value, 0 if f is None else f.counter.version)
 
 
 class Past:

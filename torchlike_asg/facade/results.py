@@ -59,7 +59,7 @@ def deliver(result: Any, out: Any, name: str = "") -> Any:
         return type(result)(*out) if hasattr(result, "_fields") else tuple(out)
     if out.requires_grad or (result.requires_grad and current().grad):
         raise RuntimeError(
-            "functions with out=... arguments don't support automatic differentiation, but one of the arguments requires grad."
+            f"{name}(): functions with out=... arguments don't support automatic differentiation, but one of the arguments requires grad."
         )
     _check_type(result.dtype, out.dtype, name)
     if tuple(out.shape) != tuple(result.shape):

@@ -12,8 +12,8 @@ from .. import texts
 from ..backward import again as backward_again
 from ..backward import backward as _backward
 from ..backward import check_inputs
-from ..core import Tensor, alias, face, family_of, node_of
-from ..hooks import add_hook, add_post_hook
+from ..core import Tensor, alias, face, family_of
+from ..hooks import add_hook, add_post_hook, keep_on, own_node
 from ..inference import is_inference
 from ..leaves import require_grad
 from ..register import method
@@ -85,10 +85,11 @@ def retain_grad(self: Tensor) -> None:
         raise RuntimeError("can't retain_grad on Tensor that has requires_grad=False")
     if self.is_leaf:
         return
-    n = node_of(self)
     family_of(self)
+    n = own_node(self)
     current().retained[n] = ref(self)
     self.__dict__["_retains_grad"] = True
+    keep_on(self, n)
 
 
 def _retains_grad(t: Tensor) -> bool:

@@ -120,7 +120,7 @@ def _whole(part: Tensor, of: Tensor) -> Tensor:
 
 
 @function()
-@step("SliceBackward0")
+@step("SliceBackward0", each=True)
 def tensor_split(
     input: Tensor, indices_or_sections: Any = None, dim: int = 0, *, indices: Any = None, sections: int | None = None
 ) -> tuple[Tensor, ...]:
@@ -153,7 +153,7 @@ def _register_split(name: str, least: int, dim: int) -> None:
         return _cut(input, by, d)
 
     f.__name__, f.__doc__ = name, f"Views of parts along dimension {dim}: so many of equal size, or cut before the given positions."
-    function()(step("SliceBackward0")(f))
+    function()(step("SliceBackward0", each=True)(f))
 
 
 _register_split("vsplit", 2, 0)

@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 from ... import formats
 from ..core import Tensor
 from ..register import FUNCTIONS, function, method
+from ..steps import step
 
 for _name in ("is_xpu", "is_mtia", "is_ipu", "is_maia", "is_mkldnn", "is_nested", "is_vulkan", "is_xla", "is_sparse_csr", "volatile"):
     setattr(Tensor, _name, property(lambda self: False, doc="False: there is nothing of the kind here."))
@@ -134,5 +135,10 @@ def _writable(split: Any) -> Any:
     return parts
 
 
-for _name, _safe in (("unsafe_chunk", "chunk"), ("unsafe_split", "split"), ("unsafe_split_with_sizes", "split_with_sizes")):
-    setattr(Tensor, _name, _writable(getattr(Tensor, _safe)))
+for _name, _safe, _step in (
+    ("unsafe_chunk", "chunk", "UnsafeSplitBackward0"),
+    ("unsafe_split", "split", "UnsafeSplitBackward0"),
+    ("unsafe_split_with_sizes", "split_with_sizes", "UnsafeSplitWithSizesBackward0"),
+):
+    FUNCTIONS[_name] = step(_step)(_writable(FUNCTIONS[_safe]))
+    setattr(Tensor, _name, FUNCTIONS[_name])

@@ -14,6 +14,7 @@ from ...ops.movement import restride as RESTRIDE
 from ...ops.reinterpret import reinterpreted
 from ..core import Tensor, _inherit, alias, apart, concrete, face, family_of, seen_view, unary, view
 from ..exposure import sync
+from ..leaves import require_grad
 from ..lens import lens_over, region
 from ..nodes import node_of, refuse_stale
 from ..register import function, method
@@ -379,6 +380,8 @@ def detach_(self: Tensor) -> Tensor:
         )
     if not self.requires_grad:
         return self
+    if self.is_leaf:  # it keeps its gradient
+        return require_grad(self, False)
     out = alias(self, share_counter=True)
     self._n, self._f, self._d, self._geo, self._kind = out._n, out._f, out._d if out._n is not None else 0, out.geometry, None
     self._lens = out._lens

@@ -1,0 +1,137 @@
+"""What was asked of a tensor that is a view, or was written, holds when the iteration in which it was asked has ended."""
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+import torchlike_asg as ours  # noqa: E402
+
+
+def same(run):
+    assert run(ours) == run(torch)
+
+
+@pytest.mark.parametrize("view", [lambda x: x[1:], lambda x: x.view(2, 2), lambda x: x.view(4), lambda x: x[None].expand(2, 4)])
+def test_hooks_and_kept_gradients_of_a_view_of_a_leaf_outlive_an_iteration(view):
+    def run(T):
+        seen = []
+        x = T.tensor([1.0, 2.0, 3.0, 4.0], requires_grad=True)
+        for _ in range(2):
+            v = view(x)
+            v.register_hook(lambda g: seen.append(g.sum().item()))
+            v.retain_grad()
+            other = T.ones(3).add_(1)
+            seen.append(other.tolist())  # ends the iteration: no result has a history
+            (v * v).sum().backward()
+            seen.append((v.grad.tolist(), x.grad.tolist()))
+            x.sum().backward()  # does not go through the view
+        return seen
+
+    same(run)
+
+
+def test_a_hook_stays_where_a_write_through_data_left_the_history():
+    def run(T):
+        seen = []
+        y = T.ones(3, requires_grad=True).sum()
+        z = y.data
+        z.mul_(2)
+        y.register_hook(lambda g: seen.append(g.item()))
+        y.retain_grad()
+        z.mul_(2)
+        (y * 3).sum().backward()
+        return seen, y.grad.item()
+
+    same(run)
+
+
+def test_leaves_that_want_no_gradient_any_more():
+    def run(T):
+        x = T.tensor([1.0, 2.0], requires_grad=True)
+        y = x * 2
+        x.requires_grad_(False)
+        y.sum().backward()
+        before = x.grad
+        z = T.tensor([1.0, 2.0], requires_grad=True)
+        z.sum().backward()
+        z.detach_()
+        return before, z.grad.tolist(), z.requires_grad
+
+    same(run)
+
+
+def test_a_leaf_is_given_a_pending_copy_of_itself():
+    def run(T):
+        out = []
+        for _ in range(2):
+            x = T.tensor([[-1.0, 1.0], [2.0, 3.0]], requires_grad=True)
+            y = x - x
+            x.data = x.detach().clone()
+            x.sum().backward()
+            out.append((x.grad.tolist(), y.tolist(), x.tolist()))
+        return out
+
+    same(run)
+
+
+def test_a_leaf_is_set_without_gradients():
+    def run(T):
+        x = T.tensor([1.0, 2.0], requires_grad=True)
+        x.sum().backward()
+        with pytest.raises(RuntimeError, match="a leaf Variable that requires grad"):
+            x.set_(T.ones(2))
+        with T.no_grad():
+            x.set_(T.full((2,), 3.0))
+        (x * x).sum().backward()
+        return x.tolist(), x.grad.tolist(), x.is_leaf, x._version
+
+    same(run)
+
+
+def test_parts_that_are_not_noticed_to_share_memory():
+    def run(T):
+        x = T.arange(4.0).requires_grad_() * 1
+        parts = T.unsafe_split(x, 2), T.unsafe_chunk(x, 2), x.unsafe_split(2)
+        names = [(p.grad_fn.name(), p.output_nr) for group in parts for p in group]
+        parts[0][0].mul_(2)
+        (parts[0][0] * parts[1][1]).sum().backward()
+        return names
+
+    same(run)
+
+
+@pytest.mark.parametrize(
+    "several",
+    [
+        lambda T, a: T.linalg.qr(a),
+        lambda T, a: T.linalg.svd(a),
+        lambda T, a: T.linalg.slogdet(a),
+        lambda T, a: T.linalg.eigh(a + a.mT),
+        lambda T, a: T.var_mean(a, 0),
+        lambda T, a: T.aminmax(a),
+        lambda T, a: T.linalg.lu(a),
+        lambda T, a: a.split([1, 2]),
+        lambda T, a: a.tensor_split(2),
+        lambda T, a: T.hsplit(a, 3),
+        lambda T, a: a.unbind(),
+    ],
+)
+def test_which_result_of_its_step_a_tensor_is(several):
+    def run(T):
+        a = (T.eye(3) * 2 + T.arange(9.0).reshape(3, 3) / 9).requires_grad_()
+        return [(r.grad_fn and r.grad_fn.name(), r.output_nr) for r in several(T, a)]
+
+    same(run)
+
+
+def test_messages_name_the_function_and_the_place():
+    def run(T):
+        x, y = T.ones(2, requires_grad=True), T.ones(2, requires_grad=True)
+        said = []
+        for call in (lambda: T.mul(x, y, out=T.empty(2)), lambda: T.autograd.grad(x.sum(), [x, y])):
+            with pytest.raises(RuntimeError) as caught:
+                call()
+            said.append(str(caught.value))
+        return said
+
+    same(run)
