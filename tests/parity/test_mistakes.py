@@ -14,6 +14,12 @@ from .more_mistakes import MORE  # noqa: E402
 MISTAKES = FIRST | MORE
 
 
+@pytest.fixture(autouse=True)
+def checked():
+    """PyTorch's distributions check their parameters: its compiler, wherever it was used in the process, turns that off for good."""
+    torch.distributions.Distribution.set_default_validate_args(True)
+
+
 def raised(run, lib):
     with warnings.catch_warnings(), pytest.raises(Exception) as caught:
         warnings.simplefilter("ignore")
