@@ -225,3 +225,22 @@ def test_lazy_layers_load_what_has_no_shape_either(package):
     layer = package.nn.LazyLinear(2)
     layer.load_state_dict(package.nn.LazyLinear(2).state_dict())
     assert layer.has_uninitialized_params()
+
+
+def test_parts_named_as_methods_do_not_hide_them():
+    """N-BEATS keeps its weights in a list called "parameters"."""
+
+    class Named(nn.Module):
+        size = 3
+
+        def __init__(self):
+            super().__init__()
+            self.weight = nn.Parameter(ours.ones(2))
+            self.parameters = nn.ParameterList([self.weight])
+            self.size = nn.Linear(1, 1)
+
+    module = Named()
+    assert len(list(module.parameters())) == 3 and module.size == 3
+    assert list(module.state_dict()) == ["weight", "parameters.0", "size.weight", "size.bias"]
+    del module.parameters
+    assert "parameters.0" not in module.state_dict()

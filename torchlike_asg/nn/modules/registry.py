@@ -23,15 +23,23 @@ class Registry(dict[str, Any]):
     def __init__(self, owner: Any, entries: Any = ()) -> None:
         super().__init__(entries)
         self._owner = weakref.ref(owner)
-        owner.__dict__.update(self)
+        for name, value in self.items():
+            self._show(name, value)
 
     def _attributes(self) -> dict[str, Any]:
         owner = self._owner()
         return {} if owner is None else owner.__dict__
 
+    def _show(self, name: str, value: Any) -> None:
+        """Make an entry an attribute, unless the class has one of that name: it comes first in PyTorch, and a part may be called
+        "parameters" without hiding the method."""
+        owner = self._owner()
+        if owner is not None and not any(name in part.__dict__ for part in type(owner).__mro__):
+            owner.__dict__[name] = value
+
     def __setitem__(self, name: str, value: Any) -> None:
         super().__setitem__(name, value)
-        self._attributes()[name] = value
+        self._show(name, value)
 
     def __delitem__(self, name: str) -> None:
         super().__delitem__(name)
