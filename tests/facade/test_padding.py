@@ -2,8 +2,10 @@
 
 import pytest
 
+import torchlike_asg as ours
+
 from .compare import same
-from .parity import agree, agree_twice, normal, refuses
+from .parity import agree, agree_twice, normal, refuses, torch
 
 WIDTHS = [
     ((1, 2), (2, 3, 4)),
@@ -67,6 +69,15 @@ class TestFold:
 
 
 class TestChannels:
+    @pytest.mark.parametrize("name", ["pixel_shuffle", "pixel_unshuffle"])
+    def test_a_factor_of_one_copies(self, name):
+        for lib in (torch, ours):
+            x = lib.ones(1, 4, 2, 2)
+            y = getattr(lib.nn.functional, name)(x, 1)
+            z = x[0, 0, 0, 0].sum_to_size(())
+            x.add_(1)
+            assert y.tolist() == lib.ones(1, 4, 2, 2).tolist() and z.item() == 1
+
     def test_pixel_shuffle(self):
         agree("pixel_shuffle", normal(2, 12, 3, 4), 2)
         agree("pixel_shuffle", normal(9, 3, 4), 3)

@@ -109,6 +109,8 @@ def pixel_shuffle(input: Tensor, upscale_factor: int) -> Tensor:
             "pixel_shuffle expects its input's 'channel' dimension to be divisible by the square of upscale_factor, but "
             f"input.size(-3)={shape[-3]} is not divisible by {r * r}"
         )
+    if r == 1:
+        return _as_given(input, input.clone(memory_format=formats.contiguous_format))  # type: ignore[attr-defined]
     lead, (c, h, w) = shape[:-3], shape[-3:]
     n = len(lead)
     x = input.reshape(*lead, c // (r * r), r, r, h, w).permute(*range(n), n, n + 3, n + 1, n + 4, n + 2)
@@ -131,6 +133,8 @@ def pixel_unshuffle(input: Tensor, downscale_factor: int) -> Tensor:
             raise RuntimeError(
                 f"pixel_unshuffle expects {name} to be divisible by downscale_factor, but input.size({at})={size} is not divisible by {r}"
             )
+    if r == 1:
+        return _as_given(input, input.clone(memory_format=formats.contiguous_format))  # type: ignore[attr-defined]
     n = len(lead)
     x = input.reshape(*lead, c, h // r, r, w // r, r).permute(*range(n), n, n + 2, n + 4, n + 1, n + 3)
     return _as_given(input, x.reshape(*lead, c * r * r, h // r, w // r))

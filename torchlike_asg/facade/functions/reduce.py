@@ -281,4 +281,6 @@ def sum_to_size(self: Tensor, *size: Any) -> Tensor:
     lead = len(shape) - len(target)
     if lead < 0 or builtins.any(t not in (1, n) for t, n in zip(target, shape[lead:], strict=True)):
         raise RuntimeError(f"size {{{list(target)}}} is not expandable to size {{{list(shape)}}}.")
+    if not target:
+        return self.sum()  # type: ignore[no-any-return, attr-defined]
     return self if target == shape else unary(sum_to, self, target)
