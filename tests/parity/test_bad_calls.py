@@ -97,9 +97,26 @@ CALLS = {
     "T.full_like": "T.zeros(2, dtype=T.int64), nan|T.zeros(2, dtype=T.int64), -inf|T.zeros(2, dtype=T.float16), 1j|T.zeros(2), 1 + 0j",
     "F.pad": "T.zeros(2, dtype=T.int64), (1, 1), value=nan|T.zeros(2, dtype=T.int64), (1, 1), value=1.5",
     "list": "T.zeros(2, dtype=T.int32).fill_(v) for v in (1, 2, 3, 4, 5, 6, 7, nan)",
+    # optimizers, schedules, loaders, distributions and what else is called around a step
+    "T.optim.Adam([nn.Parameter(T.ones(2))], ": "lr=0.1, betas=[]|lr=0.1, betas=T.tensor(0.1)|lr=T.ones(2)|betas=(1.0, 0.9)|eps=-1",
+    "T.optim.SGD([nn.Parameter(T.ones(2))], differentiable=None).step": "",
+    "T.optim.SparseAdam([nn.Parameter(T.ones(2))], ": "lr=T.ones(2)",
+    "T.optim.lr_scheduler.MultiplicativeLR(T.optim.SGD([nn.Parameter(T.ones(2))]), ": "[1, 2]|1",
+    "T.amp.GradScaler('cpu').step": "T.optim.SGD([nn.Parameter(T.ones(2))])",
+    "T.amp.GradScaler('cpu').update": "|2.0",
+    "next": "iter(T.utils.data.DataLoader([1, 2], timeout=1))",
+    "T.distributions.Normal": "np.float32(0.5), 1.0|0.0, 'a'|0.0, True",
+    "T.median": "T.ones(3, dtype=T.bool)|T.ones(3, dtype=T.bool), 0|T.ones(3) * 1j",
+    "T.cdist": "T.ones(2, 3), T.ones(2, 3).double()|T.ones(2, 3).long(), T.ones(2, 3).long()",
+    "T.autograd.grad": "T.ones(2, requires_grad=True).sum(), []",
+    "T.ones(2).type": "'a'|'torch.DoubleTensor'",
+    "nn.utils.clip_grad_norm_": "[nn.Parameter(T.ones(2))], 'a'",
+    "nn.utils.rnn.pad_sequence": "[1, 2]|[]|1",
     "nn.Dropout": "nan|-1|2|'a'",
 }
-CASES = [f"{name}({arguments})" for name, table in CALLS.items() for arguments in table.split("|")]
+CASES = [  # a name may hold the first arguments already
+    f"{name}{'' if name.endswith(', ') else '('}{arguments})" for name, table in CALLS.items() for arguments in table.split("|")
+]
 
 
 def outcome(T, code):

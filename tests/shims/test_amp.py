@@ -90,11 +90,15 @@ def test_scaler_errors():
     scaler = GradScaler("cpu")
     w = ours.nn.Parameter(ours.ones(1))
     opt = ours.optim.SGD([w], lr=1.0)
+    for early in (scaler.update, lambda: scaler.unscale_(opt), lambda: scaler.step(opt)):
+        with pytest.raises(AssertionError, match="but _scale is None"):
+            early()
+    loss = scaler.scale([w.sum()])[0]
     with pytest.raises(AssertionError, match="No inf checks"):
         scaler.update()
     with pytest.raises(AssertionError, match="No inf checks"):
         scaler.unscale_(opt)
-    scaler.scale([w.sum()])[0].backward()
+    loss.backward()
     scaler.unscale_(opt)
     with pytest.raises(RuntimeError, match="already been called"):
         scaler.unscale_(opt)

@@ -46,6 +46,7 @@ class GradScaler:
         self._enabled = enabled
         self._scale, self._growth_factor, self._backoff_factor = init_scale, growth_factor, backoff_factor
         self._growth_interval, self._growth_tracker = growth_interval, 0
+        self._begun = False  # whether anything was scaled, or the scale set
         self._states: dict[int, int] = {}  # optimizer -> how far it is in this iteration
         #: optimizer -> whether a gradient overflowed, for each device a tensor; after `step` a bool
         self._overflowed: dict[int, list[Tensor] | bool] = {}
@@ -54,6 +55,7 @@ class GradScaler:
         """The loss, or an iterable of losses, times the scale."""
         if not self._enabled:
             return outputs
+        self._begun = True
         if isinstance(outputs, Tensor):
             scaled: Any = outputs * self._scale  # type: ignore[operator]
             scaled._scaled = ref(outputs), self._scale  # who shows the loss shows this one
@@ -66,6 +68,7 @@ class GradScaler:
         """Divide the gradients of an optimizer's parameters by the scale, in place; once for each step."""
         if not self._enabled:
             return
+        self._check_begun("unscale_")
         state = self._states.get(id(optimizer), _READY)
         if state == _UNSCALED:
             raise RuntimeError("unscale_() has already been called on this optimizer since the last update().")
@@ -95,6 +98,7 @@ class GradScaler:
             return optimizer.step(*args, **kwargs)
         if "closure" in kwargs:
             raise RuntimeError("Closure use is not currently supported if GradScaler is enabled.")
+        self._check_begun("step")
         state = self._states.get(id(optimizer), _READY)
         if state == _STEPPED:
             raise RuntimeError("step() has already been called since the last update().")
@@ -104,6 +108,13 @@ class GradScaler:
         if self._overflow(optimizer):
             return None
         return optimizer.step(*args, **kwargs)
+
+    def _check_begun(self, name: str) -> None:
+        if not self._begun:
+            raise AssertionError(
+                f"Attempted {name} but _scale is None.  This may indicate your script did not use scaler.scale(loss or outputs) earlier in "
+                "the iteration."
+            )
 
     def _overflow(self, optimizer: Any) -> bool:
         """Whether a gradient of the optimizer overflowed. Reads one number for each device that has gradients, the first time."""
@@ -116,6 +127,7 @@ class GradScaler:
         """Adapt the scale to what the steps since the last call found, or set it."""
         if not self._enabled:
             return
+        self._check_begun("update")
         if new_scale is not None:
             self._scale = float(new_scale)  # a number or a tensor
         else:

@@ -58,7 +58,7 @@ def grad(
     outs, ins = _list(outputs), _list(inputs)
     given = _list(grad_outputs) if grad_outputs is not None else [None] * len(outs)
     if not ins:
-        raise ValueError("grad requires non-empty inputs.")
+        raise RuntimeError("`inputs` argument to `grad()` cannot be empty.")
     for t in ins:
         if not isinstance(t, Tensor):
             raise TypeError(f"expected Tensor inputs, but got {type(t).__name__}")

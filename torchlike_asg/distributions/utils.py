@@ -15,7 +15,7 @@ __all__ = ["batch_of", "broadcast_all", "clamp_probs", "lazy_property", "logits_
 
 def broadcast_all(*values: Any) -> tuple[torch.Tensor, ...]:
     """Tensors and numbers as tensors of one shape; numbers take the type of the first tensor, or the default one."""
-    if not all(isinstance(v, (torch.Tensor, Number)) for v in values):
+    if not all(isinstance(v, (torch.Tensor, bool, int, float)) for v in values):
         raise ValueError("Input arguments must all be instances of Number, torch.Tensor or objects implementing __torch_function__.")
     first = next((v for v in values if isinstance(v, torch.Tensor)), None)
     d, device = (torch.get_default_dtype(), None) if first is None else (first.dtype, first.device)

@@ -52,7 +52,7 @@ class Adadelta(Optimizer):
         )
 
     def form(self, group: Group) -> tuple[Any, ...]:
-        return decay_form(group), group["maximize"]
+        return decay_form(group), bool(group["maximize"])
 
     def state_names(self, group: Group, p: Any) -> tuple[str, ...]:
         return "square_avg", "acc_delta"

@@ -67,7 +67,7 @@ class Adafactor(Optimizer):
         super().__init__(params, defaults)
 
     def form(self, group: Group) -> tuple[Any, ...]:
-        return decay_form(group), group["maximize"]
+        return decay_form(group), bool(group["maximize"])
 
     def state_names(self, group: Group, p: Tensor) -> tuple[str, ...]:
         return ("row_var", "col_var") if len(p.shape) > 1 else ("variance",)

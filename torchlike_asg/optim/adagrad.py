@@ -59,7 +59,7 @@ class Adagrad(Optimizer):
                 self.state[p].update(step=scalar_tensor(0.0), sum=self.initial(group, p, "sum"))
 
     def form(self, group: Group) -> tuple[Any, ...]:
-        return decay_form(group), group["maximize"]
+        return decay_form(group), bool(group["maximize"])
 
     def refusal_of_sparse(self, group: Group) -> str | None:
         return "weight_decay option is not compatible with sparse gradients" if group["weight_decay"] != 0 else None

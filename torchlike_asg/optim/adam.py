@@ -65,7 +65,7 @@ class Adam(Optimizer):
         )
 
     def form(self, group: Group) -> tuple[Any, ...]:
-        return group["amsgrad"], group["maximize"], decay_form(group)
+        return bool(group["amsgrad"]), bool(group["maximize"]), decay_form(group)
 
     def refusal_of_sparse(self, group: Group) -> str | None:
         return "Adam does not support sparse gradients, please consider SparseAdam instead"

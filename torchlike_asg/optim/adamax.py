@@ -48,7 +48,7 @@ class Adamax(Optimizer):
         )
 
     def form(self, group: Group) -> tuple[Any, ...]:
-        return decay_form(group), group["maximize"]
+        return decay_form(group), bool(group["maximize"])
 
     def state_names(self, group: Group, p: Any) -> tuple[str, ...]:
         return "exp_avg", "exp_inf"

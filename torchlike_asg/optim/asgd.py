@@ -50,7 +50,7 @@ class ASGD(Optimizer):
         )
 
     def form(self, group: Group) -> tuple[Any, ...]:
-        return decay_form(group), group["maximize"]
+        return decay_form(group), bool(group["maximize"])
 
     def state_names(self, group: Group, p: Any) -> tuple[str, ...]:
         return ("ax",)

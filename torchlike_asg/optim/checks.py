@@ -6,14 +6,18 @@ from typing import Any
 
 from ..facade.core import Tensor
 
-__all__ = ["check_betas", "check_implementation", "check_lr", "check_not_negative", "check_positive"]
+__all__ = ["check_betas", "check_implementation", "check_lr", "check_not_negative", "check_one_element", "check_positive"]
 
 
 def check_lr(lr: Any) -> None:
     """A learning rate is a number, or a tensor of one element; not negative and not NaN."""
+    check_one_element(lr)
+    check_not_negative(lr, "learning rate")
+
+
+def check_one_element(lr: Any) -> None:
     if isinstance(lr, Tensor) and lr.numel() != 1:  # type: ignore[attr-defined]
         raise ValueError("Tensor lr must be 1-element")
-    check_not_negative(lr, "learning rate")
 
 
 def check_not_negative(value: Any, name: str) -> None:
@@ -27,7 +31,8 @@ def check_positive(value: Any, name: str) -> None:
 
 
 def check_betas(betas: Any) -> None:
-    for i, beta in enumerate(betas):
+    for i in range(2):
+        beta = betas[i]
         if not 0.0 <= beta < 1.0:
             raise ValueError(f"Invalid beta parameter at index {i}: {beta}")
 

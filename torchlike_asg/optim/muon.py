@@ -70,7 +70,7 @@ class Muon(Optimizer):
                 raise ValueError(f"Muon only supports 2D parameters whereas we found a parameter with size: {p.shape}")
 
     def form(self, group: Group) -> tuple[Any, ...]:
-        return group["nesterov"], tuple(group["ns_coefficients"]), group["ns_steps"], group["adjust_lr_fn"]
+        return bool(group["nesterov"]), tuple(group["ns_coefficients"]), group["ns_steps"], group["adjust_lr_fn"]
 
     def state_names(self, group: Group, p: Any) -> tuple[str, ...]:
         return ("momentum_buffer",)

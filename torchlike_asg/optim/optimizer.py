@@ -141,11 +141,14 @@ class Optimizer:
         """Update the parameters that have gradients. `closure` re-evaluates the model and returns the loss."""
         if type(self).update is Optimizer.update:
             raise NotImplementedError(f"{type(self).__name__} overrides neither step() nor update()")
+        recorded = self.defaults.get("differentiable", False)
+        if recorded is not False and recorded is not True:
+            raise TypeError(f"set_grad_enabled(): argument 'enabled' (position 1) must be bool, not {type(recorded).__name__}")
         loss = None
         if closure is not None:
             with grad_mode(True):
                 loss = closure()
-        if self.defaults.get("differentiable"):
+        if recorded:
             with grad_mode(True):
                 differentiable.run(self)
             return loss

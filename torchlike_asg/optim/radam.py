@@ -55,7 +55,7 @@ class RAdam(Optimizer):
         )
 
     def form(self, group: Group) -> tuple[Any, ...]:
-        return decay_form(group), group["maximize"]
+        return decay_form(group), bool(group["maximize"])
 
     def state_names(self, group: Group, p: Any) -> tuple[str, ...]:
         return "exp_avg", "exp_avg_sq"

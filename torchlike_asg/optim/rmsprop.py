@@ -56,7 +56,7 @@ class RMSprop(Optimizer):
         )
 
     def form(self, group: Group) -> tuple[Any, ...]:
-        return bool(group["momentum"] > 0), group["centered"], decay_form(group), group["maximize"]
+        return bool(group["momentum"] > 0), bool(group["centered"]), decay_form(group), bool(group["maximize"])
 
     def state_names(self, group: Group, p: Any) -> tuple[str, ...]:
         return ("square_avg", *(("momentum_buffer",) if group["momentum"] > 0 else ()), *(("grad_avg",) if group["centered"] else ()))

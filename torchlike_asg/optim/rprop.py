@@ -49,7 +49,7 @@ class Rprop(Optimizer):
         )
 
     def form(self, group: Group) -> tuple[Any, ...]:
-        return (group["maximize"],)
+        return (bool(group["maximize"]),)
 
     def state_names(self, group: Group, p: Any) -> tuple[str, ...]:
         return "prev", "step_size"

@@ -56,7 +56,7 @@ class SGD(Optimizer):
         )
 
     def form(self, group: Group) -> tuple[Any, ...]:
-        return bool(group["momentum"] != 0), decay_form(group), group["nesterov"], group["maximize"]
+        return bool(group["momentum"] != 0), decay_form(group), bool(group["nesterov"]), bool(group["maximize"])
 
     def refusal_of_sparse(self, group: Group) -> str | None:
         return "add(sparse, dense) is not supported. Use add(dense, sparse) instead." if group["weight_decay"] != 0 else None

@@ -8,7 +8,7 @@ from typing import Any
 from ..asg.declare import IDENTITIES, get
 from ..asg.node import Node, const
 from ..ops.embedding import embedding_grad
-from .checks import check_betas, check_positive
+from .checks import check_betas, check_one_element, check_positive
 from .optimizer import Group, Nodes, Optimizer
 from .rules import greater, mean_square, moving, sqrt, where
 
@@ -33,13 +33,14 @@ class SparseAdam(Optimizer):
         eps: float = 1e-8,
         maximize: bool = False,
     ) -> None:
+        check_one_element(lr)
         check_positive(lr, "learning rate")
         check_positive(eps, "epsilon value")
         check_betas(betas)
         super().__init__(params, {"lr": lr, "betas": tuple(betas), "eps": eps, "maximize": maximize})
 
     def form(self, group: Group) -> tuple[Any, ...]:
-        return (group["maximize"],)
+        return (bool(group["maximize"]),)
 
     def refusal_of_sparse(self, group: Group) -> str | None:
         return None

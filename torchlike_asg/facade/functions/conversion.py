@@ -203,5 +203,8 @@ def type_(self: Tensor, dtype: Any = None, non_blocking: bool = False) -> Any:
         place = "torch.meta" if self.device.type == "meta" else "torch"
         return next(f"{place}.{n}" for n, d in _LEGACY.items() if d is self.dtype)
     if isinstance(dtype, str):
-        dtype = _LEGACY[dtype.rpartition(".")[2]]
+        name = dtype.rpartition(".")[2]
+        if name not in _LEGACY:
+            raise ValueError(f"invalid type: {dtype!r}")
+        dtype = _LEGACY[name]
     return to(self, getattr(dtype, "dtype", dtype))

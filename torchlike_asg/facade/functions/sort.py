@@ -11,6 +11,7 @@ from ...asg.node import Node, const, weak
 from ...ops import logic
 from ...ops import pointwise as basic
 from ...ops import sort as ops
+from ...ops.formula import refuse
 from ...ops.promotion import title, to
 from ..core import Tensor, node_of, unary, wrap
 from ..flush import value_of
@@ -93,6 +94,8 @@ def kthvalue(input: Tensor, k: int, dim: int = -1, keepdim: bool = False, *, out
 
 def _median(whole: Any, result: Any, name: str, skip_nan: bool, doc: str) -> Any:
     def f(input: Tensor, dim: int | None = None, keepdim: bool = False, *, out: Any = None) -> Any:
+        if input.dtype is dtypes.bool_ or input.dtype.is_complex:
+            raise refuse("median_cpu" if dim is None else "median_out", input.dtype)
         if dim is None:
             return unary(whole, input, tuple(range(len(input.shape))), False)
         return _single(result, name, ops.median_index, input, dim, keepdim, skip_nan)

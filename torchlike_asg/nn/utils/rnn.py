@@ -178,6 +178,9 @@ def pad_sequence(sequences: Any, batch_first: bool = False, padding_value: float
         raise RuntimeError("received an empty list of sequences")
     if padding_side not in ("left", "right"):
         raise RuntimeError(f"Expected padding_side to be one of left or right, but got {padding_side}.")
+    for i, sequence in enumerate(sequences):
+        if not isinstance(sequence, torch.Tensor):
+            raise TypeError(f"expected Tensor as element {i} in argument 0, but got {type(sequence).__name__}")
     longest = max(sequence.shape[0] for sequence in sequences)
     padded = []
     for sequence in sequences:

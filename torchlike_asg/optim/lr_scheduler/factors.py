@@ -51,7 +51,8 @@ class MultiplicativeLR(_ByFunctions):
     def __init__(
         self, optimizer: Optimizer, lr_lambda: Callable[[int], float] | list[Callable[[int], float]], last_epoch: int = -1
     ) -> None:
-        for function in lr_lambda if isinstance(lr_lambda, (list, tuple)) else [lr_lambda]:
+        several = isinstance(lr_lambda, (list, tuple)) and len(lr_lambda) != len(optimizer.param_groups)  # which is refused as that
+        for function in [] if several else lr_lambda if isinstance(lr_lambda, (list, tuple)) else [lr_lambda]:
             if not callable(function):
                 raise TypeError(f"lr_lambda should be a function, but got {type(function).__name__}")
         super().__init__(optimizer, lr_lambda, last_epoch)

@@ -109,6 +109,11 @@ class LoaderIterator:
 class SingleProcessIterator(LoaderIterator):
     """Reads each batch when it is asked for."""
 
+    def __init__(self, loader: Any, resume: Resume | None) -> None:
+        if loader.timeout != 0:
+            raise AssertionError("_SingleProcessDataLoaderIter requires timeout == 0")
+        super().__init__(loader, resume)
+
     def _prepare(self, skip: int) -> None:
         loader = self._loader
         self._fetcher = make_fetcher(loader.dataset, loader._auto_collation, loader.collate_fn, loader.drop_last)
