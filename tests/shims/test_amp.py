@@ -42,6 +42,7 @@ def test_torch_cuda_amp_where_cuda_means_wgpu(monkeypatch):
 
 def test_gradients_in_16_bits_are_not_unscaled():
     scaler, w = GradScaler("cpu"), ours.ones(2, dtype=ours.float16, requires_grad=True)
+    scaler.scale(w.sum())  # begins: before, there is nothing to unscale by
     w.sum().backward()
     with pytest.raises(ValueError, match="Attempting to unscale FP16 gradients"):
         scaler.unscale_(ours.optim.SGD([w], lr=0.1))
