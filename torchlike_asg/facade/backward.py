@@ -19,7 +19,6 @@ from . import texts
 from .core import Tensor, family_of, node_of, twin, wrap
 from .history_parts import operand_places
 from .hooks import changed_by, name_of, own_node
-from .past import Past
 from .saved_values import blame
 from .sparse_gradients import gradient, is_sparse
 from .storage import Family, leaf_family
@@ -244,14 +243,6 @@ def backward(
         _follow(tr)
     home = home_of(outputs[0]._n) if trace.several and outputs and outputs[0]._n is not None else tr
     retain = create if retain is None else retain
-    if pieced(outputs):
-        from .pieces import through
-
-        found = through(outputs, grads, retain, create, inputs)
-        if found is not None:
-            found.accumulate(inputs)
-            return
-        home = home_of(outputs[0]._n) if trace.several and outputs and outputs[0]._n is not None else tr
     if inputs is not None:
         wanted = {node_of(t): family_of(t) for t in inputs}
         result = run(outputs, grads, retain, create, frozenset(wanted))
@@ -266,11 +257,6 @@ def backward(
     result = run(outputs, grads, retain, create, None, _accumulate_in_leaf)
     if simple:
         _prepare(result)
-
-
-def pieced(outputs: Sequence[Tensor]) -> bool:
-    """Whether a history of one of them may lie in several traces (pieces.py)."""
-    return bool(current().carried) or any([(f := t._f) is not None and f.h is None and f.past.__class__ is Past for t in outputs])
 
 
 def check_inputs(inputs: list[Any]) -> list[Any]:

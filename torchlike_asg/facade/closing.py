@@ -104,8 +104,6 @@ def _keep_histories(tr: Trace, live: Live, pasts: dict[Any, Any]) -> Snapshot | 
         n = o.h if o.__class__ is Family else o._n
         if error is not None:
             pasts[o] = Ended(error, n, noted(o, n))
-        elif n in tr.carried:
-            pasts[o] = tr.carried[n]
         else:
             if snapshot is None:
                 snapshot = Snapshot(tr)

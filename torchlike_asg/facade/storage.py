@@ -286,7 +286,7 @@ class Family:
                 if n is not None:
                     if t._geo is None:
                         t._geo = t.geometry
-                    if n.rg and t._kind is not None and not bumped and "_made" not in t.__dict__:
+                    if n.rg and t._kind is not None and not bumped:
                         from .history_names import title
 
                         t.__dict__["_made"] = title(n, t._kind)  # a view is still made as it was
