@@ -135,3 +135,23 @@ def test_messages_name_the_function_and_the_place():
         return said
 
     same(run)
+
+
+@pytest.mark.parametrize("used", (False, True))
+@pytest.mark.parametrize("part", (0, 1, slice(0, 1)))
+def test_data_of_a_leaf_that_is_a_view(used, part):
+    """A parameter that is a column of something is given a column of something else, whether what it was has been used or not."""
+    found = []
+    for lib in (torch, ours):
+        p = lib.nn.Parameter(lib.arange(12.0).reshape(2, 3, 2)[..., part])
+        optimizer, out = lib.optim.Adam([p], 0.1), []
+        for step in range(3):
+            before = (p * p).sum() if used else 0
+            p.data = (lib.ones(2, 3, 2) * (step + 3))[..., part]
+            loss = (p**3).sum() + 0 * before
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            out += [loss.item(), *p.grad.flatten().tolist(), *p.flatten().tolist(), p[0].sum().item()]
+        found.append(out)
+    assert found[1] == pytest.approx(found[0], rel=1e-6)

@@ -15,6 +15,8 @@ from ..backends.meta import Absent
 from ..dtypes import store
 from ..errors import Unsupported
 from ..ops.movement import clone, relayout
+from ..ops.movement import restride as RESTRIDE
+from ..ops.movement import restride_scatter as RESTRIDE_SCATTER
 from .core import Tensor, alias, family_of, owned
 from .inference import refuse_write
 from .nodes import history_of, node_of, root_of
@@ -132,7 +134,15 @@ def set_data(t: Tensor, source: Any) -> None:
         from weakref import ref
 
         new.cell.families.append(ref(old))
-        old.h = history_of(old.leaf, value) if old.leaf.rg else value
+        old.h = value
+        if old.leaf.rg:
+            shape, strides, offset = t.geometry
+            place = tuple(shape), strides, offset
+            if place == new.cell.geometry:
+                old.h = history_of(old.leaf, value)
+            else:  # a leaf that is a view of what it lies in
+                part = history_of(old.leaf, RESTRIDE(value, *place, new.cell.strides))
+                old.h = RESTRIDE_SCATTER(value, part, place, new.cell.strides, False)
         old.counter.roots.append(old.h)
         old.take_part()
         old.invalidate()
