@@ -308,11 +308,6 @@ def test_the_rest_says_what_to_use():
         ours.utils.data.default_collate([made(ours), made(ours)])
 
 
-def test_csr_is_saved_as_coo():
-    with pytest.raises(NotImplementedError, match="to_sparse"):
-        ours.save(made(ours).to_sparse_csr(), io.BytesIO())
-
-
 def test_places_outside_are_refused_at_once():
     with pytest.raises(RuntimeError, match="for dim 0, size is 3 but found index 5"):
         ours.sparse_coo_tensor([[5], [0]], [1.0], (3, 3))
