@@ -276,12 +276,14 @@ def test_empty_batches(bias):
 
 
 def test_what_is_no_number_stays_so():
-    """Shader compilers may take x - x for 0, x / x for 1, and a choice between x and 0 for a maximum that drops NaN."""
+    """Shader compilers may take x - x for 0, x / x for 1, and a choice between x and 0 for a maximum that drops NaN;
+    Mesa's makes 0 of a quotient by a constant 0."""
     device()
     x = torch.tensor([math.nan, math.inf, -math.inf, 2.0, -0.0])
     functions = (
         lambda x: x - x, lambda x: x.exp() * (x - x), lambda x: x / x, lambda x: x.relu(), lambda x: x.relu() * 2 + 1, F.relu6, F.hardtanh,
         lambda x: x.clamp(0, 1), lambda x: (x + 1).clamp(min=0), lambda x: x.clamp(max=3), lambda x: torch.maximum(x, x * 0),
+        lambda x: x / 0.0, lambda x: (x - x) / 0.0, lambda x: (x - 1) / 0.0, lambda x: x.relu() / 0.0,
         lambda x: torch.minimum(x * 2, x), lambda x: x.amax(0), lambda x: x.amin(0), lambda x: x[:1].relu() @ x[:1], F.leaky_relu,
         F.hardswish, F.hardsigmoid, F.softshrink, lambda x: F.max_pool1d(x.reshape(1, 1, 5), 2), F.elu, F.selu, F.softplus,
     )  # fmt: skip

@@ -205,7 +205,7 @@ class Handler:
 
     def sub(self, a: Value, b: Value) -> Value:
         if a.floating and a.text == b.text:
-            return self._make(f"select(0f, k_nan(), {_endless(a)})", a)
+            return self._make(f"select({a} - {a}, k_nan(), {_endless(a)})", a)
         return self._arithmetic("-", "!=", a, b)
 
     def mul(self, a: Value, b: Value) -> Value:
@@ -219,6 +219,8 @@ class Handler:
         a, b = self._numbers(a, b)
         if a.floating and a.text == b.text:
             return self._make(f"select(1f, k_nan(), {a} == 0f || {_endless(a)})", a)
+        if a.floating and b.text == "0f":  # Mesa's compiler makes 0 of a quotient by a constant 0
+            return self._make(f"select({a} * k_inf(), k_nan(), {a} == 0f)", a)
         return self._make(f"({a} / {b})" if a.floating else f"({a} / select({b}, 1, {b} == 0))", a)
 
     def _pair(self, real: str, whole: str, a: Value, b: Value) -> Value:
