@@ -170,11 +170,11 @@ def derive(t: Any, check: bool = True, root: Node | None = None) -> Node:
         if check:
             refuse_stale(t)
         if t._kind.startswith(("nograd", "inference")):
-            return APART(_region(t, f, h))
-    return _region(t, f, h)
+            return APART(part_of(t, f, h))
+    return part_of(t, f, h)
 
 
-def _region(t: Any, f: Family, h: Node) -> Node:
+def part_of(t: Any, f: Family, h: Node) -> Node:
     """What a face shows of its storage, of which `h` is the node."""
     shape, strides, offset = t.geometry
     if t._lens is not None:
@@ -211,6 +211,15 @@ def _partial_leaf(f: Family, tr: Trace) -> None:
     make_leaf_of(f, t, whole, derive(t, check=False), tr)
 
 
+def in_whole(t: Any, f: Family, whole: Node, n: Node) -> Node:
+    """The storage, of which `whole` is the node, with `n` as what a face shows of it: the inverse of `part_of`."""
+    shape, strides, offset = t.geometry
+    place = tuple(shape), strides, offset
+    if t._lens is not None:
+        return scattered(whole, n, f.cell, t._lens, place, False)
+    return n if place == f.cell.geometry else RESTRIDE_SCATTER(whole, n, place, f.cell.strides, False)
+
+
 def make_leaf_of(f: Family, t: Any, whole: Node, value: Node, tr: Trace) -> None:
     """Cut the history of a value: gradients end and accumulate here."""
     tr.leaves += 1
@@ -221,12 +230,7 @@ def make_leaf_of(f: Family, t: Any, whole: Node, value: Node, tr: Trace) -> None
         n = LEAF_OF.table.setdefault(key, made)
     f.leaf, f.wants = n, True
     tr.leaf_owner[n] = ref(f)
-    shape, strides, offset = t.geometry
-    place = tuple(shape), strides, offset
-    if t._lens is not None:
-        f.h = scattered(whole, n, f.cell, t._lens, place, False)
-    else:
-        f.h = n if place == f.cell.geometry else RESTRIDE_SCATTER(whole, n, place, f.cell.strides, False)
+    f.h = in_whole(t, f, whole, n)
     f.counter.roots += [f.h, n]
     f.take_part()
     f.invalidate()

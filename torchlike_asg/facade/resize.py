@@ -15,11 +15,9 @@ from ..backends.meta import Absent
 from ..dtypes import store
 from ..errors import Unsupported
 from ..ops.movement import clone, relayout
-from ..ops.movement import restride as RESTRIDE
-from ..ops.movement import restride_scatter as RESTRIDE_SCATTER
 from .core import Tensor, alias, family_of, owned
 from .inference import refuse_write
-from .nodes import history_of, node_of, root_of
+from .nodes import history_of, in_whole, node_of, part_of, root_of
 from .sharing import preserve
 from .storage import Cell, Family
 
@@ -134,15 +132,8 @@ def set_data(t: Tensor, source: Any) -> None:
         from weakref import ref
 
         new.cell.families.append(ref(old))
-        old.h = value
-        if old.leaf.rg:
-            shape, strides, offset = t.geometry
-            place = tuple(shape), strides, offset
-            if place == new.cell.geometry:
-                old.h = history_of(old.leaf, value)
-            else:  # a leaf that is a view of what it lies in
-                part = history_of(old.leaf, RESTRIDE(value, *place, new.cell.strides))
-                old.h = RESTRIDE_SCATTER(value, part, place, new.cell.strides, False)
+        # the leaf may be a view of what it lies in
+        old.h = in_whole(t, old, value, history_of(old.leaf, part_of(t, old, value))) if old.leaf.rg else value
         old.counter.roots.append(old.h)
         old.take_part()
         old.invalidate()

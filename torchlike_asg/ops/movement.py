@@ -11,7 +11,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from .. import dtypes
 from ..asg.declare import REGISTRY, Array, Grads, Meta, Op, Sample, ViewRule
 from ..asg.geometry import flat, gather
-from ..asg.node import Node, check_held, const, element
+from ..asg.node import Node, const, element
 from . import view_rules
 from .summation import total
 
@@ -291,11 +291,7 @@ def _prepare_value(x: Node, v: Any, *attrs: Any) -> tuple[Any, ...]:
 
     v = node(v)
     if v.op is SCALAR:
-        value = v.attrs[0]
-        check_held(value, x.dtype)
-        if x.dtype.category < 2 and isinstance(value, float):
-            value = int(value) if x.dtype.category == 1 else bool(value)
-        return x, element(value, x.dtype), *attrs
+        return x, element(v.attrs[0], x.dtype), *attrs
     return x, v if v.dtype is x.dtype else cast(v, x.dtype), *attrs
 
 
