@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -25,6 +24,7 @@ from .elementwise import (
 )
 from .formula import refuse
 from .logic import eq, ge, gt, le, logical_and, logical_or, lt, ne
+from .power import power
 from .promotion import promoting, title
 
 
@@ -189,33 +189,6 @@ remainder = binary(
 fmod = binary("fmod", lambda e, a, b: e.fmod(a, b), _vjp_remainder("trunc_divide"), keep((0, (1,)), (1, (1,))), ref=_ref_fmod)
 
 
-def _ref_pow(a: Array, b: Array) -> Array:
-    if a.dtype.kind in "iu" and (np.asarray(b) < 0).any():
-        if b.ndim == 0:
-            raise RuntimeError("Integers to negative integer powers are not allowed.")
-        exact = np.where(a == 1, 1, np.where(a == -1, np.where(b % 2 == 0, 1, -1), 0)).astype(a.dtype)
-        return np.where(b < 0, exact, np.power(a, np.maximum(b, 0)))
-    with np.errstate(all="ignore"):
-        if a.dtype.kind != "c" and b.dtype.kind != "c":
-            return np.power(a, b)
-        if b.ndim == 0 and (plain := _COMPLEX_POWERS.get(complex(b))):
-            return plain(a)
-        return np.asarray(np.exp(np.log(a) * b))  # rounded, and undefined, where PyTorch is: NumPy multiplies for integers up to 100
-
-
-#: exponents that are no powers in PyTorch
-_COMPLEX_POWERS: dict[complex, Callable[[Array], Array]] = {
-    0: np.ones_like,
-    0.5: np.sqrt,
-    1: np.positive,
-    2: lambda a: np.power(a, np.full(1, 2, a.dtype)),
-    3: lambda a: np.power(a, np.full(1, 3, a.dtype)),
-    -0.5: lambda a: 1 / np.sqrt(a),
-    -1: np.reciprocal,
-    -2: lambda a: 1 / (a * a),
-}
-
-
 def _vjp_pow(n: Node, g: Node) -> Grads:
     a, b = n.srcs
 
@@ -238,7 +211,7 @@ pow_ = binary(
     lambda e, a, b: e.pow(a, b),
     _vjp_pow,
     lambda n: (n.srcs if n.srcs[1].op is not CONST else n.srcs[:1]) + ((n,) if n.srcs[1].rg else ()),
-    ref=_ref_pow,
+    ref=power,
     prepare=promoting(2, exact=True),
     samples=lambda: [Sample((_P, _Y)), Sample((_P, np.asarray(2.0))), Sample((_X, np.asarray(3.0)), (), False), *integer_samples()],
 )
