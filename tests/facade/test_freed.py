@@ -125,3 +125,18 @@ def test_a_write_to_data_is_noticed_after_the_iteration(lib):
     x.add_(1.0)
     with pytest.raises(RuntimeError, match="modified by an inplace operation"):
         y.sum().backward()
+
+
+@pytest.mark.parametrize("lib", [torch, ours], ids=["torch", "ours"])
+def test_what_a_gradient_computed_and_freed_may_be_recorded_anew(lib):
+    lib.ones(1, requires_grad=True).sum().backward()
+    x = lib.tensor(2.0, requires_grad=True)
+    (slope,) = lib.autograd.grad(x**3, x, create_graph=True)  # 3 x ** 2, whose square is no tensor of the script's
+    lib.autograd.grad(slope, x)
+    square = x**2
+    square.backward()
+    assert x.grad.item() == 4
+    with pytest.raises(RuntimeError, match=TWICE):
+        square.backward()
+    with pytest.raises(RuntimeError, match=TWICE):
+        slope.backward()

@@ -76,8 +76,8 @@ class Trace:
     ``families``  weak references to the storages that take part;  ``data`` to those that were read as data
     ``grads``     (weak references to leaves' families, gradients that these were given by a backward pass) for each pass
     ``stale``     nodes overwritten by a counted write;  ``silent`` overwritten behind the version counter's back
-    ``freed``     nodes whose saved operands a backward pass gave up;  ``swept`` the roots of those passes, ``passed`` what they went
-                  through (filled from ``swept`` when somebody asks)
+    ``freed``     nodes whose saved operands a backward pass gave up, with how many claims there were then;  ``swept`` the roots of
+                  those passes, ``passed`` what they went through (filled from ``swept`` when somebody asks)
     ``held``      positive while a backward pass runs: a hook that reads a value must not end the trace under it
     ``level``     how many function transforms are being recorded;  ``mapped`` those of them that record one example for a whole batch
     ``hooks``     node -> gradient hooks;  ``retained`` node -> weak reference to the computed tensor that wants its gradient kept
@@ -173,7 +173,7 @@ class Trace:
         self.moved: list[Any] = []  # weak references to storages that have views at a place that is data of this trace
         self.stale: set[Node] = set()
         self.silent: set[Node] = set()
-        self.freed: set[Node] = set()
+        self.freed: dict[Node, int] = {}
         self.swept: list[tuple[Node, ...]] = []
         self.passed: set[Node] = set()
         self.hooks: dict[Node, list[Any]] = {}

@@ -115,7 +115,7 @@ def run(
                 result = gradients.sweep(roots, seeds, wanted=wanted, watch=watch)
     except BaseException:
         if not retain:
-            home.freed.update([n for n in watch.passed if n.saved is not None])
+            home.freed.update(dict.fromkeys([n for n in watch.passed if n.saved is not None], len(home.claims)))
             home.passed.update(watch.passed)
         if home.retained:
             _keep_retained({n: watch.gradients[n] for n in watch.passed}, home, create)
@@ -151,7 +151,7 @@ def _keep_retained(found: dict[Node, Node], tr: Trace, create: bool) -> None:
 
 
 def _free(result: gradients.Sweep, tr: Trace) -> None:
-    tr.freed.update(result.savers)
+    tr.freed.update(dict.fromkeys(result.savers, len(tr.claims)))
     if result.passed is None:
         tr.swept.append(result.roots)
     else:

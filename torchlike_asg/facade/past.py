@@ -154,7 +154,7 @@ def replay(root: Node, snap: Snapshot, done: dict[Node, Node], tr: Trace) -> Nod
         if n in snap.silent:
             tr.silent.add(done[n])
         if n in snap.freed:
-            tr.freed.add(done[n])
+            tr.freed[done[n]] = len(tr.claims)
         if n in snap.watched:
             counter, version, silent = snap.watched[n]
             if counter.version != version:

@@ -118,7 +118,7 @@ def blameless(roots: tuple[Node, ...], tr: Trace) -> Saved | None:
 
 
 def _harmless(saved: Saved, tr: Trace) -> bool:
-    return saved.guarded.isdisjoint(tr.stale) and saved.savers.isdisjoint(tr.freed) and saved.savers.isdisjoint(tr.retained)
+    return saved.guarded.isdisjoint(tr.stale) and tr.freed.keys().isdisjoint(saved.savers) and saved.savers.isdisjoint(tr.retained)
 
 
 def ended(n: Node, tr: Trace) -> bool:
@@ -176,7 +176,7 @@ def _downwards(root: Node, seen: set[Node], left_out: Container[Node] = ()) -> I
 def blame(roots: tuple[Node, ...], savers: tuple[Node, ...], tr: Trace) -> str | None:
     """Why a backward pass from `roots` that reads what `savers` saved is refused, or None."""
     for m in savers:
-        if m in tr.freed and (m in tr.claims or _gave_up(m, roots, tr)):
+        if m in tr.freed and (_claimed_before(m, tr) or _gave_up(m, roots, tr)):
             return texts.TWICE
         if m in tr.retained and isinstance(tr.retained[m], Ended):
             return str(tr.retained[m].error)
@@ -207,7 +207,14 @@ def _gave_up(m: Node, roots: tuple[Node, ...], tr: Trace) -> bool:
                 stack.append(u)
     while tr.swept:
         tr.passed.update(history(tr.swept.pop()))
-    return not callers.isdisjoint(tr.passed)
+    return any(c in tr.passed and (c not in tr.freed or _claimed_before(c, tr)) for c in callers)
+
+
+def _claimed_before(m: Node, tr: Trace) -> bool:
+    """Whether a tensor was made of `m` before a backward pass freed it. One that was recorded afterwards saved its operands anew."""
+    if m not in tr.claims:
+        return False
+    return next(i for i, n in enumerate(tr.claims) if n is m) < tr.freed[m]
 
 
 def version_root(n: Node) -> Node:
