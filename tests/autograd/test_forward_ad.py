@@ -1,4 +1,4 @@
-"""Forward mode through custom Functions beside PyTorch: their `jvp`, or, where there is none, what follows from `backward`."""
+"""Forward mode beside PyTorch: through custom Functions, and where no gradients are recorded."""
 
 import pytest
 
@@ -90,8 +90,9 @@ def test_what_jvp_returns_is_checked(given):
     assert messages[0] == messages[1]
 
 
-def test_a_function_without_jvp_has_the_tangent_that_follows_from_its_backward():
-    class Tripled(ours.autograd.Function):
+@pytest.mark.parametrize("T", [torch, ours], ids=["torch", "ours"])
+def test_a_function_without_jvp_is_refused_by_forward_mode_alone(T):
+    class Tripled(T.autograd.Function):
         @staticmethod
         def forward(ctx, x):
             return x * 3
@@ -100,9 +101,43 @@ def test_a_function_without_jvp_has_the_tangent_that_follows_from_its_backward()
         def backward(ctx, g):
             return g * 3
 
-    x, y, t = numbers(ours)
-    assert ours.func.jvp(lambda x: Tripled.apply(x) + Tripled.apply(x * y), (x,), (t,))[1].tolist() == (3 + 3 * y).tolist()
-    assert ours.autograd.functional.jvp(Tripled.apply, x, t)[1].tolist() == [3.0, 3.0, 3.0]
+    x, _, t = numbers(T)
+    for transform in (lambda: T.func.jvp(Tripled.apply, (x,), (t,)), lambda: T.func.jacfwd(Tripled.apply)(x)):
+        with pytest.raises((NotImplementedError, RuntimeError)):  # transforms of PyTorch's want a setup_context first
+            transform()
+    with pytest.raises(NotImplementedError, match="must implement the jvp function"), T.autograd.forward_ad.dual_level():
+        T.autograd.forward_ad.unpack_dual(Tripled.apply(T.autograd.forward_ad.make_dual(x, t)))
+    assert T.autograd.functional.jvp(Tripled.apply, x, t)[1].tolist() == [3.0, 3.0, 3.0]
+    assert T.autograd.grad(Tripled.apply(x.requires_grad_()).sum(), x)[0].tolist() == [3.0, 3.0, 3.0]
+
+
+UNRECORDED = {
+    "operations": lambda T, x: x.sin() * 2,
+    "detached": lambda T, x: x.detach() * x,
+    "layer": lambda T, x: T.nn.functional.linear(x, T.ones(2, 3), T.ones(2)),
+}
+
+
+@pytest.mark.parametrize("name", UNRECORDED)
+def test_tangents_pass_where_gradients_do_not(name):
+    """`no_grad` inside and around forward mode."""
+    found = []
+    for T in (torch, ours):
+
+        def unrecorded(x, T=T):
+            with T.no_grad():
+                return UNRECORDED[name](T, x)
+
+        x, w, t = numbers(T)
+        w.requires_grad_()
+        inside = T.func.jvp(lambda x: unrecorded(x) + x.sum(), (x,), (t,))
+        with T.no_grad(), T.autograd.forward_ad.dual_level():
+            around = T.autograd.forward_ad.unpack_dual(UNRECORDED[name](T, T.autograd.forward_ad.make_dual(x, t) * w))
+        through = T.func.grad(lambda x: (unrecorded(x) * x.sum()).sum())(x)
+        assert not any(part.requires_grad for part in (*inside, *around))
+        found.append([part.tolist() for part in (*inside, *around, through)])
+    for a, b in zip(*found, strict=True):
+        assert a == pytest.approx(b, rel=1e-5)
 
 
 @pytest.mark.parametrize("forward", [True, False])

@@ -325,6 +325,12 @@ def _back(n: Node, g: Node) -> Grads:
     return (TRANSFER(g, n.srcs[0].device),)
 
 
+def _onward(n: Node, g: Node) -> Grads:
+    from .gradients import seeded
+
+    return (g if seeded((g,)) else None,)
+
+
 #: Identities: they carry history and versions, and vanish in the compiler. `IDENTITIES[op]` is the operand holding the value.
 STOP = Op("stop", "identity", _preserved, _first, differentiable=False)  # a value without history: result under no_grad, `.data`
 SNAP = Op("snap", "identity", _same, _first, vjp=_pass)  # a kept copy of a value about to be overwritten in place: never stale
@@ -335,6 +341,8 @@ REBIND = Op(
 LEAF_OF = Op(
     "leaf_of", "identity", lambda s, k: (s.shape, s.dtype, s.strides, s.offset), _first, params=("leaf",)
 )  # requires_grad_() on a computed value
+#: a result under no_grad while forward mode records: tangents flow through it, gradients do not
+ONWARD = Op("onward", "identity", _preserved, _first, vjp=_onward)
 #: a view made under no_grad of what has a history: it is said to require a gradient, and none flows through it
 APART = Op("apart", "identity", _same, _first, vjp=lambda n, g: (None,), view=True)
 #: a result of `inference_mode`, seen from outside: it has no history and gets none (see `refuse_saving`)
@@ -346,7 +354,19 @@ ARGUMENT = Op("argument", "identity", _preserved, _first, vjp=_pass, params=("le
 #: A table whose rows are looked up, with the wish that its gradient be kept as rows (facade/sparse_gradients.py), and that gradient.
 SPARSE_GRADIENT: Op = Op("sparse_gradient", "identity", _same, _first, vjp=_pass)
 SPARSE_TABLE = Op("sparse_table", "identity", _same, _first, vjp=lambda n, g: (SPARSE_GRADIENT(g),))
-IDENTITIES = {STOP: 0, SNAP: 0, DETACH: 0, REBIND: 1, LEAF_OF: 0, ARGUMENT: 0, SPARSE_TABLE: 0, SPARSE_GRADIENT: 0, INFERRED: 0, APART: 0}
+IDENTITIES = {
+    STOP: 0,
+    SNAP: 0,
+    DETACH: 0,
+    REBIND: 1,
+    LEAF_OF: 0,
+    ARGUMENT: 0,
+    SPARSE_TABLE: 0,
+    SPARSE_GRADIENT: 0,
+    INFERRED: 0,
+    APART: 0,
+    ONWARD: 0,
+}
 LEAVES = frozenset((CONST, SCALAR, VAR, INPUT, EXAMPLE))
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from .. import devices
 from ..dtypes import dtype
 from ..errors import MissingGradientError
-from .declare import APART, INPUT, LEAF_OF, REBIND, TRANSFER, VAR, get
+from .declare import APART, ARGUMENT, INPUT, LEAF_OF, REBIND, TRANSFER, VAR, get
 from .geometry import is_dense
 from .node import Node, const
 from .rewrite import topo
@@ -216,6 +216,13 @@ def history(roots: tuple[Node, ...], seen: set[Node] | None = None) -> list[Node
                 stack += [(s, False) for s in (n.srcs[:1] if n.op is REBIND else n.srcs)]
     order.reverse()
     return order
+
+
+def seeded(gradients: tuple[Node, ...]) -> bool:
+    """Whether these are gradients of the first of the two sweeps that forward mode makes: whether they depend on its seeds, which are
+    arguments counted from -1.
+    """
+    return any(n.op is ARGUMENT and n.attrs[1] < 0 for n in history(gradients))
 
 
 def _pull(n: Node, g: Node, acc: dict[Node, Node], stop: Container[Node]) -> None:

@@ -79,7 +79,8 @@ class Trace:
     ``freed``     nodes whose saved operands a backward pass gave up, with how many claims there were then;  ``swept`` the roots of
                   those passes, ``passed`` what they went through (filled from ``swept`` when somebody asks)
     ``held``      positive while a backward pass runs: a hook that reads a value must not end the trace under it
-    ``level``     how many function transforms are being recorded;  ``mapped`` those of them that record one example for a whole batch
+    ``level``     how many function transforms are being recorded;  ``forward`` how many of them in forward mode
+    ``mapped``    those that record one example for a whole batch
     ``hooks``     node -> gradient hooks;  ``retained`` node -> weak reference to the computed tensor that wants its gradient kept
     ``leaf_owner``  leaf of this trace -> the family its gradient accumulates in
     ``contexts``  node of a custom Function's result -> what its forward left for backward
@@ -132,6 +133,7 @@ class Trace:
         "leaf_owner",
         "leaves",
         "level",
+        "forward",
         "looked",
         "mapped",
         "moved",
@@ -160,7 +162,7 @@ class Trace:
         self.index = next(_indices)
         self.grad, self.eager = True, False
         self.inference: Any = None
-        self.generation = self.held = self.level = 0
+        self.generation = self.held = self.level = self.forward = 0
         self.mapped: list[Any] = []
         self.claims: dict[Node, Any] = {}
         self.looked: tuple[Node | None, list[Node]] = (None, [])

@@ -14,7 +14,7 @@ from ..asg import trace
 from ..asg.batching import batched, depends, spread
 from ..asg.declare import ARGUMENT, EXAMPLE, INFERENCE_SAVED, LEAF_OF, SNAP, STOP, Meta, Op, get
 from ..asg.geometry import broadcast
-from ..asg.gradients import dense, history, is_leaf
+from ..asg.gradients import dense, history, is_leaf, seeded
 from ..asg.node import Node, const
 from ..asg.trace import current
 from ..facade import texts
@@ -26,7 +26,7 @@ from ..facade.inference import is_inference
 from ..facade.register import bare
 from ..facade.write import write
 from .levels import level
-from .pushed import depends_on_seeds, transposed
+from .pushed import transposed
 from .vectorize import Mapped, back_to_front, forgotten, set_aside
 
 
@@ -109,7 +109,9 @@ class Call:
     def gradients(self, joint: Node) -> tuple[Any, ...]:
         """The inputs' gradients, from those of the outputs."""
         given, self.given = self.given, {}
-        if self.cls._has_jvp() and depends_on_seeds(given):
+        if seeded(tuple(given.values())):
+            if not self.cls._has_jvp():
+                self.cls.jvp(self.ctx)  # which says that there is none
             return transposed(self, joint, given)
         grads: tuple[Any, ...] = tuple([self._of_output(i, like, given) for i, like in enumerate(self.outputs)])
         for hook in list(self.before.values()):

@@ -57,15 +57,20 @@ class _Recorded:
                 if forward:
                     raise ValueError(f"Expected primal to be floating point or complex, but got: {t.dtype}")
                 raise RuntimeError(f"only Tensors of floating point dtype can require gradients ({name} got {t.dtype})")
-        self.given, self.depth = given, depth
+        self.given, self.depth, self.forward = given, depth, forward
         inputs = [argument(t, depth, i) for i, t in enumerate(given)]
         self.inputs = [node_of(t) for t in inputs]
         parts = tree_unflatten(inputs, self.spec)
         changed = list(args)
         for p, value in zip(places, parts, strict=True):
             changed[p] = value
-        with grad_mode(True):
-            out = func(*changed, **kwargs)
+        tr = current()
+        tr.forward += forward
+        try:
+            with grad_mode(True):
+                out = func(*changed, **kwargs)
+        finally:
+            tr.forward -= forward
         self.aux = None
         if has_aux:
             if not (isinstance(out, tuple) and len(out) == 2):
@@ -95,8 +100,9 @@ class _Recorded:
         return [get("zeros_of")(n) if g is None else g for n, g in zip(self.inputs, found, strict=True)]
 
     def pushed(self, tangents: Sequence[Node]) -> list[Node]:
-        """The directional derivatives of the outputs."""
-        seeds = [node_of(argument(zeros_like(t), self.depth, -1 - i)) for i, t in enumerate(self.leaves)]
+        """The directional derivatives of the outputs: by forward mode, or by reverse mode twice, which asks for no `jvp`."""
+        first, step = (-1, -1) if self.forward else (len(self.inputs), 1)
+        seeds = [node_of(argument(zeros_like(t), self.depth, first + step * i)) for i, t in enumerate(self.leaves)]
         pulled = [g for g in zip(self.pulled(seeds), tangents, strict=True) if g[0].rg]
         swept = gradients.sweep(tuple([g for g, _ in pulled]), tuple([v for _, v in pulled])) if pulled else None
         found = [None if swept is None else swept.gradients.get(s) for s in seeds]
@@ -366,8 +372,11 @@ class RecordedGradients:
 
 def jvp_of(func: Callable[..., Any], given: Sequence[Tensor], vectors: Sequence[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
     """(results, derivatives along `vectors`) of a function that returns a tuple."""
-    value, along = jvp(func, tuple(given), tuple(vectors))
-    return list(value), list(along)
+    with level() as depth, grad_mode(True):
+        r = _Recorded(func, tuple(given), {}, range(len(given)), depth, False, "f(*inputs)")
+        along = [result(n, depth) for n in r.pushed([node_of(t) for t in vectors])]
+        value = [result(n, depth) for n in r.outputs]
+    return value, along
 
 
 def jacobian_of(func: Callable[..., Any], given: Sequence[Tensor], forward: bool) -> list[list[Tensor]]:

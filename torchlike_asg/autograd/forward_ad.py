@@ -41,6 +41,7 @@ def enter_dual_level() -> int:
     tr = current()
     tr.level += 1
     tr.held += 1
+    tr.forward += 1
     _levels.append((tr.level, []))
     return len(_levels) - 1
 
@@ -53,6 +54,7 @@ def exit_dual_level(*, level: int | None = None) -> None:
     tr = current()
     tr.level -= 1
     tr.held -= 1
+    tr.forward -= 1
 
 
 @contextmanager
@@ -96,18 +98,26 @@ def unpack_dual(tensor: Tensor, *, level: int | None = None) -> UnpackedDualTens
     """(value, derivative) of a tensor computed from dual ones."""
     if not _levels:
         return UnpackedDualTensor(tensor, None)
+    recording = current().grad
+    primal, derivative = _unpacked(tensor)
+    if not recording and derivative is not None:
+        primal, derivative = (t.detach() if t.requires_grad else t for t in (primal, derivative))  # type: ignore[attr-defined]
+    return UnpackedDualTensor(primal, derivative)
+
+
+def _unpacked(tensor: Tensor) -> tuple[Tensor, Tensor | None]:
     depth, duals = _levels[-1]
     n = node_of(tensor)
     for d, _, tangent in duals:
         if d is n:
-            return UnpackedDualTensor(result(n, depth), tangent)
+            return result(n, depth), tangent
     with grad_mode(True):
         seed = node_of(argument(zeros_like(tensor), depth, -1))
         pulled = gradients.sweep((n,), (seed,)).gradients if n.rg else {}
         pairs = [(g, v) for d, v, _ in duals if (g := pulled.get(d)) is not None and g.rg]
         primal = result(n, depth)
         if not any(d in pulled for d, _, _ in duals):
-            return UnpackedDualTensor(tensor, None)
+            return tensor, None
         swept = gradients.sweep(tuple([g for g, _ in pairs]), tuple([v for _, v in pairs])) if pairs else None
         found = None if swept is None else swept.gradients.get(seed)
-        return UnpackedDualTensor(primal, result(get("zeros_of")(n) if found is None else found, depth))
+        return primal, result(get("zeros_of")(n) if found is None else found, depth)

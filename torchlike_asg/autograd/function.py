@@ -131,7 +131,7 @@ class Function:
 
     @staticmethod
     def jvp(ctx: Any, *grad_inputs: Any) -> Any:
-        """The tangent of each output, from those of the inputs. Without it, forward mode follows from `backward`."""
+        """The tangent of each output, from those of the inputs. Without it, forward mode raises NotImplementedError."""
         raise NotImplementedError("You must implement the jvp function for custom autograd.Function to use it with forward mode AD.")
 
     @staticmethod

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from ..asg.declare import ARGUMENT, EXAMPLE, STOP
+from ..asg.declare import ARGUMENT, EXAMPLE, ONWARD, STOP
 from ..asg.geometry import preserved_strides
 from ..asg.gradients import dense, history, is_leaf
 from ..asg.node import Node
@@ -47,4 +47,10 @@ def result(n: Node, depth: int) -> Tensor:
 
 def _reaches_further(n: Node, depth: int) -> bool:
     """Whether gradients flow from `n` to a leaf, or to an argument of a transform around this one."""
-    return any(is_leaf(m) or m.op is EXAMPLE or (m.op is ARGUMENT and m.attrs[0] < depth) for m in history((n,)))
+    seen: set[Node] = set()
+    nodes = history((n,), seen)
+    barred = [m for m in nodes if m.op is ONWARD]
+    if barred:  # what lies behind these alone is reached by tangents only
+        seen = set(barred)
+        nodes = history((n,), seen)
+    return any(is_leaf(m) or m.op is EXAMPLE or (m.op is ARGUMENT and m.attrs[0] < depth) for m in nodes)

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ..asg.declare import ARGUMENT, SNAP, STOP
-from ..asg.gradients import dense, history
+from ..asg.declare import SNAP, STOP
+from ..asg.gradients import dense
 from ..asg.node import Node
 from ..asg.trace import current
 from ..facade.backward import held
@@ -19,11 +19,6 @@ from ..facade.functions.creation import zeros
 
 if TYPE_CHECKING:
     from .custom import Call
-
-
-def depends_on_seeds(given: dict[int, Node]) -> bool:
-    """Whether these gradients are those of a first sweep: whether they depend on its seeds (arguments that are counted from -1)."""
-    return any(n.op is ARGUMENT and n.attrs[1] < 0 for n in history(tuple(given.values())))
 
 
 class Pushed:

@@ -12,7 +12,7 @@ from weakref import ref
 
 from .. import dtypes
 from ..asg import trace
-from ..asg.declare import APART, DETACH, INFERRED, INPUT, LEAF_OF, STOP, VAR, Op
+from ..asg.declare import APART, DETACH, INFERRED, INPUT, LEAF_OF, ONWARD, STOP, VAR, Op
 from ..asg.geometry import Geometry, contiguous
 from ..asg.node import WEAK, Node, weak
 from ..asg.trace import Trace, current, lock
@@ -132,7 +132,7 @@ def wrap(n: Node) -> Tensor:
     """The ONE constructor of operation results."""
     tr = _current() or current()
     if n.rg and not tr.grad:
-        n = _stopped.get((n,)) or STOP(n)
+        n = ONWARD(n) if tr.forward else _stopped.get((n,)) or STOP(n)
     t = _new(Tensor)
     t._n = n
     t._f = None
@@ -219,7 +219,7 @@ def binary(op: Op, a: Any, b: Any) -> Tensor:
         n = _miss(op, a, b, False)
     tr = _current() or current()
     if n.rg and not tr.grad:
-        n = _stopped.get((n,)) or STOP(n)
+        n = ONWARD(n) if tr.forward else _stopped.get((n,)) or STOP(n)
     t = _new(Tensor)
     t._n = n
     t._f = None
