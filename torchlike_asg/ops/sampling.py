@@ -50,10 +50,15 @@ class _Nodes(NodeHandler):
 
 
 # ---------------------------------------------------------------- coordinates
-def _unnormalized(e: Any, g: Any, n: int, align: bool) -> Any:
-    """From [-1, 1] to positions: the ends are the centres of the outer elements (`align`) or their outer edges."""
+def _unnormalized(e: Any, g: Any, n: int, align: bool, dims: int) -> Any:
+    """From [-1, 1] to positions: the ends are the centres of the outer elements (`align`) or their outer edges.
+
+    Rounded as PyTorch rounds them, once in images and twice in volumes, since the cell that a place is in decides its derivative.
+    """
     if align:
         return e.mul(e.add(g, e.const(1)), e.const((n - 1) / 2))
+    if dims == 2:
+        return e.fma(e.add(g, e.const(1)), e.const(n / 2), e.const(-0.5))
     return e.mul(e.sub(e.mul(e.add(g, e.const(1)), e.const(n)), e.const(1)), e.const(0.5))
 
 
@@ -104,13 +109,13 @@ def _flat(e: Any, flat: Any, i: Any, n: int) -> Any:
 # ---------------------------------------------------------------- modes
 def _nearest(e: Any, grid: Any, sizes: Any, padding: str, align: bool) -> list[Any]:
     dims = len(sizes)
-    at = [_unnormalized(e, e.component(grid, dims - 1 - d), n, align) for d, n in enumerate(sizes)]
+    at = [_unnormalized(e, e.component(grid, dims - 1 - d), n, align, dims) for d, n in enumerate(sizes)]
     return [e.round(_placed(e, p, n, padding, align)) for p, n in zip(at, sizes, strict=True)]
 
 
 def _sample(e: Any, x: Any, grid: Any, sizes: Any, mode: str, padding: str, align: bool) -> Any:
     dims = len(sizes)
-    at = [_unnormalized(e, e.component(grid, dims - 1 - d), n, align) for d, n in enumerate(sizes)]  # the grid's last axis is x, y(, z)
+    at = [_unnormalized(e, e.component(grid, dims - 1 - d), n, align, dims) for d, n in enumerate(sizes)]  # the last axis is x, y(, z)
     if mode == "bicubic":
         return _bicubic(e, x, at, sizes, padding, align)
     at = [_placed(e, p, n, padding, align) for p, n in zip(at, sizes, strict=True)]

@@ -7,12 +7,15 @@ from typing import Any
 
 import numpy as np
 
+from ... import dtypes
+from ...asg.reference import rounded
 from ...ops import resize as ops
 from ...ops import sampling
 from ...ops.promotion import title
 from ..core import Tensor, nary, unary
 from ..register import checked, function
 from .adaptive_pooling import adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d
+from .spaced import spaced
 
 _MODES = {"linear": 3, "bilinear": 4, "bicubic": 4, "lanczos": 4, "trilinear": 5}
 
@@ -215,11 +218,19 @@ def affine_grid(theta: Tensor, size: Any, align_corners: bool | None = None) -> 
             "use case of affine_grid. See the documentation of affine_grid for details.",
             stacklevel=3,
         )
-    lines = [np.linspace(-1, 1, n) * (1 if align_corners else (n - 1) / n) if n > 1 else np.zeros(1) for n in size[2:]]
-    axes = np.meshgrid(*lines, indexing="ij")[::-1]
-    base = np.stack([*axes, np.ones(tuple(size[2:]))], -1).reshape(1, -1, dims + 1)
-    places: Any = from_array(base.astype(theta.dtype.compute), theta.dtype, theta.device)
+    axes = np.meshgrid(*(_across(n, align_corners, theta.dtype) for n in size[2:]), indexing="ij")[::-1]
+    base = np.stack([*axes, np.ones(tuple(size[2:]), theta.dtype.compute)], -1).reshape(1, -1, dims + 1)
+    places: Any = from_array(base, theta.dtype, theta.device)
     return (places @ theta.transpose(1, 2)).reshape(size[0], *size[2:], dims)  # type: ignore[no-any-return]
+
+
+def _across(n: int, align_corners: bool, d: dtypes.dtype) -> Any:
+    """An axis of the grid of the identity, rounded as PyTorch rounds it: there `grid_sample` reads elements themselves, and the side to
+    which a place is rounded decides which of two derivatives it gets."""
+    if n == 1:
+        return np.zeros(1, d.compute)
+    line = spaced(-1, 1, n, d)
+    return line if align_corners else rounded(rounded(line * line.dtype.type(n - 1), d) / line.dtype.type(n), d)
 
 
 @function(method=False, name="affine_grid_generator")

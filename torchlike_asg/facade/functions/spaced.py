@@ -9,10 +9,12 @@ import numpy as np
 
 from ... import dtypes
 from ...asg.node import const
+from ...asg.reference import rounded
 from ...asg.trace import current
 from ...dtypes import dtype
 from ...ops import movement
 from ...ops.formula import refuse
+from ...rng.fma import fma32, fma64
 from ..core import Tensor, wrap
 from ..register import function
 from ..remembered import recall, remember
@@ -126,7 +128,7 @@ def linspace(
 ) -> Tensor:
     """`steps` values evenly spaced from `start` to `end`, both included; the second half is counted back from `end`."""
     d, first, last = _bounds("linspace", start, end, steps, dtype)
-    return finish(of_values((steps,), d, device_of(device), lambda: _spaced(first, last, steps, d)), requires_grad)  # type: ignore[no-any-return]
+    return finish(of_values((steps,), d, device_of(device), lambda: spaced(first, last, steps, d)), requires_grad)  # type: ignore[no-any-return]
 
 
 def _bounds(name: str, start: Any, end: Any, steps: int, d: dtype | None) -> tuple[dtype, Any, Any]:
@@ -146,17 +148,37 @@ def _bounds(name: str, start: Any, end: Any, steps: int, d: dtype | None) -> tup
     return d, first, last
 
 
-def _spaced(first: Any, last: Any, steps: int, d: dtype) -> np.ndarray[Any, Any]:
-    work: Any = np.float64 if d.category < dtypes.FLOAT or d is dtypes.float64 else np.float32
+def spaced(first: Any, last: Any, steps: int, d: dtype) -> np.ndarray[Any, Any]:
+    """PyTorch's numbers bit for bit: a product and a sum rounded once in the arithmetic of `d`, integers in float64 and cut."""
     if d.is_complex:
-        work = d.compute.type
-    lo, hi = work(first), work(last)
+        part = d.to_real()
+        ends = [complex(v) for v in (first, last)]
+        pairs = [(e.real, e.imag) for e in ends]
+        rows = [spaced(lo, hi, steps, part) for lo, hi in zip(*pairs, strict=True)]
+        out = np.empty(steps, d.compute)
+        out.real, out.imag = rows
+        return out
+    if d.category < dtypes.FLOAT:
+        return np.trunc(_row(np.float64(int(first)), np.float64(int(last)), steps, fma64))
+    if d is dtypes.float64:
+        return _row(np.float64(first), np.float64(last), steps, fma64)
+    if d is dtypes.float32:
+        return _row(np.float32(first), np.float32(last), steps, fma32)
+
+    def each(x: Any, y: Any, z: Any) -> Any:  # half precision is converted after every operation
+        return rounded(z + rounded(rounded(x, d) * y, d), d)
+
+    return _row(*(rounded(np.float32(v), d) for v in (first, last)), steps, each, lambda v: rounded(v, d))
+
+
+def _row(lo: Any, hi: Any, steps: int, fma: Any, rounded: Any = lambda v: v) -> np.ndarray[Any, Any]:
+    """`steps` numbers from `lo` to `hi`: the first half counted from one end, the second from the other."""
+    work = lo.dtype.type
     if steps == 1:
         return np.array([lo], work)
-    by = (hi - lo) / work(max(steps - 1, 1))
+    by = work(rounded(rounded(hi - lo) / rounded(work(max(steps - 1, 1)))))
     i = np.arange(steps)
-    out = np.where(i < steps // 2, lo + by * i.astype(work), hi - by * (steps - 1 - i).astype(work)).astype(work)
-    return np.trunc(out) if d.category < dtypes.FLOAT else out
+    return np.where(i < steps // 2, fma(i.astype(work), by, lo), fma(i[::-1].astype(work), -by, hi))
 
 
 @function(method=False)
@@ -176,5 +198,6 @@ def logspace(
     """`steps` values whose logarithms to `base` are evenly spaced from `start` to `end`."""
     d, first, last = _bounds("logspace", start, end, steps, dtype)
     wide = dtypes.complex128 if d.is_complex else dtypes.float64
-    a = np.power(wide.compute.type(base), _spaced(first, last, steps, wide))
+    work = wide.compute.type
+    a = np.power(work(base), _row(work(first), work(last), steps, lambda x, y, z: z + x * y))
     return finish(from_array(a, d, device_of(device)), requires_grad)  # type: ignore[no-any-return]
