@@ -18,6 +18,7 @@ from .facade.functions.pointwise import where
 from .facade.functions.softmax import log_softmax as _log_softmax
 from .facade.functions.softmax import softmax as _softmax
 from .facade.register import FUNCTIONS
+from .facade.steps import unsaved
 
 __all__ = [
     "amax",
@@ -46,6 +47,8 @@ __path__: list[str] = []
 
 
 def _filled(input: Tensor, mask: Tensor | None, neutral: float) -> Tensor:
+    if mask is not None and tuple(mask.shape) != tuple(input.shape):  # PyTorch broadcasts a copy
+        mask = unsaved(mask)
     return input if mask is None else where(mask, input, full_like(input, neutral))
 
 
@@ -75,7 +78,10 @@ def prod(input: Tensor, dim: Any = None, *, keepdim: bool = False, dtype: Any = 
     x = _filled(input, mask, 1)
     for d in sorted((d % max(input.dim(), 1) for d in _dims(input, dim)), reverse=True):
         x = x.prod(d, keepdim, dtype=dtype)
-    return x if input.dim() else x.prod(dtype=dtype)
+    if input.dim():
+        return x
+    counted = dtypes.int64 if x.dtype.category < 2 else x.dtype
+    return x.to(counted if dtype is None else dtype)  # type: ignore[no-any-return]
 
 
 def amax(input: Tensor, dim: Any = None, *, keepdim: bool = False, dtype: Any = None, mask: Tensor | None = None) -> Tensor:

@@ -9,7 +9,8 @@ import functools
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from .core import Tensor
+from ..asg.declare import SNAP
+from .core import Tensor, node_of, wrap
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -32,6 +33,13 @@ def step(name: str | Callable[..., str | None], each: bool = False) -> Callable[
         return named  # type: ignore[return-value]
 
     return decorate
+
+
+def unsaved(t: Tensor) -> Tensor:
+    """The value of an argument that PyTorch's one step does not save though a step of the composed function reads it in its gradient: later
+    writes to the argument do not concern it.
+    """
+    return wrap(SNAP(node_of(t)))
 
 
 def note(result: Any, name: str, place: int = 0) -> None:

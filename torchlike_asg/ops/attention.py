@@ -15,6 +15,7 @@ from .. import dtypes
 from ..asg.declare import Array, Grads, Meta, Op, Sample, get, keep_all
 from ..asg.geometry import broadcast
 from ..asg.node import Node, const, weak
+from .kept_factors import of_attention
 from .linalg import matmul, swap_last
 from .logic import eq, ge
 from .movement import arange, reshape
@@ -154,7 +155,7 @@ sdpa = Op(
     _rule,
     _ref,
     vjp=_vjp,
-    saves=lambda n: (*n.srcs, n) if n.ndim == 4 else n.srcs,  # the result is kept by PyTorch's kernel for (N, heads, L, E)
+    saves=of_attention,
     params=PARAMS,
     samples=lambda: [Sample(operands, attrs) for operands, attrs in _cases()],
 )

@@ -21,6 +21,7 @@ from ..asg.geometry import broadcast
 from ..asg.node import Node, weak
 from ..rng import philox
 from . import attention
+from .kept_factors import of_weighted
 from .linalg import matmul, swap_last
 from .logic import ge
 from .movement import cast
@@ -151,7 +152,7 @@ sdpa_dropout = Op(
     _ref,
     vjp=_vjp,
     expand=_expand,
-    saves=lambda n: n.srcs,
+    saves=of_weighted,
     params=PARAMS,
     samples=lambda: [Sample(operands, attrs) for operands, attrs in _cases()],
 )

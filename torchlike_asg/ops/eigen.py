@@ -9,7 +9,7 @@ import numpy as np
 
 from .. import dtypes
 from ..asg import gradients
-from ..asg.declare import Array, Grads, Meta, Op, Sample
+from ..asg.declare import Array, Grads, Meta, Op, Sample, keep_result
 from ..asg.node import Node
 from .complex import real
 from .elementwise import bar
@@ -63,8 +63,8 @@ def _samples() -> list[Sample]:
     return [Sample((M,), (), False), Sample((BATCH,), (), False), Sample((np.array([[0.0, -1.0], [1.0, 0.0]], np.float32),), (), False)]
 
 
-values = Op("eigvals", "linalg", _rule(False), _ref(0), vjp=_vjp_values, saves=lambda n: n.srcs, samples=_samples)
-vectors = Op("eig_vectors", "linalg", by_columns(_rule(True)), _ref(1), vjp=_vjp_vectors, saves=lambda n: (n.srcs[0], n), samples=_samples)
+values = Op("eigvals", "linalg", _rule(False), _ref(0), vjp=_vjp_values, saves=keep_result, samples=_samples)
+vectors = Op("eig_vectors", "linalg", by_columns(_rule(True)), _ref(1), vjp=_vjp_vectors, saves=keep_result, samples=_samples)
 gradients.COMPLEX.update(("eigvals", "eig_vectors"))
 
 

@@ -15,6 +15,7 @@ import numpy as np
 
 from ..asg.declare import Array, Meta, Op, Sample
 from ..asg.node import Node
+from .kept_factors import Lies, OnMemory
 from .linalg import _ref_matmul, matmul
 from .movement import diagonal, permute, reshape
 from .pointwise import mul
@@ -258,7 +259,9 @@ def _rule(*args: Any) -> Meta:
 
 
 def _saved(n: Node) -> tuple[Node, ...]:
-    return tuple([s for i, s in enumerate(n.srcs) if any(o.rg for j, o in enumerate(n.srcs) if j != i)])
+    memory = OnMemory()
+    contract(memory, tuple([Lies(tuple(s.shape), s.strides, s, s.rg) for s in n.srcs]), n.attrs[0])
+    return tuple(dict.fromkeys(memory.kept))
 
 
 def _reference(*args: Any) -> Array:

@@ -7,10 +7,11 @@ import math
 import numpy as np
 
 from .. import dtypes
-from ..asg.declare import Array, Grads, Meta, Op, Sample, keep
+from ..asg.declare import Array, Grads, Meta, Op, Sample
 from ..asg.geometry import broadcast
 from ..asg.node import Node
 from .elementwise import bar
+from .kept_factors import of_layer, of_product
 from .movement import permute, reshape
 from .pointwise import add, mul
 from .promotion import title
@@ -210,7 +211,7 @@ def _product_samples() -> list[Sample]:
 
 
 #: ``a @ b``. An attribute "rows" or "columns" says how `b` lies for PyTorch, where the order of its sums depends on that.
-matmul = Op("matmul", "linalg", _rule_matmul, _ref_matmul, vjp=_vjp_matmul, saves=keep((0, (1,)), (1, (0,))), samples=_product_samples)
+matmul = Op("matmul", "linalg", _rule_matmul, _ref_matmul, vjp=_vjp_matmul, saves=of_product, samples=_product_samples)
 
 
 # ---------------------------------------------------------------- linear
@@ -284,6 +285,6 @@ linear = Op(
     _ref_linear,
     vjp=_vjp_linear,
     expand=_expand_linear,
-    saves=keep((0, (1,)), (1, (0,))),
+    saves=of_layer,
     samples=_linear_samples,
 )

@@ -12,7 +12,7 @@ import numpy as np
 
 from .. import dtypes
 from ..asg import gradients
-from ..asg.declare import Array, Grads, Meta, Op, Sample
+from ..asg.declare import Array, Grads, Meta, Op, Sample, keep_result
 from ..asg.node import Node, const
 from .arrange import tril, triu
 from .join import cat
@@ -118,9 +118,7 @@ def _samples(grad: bool) -> list[Sample]:
     ]
 
 
-lu_compact = Op(
-    "lu_compact", "linalg", by_columns(_rule_compact), _ref(0), vjp=_vjp, saves=lambda n: (n.srcs[0], n), samples=lambda: _samples(True)
-)
+lu_compact = Op("lu_compact", "linalg", by_columns(_rule_compact), _ref(0), vjp=_vjp, saves=keep_result, samples=lambda: _samples(True))
 lu_pivots = Op("lu_pivots", "linalg", _rule_pivots, _ref(1), differentiable=False, samples=lambda: _samples(False))
 
 

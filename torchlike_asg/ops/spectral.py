@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from ..asg import gradients
-from ..asg.declare import Array, Grads, Meta, Op, Sample
+from ..asg.declare import Array, Grads, Meta, Op, Sample, keep_result
 from ..asg.geometry import contiguous
 from ..asg.node import Node, weak
 from .arrange import triu
@@ -104,7 +104,7 @@ eigenvalues = Op(
     _rule_eigenvalues,
     _ref_eigh(0),
     vjp=_vjp_eigenvalues,
-    saves=lambda n: n.srcs,
+    saves=keep_result,
     params=("upper",),
     samples=_symmetric(False),
 )
@@ -114,7 +114,7 @@ eigenvectors = Op(
     by_columns(square_rule("linalg.eigh", lambda s: s)),
     _ref_eigh(1),
     vjp=_vjp_eigenvectors,
-    saves=lambda n: (n.srcs[0], n),
+    saves=keep_result,
     params=("upper",),
     samples=_symmetric(True),
 )
@@ -203,14 +203,14 @@ def _shapes(*more: Any, grad: bool = True) -> list[Sample]:
     ]
 
 
-singular_values = Op("svdvals", "linalg", _svd_rule(1), _ref_svd(1), vjp=_vjp_singular, saves=lambda n: n.srcs, samples=_shapes)
+singular_values = Op("svdvals", "linalg", _svd_rule(1), _ref_svd(1), vjp=_vjp_singular, saves=keep_result, samples=_shapes)
 left_vectors = Op(
     "svd_left",
     "linalg",
     by_columns(_svd_rule(0)),
     _ref_svd(0),
     vjp=_vjp_left,
-    saves=lambda n: n.srcs,
+    saves=keep_result,
     params=("full",),
     samples=lambda: [*_shapes(False), *_shapes(True, grad=False)],
 )
@@ -220,7 +220,7 @@ right_vectors = Op(
     by_columns(_svd_rule(2)),
     _ref_svd(2),
     vjp=_vjp_right,
-    saves=lambda n: n.srcs,
+    saves=keep_result,
     params=("full",),
     samples=lambda: [*_shapes(False), *_shapes(True, grad=False)],
 )
@@ -307,7 +307,7 @@ qr_q = Op(
     by_columns(_qr_rule(0)),
     _ref_qr(0),
     vjp=_vjp_q,
-    saves=lambda n: (n.srcs[0], n),
+    saves=keep_result,
     params=("complete",),
     samples=lambda: [*_shapes(False), *_shapes(True, grad=False)],
 )
@@ -317,7 +317,7 @@ qr_r = Op(
     by_columns(_qr_rule(1)),
     _ref_qr(1),
     vjp=_vjp_r,
-    saves=lambda n: (n.srcs[0], n),
+    saves=keep_result,
     params=("complete",),
     samples=lambda: [*_shapes(False), *_shapes(True, grad=False)],
 )

@@ -14,6 +14,7 @@ from ...ops.attention_dropout import sdpa_dropout
 from ..core import Tensor, begin, nary, wrap
 from ..register import checked
 from ..remembered import recall, remember
+from ..steps import unsaved
 from .streams import counted as drawn_on_use
 from .streams import counter_state
 
@@ -130,7 +131,7 @@ def _with_dropout(query: Any, key: Any, value: Any, mask: Any, p: float, causal:
         count = math.prod(broadcast(*[tuple(t.shape[:-2]) for t in operands])) * query.shape[-2] * key.shape[-2]
         state = counter_state(count, device=query.device)
         return nary(sdpa_dropout, (*operands[:3], *state, *operands[3:]), causal, scale, p)
-    scores = query @ key.transpose(-2, -1) * scale
+    scores = unsaved(query) @ unsaved(key).transpose(-2, -1) * scale  # type: ignore[attr-defined, operator]  # PyTorch scales the factors
     if causal:
         mask = ones(query.shape[-2], key.shape[-2], dtype=dtypes.bool_, device=query.device).tril()
     if mask is not None:

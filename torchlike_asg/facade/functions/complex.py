@@ -14,7 +14,7 @@ from ...ops import reinterpret as views
 from ..core import Tensor, _inherit, apart, begin, binary, face, family_of, node_of, unary
 from ..lens import lens_over
 from ..register import function
-from ..steps import step
+from ..steps import step, unsaved
 from .early import adjoint
 from .math import atan2, cos, sin
 from .pointwise import where
@@ -49,6 +49,7 @@ def polar(abs: Tensor, angle: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The complex numbers with these absolute values and angles, two real tensors of one type, broadcast."""
     if abs.dtype is not angle.dtype:
         ops.complex_(node_of(abs), node_of(angle))  # raises
+    abs, angle = unsaved(abs), unsaved(angle)
     return binary(ops.complex_, abs * cos(angle), abs * sin(angle))  # type: ignore[operator]
 
 

@@ -7,6 +7,7 @@ from typing import Any
 from ...ops import cross_entropy as ops
 from ..core import Tensor, bound, nary, wrap
 from ..register import checked
+from ..steps import unsaved
 from .linalg import linear
 from .reduction import reduction_of
 
@@ -124,6 +125,9 @@ def linear_cross_entropy(
     shape = (*input.shape[:-1], *classes)
     if tuple(target.shape) == shape and ignore_index is not None:
         raise RuntimeError("ignore_index cannot be specified when target contains probabilities")
+    if options is not None:  # PyTorch computes the gradients in chunks at once
+        input, linear_weight, target = unsaved(input), unsaved(linear_weight), unsaved(target)
+        weight = None if weight is None else unsaved(weight)
     scores = linear(input, linear_weight.reshape(-1, features), None if linear_bias is None else linear_bias.reshape(-1)).reshape(shape)
     return cross_entropy(
         scores,

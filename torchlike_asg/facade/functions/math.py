@@ -13,7 +13,7 @@ from ...ops.formula import title
 from ...ops.promotion import to
 from ..core import Tensor, binary, node_of, operand, unary, wrap
 from ..register import function
-from ..steps import step
+from ..steps import step, unsaved
 from . import returns
 from .arguments import check_tensor
 from .pointwise import _either, _one, _two
@@ -158,7 +158,7 @@ xlogy = _two("xlogy", ops.xlogy, "``input * log(other)``, and 0 where `input` is
 def ldexp(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
     """``input * 2 ** other``."""
     check_tensor("ldexp", "other", 2, other)
-    return binary(basic.mul, input, _either(basic.pow_, 2.0, other))
+    return binary(basic.mul, unsaved(input), _either(basic.pow_, 2.0, other))
 
 
 @function()
