@@ -14,6 +14,7 @@ from .facade.functions import matrix_norm as _norms
 from .facade.functions import returns as _returns
 from .facade.functions import views as _views
 from .facade.functions.series import vander
+from .facade.outright import outright
 from .facade.register import function
 from .facade.steps import step as _step
 from .ops import solve as _solve
@@ -100,6 +101,7 @@ tensorinv, tensorsolve = _decompose.tensorinv, _decompose.tensorsolve
 
 
 @function(method=False, namespace=False)
+@outright
 def inv(A: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The inverse of a (batch of) square matrix; raises `LinAlgError` if it is singular."""
     return unary(_solve.inverse, A)

@@ -286,3 +286,18 @@ def test_set_errors():
         ours.zeros(2, requires_grad=True).set_(ours.ones(2))
     with pytest.raises(RuntimeError, match="out of bounds for storage"):
         ours.zeros(2).set_(ours.ones(2).storage(), 0, (5,))
+
+
+@pytest.mark.parametrize("kind", ["uint16", "uint32", "uint64"])
+def test_unsigned_arrays_are_converted_where_another_type_is_asked_for(kind):
+    array = np.array([1, 2], kind)
+    made = [ours.tensor(array, dtype=ours.float32), ours.as_tensor(array, dtype=ours.int64), ours.asarray(array, dtype=ours.uint8)]
+    made += [ours.FloatTensor(array), ours.LongTensor(array), ours.Tensor(array)]
+    assert [t.tolist() for t in made] == [[1, 2]] * 6
+    with pytest.raises(TypeError, match=kind):
+        ours.tensor(array)
+
+
+def test_the_first_of_nested_lists_may_be_empty():
+    assert ours.tensor([[], [1]]).shape == (2, 0) and ours.tensor([[], [1]]).dtype == ours.float32
+    assert ours.Tensor([2**64]).item() == 2.0**64

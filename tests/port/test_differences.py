@@ -121,6 +121,7 @@ CASES = {
     "Quantised tensors": (lambda T: T.quantize_per_tensor(T.ones(1), 0.1, 0, T.quint8).is_quantized, True, AttributeError),
     "Class of sparse tensors": (lambda T: type(T.eye(2).to_sparse()) is T.Tensor, True, False),
     "Names of classes": (lambda T: str(T.Tensor), "<class 'torch.Tensor'>", "<class 'torchlike_asg.facade.core.Tensor'>"),
+    "Indices out of range": (lambda T: T.nn.functional.embedding((T.ones(2) * 5).long(), T.ones(3, 2)).shape[0], IndexError, 2),
     "The meta device": (lambda T: T.empty(2, device="meta").add_(T.ones(2)).is_meta, True, RuntimeError),
     "`torch.profiler`": (profiled, True, False),
     "`torch.backends`": (lambda T: T.backends.openmp.is_available(), True, False),

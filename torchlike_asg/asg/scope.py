@@ -206,7 +206,7 @@ def note(error: BaseException, modules: list[Any]) -> None:
     """Say once, on an exception passing through, in which module it was raised."""
     if not getattr(error, "_asg_noted", False):
         text = path(modules)
-        if text:
+        if text and not getattr(error, "_asg_placed", False):
             error.add_note(f"in {text}")
         try:
             error._asg_noted = True  # type: ignore[attr-defined]

@@ -306,7 +306,7 @@ def _compile(wanted: tuple[Node, ...], recorded: list[Node], tr: Trace, donated:
     strides = tuple([_strides(n, known[n] if n in known else leaf_value(n, tr)) for n in arguments])
     name = (digest(tuple(places), order, arguments), strides, pairs, config.backend, config.threads, config.exact_conv)
     executable = EXECUTABLES.get(name)
-    origins = tuple([n.origin for n in (*arguments, *order)])
+    origins = tuple([n.origin for n in dict.fromkeys((*arguments, *order))])  # an argument may be in the order, too
     if executable is None:
         COUNTS["compiles"] += 1
         # not all that is known: what lowering makes may be known as well, but is no argument

@@ -6,13 +6,14 @@ Picking rows of a data set by known numbers is host work: the whole set never en
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
-from ..asg.declare import INPUT, Op, get
+from ..asg.declare import INPUT, STOP, Op, get
 from ..asg.geometry import contiguous, flat
 from ..asg.node import Node
+from ..asg.scope import placed
 from ..asg.trace import current
 from ..devices import cpu
 from ..dtypes import dtype, int64, store
@@ -34,6 +35,29 @@ def known(t: Any) -> np.ndarray[Any, Any] | None:
         return seen_values(f.cell, t._lens, t._geo)
     found = current().bound.get(n) if n.op is INPUT and not n.rg else None
     return found if found.__class__ is np.ndarray else None
+
+
+def outside(t: Any, size: int) -> np.ndarray[Any, Any] | None:
+    """The integers that a tensor holds, if they are `known` and some are not in ``[0, size)``: what a call refuses at once. Those that are
+    computed are looked at where they are used.
+    """
+    values = known(t)
+    if values is None or not values.size or values.dtype.kind not in "iu":
+        return None
+    return values if values.max() >= size or values.min() < 0 else None
+
+
+def refuse(error: Exception, result: Tensor, new: bool) -> NoReturn:
+    """Raise what is wrong with the data of a recorded result, saying where that was recorded, as an error of its computation does. If it
+    was `new`, it is forgotten: the next such call is met for the first time, too.
+    """
+    n = result._n
+    if n is not None:
+        n = n.srcs[0] if n.op is STOP else n
+        placed(error, n)
+        if new:
+            n.op.table.pop((*n.srcs, *n.attrs), None)
+    raise error
 
 
 def data(values: np.ndarray[Any, Any], d: dtype, device: Any, strides: Any = None) -> Tensor:

@@ -13,7 +13,7 @@ from .core import Tensor, face, family_of, make_parameter
 from .functions.conversion import _LEGACY
 from .functions.creation import from_array, zeros
 from .functions.factory_arguments import device_of
-from .functions.python_data import as_array
+from .functions.python_data import WIDE, as_array
 from .memory import TypedStorage, UntypedStorage, tensor_over
 from .register import FUNCTIONS, method
 
@@ -68,7 +68,8 @@ def _of_data(values: Any, d: dtypes.dtype, dev: Any) -> Tensor:
         raise TypeError("new(): invalid data type 'str'")
     if not hasattr(values, "__iter__") or (isinstance(values, np.ndarray) and not values.shape):
         raise TypeError(f"new(): data must be a sequence (got {type(values).__name__})")
-    a = as_array(values if isinstance(values, (list, tuple, np.ndarray)) else list(values), None)[0]
+    wide = None if d.category == dtypes.INTEGER and not (isinstance(values, np.ndarray) and values.dtype in WIDE) else d
+    a = as_array(values if isinstance(values, (list, tuple, np.ndarray)) else list(values), wide)[0]
     if d.category == dtypes.INTEGER and a.size:
         limits = dtypes.iinfo(d)
         if a.max() > limits.max or a.min() < limits.min:

@@ -31,6 +31,8 @@ def _rule(vectors: bool) -> Any:
 
 def _ref(part: int) -> Any:
     def ref(x: Array) -> Array:
+        if not np.isfinite(x).all():
+            raise RuntimeError("torch.linalg.eig: input tensor should not contain infs or NaNs.")
         kind = np.complex128 if x.dtype in (np.float64, np.complex128) else np.complex64
         return np.asarray(np.linalg.eig(x)[part]).astype(kind)
 

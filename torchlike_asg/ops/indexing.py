@@ -279,12 +279,16 @@ index_add = Op(
 )
 
 
-def _ref_index_copy(x: Array, i: Array, v: Array, d: int) -> Array:
-    if i.size and (i.max() >= x.shape[d] or i.min() < 0):
+def check_copied(i: Array, size: int, d: int) -> None:
+    """The check of index_copy, which counts from the front only."""
+    if i.size and (i.max() >= size or i.min() < 0):
         raise IndexError(
-            f"index_copy_(): index {i.max() if i.max() >= x.shape[d] else i.min()} is out of bounds for dimension "
-            f"{d} with size {x.shape[d]}"
+            f"index_copy_(): index {i.max() if i.max() >= size else i.min()} is out of bounds for dimension {d} with size {size}"
         )
+
+
+def _ref_index_copy(x: Array, i: Array, v: Array, d: int) -> Array:
+    check_copied(i, x.shape[d], d)
     out = x.copy()
     out[(slice(None),) * d + (i,)] = v
     return out

@@ -121,6 +121,11 @@ eigenvectors = Op(
 
 
 # ---------------------------------------------------------------- singular values
+def _unconverged(x: Array) -> LinAlgError:
+    why = "is ill-conditioned or has too many repeated singular values." if np.isfinite(x).all() else "contained non-finite values."
+    return LinAlgError(f"linalg.svd: The algorithm failed to converge because the input matrix {why}")
+
+
 def _ref_svd(part: int) -> Any:
     def ref(x: Array, full: bool = False) -> Array:
         try:
@@ -128,14 +133,7 @@ def _ref_svd(part: int) -> Any:
                 return np.asarray(np.linalg.svd(x, compute_uv=False))
             return np.asarray(np.linalg.svd(x, full)[part])
         except np.linalg.LinAlgError:
-            raise LinAlgError(
-                "linalg.svd: The algorithm failed to converge because the input matrix "
-                + (
-                    "is ill-conditioned or has too many repeated singular values."
-                    if np.isfinite(x).all()
-                    else "contained non-finite values."
-                )
-            ) from None
+            raise _unconverged(x) from None
 
     return ref
 
@@ -334,7 +332,10 @@ def _ref_pinv(x: Array, rtol: float, atol: float, hermitian: bool = False) -> Ar
         x = np.tril(x) + np.swapaxes(np.tril(x, -1), -1, -2).conj()
     if not x.size:
         return np.zeros((*x.shape[:-2], x.shape[-1], x.shape[-2]), x.dtype)
-    u, s, v = np.linalg.svd(x, False)
+    try:
+        u, s, v = np.linalg.svd(x, False)
+    except np.linalg.LinAlgError:
+        raise _unconverged(x) from None
     enough = s > np.maximum(rtol * s.max(-1, keepdims=True), atol)
     inverted = np.where(enough, 1 / np.where(enough, s, 1), 0).astype(s.dtype)
     return np.swapaxes(v, -1, -2).conj() @ (inverted[..., None] * np.swapaxes(u, -1, -2).conj())

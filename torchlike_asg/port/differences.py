@@ -44,6 +44,10 @@ DIFFERENCES: dict[str, tuple[str, str]] = {
     "Class of sparse tensors": ("`torch.Tensor` itself", "a class derived from it"),
     "Names of classes": ("`<class 'torch.Tensor'>`", "the module of this package in which the class is"),
     "The meta device": ("in-place operations take operands on the CPU", "operands on two devices are refused always"),
+    "Indices out of range": (
+        "the call raises",
+        "the call, if they are data; where they are used, if they are computed or belong to a training step like one before",
+    ),
     "`torch.profiler`": (
         "events named after ATen's operations",
         "events of what runs: steps of plans, compiling, regions",

@@ -18,6 +18,7 @@ from ..flush import value_of
 from ..hosted import data, indices
 from ..register import function, method
 from ..steps import step
+from .creation import finish
 from .factory_arguments import device_of, sizes
 from .indexing import index_select
 from .views import dims_of, permute, reshape, transpose, wrap_dim
@@ -188,13 +189,14 @@ def _triangle_indices(name: str, pick: Any) -> None:
         device: Any = None,
         layout: Any = None,
         pin_memory: bool = False,
+        requires_grad: bool = False,
     ) -> Tensor:
         d = dtypes.int64 if dtype is None else dtype
         if row < 0 or col < 0:
             raise RuntimeError(f"{'row' if row < 0 else 'col'} must be non-negative, got {row if row < 0 else col}")
         if d not in (dtypes.int32, dtypes.int64):
             raise refuse(name, d)
-        return data(np.stack(pick(row, offset, col)), d, device_of(device))
+        return finish(data(np.stack(pick(row, offset, col)), d, device_of(device)), requires_grad)  # type: ignore[no-any-return]
 
     f.__name__, f.__doc__ = (
         name,

@@ -22,7 +22,7 @@ from ..lifting import changes
 from ..register import FUNCTIONS, function
 from ..storage import Cell, Family
 from .factory_arguments import allocatable, device_of, given_sizes, sequence
-from .python_data import as_array, forward, inferred
+from .python_data import WIDE, as_array, forward, inferred
 
 #: classes of most numbers that tensors are filled with
 _PLAIN = frozenset((int, float, bool, complex))
@@ -91,7 +91,7 @@ def as_tensor(data: Any, dtype: dtype | None = None, device: Any = None) -> Tens
     """`data` as a tensor, sharing memory and history where that is possible."""
     if isinstance(data, Tensor):
         return data if dtype is None and device is None else data.to(dtype=dtype, device=device)  # type: ignore[no-any-return]
-    if isinstance(data, np.ndarray):
+    if isinstance(data, np.ndarray) and not (dtype is not None and data.dtype in WIDE):
         t = from_numpy(data)
         return t if dtype is None and device is None else t.to(dtype=dtype, device=device)  # type: ignore[no-any-return]
     return tensor(data, dtype=dtype, device=device)

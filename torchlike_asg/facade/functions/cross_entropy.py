@@ -6,10 +6,18 @@ from typing import Any
 
 from ...ops import cross_entropy as ops
 from ..core import Tensor, bound, nary, wrap
+from ..hosted import outside, refuse
 from ..register import checked
 from ..steps import unsaved
 from .linalg import linear
 from .reduction import reduction_of
+
+_hard, _likelihood = ops.cross_entropy.table, ops.nll_loss.table
+
+
+def _node(weight: Tensor | None) -> tuple[Any, ...]:
+    """The node of the weights in the key of a recorded loss; one that no loss has if they are concrete."""
+    return () if weight is None else (getattr(weight, "_n", None),)
 
 
 @checked
@@ -29,11 +37,15 @@ def nll_loss(
     "mean" divides by the sum of the weights that do.
     """
     reduction = reduction_of(reduction, size_average, reduce)
+    n = None
+    if isinstance(input, Tensor) and isinstance(target, Tensor):
+        n = _likelihood.get((*bound(input, target), *_node(weight), ignore_index, reduction, 0.0))
+        if n is not None and n.rg:
+            return wrap(n)
     operands = (input, target) if weight is None else (input, target, weight)
-    return nary(ops.nll_loss, operands, ignore_index, reduction, 0.0)
-
-
-_hard = ops.cross_entropy.table
+    loss = nary(ops.nll_loss, operands, ignore_index, reduction, 0.0)
+    _check_classes(input, target, ignore_index, loss, n is None)
+    return loss
 
 
 @checked
@@ -53,9 +65,10 @@ def cross_entropy(
     probabilities (the shape of
     `input`, floating). `label_smoothing` mixes in the uniform distribution; Szegedy et al. (2015).
     """
-    if weight is None and size_average is None and reduce is None and isinstance(input, Tensor) and isinstance(target, Tensor):
-        n = _hard.get((*bound(input, target), ignore_index, reduction, label_smoothing))
-        if n is not None:
+    n = None
+    if size_average is None and reduce is None and isinstance(input, Tensor) and isinstance(target, Tensor):
+        n = _hard.get((*bound(input, target), *_node(weight), ignore_index, reduction, label_smoothing))
+        if n is not None and n.rg:  # a training step as before, which a look at the targets would slow down
             return wrap(n)
     reduction = reduction_of(reduction, size_average, reduce)
     if tuple(input.shape) == tuple(target.shape):
@@ -63,7 +76,20 @@ def cross_entropy(
     if not 0.0 <= label_smoothing <= 1.0:
         raise RuntimeError(f"label_smoothing must be between 0.0 and 1.0. Got: {label_smoothing:g}")
     operands = (input, target) if weight is None else (input, target, weight)
-    return nary(ops.cross_entropy, operands, ignore_index, reduction, float(label_smoothing))
+    loss = nary(ops.cross_entropy, operands, ignore_index, reduction, float(label_smoothing))
+    _check_classes(input, target, ignore_index, loss, n is None)
+    return loss
+
+
+def _check_classes(scores: Any, target: Tensor, ignore_index: int, loss: Tensor, new: bool) -> None:
+    """Refuse what is no class at the call, if the targets are data; those that are computed are refused where the loss is."""
+    shape = scores.shape
+    classes = shape[ops.class_dim(len(shape))] if shape else 1
+    found = outside(target, classes)
+    if found is not None:
+        bad = found[(found != ignore_index) & ((found < 0) | (found >= classes))]
+        if bad.size:
+            refuse(IndexError(f"Target {bad[0]} is out of bounds."), loss, new)
 
 
 def _soft(input: Tensor, target: Tensor, weight: Tensor | None, ignore_index: int, reduction: str, smoothing: float) -> Tensor:

@@ -5,9 +5,13 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
+
 from ... import dtypes
+from ...asg.batching import depends
 from ...asg.declare import STOP
 from ...asg.node import Node, const, weak
+from ...asg.trace import current
 from ...ops import cholesky as factors
 from ...ops import matrix_exp as matrix_exponential
 from ...ops import solve, spectral
@@ -21,6 +25,7 @@ from ...ops.reduce import amax, sum_
 from ...ops.solve import LinAlgError
 from ..core import Tensor, node_of, unary, wrap
 from ..flush import value_of
+from ..outright import computed, outright
 from ..register import function
 from ..steps import note, step
 from . import returns
@@ -38,6 +43,7 @@ def linalg_function(fn: Any) -> Any:
 
 # ---------------------------------------------------------------- inverse and determinant
 @function(name="inverse")
+@outright
 def inverse(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The inverse of a (batch of) square matrix; raises `linalg.LinAlgError` if it is singular."""
     return unary(solve.inverse, input)
@@ -79,7 +85,7 @@ def matrix_power(input: Tensor, n: int, *, out: Tensor | None = None) -> Tensor:
         eye = solve.identity(x.shape[-1], x.dtype)
         return wrap(copy(x, eye))  # which does not depend on `x`, but has a gradient by it: zeros
     if n < 0:
-        x, n = solve.inverse(x), -n
+        return matrix_power(computed(unary(solve.inverse, input)), -n)  # type: ignore[no-any-return]
     result: Node | None = None
     while True:
         if n & 1:
@@ -119,6 +125,7 @@ def solution(a: Node, b: Node, left: bool) -> Node:
 
 
 @linalg_function
+@outright
 @step("LinalgSolveExBackward0")
 def solve_(A: Tensor, B: Tensor, *, left: bool = True, out: Tensor | None = None) -> Tensor:
     """The solution of ``A X = B`` (``X A = B`` with ``left=False``); raises `LinAlgError` for a singular matrix."""
@@ -149,6 +156,7 @@ def triangular_solve(
 
 
 @function(name="cholesky")
+@outright
 @step("CholeskyBackward0")
 def cholesky(input: Tensor, upper: bool = False, *, out: Tensor | None = None) -> Tensor:
     """The lower factor L with ``input = L L^T`` (or its transpose) of a symmetric positive-definite matrix."""
@@ -162,12 +170,27 @@ def cholesky_solve(input: Tensor, L: Tensor, upper: bool = False, *, out: Tensor
     return wrap(factors.cholesky_solve(node_of(input), node_of(L), bool(upper)))
 
 
+def check_diagonal(factor: Tensor) -> None:
+    """Refuse a triangular factor with a zero on its diagonal, if it has values to look at."""
+    if factor.device.type == "meta" or (current().mapped and depends((node_of(factor),))):
+        return
+    zero = np.diagonal(value_of(factor), axis1=-2, axis2=-1) == 0
+    if zero.any():
+        first = zero.reshape(-1, zero.shape[-1]).any(1).argmax()
+        which = f"(Batch element {first}): " if zero.ndim > 1 else ""
+        raise LinAlgError(
+            f"cholesky_inverse: {which}The diagonal element {zero.reshape(-1, zero.shape[-1])[first].argmax() + 1} is zero, the inversion "
+            "could not be completed because the input matrix is singular."
+        )
+
+
 @function()
 @step("CholeskyInverseBackward0")
 def cholesky_inverse(input: Tensor, upper: bool = False, *, out: Tensor | None = None) -> Tensor:
     """The inverse of A, from its Cholesky factor."""
     factor = node_of(input)
     solve.check_square("cholesky_inverse", factor)
+    check_diagonal(input)
     return wrap(factors.cholesky_solve(expand(solve.identity(factor.shape[-1], factor.dtype), *factor.shape), factor, bool(upper)))
 
 
@@ -183,6 +206,7 @@ def _full_rank(a: Node, limit: float) -> Node:
 
 
 @linalg_function
+@outright
 @step("LinalgLstsqBackward0")
 def lstsq(A: Tensor, B: Tensor, rcond: float | None = None, *, driver: str | None = None, out: Any = None) -> Any:
     """The least-squares solution of ``A X = B`` of smallest norm: named tuple (solution, residuals, rank, singular_values).
@@ -220,6 +244,7 @@ def _upper(uplo: str) -> bool:
 
 
 @linalg_function
+@outright
 def eigh(A: Tensor, UPLO: str = "L", *, out: Any = None) -> Any:
     """Eigenvalues (ascending) and orthonormal eigenvectors (columns) of a symmetric matrix: named tuple (eigenvalues, eigenvectors)."""
     upper = _upper(UPLO)
@@ -227,12 +252,14 @@ def eigh(A: Tensor, UPLO: str = "L", *, out: Any = None) -> Any:
 
 
 @linalg_function
+@outright
 def eigvalsh(A: Tensor, UPLO: str = "L", *, out: Tensor | None = None) -> Tensor:
     """The eigenvalues of a symmetric matrix, ascending."""
     return unary(spectral.eigenvalues, A, _upper(UPLO))
 
 
 @linalg_function
+@outright
 def svd_full(A: Tensor, full_matrices: bool = True, *, driver: str | None = None, out: Any = None) -> Any:
     """The singular value decomposition ``A = U diag(S) Vh``: named tuple (U, S, Vh)."""
     whole = bool(full_matrices)
@@ -242,12 +269,14 @@ def svd_full(A: Tensor, full_matrices: bool = True, *, driver: str | None = None
 
 
 @linalg_function
+@outright
 def svdvals(A: Tensor, *, driver: str | None = None, out: Tensor | None = None) -> Tensor:
     """The singular values, descending."""
     return unary(spectral.singular_values, A)
 
 
 @function()
+@outright
 def svd(input: Tensor, some: bool = True, compute_uv: bool = True, *, out: Any = None) -> Any:
     """The singular value decomposition ``input = U diag(S) V^T``: named tuple (U, S, V). Deprecated in favour of `linalg.svd`."""
     x = node_of(input)
@@ -296,6 +325,7 @@ def mirrored(x: Node) -> Node:
 
 
 @linalg_function
+@outright
 def pinv(A: Tensor, rcond: Any = None, hermitian: bool = False, *, atol: Any = None, rtol: Any = None, out: Tensor | None = None) -> Tensor:
     """The Moore-Penrose inverse; singular values up to ``max(atol, rtol * largest)`` are zero. `hermitian`: reads the lower triangle."""
     if len(A.shape) < 2:
@@ -307,6 +337,7 @@ def pinv(A: Tensor, rcond: Any = None, hermitian: bool = False, *, atol: Any = N
 
 
 @function()
+@outright
 def pinverse(input: Tensor, rcond: float = 1e-15) -> Tensor:
     """The Moore-Penrose inverse; singular values up to `rcond` times the largest count as zero."""
     return unary(spectral.pinv, input, float(rcond), 0.0)
@@ -329,6 +360,7 @@ def vecdot(x: Tensor, y: Tensor, *, dim: int = -1, out: Tensor | None = None) ->
 
 
 @linalg_function
+@outright
 @step("ReshapeAliasBackward0")
 def tensorinv(A: Tensor, ind: int = 2, *, out: Tensor | None = None) -> Tensor:
     """The inverse for `tensordot`: the first `ind` dimensions as rows, the others as columns of a matrix."""
@@ -345,6 +377,7 @@ def tensorinv(A: Tensor, ind: int = 2, *, out: Tensor | None = None) -> Tensor:
 
 
 @linalg_function
+@outright
 @step("ViewBackward0")
 def tensorsolve(A: Tensor, B: Tensor, dims: Any = None, *, out: Tensor | None = None) -> Tensor:
     """X with ``tensordot(A, X, X.ndim) = B``."""

@@ -13,13 +13,14 @@ from ...ops.logic import eq
 from ...ops.movement import reshape
 from ...ops.pointwise import where
 from ..core import Tensor, node_of, unary, wrap
-from ..flush import value_of
+from ..outright import computed, outright
 from ..steps import step
 from . import returns
 from .decompose import linalg_function, solution
 
 
 @linalg_function
+@outright
 def eig(A: Tensor, *, out: Any = None) -> Any:
     """Eigenvalues and eigenvectors (columns) of a square matrix, both complex: named tuple (eigenvalues, eigenvectors).
 
@@ -29,18 +30,13 @@ def eig(A: Tensor, *, out: Any = None) -> Any:
 
 
 @linalg_function
+@outright
 def eigvals(A: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The eigenvalues of a square matrix: complex numbers."""
     return unary(ops.values, A)
 
 
-def _computed(found: Any) -> Any:
-    """Results that are computed now, so that what fails there is raised here."""
-    value_of(found[0])
-    return found
-
-
-def _checked(x: Node, info: Node) -> tuple[Node, Node]:
+def repaired(x: Node, info: Node) -> tuple[Node, Node]:
     """(where the matrix is regular, the matrix with an identity in place of those that are not)."""
     regular = eq(reshape(info, (*info.shape, 1, 1)), const(0, info.dtype))
     return regular, where(regular, x, solve.identity(x.shape[-1], x.dtype))
@@ -59,10 +55,10 @@ def cholesky_ex(A: Tensor, *, upper: bool = False, check_errors: bool = False, o
     if check_errors:
         factor = factors.cholesky(x)
     else:
-        regular, safe = _checked(x, info)
+        regular, safe = repaired(x, info)
         factor = where(regular, factors.cholesky(safe), weak(math.nan))
     found = returns.linalg_cholesky_ex(wrap(solve.column_major(solve.adjoint(factor)) if upper else factor), wrap(info))
-    return _computed(found) if check_errors else found
+    return computed(found) if check_errors else found
 
 
 @linalg_function
@@ -72,8 +68,8 @@ def inv_ex(A: Tensor, *, check_errors: bool = False, out: Any = None) -> Any:
     x = node_of(A)
     info = ops.inverse_info(x)
     if check_errors:
-        return _computed(returns.linalg_inv_ex(wrap(solve.inverse(x)), wrap(info)))
-    regular, safe = _checked(x, info)
+        return computed(returns.linalg_inv_ex(wrap(solve.inverse(x)), wrap(info)))
+    regular, safe = repaired(x, info)
     return returns.linalg_inv_ex(wrap(where(regular, solve.inverse(safe), weak(math.nan))), wrap(info))
 
 
@@ -84,8 +80,8 @@ def solve_ex(A: Tensor, B: Tensor, *, left: bool = True, check_errors: bool = Fa
     a, b = node_of(A), node_of(B)
     info = ops.inverse_info(a)
     if check_errors:
-        return _computed(returns.linalg_solve_ex(wrap(solution(a, b, left)), wrap(info)))
-    regular, safe = _checked(a, info)
+        return computed(returns.linalg_solve_ex(wrap(solution(a, b, left)), wrap(info)))
+    regular, safe = repaired(a, info)
     x = solution(safe, b, left)
     if len(x.shape) == len(a.shape) - 1:  # vectors
         regular = reshape(regular, tuple(regular.shape[:-1]))

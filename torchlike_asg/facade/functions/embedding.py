@@ -9,6 +9,7 @@ from ...asg.batching import depends
 from ...asg.trace import current
 from ...ops import embedding as ops
 from ..core import Tensor, bound, nary, node_of, wrap
+from ..hosted import outside, refuse
 from ..register import checked, function
 from ..sparse_gradients import table
 from .arguments import check_flag, check_tensor
@@ -38,9 +39,11 @@ def embedding(
     The row `padding_idx` gets no gradient. With `max_norm`, rows in use whose `norm_type`-norm is larger are rescaled in place first.
     With `sparse` the gradient of `weight` is a sparse tensor: a row for every index.
     """
-    if padding_idx is None and max_norm is None and not sparse and isinstance(input, Tensor):
-        n = ops.embedding.table.get((*bound(weight, input), -1, scale_grad_by_freq))
-        if n is not None:
+    n = None
+    if max_norm is None and not sparse and isinstance(input, Tensor) and isinstance(weight, Tensor):
+        padding = -1 if padding_idx is None else _padding_row(padding_idx, weight)
+        n = ops.embedding.table.get((*bound(weight, input), padding, scale_grad_by_freq))
+        if n is not None and n.rg:  # a training step as before, which a look at the indices would slow down
             return wrap(n)
     check_tensor("embedding", "indices", 2, input)
     check_flag("embedding", "scale_grad_by_freq", scale_grad_by_freq)
@@ -48,7 +51,10 @@ def embedding(
     padding = _padding_row(padding_idx, weight)
     if max_norm is not None:
         _renormalize(weight, input, max_norm, norm_type)
-    return nary(ops.embedding, (table(weight) if sparse else weight, input), padding, scale_grad_by_freq)
+    found = nary(ops.embedding, (table(weight) if sparse else weight, input), padding, scale_grad_by_freq)
+    if outside(input, weight.shape[0]) is not None:
+        refuse(IndexError("index out of range in self"), found, n is None)
+    return found
 
 
 def _renormalize(weight: Tensor, input: Tensor, max_norm: float, norm_type: float) -> None:

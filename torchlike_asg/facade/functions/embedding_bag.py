@@ -11,6 +11,7 @@ from ... import dtypes
 from ...ops.promotion import title
 from ..core import Tensor
 from ..flush import value_of
+from ..hosted import outside
 from ..register import checked, function
 from ..steps import step
 from .creation import from_array
@@ -56,6 +57,10 @@ def embedding_bag(
         if not -rows <= padding_idx < rows:
             raise RuntimeError(f"padding_idx must be within the number of embeddings, -{rows} through {rows - 1}, but got {padding_idx}")
         padding_idx %= rows
+    wrong = outside(input, weight.shape[0]) if weight.shape else None
+    if wrong is not None:
+        at = int(((wrong < 0) | (wrong >= weight.shape[0])).argmax())
+        raise RuntimeError(f"Index {at} of input takes value {wrong.flat[at]} which is not in the valid range [0, {weight.shape[0]})")
     found: Any = embedding(input, weight, padding_idx, max_norm, norm_type, scale_grad_by_freq, sparse)
     if per_sample_weights is not None:
         found = found * per_sample_weights.unsqueeze(-1)

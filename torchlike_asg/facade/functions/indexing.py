@@ -126,6 +126,9 @@ def index_copy(input: Tensor, dim: int, index: Tensor, source: Tensor, *, out: T
             f"index_copy_(): Source/destination tensor must have same slice shapes. Destination slice shape: {a} "
             f"at dimension {d} and source slice shape: {b} at dimension {d}."
         )
+    places = known(index)
+    if places is not None:
+        ops.check_copied(places, input.shape[d] if input.shape else 1, d)
     return _along(input, d, index, source, ops.index_copy)
 
 
@@ -142,6 +145,9 @@ def index_fill(input: Tensor, dim: int, index: Tensor, value: Any) -> Tensor:
         raise RuntimeError(f"index_fill_ only supports a 0-dimensional value tensor, but got tensor with {len(value.shape)} dimension(s).")
     flat = input if input.shape else input.reshape(1)  # type: ignore[attr-defined]
     n = node_of(flat)
+    values = known(index)
+    if values is not None:
+        ops.check(values, flat.shape[d], d)
     v = movement._prepare_value(n, node_of(value) if isinstance(value, Tensor) else operand_of(ops.index_fill, value, n))[1]
     out = wrap(ops.index_fill(n, node_of(vector(index)), v, d))
     return out if input.shape else out.reshape(())  # type: ignore[attr-defined, no-any-return]

@@ -123,7 +123,7 @@ def lu_solve_of(b: Tensor, LU_data: Tensor, LU_pivots: Tensor, *, out: Tensor | 
 def lu_compact(A: Tensor, pivot: bool = True, get_infos: bool = False, out: Any = None) -> Any:
     """The compact LU factors and the pivots, with `get_infos` also which pivot is zero. Deprecated in favour of `linalg.lu_factor`."""
     _check_pivoting("linalg.lu_factor", pivot)
-    found = _factor(A, not get_infos)
+    found = _factor(A, False)
     return returns.lu_with_info(*found) if get_infos else found[:2]
 
 

@@ -17,6 +17,7 @@ from ..leaves import require_grad
 from ..memory import TypedStorage, UntypedStorage, tensor_over
 from ..register import FUNCTIONS, function
 from .creation import as_tensor, from_numpy, tensor
+from .python_data import WIDE
 
 __all__ = ["MappedStorage", "asarray"]
 
@@ -100,7 +101,7 @@ def asarray(
         ValueError: the bytes are no whole number of elements.
         RuntimeError: a gradient is asked for of a type that has none.
     """
-    found = _viewed(obj, dtype)
+    found = None if dtype is not None and isinstance(obj, np.ndarray) and obj.dtype in WIDE else _viewed(obj, dtype)
     if found is None:
         if copy is False:
             raise ValueError("can't alias arbitrary sequence into a tensor.")

@@ -7,16 +7,19 @@ from typing import Any
 
 from ...asg.node import Node, const, weak
 from ...ops import distance, solve, spectral
-from ...ops.logic import gt
+from ...ops.eigen import inverse_info
+from ...ops.logic import eq, gt
 from ...ops.movement import permute, reshape
-from ...ops.pointwise import div, maximum, mul
+from ...ops.pointwise import div, maximum, mul, where
 from ...ops.promotion import to
 from ...ops.reduce import amin, sum_
 from ..core import Tensor, node_of, wrap
+from ..outright import computed, outright
 from ..register import function
 from ..steps import step
 from .decompose import largest, linalg_function, mirrored, tolerance
 from .distance import vector_norm as norm_along
+from .eigen import repaired
 from .reduce import converted
 from .views import dims_of, wrap_dim
 
@@ -47,7 +50,8 @@ def matrix_norm(
     both = tuple(sorted((rows, columns)))
     if ord == "fro":
         return wrap(distance.vector_norm(x, 2.0, both, keepdim))
-    if ord == "nuc" or ord in (2, -2):
+    singular = ord == "nuc" or ord in (2, -2)
+    if singular:
         s = spectral.singular_values(_moved_last(x, (rows, columns)))
         last = (len(s.shape) - 1,)
         found = sum_(s, last, False) if ord == "nuc" else (largest if ord == 2 else amin)(s, last, False)
@@ -62,7 +66,8 @@ def matrix_norm(
         if keepdim
         else tuple([n for i, n in enumerate(x.shape) if i not in both])
     )
-    return wrap(found if tuple(found.shape) == shape else reshape(found, shape))
+    result = wrap(found if tuple(found.shape) == shape else reshape(found, shape))
+    return computed(result) if singular else result
 
 
 @linalg_function
@@ -88,6 +93,7 @@ def norm(A: Tensor, ord: Any = None, dim: Any = None, keepdim: bool = False, *, 
 
 
 @linalg_function
+@outright
 @step(lambda A, p=None, **_: "SqueezeBackward1" if p is None or p in (2, -2) else None)
 def cond(A: Tensor, p: Any = None, *, out: Tensor | None = None) -> Tensor:
     """The condition number in the norm `p`: by default the ratio of the largest and smallest singular value."""
@@ -104,10 +110,13 @@ def cond(A: Tensor, p: Any = None, *, out: Tensor | None = None) -> Tensor:
         last = (len(s.shape) - 1,)
         high, low = largest(s, last, False), amin(s, last, False)
         return wrap(div(low, high) if p == -2 else div(high, low))
-    return matrix_norm(A, p) * matrix_norm(wrap(solve.inverse(x)), p)  # type: ignore[operator, no-any-return]
+    info = inverse_info(x)
+    product = matrix_norm(A, p) * matrix_norm(wrap(solve.inverse(repaired(x, info)[1])), p)  # type: ignore[operator]
+    return wrap(where(eq(info, const(0, info.dtype)), node_of(product), weak(math.inf)))
 
 
 @linalg_function
+@outright
 def matrix_rank(
     A: Tensor, tol: Any = None, hermitian: bool = False, *, atol: Any = None, rtol: Any = None, out: Tensor | None = None
 ) -> Tensor:

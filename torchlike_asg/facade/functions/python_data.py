@@ -13,6 +13,8 @@ from ...dtypes import dtype, promote_types
 from ..core import Tensor
 
 _NUMBERS = frozenset((int, float, bool))
+#: NumPy's types that no tensor here has, and that PyTorch converts where another type is asked for
+WIDE = frozenset(map(np.dtype, ("uint16", "uint32", "uint64")))
 #: what NumPy makes of Python's integers beyond 64 bits
 _HUGE = (np.dtype(object), np.dtype(np.uint64))
 
@@ -21,6 +23,8 @@ def as_array(data: Any, d: dtype | None) -> tuple[np.ndarray[Any, Any], dtype]:
     """Nested Python data -> array and element type. Numbers that an integer type `d` does not have are refused; an array's wrap around."""
     if isinstance(data, np.ndarray):
         forward(data)
+        if d is not None and data.dtype in WIDE:
+            return data, d
         found = dtypes.from_numpy(data.dtype)
         return data, found if d is None else d
     kind = data.__class__
@@ -31,7 +35,10 @@ def as_array(data: Any, d: dtype | None) -> tuple[np.ndarray[Any, Any], dtype]:
         try:
             a = np.array(plain)
         except ValueError as error:
-            raise ValueError(_ragged(plain)) from error
+            shape = _of_first(plain)
+            if 0 not in shape:
+                raise ValueError(_ragged(plain)) from error
+            return np.zeros(shape), dtypes.get_default_dtype() if d is None else d  # nothing is read of what is empty
     if a.dtype in _HUGE and not isinstance(data, np.generic) and _any_number(d, a.flat):
         a = a.astype(d.compute)  # type: ignore[union-attr]
     if a.dtype == object:
@@ -120,6 +127,17 @@ def _plain(data: Any, outermost: bool = True) -> Any:
     if hasattr(data, "__getitem__") and hasattr(data, "__len__"):
         return [_plain(v, False) for v in data]
     raise RuntimeError(f"Could not infer dtype of {type(data).__name__}")
+
+
+def _of_first(data: Any) -> tuple[int, ...]:
+    """The shape that nested sequences have by the first of each."""
+    shape: tuple[int, ...] = ()
+    while isinstance(data, (list, tuple, np.ndarray)):
+        shape += (len(data),)
+        if not len(data):
+            break
+        data = data[0]
+    return shape
 
 
 def _ragged(data: Any, dim: int = 0) -> str:
