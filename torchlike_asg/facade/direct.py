@@ -37,8 +37,9 @@ from .exposure import shared
 from .flush import flush, held_value
 from .hosted import known
 from .known_numbers import FEW, counted
+from .overlaps import check_overlap
 from .storage import Cell, Family
-from .write import _check_overlap, commit_data
+from .write import commit_data
 
 #: elements up to which arithmetic in place is done here; beyond, a compiled program is worth its overhead
 SMALL = 4096
@@ -229,7 +230,7 @@ def _assign(t: Tensor, value: Any, key: Any) -> bool:
         ):
             commit_data(f)  # x[i] += v ends in the assignment of a region to itself
             return True
-        _check_overlap(t, t.geometry, f.cell, (value,))
+        check_overlap(t, t.geometry, f.cell, (value,))
         if value._f is f:
             v = v.copy()
     place = ... if key is None else key

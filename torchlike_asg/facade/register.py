@@ -12,6 +12,7 @@ from ..asg.trace import current
 from ..errors import Unsupported
 from .autocast import POLICIES, REGIONS, by_policy, governed
 from .core import Tensor, node_of
+from .overlaps import ALIKE, APART, PARTLY
 from .overloads import earlier
 from .parsing import elsewhere, parse, read_again
 from .results import compute_in_type_of, deliver
@@ -210,20 +211,21 @@ def checked(fn: Function, name: str = "") -> Function:
 
 def _inplace(fn: Function, name: str) -> Function:
     parser = _Parser(fn, name + "_", True, False)
+    rules = {"partly": name in PARTLY, "fills": name in ALIKE, "apart": name in APART}
 
     @functools.wraps(fn)
     def written(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         if kwargs or (type(self), *map(type, args)) not in parser.positions:
             (self, *args), kwargs = parser.fit((self, *args), kwargs)  # type: ignore[assignment]
-        return apply_inplace(self, lambda cur: fn(cur, *args, **kwargs), [*args, *kwargs.values()])
+        return apply_inplace(self, lambda cur: fn(cur, *args, **kwargs), [*args, *kwargs.values()], **rules)
 
     written.__name__ = written.__qualname__ = name + "_"
     written.__doc__ = f"In-place version of `{name}`."
     return written
 
 
-def apply_inplace(t: Tensor, fn: Callable[[Tensor], Tensor], others: Any = ()) -> Tensor:
-    """Write ``fn(current value)`` into `t`, with the checks of every in-place operation."""
+def apply_inplace(t: Tensor, fn: Callable[[Tensor], Tensor], others: Any = (), **rules: bool) -> Tensor:
+    """Write ``fn(current value)`` into `t`, with the checks of every in-place operation (`rules` are arguments of `write`)."""
 
     def value(cur: Node) -> Node:
         held = bare(cur)
@@ -235,7 +237,7 @@ def apply_inplace(t: Tensor, fn: Callable[[Tensor], Tensor], others: Any = ()) -
             del claims[n]
         return n
 
-    return write(t, value, [o for o in others if isinstance(o, Tensor)])
+    return write(t, value, [o for o in others if isinstance(o, Tensor)], **rules)
 
 
 def bare(n: Node) -> Tensor:

@@ -14,7 +14,7 @@ import numpy as np
 
 from ..asg.batching import depends
 from ..asg.declare import DETACH, SNAP, STOP
-from ..asg.geometry import broadcast, flat, partial_overlap
+from ..asg.geometry import broadcast, flat
 from ..asg.interrupts import whole
 from ..asg.node import Node
 from ..asg.trace import current, lock
@@ -25,8 +25,9 @@ from . import texts
 from .core import Tensor, family_of, owned, twin
 from .exposure import shared, sync
 from .history_names import output
-from .lens import in_bytes, scattered
+from .lens import scattered
 from .nodes import history_of, node_of, root_of
+from .overlaps import check_overlap, stands_twice, written_last
 from .storage import Family
 
 
@@ -36,12 +37,16 @@ def write(
     others: Sequence[Any] = (),
     *,
     fills: bool = False,
+    partly: bool = False,
+    apart: bool = False,
     overlaps: bool = True,
     bounded: bool = False,
 ) -> Tensor:
     """Replace the content of `t` by ``value(current node)``; returns `t`.
 
-    `others` are the further operands (for the checks). `fills`: every element gets the same number, so that overlapping targets are fine.
+    `others` are the further operands (for the checks). `fills`: every element gets the same number, so that overlapping targets are fine;
+    `partly`: so they are, since only some elements are written, of those that share memory the last that was. `apart`: other operands must
+    not share the target's memory at all.
     `overlaps`: whether operands that partly share the target's memory are refused. `bounded`: whether operands that would enlarge
     the target are refused before `value` is asked. Checks come in PyTorch's order.
     """
@@ -62,11 +67,13 @@ def write(
             node_of(o)
     lens = t._lens
     if not fills or (lens is not None and (lens.conj or lens.neg)):
-        _check_overlap(t, geometry, cell, others if overlaps else ())
+        check_overlap(t, geometry, cell, others if overlaps else (), partly, apart)
     if bounded:
         check_broadcast(t, others)
     kept = SNAP(cur) if cur.rg or any(isinstance(o, Tensor) and o.requires_grad for o in others) else cur
     v = value(kept)
+    if partly and stands_twice(geometry):
+        v = written_last(v, kept, geometry)
     if tr.mapped and (f.h is None or f.h in tr.mapped[-1].outside) and depends((v,)) and not depends((cur,)):
         raise RuntimeError(texts.UNMAPPED_WRITE)
     if tuple(v.shape) != tuple(geometry[0]):
@@ -169,18 +176,6 @@ def check_tracked(t: Tensor, f: Family) -> None:
         raise RuntimeError(texts.WITHIN.format(t.__dict__["_within"]))
     if t.requires_grad and (f.wants if f.h is None else f.leaf_history):
         raise RuntimeError(texts.LEAF if t._kind is None else texts.LEAF_VIEW)
-
-
-def _check_overlap(t: Tensor, geometry: Any, cell: Any, others: Sequence[Any]) -> None:
-    if any(s == 0 and d > 1 for d, s in zip(geometry[0], geometry[1], strict=True)):
-        raise RuntimeError(texts.OVERLAP_SELF)
-    for o in others:
-        if isinstance(o, Tensor) and o is not t and o._f is not None and o._f.cell is cell:
-            here, there = geometry, o.geometry
-            if t.dtype is not o.dtype:
-                here, there = in_bytes(here, t.dtype), in_bytes(there, o.dtype)
-            if partial_overlap(here, there):
-                raise RuntimeError(texts.OVERLAP_OTHER)
 
 
 def check_broadcast(t: Tensor, others: Sequence[Any]) -> None:

@@ -33,7 +33,7 @@ def apply(op: Any, input: Tensor, inplace: bool, *attrs: Any) -> Tensor:
     """``op(input, *attrs)``, written into `input` if `inplace`."""
     if not isinstance(input, Tensor):
         raise TypeError(f"{op.name}(): argument 'input' (position 1) must be Tensor, not {type(input).__name__}")
-    return apply_inplace(input, lambda x: unary(op, x, *attrs)) if inplace else unary(op, input, *attrs)
+    return apply_inplace(input, lambda x: unary(op, x, *attrs), fills=op is ops.threshold) if inplace else unary(op, input, *attrs)
 
 
 def _also(name: str, method: bool = False, inplace: bool = True) -> Any:

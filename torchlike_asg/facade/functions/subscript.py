@@ -309,7 +309,7 @@ def _put_masked(t: Tensor, d: int, mask: Any, value: Any) -> bool:
         return where(m, v if v.dtype is cur.dtype else movement.cast(v, cur.dtype), cur)
 
     others = [o for o in (value, mask) if isinstance(o, Tensor)]
-    write(t, written, others, fills=not isinstance(value, Tensor) or value.shape.numel() == 1)
+    write(t, written, others, partly=True)
     note_write(t, "IndexPutBackward0")
     return True
 
@@ -334,7 +334,7 @@ def put(t: Tensor, dims: tuple[int, ...], index: list[Any], value: Any, accumula
         return ops.index_put(cur, v, *[operand(i) for i in index], dims, accumulate)
 
     others = [o for o in (value, *index) if isinstance(o, Tensor)]
-    return write(t, written, others, fills=not isinstance(value, Tensor))
+    return write(t, written, others, partly=not accumulate)
 
 
 def _put_directly(t: Tensor, dims: tuple[int, ...], index: list[Any], value: Any) -> bool:

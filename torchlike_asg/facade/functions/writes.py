@@ -35,6 +35,12 @@ def _write_binary(op: Any, t: Tensor, other: Any) -> Tensor:
         return _write_binary(op, t, other.to_dense())  # type: ignore[attr-defined]
 
 
+def _write_scaled(op: Any, t: Tensor, other: Any, alpha: Any) -> Tensor:
+    if t._f is not None and isinstance(other, Tensor) and other._f is not None and other._f.cell is t._f.cell:
+        return write(t, lambda cur: op(cur, node_of(_scaled(t, other, alpha))), (other,), bounded=True)
+    return _write_binary(op, t, _scaled(t, other, alpha))
+
+
 def _in_earlier_order(fn: Any, *args: Any) -> Tensor:
     found = earlier(fn.__name__, args, 4)
     if found is None:
@@ -46,14 +52,14 @@ def add_(self: Tensor, other: Any, *more: Any, alpha: Any = 1) -> Tensor:
     """``self += alpha * other``."""
     if more:
         return _in_earlier_order(add_, self, other, *more)
-    return _write_binary(ops.add, self, _scaled(self, other, alpha))
+    return _write_binary(ops.add, self, other) if alpha.__class__ is int and alpha == 1 else _write_scaled(ops.add, self, other, alpha)
 
 
 def sub_(self: Tensor, other: Any, *more: Any, alpha: Any = 1) -> Tensor:
     """``self -= alpha * other``."""
     if more:
         return _in_earlier_order(sub_, self, other, *more)
-    return _write_binary(ops.sub, self, _scaled(self, other, alpha))
+    return _write_binary(ops.sub, self, other) if alpha.__class__ is int and alpha == 1 else _write_scaled(ops.sub, self, other, alpha)
 
 
 def mul_(self: Tensor, other: Any) -> Tensor:
@@ -69,7 +75,7 @@ def fill_(self: Tensor, value: Any) -> Tensor:
         self,
         lambda cur: movement.fill(cur, node_of(value) if isinstance(value, Tensor) else operand(movement.fill, value, cur)),
         (value,),
-        fills=True,
+        fills=not isinstance(value, Tensor),
     )
 
 
