@@ -46,3 +46,12 @@ def test_copies(name):
 def test_out():
     x, out = ours.arange(6.0).reshape(2, 3), ours.empty(3, 2)
     assert ours.t_copy(x, out=out) is out and out.tolist() == [[0, 3], [1, 4], [2, 5]]
+
+
+@pytest.mark.parametrize("lib", [torch, ours], ids=["torch", "ours"])
+def test_a_copy_needs_no_view(lib):
+    x = lib.arange(6.0).reshape(3, 2).t().requires_grad_()
+    y = lib.view_copy(x, (6,))
+    assert y.tolist() == [0.0, 2.0, 4.0, 1.0, 3.0, 5.0]
+    assert lib.narrow_copy(x, 0, 0, 1).stride() == (3, 1)
+    assert lib.autograd.grad((y * y).sum(), x)[0].tolist() == [[0.0, 4.0, 8.0], [2.0, 6.0, 10.0]]

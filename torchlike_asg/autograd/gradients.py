@@ -8,9 +8,9 @@ from typing import Any
 
 from .. import events
 from ..facade import texts
+from ..facade.backward import asked_node, check_inputs, grad_mode, hooked, run
 from ..facade.backward import backward as _backward
-from ..facade.backward import check_inputs, grad_mode, hooked, run
-from ..facade.core import Tensor, node_of
+from ..facade.core import Tensor
 from ..facade.functions.creation import zeros_like
 from ..facade.grad_fn import Freed
 from ..facade.sparse_gradients import gradient
@@ -64,7 +64,7 @@ def grad(
             raise TypeError(f"expected Tensor inputs, but got {type(t).__name__}")
         if not t.requires_grad:
             raise RuntimeError("One of the differentiated Tensors does not require grad")
-    nodes = [node_of(t) for t in ins]
+    nodes = [asked_node(t) for t in ins]
     result = run(outs, given, create_graph if retain_graph is None else retain_graph, create_graph, frozenset(nodes))
     found: list[Any] = []
     with grad_mode(create_graph):

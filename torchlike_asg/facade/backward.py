@@ -244,7 +244,7 @@ def backward(
     home = home_of(outputs[0]._n) if trace.several and outputs and outputs[0]._n is not None else tr
     retain = create if retain is None else retain
     if inputs is not None:
-        wanted = {node_of(t): family_of(t) for t in inputs}
+        wanted = {asked_node(t): family_of(t) for t in inputs}
         result = run(outputs, grads, retain, create, frozenset(wanted))
         kept = home.retained
         with grad_mode(create), held():
@@ -257,6 +257,14 @@ def backward(
     result = run(outputs, grads, retain, create, None, _accumulate_in_leaf)
     if simple:
         _prepare(result)
+
+
+def asked_node(t: Tensor) -> Node:
+    """The node whose gradient is that of `t`: a leaf's own, from which all that shows its memory has its values."""
+    n, f = node_of(t), t._f
+    if f is None or f.leaf is None or n is f.leaf or t._kind is not None or f.leaf.shape != n.shape or not t.is_leaf:  # type: ignore[attr-defined]
+        return n
+    return f.leaf
 
 
 def check_inputs(inputs: list[Any]) -> list[Any]:

@@ -10,6 +10,7 @@ import numpy as np
 from ... import dtypes
 from ...asg.geometry import contiguous
 from ...asg.node import const
+from ...formats import contiguous_format
 from ...ops import arrange as ops
 from ...ops import movement
 from ...ops.formula import refuse
@@ -264,7 +265,7 @@ def unravel_index(indices: Tensor, shape: Any) -> tuple[Tensor, ...]:
 @step("NarrowCopyBackward0")
 def narrow_copy(input: Tensor, dim: int, start: int, length: int, *, out: Tensor | None = None) -> Tensor:
     """`narrow`, as a copy."""
-    return input.narrow(dim, start, length).clone()  # type: ignore[attr-defined, no-any-return]
+    return input.narrow(dim, start, length).clone(memory_format=contiguous_format)  # type: ignore[attr-defined, no-any-return]
 
 
 __all__ = ["diag", "diag_embed", "flip", "permute", "repeat", "roll", "tile", "tril", "triu"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ...dtypes import dtype
 from ...formats import contiguous_format
 from ..core import Tensor
 from ..register import FUNCTIONS
@@ -12,11 +13,16 @@ from ..steps import note
 from .complex import view_as_complex, view_as_real
 from .layout import clone
 from .parts import split, split_with_sizes, unbind
-from .views import detach, unfold, view_
+from .views import detach, reshape, unfold, view_
 
 
 def _slice(input: Tensor, dim: int = 0, start: int | None = None, end: int | None = None, step: int = 1) -> Any:
     return input[(slice(None),) * (dim % input.dim()) + (slice(start, end, step),)]
+
+
+def _sized(input: Tensor, *size: Any, **kwargs: Any) -> Any:
+    asked = (*size, *kwargs.values())
+    return view_(input, *asked) if asked and isinstance(asked[0], dtype) else reshape(input, *asked)
 
 
 def _copy(seen: Tensor) -> Tensor:
@@ -50,7 +56,7 @@ for _name, _view in (
     ("split_with_sizes", split_with_sizes),
     ("unbind", unbind),
     ("unfold", unfold),
-    ("view", view_),
+    ("view", _sized),
     ("view_as_complex", view_as_complex),
     ("view_as_real", view_as_real),
 ):
