@@ -26,6 +26,7 @@ LAYERS = [
         "futures",
         "control_flow",
         "places",
+        "notices",
     ),
     ("rng",),
     ("asg",),

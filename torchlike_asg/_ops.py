@@ -26,6 +26,9 @@ class OpOverload:
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         return self.overloadpacket(*args, **kwargs)
 
+    def __str__(self) -> str:
+        return f"{self.overloadpacket}.{self._overloadname}"
+
     def __repr__(self) -> str:
         packet = self.overloadpacket
         return f"<OpOverload(op='{packet._namespace}.{packet.__name__}', overload='{self._overloadname}')>"
@@ -47,6 +50,9 @@ class OpOverloadPacket:
         if self._function is None:
             self._function = _public(self._namespace, self.__name__)
         return self._function(*args, **kwargs)
+
+    def __str__(self) -> str:
+        return f"{self._namespace}.{self.__name__}"
 
     def __repr__(self) -> str:
         return f"<OpOverloadPacket(op='{self._namespace}.{self.__name__}')>"

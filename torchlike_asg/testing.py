@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from . import dtypes
+from . import dtypes, notices
 from .dtypes import dtype
 from .facade.core import Tensor
 from .facade.flush import value_of
@@ -92,6 +92,10 @@ def assert_allclose(
     actual: Any, expected: Any, rtol: float | None = None, atol: float | None = None, equal_nan: bool = True, msg: str = ""
 ) -> None:
     """`assert_close`, by its old name (deprecated in PyTorch, too): types and devices may differ."""
+    notices.deprecated(
+        "`torch.testing.assert_allclose()` is deprecated since 1.12 and will be removed in a future release. "
+        "Please use `torch.testing.assert_close()` instead: it compares types and devices, too."
+    )
     a, e = (x if isinstance(x, Tensor) else as_tensor(x) for x in (actual, expected))
     if rtol is None and atol is None:
         rtol, atol = {dtypes.float16: (1e-3, 1e-3), dtypes.float32: (1e-4, 1e-5)}.get(e.dtype, (1e-5, 1e-8))

@@ -8,6 +8,7 @@ from torchlike_asg import devices, namespace
 from torchlike_asg.amp import GradScaler, autocast
 
 
+@pytest.mark.filterwarnings("ignore:`torch.cuda.amp")
 def test_autocast_elsewhere_is_disabled():
     with pytest.warns(UserWarning, match="CUDA is not available. Disabling"), autocast("cuda", dtype=ours.float16):
         assert not namespace.NAMES["is_autocast_enabled"]()
@@ -31,6 +32,7 @@ def test_default_types():
         assert names["get_autocast_cpu_dtype"]() is ours.bfloat16
 
 
+@pytest.mark.filterwarnings("ignore:`torch.cuda.amp")
 def test_torch_cuda_amp_where_cuda_means_wgpu(monkeypatch):
     open_adapter()
     monkeypatch.setattr(devices, "cuda_means_wgpu", [True])
@@ -48,6 +50,7 @@ def test_gradients_in_16_bits_are_not_unscaled():
         scaler.unscale_(ours.optim.SGD([w], lr=0.1))
 
 
+@pytest.mark.filterwarnings("ignore:`torch.cuda.amp")
 def test_a_disabled_scaler_does_nothing():
     scaler = GradScaler(enabled=False)
     w = ours.nn.Parameter(ours.ones(2))

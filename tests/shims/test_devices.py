@@ -83,6 +83,7 @@ def test_mps_is_absent():
         ours.mps.profiler.start()
 
 
+@pytest.mark.filterwarnings("ignore:`torch.backends.cuda.sdp_kernel")
 def test_switches():
     cudnn = ours.backends.cudnn
     cudnn.benchmark = True

@@ -7,7 +7,10 @@ from typing import Any
 
 from . import forks  # noqa: F401  (before the compiler is loaded, see there)
 
-_SWITCHES = frozenset(("cuda", "cudnn", "mkl", "mkldnn", "mps", "openmp", "opt_einsum"))
+_SWITCHES = frozenset("cuda cudnn cusparselt kleidiai mha mkl mkldnn mps nnpack openmp opt_einsum quantized".split())
+
+#: how precise float32 products may be: remembered, without effect
+fp32_precision = "none"
 
 
 def __getattr__(name: str) -> Any:

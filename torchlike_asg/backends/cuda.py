@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import Any
 
+from .. import notices
+
 #: ``torch.backends.cuda.matmul.allow_tf32 = True``
 matmul = SimpleNamespace(
     allow_tf32=False,
@@ -71,6 +73,11 @@ def sdp_kernel(
     enable_flash: bool = True, enable_math: bool = True, enable_mem_efficient: bool = True, enable_cudnn: bool = True
 ) -> Iterator[None]:
     """Set the attention switches inside a ``with`` block."""
+    notices.deprecated(
+        "`torch.backends.cuda.sdp_kernel()` is deprecated. In the future, this context manager will be removed. "
+        "`torch.nn.attention.sdpa_kernel()` is the new one, with another signature.",
+        stacklevel=5,
+    )
     before = dict(_kernels)
     _kernels.update(flash=enable_flash, math=enable_math, mem_efficient=enable_mem_efficient, cudnn=enable_cudnn)
     try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import SimpleNamespace
 from typing import Any
 
 enabled = True
@@ -56,3 +57,7 @@ def flags(
         yield
     finally:
         set_flags(*before)
+
+
+#: precisions of single kinds of operations, as scripts set them
+conv, rnn = SimpleNamespace(fp32_precision="tf32"), SimpleNamespace(fp32_precision="tf32")

@@ -5,9 +5,10 @@ Scripts guard their CUDA code by `is_available`; the GPU of this package is the 
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from typing import Any
 
-from .. import accelerator, devices
+from .. import accelerator, devices, notices
 from ..errors import OutOfMemoryError
 from . import amp, nvtx
 from .random import (
@@ -118,12 +119,23 @@ def _amount(name: str) -> Any:
 
 memory_allocated, max_memory_allocated = _amount("memory_allocated"), _amount("max_memory_allocated")
 memory_reserved, max_memory_reserved = _amount("memory_reserved"), _amount("max_memory_reserved")
-memory_cached, max_memory_cached = memory_reserved, max_memory_reserved
+
+
+def memory_cached(device: Any = None) -> int:
+    """`memory_reserved`, by its old name."""
+    notices.deprecated("`torch.cuda.memory_cached` has been renamed to `torch.cuda.memory_reserved`")
+    return memory_reserved(device)  # type: ignore[no-any-return]
+
+
+def max_memory_cached(device: Any = None) -> int:
+    """`max_memory_reserved`, by its old name."""
+    notices.deprecated("`torch.cuda.max_memory_cached` has been renamed to `torch.cuda.max_memory_reserved`")
+    return max_memory_reserved(device)  # type: ignore[no-any-return]
 
 
 def memory_stats(device: Any = None) -> dict[str, Any]:
     """Empty; where "cuda" means "wgpu", `accelerator.memory_stats`."""
-    return accelerator.memory_stats(device) if is_available() else {}
+    return accelerator.memory_stats(device) if is_available() else OrderedDict()
 
 
 def memory_summary(device: Any = None, abbreviated: bool = False) -> str:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 from weakref import ref
 
+from .. import notices
 from ..asg import arena, gradients, trace
 from ..asg.declare import STOP, VAR, get
 from ..asg.node import Node
@@ -243,6 +244,8 @@ def backward(
         _follow(tr)
     home = home_of(outputs[0]._n) if trace.several and outputs and outputs[0]._n is not None else tr
     retain = create if retain is None else retain
+    if create:
+        notices.once(notices.CREATE_GRAPH, stacklevel=4)
     if inputs is not None:
         wanted = {asked_node(t): family_of(t) for t in inputs}
         result = run(outputs, grads, retain, create, frozenset(wanted))

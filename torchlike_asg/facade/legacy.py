@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from .. import dtypes
+from .. import dtypes, notices
 from ..devices import cpu
 from ..size import Size
 from .core import Tensor, face, family_of, make_parameter
@@ -135,6 +135,7 @@ FUNCTIONS.update(LEGACY)
 
 def set_default_tensor_type(t: Any, /) -> None:
     """Choose the default floating type by a legacy class or its name (deprecated in PyTorch, too: use `set_default_dtype`)."""
+    notices.once(notices.DEFAULT_TENSOR_TYPE)
     if isinstance(t, str):
         name = t.rpartition(".")[2]
         if name not in LEGACY or not t.startswith("torch."):

@@ -10,7 +10,7 @@ from weakref import WeakKeyDictionary, ref
 
 import numpy as np
 
-from .. import dtypes
+from .. import dtypes, notices
 from ..asg.geometry import contiguous
 from ..asg.trace import current, lock
 from ..errors import Unsupported
@@ -253,6 +253,7 @@ def untyped_storage(self: Tensor) -> UntypedStorage:
 @method()
 def storage(self: Tensor) -> TypedStorage:
     """The elements of the storage this tensor is a view of, in memory order."""
+    notices.once(notices.TYPED_STORAGE)
     return TypedStorage(self)
 
 

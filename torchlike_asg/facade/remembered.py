@@ -21,6 +21,9 @@ from ..asg.trace import Trace
 
 _seen: dict[tuple[Any, ...], tuple[Node, ...]] = {}
 
+#: whether nothing is remembered: all is recorded anew, and counted (utils/flop_counter)
+paused = False
+
 #: ``recall(key)``: the nodes remembered, or None
 recall = _seen.get
 
@@ -29,7 +32,7 @@ def remember(key: tuple[Any, ...], nodes: tuple[Node, ...], tr: Trace, slots: in
     """Keep the results of a function; `slots` is what ``tr.slots`` was before. Not where a number or place became data of this trace, and
     not where a result is the twin of another storage's.
     """
-    if tr.slots == slots and all(n.op.table.get((*n.srcs, *n.attrs)) is n for n in nodes):
+    if not paused and tr.slots == slots and all(n.op.table.get((*n.srcs, *n.attrs)) is n for n in nodes):
         _seen[key] = nodes
 
 

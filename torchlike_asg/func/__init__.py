@@ -6,7 +6,8 @@ with a batch dimension (asg/batching.py). Both are ordinary graph again: they ne
 
 from ..autograd.derivatives import grad, grad_and_value, hessian, jacfwd, jacrev, jvp, linearize, vjp
 from ..autograd.vectorize import functionalize, vmap
-from ..nn.utils.stateless import functional_call, replace_all_batch_norm_modules_, stack_module_state
+from ..nn.utils.stateless import called_with as functional_call
+from ..nn.utils.stateless import replace_all_batch_norm_modules_, stack_module_state
 
 __all__ = [
     "functional_call",

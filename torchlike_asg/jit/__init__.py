@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import builtins
+import contextlib
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, Final, NamedTuple, TypeVar
 
 from ..errors import Absent, Unsupported
@@ -31,6 +32,7 @@ __all__ = [
     "is_scripting",
     "is_tracing",
     "load",
+    "optimized_execution",
     "save",
     "run_frozen_optimizations",
     "script",
@@ -70,6 +72,12 @@ def trace_module(mod: T, inputs: Any = None, **options: Any) -> T:
     """The module itself."""
     _say_once()
     return mod
+
+
+@contextlib.contextmanager
+def optimized_execution(should_optimize: bool) -> Iterator[None]:
+    """Without effect: there is one way to run."""
+    yield
 
 
 def script_if_tracing(fn: T) -> T:

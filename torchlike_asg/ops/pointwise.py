@@ -261,7 +261,8 @@ def _prepare_masked_fill(x: Node, m: Node, v: Any) -> tuple[Any, ...]:
     from .movement import _prepare_value
 
     if m.dtype is not dtypes.bool_:
-        raise RuntimeError(f"masked_fill_ only supports boolean masks, but got mask with dtype {title(m.dtype).lower()}")
+        kind = "unsigned char" if m.dtype is dtypes.uint8 else title(m.dtype).lower()
+        raise RuntimeError(f"masked_fill_ only supports boolean masks, but got mask with dtype {kind}")
     v = _prepare_value(x, v)[1]
     if v.shape:
         raise RuntimeError(f"masked_fill_ only supports a 0-dimensional value tensor, but got tensor with {v.ndim} dimension(s).")

@@ -4,23 +4,34 @@ disabled with a warning.
 
 from __future__ import annotations
 
-import functools
 from typing import Any
 
-from ... import amp
+from ... import amp, notices
 from ...amp.autocast_mode import custom_bwd as _custom_bwd
 from ...amp.autocast_mode import custom_fwd as _custom_fwd
 
 __all__ = ["GradScaler", "autocast", "custom_bwd", "custom_fwd"]
 
-custom_fwd = functools.partial(_custom_fwd, device_type="cuda")
-custom_bwd = functools.partial(_custom_bwd, device_type="cuda")
+_OLD = "`torch.cuda.amp.{0}(args...)` is deprecated. Please use `torch.amp.{0}({1})` instead."
+
+
+def custom_fwd(fwd: Any = None, *, cast_inputs: Any = None) -> Any:
+    """``torch.amp.custom_fwd(..., device_type="cuda")``."""
+    notices.deprecated(_OLD.format("custom_fwd", "args..., device_type='cuda'"))
+    return _custom_fwd(fwd, device_type="cuda", cast_inputs=cast_inputs)
+
+
+def custom_bwd(bwd: Any) -> Any:
+    """``torch.amp.custom_bwd(..., device_type="cuda")``."""
+    notices.deprecated(_OLD.format("custom_bwd", "args..., device_type='cuda'"))
+    return _custom_bwd(bwd, device_type="cuda")
 
 
 class autocast(amp.autocast):
     """``torch.amp.autocast("cuda", ...)``."""
 
     def __init__(self, enabled: bool = True, dtype: Any = None, cache_enabled: bool = True) -> None:
+        notices.deprecated(_OLD.format("autocast", "'cuda', args..."))
         super().__init__("cuda", dtype, enabled, cache_enabled)
 
 
@@ -35,4 +46,5 @@ class GradScaler(amp.GradScaler):
         growth_interval: int = 2000,
         enabled: bool = True,
     ) -> None:
+        notices.deprecated(_OLD.format("GradScaler", "'cuda', args..."))
         super().__init__("cuda", init_scale, growth_factor, backoff_factor, growth_interval, enabled)

@@ -206,5 +206,7 @@ def type_(self: Tensor, dtype: Any = None, non_blocking: bool = False) -> Any:
         name = dtype.rpartition(".")[2]
         if name not in _LEGACY:
             raise ValueError(f"invalid type: {dtype!r}")
+        if dtype.startswith("torch.cuda."):
+            self = cuda(self)
         dtype = _LEGACY[name]
     return to(self, getattr(dtype, "dtype", dtype))

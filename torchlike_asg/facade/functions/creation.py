@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from ... import dtypes
+from ... import dtypes, notices
 from ...asg import scope
 from ...asg.geometry import contiguous, is_contiguous
 from ...asg.node import Node, element
@@ -53,10 +54,17 @@ def tensor(data: Any, *, dtype: dtype | None = None, device: Any = None, require
     Without `dtype` it is inferred: bool, int64 and the default floating type for Python values, an array's own type for arrays.
     """
     if isinstance(data, Tensor):
+        warnings.warn(
+            "To copy construct from a tensor, it is recommended to use sourceTensor.detach().clone() or "
+            "sourceTensor.detach().clone().requires_grad_(True), rather than torch.tensor(sourceTensor).",
+            stacklevel=2,
+        )
         out = data.detach().clone()
         if (dtype is not None and dtype is not out.dtype) or device is not None:
             out = out.to(dtype=dtype, device=device)
         return finish(out, requires_grad)  # type: ignore[no-any-return]
+    if data.__class__ is list and data and isinstance(data[0], np.ndarray):
+        notices.once(notices.SLOW_LIST)
     a, d = as_array(data, dtype)
     return finish(from_array(np.array(a, copy=True) if isinstance(data, np.ndarray) else a, d, device_of(device)), requires_grad)  # type: ignore[no-any-return]
 

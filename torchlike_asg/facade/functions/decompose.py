@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ... import dtypes
+from ... import dtypes, notices
 from ...asg.batching import depends
 from ...asg.declare import STOP
 from ...asg.node import Node, const, weak
@@ -150,6 +150,7 @@ def triangular_solve(
     input: Tensor, A: Tensor, upper: bool = True, transpose: bool = False, unitriangular: bool = False, *, out: Any = None
 ) -> Any:
     """The solution X of ``A X = input``: named tuple (solution, cloned_coefficient). Deprecated in favour of `linalg.solve_triangular`."""
+    notices.once(notices.TRIANGULAR_SOLVE)
     a = node_of(A)
     x = solve.solve_triangular(swap_last(a) if transpose else a, node_of(input), bool(upper) != bool(transpose), bool(unitriangular))
     return returns.triangular_solve(wrap(x), wrap(solve.column_major(a)))
@@ -160,6 +161,7 @@ def triangular_solve(
 @step("CholeskyBackward0")
 def cholesky(input: Tensor, upper: bool = False, *, out: Tensor | None = None) -> Tensor:
     """The lower factor L with ``input = L L^T`` (or its transpose) of a symmetric positive-definite matrix."""
+    notices.once(notices.CHOLESKY)
     x = node_of(input)
     return wrap(solve.column_major(swap_last(factors.cholesky(swap_last(x)))) if upper else factors.cholesky(x))
 
@@ -308,6 +310,7 @@ def qr_mode(A: Tensor, mode: str = "reduced", *, out: Any = None) -> Any:
 @function()
 def qr(input: Tensor, some: bool = True, *, out: Any = None) -> Any:
     """``input = Q R``: named tuple (Q, R). Deprecated in favour of `linalg.qr`."""
+    notices.once(notices.QR)
     return _qr(returns.qr, input, "reduced" if some else "complete")
 
 

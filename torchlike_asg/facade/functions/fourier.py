@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from ... import dtypes
+from ... import dtypes, notices
 from ...asg.geometry import contiguous
 from ...asg.node import Node
 from ...ops import complex as parts
@@ -193,6 +193,8 @@ def stft(
     """
     hop, length = n_fft // 4 if hop_length is None else hop_length, n_fft if win_length is None else win_length
     signal = input
+    if window is None:
+        notices.once(notices.NO_WINDOW)
     if return_complex is None:
         if not input.dtype.is_complex and (window is None or not window.dtype.is_complex):
             raise RuntimeError(

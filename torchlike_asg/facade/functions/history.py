@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 from weakref import ref
 
-from ... import events
+from ... import events, notices
 from ...asg.trace import current
 from ...ops.promotion import title
 from .. import texts
@@ -41,7 +41,10 @@ def requires_grad_(self: Tensor, requires_grad: bool = True) -> Tensor:
 
 def _get_grad(self: Tensor) -> Any:
     f = self._f
-    return None if f is None else f.grad if self._kind is None else self.__dict__.get("_grad")
+    g = None if f is None else f.grad if self._kind is None else self.__dict__.get("_grad")
+    if g is None and self.requires_grad and not self.is_leaf and not self.retains_grad:  # type: ignore[attr-defined]
+        notices.once(notices.GRAD_OF_RESULT)
+    return g
 
 
 def _set_grad(self: Tensor, g: Any) -> None:

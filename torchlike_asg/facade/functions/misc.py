@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ... import config, devices
+from ... import config, devices, notices
 from ...asg.declare import node
 from ...devices import device
 from ...dtypes import dtype
@@ -259,19 +259,16 @@ def get_deterministic_debug_mode() -> int:
     return _deterministic["mode"]
 
 
-_warn_always = [False]
-
-
 @_public
 def set_warn_always(b: bool, /) -> None:
     """Accepted and remembered; Python's own warning filters decide how often a warning is shown."""
-    _warn_always[0] = bool(b)
+    notices.always[0] = bool(b)
 
 
 @_public
 def is_warn_always_enabled() -> bool:
     """What `set_warn_always` was given."""
-    return _warn_always[0]
+    return notices.always[0]
 
 
 @_public

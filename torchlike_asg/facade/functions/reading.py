@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ... import dtypes, events
+from ... import dtypes, events, notices
 from ...asg.geometry import flat, gather, is_dense
 from ...asg.trace import lock
 from ...devices import device as as_device
@@ -133,7 +133,13 @@ def __bool__(self: Tensor) -> bool:
 
 @method()
 def __float__(self: Tensor) -> float:
+    _notice_scalar(self)
     return float(_only(self))
+
+
+def _notice_scalar(t: Tensor) -> None:
+    if t.requires_grad:
+        notices.once(notices.TO_SCALAR, stacklevel=4)
 
 
 def _only(t: Tensor) -> Any:
@@ -145,11 +151,13 @@ def _only(t: Tensor) -> Any:
 
 @method()
 def __int__(self: Tensor) -> int:
+    _notice_scalar(self)
     return int(_only(self))
 
 
 @method()
 def __complex__(self: Tensor) -> complex:
+    _notice_scalar(self)
     return complex(_only(self))
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ... import dtypes
+from ... import dtypes, notices
 from ...asg.node import const
 from ...asg.reference import rounded
 from ...asg.trace import current
@@ -105,6 +105,7 @@ def range(
     out: Tensor | None = None,
 ) -> Tensor:
     """Like `arange`, but including `end` (deprecated in PyTorch as well)."""
+    notices.once(notices.RANGE)
     first, last, step = _number("range", "start", start), _number("range", "end", end), _number("range", "step", step)
     d = dtypes.get_default_dtype() if dtype is None else dtype
     _count("range", first, last, step, d)

@@ -7,7 +7,7 @@ import math
 import operator
 from typing import Any
 
-from ... import dtypes
+from ... import dtypes, notices
 from ...asg.geometry import infer_size, view_strides
 from ...ops import movement
 from ...ops.movement import restride as RESTRIDE
@@ -174,6 +174,8 @@ def t(input: Tensor) -> Tensor:
 
 @step("PermuteBackward0")
 def _reversed(self: Tensor) -> Tensor:
+    if len(self.shape) != 2:
+        notices.once(notices.REVERSED)
     return permute(self, *reversed(range(len(self.shape))))  # type: ignore[no-any-return]
 
 

@@ -6,13 +6,16 @@ Sequences are (L, N, E), (N, L, E) with `batch_first`, or (L, E). Masks are thos
 from __future__ import annotations
 
 import copy
+import warnings
 from collections.abc import Callable
 from typing import Any
 
 import torchlike_asg as torch
 
+from .. import functional as F
 from .. import init
 from ._attention_functional import canonical_mask
+from .activation import GELU, ReLU
 from .attention import MultiheadAttention, activation_function
 from .container import ModuleList
 from .dropout import Dropout
@@ -160,10 +163,31 @@ def _generate_square_subsequent_mask(sz: int, device: Any = None, dtype: Any = N
     return Transformer.generate_square_subsequent_mask(sz, device, dtype)
 
 
+def _why_not_fast(layer: Any) -> str:
+    """What keeps PyTorch's fast path from an encoder's layer; empty if nothing does."""
+    if not isinstance(layer, TransformerEncoderLayer):
+        return "encoder_layer was not an TransformerEncoderLayer"
+    attention = layer.self_attn
+    if layer.norm_first:
+        return "encoder_layer.norm_first was True"
+    if not attention.batch_first:
+        return "encoder_layer.self_attn.batch_first was not True(use batch_first for better inference performance)"
+    if not attention._qkv_same_embed_dim:
+        return "encoder_layer.self_attn._qkv_same_embed_dim was not True"
+    if attention.in_proj_bias is None:
+        return "encoder_layer.self_attn was passed bias=False"
+    if layer.activation not in (F.relu, F.gelu) and not isinstance(layer.activation, (ReLU, GELU)):
+        return "encoder_layer.activation_relu_or_gelu was not True"
+    if layer.norm1.eps != layer.norm2.eps:
+        return "encoder_layer.norm1.eps was not equal to encoder_layer.norm2.eps"
+    return "encoder_layer.self_attn.num_heads is odd" if attention.num_heads % 2 else ""
+
+
 class TransformerEncoder(Module):
     """`num_layers` copies of `encoder_layer` one after another, then `norm` if given.
 
-    `enable_nested_tensor` and `mask_check` belong to PyTorch's inference fast path; here they are accepted and change nothing.
+    `enable_nested_tensor` and `mask_check` belong to PyTorch's inference fast path; here they are accepted and change nothing but the
+    warning that PyTorch gives where its fast path does not know the layer.
     """
 
     def __init__(
@@ -178,8 +202,12 @@ class TransformerEncoder(Module):
         self.layers = _copies(encoder_layer, num_layers)
         self.num_layers = num_layers
         self.norm = norm
-        self.enable_nested_tensor = enable_nested_tensor
+        self.enable_nested_tensor = self.use_nested_tensor = enable_nested_tensor
         self.mask_check = mask_check
+        reason = _why_not_fast(encoder_layer)
+        if enable_nested_tensor and reason:
+            warnings.warn(f"enable_nested_tensor is True, but self.use_nested_tensor is False because {reason}", stacklevel=2)
+            self.use_nested_tensor = False
 
     def forward(self, src: Any, mask: Any = None, src_key_padding_mask: Any = None, is_causal: bool | None = None) -> Any:
         padding = canonical_mask(src_key_padding_mask, "src_key_padding_mask", src.dtype, _dtype(mask), "mask")

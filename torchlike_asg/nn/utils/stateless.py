@@ -1,4 +1,4 @@
-"""Modules as functions of their parameters (offered as `torch.func.functional_call` as well)."""
+"""Modules as functions of their parameters (`torch.func.functional_call`)."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from ... import notices
 from ...facade.core import Tensor
 from ..modules.module import Module
 
@@ -74,6 +75,23 @@ def swapped(module: Module, values: dict[str, Tensor], tie_weights: bool = True,
 
 
 def functional_call(
+    module: Module,
+    parameters_and_buffers: Any,
+    args: Any = None,
+    kwargs: dict[str, Any] | None = None,
+    *,
+    tie_weights: bool = True,
+    strict: bool = False,
+) -> Any:
+    """`torch.func.functional_call` of one dict, by its old name."""
+    notices.deprecated(
+        "`torch.nn.utils.stateless.functional_call` is deprecated as of PyTorch 2.0 and will be removed in a future version of PyTorch. "
+        "Please use `torch.func.functional_call` instead: it takes the same arguments."
+    )
+    return called_with(module, parameters_and_buffers, args, kwargs, tie_weights=tie_weights, strict=strict)
+
+
+def called_with(
     module: Module,
     parameter_and_buffer_dicts: Any,
     args: Any = None,

@@ -6,8 +6,8 @@ import contextlib
 from collections.abc import Iterator
 from typing import Any
 
+from ..facade.flush import flush
 from . import amp
-from .facade.flush import flush
 
 __all__ = ["Event", "Stream", "StreamContext", "current_device", "current_stream", "device_count", "is_available", "is_initialized",
            "set_device", "stream", "synchronize", "amp"]  # fmt: skip

@@ -1,0 +1,75 @@
+"""Warnings that PyTorch gives once in a process, however often their cause is met."""
+
+from __future__ import annotations
+
+import warnings
+
+CHOLESKY = (
+    "torch.cholesky is deprecated in favor of torch.linalg.cholesky and will be removed in a future PyTorch release: its `.mH` is "
+    "the upper factor."
+)
+CREATE_GRAPH = (
+    "Using backward() with create_graph=True will create a reference cycle between the parameter and its gradient which can cause "
+    "a memory leak. torch.autograd.grad makes none; after backward(), set the .grad of the parameters to None to break it."
+)
+DEFAULT_TENSOR_TYPE = (
+    "torch.set_default_tensor_type() is deprecated as of PyTorch 2.1, please use torch.set_default_dtype() and "
+    "torch.set_default_device() as alternatives."
+)
+GRAD_OF_RESULT = (
+    "The .grad attribute of a Tensor that is not a leaf Tensor is being accessed. Its .grad attribute won't be populated during "
+    "autograd.backward(): use .retain_grad() if it should be, or access the leaf Tensor if that was meant."
+)
+NO_INDEXING = "torch.meshgrid: in an upcoming release, it will be required to pass the indexing argument."
+NO_WINDOW = (
+    "A window was not provided. A rectangular window will be applied,which is known to cause spectral leakage: torch.hann_window "
+    "or torch.hamming_window have less of it, and window=torch.ones(n_fft) says that a rectangle is meant."
+)
+QR = (
+    "torch.qr is deprecated in favor of torch.linalg.qr and will be removed in a future PyTorch release: its `mode` is 'reduced' "
+    "for some=True, else 'complete'."
+)
+RANGE = (
+    "torch.range is deprecated and will be removed in a future release because its behavior is inconsistent with Python's range "
+    "builtin. Instead, use torch.arange, which produces values in [start, end)."
+)
+REVERSED = (
+    "The use of `x.T` on tensors of dimension other than 2 to reverse their shape is deprecated and it will throw an error in a "
+    "future release. `x.mT` transposes batches of matrices, `x.permute(*range(x.ndim - 1, -1, -1))` reverses the dimensions."
+)
+SLOW_LIST = (
+    "Creating a tensor from a list of numpy.ndarrays is extremely slow. Please consider converting the list to a single "
+    "numpy.ndarray with numpy.array() before converting to a tensor."
+)
+TO_SCALAR = (
+    "Converting a tensor with requires_grad=True to a scalar may lead to unexpected behavior.\n"
+    "The number has no history: tensor.detach() or tensor.item() says so."
+)
+TRIANGULAR_SOLVE = (
+    "torch.triangular_solve is deprecated in favor of torch.linalg.solve_triangular and will be removed in a future PyTorch "
+    "release: it takes its arguments in the other order and gives the solution alone."
+)
+TYPED_STORAGE = (
+    "TypedStorage is deprecated. It will be removed in the future and UntypedStorage will be the only storage class: "
+    "tensor.untyped_storage() gives it, where tensor.storage() gives a TypedStorage."
+)
+
+#: the texts that were given; the tests of everything else begin with `heard` set, as in a process that has met all causes before
+said: set[str] = set()
+heard = [False]
+#: whether each occurrence warns (`torch.set_warn_always`)
+always = [False]
+
+
+def once(text: str, category: type[Warning] = UserWarning, stacklevel: int = 3) -> None:
+    """Warn at the caller's caller, unless the same was said before."""
+    if not always[0]:
+        if heard[0] or text in said:
+            return
+        said.add(text)
+    warnings.warn(text, category, stacklevel=stacklevel)
+
+
+def deprecated(text: str, stacklevel: int = 3) -> None:
+    """A FutureWarning at the caller's caller, each time."""
+    warnings.warn(text, FutureWarning, stacklevel=stacklevel)
