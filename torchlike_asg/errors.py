@@ -66,5 +66,9 @@ class DeviceLostError(RuntimeError):
     """
 
 
+class HostMemoryError(RuntimeError, MemoryError):
+    """The host has no memory for what is computed: a RuntimeError, as PyTorch's is, and Python's own."""
+
+
 class OutOfMemoryError(RuntimeError):
     """A device has no memory left for a tensor; the message names it and its size. What is on the host is not affected."""

@@ -106,7 +106,15 @@ def test_a_leaf_takes_no_differentiable_step(name: str) -> None:
         getattr(ours.optim, name)([p], lr=0.1, differentiable=True).step()
 
 
-@pytest.mark.parametrize("flags", [{"foreach": True}, {"foreach": False}, {"fused": True}, {"capturable": True}])
+@pytest.mark.parametrize("name", ["Adam", "AdamW", "Adamax", "ASGD", "RMSprop", "NAdam", "RAdam", "Rprop", "Adadelta"])
+def test_the_cpu_captures_no_steps(name: str) -> None:
+    p = ours.nn.Parameter(ours.ones(2))
+    (p * p).sum().backward()
+    with pytest.raises(AssertionError, match="capturable"):
+        getattr(ours.optim, name)([p], lr=0.1, capturable=True).step()
+
+
+@pytest.mark.parametrize("flags", [{"foreach": True}, {"foreach": False}, {"fused": True}])
 def test_choices_of_implementation_change_nothing(twins: Any, flags: dict[str, Any]) -> None:
     theirs, mine = twins(lambda package, params: package.optim.Adam(params, lr=0.1, **(flags if package is ours else {})))
     theirs.step(4)

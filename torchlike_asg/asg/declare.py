@@ -169,6 +169,9 @@ class Op:
                 break
             count += 1
         srcs, attrs = canonical[:count], canonical[count:]
+        for a in attrs:
+            if hasattr(a, "__array__") and not isinstance(a, (int, float, complex)):  # the facade makes numbers of them and calls again
+                raise TypeError(f"{self.name}(): an attribute must be a Python number, not {type(a).__name__}")
         device = _device(self, srcs)
         assert self.rule is not None
         meta = self.rule(*canonical)

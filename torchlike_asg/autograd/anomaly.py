@@ -11,8 +11,10 @@ class set_detect_anomaly:
     """Run eagerly and check every result, so that the first NaN is reported at the line that made it. Also a context manager."""
 
     def __init__(self, mode: bool, check_nan: bool = True) -> None:
+        if not isinstance(mode, bool):
+            raise TypeError(f"set_anomaly_enabled(): argument 'enabled' (position 1) must be bool, not {type(mode).__name__}")
         self.previous = config.detect_anomaly
-        config.detect_anomaly = bool(mode) and check_nan
+        config.detect_anomaly = mode and bool(check_nan)
 
     def __enter__(self) -> None:
         return None

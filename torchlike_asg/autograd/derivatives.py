@@ -28,6 +28,8 @@ Argnums = int | tuple[int, ...]
 # ---------------------------------------------------------------- arguments
 def _chosen(argnums: Argnums, args: tuple[Any, ...]) -> list[int]:
     """The positions named, counted from the front."""
+    if not isinstance(argnums, (int, tuple)):
+        raise RuntimeError(f"argnums must be int or Tuple[int, ...], got: {type(argnums)}")
     positions = [argnums] if isinstance(argnums, int) else list(argnums)
     if not positions:
         raise RuntimeError("argnums must be non-empty")

@@ -61,7 +61,7 @@ def grad(
         raise RuntimeError("`inputs` argument to `grad()` cannot be empty.")
     for t in ins:
         if not isinstance(t, Tensor):
-            raise TypeError(f"expected Tensor inputs, but got {type(t).__name__}")
+            raise RuntimeError(f"all inputs have to be Tensors or GradientEdges, but got {type(t).__name__}")
         if not t.requires_grad:
             raise RuntimeError("One of the differentiated Tensors does not require grad")
     nodes = [asked_node(t) for t in ins]

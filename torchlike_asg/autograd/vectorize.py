@@ -206,6 +206,8 @@ def _mapped(func: Any, leaves: list[Any], dims: list[Any], spec: TreeSpec, kwarg
                 _written(t, now, d, mapped)
         found, out_spec = tree_flatten(out)
         name = getattr(func, "__name__", "f")
+        if isinstance(out, Tensor) and isinstance(out_dims, tuple) and len(out_dims) == 1:
+            (out_dims,) = out_dims
         places = broadcast_prefix(out_dims, out_spec)
         if places is None:
             raise ValueError(
@@ -232,7 +234,12 @@ def _delivered(t: Tensor, d: Any, mapped: Mapped, name: str, out_dims: Any) -> T
         if whole is not None:
             raise ValueError(f"vmap({name}, ...): `{name}` can not return a BatchedTensor when out_dim is None")
         return t
-    if not isinstance(d, int) or not -n.ndim - 1 <= d <= n.ndim:
+    if not isinstance(d, int):
+        raise ValueError(
+            f"vmap({name}, ..., out_dims={out_dims}): `out_dims` must be an int, None or a python collection of ints representing where in "
+            "the outputs the vmapped dimension should appear."
+        )
+    if not -n.ndim - 1 <= d <= n.ndim:
         raise IndexError(f"Dimension out of range (expected to be in range of [{-n.ndim - 1}, {n.ndim}], but got {d})")
     return wrap(get("contiguous")(_back(spread(n, mapped.size) if whole is None else whole, d)))
 

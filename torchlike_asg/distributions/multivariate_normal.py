@@ -23,7 +23,8 @@ def squared_distance(tril: torch.Tensor, difference: torch.Tensor) -> torch.Tens
     """Squared Mahalanobis distances ``x' (L L')^-1 x`` for the Cholesky factors `tril` (..., n, n) and vectors (..., n)."""
     batch = torch.broadcast_shapes(tril.shape[:-2], difference.shape[:-1])
     n = difference.shape[-1]
-    solved = torch.linalg.solve_triangular(tril.expand((*batch, n, n)), difference.expand((*batch, n)).unsqueeze(-1), upper=False)
+    right = difference.expand((*batch, n)).unsqueeze(-1).to(tril.dtype)  # as PyTorch's result has it
+    solved = torch.linalg.solve_triangular(tril.expand((*batch, n, n)), right, upper=False)
     return solved.squeeze(-1).pow(2).sum(-1)
 
 

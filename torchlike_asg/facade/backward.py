@@ -48,6 +48,8 @@ def held() -> Iterator[None]:
 
 def seed(t: Tensor, given: Any, index: int) -> Node:
     """The node of the gradient a backward pass starts with."""
+    if not isinstance(t, Tensor):
+        raise AssertionError("Expected output to be a torch.Tensor")
     if not t.requires_grad:
         raise RuntimeError(texts.NO_GRAD_FN.format(index))
     if given is None:
@@ -256,7 +258,7 @@ def backward(
                 if g is not None and n not in kept:
                     accumulate(f, gradients.dense(g))
         return
-    simple = not create and len(outputs) == 1 and grads[0] is None and not (_all_hooks(tr) or home.retained)
+    simple = not create and len(outputs) == len(grads) == 1 and grads[0] is None and not (_all_hooks(tr) or home.retained)
     result = run(outputs, grads, retain, create, None, _accumulate_in_leaf)
     if simple:
         _prepare(result)
@@ -274,6 +276,9 @@ def check_inputs(inputs: list[Any]) -> list[Any]:
     """The tensors that alone are to have a gradient, if they can."""
     if not inputs:
         raise RuntimeError("`inputs` argument to `backward()` cannot be empty.")
+    for t in inputs:
+        if not isinstance(t, Tensor):
+            raise RuntimeError(f"all inputs have to be Tensors or GradientEdges, but got {type(t).__name__}")
     if not all([t.requires_grad for t in inputs]):
         raise RuntimeError("One of the differentiated Tensors does not require grad")
     return inputs

@@ -21,6 +21,7 @@ from ..asg.interrupts import hold, release, whole
 from ..asg.node import COUNTS, Node
 from ..asg.trace import Trace, current, lock
 from ..backends.meta import AWAY
+from ..errors import HostMemoryError
 from . import texts
 from .closing import Live, close, make_concrete, to_leaf
 from .core import Tensor
@@ -303,6 +304,10 @@ def compute(tr: Trace, outputs: Any, donated: Any = ()) -> None:
         COUNTS["flushes"] += 1
         try:
             trace.execute(tr, needed, donated)
+        except MemoryError as error:
+            if isinstance(error, RuntimeError):
+                raise
+            raise HostMemoryError(f"DefaultCPUAllocator: not enough memory: {error}") from error
         except Lost:
             if not recover(tr, needed):
                 raise

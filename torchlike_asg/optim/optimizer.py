@@ -53,7 +53,8 @@ class Optimizer:
     ``scalars(group, clock, dtype)``   the numbers of this step, by name: they enter as run-time data
     ``update(group, p, g, state, numbers)``  the new parameter and the new states, as nodes
 
-    `foreach`, `fused` and `capturable` are accepted everywhere and change nothing: there is one implementation, and it is fused.
+    `foreach` and `fused` are accepted everywhere and change nothing: there is one implementation, and it is fused. So is `capturable`, but
+    not by the CPU, where a step with it is an AssertionError, as in PyTorch.
     """
 
     #: whether `update` treats every element by itself, so that complex parameters can be given to it as pairs of real numbers

@@ -194,6 +194,8 @@ class Recorded:
             if roster.matches(params, form):
                 break
         else:
+            if group.get("capturable") and any(p.device.type == "cpu" for p in params):
+                raise AssertionError("If capturable=True, params and state_steps must be on supported devices: none, here, is the CPU.")
             roster = _Roster(params, form)
             rosters.insert(0, roster)
             del rosters[_ROSTERS:]

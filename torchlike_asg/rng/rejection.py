@@ -88,6 +88,8 @@ def poisson(engine: Engine, rates: Array, dtype: dtypes.dtype) -> Array:
 
 
 def _poisson(rate: float, stream: _Stream) -> float:
+    if math.isinf(rate):
+        return -(2.0**63)  # what the conversion of an infinite number to int64 gives there
     if rate >= 10:
         return _poisson_transformed(rate, stream)
     if rate == 0:

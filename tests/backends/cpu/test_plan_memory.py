@@ -10,7 +10,7 @@ import pytest
 
 import torchlike_asg as ours
 from torchlike_asg.backends.cpu.executable import CpuExecutable
-from torchlike_asg.backends.cpu.workspace import workspace
+from torchlike_asg.backends.cpu.workspace import Workspace, workspace
 
 from .graphs import Graph, op, random, update
 
@@ -147,3 +147,35 @@ def test_arguments_that_come_otherwise_than_the_first_time_are_laid_out() -> Non
         executable.run([a])
         np.testing.assert_allclose(executable.outputs()[0], np.exp(arrays[0]), 1e-6)
     assert sys.getrefcount(executable._inputs) >= 1 and executable._inputs == [], "arguments are not kept"
+
+
+class Wanting:
+    """A plan, as the workspace sees it."""
+
+    def __init__(self, nbytes: int) -> None:
+        self.page_bytes = nbytes
+
+
+def test_a_plan_too_large_for_memory_leaves_room_for_others() -> None:
+    """It was counted as the largest for good: every plan after it asked for as much. The page that was to go was freed, and used."""
+    space = Workspace()
+    small, huge = Wanting(1000), Wanting(1 << 60)
+    space.enter(small)
+    address = space.address
+    with pytest.raises(MemoryError):
+        space.enter(huge)
+    assert space.address != address and space.nbytes == 64, "who was placed in the old page is placed anew"
+    space.enter(small)
+    assert 1000 <= space.nbytes <= 2000
+    with pytest.raises(MemoryError):
+        space.enter(huge)
+    space.enter(Wanting(3000))
+    assert 3000 <= space.nbytes <= 6000
+
+
+def test_results_that_are_too_large_are_refused_and_forgotten() -> None:
+    x = ours.ones(2, 4, 6, 6, 6)
+    for kind in (RuntimeError, MemoryError):
+        with pytest.raises(kind, match="allocate"):
+            ours.nn.functional.pad(x, (100000,) * 6).sum().item()
+    assert (x + 1).sum().item() == 2 * x.numel()

@@ -38,17 +38,32 @@ class Workspace:
         return self._page.nbytes
 
     def enter(self, user: User) -> None:
-        """Make room for a plan about to run. A page more than twice as large as the living plans need is given back."""
+        """Make room for a plan about to run. A page more than twice as large as the living plans need is given back.
+
+        A plan for which there is no memory is forgotten, and MemoryError raised if it is this one: others need what they needed before.
+        """
         self._users.add(user)
-        largest = self._largest()
-        if largest is None or largest.page_bytes < user.page_bytes:  # only when it has gone are there hundreds to look at
-            largest = user if largest is not None else max(self._users, key=lambda u: u.page_bytes)
-            self._largest = weakref.ref(largest)
-        needed = max(64, largest.page_bytes)
-        if not needed <= self.nbytes <= 2 * needed:
-            self._page = aligned(64)  # before the new one is taken: never both
-            self._page = aligned(needed)
-            self.address = self._page.ctypes.data
+        while True:
+            largest = self._largest()
+            if largest is None or largest.page_bytes < user.page_bytes:  # only when it has gone are there hundreds to look at
+                largest = user if largest is not None else max(self._users, key=lambda u: u.page_bytes)
+                self._largest = weakref.ref(largest)
+            needed = max(64, largest.page_bytes)
+            if needed <= self.nbytes <= 2 * needed:
+                return
+            self._take(64)  # before the new one is taken: never both
+            try:
+                self._take(needed)
+                return
+            except MemoryError:
+                self._users.discard(largest)
+                self._largest = lambda: None
+                if largest is user:
+                    raise
+
+    def _take(self, nbytes: int) -> None:
+        self._page = aligned(nbytes)
+        self.address = self._page.ctypes.data
 
 
 workspace = Workspace()

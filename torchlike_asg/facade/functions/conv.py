@@ -67,11 +67,18 @@ def _check(input: Tensor, weight: Tensor, bias: Tensor | None, groups: int, tran
         )
 
 
-def _batched(name: str, dims: int, input: Tensor) -> tuple[Tensor, bool]:
-    rank = len(input.shape)
+def _batched(name: str, dims: int, input: Tensor, weight: Tensor) -> tuple[Tensor, bool]:
+    rank, weight_rank = len(input.shape), len(weight.shape)
     if rank not in (dims + 1, dims + 2):
         raise RuntimeError(
             f"Expected {dims + 1}D (unbatched) or {dims + 2}D (batched) input to {name}, but got input of size: {list(input.shape)}"
+        )
+    if weight_rank < 3:
+        raise RuntimeError("weight should have at least three dimensions")
+    if weight_rank != dims + 2:
+        raise RuntimeError(
+            f"Expected {weight_rank}-dimensional input for {weight_rank}-dimensional weight {list(weight.shape)}, but got "
+            f"{rank}-dimensional input of size {list(input.shape)} instead"
         )
     return (input, True) if rank == dims + 2 else (input.unsqueeze(0), False)  # type: ignore[attr-defined]
 
@@ -103,7 +110,7 @@ def convolve(
     slots = tr.slots
     if weight.dtype.is_complex and input.dtype.is_complex:
         return _of_complex(lambda x, w: convolve(name, dims, x, w, None, stride, padding, dilation, groups), input, weight, bias)
-    x, batched = _batched(name, dims, input)
+    x, batched = _batched(name, dims, input, weight)
     count = len(weight.shape) - 2
     stride, dilation = per_dimension(stride, count, "stride", 1), per_dimension(dilation, count, "dilation", 1)
     if isinstance(padding, str) and padding not in ("same", "valid"):
@@ -153,7 +160,7 @@ def convolve_transposed(
             return convolve_transposed(name, dims, x, w, None, stride, padding, output_padding, groups, dilation)
 
         return _of_complex(of_parts, input, weight, bias)
-    x, batched = _batched(name, dims, input)
+    x, batched = _batched(name, dims, input, weight)
     count = len(weight.shape) - 2
     stride, dilation = per_dimension(stride, count, "stride", 1), per_dimension(dilation, count, "dilation", 1)
     padding, extra = per_dimension(padding, count, "padding", 0), per_dimension(output_padding, count, "output_padding", 0)

@@ -344,6 +344,8 @@ def empty_strided(
 ) -> Tensor:
     """A tensor of zeros with the given strides (PyTorch leaves it uninitialised)."""
     shape, strides = sequence(size), sequence(stride, "stride", 2)
+    if len(shape) != len(strides):
+        raise RuntimeError(f"dimensionality of sizes ({len(shape)}) must match dimensionality of strides ({len(strides)})")
     d = dtypes.get_default_dtype() if dtype is None else dtype
     extent = 0 if 0 in shape else 1 + sum((n - 1) * s for n, s in zip(shape, strides, strict=True))
     dev = device_of(device)

@@ -5,13 +5,9 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import numpy as np
-
 from ... import dtypes, notices
-from ...asg.batching import depends
 from ...asg.declare import STOP
 from ...asg.node import Node, const, weak
-from ...asg.trace import current
 from ...ops import cholesky as factors
 from ...ops import matrix_exp as matrix_exponential
 from ...ops import solve, spectral
@@ -19,7 +15,7 @@ from ...ops.arrange import tril
 from ...ops.elementwise import bar
 from ...ops.linalg import matmul, swap_last
 from ...ops.logic import gt, lt
-from ...ops.movement import clone, copy, expand, full, permute, reshape
+from ...ops.movement import cast, clone, copy, expand, full, permute, reshape
 from ...ops.pointwise import add, log, mul, sub, where
 from ...ops.reduce import amax, sum_
 from ...ops.solve import LinAlgError
@@ -31,6 +27,7 @@ from ..steps import note, step
 from . import returns
 from .creation import placed
 from .linalg import multiply_chain
+from .matrix_checks import check_diagonal, check_tolerance, tolerance
 from .views import wrap_dim
 
 __all__ = ["LinAlgError"]
@@ -139,6 +136,7 @@ def solve_triangular(
 ) -> Tensor:
     """The solution of ``A X = B`` (``X A = B`` with ``left=False``) for a triangular matrix."""
     a, b = node_of(A), node_of(B)
+    b = b if b.dtype.category < dtypes.FLOAT else cast(b, a.dtype)  # PyTorch takes numbers of any precision
     if left:
         return wrap(solve.solve_triangular(a, b, bool(upper), bool(unitriangular)))
     return wrap(swap_last(solve.solve_triangular(swap_last(a), swap_last(b), not upper, bool(unitriangular))))
@@ -172,27 +170,13 @@ def cholesky_solve(input: Tensor, L: Tensor, upper: bool = False, *, out: Tensor
     return wrap(factors.cholesky_solve(node_of(input), node_of(L), bool(upper)))
 
 
-def check_diagonal(factor: Tensor) -> None:
-    """Refuse a triangular factor with a zero on its diagonal, if it has values to look at."""
-    if factor.device.type == "meta" or (current().mapped and depends((node_of(factor),))):
-        return
-    zero = np.diagonal(value_of(factor), axis1=-2, axis2=-1) == 0
-    if zero.any():
-        first = zero.reshape(-1, zero.shape[-1]).any(1).argmax()
-        which = f"(Batch element {first}): " if zero.ndim > 1 else ""
-        raise LinAlgError(
-            f"cholesky_inverse: {which}The diagonal element {zero.reshape(-1, zero.shape[-1])[first].argmax() + 1} is zero, the inversion "
-            "could not be completed because the input matrix is singular."
-        )
-
-
 @function()
 @step("CholeskyInverseBackward0")
 def cholesky_inverse(input: Tensor, upper: bool = False, *, out: Tensor | None = None) -> Tensor:
     """The inverse of A, from its Cholesky factor."""
-    factor = node_of(input)
-    solve.check_square("cholesky_inverse", factor)
+    solve.check_square("cholesky_inverse", node_of(input))
     check_diagonal(input)
+    factor = node_of(input)  # asked for after a look at the values, which ends a trace
     return wrap(factors.cholesky_solve(expand(solve.identity(factor.shape[-1], factor.dtype), *factor.shape), factor, bool(upper)))
 
 
@@ -219,6 +203,10 @@ def lstsq(A: Tensor, B: Tensor, rcond: float | None = None, *, driver: str | Non
     kind = "gelsy" if driver is None else driver
     if kind not in ("gels", "gelsy", "gelsd", "gelss"):
         raise RuntimeError(f"torch.linalg.lstsq: parameter `driver` should be one of (gels, gelsy, gelsd, gelss), got {driver}")
+    if len(A.shape) < 2:
+        raise RuntimeError("torch.linalg.lstsq: input must have at least 2 dimensions.")
+    if not B.shape:
+        raise RuntimeError("torch.linalg.lstsq: other must have at least 1 dimension.")
     m, n = A.shape[-2:]
     limit = dtypes.finfo(A.dtype).eps * max(m, n) if rcond is None else float(rcond)
     regular = m > n and kind != "gelsy" and bool((value_of(wrap(_full_rank(node_of(A), limit))) == n).all())
@@ -314,14 +302,6 @@ def qr(input: Tensor, some: bool = True, *, out: Any = None) -> Any:
     return _qr(returns.qr, input, "reduced" if some else "complete")
 
 
-def tolerance(A: Tensor, atol: Any, rtol: Any) -> tuple[Any, Any]:
-    """(rtol, atol); by default the larger side times the type's epsilon, unless an absolute tolerance is given. Tensors stay tensors."""
-    if rtol is None:
-        default = max(A.shape[-2:]) * dtypes.finfo(A.dtype).eps
-        rtol = (atol <= 0) * default if isinstance(atol, Tensor) else 0.0 if atol is not None and atol > 0 else default  # type: ignore[operator]
-    return rtol, 0.0 if atol is None else atol
-
-
 def mirrored(x: Node) -> Node:
     """The symmetric matrix whose lower triangle is given."""
     return add(tril(x, 0), swap_last(tril(x, -1)))
@@ -333,6 +313,8 @@ def pinv(A: Tensor, rcond: Any = None, hermitian: bool = False, *, atol: Any = N
     """The Moore-Penrose inverse; singular values up to ``max(atol, rtol * largest)`` are zero. `hermitian`: reads the lower triangle."""
     if len(A.shape) < 2:
         raise RuntimeError(f"linalg.pinv: expected a tensor with 2 or more dimensions, but got {len(A.shape)}")
+    for name, given in (("rcond", rcond), ("atol", atol), ("rtol", rtol)):
+        check_tolerance("linalg_pinv", name, given)
     relative, absolute = tolerance(A, atol, rcond if rtol is None else rtol)
     limits = [float(value_of(t).max(initial=0.0)) if isinstance(t, Tensor) else float(t) for t in (relative, absolute)]
     x = node_of(A)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from ... import dtypes
 from ...asg.node import weak
 from ...ops import distance as ops
@@ -35,7 +37,9 @@ def _check_precision(name: str, own: dtypes.dtype, asked: dtypes.dtype) -> None:
 
 def vector_norm(input: Tensor, p: float, dim: Any, keepdim: bool, dtype: Any, name: str = "linalg.vector_norm") -> Tensor:
     """The p-norm over `dim`; an empty list of dimensions means all."""
-    if isinstance(p, bool) or not isinstance(p, (int, float)):
+    if isinstance(p, np.number) or (isinstance(p, Tensor) and not p.shape):
+        p = p.item()  # type: ignore[union-attr]
+    if not isinstance(p, (int, float)):
         raise TypeError(f"{name}(): argument 'ord' must be Number, not {type(p).__name__}")
     if dtype is not None:
         _check_precision(name, input.dtype, dtype)

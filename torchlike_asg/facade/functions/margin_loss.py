@@ -153,7 +153,7 @@ def _triplet(anchor: Any, positive: Any, negative: Any, distance: Any, margin: f
 def multi_margin_loss(
     input: Tensor,
     target: Tensor,
-    p: int = 1,
+    p: float = 1,
     margin: float = 1.0,
     weight: Tensor | None = None,
     size_average: bool | None = None,

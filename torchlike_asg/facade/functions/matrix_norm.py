@@ -5,6 +5,9 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
+
+from ... import dtypes
 from ...asg.node import Node, const, weak
 from ...ops import distance, solve, spectral
 from ...ops.eigen import inverse_info
@@ -17,9 +20,10 @@ from ..core import Tensor, node_of, wrap
 from ..outright import computed, outright
 from ..register import function
 from ..steps import step
-from .decompose import largest, linalg_function, mirrored, tolerance
+from .decompose import largest, linalg_function, mirrored
 from .distance import vector_norm as norm_along
 from .eigen import repaired
+from .matrix_checks import check_tolerance, tolerance
 from .reduce import converted
 from .views import dims_of, wrap_dim
 
@@ -35,8 +39,14 @@ def matrix_norm(
     A: Tensor, ord: Any = "fro", dim: Any = (-2, -1), keepdim: bool = False, *, dtype: Any = None, out: Tensor | None = None
 ) -> Tensor:
     """A norm of matrices: "fro", "nuc", or the number 1, -1, 2, -2, inf, -inf (column sums, singular values, row sums)."""
+    if isinstance(ord, np.number) or (isinstance(ord, Tensor) and not ord.shape):
+        ord = ord.item()  # type: ignore[union-attr]
+    if not isinstance(ord, (int, float, str)):
+        raise TypeError(f"linalg_matrix_norm(): argument 'ord' must be Number or str, not {type(ord).__name__}")
     x = node_of(converted(A, dtype))
-    solve.check_floating("linalg.matrix_norm", x)
+    singular = ord == "nuc" or ord in (2, -2)
+    if singular or x.dtype.category < dtypes.FLOAT:
+        solve.check_floating("linalg.matrix_norm", x)
     rank = len(x.shape)
     if rank < 2:
         raise RuntimeError("linalg.matrix_norm: The input tensor A must have at least 2 dimensions.")
@@ -50,7 +60,6 @@ def matrix_norm(
     both = tuple(sorted((rows, columns)))
     if ord == "fro":
         return wrap(distance.vector_norm(x, 2.0, both, keepdim))
-    singular = ord == "nuc" or ord in (2, -2)
     if singular:
         s = spectral.singular_values(_moved_last(x, (rows, columns)))
         last = (len(s.shape) - 1,)
@@ -110,9 +119,10 @@ def cond(A: Tensor, p: Any = None, *, out: Tensor | None = None) -> Tensor:
         last = (len(s.shape) - 1,)
         high, low = largest(s, last, False), amin(s, last, False)
         return wrap(div(low, high) if p == -2 else div(high, low))
-    info = inverse_info(x)
-    product = matrix_norm(A, p) * matrix_norm(wrap(solve.inverse(repaired(x, info)[1])), p)  # type: ignore[operator]
-    return wrap(where(eq(info, const(0, info.dtype)), node_of(product), weak(math.inf)))
+    info = wrap(inverse_info(x))
+    inverse = wrap(solve.inverse(repaired(x, node_of(info))[1]))  # tensors, not nodes: some norms are computed by their call
+    product = matrix_norm(A, p) * matrix_norm(inverse, p)  # type: ignore[operator]
+    return wrap(where(eq(node_of(info), const(0, info.dtype)), node_of(product), weak(math.inf)))
 
 
 @linalg_function
@@ -123,6 +133,8 @@ def matrix_rank(
     """The number of singular values above ``max(atol, rtol * largest)``; tolerances may be tensors, one per matrix."""
     if len(A.shape) < 2:
         raise RuntimeError("torch.linalg.matrix_rank: The input tensor input must have at least 2 dimensions.")
+    for name, given in (("tol", tol), ("atol", atol), ("rtol", rtol)):
+        check_tolerance("linalg_matrix_rank", name, given)
     relative, absolute = (0.0, tol) if tol is not None else tolerance(A, atol, rtol)
     x = node_of(A)
     s = spectral.singular_values(mirrored(x) if hermitian else x)

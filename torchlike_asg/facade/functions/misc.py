@@ -81,6 +81,9 @@ def is_inference(input: Tensor) -> bool:
 @_public
 def can_cast(from_: dtype, to: dtype) -> bool:
     """Whether type promotion may convert one type to the other: never to a weaker kind of number."""
+    for position, (name, given) in enumerate((("from_", from_), ("to", to)), 1):
+        if not isinstance(given, dtype):
+            raise TypeError(f"can_cast(): argument '{name}' (position {position}) must be torch.dtype, not {type(given).__name__}")
     return from_.category <= to.category
 
 

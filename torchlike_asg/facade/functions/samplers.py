@@ -14,6 +14,7 @@ from ...asg.trace import current
 from ...ops.movement import copy
 from ...rng import draws
 from ..core import Tensor
+from ..generator import Generator
 from ..register import FUNCTIONS, method
 from ..write import write
 from .reading import value_of
@@ -60,6 +61,8 @@ def _inside_vmap(sample: Any) -> Any:
 
 def _sampler(name: str, draw: Any, doc: str, numbers: Any = None) -> None:
     def sample(self: Tensor, *args: Any, generator: Any = None, **kwargs: Any) -> Tensor:
+        if generator is not None and not isinstance(generator, Generator):
+            raise TypeError(f"{name}(): argument 'generator' must be torch.Generator, not {type(generator).__name__}")
         if "from" in kwargs:
             kwargs["low"] = kwargs.pop("from")
         if "to" in kwargs:
@@ -74,6 +77,8 @@ def _sampler(name: str, draw: Any, doc: str, numbers: Any = None) -> None:
 
 
 def _number(v: Any) -> float:
+    if isinstance(v, str) or (isinstance(v, Tensor) and v.shape):
+        raise TypeError(f"a parameter of a distribution must be float, not {type(v).__name__}")
     return float(v)
 
 

@@ -55,7 +55,7 @@ class LayerNorm(_Affine):
         self.normalized_shape = _as_shape(normalized_shape)
         self.eps = eps
         self.elementwise_affine = elementwise_affine
-        self._make_parameters(self.normalized_shape, elementwise_affine, bias, device, dtype)
+        self._make_parameters(self.normalized_shape, elementwise_affine, bool(bias), device, dtype)
 
     def forward(self, input: Any) -> Any:
         return F.layer_norm(input, self.normalized_shape, self.weight, self.bias, self.eps)

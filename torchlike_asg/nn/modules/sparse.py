@@ -51,7 +51,7 @@ class _Table(Module):
         """Sizes, and those options (name, default) that differ from their default."""
         given = [(name, getattr(self, name), default) for name, default in options]
         kept = [(name, value) for name, value, default in given if (value is not False if default is False else value != default)]
-        shown = [f", {name}={True if name == 'sparse' else value!r}" for name, value in kept]
+        shown = [f", {name}={True if name == 'sparse' else repr(value) if value.__class__ is str else value}" for name, value in kept]
         return f"{self.num_embeddings}, {self.embedding_dim}" + "".join(shown)
 
 

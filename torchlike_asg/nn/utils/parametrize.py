@@ -211,7 +211,7 @@ def _property(name: str) -> property:
 
 def is_parametrized(module: Any, tensor_name: str | None = None) -> bool:
     """Whether `module`, or its tensor `tensor_name`, is parametrised."""
-    parametrizations = module.__dict__.get("parametrizations")
+    parametrizations = getattr(module, "__dict__", {}).get("parametrizations")
     if not isinstance(parametrizations, ModuleDict):
         return False
     return len(parametrizations) > 0 if tensor_name is None else tensor_name in parametrizations

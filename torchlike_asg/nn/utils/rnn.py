@@ -104,17 +104,35 @@ def invert_permutation(permutation: Any) -> Any:
     return None if permutation is None else permutation.argsort()
 
 
+def _check_order(name: str, batch_first: Any, position: int) -> None:
+    if not isinstance(batch_first, bool):
+        raise TypeError(f"{name}(): argument 'batch_first' (position {position}) must be bool, not {type(batch_first).__name__}")
+
+
 def pack_padded_sequence(input: Any, lengths: Any, batch_first: bool = False, enforce_sorted: bool = True) -> PackedSequence:
     """Packs a padded batch (T, B, *), or (B, T, *) with `batch_first`, of sequences with the given lengths.
 
     With `enforce_sorted` the lengths must be in decreasing order, else the batch is sorted here and unsorted again by
     `pad_packed_sequence`. Raises RuntimeError for lengths that are not positive, unsorted or not one per sequence.
     """
+    if not isinstance(lengths, (Tensor, list, tuple, np.ndarray)):
+        raise TypeError(f"{type(lengths).__name__!r} object cannot be interpreted as an integer")
     lengths = lengths.to(torch.int64) if isinstance(lengths, Tensor) else torch.as_tensor(lengths, dtype=torch.int64)
+    if not isinstance(input, Tensor):
+        raise TypeError(f"_pack_padded_sequence(): argument 'input' (position 1) must be Tensor, not {type(input).__name__}")
+    _check_order("_pack_padded_sequence", batch_first, 3)
+    if input.dim() < 2:
+        raise IndexError(
+            f"Dimension out of range (expected to be in range of [{-max(input.dim(), 1)}, {max(input.dim(), 1) - 1}], but got 1)"
+        )
+    if not lengths.numel():
+        raise RuntimeError("Cannot pack empty tensors.")
     if lengths.dim() != 1 or lengths.device.type != "cpu":
         raise RuntimeError(f"'lengths' argument should be a 1D CPU int64 tensor, but got {lengths.dim()}D {lengths.device} Long tensor")
     sorted_indices = None
     if not enforce_sorted:
+        if len(lengths) > input.shape[0 if batch_first else 1]:
+            raise RuntimeError(f"Expected `len(lengths)` to be equal to batch_size, but got {len(lengths)}")
         lengths, sorted_indices = lengths.sort(descending=True)
         sorted_indices = sorted_indices.to(input.device)
         input = input.index_select(0 if batch_first else 1, sorted_indices)
@@ -145,6 +163,7 @@ def pad_packed_sequence(
 
     T is the longest length, or `total_length`, which must not be smaller (ValueError).
     """
+    _check_order("_pad_packed_sequence", batch_first, 3)
     batch_sizes = np.asarray(sequence.batch_sizes.tolist(), np.int64)
     n_steps = len(batch_sizes)
     if total_length is not None:
@@ -176,6 +195,9 @@ def pad_sequence(sequences: Any, batch_first: bool = False, padding_value: float
     sequences = tuple(sequences)
     if not sequences:
         raise RuntimeError("received an empty list of sequences")
+    _check_order("pad_sequence", batch_first, 2)
+    if not isinstance(padding_side, str):
+        raise TypeError(f"pad_sequence(): argument 'padding_side' (position 4) must be str, not {type(padding_side).__name__}")
     if padding_side not in ("left", "right"):
         raise RuntimeError(f"Expected padding_side to be one of left or right, but got {padding_side}.")
     for i, sequence in enumerate(sequences):

@@ -1,0 +1,44 @@
+"""What functions of matrices ask of their arguments: tolerances, and values that make them fail."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ... import dtypes
+from ...asg.batching import depends
+from ...asg.trace import current
+from ...ops.solve import LinAlgError
+from ..core import Tensor, node_of
+from ..flush import value_of
+
+__all__ = ["check_diagonal", "check_tolerance", "tolerance"]
+
+
+def check_diagonal(factor: Tensor) -> None:
+    """Refuse a triangular factor with a zero on its diagonal, if it has values to look at."""
+    if factor.device.type == "meta" or (current().mapped and depends((node_of(factor),))):
+        return
+    zero = np.diagonal(value_of(factor), axis1=-2, axis2=-1) == 0
+    if zero.any():
+        first = zero.reshape(-1, zero.shape[-1]).any(1).argmax()
+        which = f"(Batch element {first}): " if zero.ndim > 1 else ""
+        raise LinAlgError(
+            f"cholesky_inverse: {which}The diagonal element {zero.reshape(-1, zero.shape[-1])[first].argmax() + 1} is zero, the inversion "
+            "could not be completed because the input matrix is singular."
+        )
+
+
+def check_tolerance(function: str, name: str, value: Any) -> None:
+    """A tolerance is a number, a tensor or None."""
+    if value is not None and not isinstance(value, (int, float, np.number, Tensor)):
+        raise TypeError(f"{function}(): argument '{name}' must be float, not {type(value).__name__}")
+
+
+def tolerance(A: Tensor, atol: Any, rtol: Any) -> tuple[Any, Any]:
+    """(rtol, atol); by default the larger side times the type's epsilon, unless an absolute tolerance is given. Tensors stay tensors."""
+    if rtol is None:
+        default = max(A.shape[-2:]) * dtypes.finfo(A.dtype).eps
+        rtol = (atol <= 0) * default if isinstance(atol, Tensor) else 0.0 if atol is not None and atol > 0 else default  # type: ignore[operator]
+    return rtol, 0.0 if atol is None else atol
