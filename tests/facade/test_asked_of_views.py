@@ -155,3 +155,18 @@ def test_data_of_a_leaf_that_is_a_view(used, part):
             out += [loss.item(), *p.grad.flatten().tolist(), *p.flatten().tolist(), p[0].sum().item()]
         found.append(out)
     assert found[1] == pytest.approx(found[0], rel=1e-6)
+
+
+@pytest.mark.parametrize("lib", [torch, ours], ids=["torch", "ours"])
+@pytest.mark.parametrize("name", ["unsafe_split", "unsafe_chunk"])
+@pytest.mark.parametrize("read", [False, True])
+def test_parts_of_a_leaf_are_results_of_their_own(lib, name, read):
+    """Reading one in between makes it no view of the leaf; both share memory."""
+    leaf = lib.arange(4.0, requires_grad=True)
+    a, b = getattr(leaf, name)(2)
+    if read:
+        assert a.sum().item() == 1.0
+    a.mul_(3)
+    assert (a.tolist(), leaf.tolist(), a._base, a.is_leaf) == ([0.0, 3.0], [0.0, 3.0, 2.0, 3.0], None, False)
+    (a * b).sum().backward()
+    assert leaf.grad.tolist() == [6.0, 9.0, 0.0, 3.0]

@@ -79,3 +79,37 @@ def test_what_differs_is_contiguous_here(expression):
     (shape, strides), want = layouts(ours, expression)[0], layouts(torch, expression)[0]
     assert shape == want[0] and strides != want[1]
     assert tuple(ours.empty(shape).stride()) == strides or tuple(ours.empty(shape).mT.contiguous().mT.stride()) == strides
+
+
+#: results that lie row by row whatever lies otherwise: what calls `view` on them runs
+ROWS = {
+    "addmm": lambda T: T.addmm(T.ones(3, 2).t(), T.ones(2, 4), T.ones(4, 3)),
+    "addmm with beta": lambda T: T.addmm(T.ones(3, 2).t(), T.ones(2, 4), T.ones(4, 3), beta=2),
+    "addmm expanded": lambda T: T.addmm(T.ones(2, 1).expand(2, 3), T.ones(2, 4), T.ones(4, 3)),
+    "baddbmm": lambda T: T.baddbmm(T.ones(2, 4, 3).mT, T.ones(2, 3, 5), T.ones(2, 5, 4)),
+    "addbmm": lambda T: T.addbmm(T.ones(4, 3).t(), T.ones(2, 3, 5), T.ones(2, 5, 4)),
+    "rot90": lambda T: T.rot90(T.ones(3, 2).t(), 4),
+    "narrow_copy": lambda T: T.narrow_copy(T.ones(3, 4).t(), 0, 1, 2),
+    "pad circular": lambda T: T.nn.functional.pad(T.ones(1, 2, 3, 4).to(memory_format=T.channels_last), (1, 1, 1, 1), mode="circular"),
+    "adaptive_avg_pool3d": lambda T: T.nn.functional.adaptive_avg_pool3d(T.ones(1, 2, 3, 4, 5).to(memory_format=T.channels_last_3d), 2),
+    "adaptive_max_pool3d": lambda T: T.nn.functional.adaptive_max_pool3d(T.ones(1, 2, 3, 4, 5).to(memory_format=T.channels_last_3d), 2),
+    "adaptive_avg_pool3d to one": lambda T: T.nn.functional.adaptive_avg_pool3d(
+        T.ones(1, 2, 3, 4, 5).to(memory_format=T.channels_last_3d), 1
+    ),
+}
+#: those that follow their input
+FOLLOWING = {
+    "atleast_3d": lambda T: T.atleast_3d(T.ones(3, 2).t()),
+    "atleast_3d of a vector": lambda T: T.atleast_3d(T.ones(6)[::2]),
+    "atleast_2d": lambda T: T.atleast_2d(T.ones(6)[::2]),
+    "float": lambda T: T.ones(3, 2).t().float(memory_format=T.contiguous_format),
+    "double": lambda T: T.ones(3, 2).t().double(memory_format=T.contiguous_format),
+    "to": lambda T: T.ones(1, 2, 3, 4).to(memory_format=T.channels_last).to(memory_format=T.contiguous_format),
+    "msort": lambda T: T.msort(T.ones(2, 3, 4).permute(2, 0, 1)),
+    "adaptive_avg_pool2d": lambda T: T.nn.functional.adaptive_avg_pool2d(T.ones(1, 2, 3, 4).to(memory_format=T.channels_last), 2),
+}
+
+
+def test_rows():
+    cases = ROWS | FOLLOWING
+    assert {n: f(ours).stride() for n, f in cases.items()} == {n: f(torch).stride() for n, f in cases.items()}

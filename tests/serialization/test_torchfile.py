@@ -1,6 +1,7 @@
 """save and load against real torch, in both directions: tensors."""
 
 import io
+import pickle
 
 import numpy as np
 import pytest
@@ -260,3 +261,14 @@ def test_objects_of_scripts_are_written_as_pickle_would(tmp_path):
     torch.save({"p": Point([2])}, tmp_path / "q.pt")
     with safe_globals([(Point, f"{Point.__module__}.Point")]):
         assert load(tmp_path / "q.pt") == {"p": Point([2])}
+
+
+def test_what_was_loaded_has_been_written_once():
+    def versions(lib):
+        x, file = lib.arange(6.0).reshape(2, 3), io.BytesIO()
+        lib.save([x, x[1], lib.nn.Parameter(x)], file)
+        file.seek(0)
+        loaded = [*lib.load(file), pickle.loads(pickle.dumps(x)), lib.nn.Parameter(x.add_(1))]
+        return [t._version for t in loaded]
+
+    assert versions(ours) == versions(torch)

@@ -196,7 +196,7 @@ def make_parameter(cls: type, data: Tensor, requires_grad: bool = True) -> Any:
         data = data.clone()  # type: ignore[attr-defined]
         settle(data)
     f = Family(data._f.cell, None, Counter())  # type: ignore[union-attr]
-    f.inferred = data._f.inferred  # type: ignore[union-attr]
+    f.inferred, f.counter.version = data._f.inferred, data._f.counter.version  # type: ignore[union-attr]
     t = face(f, None, 0, None, data.geometry, cls, data._lens)
     if requires_grad:
         from .leaves import require_grad

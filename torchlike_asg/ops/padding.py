@@ -9,6 +9,7 @@ import numpy as np
 
 from .. import dtypes
 from ..asg.declare import Array, Grads, Meta, Op, Sample
+from ..asg.geometry import contiguous
 from ..asg.node import Node, const
 from .movement import full
 from .pointwise import where
@@ -129,10 +130,17 @@ pad_mirror_grad = Op(
     params=("widths", "mode"),
     samples=_grad_samples,
 )
+
+
+def _rule_mirror(x: Node, widths: Widths, mode: str) -> Meta:
+    shape = _padded(x.shape, widths)
+    return (shape, x.dtype, contiguous(shape)) if mode == "circular" else (shape, x.dtype)
+
+
 pad_mirror = Op(
     "pad_mirror",
     "shape",
-    lambda x, widths, mode: (_padded(x.shape, widths), x.dtype),
+    _rule_mirror,
     _ref_mirror,
     vjp=_vjp_mirror,
     saves=lambda n: None if n.attrs[1] == "circular" else n.srcs,  # PyTorch assembles circular padding from copies

@@ -14,6 +14,7 @@ import numpy as np
 
 from .. import dtypes
 from ..asg.declare import Array, Meta, Op, Sample, keep_all
+from ..asg.geometry import contiguous
 from ..asg.node import Node
 from .formula import refuse
 
@@ -274,7 +275,8 @@ def _rule_adaptive(kernel: str, d: Any = None) -> Any:
     def rule(x: Node, sizes: Any) -> Meta:
         if not x.dtype.is_floating_point:
             raise refuse(kernel, x.dtype)
-        return (*x.shape[:2], *sizes), d or x.dtype
+        shape = *x.shape[:2], *sizes
+        return (shape, d or x.dtype, contiguous(shape)) if len(sizes) == 3 and math.prod(sizes) != 1 else (shape, d or x.dtype)
 
     return rule
 

@@ -107,6 +107,7 @@ def make_tensor(storage: Storage, d: dtype, size: tuple[int, ...], stride: tuple
             whole = concrete(elements, (elements.size,), d, storage.device)
             storage.cells[d] = cell = whole._f.cell
             tensor = face(Family(cell), None, 0, None, (size, stride, offset))
+    tensor._f.counter.version = 1  # type: ignore[union-attr]  # as PyTorch's, whose memory was filled after it was made
     return tensor.requires_grad_() if requires_grad else tensor  # type: ignore[attr-defined]
 
 

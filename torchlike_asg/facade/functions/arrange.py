@@ -88,7 +88,7 @@ def rot90(input: Tensor, k: int = 1, dims: Any = (0, 1)) -> Tensor:
         raise RuntimeError(f"expected rotation dims to be different, but got dim0 = {dims[0]} and dim1 = {dims[1]}")
     k %= 4
     if k == 0:
-        return input.clone()  # type: ignore[attr-defined, no-any-return]
+        return input.clone(memory_format=contiguous_format)  # type: ignore[attr-defined, no-any-return]
     if k == 2:
         return flip(input, a, b)  # type: ignore[no-any-return]
     return transpose(flip(input, b), a, b) if k == 1 else transpose(flip(input, a), a, b)  # type: ignore[no-any-return]

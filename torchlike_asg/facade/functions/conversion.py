@@ -8,7 +8,7 @@ import numpy as np
 
 from ... import dtypes, formats
 from ...asg.declare import TRANSFER
-from ...asg.geometry import contiguous, flat, is_dense, preserved_strides
+from ...asg.geometry import contiguous, flat, is_dense, preserved_strides, suggests_channels_last
 from ...asg.trace import current
 from ...devices import cuda_means_wgpu, refuse
 from ...devices import device as as_device
@@ -111,7 +111,11 @@ def to(
     if copy:
         shape, strides, _ = self.geometry
         return unary(movement.relayout, self, format_strides(memory_format, shape, strides, "to"), "to")
-    return self if memory_format is None or memory_format is formats.preserve_format else relaid(self, memory_format)
+    if memory_format is None or memory_format is formats.preserve_format:
+        return self
+    if memory_format is formats.contiguous_format and not suggests_channels_last(tuple(self.shape), self.geometry[1]):
+        return self  # what has no other format is taken as it lies
+    return relaid(self, memory_format)
 
 
 _FLOATS = (dtypes.float32, dtypes.float64)

@@ -17,7 +17,7 @@ from ..hosted import indices, joined
 from ..register import FUNCTIONS, function
 from ..steps import step
 from .indexing import index_select
-from .views import expand, reshape, wrap_dim
+from .views import expand, reshape, unsqueeze, wrap_dim
 
 
 def _tensors(name: str, tensors: Any, empty: str, error: type[Exception] = RuntimeError) -> list[Tensor]:
@@ -178,8 +178,8 @@ def _view(t: Tensor, least: int) -> Tensor:
     if len(shape) >= least:
         return t
     if least == 3:
-        return reshape(t, *((1, 1, 1) if not shape else (1, *shape, 1) if len(shape) == 1 else (*shape, 1)))  # type: ignore[no-any-return]
-    return reshape(t, *(1,) * (least - len(shape)), *shape)  # type: ignore[no-any-return]
+        return reshape(t, 1, 1, 1) if not shape else unsqueeze(t if len(shape) == 2 else unsqueeze(t, 0), -1)  # type: ignore[no-any-return]
+    return unsqueeze(t, 0) if len(shape) == 1 else reshape(t, *(1,) * least)  # type: ignore[no-any-return]
 
 
 atleast_1d = _each("atleast_1d", lambda t: _view(t, 1))

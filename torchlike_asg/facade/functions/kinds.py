@@ -7,9 +7,13 @@ import importlib
 from typing import Any, NoReturn
 
 from ... import formats
-from ..core import Tensor
+from ...asg.declare import SNAP
+from ...asg.trace import current
+from ..core import Tensor, face, family_of, node_of, owned
+from ..nodes import root_of
 from ..register import FUNCTIONS, function, method
 from ..steps import step
+from ..storage import Counter, Family
 
 for _name in ("is_xpu", "is_mtia", "is_ipu", "is_maia", "is_mkldnn", "is_nested", "is_vulkan", "is_xla", "is_sparse_csr", "volatile"):
     setattr(Tensor, _name, property(lambda self: False, doc="False: there is nothing of the kind here."))
@@ -130,9 +134,21 @@ def _writable(split: Any) -> Any:
         for v in out:
             if v._kind == "multi":
                 v._kind = "view"
-        return out
+        return tuple([_severed(v) if v.requires_grad and current().grad else v for v in out])
 
     return parts
+
+
+def _severed(v: Tensor) -> Tensor:
+    """A view as a result of its own, with the view's history, in the same memory."""
+    f = family_of(v)
+    g = Family(f.cell, None, Counter())
+    g.h = owned(SNAP(root_of(f)), g)
+    g.counter.roots.append(g.h)
+    g.take_part()
+    out: Tensor = face(g, None, 0, None, v.geometry, lens=v._lens)
+    node_of(out)
+    return out
 
 
 for _name, _safe, _step in (

@@ -7,6 +7,7 @@ import warnings
 from typing import Any
 
 from ... import dtypes
+from ...asg.geometry import is_contiguous
 from ...asg.node import Node
 from ...ops import linalg as ops
 from ...ops.arrange import roll
@@ -153,7 +154,11 @@ def _added(input: Tensor, product: Node, beta: Any, alpha: Any) -> Tensor:
     base = node_of(input)
     if not ops.expands(tuple(base.shape), tuple(product.shape)):
         expand(base, *product.shape)  # raises
-    return wrap(found if beta == 0 else add(_scaled("beta", base, beta), found))
+    if beta == 0:
+        return wrap(found)
+    scaled = _scaled("beta", base, beta)
+    # the result lies as a product does, row by row
+    return wrap(add(scaled, found) if is_contiguous(tuple(base.shape), base.strides) else add(found, scaled))
 
 
 def _needs(value: Tensor, rank: int, text: str) -> Node:

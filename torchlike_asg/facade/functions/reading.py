@@ -262,6 +262,7 @@ def _rebuild(
     a = np.ascontiguousarray(dtypes.store(a, d)).reshape(a.shape)
     buf = a.reshape(-1) if strides is None else flat(a, strides)
     t = concrete(buf, a.shape, d, _cpu() if device is None else device, strides, cls)
+    t._f.counter.version = 1  # as of what was loaded
     if requires_grad:
         t = require_grad(t, True, permanent=cls is not Tensor)
     t.__dict__.update(attributes or {})

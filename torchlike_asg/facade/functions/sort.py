@@ -57,7 +57,7 @@ def argsort(input: Tensor, dim: int = -1, descending: bool = False, *, stable: b
 @function()
 def msort(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """Values in order along the first dimension."""
-    return wrap(_ordered(input, 0, False)[0])
+    return sort(input, 0).values  # type: ignore[no-any-return]
 
 
 @function()
