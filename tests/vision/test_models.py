@@ -12,6 +12,10 @@ from torchlike_asg.vision import models
 #: entries of the state dict, parameters, CRC-32 of the list of (name, shape, dtype): of torchvision 0.28's models
 TABLE = {
     "alexnet": (16, 61100840, 239989052),
+    "convnext_base": (344, 88591464, 1886513857),
+    "convnext_large": (344, 197767336, 2279896452),
+    "convnext_small": (344, 50223688, 1793332689),
+    "convnext_tiny": (182, 28589128, 2784959764),
     "densenet121": (727, 7978856, 877640275),
     "densenet161": (967, 28681000, 2674137880),
     "densenet169": (1015, 14149480, 1800958372),
@@ -24,8 +28,29 @@ TABLE = {
     "efficientnet_b5": (854, 30389784, 495279606),
     "efficientnet_b6": (986, 43040704, 3016112404),
     "efficientnet_b7": (1200, 66347960, 2170970352),
+    "googlenet": (364, 13004888, 2000003524),
     "inception_v3": (580, 27161264, 3148642377),
+    "mnasnet0_5": (314, 2218512, 435411676),
+    "mnasnet0_75": (314, 3170208, 1732540096),
+    "mnasnet1_0": (314, 4383312, 2822889670),
+    "mnasnet1_3": (314, 6282256, 3094295601),
     "mobilenet_v2": (314, 3504872, 1728751877),
+    "mobilenet_v3_large": (312, 5483032, 1262728915),
+    "mobilenet_v3_small": (244, 2542856, 2520754011),
+    "regnet_x_16gf": (428, 54278536, 2628400995),
+    "regnet_x_1_6gf": (356, 9190136, 1722802770),
+    "regnet_x_32gf": (446, 107811560, 990259142),
+    "regnet_x_3_2gf": (482, 15296552, 4243791479),
+    "regnet_x_400mf": (428, 5495976, 2728975001),
+    "regnet_x_800mf": (320, 7259656, 857998308),
+    "regnet_x_8gf": (446, 39572648, 1828231362),
+    "regnet_y_16gf": (428, 83590140, 924578466),
+    "regnet_y_1_6gf": (626, 11202430, 3924983271),
+    "regnet_y_32gf": (472, 145046770, 3715820093),
+    "regnet_y_3_2gf": (494, 19436338, 477809307),
+    "regnet_y_400mf": (384, 4344144, 1761949478),
+    "regnet_y_800mf": (340, 6432512, 3900763267),
+    "regnet_y_8gf": (406, 39381472, 3456742904),
     "resnet101": (626, 44549160, 1233792227),
     "resnet152": (932, 60192808, 1878075979),
     "resnet18": (122, 11689512, 2175689777),
@@ -33,8 +58,15 @@ TABLE = {
     "resnet50": (320, 25557032, 4078618554),
     "resnext101_32x8d": (626, 88791336, 898574699),
     "resnext50_32x4d": (320, 25028904, 264102441),
+    "shufflenet_v2_x0_5": (338, 1366792, 1908287201),
+    "shufflenet_v2_x1_0": (338, 2278604, 3982153270),
+    "shufflenet_v2_x1_5": (338, 3503624, 4122988508),
+    "shufflenet_v2_x2_0": (338, 7393996, 4153651259),
     "squeezenet1_0": (52, 1248424, 4042059708),
     "squeezenet1_1": (52, 1235496, 3264859406),
+    "swin_b": (353, 87768224, 1083423476),
+    "swin_s": (353, 49606258, 1969867523),
+    "swin_t": (185, 28288354, 269854565),
     "vgg11": (22, 132863336, 4078310131),
     "vgg11_bn": (62, 132868840, 4051515619),
     "vgg13": (26, 133047848, 1549995939),
@@ -66,9 +98,10 @@ def test_the_table_is_complete():
 
 
 @pytest.mark.parametrize("name", sorted(TABLE, key=lambda n: TABLE[n][1]))
-@pytest.mark.filterwarnings("ignore:The default weight initialization of inception_v3")
+@pytest.mark.filterwarnings("ignore:The default weight initialization of")
 def test_names_and_shapes_are_torchvisions(name, quick):
-    model = models.get_model(name)
+    with torch.device("meta"):
+        model = models.get_model(name)
     entries = layout(model)
     assert (len(entries), sum(p.numel() for p in model.parameters()), zlib.crc32(repr(entries).encode())) == TABLE[name]
 
@@ -110,16 +143,43 @@ def test_a_transformers_initial_weights_are_torchvisions():
     [
         ("inception_v3", 75, {"init_weights": False, "aux_logits": False, "transform_input": True}, [0.04556, 0.0274, -0.00978]),
         ("efficientnet_b0", 32, {}, [0.1489, -0.08771, 0.03899]),
+        ("googlenet", 32, {"init_weights": False, "aux_logits": False, "transform_input": True}, [0.06046, 0.07726, 0.07068]),
+        ("mobilenet_v3_small", 32, {}, [0.12372, 0.1058, 0.05704]),
+        ("mnasnet0_5", 32, {}, [0.15234, -0.09009, 0.03935]),
+        ("shufflenet_v2_x0_5", 32, {}, [0.12264, 0.10464, 0.05609]),
+        ("regnet_y_400mf", 32, {}, [0.37124, 0.36361, 0.34344]),
+        ("regnet_x_400mf", 32, {}, [0.55374, -0.47532, 0.3741]),
     ],
 )
 def test_scores_are_torchvisions(name, size, options, wanted, quick):
     """With weights that are easily made anew; the scores are those that torchvision 0.28's models give with them."""
-    model = models.get_model(name, num_classes=3, **options).eval()
-    with torch.no_grad():
-        for key, p in model.named_parameters():
-            p.copy_(torch.cos(torch.arange(p.numel()) * 0.7).view(p.shape) * 0.02 + (p.dim() == 1 and "weight" in key))
-        scores = model(torch.linspace(-1, 1, 2 * 3 * size * size).view(2, 3, size, size))
+    scores = made_anew(models.get_model(name, num_classes=3, **options), size, 0.02)
     assert torch.allclose(scores, torch.tensor([wanted, wanted]), atol=2e-5)
+
+
+def made_anew(model, size, gain):
+    """The scores of a model with weights that are easily made anew, for two images of `size`."""
+    with torch.no_grad():
+        for key, p in model.eval().named_parameters():
+            p.copy_(torch.cos(torch.arange(p.numel()) * 0.7).view(p.shape) * gain + (p.dim() == 1 and "weight" in key))
+        return model(torch.linspace(-1, 1, 2 * 3 * size * size).view(2, 3, size, size))
+
+
+def test_scores_of_small_models_are_torchvisions(quick):
+    convnext = models.ConvNeXt([(8, 1), (16, 2)], layer_scale=0.5, num_classes=3)
+    wanted = [[1.3352, 0.4702, -0.9724], [1.2390, 0.4924, -0.8672]]
+    assert torch.allclose(made_anew(convnext, 32, 0.2), torch.tensor(wanted), atol=2e-4)
+    swin = models.SwinTransformer([4, 4], 8, [2, 2], [2, 4], [3, 3], num_classes=3)
+    wanted = [[1.6257, -0.1434, -1.5121], [1.6768, -0.1735, -1.5753]]
+    assert torch.allclose(made_anew(swin, 36, 0.2), torch.tensor(wanted), atol=2e-4)
+
+
+def test_the_heads_of_googlenet_in_training(quick):
+    model = models.GoogLeNet(num_classes=3, init_weights=False)
+    outputs = model(torch.randn(2, 3, 32, 32))
+    assert isinstance(outputs, models.GoogLeNetOutputs) and all(scores.shape == (2, 3) for scores in outputs)
+    with pytest.warns(FutureWarning, match="initialization of GoogleNet"):
+        models.googlenet()
 
 
 def test_a_model_learns():
@@ -197,7 +257,7 @@ def test_weights_that_are_not_there():
     with pytest.raises(TypeError, match="expected SqueezeNet1_1_Weights but received ResNet18_Weights"):
         models.squeezenet1_1(weights=models.ResNet18_Weights.DEFAULT)
     with pytest.raises(NotImplementedError, match="resnet18"):
-        _ = models.mnasnet1_0
+        _ = models.maxvit_t
     with pytest.raises(ValueError, match="Unknown model"):
         models.get_model("nothing")
 
