@@ -152,6 +152,11 @@ def promote_types(type1: dtype, type2: dtype) -> dtype:
     a, b = type1, type2
     if a is b:
         return a
+    for position, given in enumerate((a, b), 1):
+        if not isinstance(given, dtype):
+            raise TypeError(
+                f"promote_types(): argument 'type{position}' (position {position}) must be torch.dtype, not {type(given).__name__}"
+            )
     if a.category != b.category:
         low, high = (a, b) if a.category < b.category else (b, a)
         return complex128 if high is complex64 and low is float64 else high

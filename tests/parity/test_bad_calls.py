@@ -35,7 +35,13 @@ CALLS = {
     "T.ones(2).new_full": "2, 1.0|(2,), 'a'",
     "T.tensor": "[T.ones(2), T.ones(2)]|np.ones(4)[::-1]|(i for i in range(3))|[1, 2**63]"
     "|[2**64], dtype=T.float32|1j, dtype=T.uint8|1j, dtype=T.bool|[1.0], dtype=bool"
-    "|[1.0], requires_grad=1|T.ones(2), device='cuda'|np.array([None])|np.ones(2, dtype='>f4')",
+    "|[1.0], requires_grad=1|T.ones(2), device='cuda'|np.array([None])|np.ones(2, dtype='>f4')"
+    "|[1, 'a']|['a']|[[1], ['a']]|[[1], 2]|[1, [2]]|[1.0, [2]]|[[1, 2], [3]]|[[[1], [2]], [[1], [2, 3]]]|[[], [1]]|[[], ['a']]|[b'a']"
+    "|[1, None]|[1, None], dtype=T.float32|[None], dtype=T.bool|[1, 'a'], dtype=T.int64|[1, [2]], dtype=T.float32|{}, dtype=T.uint8"
+    "|[T.ones(2)], dtype=T.int64|{1, 2}, dtype=T.float32",
+    "T.FloatTensor": "[None]|{}|[1, 'a']|map(int, [1])|[2**64]|b'ab'",
+    "T.LongTensor": "[1, None]|{1, 2}|[[1], 2]|[1.7]",
+    "T.promote_types": "1, T.float32",
     "T.asarray": "[1.0], dtype=float|[1.0], requires_grad=1",
     "T.frombuffer": "1, dtype=T.float32|b'abcd', dtype=T.int16, count=0",
     "T.device": "True|-1|'cpu', -1|'cpu', '0'|'cpu', True|''|'cpu:'|1.5",
@@ -94,6 +100,7 @@ CALLS = {
     "T.zeros(2, dtype=T.int64).index_fill": "0, T.tensor([0]), inf|0, T.tensor([0]), 2.5",
     "T.zeros(2, dtype=T.int64).__setitem__": "0, nan|0, 10**30|10**30, 1|slice(1), inf|T.tensor([0]), 1j|T.tensor([True, False]), nan",
     "T.zeros(2).__getitem__": "10**30|-3",
+    "T.zeros(2).__delitem__": "0",
     "T.zeros(2, dtype=T.int64).scatter": "0, T.tensor([0]), nan|0, T.tensor([0]), 2.5",
     "T.full_like": "T.zeros(2, dtype=T.int64), nan|T.zeros(2, dtype=T.int64), -inf|T.zeros(2, dtype=T.float16), 1j|T.zeros(2), 1 + 0j",
     "F.pad": "T.zeros(2, dtype=T.int64), (1, 1), value=nan|T.zeros(2, dtype=T.int64), (1, 1), value=1.5",

@@ -66,10 +66,11 @@ def _is_size(a: Any) -> bool:
 def _of_data(values: Any, d: dtypes.dtype, dev: Any) -> Tensor:
     if isinstance(values, str):
         raise TypeError("new(): invalid data type 'str'")
-    if not hasattr(values, "__iter__") or (isinstance(values, np.ndarray) and not values.shape):
+    array = isinstance(values, np.ndarray) and values.shape
+    if not (array or (hasattr(type(values), "__getitem__") and hasattr(type(values), "__len__"))) or isinstance(values, (dict, bytes)):
         raise TypeError(f"new(): data must be a sequence (got {type(values).__name__})")
     wide = None if d.category == dtypes.INTEGER and not (isinstance(values, np.ndarray) and values.dtype in WIDE) else d
-    a = as_array(values if isinstance(values, (list, tuple, np.ndarray)) else list(values), wide)[0]
+    a = as_array(values if isinstance(values, (list, tuple, np.ndarray)) else list(values), wide, d)[0]
     if d.category == dtypes.INTEGER and a.size:
         limits = dtypes.iinfo(d)
         if a.max() > limits.max or a.min() < limits.min:

@@ -19,8 +19,12 @@ WIDE = frozenset(map(np.dtype, ("uint16", "uint32", "uint64")))
 _HUGE = (np.dtype(object), np.dtype(np.uint64))
 
 
-def as_array(data: Any, d: dtype | None) -> tuple[np.ndarray[Any, Any], dtype]:
-    """Nested Python data -> array and element type. Numbers that an integer type `d` does not have are refused; an array's wrap around."""
+def as_array(data: Any, d: dtype | None, asked: dtype | None = None) -> tuple[np.ndarray[Any, Any], dtype]:
+    """Nested Python data -> array and element type. Numbers that an integer type `d` does not have are refused; an array's wrap around.
+
+    `asked`: the type that what is no number is refused for, if that is not `d`.
+    """
+    asked = d if asked is None else asked
     if isinstance(data, np.ndarray):
         forward(data)
         if d is not None and data.dtype in WIDE:
@@ -31,18 +35,20 @@ def as_array(data: Any, d: dtype | None) -> tuple[np.ndarray[Any, Any], dtype]:
     if kind is float or kind is int or kind is bool or kind is complex or isinstance(data, np.generic):
         plain, a = data, np.asarray(data)
     else:
-        plain = _plain(data)
+        if isinstance(data, (list, tuple)) and _of_first(data)[1]:
+            raise ValueError("too many dimensions 'str'")
+        plain = _plain(data, asked)
         try:
             a = np.array(plain)
         except ValueError as error:
-            shape = _of_first(plain)
+            shape = _of_first(plain)[0]
             if 0 not in shape:
-                raise ValueError(_ragged(plain)) from error
+                raise _uneven(plain, shape, asked or _type_of(data)) from error
             return np.zeros(shape), dtypes.get_default_dtype() if d is None else d  # nothing is read of what is empty
     if a.dtype in _HUGE and not isinstance(data, np.generic) and _any_number(d, a.flat):
         a = a.astype(d.compute)  # type: ignore[union-attr]
     if a.dtype == object:
-        _reject(plain)
+        _reject(plain, asked)
     if a.dtype.kind in "US":
         raise ValueError("too many dimensions 'str'")
     if a.dtype == np.uint64 and not isinstance(data, np.generic):  # what NumPy makes of Python numbers from 2**63 on
@@ -106,53 +112,72 @@ def _check_range(a: np.ndarray[Any, Any], d: dtype) -> None:
         raise RuntimeError(f"value cannot be converted to type {d.name} without overflow")
 
 
-def _plain(data: Any, outermost: bool = True) -> Any:
+def _no_number(value: Any, d: dtype | None) -> Exception:
+    name = type(value).__name__
+    if isinstance(value, (str, bytes)) and d is None:
+        return TypeError(f"new(): invalid data type '{name}'")
+    if d is None:
+        return RuntimeError(f"Could not infer dtype of {name}")
+    whole = d.category <= dtypes.INTEGER
+    return TypeError(f"{name!r} object cannot be interpreted as an integer" if whole else f"must be real number, not {name}")
+
+
+def _plain(data: Any, d: dtype | None, outermost: bool = True) -> Any:
     """Tensors inside lists become numbers."""
     if isinstance(data, Tensor):
         if data.numel() != 1 and not outermost:
+            if d is not None and d.category <= dtypes.INTEGER:
+                raise TypeError("only integer tensors of a single element can be converted to an index")
             raise ValueError("only one element tensors can be converted to Python scalars")
         return data.item() if data.numel() == 1 else data.tolist()  # as an element of a list a tensor of one element is a number
     if isinstance(data, (list, tuple)):
         if _NUMBERS.issuperset(map(type, data)):
             return data
-        if any([isinstance(v, str) for v in data]):
-            raise ValueError("too many dimensions 'str'")
-        return [_plain(v, False) for v in data]
+        return [_plain(v, d, False) for v in data]
     if hasattr(data, "__array__") or isinstance(data, (int, float, complex, np.generic)):
         return data
-    if isinstance(data, str):
-        raise TypeError("new(): invalid data type 'str'")
+    if isinstance(data, (str, bytes)):
+        raise _no_number(data, None if outermost else d)
     if isinstance(data, (dict, set, frozenset)):
-        raise RuntimeError(f"Could not infer dtype of {type(data).__name__}")
+        raise _no_number(data, d)
     if hasattr(data, "__getitem__") and hasattr(data, "__len__"):
-        return [_plain(v, False) for v in data]
-    raise RuntimeError(f"Could not infer dtype of {type(data).__name__}")
+        return [_plain(v, d, False) for v in data]
+    raise _no_number(data, d)
 
 
-def _of_first(data: Any) -> tuple[int, ...]:
-    """The shape that nested sequences have by the first of each."""
+def _of_first(data: Any) -> tuple[tuple[int, ...], bool]:
+    """The shape that nested sequences have by the first of each, and whether what is first is a text."""
     shape: tuple[int, ...] = ()
     while isinstance(data, (list, tuple, np.ndarray)):
         shape += (len(data),)
         if not len(data):
             break
         data = data[0]
-    return shape
+    return shape, isinstance(data, str)
 
 
-def _ragged(data: Any, dim: int = 0) -> str:
-    lengths = [len(v) if isinstance(v, (list, tuple, np.ndarray)) else None for v in data]
-    if len(set(lengths)) > 1:
-        first = lengths[0]
-        i = next(k for k, n in enumerate(lengths) if n != first)
-        return f"expected sequence of length {first} at dim {dim + 1} (got {lengths[i]})"
-    return next((m for v in data if isinstance(v, (list, tuple)) and (m := _ragged(v, dim + 1))), "")
+def _uneven(data: Any, shape: tuple[int, ...], kind: dtype | None) -> Exception:
+    """What PyTorch says of the first element of nested sequences that does not fit their shape."""
+    pending = [(data, 0)]
+    while pending:
+        found, dim = pending.pop()
+        nested = isinstance(found, (list, tuple, np.ndarray))
+        if dim == len(shape):
+            if nested:
+                return _no_number(found, kind)
+            continue
+        if not nested:
+            return TypeError("not a sequence")
+        if len(found) != shape[dim]:
+            return ValueError(f"expected sequence of length {shape[dim]} at dim {dim} (got {len(found)})")
+        pending += [(v, dim + 1) for v in reversed(found)]
+    return ValueError("expected sequences of equal lengths")
 
 
-def _reject(data: Any) -> None:
+def _reject(data: Any, d: dtype | None) -> None:
     bad = data
     while isinstance(bad, (list, tuple)) and bad:
         bad = next((v for v in bad if not isinstance(v, (int, float, complex))), bad[0])
     if isinstance(bad, int):
         raise ValueError("Overflow when unpacking long long")
-    raise RuntimeError(f"Could not infer dtype of {type(bad).__name__}")
+    raise _no_number(bad, d)

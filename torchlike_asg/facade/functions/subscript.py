@@ -240,6 +240,12 @@ def __getitem__(self: Tensor, key: Any) -> Tensor:
 
 # ---------------------------------------------------------------- writing
 @method()
+def __delitem__(self: Tensor, key: Any) -> None:
+    """Raises TypeError: a tensor keeps its elements."""
+    raise TypeError("Tensor does not support deleting items")
+
+
+@method()
 def __setitem__(self: Tensor, key: Any, value: Any) -> None:
     if not isinstance(value, Tensor) and not isinstance(value, _NUMBERS):
         kind = type(value)

@@ -117,7 +117,9 @@ class DataLoader(Generic[T_co]):
         self.sampler = sampler
         self.batch_sampler = batch_sampler
         self.generator = generator
-        self.collate_fn = collate_fn or (default_collate if batch_sampler is not None else default_convert)
+        if collate_fn is None:
+            collate_fn = default_collate if batch_sampler is not None else default_convert
+        self.collate_fn = collate_fn
         self.persistent_workers = persistent_workers
         self._length_promised: int | None = None  # the stream's len(), once someone asked for the loader's
         self._pool: WorkerPool | None = None  # kept between passes if persistent_workers
