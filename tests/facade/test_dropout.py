@@ -111,3 +111,28 @@ def test_errors():
     refuses("dropout1d", np.ones(3, np.float32), 0.5)
     refuses(lambda lib: lib.dropout, X, -1.0, True)
     refuses(lambda lib: lib.feature_dropout, np.ones(3, np.float32), 0.5, True)
+
+
+@pytest.mark.parametrize("name", ["dropout", "alpha_dropout", "gumbel_softmax"])
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda x: x.unsqueeze(1).expand(6, 3, 7),
+        lambda x: x[0].expand(4, 7),
+        lambda x: x[:, :1].expand(6, 3).t(),
+        lambda x: x.reshape(3, 1, 7, 2).permute(3, 0, 1, 2).expand(2, 3, 5, 7),
+        lambda x: x.reshape(2, 3, 7).permute(2, 0, 1)[:, :, 1:],
+    ],
+    ids=["middle", "row", "column", "permuted", "part"],
+)
+def test_of_expanded_and_permuted_tensors(name, make):
+    """`einops.repeat` gives expanded ones: the mask of each element is its own, in the order in which a copy would lie."""
+
+    def run(lib):
+        lib.manual_seed(11)
+        x = lib.tensor(X, requires_grad=True)
+        y = getattr(lib.nn.functional, name)(make(x), *((0.5, True) if "dropout" in name else ()))
+        (y * y.detach().cos()).sum().backward()
+        return y, y.stride(), x.grad, lib.rand(2)
+
+    same(run)

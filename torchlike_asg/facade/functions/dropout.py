@@ -6,8 +6,10 @@ import math
 import warnings
 from typing import Any
 
+from ...asg.geometry import preserved_strides
+from ...ops import movement
 from ...ops.promotion import title
-from ..core import Tensor
+from ..core import Tensor, unary
 from ..register import checked, function
 from .arguments import check_tensor
 
@@ -23,7 +25,9 @@ def _mask(shape: tuple[int, ...], strides: Any, dtype: Any, p: float, device: An
 
     if not dtype.is_floating_point:
         raise RuntimeError(f"result type Float can't be cast to the desired output type {title(dtype)}")
-
+    if strides is not None and 0 in strides:  # an expanded tensor's elements share memory, those of its mask do not
+        strides = preserved_strides(shape, strides)
+        return unary(movement.relayout, random.dropout_mask(shape, strides, dtype, p, device=device), strides, "clone")
     return random.dropout_mask(shape, strides, dtype, p, device=device)  # type: ignore[no-any-return]
 
 

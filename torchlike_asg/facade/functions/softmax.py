@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from typing import Any
 
+from ... import formats
 from ...ops import movement
 from ...ops import softmax as ops
 from ..core import Tensor, unary
@@ -66,7 +67,7 @@ def gumbel_softmax(logits: Tensor, tau: float = 1, hard: bool = False, eps: floa
 
     if eps != 1e-10:
         warnings.warn("`eps` parameter is deprecated and has no effect.", stacklevel=2)
-    noise = -zeros_like(logits.detach()).exponential_().log()  # type: ignore[attr-defined]
+    noise = -zeros_like(logits.detach(), memory_format=formats.contiguous_format).exponential_().log()  # type: ignore[attr-defined]
     soft = softmax((logits + noise) / tau, dim)
     if not hard:
         return soft
