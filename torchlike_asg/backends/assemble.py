@@ -180,7 +180,7 @@ class Assembly(ABC):
                     or (v.op.name == "reshape" and unviewed(region, v) is None)
                 ):
                     continue
-                if all(self._shows(u, v) for u in self.b.users[v]):
+                if all(self._shows(u, region) for u in self.b.users[v]):
                     self._place[v] = region
                     self._slot[v] = self._buffer(n)
 
@@ -197,11 +197,14 @@ class Assembly(ABC):
             and (b.kind[v] != "own" or v.op.name in self.b.library.generators or v.op.name == "reshape")
         )
 
-    def _shows(self, u: Node, v: Node) -> bool:
-        """Whether reader `u` of `v` can read it at another place: all do, but for views that would no longer be possible."""
+    def _shows(self, u: Node, g: Geometry) -> bool:
+        """Whether reader `u` of a value can read it at another place `g`: all do, but for views that are not possible there."""
         if self.b.kind.get(u) != "view":
             return True
-        return u.op.name in ("permute", "reshape", "view", "squeeze", "unsqueeze") and all(self._shows(w, v) for w in self.b.users[u])
+        if u.op.name not in ("permute", "reshape", "view", "squeeze", "unsqueeze"):
+            return False
+        shown = viewed(g, u)
+        return shown is not None and all(self._shows(w, shown) for w in self.b.users[u])
 
     # ---------------------------------------------------------------- units
     def _lower(self, unit: Unit) -> None:

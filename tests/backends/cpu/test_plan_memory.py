@@ -50,6 +50,22 @@ def test_an_epilogue_does_not_write_over_what_its_product_reads() -> None:
     _same_where_it_is_overwritten(g, [new, product], p, 1e-4, 1e-3)
 
 
+def test_what_is_joined_along_rows_is_read_flat_elsewhere() -> None:
+    """A part of a concatenation may be computed into its place there, unless another reader wants it as a matrix that is none there."""
+    x, p, g = (np.random.default_rng(i).standard_normal(s).astype(np.float32) for i, s in enumerate([(4, 6, 8), (4, 3, 8), (5, 24)]))
+    for turned in (False, True):
+
+        def results(turned: bool = turned) -> tuple[ours.Tensor, ours.Tensor]:
+            v = ours.tensor(x).sin()
+            flat = v.reshape(24, 8)
+            return ours.cat([v, ours.tensor(p)], 1).cumsum(1), flat.t() @ ours.tensor(g).t() if turned else ours.tensor(g) @ flat
+
+        joined, product = results()
+        total = float(joined.sum() + product.sum())
+        want = np.concatenate([np.sin(x), p], 1).cumsum(1).sum(dtype=np.float64) + (g.astype(np.float64) @ np.sin(x).reshape(24, 8)).sum()
+        assert abs(total - want) < 1e-4 * abs(want)
+
+
 def test_old_values_that_somebody_holds_stay() -> None:
     g = Graph()
     p, new = update(g, 9)
