@@ -135,3 +135,15 @@ def test_a_leaf_that_is_a_view_of_data_ends_the_history():
         return [f.name() for f in edges], all(f.variable is x for f in edges)
 
     assert run(ours) == run(torch)
+
+
+@pytest.mark.parametrize(
+    "view", [lambda x: x.t(), lambda x: x.T, lambda x: x.squeeze(0), lambda x: x.movedim(0, 1), lambda x: x.split([1, 1])[1]]
+)
+def test_a_view_keeps_its_name_over_a_read(view):
+    def run(lib):
+        v = view(lib.arange(6.0).reshape(2, 3).clone().requires_grad_())
+        v.sum().item()
+        return v.grad_fn.name(), v.output_nr
+
+    assert run(ours) == run(torch)

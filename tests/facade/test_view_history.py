@@ -278,3 +278,31 @@ def test_gradients_are_asked_of_a_leaf_over_part_of_its_memory(lib, make):
     total.backward(inputs=[x])
     assert found.tolist() == x.grad.tolist()
     assert found.flatten().sort().values.tolist() == [4.0] * (x.numel() - 2) + [6.0] * 2
+
+
+@pytest.mark.parametrize("view", [lambda x: x.view(2, 2), lambda x: x[:], lambda x: x.t()])
+@pytest.mark.parametrize("read", [False, True])
+def test_a_view_of_all_of_a_leaf_is_not_the_leaf(view, read):
+    """It has a gradient of its own, also after a read, and whatever was asked before or after it was used."""
+
+    def run(lib):
+        x = lib.tensor([[1.0, 2.0], [3.0, 4.0]], requires_grad=True)
+        v = view(x)
+        if read:
+            x.detach().sum().item()
+        total = (v * 3 + x).sum()
+        found = lib.autograd.grad(total, [v, x], retain_graph=True)
+        v.retain_grad()
+        total.backward()
+        return [g.tolist() for g in (*found, v.grad, x.grad)], v.is_leaf
+
+    assert run(ours) == run(torch)
+
+
+@pytest.mark.filterwarnings("ignore:The .grad attribute")
+@pytest.mark.parametrize("lib", [torch, ours], ids=["torch", "ours"])
+def test_a_view_of_several_may_be_asked_for_its_gradient_after_its_base_was_written(lib):
+    parts = lib.arange(3.0, requires_grad=True).unbind()
+    with lib.no_grad():
+        parts[0].fill_(1.0)
+    assert parts[1].grad is None

@@ -171,6 +171,10 @@ def derive(t: Any, check: bool = True, root: Node | None = None) -> Node:
             refuse_stale(t)
         if t._kind.startswith(("nograd", "inference")):
             return APART(part_of(t, f, h))
+        n = part_of(t, f, h)
+        if n is h:  # a view that shows all of its base is not its base: it has a gradient of its own
+            n = RESTRIDE(h, *f.cell.geometry, f.cell.strides)
+        return n
     return part_of(t, f, h)
 
 

@@ -288,8 +288,9 @@ class Family:
                         t._geo = t.geometry
                     if n.rg and t._kind is not None and not bumped:
                         from .history_names import title
+                        from .steps import noted
 
-                        t.__dict__["_made"] = title(n, t._kind)  # a view is still made as it was
+                        t.__dict__["_made"] = noted(t, n) or title(n, t._kind)  # a view is still made as it was
                     t._n = None
                 if bumped and t._kind is not None:
                     t.__dict__.pop("_made", None)

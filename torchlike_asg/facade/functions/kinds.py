@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 from ... import formats
 from ...asg.declare import SNAP
 from ...asg.trace import current
-from ..core import Tensor, face, family_of, node_of, owned
+from ..core import Tensor, alias, face, family_of, node_of, owned
 from ..nodes import root_of
 from ..register import FUNCTIONS, function, method
 from ..steps import step
@@ -134,7 +134,7 @@ def _writable(split: Any) -> Any:
         for v in out:
             if v._kind == "multi":
                 v._kind = "view"
-        return tuple([_severed(v) if v.requires_grad and current().grad else v for v in out])
+        return tuple([_severed(v) if v.requires_grad and current().grad else alias(v, share_counter=False) for v in out])
 
     return parts
 
