@@ -7,6 +7,7 @@ from typing import Any
 from .errors import Absent, Unsupported
 from .facade import generator as _generator
 from .facade.core import Tensor as TensorBase
+from .facade.derived import torch_functions_off
 from .facade.generator import Generator
 from .size import Size
 
@@ -54,7 +55,11 @@ def _log_api_usage_once(event: str) -> None:
 
 def _disabled_torch_function_impl(func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
     """The ``__torch_function__`` of a class that wants functions of PyTorch's run on it as they are."""
-    return func(*args, **(kwargs or {}))
+    with torch_functions_off():
+        return func(*args, **(kwargs or {}))
+
+
+DisableTorchFunctionSubclass = DisableTorchFunction = torch_functions_off
 
 
 def _get_tracing_state() -> None:

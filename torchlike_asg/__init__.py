@@ -43,6 +43,7 @@ from .dtypes import (
 )
 from .dtypes import bool_ as bool
 from .errors import Unsupported
+from .facade import derived as _derived
 from .facade import functions as _functions
 from .facade.core import Tensor
 from .facade.foreach import foreach as _foreach

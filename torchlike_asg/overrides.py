@@ -14,8 +14,10 @@ __all__ = ["TorchFunctionMode", "get_default_nowrap_functions", "get_ignored_fun
 
 
 def has_torch_function(relevant_args: Iterable[Any]) -> bool:
-    """Whether an argument that is not one of our tensors has a ``__torch_function__``."""
-    return any(not isinstance(a, Tensor) and hasattr(type(a), "__torch_function__") for a in relevant_args)
+    """Whether an argument is an instance of a class derived from Tensor, or another object with a ``__torch_function__``."""
+    return any(
+        (getattr(type(a), "_asks", False) if isinstance(a, Tensor) else hasattr(type(a), "__torch_function__")) for a in relevant_args
+    )
 
 
 def is_tensor_like(inp: Any) -> bool:

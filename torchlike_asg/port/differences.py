@@ -34,8 +34,8 @@ DIFFERENCES: dict[str, tuple[str, str]] = {
     "`torch.load` of a `defaultdict`": ("refused with `weights_only=True`", "read: its factory is one of Python's own containers"),
     "Conjugated views in files": ("the file has a mark, the tensor its conjugate", "the numbers themselves are written; marks are refused"),
     "Classes derived from Tensor": (
-        "results have the class; `__torch_function__` and `__torch_dispatch__` are called",
-        "results are plain tensors; the two are not called on them (on other objects `__torch_function__` is)",
+        "`__torch_dispatch__` sees the operations that a function is made of",
+        "it is not called; `__torch_function__` is, and results have the class",
     ),
     "Modes": ("`TorchDispatchMode`, `TorchFunctionMode` see every call", "entering one is Unsupported"),
     "Nested tensors": ("a prototype", "Unsupported: padded tensors, or packed sequences"),

@@ -126,7 +126,7 @@ class FlopCounterMode:
 
     def get_total_flops(self) -> int:
         """The number of all operations."""
-        return sum(self.flop_counts["Global"].values())
+        return sum(self.flop_counts.get("Global", {}).values())
 
     def get_flop_counts(self) -> dict[str, dict[Any, int]]:
         """Module's name -> operator -> number; under ``"Global"`` all of them."""

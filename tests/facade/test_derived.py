@@ -1,0 +1,111 @@
+"""Classes derived from Tensor beside PyTorch: of what class results are, and what their ``__torch_function__`` is asked."""
+
+import re
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+import torchlike_asg as ours  # noqa: E402
+
+
+def classes(T):
+    X = type("X", (T.Tensor,), {})
+    return X, type("Y", (X,), {})
+
+
+CASES = {
+    "operators": lambda T, x, y: (x + 1, 1 + x, x - x, 2 / x, x**2, -x, x > 1, x @ x, x // 2, T.ones(4) * x, x % 2, abs(x)),
+    "subscripts": lambda T, x, y: (x[0], x[1:3], x[x > 1], x[None]),
+    "methods": lambda T, x, y: (x.sum(), x.view(2, 2), x.clone(), x.detach(), x.float(), x.to(T.float64), x.new_zeros(2), x.cpu()),
+    "several": lambda T, x, y: (*x.split(2), *x.unbind(), *x.max(0), x.max(0), *T.stack([x, x]).unbind(1)),
+    "properties": lambda T, x, y: (x.data, x[None].T, x.real, x.grad, x.shape, x.dtype),
+    "functions": lambda T, x, y: (T.add(x, 1), T.add(1, x), T.cat([x, x]), T.where(x > 1, x, x), T.zeros_like(x), T.sum(x), T.exp(input=x)),
+    "further functions": lambda T, x, y: (T.nn.functional.relu(x), T.fft.fft(x), T.linalg.norm(x), T.special.expit(x)),
+    "layers": lambda T, x, y: (T.nn.Linear(4, 2)(x), T.nn.Sequential(T.nn.Linear(4, 2), T.nn.ReLU())(x), T.nn.LayerNorm(4)(x)),
+    "losses": lambda T, x, y: (T.nn.functional.cross_entropy(x, T.tensor(1)), T.nn.MSELoss()(x, T.ones(4))),
+    "a subclass": lambda T, x, y: (x + y, y + x, T.add(x, y), T.cat([x, y])),
+    "in place": lambda T, x, y: (x.clone().add_(1), x.mul_(2), x),
+    "not asked": lambda T, x, y: (x.numpy(), x.tolist(), float(x[0]), len(x), x.size(), x.numel()),
+    "plain": lambda T, x, y: (T.as_tensor(x), x.as_subclass(T.Tensor), T.ones(2) + T.ones(2), T.nn.Parameter(T.ones(2)) * 2),
+    "iteration": lambda T, x, y: (*x, *reversed(x)),
+}
+
+
+def described(value):
+    name = type(value).__name__
+    return name, re.sub(r",\s+grad_fn=<\w+>", "", repr(value)) if name in ("X", "Y", "Tensor") else None
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_results_have_pytorchs_classes(name):
+    found = []
+    for T in (torch, ours):
+        X, Y = classes(T)
+        T.manual_seed(0)
+        found.append([described(v) for v in CASES[name](T, T.arange(4.0).as_subclass(X), T.ones(4).as_subclass(Y))])
+    assert found[0] == found[1]
+
+
+def test_gradients_flow_through():
+    found = []
+    for T in (torch, ours):
+        X, _ = classes(T)
+        w = T.ones(4, requires_grad=True)
+        (w.as_subclass(X).exp() * T.arange(4.0)).sum().backward()
+        x = T.ones(2).as_subclass(X).requires_grad_()
+        (x * 3).sum().backward()
+        found.append((w.grad.tolist(), type(w.grad).__name__, x.grad.tolist(), repr(x)))
+    assert found[0] == found[1]
+
+
+def test_what_torch_function_is_asked():
+    found = []
+    for T in (torch, ours):
+        seen, known = [], {}
+
+        class Named(T.Tensor):
+            @staticmethod
+            def __new__(cls, values, label=None, T=T):
+                return T.as_tensor(values).as_subclass(cls)
+
+            def __init__(self, values, label=None):
+                self.label = label
+
+            @classmethod
+            def __torch_function__(cls, func, types, args=(), kwargs=None, seen=seen, known=known):
+                seen.append((func.__name__, [t.__name__ for t in types]))
+                if func in known:
+                    return known[func](*args, **(kwargs or {}))
+                result = super().__torch_function__(func, types, args, kwargs)
+                if isinstance(result, cls) and not hasattr(result, "label"):
+                    result.label = f"of {func.__name__}"
+                return result
+
+        known[T.mean] = lambda x: "mean"
+        known[T.Tensor.add] = lambda x, y: "add"
+        x = Named([1.0, 2.0], label="x")
+        labels = (x.label, T.mean(x), x + 1, (x * 2).label, x.exp().label, T.stack([x, x]).label, (T.ones(2) - x).label)
+        found.append((labels, seen))
+    assert found[0] == found[1]
+
+
+def test_classes_that_know_nothing_of_one_another():
+    for T in (torch, ours):
+        X, Z = type("X", (T.Tensor,), {}), type("Z", (T.Tensor,), {})
+        with pytest.raises(TypeError):
+            T.ones(2).as_subclass(X) + T.ones(2).as_subclass(Z)
+        with pytest.raises(TypeError, match=r"Multiple dispatch failed for 'torch\.add'"):
+            T.add(T.ones(2).as_subclass(X), T.ones(2).as_subclass(Z))
+
+
+@pytest.mark.parametrize("T", [torch, ours], ids=["torch", "ours"])
+def test_it_can_be_switched_off(T):
+    X, _ = classes(T)
+    x = T.ones(2).as_subclass(X)
+    with T._C.DisableTorchFunctionSubclass():
+        assert type(x + 1) is T.Tensor
+    quiet = type("Quiet", (T.Tensor,), {"__torch_function__": T._C._disabled_torch_function_impl})
+    y = T.ones(2).as_subclass(quiet)
+    assert type(y + 1) is T.Tensor and type(T.exp(y)) is T.Tensor and type(T.nn.Parameter(y.data) + 1) is T.Tensor
+    assert T.overrides.has_torch_function((x,)) and not T.overrides.has_torch_function((T.ones(1),))
