@@ -170,3 +170,8 @@ def test_parts_of_a_leaf_are_results_of_their_own(lib, name, read):
     assert (a.tolist(), leaf.tolist(), a._base, a.is_leaf) == ([0.0, 3.0], [0.0, 3.0, 2.0, 3.0], None, False)
     (a * b).sum().backward()
     assert leaf.grad.tolist() == [6.0, 9.0, 0.0, 3.0]
+
+
+@pytest.mark.filterwarnings("ignore:The .grad attribute")
+def test_a_result_nobody_viewed_has_no_gradient_yet():
+    assert (ours.ones(2, requires_grad=True) * 2).grad is None

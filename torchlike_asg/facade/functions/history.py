@@ -43,7 +43,7 @@ def _get_grad(self: Tensor) -> Any:
     f = self._f
     g = None if f is None else f.grad if self._kind is None else self.__dict__.get("_grad")
     if g is None and self.requires_grad and not self.retains_grad:  # type: ignore[attr-defined]
-        if (self._kind or "").endswith("stale") or not self.is_leaf:
+        if (f is not None and (self._kind or "").endswith("stale")) or not self.is_leaf:
             notices.once(notices.GRAD_OF_RESULT)
     return g
 
