@@ -19,6 +19,7 @@ from torchlike_asg.cli.data import Corpus, standard_library_text
 from torchlike_asg.nn import functional as F
 
 BLOCK = 64
+WINDOWS, WRITTEN = 384, 200  # of the held-out text that are looked at, at most; characters that the model writes
 
 
 class CharGPT(nn.Module):
@@ -78,11 +79,11 @@ def main(argv=None):
 
     model.eval()
     with torch.no_grad():
-        starts = torch.arange(0, len(held_out) - BLOCK, 4 * BLOCK).view(-1, 1)[:384]
+        starts = torch.arange(0, len(held_out) - BLOCK, 4 * BLOCK).view(-1, 1)[:WINDOWS]
         held_out_loss = sum(loss_of(model, held_out[part + window]).item() for part in starts.split(16)) / (len(starts) // 16)
         text = held_out[:BLOCK].tolist()
         generator = torch.Generator().manual_seed(args.seed)
-        for _ in range(200):
+        for _ in range(WRITTEN):
             logits = model(torch.tensor([text[-BLOCK:]]))[0, -1]
             text.append(torch.multinomial(F.softmax(logits / 0.8, dim=-1), 1, generator=generator).item())
     single, pairs = counted_losses(corpus)

@@ -8,9 +8,14 @@ import tempfile
 import pytest
 
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
-if "TORCHLIKE_ASG_CACHE" not in os.environ:  # compiled code is shared by the processes of one run of the tests, and only by them
-    os.environ["TORCHLIKE_ASG_CACHE"] = tempfile.mkdtemp(prefix="torchlike_asg_cache_")
-    atexit.register(shutil.rmtree, os.environ["TORCHLIKE_ASG_CACHE"], ignore_errors=True)
+#: the bytecode of what child processes import, where Python is told not to write it beside the source: compiling that takes them longer
+#: than importing it
+BYTECODE = "TORCHLIKE_ASG_TEST_BYTECODE"
+# compiled code is shared by the processes of one run of the tests, and only by them
+for _variable in ("TORCHLIKE_ASG_CACHE", BYTECODE):
+    if _variable not in os.environ:
+        os.environ[_variable] = tempfile.mkdtemp(prefix=_variable.lower() + "_")
+        atexit.register(shutil.rmtree, os.environ[_variable], ignore_errors=True)
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in what a shell runs in the background: children of tests would ignore it, too
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -20,6 +25,8 @@ def pytest_collection_finish(session):
     """What importing and collecting made stays to the end: the garbage collector need not look at these million objects again and again."""
     gc.collect()
     gc.freeze()
+    if os.environ.pop("PYTHONDONTWRITEBYTECODE", ""):  # of children from now on: pytest's workers, which are there, read what was installed
+        os.environ["PYTHONPYCACHEPREFIX"] = os.environ[BYTECODE]
 
 
 @pytest.fixture(autouse=True)
