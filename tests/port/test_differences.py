@@ -81,6 +81,14 @@ def exports(T):
     return type(importlib.import_module(f"{T.__name__}.fx").symbolic_trace(T.nn.Linear(1, 1))).__name__
 
 
+def written(T):
+    x = T.ones(2, requires_grad=True)
+    square = (x * x).sum()
+    x.data.add_(1)
+    square.backward()
+    return x.grad.tolist()
+
+
 def flushed(T):
     before = T.set_flush_denormal(True)
     T.set_flush_denormal(False)
@@ -128,6 +136,7 @@ CASES = {
     "Class of sparse tensors": (lambda T: type(T.eye(2).to_sparse()) is T.Tensor, True, False),
     "Names of classes": (lambda T: str(T.Tensor), "<class 'torch.Tensor'>", "<class 'torchlike_asg.facade.core.Tensor'>"),
     "Indices out of range": (lambda T: T.nn.functional.embedding((T.ones(2) * 5).long(), T.ones(3, 2)).shape[0], IndexError, 2),
+    "Writes through `.data` before `backward()`": (written, [4, 4], [2, 2]),
     "The meta device": (lambda T: T.empty(2, device="meta").add_(T.ones(2)).is_meta, True, RuntimeError),
     "`torch.profiler`": (profiled, True, False),
     "`torch.backends`": (lambda T: T.backends.openmp.is_available(), True, False),

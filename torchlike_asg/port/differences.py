@@ -48,6 +48,10 @@ DIFFERENCES: dict[str, tuple[str, str]] = {
         "the call raises",
         "the call, if they are data; where they are used, if they are computed or belong to a training step like one before",
     ),
+    "Writes through `.data` before `backward()`": (
+        "the gradient of what was saved is taken at the new values",
+        "at those that the result was computed of",
+    ),
     "`torch.profiler`": (
         "events named after ATen's operations",
         "events of what runs: steps of plans, compiling, regions",
