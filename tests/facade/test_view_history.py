@@ -306,3 +306,22 @@ def test_a_view_of_several_may_be_asked_for_its_gradient_after_its_base_was_writ
     with lib.no_grad():
         parts[0].fill_(1.0)
     assert parts[1].grad is None
+
+
+@pytest.mark.parametrize("read", [False, True])
+def test_a_gradient_may_be_asked_of_what_was_overwritten(read):
+    """Its history cannot be gone through any more, and need not be."""
+
+    def run(lib):
+        leaf = lib.tensor([[-0.5, -0.5, 1.0]], requires_grad=True)
+        y = leaf.relu()
+        v = y.select(0, 0)
+        y[0] = v
+        if read:
+            y.detach().tolist()
+        found = [lib.autograd.grad((v * v).sum(), y, retain_graph=True)[0].tolist()]
+        with pytest.raises(RuntimeError, match="inplace operation"):
+            lib.autograd.grad((v * v).sum(), [y, leaf])
+        return found
+
+    assert run(ours) == run(torch)

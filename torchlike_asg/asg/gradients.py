@@ -93,10 +93,13 @@ def sweep(
     pulled, savers = None, tuple([n for n in order if n.saved is not None])
     if wanted is not None:
         found, pulled = _leading_to(order, wanted)
+        # a leaf that saves is the end of a history that was freed, which nobody enters if this end is all that was asked for
+        ends: frozenset[Node] = wanted if wanted <= found else frozenset()
         if len(found) == len(order):
             pulled = None
+            savers = tuple([n for n in savers if n not in ends or not is_leaf(n)])
         else:
-            savers = tuple([n for n in savers if n in pulled or is_leaf(n)])  # a leaf that saves is the end of a history that was freed
+            savers = tuple([n for n in savers if n in pulled or (is_leaf(n) and n not in ends)])
             order = [n for n in order if n in found]
     watch = watch if watched and watch is not None else _NOBODY
     watch.begins(savers)
