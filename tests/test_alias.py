@@ -74,6 +74,7 @@ def test_installing_again_and_uninstalling():
         assert len(sys.meta_path) == finders
         import torch.nn, torchvision
         assert torch.__version__.split("+")[0] == "2.13.0" and torch.__version__.endswith(ours)
+        assert torchvision.__version__ == "0.28.0+asg." + ours
         t.uninstall_as_torch()
         t.uninstall_as_torch()
         assert len(sys.meta_path) == finders - 1 and t.__version__ == ours

@@ -202,3 +202,18 @@ def test_packed_sequences_of_other_lengths_share_a_plan(name):
     before = ours.asg.stats()["plans"]
     found |= {loss([2, 7, 3]), loss([7, 4, 1])}
     assert ours.asg.stats()["plans"] == before and len(found) > 1
+
+
+def test_sequences_of_one_length_lie_in_pytorchs_order():
+    """Masks of dropout are drawn in the order in which sequences are packed, which is not the one they stood in."""
+    torch = pytest.importorskip("torch")
+    for n in (1, 16, 17, 33, 100, 300):
+        for seed in range(4):
+            lengths = np.random.default_rng(seed).integers(1, 2 + n // (1 + 3 * seed), n)
+            lengths = np.sort(lengths) if seed == 2 else lengths
+            want = torch.sort(torch.tensor(lengths), descending=True).indices.tolist()
+            x, y = (t.zeros(n, int(lengths.max()), 1) for t in (ours, torch))
+            got = ours.nn.utils.rnn.pack_padded_sequence(x, lengths.tolist(), batch_first=True, enforce_sorted=False)
+            theirs = torch.nn.utils.rnn.pack_padded_sequence(y, torch.tensor(lengths), batch_first=True, enforce_sorted=False)
+            assert got.sorted_indices.tolist() == want == theirs.sorted_indices.tolist()
+            assert got.batch_sizes.tolist() == theirs.batch_sizes.tolist()

@@ -10,9 +10,13 @@ import importlib
 from typing import Any
 
 from ..errors import Unsupported
-from ..version import __version__ as __version__
+from ..version import VISION_API_VERSION
+from ..version import __version__ as _own
 
 __all__ = ["datasets", "get_image_backend", "io", "models", "ops", "set_image_backend", "transforms", "utils"]
+
+#: that of the torchvision release whose API this is, our own as its local part: DETR and others choose their code by comparing it
+__version__ = f"{VISION_API_VERSION}+asg.{_own}"
 
 _SUBMODULES = frozenset(("datasets", "io", "models", "ops", "transforms", "tv_tensors", "utils"))
 

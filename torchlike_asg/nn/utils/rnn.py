@@ -11,6 +11,7 @@ import torchlike_asg as torch
 
 from ...facade.core import Tensor
 from .. import functional as F
+from .introsort import descending
 
 __all__ = [
     "PackedSequence",
@@ -133,8 +134,9 @@ def pack_padded_sequence(input: Any, lengths: Any, batch_first: bool = False, en
     if not enforce_sorted:
         if len(lengths) > input.shape[0 if batch_first else 1]:
             raise RuntimeError(f"Expected `len(lengths)` to be equal to batch_size, but got {len(lengths)}")
-        lengths, sorted_indices = lengths.sort(descending=True)
-        sorted_indices = sorted_indices.to(input.device)
+        found = np.asarray(lengths.tolist(), np.int64)
+        order = np.asarray(descending(found.tolist()), np.int64)
+        lengths, sorted_indices = torch.from_numpy(found[order]), torch.from_numpy(order).to(input.device)
         input = input.index_select(0 if batch_first else 1, sorted_indices)
     n_steps, n_sequences = (input.shape[1], input.shape[0]) if batch_first else input.shape[:2]
     sizes = np.asarray(lengths.tolist(), np.int64)

@@ -1,0 +1,62 @@
+"""The order in which PyTorch sorts sequences by length: introsort, which does not keep equal keys as they stood.
+
+Which of two sequences of one length comes first changes no output by itself, but masks of dropout are drawn in that order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+_SMALL = 16  # parts up to here are left to the insertion sort at the end, which is stable
+
+
+def descending(keys: Sequence[int]) -> list[int]:
+    """The places of `keys` from the largest to the smallest. Musser (1997), "Introspective sorting and selection algorithms".
+
+    The pivot is the median of the second, the middle and the last key; of what it divides the right part is sorted first.
+    """
+    items = [(-k, i) for i, k in enumerate(keys)]
+    parts = [(0, len(items), 2 * (len(items).bit_length() - 1))]
+    while parts:
+        first, last, depth = parts.pop()
+        if last - first <= _SMALL:
+            continue
+        if depth == 0:  # so lopsided that PyTorch turns to a heap: no order of lengths was seen to lead here
+            items[first:last] = sorted(items[first:last], key=lambda item: item[0])
+            continue
+        _pivot_first(items, first, last)
+        cut = _partition(items, first, last)
+        parts += [(first, cut, depth - 1), (cut, last, depth - 1)]
+    for i in range(1, len(items)):
+        item, j = items[i], i
+        while j > 0 and item[0] < items[j - 1][0]:
+            items[j] = items[j - 1]
+            j -= 1
+        items[j] = item
+    return [i for _, i in items]
+
+
+def _pivot_first(items: list[tuple[int, int]], first: int, last: int) -> None:
+    """Exchange the first item with the median of three; of equal ones the later candidate is taken."""
+    x, y, z = first + 1, first + (last - first) // 2, last - 1
+    a, b, c = items[x][0], items[y][0], items[z][0]
+    if a < b:
+        at = y if b < c else z if a < c else x
+    else:
+        at = x if a < c else z if b < c else y
+    items[first], items[at] = items[at], items[first]
+
+
+def _partition(items: list[tuple[int, int]], first: int, last: int) -> int:
+    """Items that belong on the other side of the pivot (at `first`) are exchanged, equal ones too; where the right side begins."""
+    pivot, left, right = items[first][0], first + 1, last
+    while True:
+        while items[left][0] < pivot:
+            left += 1
+        right -= 1
+        while pivot < items[right][0]:
+            right -= 1
+        if left >= right:
+            return left
+        items[left], items[right] = items[right], items[left]
+        left += 1
