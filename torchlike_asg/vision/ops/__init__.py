@@ -1,4 +1,4 @@
-"""``torchvision.ops``: boxes."""
+"""``torchvision.ops``: boxes, regions of interest, building blocks."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import Any
 
 from ...errors import Unsupported
 from . import boxes
+from .box_losses import complete_box_iou, complete_box_iou_loss, distance_box_iou, distance_box_iou_loss, generalized_box_iou_loss
 from .boxes import (
     batched_nms,
     box_area,
@@ -19,12 +20,15 @@ from .boxes import (
 )
 from .focal_loss import sigmoid_focal_loss
 from .misc import MLP, Conv2dNormActivation, FrozenBatchNorm2d, Permute, SqueezeExcitation, StochasticDepth, stochastic_depth
+from .regions import RoIAlign, RoIPool, roi_align, roi_pool
 
 __all__ = [
     "Conv2dNormActivation",
     "FrozenBatchNorm2d",
     "MLP",
     "Permute",
+    "RoIAlign",
+    "RoIPool",
     "SqueezeExcitation",
     "StochasticDepth",
     "batched_nms",
@@ -33,10 +37,17 @@ __all__ = [
     "box_iou",
     "boxes",
     "clip_boxes_to_image",
+    "complete_box_iou",
+    "complete_box_iou_loss",
+    "distance_box_iou",
+    "distance_box_iou_loss",
     "generalized_box_iou",
+    "generalized_box_iou_loss",
     "masks_to_boxes",
     "nms",
     "remove_small_boxes",
+    "roi_align",
+    "roi_pool",
     "sigmoid_focal_loss",
     "stochastic_depth",
 ]
