@@ -244,3 +244,9 @@ def test_parts_named_as_methods_do_not_hide_them():
     assert list(module.state_dict()) == ["weight", "parameters.0", "size.weight", "size.bias"]
     del module.parameters
     assert "parameters.0" not in module.state_dict()
+
+
+def test_what_has_no_shape_yet_can_be_printed():
+    layer = ours.nn.LazyBatchNorm1d()
+    assert str(layer.weight) == repr(layer.weight) == "<UninitializedParameter>"
+    assert str(layer.running_mean) == "<UninitializedBuffer>"

@@ -150,6 +150,8 @@ class _Uninitialized:
     def __repr__(self, *, tensor_contents: Any = None) -> str:
         return f"<{type(self).__name__}>"
 
+    __str__ = __repr__
+
 
 #: what may be asked of a tensor without a shape; everything else that a tensor does is refused
 _ALLOWED = set("char copy_ cuda get_device int is_complex is_floating_point long short size".split())
