@@ -151,7 +151,9 @@ def test_clones_do_not_change():
     x = data(ours, 4)
     a = x.clone()
     ours.sync()
-    b = ours.tensor(x)
+    with pytest.warns(UserWarning, match="copy construct") as seen:
+        b = ours.tensor(x)
+    assert seen[0].filename == __file__  # the user's line
     x[0] = 9.0
     a[1] = 8.0
     assert (x.tolist(), a.tolist(), b.tolist()) == ([9.0, 1.0, 2.0, 3.0], [0.0, 8.0, 2.0, 3.0], [0.0, 1.0, 2.0, 3.0])
