@@ -288,3 +288,21 @@ def test_a_densenet_is_torchvisions():
     assert "features.denseblock1.denselayer1.norm.1.weight" in older
     model.load_state_dict(older)
     assert not model.features.denseblock4.denselayer2.conv2.weight.any()
+
+
+def test_results_of_some_layers(quick):
+    """The backbone of DETR: names and results up to the last layer asked for."""
+    from torchlike_asg.vision import _is_tracing
+    from torchlike_asg.vision.models._utils import IntermediateLayerGetter
+
+    model = models.resnet18(num_classes=3).eval()
+    body = IntermediateLayerGetter(model, {"layer1": "0", "layer3": "last"})
+    assert list(body) == ["conv1", "bn1", "relu", "maxpool", "layer1", "layer2", "layer3"]
+    assert set(body.state_dict()) < set(model.state_dict())
+    x = torch.rand(1, 3, 32, 32)
+    found = body(x)
+    want = model.layer1(model.maxpool(model.relu(model.bn1(model.conv1(x)))))
+    assert list(found) == ["0", "last"] and found["last"].shape == (1, 256, 2, 2) and torch.allclose(found["0"], want)
+    with pytest.raises(ValueError, match="return_layers are not present"):
+        IntermediateLayerGetter(model, {"layer9": "0"})
+    assert not _is_tracing()

@@ -21,6 +21,11 @@ __version__ = f"{VISION_API_VERSION}+asg.{_own}"
 _SUBMODULES = frozenset(("datasets", "io", "models", "ops", "transforms", "tv_tensors", "utils"))
 
 
+def _is_tracing() -> bool:
+    """Whether ``torch.jit.trace`` records at the moment: never, since it returns the module itself. DETR asks."""
+    return False
+
+
 def get_image_backend() -> str:
     """The package that reads images: "PIL"."""
     return "PIL"
