@@ -10,11 +10,13 @@ from hypothesis import strategies as st
 
 import torchlike_asg as ours
 from torchlike_asg import events
-from torchlike_asg.asg import arena
+from torchlike_asg.asg import arena, trace
 from torchlike_asg.backends import base
 from torchlike_asg.backends.reference import ReferenceBackend
 from torchlike_asg.compiler import plan
 from torchlike_asg.compiler.memory import ALIGNMENT, Planner
+from torchlike_asg.devices import cpu
+from torchlike_asg.ops.pointwise import mul
 
 
 def plans():
@@ -239,3 +241,14 @@ def test_what_an_operation_is_lowered_to_was_read_before(part, whole):
     p.sum().item()
     np.testing.assert_allclose(whole(leaf).detach().numpy(), want, rtol=1e-6)
     assert p.requires_grad
+
+
+def test_a_plan_for_a_value_whose_elements_share_memory_is_not_run_on_another_layout():
+    first = np.broadcast_to(np.float32(3), (4, 3))
+    for value in (first, np.arange(12, dtype=np.float32).reshape(4, 3), first, np.arange(12, dtype=np.float32).reshape(3, 4).T):
+        tr = trace.current()
+        n = mul(tr.input(value, (4, 3), (3, 1), ours.float32, cpu), tr.input(value, (4, 3), (3, 1), ours.float32, cpu))
+        with trace.lock:
+            plan.execute(tr, (n,))
+            np.testing.assert_array_equal(tr.known[n], value * value)
+        tr.reset()

@@ -66,6 +66,10 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_forked)
 
 
+#: reads that leave a trace open where histories live, in one step of a loop
+READS = 8
+
+
 class Trace:
     """Per-thread recording state.
 
@@ -98,6 +102,9 @@ class Trace:
     ``named``     where there are several threads: id of a tensor of data -> (weak reference to it, its node here, what that depends on)
     ``walk``      what was found out about the histories that kept the trace open at its reads (the facade's)
     ``inference`` the block of inference mode that is open (see the facade), or None
+    ``carried``   Input that stands for a result of an earlier trace -> the history that it has there (the facade's);  ``cut`` whether the
+                  trace before was closed at a read in the middle of histories;  ``reads`` how many there were since the last step,
+                  ``patience`` up to how many leave it open;  ``whole`` whether histories are recorded again instead
     ``read``      (how many claims, how many slots) there were at the read that left it open last
     ``reached``   (generation, nodes gone through, leaves among them): what pending results read, see `leaves_of`
     """
@@ -108,8 +115,10 @@ class Trace:
         "apart",
         "before",
         "bound",
+        "carried",
         "claims",
         "contexts",
+        "cut",
         "data",
         "eager",
         "entered",
@@ -140,10 +149,12 @@ class Trace:
         "named",
         "orphans",
         "passed",
+        "patience",
         "plan",
         "ran",
         "reached",
         "read",
+        "reads",
         "replays",
         "retained",
         "silent",
@@ -156,6 +167,7 @@ class Trace:
         "twinned",
         "updates",
         "walk",
+        "whole",
     )
 
     def __init__(self) -> None:
@@ -202,6 +214,9 @@ class Trace:
         self.lapses = 0
         self.walk: Any = None
         self.replays: list[Any] = []
+        self.carried: dict[Node, Any] = {}
+        self.cut = self.whole = False
+        self.reads, self.patience = 0, READS
         self.torn = False
         self.before: dict[Node, Any] = {}
         self.named: dict[int, tuple[Any, ...]] = {}
@@ -240,6 +255,7 @@ class Trace:
             or self.freed
             or self.passed
             or self.replays
+            or self.carried
             or self.hooks
             or self.retained
             or self.contexts
@@ -256,7 +272,7 @@ class Trace:
         if self.moved or self.alive or self.fresh:
             self.moved, self.alive, self.stood, self.fresh = [], [], [], []
         self.ran = []
-        self.torn = False
+        self.torn = self.whole = False
         if self.named or self.before:
             self.named = {}
             if not several:
@@ -272,6 +288,7 @@ class Trace:
             self.swept,
             self.passed,
             self.replays,
+            self.carried,
             self.hooks,
             self.retained,
             self.leaf_owner,
@@ -284,7 +301,7 @@ class Trace:
 
     def input(self, value: np.ndarray[Any, Any], shape: Any, strides: Any, dtype: Any, device: Any, flag: str = "") -> Node:
         """The next Input slot, bound to `value`. ``flag``: "" data, "number" a Python number, "inferred" data made in inference mode,
-        "leaf" a leaf that wants a gradient, "ended" a value whose history was freed.
+        "leaf" a leaf that wants a gradient, "ended" a value whose history was freed, "carried" one whose history is in an earlier trace.
         """
         slot = self.slots
         self.slots = slot + 1
@@ -302,7 +319,7 @@ class Trace:
         key = (self.index, slot, flag, shape, strides, dtype, device)
         n = INPUT.table.get(key)
         if n is None:
-            made = Node(INPUT, (), (self.index, slot, flag), shape, dtype, strides, 0, device, flag in ("leaf", "ended"))
+            made = Node(INPUT, (), (self.index, slot, flag), shape, dtype, strides, 0, device, flag in ("leaf", "ended", "carried"))
             if flag == "ended":
                 made.saved = ()
             n = INPUT.table.setdefault(key, made)

@@ -8,11 +8,13 @@ from typing import Any
 
 from .. import events
 from ..facade import texts
-from ..facade.backward import asked_node, check_inputs, grad_mode, hooked, run
+from ..facade.backward import asked_node, check_inputs, grad_mode, hooked, pieced, run
 from ..facade.backward import backward as _backward
 from ..facade.core import Tensor
 from ..facade.functions.creation import zeros_like
 from ..facade.grad_fn import Freed
+from ..facade.pieces import tensor_of
+from ..facade.pieces import through as _through
 from ..facade.sparse_gradients import gradient
 
 
@@ -64,21 +66,35 @@ def grad(
             raise RuntimeError(f"all inputs have to be Tensors or GradientEdges, but got {type(t).__name__}")
         if not t.requires_grad:
             raise RuntimeError("One of the differentiated Tensors does not require grad")
-    nodes = [asked_node(t) for t in ins]
-    result = run(outs, given, create_graph if retain_graph is None else retain_graph, create_graph, frozenset(nodes))
+    retain = create_graph if retain_graph is None else retain_graph
     found: list[Any] = []
+    if pieced(outs) and (through := _through(outs, given, retain, create_graph, ins)) is not None:
+        with grad_mode(False):
+            for i, (t, value) in enumerate(zip(ins, through.inputs, strict=True)):
+                g = None if value is None else tensor_of(value)
+                if g is not None and t._f is not None and t._f.hooks and t.is_leaf:  # type: ignore[attr-defined]
+                    g = hooked(t._f, g)
+                found.append(g if g is not None or not materialize_grads else zeros_like(t))
+                _refuse_unused(g, i, allow_unused)
+        return tuple(found)
+    nodes = [asked_node(t) for t in ins]
+    result = run(outs, given, retain, create_graph, frozenset(nodes))
     with grad_mode(create_graph):
         for i, (t, n) in enumerate(zip(ins, nodes, strict=True)):
             g = result.gradients.get(n)
             if g is not None and t._f is not None and t._f.hooks and t.is_leaf:  # type: ignore[attr-defined]
                 found.append(hooked(t._f, gradient(g)))
                 continue
-            if g is None and not allow_unused:
-                raise RuntimeError(
-                    f"The differentiated Tensor at index {i} appears to not have been used in the graph. Set allow_unused=True if this is the desired behavior."  # noqa: E501
-                )
+            _refuse_unused(g, i, allow_unused)
             found.append(gradient(g) if g is not None else zeros_like(t) if materialize_grads else None)
     return tuple(found)
+
+
+def _refuse_unused(g: Any, i: int, allow_unused: bool) -> None:
+    if g is None and not allow_unused:
+        raise RuntimeError(
+            f"The differentiated Tensor at index {i} appears to not have been used in the graph. Set allow_unused=True if this is the desired behavior."  # noqa: E501
+        )
 
 
 def _batched(outputs: Any, inputs: Any, grad_outputs: Any, allow_unused: bool | None, create_graph: bool) -> tuple[Any, ...]:

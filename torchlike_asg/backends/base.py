@@ -16,6 +16,10 @@ from ..asg.node import Node
 from ..dtypes import dtype
 
 
+class Misfit(Exception):
+    """An argument lies otherwise in memory than a program was made for, and cannot be copied into that layout: it needs another program."""
+
+
 @dataclass(frozen=True)
 class Caps:
     """What a backend can store and compute. `dtypes` are the element types it takes; `alignment` is in bytes."""

@@ -189,10 +189,14 @@ def execute_plan(tr: Trace, key: Any, donated: Donated) -> None:
         plan.used = next(_ticks)
     else:
         plan = build(tr, key, outputs, donated)
-    if donated and plan.donated:
-        plan.run(tr, donated)
-    else:
-        plan.run(tr)
+    try:
+        if donated and plan.donated:
+            plan.run(tr, donated)
+        else:
+            plan.run(tr)
+    except base.Misfit:  # before anything was computed
+        plan = build(tr, key, outputs, donated)
+        plan.run(tr, donated if plan.donated else ())
     tr.plan = plan
     tr.ran.append((key, plan))
 

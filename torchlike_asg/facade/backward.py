@@ -12,7 +12,7 @@ from weakref import ref
 
 from .. import notices
 from ..asg import arena, gradients, trace
-from ..asg.declare import STOP, VAR, get
+from ..asg.declare import REBIND, STOP, VAR, get
 from ..asg.node import Node
 from ..asg.trace import Trace, by_index, current, home_of, lock
 from ..ops.promotion import title
@@ -20,6 +20,7 @@ from . import texts
 from .core import Tensor, family_of, node_of, twin, wrap
 from .history_parts import operand_places
 from .hooks import changed_by, name_of, own_node
+from .past import Past
 from .saved_values import blame
 from .sparse_gradients import gradient, is_sparse
 from .storage import Family, leaf_family
@@ -248,6 +249,14 @@ def backward(
     retain = create if retain is None else retain
     if create:
         notices.once(notices.CREATE_GRAPH, stacklevel=4)
+    if pieced(outputs):
+        from .pieces import through
+
+        found = through(outputs, grads, retain, create, inputs)
+        if found is not None:
+            found.accumulate(inputs)
+            return
+        home = home_of(outputs[0]._n) if trace.several and outputs and outputs[0]._n is not None else tr
     if inputs is not None:
         wanted = {asked_node(t): family_of(t) for t in inputs}
         result = run(outputs, grads, retain, create, frozenset(wanted))
@@ -265,11 +274,20 @@ def backward(
 
 
 def asked_node(t: Tensor) -> Node:
-    """The node whose gradient is that of `t`: a leaf's own, from which all that shows its memory has its values."""
+    """The node whose gradient is that of `t`: a leaf's own, from which all that shows its memory has its values. A write without history
+    leaves it where it was.
+    """
     n, f = node_of(t), t._f
     if f is None or f.leaf is None or n is f.leaf or t._kind is not None or f.leaf.shape != n.shape or not t.is_leaf:  # type: ignore[attr-defined]
+        while n.op is REBIND:
+            n = n.srcs[0]
         return n
     return f.leaf
+
+
+def pieced(outputs: Sequence[Tensor]) -> bool:
+    """Whether a history of one of them may lie in several traces (pieces.py)."""
+    return bool(current().carried) or any([(f := t._f) is not None and f.h is None and f.past.__class__ is Past for t in outputs])
 
 
 def check_inputs(inputs: list[Any]) -> list[Any]:

@@ -85,6 +85,8 @@ def close(tr: Trace, live: Live) -> None:
             f.invalidate()
             to_leaf(f)
     if tr.hooks or tr.retained:
+        for n, past in tr.carried.items():
+            past.ask(n, tr)
         for f in asking():  # their nodes may be the same in the next trace: they are to ask for them again
             if f.h is not None and f.h.op is VAR:
                 f.invalidate()
@@ -104,6 +106,8 @@ def _keep_histories(tr: Trace, live: Live, pasts: dict[Any, Any]) -> Snapshot | 
         n = o.h if o.__class__ is Family else o._n
         if error is not None:
             pasts[o] = Ended(error, n, noted(o, n))
+        elif n in tr.carried:
+            pasts[o] = tr.carried[n]
         else:
             if snapshot is None:
                 snapshot = Snapshot(tr)

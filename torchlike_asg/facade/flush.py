@@ -30,6 +30,7 @@ from .known_numbers import counted
 from .leaf_data import Lost, leaf_value
 from .lens import seen_values
 from .nodes import derive
+from .past import SUMMED
 from .saved_values import blameless, ended, saved_together, verdict
 from .sharing import foreign, keep, preserve, recover, settle_left, value_elsewhere
 from .storage import Failed, Family
@@ -103,7 +104,8 @@ def _flush(tr: Trace, closing: bool | None) -> None:
         if stale is not None:
             tr.updates, tr.stale = [], stale
         raise
-    if not closing and (tr.held or (histories and (not _moved_on(tr) or _goes_on(tr, histories)))):
+    cut = bool(histories) and not closing and _cut(tr, histories)
+    if not closing and not cut and (tr.held or (histories and (not _moved_on(tr) or _goes_on(tr, histories)))):
         tr.flushes += 1
         tr.read = len(tr.claims), tr.slots
         if len(tr.families) > _MANY and not tr.level:  # those of a solver's steps; a transform counts its own
@@ -112,10 +114,14 @@ def _flush(tr: Trace, closing: bool | None) -> None:
         tr.alive, tr.stood = [ref(o) for o, _ in histories], [n for _, n in histories]
         tr.fresh = [r for r in tr.alive if id(r()) not in before]
         return
+    if tr.updates or live.leaves:  # a step of the loop ends: the next one is read from as often
+        tr.patience = 0 if tr.reads >= trace.READS else trace.READS
+        tr.reads = 0
     if trace.several:
         torn += keep(tr, _overwritten(tr, live))
         tr.before = {n: tr.known[n] for t in live.tensors if (n := t._n) is not None}
     close(tr, live)
+    tr.cut = cut
     for f in torn:
         f.invalidate()
 
@@ -237,7 +243,7 @@ def _give_up(tr: Trace, live: Live, error: Exception) -> None:
     a result raises the error again when read, and a storage keeps the value it had.
     """
     tr.updates = []
-    for t in [*live.tensors, *[f.grad for f, _ in live.gradients]]:
+    for t in [*live.tensors, *[f.grad for f, _ in live.gradients if f.__class__ is Family]]:
         n = t._n
         if not _computes(tr, n):
             tr.claims.pop(n, None)
@@ -284,6 +290,18 @@ def _moved_on(tr: Trace) -> bool:
     if tr.fresh:
         tr.lapses = tr.lapses + 1 if all(r() is None for r in tr.fresh) else 0
     return tr.lapses >= _LAPSES
+
+
+def _cut(tr: Trace, histories: list[tuple[Any, Node]]) -> bool:
+    """Whether the trace ends at this read though histories live, which then go on over several traces (pieces.py): at the reads of a loop
+    that adds to them, not at the few of an ordinary step, which is computed as a whole.
+    """
+    tr.reads += 1
+    if tr.held or tr.level or tr.whole or tr.hooks or tr.retained or tr.saving or trace.several:
+        return False
+    if not (tr.cut or tr.carried or tr.flushes >= tr.patience or _goes_on(tr, histories)):
+        return False
+    return all([n.device.type == "cpu" and n.dtype in SUMMED for _, n in histories])
 
 
 def _goes_on(tr: Trace, histories: list[tuple[Any, Node]]) -> bool:

@@ -7,7 +7,7 @@ from weakref import WeakKeyDictionary, ref
 
 from ..asg.declare import APART, IDENTITIES, INPUT, LEAF_OF, STOP, VAR
 from ..asg.node import Node
-from ..asg.trace import look_up
+from ..asg.trace import current, look_up
 from ..dtypes import INTEGER
 from ..errors import Unsupported
 from ..ops.movement import restride as RESTRIDE
@@ -17,6 +17,7 @@ from .history_names import number, operands, place, title
 from .history_parts import Part, edges
 from .hooks import RemovableHandle, add_node_hook, add_node_post_hook, attach, leaf_hooks
 from .past import Past
+from .pieces import undivided
 from .saved_values import Ended
 from .steps import noted
 from .storage import leaf_family
@@ -220,10 +221,14 @@ class Closed(GradFn):
     """A step of a history whose trace has ended; it is replayed when somebody asks for more than the name."""
 
     _tensor: Any
+    _past: Past
 
     @property
     def _node(self) -> Node:  # type: ignore[override]
-        n = node_of(self._tensor)
+        tr = current()
+        if not tr.held:
+            undivided(tr)
+        n = self._past.recorded(tr) if self._tensor is None or tr.held else node_of(self._tensor)
         while n.op in IDENTITIES and n.op is not LEAF_OF:
             n = n.srcs[0]
         return n
@@ -245,6 +250,11 @@ def of(n: Node, kind: str | None = None, inner: bool = False) -> GradFn | None:
             break
     if not n.rg:
         return None
+    past = look_up("carried", n) if n.op is INPUT and n.attrs[2] == "carried" else None
+    if past is not None:
+        closed = _step(Closed, past.name)
+        closed._tensor, closed._past = None, past
+        return closed  # type: ignore[no-any-return]
     custom = not n.op.pure
     if custom and len(n.srcs) == 2 and not n.srcs[1].op.pure:  # an output of the call
         n = n.srcs[1]
@@ -284,7 +294,7 @@ def grad_fn(t: Tensor) -> GradFn | None:
     if f is not None and f.h is None and (isinstance(f.past, Ended) or (isinstance(f.past, Past) and t._kind is None and t._lens is None)):
         step = _step(Freed if isinstance(f.past, Ended) else Closed, t.__dict__.get("_made") or f.past.name)
         if isinstance(step, Closed):
-            step._tensor = t
+            step._tensor, step._past = t, f.past
         return step  # type: ignore[no-any-return]
     n = node_of(t)
     name = noted(t, n) or (t.__dict__.get("_made") if f is not None and t._kind is not None else None)

@@ -183,6 +183,12 @@ def part_of(t: Any, f: Family, h: Node) -> Node:
     shape, strides, offset = t.geometry
     if t._lens is not None:
         return region(h, f.cell, t._lens, (tuple(shape), strides, offset))
+    if "_viewed" in t.__dict__ and h.rg and h.shape == f.cell.shape:  # histories may go on from it: the same node beside them again
+        n = h
+        for step in t.__dict__["_viewed"]:
+            n = step.op(n, *step.attrs)
+        if (tuple(n.shape), n.strides, n.offset) == (tuple(shape), strides, offset):
+            return n
     if (tuple(shape), strides, offset) == f.cell.geometry:
         return h  # type: ignore[no-any-return]
     return RESTRIDE(h, tuple(shape), strides, offset, f.cell.strides)

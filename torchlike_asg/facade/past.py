@@ -1,45 +1,58 @@
 """History that outlives its trace.
 
 When a trace closes, a live tensor that could still be differentiated keeps a `Past`: its node and the data its leaves stood for.
-If it is used again, the history is replayed into the current trace, under new slots, and goes on there: higher derivatives,
-hooks and errors work as if the trace had stayed open. A tensor whose history was freed keeps only the error it must raise.
+If it is used again, it is *carried* into the current trace as an Input whose gradient is handed on to the earlier trace (pieces.py).
+Where that would not do, for higher derivatives, hooks and errors, the history is replayed into the current trace, under new
+slots, and goes on there as if the trace had stayed open. A tensor whose history was freed keeps only the error it must raise.
 """
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
+from ..asg import trace
 from ..asg.declare import INPUT, LEAF_OF, LEAVES, REBIND, VAR
 from ..asg.gradients import history
 from ..asg.node import Node
 from ..asg.rewrite import topo
 from ..asg.trace import Trace, current
 from ..backends.meta import AWAY
+from ..dtypes import float32, float64
 from ..ops.movement import restride_scatter as RESTRIDE_SCATTER
 from .history_names import title
 from .nodes import root_of
 from .saved_values import version_root
 from .storage import Family
 
+_numbers = itertools.count()
+#: element types in which gradients of several pieces can be added up outside of a plan
+SUMMED = (float32, float64)
+
 
 class Snapshot:
-    """The data of a closed trace, shared by the tensors whose histories live on."""
+    """The data of a closed trace, shared by the tensors whose histories live on.
+
+    ``number``  in order of closing;  ``slots``, ``leaves`` how many the trace had, so that it can be opened again
+    """
 
     __slots__ = (
+        "carried",
         "contexts",
         "freed",
         "holders",
         "hooks",
-        "index",
         "inputs",
         "kept",
         "known",
         "leaf_owner",
-        "owners",
+        "leaves",
+        "number",
         "replayed",
         "retained",
         "saved",
         "silent",
+        "slots",
         "untouched",
         "versions",
         "walked",
@@ -47,7 +60,8 @@ class Snapshot:
     )
 
     def __init__(self, tr: Trace) -> None:
-        self.index = tr.index
+        self.number, self.slots, self.leaves = next(_numbers), tr.slots, tr.leaves
+        self.carried: dict[Node, Past] = {}
         self.inputs: dict[Node, Any] = {}
         self.known: dict[Node, Any] = {}
         self.leaf_owner: dict[Node, Any] = {}
@@ -88,6 +102,7 @@ class Snapshot:
             for kept, source in (
                 (self.inputs, tr.bound),
                 (self.known, tr.known),
+                (self.carried, tr.carried),
                 (self.leaf_owner, tr.leaf_owner),
                 (self.contexts, tr.contexts),
                 (self.hooks, tr.hooks),
@@ -127,19 +142,45 @@ class Past:
         return self.called or title(self.node)
 
     def revive(self, f: Family) -> None:
-        """Record the history again in the current trace."""
-        tr = current()
-        snap = self.snapshot
-        if snap.replayed[0] != (tr.index, tr.generation):
-            snap.replayed = ((tr.index, tr.generation), {})
-            tr.replays.append(snap)
-        n = replay(self.node, snap, snap.replayed[1], tr)
-        cell = f.cell
+        """Have the tensor take part in the current trace: carried into it, or with its history recorded again."""
+        tr, cell = current(), f.cell
+        asked = self.node in self.snapshot.hooks or self.node in self.snapshot.retained
+        if asked or tr.whole or tr.level or tr.saving or trace.several or cell.device.type != "cpu" or cell.dtype not in SUMMED:
+            n = self.recorded(tr)
+            tr.known.setdefault(n, cell.captured())
+        else:
+            n = tr.input(cell.captured(), cell.shape, cell.strides, cell.dtype, cell.device, "carried")
+            tr.carried[n] = self
         f.h = n
-        tr.known.setdefault(n, cell.captured())
         f.counter.roots.append(n)
         f.take_part()
         f.invalidate()
+
+    def ask(self, n: Node, tr: Trace) -> None:
+        """Note the hooks on the value, which was carried into `tr` as `n`, and whether it is to keep its gradient."""
+        if n in tr.hooks:
+            self.snapshot.hooks[self.node] = tr.hooks[n]
+        if n in tr.retained:
+            self.snapshot.retained[self.node] = tr.retained[n]
+
+    def recorded(self, tr: Trace) -> Node:
+        """The node of the history, recorded again in the current trace, after those of earlier traces that it goes on from."""
+        stack = [self]
+        while stack:
+            past = stack[-1]
+            snap = past.snapshot
+            if snap.replayed[0] != (tr.index, tr.generation):
+                snap.replayed = ((tr.index, tr.generation), {})
+                tr.replays.append(snap)
+            done = snap.replayed[1]
+            earlier = [snap.carried[n] for n in topo([past.node], done) if n in snap.carried] if snap.carried else []
+            earlier = [p for p in earlier if p.snapshot.replayed[0] != snap.replayed[0] or p.node not in p.snapshot.replayed[1]]
+            if earlier:
+                stack += earlier
+            else:
+                replay(past.node, snap, done, tr)
+                stack.pop()
+        return self.snapshot.replayed[1][self.node]
 
 
 class _Nobody:
@@ -195,13 +236,18 @@ def _replay(n: Node, snap: Snapshot, done: dict[Node, Node], tr: Trace) -> None:
 
 def _replay_input(n: Node, snap: Snapshot, tr: Trace) -> Node:
     flag, value = n.attrs[2], snap.inputs[n]
+    if flag == "carried":
+        past = snap.carried[n]
+        new = past.snapshot.replayed[1][past.node]
+        tr.known.setdefault(new, value)
+        return new
     if flag == "leaf":
         owner = snap.leaf_owner.get(n)
         f = owner() if owner is not None else None
         if f is not None and f.wants:  # the leaf lives: gradients go on accumulating in it
             root_of(f)
             if f.leaf is not None:
-                if f.h is f.leaf and _same_memory(f.cell.whole(), value):
+                if f.h is f.leaf and same_memory(f.cell.whole(), value):
                     return f.leaf
                 kept = REBIND(f.leaf, tr.input(value, tuple(n.shape), n.strides, n.dtype, n.device))
                 _overwritten(kept, f.counter.version != snap.versions.get(n, (None, 0))[1], tr)
@@ -235,7 +281,7 @@ def _replay_cut(n: Node, value: Node, snap: Snapshot, tr: Trace) -> Node:
 def _replay_var(n: Node, snap: Snapshot, tr: Trace) -> Node:
     f = n.owner() if n.owner is not None else None
     value, version = snap.versions.get(n, (None, 0))
-    if f is not None and (value is None or _same_memory(f.cell.whole(), value)):
+    if f is not None and (value is None or same_memory(f.cell.whole(), value)):
         return n
     old = tr.input(value, tuple(n.shape), n.strides, n.dtype, n.device)
     if not n.rg:
@@ -251,7 +297,7 @@ def _overwritten(kept: Node, counted: bool, tr: Trace) -> None:
     (tr.stale if counted else tr.silent).add(kept)
 
 
-def _same_memory(a: Any, b: Any) -> bool:
+def same_memory(a: Any, b: Any) -> bool:
     """Whether two living arrays begin at one address."""
     if a.__class__ in AWAY or b.__class__ in AWAY:
         return a is b

@@ -286,17 +286,28 @@ class Family:
                 if n is not None:
                     if t._geo is None:
                         t._geo = t.geometry
-                    if n.rg and t._kind is not None and not bumped:
+                    if n.rg and t._kind is not None and not bumped and "_made" not in t.__dict__:
                         from .history_names import title
                         from .steps import noted
 
                         t.__dict__["_made"] = noted(t, n) or title(n, t._kind)  # a view is still made as it was
+                        self._note_steps(t, n)
                     t._n = None
                 if bumped and t._kind is not None:
                     t.__dict__.pop("_made", None)
+                    t.__dict__.pop("_viewed", None)
                 if bumped and t._kind in ("multi", "nograd", "inference"):
                     t._kind += " stale"
         faces[:seen] = out  # another thread may have added some
+
+    def _note_steps(self, t: Any, n: Node) -> None:
+        """Note on a view, whose node is `n`, the operations that it is made by of the whole storage."""
+        steps = []
+        while n is not self.h and n.op.view and len(n.srcs) == 1:
+            steps.append(n)
+            n = n.srcs[0]
+        if n is self.h and steps and not t._d and t._lens is None:
+            t.__dict__["_viewed"] = steps[::-1]
 
     def take_part(self) -> None:
         """Have the next flush look at this family."""

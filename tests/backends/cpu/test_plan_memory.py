@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import torchlike_asg as ours
+from torchlike_asg.backends.base import Misfit
 from torchlike_asg.backends.cpu.executable import CpuExecutable
 from torchlike_asg.backends.cpu.workspace import Workspace, workspace
 
@@ -155,11 +156,12 @@ def test_two_results_of_equal_value_are_two_arrays() -> None:
     assert not np.shares_memory(a, b) and not np.shares_memory(c, g.values[x])
 
 
-def test_arguments_that_come_otherwise_than_the_first_time_are_laid_out() -> None:
+@pytest.mark.parametrize("first", [lambda a: a, lambda a: np.pad(a, 1)[1:-1, 1:-1], lambda a: np.stack([a] * 3, -1)[..., 1]])
+def test_arguments_that_come_otherwise_than_the_first_time_are_laid_out(first) -> None:
     g = Graph()
-    x = g.input(random(6, 5))
+    x = g.input(first(random(6, 5)))
     executable, arrays = g.program([op("exp", x)])
-    for a in (arrays[0], np.asfortranarray(arrays[0]), arrays[0].astype(np.float64), np.pad(arrays[0], 1)[1:-1, 1:-1]):
+    for a in (arrays[0], np.asfortranarray(arrays[0]), arrays[0].astype(np.float64), np.pad(arrays[0], 1)[1:-1, 1:-1], arrays[0].copy()):
         executable.run([a])
         np.testing.assert_allclose(executable.outputs()[0], np.exp(arrays[0]), 1e-6)
     assert sys.getrefcount(executable._inputs) >= 1 and executable._inputs == [], "arguments are not kept"
@@ -195,3 +197,13 @@ def test_results_that_are_too_large_are_refused_and_forgotten() -> None:
         with pytest.raises(kind, match="allocate"):
             ours.nn.functional.pad(x, (100000,) * 6).sum().item()
     assert (x + 1).sum().item() == 2 * x.numel()
+
+
+def test_values_are_not_squeezed_into_a_layout_whose_elements_share_memory() -> None:
+    g = Graph()
+    x = g.input(np.broadcast_to(random(6, 1), (6, 5)))
+    executable, arrays = g.program([op("exp", x)])
+    executable.run(arrays)
+    np.testing.assert_allclose(executable.outputs()[0], np.exp(g.values[x]), 1e-6)
+    with pytest.raises(Misfit):
+        executable.run([random(6, 5)])

@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 
 from ...asg import reference
-from ...asg.geometry import contiguous
+from ...asg.geometry import contiguous, gather, overlaps_itself
 from ...asg.node import Node
 from ..assemble import Fallback, array_of
+from ..base import Misfit
 from . import blocks, timing
 from .assemble import CpuAssembly
 from .binder import FITS, Argument, Binder
@@ -151,7 +152,7 @@ class CpuExecutable:
                 return
 
     def _fit(self, inputs: list[Any], at: int) -> None:
-        """Replace the arguments that lie otherwise than expected."""
+        """Replace the arguments that lie otherwise than expected; `Misfit` if one cannot be."""
         while at != FITS:
             a = self._arguments[at]
             inputs[at] = _laid_out(np.asarray(inputs[at]), a.shape, a.strides, a.dtype)
@@ -255,14 +256,18 @@ def _no_leaf(n: Node) -> Any:
 
 
 def _laid_out(a: Array, shape: tuple[int, ...], strides: tuple[int, ...], d: Any) -> Array:
-    """The same values with the expected type and strides."""
+    """The same values with the expected type and strides; raises `Misfit` where elements would share memory."""
     if 0 in shape:
         return np.empty(shape, d)
-    order = sorted(range(len(shape)), key=lambda i: (-strides[i], i))
-    inverse = sorted(range(len(order)), key=order.__getitem__)
-    packed = np.empty([shape[i] for i in order], d)  # of this very dtype object: an equal one (from a pickle) is not recognised
-    np.copyto(packed, np.broadcast_to(a, shape).transpose(order), casting="unsafe")
-    return packed.transpose(inverse)
+    steps = tuple([s // d.itemsize for s in strides])
+    if overlaps_itself(shape, steps):
+        raise Misfit(f"other values than before lie in memory each in a place of its own: {shape} with strides {steps}")
+    room = np.empty(
+        1 + sum([(n - 1) * s for n, s in zip(shape, steps, strict=True)]), d
+    )  # of this very dtype object: others are not recognised
+    laid = gather(room, (shape, steps, 0))
+    np.copyto(laid, np.broadcast_to(a, shape), casting="unsafe")
+    return laid
 
 
 def _restrided(a: Array, v: View) -> Array:
