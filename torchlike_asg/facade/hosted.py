@@ -48,11 +48,15 @@ def outside(t: Any, size: int) -> np.ndarray[Any, Any] | None:
 
 
 def refuse(error: Exception, result: Tensor, new: bool) -> NoReturn:
-    """Raise what is wrong with the data of a recorded result, saying where that was recorded, as an error of its computation does. If it
-    was `new`, it is forgotten: the next such call is met for the first time, too.
+    """Raise what is wrong with the data of a recorded result, saying where that was recorded, as an error of its computation does. The
+    result is not computed, even if who catches the error keeps it. If it was `new`, it is forgotten: the next such call is met for the
+    first time, too.
     """
     n = result._n
     if n is not None:
+        claims = current().claims
+        if (claim := claims.get(n)) is not None and claim() is result:
+            del claims[n]
         n = n.srcs[0] if n.op is STOP else n
         placed(error, n)
         if new:

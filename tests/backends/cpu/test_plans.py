@@ -179,7 +179,7 @@ def test_a_refused_label_is_the_references_error_and_harms_nothing() -> None:
     w = ours.nn.Parameter(ours.ones(5))
     optimizer = ours.optim.SGD([w], lr=0.1)
     with pytest.raises(IndexError, match="Target 7 is out of bounds"):
-        ours.nn.functional.cross_entropy(x * w, ours.tensor([0, 1, 7, 2])).item()
+        ours.nn.functional.cross_entropy(x * w, ours.tensor([0, 1, 3, 2]) * 2 + 1).item()
     ours.nn.functional.cross_entropy(x * w, ours.tensor([0, 1, 4, 2])).backward()
     optimizer.step()
     assert w.tolist() != [1.0] * 5
@@ -207,11 +207,11 @@ def test_a_refusal_comes_before_any_storage_is_overwritten() -> None:
 def test_operations_without_a_kernel_run_between_native_calls() -> None:
     def run() -> Any:
         a = ours.randn(5, 5, generator=ours.Generator().manual_seed(1)) + 5 * ours.eye(5)
-        return (ours.linalg.inv(ours.exp(a * 0.1)) @ a).relu().sum()
+        return (ours.linalg.qr(ours.exp(a * 0.1)).R @ a).relu().sum()
 
     mine = run().item()
     executable = next(reversed(plan.PLANS.values())).executable
-    assert [n.op.name for n in executable.uncovered] == ["inverse"]
+    assert [n.op.name for n in executable.uncovered] == ["qr_r"]
     ours.config.backend = "reference"
     try:
         assert mine == pytest.approx(run().item(), rel=1e-5)

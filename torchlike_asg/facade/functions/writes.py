@@ -36,7 +36,13 @@ def _write_binary(op: Any, t: Tensor, other: Any) -> Tensor:
 
 
 def _write_scaled(op: Any, t: Tensor, other: Any, alpha: Any) -> Tensor:
-    if t._f is not None and isinstance(other, Tensor) and other._f is not None and other._f.cell is t._f.cell:
+    if (
+        t._f is not None
+        and isinstance(other, Tensor)
+        and other.layout is strided  # type: ignore[attr-defined]
+        and other._f is not None
+        and other._f.cell is t._f.cell
+    ):
         return write(t, lambda cur: op(cur, node_of(_scaled(t, other, alpha))), (other,), bounded=True)
     return _write_binary(op, t, _scaled(t, other, alpha))
 
