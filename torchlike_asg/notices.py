@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import sys
 import warnings
+
+_PACKAGE = os.path.dirname(os.path.abspath(__file__)) + os.sep
 
 CHOLESKY = (
     "torch.cholesky is deprecated in favor of torch.linalg.cholesky and will be removed in a future PyTorch release: its `.mH` is "
@@ -61,15 +65,23 @@ heard = [False]
 always = [False]
 
 
-def once(text: str, category: type[Warning] = UserWarning, stacklevel: int = 3) -> None:
-    """Warn at the caller's caller, unless the same was said before."""
+def script() -> int:
+    """The ``stacklevel`` by which the caller warns at the line of the script: at the first frame outside this package."""
+    frame, level = sys._getframe(1), 1
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(_PACKAGE):
+        frame, level = frame.f_back, level + 1
+    return level
+
+
+def once(text: str, category: type[Warning] = UserWarning, stacklevel: int | None = None) -> None:
+    """Warn at the line of the script, unless the same was said before."""
     if not always[0]:
         if heard[0] or text in said:
             return
         said.add(text)
-    warnings.warn(text, category, stacklevel=stacklevel)
+    warnings.warn(text, category, stacklevel=script() if stacklevel is None else stacklevel)
 
 
-def deprecated(text: str, stacklevel: int = 3) -> None:
-    """A FutureWarning at the caller's caller, each time."""
-    warnings.warn(text, FutureWarning, stacklevel=stacklevel)
+def deprecated(text: str, stacklevel: int | None = None) -> None:
+    """A FutureWarning at the line of the script, each time."""
+    warnings.warn(text, FutureWarning, stacklevel=script() if stacklevel is None else stacklevel)

@@ -1,5 +1,7 @@
 """Classes derived from Tensor beside PyTorch: of what class results are, and what their ``__torch_function__`` is asked."""
 
+import io
+import pickle
 import re
 
 import pytest
@@ -109,3 +111,14 @@ def test_it_can_be_switched_off(T):
     y = T.ones(2).as_subclass(quiet)
     assert type(y + 1) is T.Tensor and type(T.exp(y)) is T.Tensor and type(T.nn.Parameter(y.data) + 1) is T.Tensor
     assert T.overrides.has_torch_function((x,)) and not T.overrides.has_torch_function((T.ones(1),))
+
+
+def test_functions_are_found_by_their_names_in_files():
+    classes(ours)
+    for function in (ours.nn.functional.relu, ours.add, ours.linalg.norm, ours.tensor):
+        assert pickle.loads(pickle.dumps(function)) is function
+    model = ours.nn.TransformerEncoderLayer(4, 1, activation=ours.nn.functional.relu)  # which keeps the function
+    file = io.BytesIO()
+    ours.save(model, file)
+    file.seek(0)
+    assert ours.load(file, weights_only=False).activation is ours.nn.functional.relu

@@ -248,7 +248,7 @@ def backward(
     home = home_of(outputs[0]._n) if trace.several and outputs and outputs[0]._n is not None else tr
     retain = create if retain is None else retain
     if create:
-        notices.once(notices.CREATE_GRAPH, stacklevel=4)
+        notices.once(notices.CREATE_GRAPH)
     if pieced(outputs):
         from .pieces import through
 
@@ -287,7 +287,8 @@ def asked_node(t: Tensor) -> Node:
 
 def pieced(outputs: Sequence[Tensor]) -> bool:
     """Whether a history of one of them may lie in several traces (pieces.py)."""
-    return bool(current().carried) or any([(f := t._f) is not None and f.h is None and f.past.__class__ is Past for t in outputs])
+    families = [getattr(t, "_f", None) for t in outputs]
+    return bool(current().carried) or any([f is not None and f.h is None and f.past.__class__ is Past for f in families])
 
 
 def check_inputs(inputs: list[Any]) -> list[Any]:

@@ -195,7 +195,7 @@ def _complete() -> None:
 _instead = IN_PLACE
 
 
-def _function(fn: Callable[..., Any]) -> Callable[..., Any]:
+def _function(fn: Callable[..., Any], module: str, name: str) -> Callable[..., Any]:
     @functools.wraps(fn)
     def function(*args: Any, **kwargs: Any) -> Any:
         if not _state.off:
@@ -205,6 +205,17 @@ def _function(fn: Callable[..., Any]) -> Callable[..., Any]:
                     return _ask(function, args, kwargs)
         return fn(*args, **kwargs)
 
+    function.__module__, function.__qualname__ = module, name  # where files that name the function find it
+    return function
+
+
+def _plainly(fn: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(fn)
+    def function(*args: Any, **kwargs: Any) -> Any:
+        with torch_functions_off():
+            return fn(*args, **kwargs)
+
+    function.__module__ = _PACKAGE
     return function
 
 
@@ -215,10 +226,10 @@ def _install() -> None:
         for name, value in list(vars(module).items()):
             public = inspect.isfunction(value) and not name.startswith("_") and name not in _NOT_ASKED
             if public and value not in _instead and value not in _instead.values():
-                _instead[value] = _function(value)
+                _instead[value] = _function(value, module.__name__, name)
     plain = sys.modules[_PACKAGE].tensor
     if plain not in _instead.values():
-        _instead[plain] = torch_functions_off()(plain)
+        _instead[plain] = _plainly(plain)
     for path, module in list(sys.modules.items()):
         if path.startswith(_PACKAGE) and (path[len(_PACKAGE) :] in _PUBLIC or path[len(_PACKAGE) :].startswith(_CALLERS)):
             names = vars(module)

@@ -57,7 +57,7 @@ def tensor(data: Any, *, dtype: dtype | None = None, device: Any = None, require
         warnings.warn(
             "To copy construct from a tensor, it is recommended to use sourceTensor.detach().clone() or "
             "sourceTensor.detach().clone().requires_grad_(True), rather than torch.tensor(sourceTensor).",
-            stacklevel=3,
+            stacklevel=notices.script(),
         )
         out = data.detach().clone()
         if (dtype is not None and dtype is not out.dtype) or device is not None:

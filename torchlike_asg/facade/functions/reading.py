@@ -139,7 +139,7 @@ def __float__(self: Tensor) -> float:
 
 def _notice_scalar(t: Tensor) -> None:
     if t.requires_grad:
-        notices.once(notices.TO_SCALAR, stacklevel=4)
+        notices.once(notices.TO_SCALAR)
 
 
 def _only(t: Tensor) -> Any:
