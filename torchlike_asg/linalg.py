@@ -66,7 +66,7 @@ __all__ = [
 ]
 
 cholesky, cond, det, eigh, eigvalsh, lstsq = (
-    _step("LinalgCholeskyExBackward0")(_decompose.cholesky),
+    _decompose.linalg_cholesky,
     _norms.cond,
     _decompose.det,
     _decompose.eigh,

@@ -1,11 +1,16 @@
 """What values make fail is raised by the call that code guards with `try`, though operations are recorded and computed later."""
 
+import warnings
+
 import pytest
 
 torch = pytest.importorskip("torch")
 
 import torchlike_asg as ours  # noqa: E402
+from torchlike_asg import notices  # noqa: E402
 from torchlike_asg.asg.node import COUNTS  # noqa: E402
+from torchlike_asg.facade import outright  # noqa: E402
+from torchlike_asg.facade.flush import flush, held_value  # noqa: E402
 
 SETUP = "bad, zero, nan = T.tensor([[1.0, 2], [2, 1]]), T.zeros(2, 2), T.full((2, 2), float('nan')); ones = T.ones(2, 2)"
 #: calls whose result nobody reads
@@ -148,3 +153,22 @@ def test_computed_indices_are_refused_where_they_are_used():
     found = ours.nn.functional.embedding((ours.ones(2) * 5).long(), ours.ones(3, 2))
     with pytest.raises(IndexError, match="out of range"):
         found.tolist()
+
+
+def test_a_factor_is_of_its_function_wherever_the_trace_ends(monkeypatch):
+    """Its call computes it, which may end the trace. The deprecated function warns, and it alone."""
+
+    def ended(t):
+        value = held_value(t)
+        flush(closing=True)
+        return value
+
+    monkeypatch.setattr(outright, "held_value", ended)
+    monkeypatch.setattr(notices, "heard", [False])
+    monkeypatch.setattr(notices, "said", set())
+    x = ours.eye(2, requires_grad=True)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert ours.linalg.cholesky(x).grad_fn.name() == "LinalgCholeskyExBackward0"
+    with pytest.warns(UserWarning, match="torch.linalg.cholesky"):
+        assert ours.cholesky(x).grad_fn.name() == "CholeskyBackward0"

@@ -158,10 +158,25 @@ def triangular_solve(
 @outright
 @step("CholeskyBackward0")
 def cholesky(input: Tensor, upper: bool = False, *, out: Tensor | None = None) -> Tensor:
-    """The lower factor L with ``input = L L^T`` (or its transpose) of a symmetric positive-definite matrix."""
+    """The lower factor L with ``input = L L^T`` (or its transpose) of a symmetric positive-definite matrix. Deprecated in favour of
+    `linalg.cholesky`.
+    """
     notices.once(notices.CHOLESKY)
-    x = node_of(input)
+    return _factor(node_of(input), upper)
+
+
+def _factor(x: Node, upper: bool) -> Tensor:
     return wrap(solve.column_major(swap_last(factors.cholesky(swap_last(x)))) if upper else factors.cholesky(x))
+
+
+@function(name="cholesky", method=False, namespace=False)
+@outright
+@step("LinalgCholeskyExBackward0")
+def linalg_cholesky(A: Tensor, *, upper: bool = False, out: Tensor | None = None) -> Tensor:
+    """The lower factor L with ``A = L L^T`` (with `upper` its transpose) of a symmetric positive-definite matrix; raises `LinAlgError` if
+    it is not positive-definite.
+    """
+    return _factor(node_of(A), upper)
 
 
 @function()

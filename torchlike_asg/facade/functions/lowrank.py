@@ -89,7 +89,7 @@ def lobpcg(
     Raises:
         ValueError: ``m < 3 k``, where PyTorch's iteration does not apply.
     """
-    from .decompose import cholesky, eigh, solve_triangular
+    from .decompose import eigh, linalg_cholesky, solve_triangular
 
     a, b = ((m.to_dense() if m is not None and m.is_sparse else m) for m in (A, B))
     wanted = k if k is not None else 1 if X is None else X.shape[-1]
@@ -101,7 +101,7 @@ def lobpcg(
     if b is None:
         values, vectors = eigh(a)
     else:
-        root = cholesky(b)
+        root = linalg_cholesky(b)
         half = solve_triangular(root, a, upper=False)
         values, vectors = eigh(solve_triangular(root, half.mT, upper=False))
         vectors = solve_triangular(root.mT, vectors, upper=True)
