@@ -295,3 +295,17 @@ def test_gradients_that_are_numbers_do_not_make_inputs_of_no_device():
     sum(s.sum() for s in states).backward()
     assert all(n.device is not free for key, n in INPUT.table.items() if key not in before)
     assert w.grad.device == ours.device("cpu")
+
+
+def test_a_gradient_may_be_what_the_pass_began_with(monkeypatch):
+    monkeypatch.setattr(ours.config, "eager", True)
+
+    def run(T):
+        x, found = T.tensor(2.0, requires_grad=True), []
+        for _ in range(12):
+            y = x.sum()
+            y.item()
+            found += T.autograd.grad(y, x, T.tensor(3.0), retain_graph=True)
+        return found
+
+    both(run)

@@ -36,6 +36,7 @@ def run_eagerly(tr: Trace, outputs: tuple[Node, ...]) -> None:
         if config.detect_anomaly:
             _check(n, env[n], [env[s] if s in env else tr.known[s] for s in n.srcs])
     tr.known.update((n, v) for n, v in env.items() if n.op not in LEAVES)
+    tr.known.update((n, np.array(env[n])) for n in outputs if n.op in LEAVES)  # a gradient may be what the pass began with
 
 
 def _check(n: Node, value: Any, operands: list[Any]) -> None:
