@@ -8,12 +8,12 @@ from typing import Any
 
 from .. import events
 from ..facade import texts
-from ..facade.backward import asked_node, check_inputs, grad_mode, hooked, pieced, run
+from ..facade.accumulation import hooked, tensor_of
+from ..facade.backward import asked_node, check_inputs, grad_mode, pieced, run
 from ..facade.backward import backward as _backward
 from ..facade.core import Tensor
 from ..facade.functions.creation import zeros_like
 from ..facade.grad_fn import Freed
-from ..facade.pieces import tensor_of
 from ..facade.pieces import through as _through
 from ..facade.sparse_gradients import gradient
 

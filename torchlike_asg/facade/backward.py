@@ -1,7 +1,4 @@
-"""backward() and grad(): gradients are recorded, not computed; they run with the rest of the step.
-
-The gradient of a leaf stays a node of its family until somebody looks at it (`shown`): an optimizer does not.
-"""
+"""backward() and grad(): gradients are recorded, not computed; they run with the rest of the step."""
 
 from __future__ import annotations
 
@@ -14,16 +11,16 @@ from .. import notices
 from ..asg import arena, gradients, trace
 from ..asg.declare import REBIND, STOP, VAR, get
 from ..asg.node import Node
-from ..asg.trace import Trace, by_index, current, home_of, lock
-from ..ops.promotion import title
+from ..asg.trace import Trace, current, home_of, lock
 from . import texts
-from .core import Tensor, family_of, node_of, twin, wrap
+from .accumulation import accumulate, accumulate_in_leaf, changed
+from .core import Tensor, family_of, node_of, wrap
 from .history_parts import operand_places
-from .hooks import changed_by, name_of, own_node
+from .hooks import changed_by, own_node
 from .past import Past
 from .saved_values import blame
-from .sparse_gradients import gradient, is_sparse
-from .storage import Family, leaf_family
+from .sparse_gradients import is_sparse
+from .storage import leaf_family
 
 
 @contextlib.contextmanager
@@ -176,19 +173,6 @@ def check(roots: tuple[Node, ...], savers: tuple[Node, ...], tr: Trace) -> None:
             raise RuntimeError(error)
 
 
-def _changed(g: Any, out: Any, hook: Any) -> Any:
-    """What a hook made of a gradient, with PyTorch's checks."""
-    if not isinstance(out, Tensor):
-        raise TypeError(f"expected Variable, but hook returned '{type(out).__name__}'")
-    name = name_of(hook)
-    if tuple(out.shape) != tuple(g.shape):
-        raise RuntimeError(f"hook '{name}' has changed the size of value")
-    if out.dtype is not g.dtype:
-        was, got = (f"torch.{title(t.dtype)}Tensor" for t in (g, out))
-        raise RuntimeError(f"hook '{name}' has changed the type of value (was {was} got {got})")
-    return out
-
-
 def _all_hooks(tr: Trace) -> dict[Node, list[Any]]:
     """The hooks that a backward pass may meet: also those on what other threads recorded."""
     if not trace.several:
@@ -202,7 +186,7 @@ def _hooks(hooks: dict[Node, list[Any]]) -> dict[Node, gradients.Hook]:
             t = wrap(gradients.dense(g))
             out = hook(t)
             if out is not None:
-                g = node_of(_changed(t, out, getattr(hook, "fn", hook)))
+                g = node_of(changed(t, out, getattr(hook, "fn", hook)))
         return g
 
     return dict.fromkeys(hooks, run_hooks)
@@ -245,7 +229,6 @@ def backward(
     tr = current()
     if tr.retained and not trace.several:
         _follow(tr)
-    home = home_of(outputs[0]._n) if trace.several and outputs and outputs[0]._n is not None else tr
     retain = create if retain is None else retain
     if create:
         notices.once(notices.CREATE_GRAPH)
@@ -256,7 +239,7 @@ def backward(
         if found is not None:
             found.accumulate(inputs)
             return
-        home = home_of(outputs[0]._n) if trace.several and outputs and outputs[0]._n is not None else tr
+    home = home_of(outputs[0]._n) if trace.several and outputs and outputs[0]._n is not None else tr
     if inputs is not None:
         wanted = {asked_node(t): family_of(t) for t in inputs}
         result = run(outputs, grads, retain, create, frozenset(wanted))
@@ -268,7 +251,7 @@ def backward(
                     accumulate(f, gradients.dense(g))
         return
     simple = not create and len(outputs) == len(grads) == 1 and grads[0] is None and not (_all_hooks(tr) or home.retained)
-    result = run(outputs, grads, retain, create, None, _accumulate_in_leaf)
+    result = run(outputs, grads, retain, create, None, accumulate_in_leaf)
     if simple:
         _prepare(result)
 
@@ -303,12 +286,6 @@ def check_inputs(inputs: list[Any]) -> list[Any]:
     return inputs
 
 
-def _accumulate_in_leaf(leaf: Node, g: Node) -> None:
-    f = leaf_family(leaf)
-    if f is not None and (f.wants or f.leaf is not None):  # it may want none any more
-        accumulate(f, g)
-
-
 def _follow(tr: Trace) -> None:
     """What keeps its gradient keeps that of its last value: it may have been written since it was told to."""
     for n, kept in list(tr.retained.items()):
@@ -322,84 +299,6 @@ def _follow(tr: Trace) -> None:
         if m is not n and m.rg:
             del tr.retained[n]
             tr.retained.setdefault(m, kept)
-
-
-def accumulate(f: Family | Tensor, g: Node) -> None:
-    """``leaf.grad += g``: a new tensor the first time, in place afterwards, so that aliases of the gradient see it.
-
-    `f` keeps the gradient: the leaf's family, or a view that retains its own.
-    """
-    if f.__class__ is Family and f.held is None and f.hooks is None and not current().grad:
-        with lock:
-            if f.held is None:
-                if is_sparse(g):
-                    f.held = gradient(g)
-                else:
-                    _hold(f, STOP(g) if g.rg else g, current())
-                return
-    t = gradient(g)
-    if isinstance(f, Tensor):
-        f.grad = t if f.grad is None else f.grad + t  # type: ignore[attr-defined]
-        return
-    if f.hooks:
-        t = _own(hooked(f, t))
-    with lock:
-        kept = f.grad  # once: another thread may set it to None
-        if kept is None:
-            f.held = t
-        elif current().grad or kept.is_sparse:
-            f.grad = t + kept if kept.is_sparse and not t.is_sparse else kept + t
-        else:
-            kept.add_(t.to_dense() if t.is_sparse else t)
-    if f.hooks is not None:
-        for fn in list(f.hooks.post.values()):
-            fn(t)
-
-
-def hooked(f: Family, t: Any) -> Any:
-    """The gradient of a leaf after the hooks on it."""
-    for fn in list(f.hooks.values()):  # type: ignore[union-attr]
-        out = fn(t)
-        if out is not None:
-            t = _changed(t, out, fn)
-    return t
-
-
-def _own(t: Any) -> Any:
-    """A gradient that hooks have seen, as a tensor that they cannot have kept: later passes add to it in place."""
-    if t.__class__ is not Tensor:
-        return t
-    return wrap(t._n) if t._n is not None and t._f is None else t.clone()
-
-
-def _hold(f: Family, g: Node, tr: Trace) -> None:
-    tr.grads.append(((ref(f),), (g,)))
-    f.held, f.home = g, tr.index
-
-
-def shown(f: Family, held: Any) -> Tensor:
-    """The gradient that `f` holds as a node, pending or computed, as a tensor from now on."""
-    with lock:
-        if f.held is not held:  # another thread was faster, or the gradient is gone
-            return f.held if f.held is None or isinstance(f.held, Tensor) else shown(f, f.held)  # type: ignore[return-value]
-        return _shown(f, held)
-
-
-def _shown(f: Family, held: Any) -> Tensor:
-    t: Tensor = object.__new__(Tensor)
-    t._f = None
-    if held.__class__ is tuple:
-        from .closing import make_concrete
-
-        t._n, value = held
-        make_concrete(t, value, None, ref(t))
-    else:
-        t._n, r = held, ref(t)
-        tr = by_index(f.home) or current()
-        if tr.claims.setdefault(held, r) is not r:
-            t._n = twin(tr, held, r)
-    f.held = t
-    return t
 
 
 # ---------------------------------------------------------------- the same sweep again

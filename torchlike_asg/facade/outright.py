@@ -13,22 +13,24 @@ from typing import Any, TypeVar
 
 from ..asg.batching import depends
 from ..asg.trace import current
-from .core import Tensor
+from .core import Tensor, node_of
 from .flush import held_value
 
-__all__ = ["computed", "outright"]
+__all__ = ["computed", "has_values", "outright"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 R = TypeVar("R")
 
 
-def computed(found: R) -> R:
-    """What a function returns, the first of several results computed.
+def has_values(t: Tensor) -> bool:
+    """Whether there are values to look at: not for one example of a batch that `vmap` maps over, nor on the meta device."""
+    return t.device.type != "meta" and not (current().mapped and depends((node_of(t),)))
 
-    Not where there are no values: for one example of a batch that `vmap` maps over, and on the meta device.
-    """
+
+def computed(found: R) -> R:
+    """What a function returns, the first of several results computed where it `has_values`."""
     t = found[0] if isinstance(found, tuple) else found
-    if isinstance(t, Tensor) and t.device.type != "meta" and not (current().mapped and t._n is not None and depends((t._n,))):
+    if isinstance(t, Tensor) and has_values(t):
         held_value(t)
     return found
 

@@ -25,8 +25,8 @@ from ..asg.node import Node
 from ..asg.trace import Trace, current, lock
 from ..errors import Unsupported
 from . import backward as passes
-from .backward import accumulate, asked_node, grad_mode, held, run
-from .closing import make_concrete
+from .accumulation import accumulate
+from .backward import asked_node, grad_mode, held, run
 from .core import Tensor, family_of, node_of
 from .flush import flush
 from .past import SUMMED, Past, Snapshot, same_memory
@@ -64,15 +64,6 @@ def give(f: Family, g: Node, value: Any) -> None:
                 return
     with grad_mode(False), held():
         accumulate(f, current().input(value, tuple(g.shape), g.strides, g.dtype, f.cell.device))
-
-
-def tensor_of(found: Value) -> Tensor:
-    """A computed gradient as a tensor."""
-    g, value = found
-    t: Tensor = object.__new__(Tensor)
-    t._f, t._n = None, g
-    make_concrete(t, value, None, ref(t))
-    return t
 
 
 class _Keeper:

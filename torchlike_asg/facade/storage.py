@@ -251,7 +251,7 @@ class Family:
         """The accumulated gradient of a leaf, or None."""
         held = self.held
         if held.__class__ is Node or held.__class__ is tuple:
-            from .backward import shown
+            from .accumulation import shown
 
             held = shown(self, held)
         return held
