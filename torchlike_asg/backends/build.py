@@ -16,6 +16,7 @@ from ..compiler.groups import Group
 from ..compiler.kinds import kind_of
 from ..compiler.passes import likelihood  # noqa: F401  (registers its expansions)
 from ..compiler.passes.decompose import Expansion, decompose
+from ..compiler.passes.exchange import EXCHANGED
 from ..compiler.passes.fold import constant_nodes, fold
 from ..compiler.passes.join import join_pieces
 from ..compiler.passes.simplify import simplify
@@ -39,7 +40,7 @@ def native(n: Node, library: Library) -> bool:
 
 def lower(roots: Sequence[Node], stop: Container[Node], library: Library, preferred: Mapping[str, Expansion] | None = None) -> list[Node]:
     """The graph as kernels are made from it, where `library` says what has a kernel of its own; `preferred`: see `decompose`."""
-    current = decompose(join_pieces(roots, stop), stop, lambda n: native(n, library), preferred)
+    current = decompose(join_pieces(roots, stop), stop, lambda n: native(n, library), EXCHANGED | dict(preferred or {}))
     return fold(simplify(current, stop, opaque=True), stop)
 
 
