@@ -14,9 +14,9 @@ import numpy as np
 from . import dtypes, notices
 from .dtypes import dtype
 from .facade.core import Tensor
-from .facade.flush import value_of
 from .facade.functions.creation import as_tensor, empty
 from .facade.functions.random import randint
+from .facade.held import value_of
 from .facade.leaves import require_grad
 
 __all__ = ["assert_allclose", "assert_close", "make_tensor"]

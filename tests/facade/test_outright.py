@@ -10,7 +10,8 @@ import torchlike_asg as ours  # noqa: E402
 from torchlike_asg import notices  # noqa: E402
 from torchlike_asg.asg.node import COUNTS  # noqa: E402
 from torchlike_asg.facade import outright  # noqa: E402
-from torchlike_asg.facade.flush import flush, held_value  # noqa: E402
+from torchlike_asg.facade.flush import flush  # noqa: E402
+from torchlike_asg.facade.held import held_value  # noqa: E402
 
 SETUP = "bad, zero, nan = T.tensor([[1.0, 2], [2, 1]]), T.zeros(2, 2), T.full((2, 2), float('nan')); ones = T.ones(2, 2)"
 #: calls whose result nobody reads

@@ -6,9 +6,9 @@ import pytest
 torch = pytest.importorskip("torch")
 
 import torchlike_asg as ours  # noqa: E402
-from torchlike_asg.facade.core import family_of  # noqa: E402
 from torchlike_asg.facade.exposure import sync  # noqa: E402
-from torchlike_asg.facade.flush import value_of  # noqa: E402
+from torchlike_asg.facade.families import family_of  # noqa: E402
+from torchlike_asg.facade.held import value_of  # noqa: E402
 
 #: (kind, text) in order; an error is of the first kind whose text it contains
 KINDS = [

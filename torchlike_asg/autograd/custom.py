@@ -19,7 +19,8 @@ from ..asg.node import Node, const
 from ..asg.trace import current
 from ..facade import texts
 from ..facade.backward import grad_mode, held
-from ..facade.core import Tensor, family_of, is_dense, node_of, wrap
+from ..facade.core import Tensor, is_dense, node_of, wrap
+from ..facade.families import family_of
 from ..facade.functions.creation import zeros
 from ..facade.hooks import changed_by
 from ..facade.inference import is_inference

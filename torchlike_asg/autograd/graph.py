@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 
 from ..asg.gradients import history
 from ..asg.trace import current
-from ..facade.core import Tensor, family_of, node_of
+from ..facade.core import Tensor, node_of
+from ..facade.families import family_of
 from ..facade.grad_fn import AccumulateGrad, GradFn
 from ..facade.history_names import output, place
 from ..facade.hooks import RemovableHandle, own_node

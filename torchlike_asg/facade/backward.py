@@ -14,7 +14,8 @@ from ..asg.node import Node
 from ..asg.trace import Trace, current, home_of, lock
 from . import texts
 from .accumulation import accumulate, accumulate_in_leaf, changed
-from .core import Tensor, family_of, node_of, wrap
+from .core import Tensor, node_of, wrap
+from .families import family_of
 from .history_parts import operand_places
 from .hooks import changed_by, own_node
 from .past import Past

@@ -32,9 +32,11 @@ from ..asg.trace import current, lock
 from ..devices import cpu
 from ..dtypes import dtype, store
 from ..ops.indexing import fits
-from .core import Tensor, family_of
+from .core import Tensor
 from .exposure import shared
-from .flush import flush, held_value
+from .families import family_of
+from .flush import flush
+from .held import held_value
 from .hosted import known
 from .known_numbers import FEW, counted
 from .overlaps import check_overlap

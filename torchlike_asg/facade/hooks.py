@@ -11,7 +11,8 @@ from ..asg.declare import REBIND
 from ..asg.node import Node
 from ..asg.trace import current
 from ..ops.movement import restride as RESTRIDE
-from .core import Tensor, family_of, node_of
+from .core import Tensor, node_of
+from .families import family_of
 
 _ids = itertools.count()
 #: the views that `keep_on` noted

@@ -11,8 +11,10 @@ from ..asg import scope
 from ..asg.geometry import contiguous, overlaps_itself
 from ..asg.trace import current
 from . import texts
-from .core import Tensor, family_of
-from .flush import flush, value_of
+from .core import Tensor
+from .families import family_of
+from .flush import flush
+from .held import value_of
 from .inference import is_inference
 from .nodes import make_leaf_of, node_of, root_of
 from .storage import Cell, Family
@@ -90,7 +92,7 @@ def _first_here(again: bool = False) -> bool:
 
 def _view_leaf(t: Tensor) -> Tensor:
     """requires_grad_() on a view: it leaves its base's family, as a leaf over the same storage."""
-    from .core import alias
+    from .families import alias
 
     out = alias(t, share_counter=True)
     f = out._f

@@ -9,7 +9,8 @@ import numpy as np
 from .. import dtypes, notices
 from ..devices import cpu
 from ..size import Size
-from .core import Tensor, face, family_of, make_parameter
+from .core import Tensor, face, make_parameter
+from .families import family_of
 from .functions.conversion import _LEGACY
 from .functions.creation import from_array, zeros
 from .functions.factory_arguments import device_of

@@ -14,9 +14,10 @@ from .. import dtypes, notices
 from ..asg.geometry import contiguous
 from ..asg.trace import current, lock
 from ..errors import Unsupported
-from .core import Tensor, concrete, face, family_of
+from .core import Tensor, concrete, face
 from .exposure import sync
-from .flush import settle
+from .families import family_of
+from .held import settle
 from .inference import refuse_write
 from .lens import lens_over, memory
 from .register import FUNCTIONS, method

@@ -18,7 +18,8 @@ from ..asg.node import Node
 from ..asg.trace import Trace, current
 from ..dtypes import int64
 from ..ops.window import window
-from .core import Tensor, _inherit, apart, face, family_of
+from .core import Tensor, face
+from .families import apart, family_of, inherited_kind
 
 _MOVES = "moves"
 #: different places at one line of the script, each after a read, from which on the line's places are data
@@ -95,7 +96,7 @@ def moving_view(t: Tensor, d: int, start: int, length: int, step: int) -> Tensor
     f, tr = family_of(t), current()
     tr.moved.append(ref(f))
     at = tr.input(np.asarray(start), (), (), int64, n.device)
-    out = face(f, apart(window(n, at, d, length, step)), t._d + start * n.strides[d], _inherit(t, "view"), lens=t._lens)
+    out = face(f, apart(window(n, at, d, length, step)), t._d + start * n.strides[d], inherited_kind(t, "view"), lens=t._lens)
     if f.cell.exposed:
         out._geo, out._n = out.geometry, None
     return out  # type: ignore[no-any-return]

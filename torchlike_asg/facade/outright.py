@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 from ..asg.batching import depends
 from ..asg.trace import current
 from .core import Tensor, node_of
-from .flush import held_value
+from .held import held_value
 
 __all__ = ["computed", "has_values", "outright"]
 

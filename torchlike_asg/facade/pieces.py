@@ -27,7 +27,8 @@ from ..errors import Unsupported
 from . import backward as passes
 from .accumulation import accumulate
 from .backward import asked_node, grad_mode, held, run
-from .core import Tensor, family_of, node_of
+from .core import Tensor, node_of
+from .families import family_of
 from .flush import flush
 from .past import SUMMED, Past, Snapshot, same_memory
 from .sparse_gradients import is_sparse

@@ -12,7 +12,7 @@ import numpy as np
 from .. import dtypes
 from ..asg.trace import current
 from .core import Tensor
-from .flush import value_of
+from .held import value_of
 from .register import method
 
 Array = np.ndarray[Any, Any]

@@ -15,7 +15,8 @@ from ..backends.meta import Absent
 from ..dtypes import store
 from ..errors import Unsupported
 from ..ops.movement import clone, relayout
-from .core import Tensor, alias, family_of, owned
+from .core import Tensor, owned
+from .families import alias, family_of
 from .inference import refuse_write
 from .nodes import history_of, in_whole, node_of, part_of, root_of
 from .sharing import preserve
@@ -27,7 +28,7 @@ def resize(t: Tensor, shape: tuple[int, ...], strides: tuple[int, ...] | None = 
 
     `strides` are dense ones; by default row-major, or as they are where the shape is what it was.
     """
-    from .flush import settle, value_of
+    from .held import settle, value_of
 
     if t.requires_grad:
         raise RuntimeError("cannot resize variables that require grad")

@@ -6,7 +6,8 @@ from typing import Any
 from weakref import ref
 
 from ..asg.interrupts import whole
-from .core import Tensor, family_of
+from .core import Tensor
+from .families import family_of
 
 __all__ = ["swap"]
 

@@ -22,8 +22,9 @@ from ..dtypes import promote_types, store
 from ..ops.movement import restride_scatter as RESTRIDE_SCATTER
 from ..ops.promotion import title, to
 from . import texts
-from .core import Tensor, family_of, owned, twin
+from .core import Tensor, owned, twin
 from .exposure import shared, sync
+from .families import family_of
 from .history_names import output
 from .lens import scattered
 from .nodes import history_of, node_of, root_of

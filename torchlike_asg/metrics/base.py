@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..facade.core import Tensor
-from ..facade.flush import value_of
+from ..facade.held import value_of
 
 __all__ = ["Array", "Metric", "require_no_nan", "to_array"]
 

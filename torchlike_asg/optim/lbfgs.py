@@ -9,7 +9,7 @@ import numpy as np
 
 from ..facade.backward import grad_mode
 from ..facade.core import Tensor
-from ..facade.flush import value_of
+from ..facade.held import value_of
 from ..facade.hosted import data
 from .checks import check_lr
 from .line_search import Point, strong_wolfe

@@ -21,7 +21,7 @@ from ..asg.geometry import preserved_strides
 from ..asg.node import Node
 from ..facade.backward import grad_mode
 from ..facade.core import Tensor, concrete
-from ..facade.flush import settle
+from ..facade.held import settle
 from ..facade.hooks import RemovableHandle, attach
 from . import differentiable
 from .recorded import Recorded

@@ -19,8 +19,10 @@ from ..asg.declare import REBIND, STOP, VAR
 from ..asg.node import Node
 from ..asg.trace import Trace, current
 from ..dtypes import float32
-from ..facade.core import Tensor, concrete, family_of, is_dense, node_of
-from ..facade.flush import flush, settle
+from ..facade.core import Tensor, concrete, is_dense, node_of
+from ..facade.families import family_of
+from ..facade.flush import flush
+from ..facade.held import settle
 from ..facade.write import alone, write
 from ..ops.complex import as_complex, as_real
 from ..ops.promotion import to

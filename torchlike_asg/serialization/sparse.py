@@ -10,7 +10,7 @@ import numpy as np
 from .. import dtypes
 from ..errors import Unsupported
 from ..facade.core import Tensor, is_dense
-from ..facade.flush import value_of
+from ..facade.held import value_of
 from .writer import GlobalName, Reduce
 
 __all__ = ["layout", "rebuild_sparse", "reduce_sparse"]

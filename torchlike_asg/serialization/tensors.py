@@ -16,8 +16,9 @@ from ..backends.meta import NO_DATA
 from ..devices import device
 from ..dtypes import dtype
 from ..facade.core import Tensor, concrete, face
-from ..facade.flush import evaluate, settle
+from ..facade.flush import evaluate
 from ..facade.functions.reading import OWN_ATTRIBUTES
+from ..facade.held import settle
 from ..facade.register import FUNCTIONS
 from ..facade.storage import Family
 from ..ops.reinterpret import bytes_as

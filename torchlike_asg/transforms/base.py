@@ -11,7 +11,7 @@ import torchlike_asg as torch
 
 from ..dtypes import get_default_dtype, store
 from ..facade.core import Tensor, concrete
-from ..facade.flush import value_of
+from ..facade.held import value_of
 
 __all__ = ["Array", "Compose", "Lambda", "Transform", "floating", "tensor_of"]
 

@@ -8,7 +8,7 @@ from typing import Any, Self
 import numpy as np
 
 from ..facade.core import Tensor
-from ..facade.flush import value_of
+from ..facade.held import value_of
 from .base import Array, Transform, floating
 
 __all__ = ["MinMaxScaler", "StandardScaler"]

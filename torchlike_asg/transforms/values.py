@@ -10,7 +10,7 @@ import numpy as np
 import torchlike_asg as torch
 
 from ..facade.core import Tensor
-from ..facade.flush import value_of
+from ..facade.held import value_of
 from .base import Array, Transform, floating
 
 __all__ = ["Clip", "Flatten", "Log", "Normalize", "OneHot", "RandomNoise"]

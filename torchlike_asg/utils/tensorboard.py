@@ -13,7 +13,7 @@ from typing import Any, Self
 import numpy as np
 
 from ..facade.core import Tensor
-from ..facade.flush import value_of
+from ..facade.held import value_of
 from .event_file import EventFile, exponential_bins, histogram_value, image_value, scalar_value, text_value
 
 __all__ = ["SummaryWriter"]

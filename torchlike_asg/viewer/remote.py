@@ -22,7 +22,7 @@ from ..asg.node import Node
 from ..asg.trace import Trace
 from ..backends.wgpu.memory import DeviceArray, restored, stored
 from ..facade.core import Tensor, wrap
-from ..facade.flush import held_value
+from ..facade.held import held_value
 from .protocol import BINS
 from .statistics import HISTOGRAM
 

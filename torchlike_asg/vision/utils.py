@@ -14,7 +14,7 @@ import numpy as np
 
 import torchlike_asg as torch
 
-from ..facade.flush import value_of
+from ..facade.held import value_of
 from ..facade.hosted import data
 from .pictures import pillow
 

@@ -10,7 +10,7 @@ import torchlike_asg as torch
 from torchlike_asg.backends.wgpu import readback
 from torchlike_asg.backends.wgpu.device import _untold
 from torchlike_asg.compiler import plan
-from torchlike_asg.facade.flush import held_value
+from torchlike_asg.facade.held import held_value
 
 from .harness import device
 

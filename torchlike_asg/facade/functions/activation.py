@@ -15,7 +15,7 @@ from ...ops import activation as ops
 from ...ops.formula import refuse, title
 from ...rng.uniform import uniform64
 from ..core import Tensor, binary, nary, plain, unary
-from ..flush import value_of
+from ..held import value_of
 from ..register import apply_inplace, checked, function
 from ..steps import note, step
 from .creation import of_values

@@ -14,8 +14,9 @@ from ...formats import contiguous_format
 from ...ops import arrange as ops
 from ...ops import movement
 from ...ops.formula import refuse
-from ..core import Tensor, node_of, unary, view, wrap
-from ..flush import value_of
+from ..core import Tensor, node_of, unary, wrap
+from ..families import view
+from ..held import value_of
 from ..hosted import data, indices
 from ..register import function, method
 from ..steps import step

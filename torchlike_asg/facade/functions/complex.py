@@ -11,7 +11,8 @@ from typing import Any
 from ...dtypes import dtype
 from ...ops import complex as ops
 from ...ops import reinterpret as views
-from ..core import Tensor, _inherit, apart, begin, binary, face, family_of, node_of, unary
+from ..core import Tensor, begin, binary, face, node_of, unary
+from ..families import apart, family_of, inherited_kind
 from ..lens import lens_over
 from ..register import function
 from ..steps import step, unsaved
@@ -27,7 +28,7 @@ def reading(op: Any, a: Tensor, d: dtype, conj: bool = False, neg: bool = False)
     f = family_of(a)
     geometry = op.rule.geometry(a.geometry, a.dtype)
     source = f.h.dtype if f.h is not None else f.cell.dtype
-    lens, kind = lens_over(source, d, conj, neg), _inherit(a, "view")
+    lens, kind = lens_over(source, d, conj, neg), inherited_kind(a, "view")
     if a._n is None and f.h is None and f.past is None and not f.wants:
         return face(f, None, 0, kind, geometry, lens=lens)  # type: ignore[no-any-return]
     n = apart(op(node_of(a)))

@@ -16,7 +16,7 @@ from ...dtypes import dtype
 from ...errors import CudaMissing
 from ...ops import movement
 from ..core import Tensor, concrete, unary
-from ..flush import value_of
+from ..held import value_of
 from ..hosted import data, known
 from ..register import method
 from .creation import blank

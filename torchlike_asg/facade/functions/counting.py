@@ -12,7 +12,7 @@ from ... import dtypes
 from ...errors import Unsupported
 from ...ops.promotion import title
 from ..core import Tensor
-from ..flush import value_of
+from ..held import value_of
 from ..register import FUNCTIONS, function
 from . import returns
 from .creation import from_array

@@ -17,7 +17,8 @@ from ...asg.trace import current
 from ...devices import device, refuse
 from ...dtypes import dtype
 from ...ops import movement
-from ..core import Tensor, concrete, face, family_of, node_of, unary, wrap
+from ..core import Tensor, concrete, face, node_of, unary, wrap
+from ..families import family_of
 from ..leaves import require_grad
 from ..lifting import changes
 from ..register import FUNCTIONS, function

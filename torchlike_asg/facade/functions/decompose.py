@@ -20,7 +20,7 @@ from ...ops.pointwise import add, log, mul, sub, where
 from ...ops.reduce import amax, sum_
 from ...ops.solve import LinAlgError
 from ..core import Tensor, node_of, unary, wrap
-from ..flush import value_of
+from ..held import value_of
 from ..outright import computed, outright
 from ..register import function
 from ..steps import note, step

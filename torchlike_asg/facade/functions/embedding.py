@@ -62,7 +62,7 @@ def _renormalize(weight: Tensor, input: Tensor, max_norm: float, norm_type: floa
     import numpy as np
 
     from ...asg.trace import current
-    from ..flush import value_of
+    from ..held import value_of
     from .creation import from_array
 
     table, rows = value_of(weight), np.unique(value_of(input))
@@ -95,7 +95,7 @@ def one_hot(input: Tensor, num_classes: int = -1) -> Tensor:
     """int64 vectors with a single one at each class index: (*, num_classes); by default as many classes as the largest index needs."""
     import numpy as np
 
-    from ..flush import value_of
+    from ..held import value_of
     from .creation import from_array
     from .spaced import arange
 

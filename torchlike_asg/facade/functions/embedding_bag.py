@@ -10,7 +10,7 @@ import numpy as np
 from ... import dtypes
 from ...ops.promotion import title
 from ..core import Tensor
-from ..flush import value_of
+from ..held import value_of
 from ..hosted import outside
 from ..register import checked, function
 from ..steps import step

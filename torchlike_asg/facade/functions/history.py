@@ -12,7 +12,8 @@ from .. import texts
 from ..backward import again as backward_again
 from ..backward import backward as _backward
 from ..backward import check_inputs
-from ..core import Tensor, alias, face, family_of
+from ..core import Tensor, face
+from ..families import alias, family_of
 from ..hooks import add_hook, add_post_hook, keep_on, own_node
 from ..inference import is_inference
 from ..leaves import require_grad

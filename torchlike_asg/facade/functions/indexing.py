@@ -13,7 +13,7 @@ from ...ops.formula import title
 from ...ops.promotion import promoting
 from ..core import Tensor, nary, node_of, wrap
 from ..core import operand as operand_of
-from ..flush import value_of
+from ..held import value_of
 from ..hosted import data, indices, known, operand
 from ..register import function
 from ..steps import step

@@ -9,7 +9,8 @@ from typing import Any, NoReturn
 from ... import formats
 from ...asg.declare import SNAP
 from ...asg.trace import current
-from ..core import Tensor, alias, face, family_of, node_of, owned
+from ..core import Tensor, face, node_of, owned
+from ..families import alias, family_of
 from ..nodes import root_of
 from ..register import FUNCTIONS, function, method
 from ..steps import step

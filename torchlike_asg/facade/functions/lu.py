@@ -16,7 +16,7 @@ from ...ops.pointwise import add, where
 from ...ops.reduce import any_, argmax
 from ...ops.solve import LinAlgError, adjoint, check_square, eye, solve_triangular
 from ..core import Tensor, node_of, unary, wrap
-from ..flush import value_of
+from ..held import value_of
 from ..register import function
 from ..steps import step
 from . import returns

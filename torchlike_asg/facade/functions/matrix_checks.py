@@ -9,7 +9,7 @@ import numpy as np
 from ... import dtypes
 from ...ops.solve import LinAlgError
 from ..core import Tensor
-from ..flush import value_of
+from ..held import value_of
 from ..outright import has_values
 
 __all__ = ["check_diagonal", "check_tolerance", "tolerance"]

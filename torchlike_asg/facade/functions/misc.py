@@ -18,7 +18,8 @@ from ...formats import strided
 from ...ops.promotion import result_type as common_type
 from .. import printing
 from ..core import Tensor
-from ..flush import flush, value_of
+from ..flush import flush
+from ..held import value_of
 from ..inference import is_inference as made_in_inference
 from ..legacy import LEGACY  # noqa: F401  (registers the legacy constructors)
 from ..register import FUNCTIONS, function, method

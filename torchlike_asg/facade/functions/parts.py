@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from ...ops import movement
-from ..core import Tensor, view
+from ..core import Tensor
+from ..families import view
 from ..register import function, method
 from ..steps import step
 from .views import wrap_dim

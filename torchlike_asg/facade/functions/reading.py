@@ -14,9 +14,11 @@ from ...asg.trace import lock
 from ...devices import device as as_device
 from ...dtypes import dtype
 from .. import texts
-from ..core import Tensor, alias, concrete, face, family_of, make_parameter
+from ..core import Tensor, concrete, face, make_parameter
 from ..exposure import expose
-from ..flush import evaluate, flush, settle, value_of
+from ..families import alias, family_of
+from ..flush import evaluate, flush
+from ..held import settle, value_of
 from ..leaves import require_grad
 from ..lens import memory
 from ..register import method

@@ -8,8 +8,9 @@ from ... import dtypes
 from ...ops import indexing as ops
 from ...ops import movement, scatter
 from ...ops.formula import title
-from ..core import Tensor, nary, node_of, view, wrap
+from ..core import Tensor, nary, node_of, wrap
 from ..core import operand as operand_of
+from ..families import view
 from ..hosted import known
 from ..register import function
 from ..steps import step

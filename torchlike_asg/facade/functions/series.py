@@ -21,7 +21,7 @@ from ...ops.reduce import sum_
 from ...ops.scan import cumsum
 from ...ops.solve import adjoint
 from ..core import Tensor, node_of, wrap
-from ..flush import value_of
+from ..held import value_of
 from ..register import function
 from ..steps import step
 from .views import dims_of, wrap_dim

@@ -14,7 +14,7 @@ from ...ops import sort as ops
 from ...ops.formula import refuse
 from ...ops.promotion import title, to
 from ..core import Tensor, node_of, unary, wrap
-from ..flush import value_of
+from ..held import value_of
 from ..lifting import scalar
 from ..register import function
 from ..steps import note, step

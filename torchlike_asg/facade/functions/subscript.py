@@ -16,9 +16,10 @@ from ...ops import movement
 from ...ops.formula import title
 from ...ops.pointwise import masked_fill, where
 from .. import direct
-from ..core import Tensor, node_of, view, wrap
+from ..core import Tensor, node_of, wrap
 from ..core import operand as operand_of
-from ..flush import value_of
+from ..families import view
+from ..held import value_of
 from ..hosted import data, known, operand
 from ..moving import moves, moving_view
 from ..register import method

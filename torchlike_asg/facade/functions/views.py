@@ -12,8 +12,9 @@ from ...asg.geometry import infer_size, view_strides
 from ...ops import movement
 from ...ops.movement import restride as RESTRIDE
 from ...ops.reinterpret import reinterpreted
-from ..core import Tensor, _inherit, alias, apart, concrete, face, family_of, seen_view, unary, view
+from ..core import Tensor, concrete, face, unary
 from ..exposure import sync
+from ..families import alias, apart, family_of, inherited_kind, seen_view, view
 from ..leaves import require_grad
 from ..lens import lens_over, region
 from ..nodes import node_of, refuse_stale
@@ -329,10 +330,10 @@ def as_strided(input: Tensor, size: Any, stride: Any, storage_offset: int | None
     if f.h is None and (f.wants or f.past is not None):
         node_of(input)
     if f.cell.exposed or f.h is None:
-        return face(f, None, 0, _inherit(input, "view"), (shape, strides, offset), lens=lens)  # type: ignore[no-any-return]
+        return face(f, None, 0, inherited_kind(input, "view"), (shape, strides, offset), lens=lens)  # type: ignore[no-any-return]
     node_of(input)
     n = RESTRIDE(f.h, shape, strides, offset, f.cell.strides) if lens is None else region(f.h, f.cell, lens, (shape, strides, offset))
-    return face(f, apart(n), 0, _inherit(input, "view"), lens=lens)  # type: ignore[no-any-return]
+    return face(f, apart(n), 0, inherited_kind(input, "view"), lens=lens)  # type: ignore[no-any-return]
 
 
 @function()

@@ -9,7 +9,7 @@ from typing import Any
 
 import torchlike_asg as torch
 
-from ...facade.flush import value_of
+from ...facade.held import value_of
 from .. import functional as F
 from .container import ModuleList, Sequential
 from .linear import Linear

@@ -14,7 +14,7 @@ import torchlike_asg as torch
 
 from ... import dtypes
 from ...facade.core import concrete
-from ...facade.flush import value_of
+from ...facade.held import value_of
 
 __all__ = ["from_host", "is_plain", "stack_arrays", "stack_rows", "take_rows", "to_host"]
 

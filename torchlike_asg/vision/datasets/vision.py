@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ...facade.flush import value_of
+from ...facade.held import value_of
 from ...utils.data import Dataset
 from ..pictures import pillow
 

@@ -13,7 +13,7 @@ import numpy as np
 import torchlike_asg as torch
 
 from ...errors import Unsupported
-from ...facade.flush import value_of
+from ...facade.held import value_of
 from ..pictures import pillow
 from ..transforms.conversion import pil_to_tensor
 

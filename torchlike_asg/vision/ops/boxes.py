@@ -6,7 +6,7 @@ import numpy as np
 
 import torchlike_asg as torch
 
-from ...facade.flush import value_of
+from ...facade.held import value_of
 from ...facade.hosted import indices
 
 __all__ = [

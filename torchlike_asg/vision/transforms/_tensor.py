@@ -9,7 +9,7 @@ import numpy as np
 
 import torchlike_asg as torch
 
-from ...facade.flush import value_of
+from ...facade.held import value_of
 from ...facade.hosted import data
 from .geometry import affine_output_size, four_sides
 from .isolation import isolated

@@ -9,7 +9,7 @@ import numpy as np
 import torchlike_asg as torch
 
 from ...dtypes import get_default_dtype
-from ...facade.flush import value_of
+from ...facade.held import value_of
 from ...facade.hosted import data
 from ..pictures import is_picture, pillow
 

@@ -11,7 +11,8 @@ import numpy as np
 
 from ...asg.trace import Trace, current, using
 from ...facade.core import Tensor
-from ...facade.flush import flush, value_of
+from ...facade.flush import flush
+from ...facade.held import value_of
 from ...facade.hosted import data
 
 __all__ = ["isolated"]
