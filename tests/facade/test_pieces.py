@@ -309,3 +309,59 @@ def test_a_gradient_may_be_what_the_pass_began_with(monkeypatch):
         return found
 
     both(run)
+
+
+WRITES = {
+    "not written": lambda T, y: None,
+    "written": lambda T, y: y.mul_(2.0),
+    "written without gradients": lambda T, y: T.no_grad()(y.mul_)(2.0),
+}
+ASKED = {
+    "a view": lambda loss, y, v, w: (loss, [v]),
+    "a view, a state and a leaf": lambda loss, y, v, w: (loss + v.sum(), [v, y, w]),
+    "a state": lambda loss, y, v, w: (loss, [y]),
+    "a state and a leaf, twice": lambda loss, y, v, w: (loss + y.sum(), [y, w, y, w]),
+}
+
+
+@pytest.mark.parametrize("when", ["before the cut", "after it"])
+@pytest.mark.parametrize("written", WRITES)
+@pytest.mark.parametrize("shared", [False, True], ids=["apart", "shared with NumPy"])
+def test_gradients_of_states_that_were_viewed_and_written(written, when, shared):
+    def run(T):
+        w, found = T.ones(3, requires_grad=True), []
+        for asked in (*ASKED, *ASKED):
+            y = w * 2
+            array = y.detach().numpy() if shared else None
+            v = y[:2]
+            loss = (v * 3).sum() + (y * 5).sum()
+            if when == "before the cut":
+                WRITES[written](T, y)
+            if T is ours:
+                flush(closing=True)
+            if when == "after it":
+                WRITES[written](T, y)
+            found += T.autograd.grad(*ASKED[asked](loss, y, v, w), allow_unused=True)
+            del array
+        return [T.ones(1), *found]
+
+    both(run)
+
+
+def test_a_view_made_in_this_piece_leaves_the_earlier_ones_alone(monkeypatch):
+    def run(T):
+        w, y = T.eye(3).mul(0.5).requires_grad_(), T.ones(2, 3)
+        for _ in range(STEPS):
+            v = y.view(-1)[:4]
+            y = T.tanh(y @ w) - 0.1 * T.autograd.grad((v**2).sum(), v, create_graph=True)[0].sum() if v.requires_grad else T.tanh(y @ w)
+            y.sum().item()
+        y.sum().backward()
+        return [w.grad]
+
+    def refuse(*args):
+        raise AssertionError("a history was recorded again")
+
+    with monkeypatch.context() as m:
+        m.setattr("torchlike_asg.facade.past.replay", refuse)
+        found = run(ours)
+    close(found, run(torch))

@@ -18,7 +18,7 @@ from weakref import ref
 import numpy as np
 
 from ..asg import gradients, trace
-from ..asg.declare import VAR
+from ..asg.declare import REBIND, VAR
 from ..asg.geometry import flat, gather
 from ..asg.gradients import history
 from ..asg.node import Node
@@ -147,28 +147,34 @@ def _clean(snap: Snapshot) -> bool:
 
 
 class _Wanted:
-    """The tensors that alone are to have gradients: leaves, results of earlier traces, and nodes of the present one."""
+    """The tensors that alone are to have gradients: leaves, results of earlier traces, and nodes of the present one.
+
+    ``leaves``, ``places``  leaf's family, (trace, node) -> which of the tensors
+    """
 
     def __init__(self, inputs: Sequence[Tensor], tr: Trace) -> None:
         self.nodes = [asked_node(t) for t in inputs]
-        self.leaves = {f: i for i, n in enumerate(self.nodes) if gradients.is_leaf(n) and (f := leaf_family(n)) is not None}
-        self.pasts = {tr.carried[n]: i for i, n in enumerate(self.nodes) if n in tr.carried}
-        self.count = len(self.nodes)
+        self.leaves: dict[Family, list[int]] = {}
+        self.places: dict[tuple[Snapshot, Node], list[int]] = {}
         #: whether one is a view of what earlier traces may have gone through: it is another node here than there
-        self.views = any(
-            [
-                (f := t._f) is not None and n is not f.h and n not in tr.carried and not gradients.is_leaf(n)
-                for t, n in zip(inputs, self.nodes, strict=True)
-            ]
-        )
+        self.views = False
+        for i, (t, n) in enumerate(zip(inputs, self.nodes, strict=True)):
+            if n in tr.carried:
+                self.places.setdefault(_place(tr.carried[n]), []).append(i)
+            elif not gradients.is_leaf(n):
+                self.views |= _made_before(t, n)
+            elif (f := leaf_family(n)) is not None:
+                self.leaves.setdefault(f, []).append(i)
+        self.count = len(self.nodes)
 
     def behind(self, past: Past) -> bool:
         """Whether one of them may have a gradient through this history."""
-        if past in self.pasts and len(self.pasts) == 1 and not self.leaves:
+        if not self.leaves and not self.places:
             return False
-        if not self.leaves and not self.pasts:
+        own = past.snapshot, past.node
+        if own in self.places and len(self.places) == 1 and not self.leaves:
             return False
-        traces = {p.snapshot for p in self.pasts if p is not past}
+        traces = {snap for snap, n in self.places if (snap, n) != own}
         return any([snap in traces or not self.leaves_in(snap).isdisjoint(self.leaves) for snap in _reached([past])])
 
     def leaves_in(self, snap: Snapshot) -> set[Any]:
@@ -177,7 +183,28 @@ class _Wanted:
     def within(self, snap: Snapshot) -> frozenset[Node]:
         """Where a sweep over a piece has to go to."""
         found = [n for n in snap.versions if _owner(n, snap) in self.leaves]
-        return frozenset((*found, *snap.carried, *[p.node for p in self.pasts if p.snapshot is snap]))
+        return frozenset((*found, *snap.carried, *self.asked(snap)))
+
+    def asked(self, snap: Snapshot) -> dict[Node, list[int]]:
+        """The nodes of a trace whose gradients are asked for."""
+        return {n: found for (s, n), found in self.places.items() if s is snap}
+
+
+def _place(past: Past) -> tuple[Snapshot, Node]:
+    """Where a history has its gradient: a write without history leaves it where it was."""
+    snap, n = past.snapshot, past.node
+    while n.op is REBIND or n in snap.carried:
+        if n.op is REBIND:
+            n = n.srcs[0]
+        else:
+            snap, n = snap.carried[n].snapshot, snap.carried[n].node
+    return snap, n
+
+
+def _made_before(t: Tensor, n: Node) -> bool:
+    """Whether a view may be older than the present trace: closing traces note that on views, but not on those of leaves."""
+    f = t._f
+    return f is not None and n is not f.h and (t._kind is None or "_older" in t.__dict__ or f.leaf is not None)
 
 
 def _owner(n: Node, snap: Snapshot) -> Any:
@@ -191,10 +218,10 @@ def _sweep(tr: Trace, outputs: Sequence[Tensor], grads: Sequence[Any], retain: b
     todo: dict[Snapshot, dict[Node, Value]] = {}
     heap: list[tuple[int, Snapshot]] = []
 
-    def distribute(result: gradients.Sweep, carried: dict[Node, Past], nodes: Sequence[tuple[int, Node]]) -> None:
-        """Compute what a sweep has given and end the trace; `nodes` are inputs asked for that are no leaves."""
+    def distribute(result: gradients.Sweep, carried: dict[Node, Past], nodes: dict[Node, list[int]]) -> None:
+        """Compute what a sweep has given and end the trace; `nodes` are inputs asked for that are no leaves, and which ones."""
         pairs = [(n, g) for n, g in result.leaves if n in carried or leaf_family(n) is not None]
-        inner = [(i, gradients.dense(result.gradients[n])) for i, n in nodes if n in result.gradients]
+        inner = [(which, gradients.dense(result.gradients[n])) for n, which in nodes.items() if n in result.gradients]
         owners = [leaf_family(n) for n, _ in pairs]
         values = _computed(tr, [*[g for _, g in pairs], *[g for _, g in inner]])
         for (n, g), f, value in zip(pairs, owners, values[: len(pairs)], strict=True):
@@ -208,16 +235,19 @@ def _sweep(tr: Trace, outputs: Sequence[Tensor], grads: Sequence[Any], retain: b
             elif wanted is None:
                 _add(found.leaves, f, (g, value))
             elif f in wanted.leaves:
-                i = wanted.leaves[f]
-                old = found.inputs[i]
-                found.inputs[i] = (g, value) if old is None else _sum(old, (g, value))
-        for (i, g), value in zip(inner, values[len(pairs) :], strict=True):
-            found.inputs[i] = g, value
+                for i in wanted.leaves[f]:
+                    old = found.inputs[i]
+                    found.inputs[i] = (g, value) if old is None else _sum(old, (g, value))
+        for (which, g), value in zip(inner, values[len(pairs) :], strict=True):
+            for i in which:
+                found.inputs[i] = g, value
 
-    here: list[tuple[int, Node]] = []
+    here: dict[Node, list[int]] = {}
     aims = None
     if wanted is not None:
-        here = [(i, n) for i, n in enumerate(wanted.nodes) if n not in tr.carried and not gradients.is_leaf(n)]
+        for i, n in enumerate(wanted.nodes):
+            if n not in tr.carried and not gradients.is_leaf(n):
+                here.setdefault(n, []).append(i)
         aims = frozenset((*wanted.nodes, *tr.carried))
     distribute(run(outputs, grads, retain, False, aims), dict(tr.carried), here)
     while heap:
@@ -230,8 +260,7 @@ def _sweep(tr: Trace, outputs: Sequence[Tensor], grads: Sequence[Any], retain: b
             with grad_mode(False), held():
                 result = gradients.sweep(tuple(given), seeds, wanted=None if wanted is None else wanted.within(snap))
             passes.check(result.roots, result.savers, tr)
-            asked = [] if wanted is None else [(i, p.node) for p, i in wanted.pasts.items() if p.snapshot is snap]
-            distribute(result, snap.carried, asked)
+            distribute(result, snap.carried, {} if wanted is None else wanted.asked(snap))
         except BaseException:
             flush(closing=True)
             raise

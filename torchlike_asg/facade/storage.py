@@ -283,6 +283,8 @@ class Family:
             if t is not None:
                 out.append(r)
                 n = t._n
+                if t._kind is not None and not bumped and (self.h if n is None else n) is not None and (self.h if n is None else n).rg:
+                    t.__dict__["_older"] = True  # its node so far may lie in histories: that of its next use is another one
                 if n is not None:
                     if t._geo is None:
                         t._geo = t.geometry
