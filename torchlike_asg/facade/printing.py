@@ -54,13 +54,12 @@ def set_printoptions(
     """How tensors are printed: digits after the point, number of elements from which the middle is left out, elements kept at each
     edge, line width, and whether numbers are in scientific notation (None: where the values call for it).
 
-    `profile` ("default", "short", "full") sets the first four at once. Only what is given changes, except `sci_mode`, which is always set.
+    `profile` ("default", "short", "full") sets the first four at once; another name sets nothing, as in PyTorch. Only what is given
+    changes, except `sci_mode`, which is always set.
     """
     options = _options[0]
     if profile is not None:
-        if profile not in _PROFILES:
-            raise ValueError(f"unknown profile {profile!r}: choose one of {', '.join(_PROFILES)}")
-        options = _PROFILES[profile]
+        options = _PROFILES.get(profile, options)
     given = {"precision": precision, "threshold": threshold, "edgeitems": edgeitems, "linewidth": linewidth}
     _options[0] = replace(options, sci_mode=sci_mode, **{k: v for k, v in given.items() if v is not None})  # type: ignore[arg-type]
 
