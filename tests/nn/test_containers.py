@@ -112,6 +112,18 @@ def test_printed_forms(make):
     alike(lambda p: repr(make(p)))
 
 
+def test_blank_lines_of_printed_children_stay_empty():
+    def layer(p):
+        class WithBlanks(p.nn.Module):
+            def extra_repr(self):
+                return "first\n\n   \nlast\n"
+
+        return WithBlanks()
+
+    alike(lambda p: repr(p.nn.Sequential(layer(p), p.nn.Sequential(layer(p)))))
+    alike(lambda p: repr(p.nn.ModuleList([layer(p)])))
+
+
 def moduledict(p):
     return p.nn.ModuleDict({"relu": p.nn.ReLU(), "tanh": p.nn.Tanh()})
 

@@ -158,7 +158,7 @@ class ModuleList(_ModuleSequence):
         lines = []
         for first, last, text in runs:
             title = f"({first}): " if first == last else f"({first}-{last}): {last - first + 1} x "
-            lines.append(title + text.replace("\n", "\n  "))
+            lines.append(title + text.replace("\n", "\n  "))  # blank lines included, unlike other modules' children
         return f"{self._get_name()}(" + "".join(f"\n  {line}" for line in lines) + "\n)"
 
 

@@ -296,7 +296,7 @@ class Module(TreeMixin, ConversionMixin, StateMixin, HookMixin):
     def __repr__(self) -> str:
         extra = self.extra_repr()
         lines = extra.split("\n") if extra else []
-        children = [f"({name}): " + repr(module).replace("\n", "\n  ") for name, module in self._modules.items()]
+        children = [f"({name}): " + _addindent(repr(module), 2) for name, module in self._modules.items()]
         if len(lines) == 1 and not children:
             return f"{self._get_name()}({extra})"
         body = "".join(f"\n  {line}" for line in lines + children)
@@ -307,8 +307,12 @@ _EXTRA_STATE_KEY_SUFFIX = "_extra_state"
 
 
 def _addindent(s_: str, numSpaces: int) -> str:
-    """A text whose lines but the first are moved right, as in the repr of modules: layers of others call it for theirs."""
-    return s_.replace("\n", "\n" + " " * numSpaces)
+    """A text whose lines but the first are moved right, as in the repr of modules: layers of others call it for theirs.
+
+    Lines of nothing but blanks are left empty.
+    """
+    first, *others = s_.split("\n")
+    return "\n".join([first, *(" " * numSpaces + line if line.strip() else "" for line in others)])
 
 
 def __getattr__(name: str) -> Any:
