@@ -12,8 +12,8 @@ from . import data
 __all__ = ["checkpoint", "data", "swap_tensors", "tensorboard"]
 
 _MODULES = frozenset(
-    "_pytree _python_dispatch benchmark checkpoint collect_env cpp_extension deterministic dlpack flop_counter hooks mobile_optimizer "
-    "model_zoo module_tracker tensorboard weak".split()
+    "_pytree _python_dispatch backcompat benchmark checkpoint collect_env cpp_extension deterministic dlpack flop_counter hooks "
+    "mobile_optimizer model_zoo module_tracker tensorboard weak".split()
 )
 _INSTEAD = {
     "backend_registration": "the devices that are here: cpu and wgpu",
