@@ -114,7 +114,7 @@ def slogdet(A: Tensor, *, out: Any = None) -> Any:
 
 
 @function(method=False, namespace=False)
-@_step("LinalgCrossBackward0")
+@_step("LinalgCrossBackward0", keeps=((1, (0,)), (0, (1,))))
 def cross(input: Tensor, other: Tensor, *, dim: int = -1, out: Tensor | None = None) -> Tensor:
     """The cross product of vectors along `dim`, of size three; the other dimensions broadcast."""
     return _products.cross_product(input, other, dim)

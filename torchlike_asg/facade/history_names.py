@@ -11,6 +11,7 @@ from typing import Any
 
 from ..asg.declare import CONST, IDENTITIES, INPUT, REBIND, SNAP
 from ..asg.geometry import is_contiguous
+from ..asg.keeps import KEEPING
 from ..asg.node import Node
 from ..devices import free
 
@@ -308,6 +309,8 @@ _WHOLE = {
 
 def title(n: Node, kind: Any = None) -> str:
     """PyTorch's name of the backward step that undoes `n`; `kind` "multi" is one of several views made at once."""
+    while n.op in KEEPING:
+        n = n.srcs[0]
     name = n.op.name
     if name.endswith("Backward"):  # a custom Function names itself
         return name

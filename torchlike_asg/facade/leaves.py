@@ -41,6 +41,7 @@ def require_grad(t: Tensor, on: bool = True, permanent: bool = False) -> Tensor:
         return t
     if t._kind is not None:
         return _view_leaf(t)
+    _rejoin(t, f)
     lasting = permanent or (not current().held and _first_here())
     if lasting and f.h is not None and f.leaf is None:
         flush()  # a parameter made by a computation: it gets a storage, and so a node of its own, now
@@ -102,9 +103,36 @@ def _view_leaf(t: Tensor) -> Tensor:
     return require_grad(t, True)
 
 
+def _move(faces: list[Any], source: Family, target: Family) -> None:
+    """Give faces of one family over a storage to another over the same."""
+    source.invalidate()
+    for v in faces:
+        v._f = target
+        target.add(v)
+    source.faces = [r for r in source.faces if (v := r()) is not None and v._f is source]
+
+
+def _rejoin(t: Tensor, f: Any) -> None:
+    """The views that `t` had when it was a leaf before are its own again."""
+    parted = t.__dict__.pop("_parted", None)
+    if parted is None:
+        return
+    if parted.h is not None:
+        flush(closing=True)
+    if parted.h is None and parted.past is None:
+        _move([v for r in parted.faces if (v := r()) is not None], parted, f)
+        parted.wants = False
+
+
 def _drop_leaf(t: Tensor, f: Any) -> None:
+    """`t` is a leaf no longer. Its views keep the history that they have, from a leaf over the same storage that nobody sees."""
     if f.h is not None and f.leaf is not None:
         flush(closing=True)
+    views = [v for r in f.faces if (v := r()) is not None and v is not t and v._kind is not None and not v._kind.startswith("nograd")]
+    if views:
+        parted = t.__dict__["_parted"] = Family(f.cell, None, f.counter)
+        parted.inferred, parted.wants = f.inferred, True
+        _move(views, f, parted)
     f.wants, f.leaf, f.h, f.first = False, None, None, None
     f.counter.roots = []
     f.invalidate()

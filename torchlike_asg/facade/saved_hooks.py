@@ -12,6 +12,7 @@ from typing import Any
 
 from ..asg.declare import CONST, IDENTITIES, STOP
 from ..asg.gradients import history, is_leaf
+from ..asg.keeps import KEEPING
 from ..asg.node import Node
 from ..asg.rewrite import substitute
 from ..asg.trace import Trace, current
@@ -65,7 +66,7 @@ def pack_pending(tr: Trace) -> None:
     tr.held += 1  # a hook may read what it is given: that does not end the iteration
     try:
         for n in reversed(history(tuple([n for n in fresh if n.rg]))):
-            if n not in before and n.saved and not is_leaf(n):
+            if n not in before and n.saved and n.op not in KEEPING and not is_leaf(n):
                 _pack(n, region, tr)
     finally:
         tr.grad = mode

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from ..asg import arena
 from ..asg.declare import LEAF_OF, LEAVES, REBIND
 from ..asg.gradients import history
+from ..asg.keeps import KEEPING
 from ..asg.node import Node
 from ..asg.rewrite import users
 from ..asg.trace import Trace, current
@@ -45,7 +46,7 @@ class Ended:
 
 class Saved(NamedTuple):
     """Of some histories: ``savers``, the nodes whose gradients read saved values, ``guarded``, the nodes in whose storages these lie, and
-    ``computed``, those of them that are no leaves, in order of creation."""
+    ``computed``, those that are read and are no leaves, in order of creation."""
 
     savers: set[Node]
     guarded: set[Node]
@@ -69,7 +70,8 @@ class Walk:
         guarded = {version_root(s) for m in savers for s in m.saved or ()}
         self.savers.update(savers)
         self.guarded |= guarded
-        return Saved(self.savers, self.guarded, _computed(guarded))
+        read = {version_root(s) for m in savers if m.op not in KEEPING for s in m.saved or ()}
+        return Saved(self.savers, self.guarded, _computed(read))
 
 
 def _computed(guarded: set[Node]) -> list[Node]:

@@ -6,25 +6,40 @@ The graph knows how a result was computed, not what it was called. A function th
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+import inspect
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from ..asg.declare import SNAP
+from ..asg.keeps import KEEPS, KEEPS_RESULT
 from .core import Tensor, node_of, wrap
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-def step(name: str | Callable[..., str | None], each: bool = False) -> Callable[[F], F]:
+#: in `keeps`: the first, second and third result of the function
+RESULT, SECOND, THIRD = -1, -2, -3
+#: pairs (place of an argument, or one of the above; the places of the arguments whose gradient reads it)
+Keeps = tuple[tuple[int, tuple[int, ...]], ...]
+
+
+def step(name: str | Callable[..., str | None] | None, each: bool = False, keeps: Keeps = ()) -> Callable[[F], F]:
     """Decorator: results of the function have this name as ``grad_fn``; a callable chooses it from the arguments (None = no other name).
-    `each`: each of several results is a step of its own.
+    `each`: each of several results is a step of its own. `keeps`: what PyTorch's step saves, beside what the operations it is made of here
+    save: see `keeping`.
     """
 
     def decorate(fn: F) -> F:
+        names = list(inspect.signature(fn).parameters) if keeps else []
+
         @functools.wraps(fn)
         def named(*args: Any, **kwargs: Any) -> Any:
             result = fn(*args, **kwargs)
-            chosen = name if name.__class__ is str else name(*args, **kwargs)  # type: ignore[operator]
+            if keeps:
+                given = (*args, *[kwargs.get(n) for n in names[len(args) :]])
+                saved = [i for i, readers in keeps if any(_traced(given[j]) for j in readers)]
+                result = keeping(result, [given[i] for i in saved if i >= 0], [-1 - i for i in saved if i < 0])
+            chosen = name(*args, **kwargs) if callable(name) else name
             if chosen is not None:
                 for r in result if each else (result,):
                     note(r, chosen)
@@ -33,6 +48,33 @@ def step(name: str | Callable[..., str | None], each: bool = False) -> Callable[
         return named  # type: ignore[return-value]
 
     return decorate
+
+
+def _traced(t: Any) -> bool:
+    return isinstance(t, Tensor) and t.requires_grad
+
+
+def keeping(result: Any, saved: Sequence[Any], own: Sequence[int] = ()) -> Any:
+    """The new result (or the named tuple of several) of a function that PyTorch has one step for. That step saves the tensors among `saved`
+    and those of its results that `own` counts: backward is refused once one of them is overwritten.
+    """
+    parts = [result] if isinstance(result, Tensor) else list(result)
+    traced = [i for i, r in enumerate(parts) if isinstance(r, Tensor) and r._n is not None and r._n.rg]
+    nodes = [node_of(t) for t in saved if isinstance(t, Tensor)]
+    nodes += [node_of(parts[i]) for i in own if i < len(parts) and i not in traced]
+    if not traced or not (nodes or own):
+        return result
+    for i in traced:
+        n, called = parts[i]._n, parts[i].__dict__.get("_step")
+        parts[i] = wrap((KEEPS_RESULT if i in own or (n.saved is not None and n in n.saved) else KEEPS)(n, *nodes))
+        if called is not None and called[0] == n.serial:
+            note(parts[i], *called[1:])
+    kept = [parts[i]._n for i in traced if i in own]
+    for i in traced if kept else ():  # each result is refused once another one is overwritten
+        parts[i]._n.saved = (*nodes, *kept)
+    if isinstance(result, Tensor):
+        return parts[0]
+    return type(result)(*parts) if hasattr(result, "_fields") else type(result)(parts)
 
 
 def unsaved(t: Tensor) -> Tensor:

@@ -55,7 +55,12 @@ erfinv = unary(
     samples=unit_samples,
 )
 erfcx = function("erfcx", bessel.erfcx, lambda n, g: (g * (2.0 * n.srcs[0] * n - 2 / math.sqrt(math.pi)),), lambda n: (n.srcs[0], n))
-log_ndtr = function("log_ndtr", bessel.log_ndtr, lambda n, g: (g * (math.sqrt(2 / math.pi) / erfcx(n.srcs[0] * -math.sqrt(0.5))),))
+log_ndtr = function(
+    "log_ndtr",
+    bessel.log_ndtr,
+    lambda n, g: (g * (math.sqrt(2 / math.pi) / erfcx(n.srcs[0] * -math.sqrt(0.5))),),
+    lambda n: (n.srcs[0], n),
+)
 ndtri = function(
     "ndtri",
     bessel.ndtri,

@@ -10,7 +10,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from .. import dtypes
 from ..asg.declare import REGISTRY, Array, Grads, Meta, Op, Sample, ViewRule
-from ..asg.geometry import flat, gather
+from ..asg.geometry import flat, gather, view_strides
 from ..asg.node import Node, const, element
 from . import view_rules
 from .summation import total
@@ -203,6 +203,13 @@ reshape = Op(
     params=("size",),
     samples=lambda: [Sample((_a(2, 6),), ((3, 4),)), Sample((_a(1),), ((),))],
 )
+
+
+def reshaped(n: Node, shape: tuple[int, ...]) -> Node:
+    """`n` with another shape: a view where one shows it so, else a copy. (Writes to what a view shows are noticed, see `Op.saves`.)"""
+    return reshape(n, shape) if view_strides(n.geometry, shape) is None else view(n, *shape)
+
+
 clone = Op(
     "clone",
     "shape",

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ..asg.declare import Array, Grads, Meta, Op, Sample, get, keep
+from ..asg.declare import Array, Grads, Meta, Op, Sample, get, keep, keep_all
 from ..asg.node import Node
 from .formula import mean_over, refuse, sum_over
 from .movement import reshape
@@ -20,7 +20,7 @@ _X = np.array([[[0.3, -1.2, 2.0], [0.8, 1.5, -0.4]], [[-0.6, 0.9, 0.1], [0.4, -0
 _G = np.array([[[0.7, -0.2, 1.8], [0.5, -1.6, 0.3]], [[0.9, 2.2, 0.1], [1.1, -0.4, -0.8]]])
 _W, _B = np.array([0.5, 2.0, 1.5]), np.array([0.1, -0.2, 0.3])
 _CHANNEL = np.array([[0.5], [2.0]])
-SAVED = keep((0, (0, 1)), (1, (0,)))
+SAVED = keep((0, (0, 1, 2)), (1, (0, 1, 2)))
 
 
 def _rule(kernel: str) -> Any:
@@ -143,7 +143,16 @@ norm_grad_weight = Op(
 
 def normalization(name: str, kernel: str, samples: Any) -> Op:
     """Declare ``name(x[, weight[, bias]], dims, eps)``."""
-    return Op(name, "norm", _rule(kernel), _ref, vjp=_vjp, saves=SAVED, params=("dims", "eps"), samples=samples)
+    return Op(
+        name,
+        "norm",
+        _rule(kernel),
+        _ref,
+        vjp=_vjp,
+        saves=keep_all if name == "layer_norm" else SAVED,
+        params=("dims", "eps"),
+        samples=samples,
+    )
 
 
 layer_norm = normalization(

@@ -173,6 +173,7 @@ floor_divide = binary(
     "floor_divide",
     lambda e, a, b: e.floor_div(a, b),
     _zeros_both,
+    keep((1, (0, 1)), (0, (1,))),
     ref=_ref_floor_divide,
     samples=lambda: [Sample((_X, _Y), (), False), *integer_samples()],
 )
@@ -180,6 +181,7 @@ trunc_divide = binary(
     "trunc_divide",
     lambda e, a, b: e.trunc(e.div(a, b)),
     _zeros_both,
+    keep((1, (0, 1)), (0, (1,))),
     ref=_ref_trunc_divide,
     samples=lambda: [Sample((_X, _Y), (), False), *integer_samples()],
 )

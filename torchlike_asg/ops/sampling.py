@@ -227,7 +227,7 @@ grid_sample_nearest = Op(
     _evaluated(_sample_nearest),
     vjp=_vjp_nearest,
     expand=_expand_nearest,
-    saves=lambda n: n.srcs[1:],
+    saves=keep_all,
     params=PARAMS[1:],
     samples=lambda: [*[Sample((_X, _GRID), p) for p in _PADDINGS], Sample((_X3, _GRID3), ("zeros", False))],
 )

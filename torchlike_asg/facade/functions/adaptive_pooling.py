@@ -8,7 +8,7 @@ from ...ops import pooling as ops
 from ..core import Tensor, nary, node_of, unary
 from ..history_names import title
 from ..register import checked, function
-from ..steps import note, step
+from ..steps import keeping, note, step
 from .arguments import whole
 
 
@@ -82,7 +82,7 @@ def _max(dims: int, input: Tensor, output_size: Any, indices: bool) -> Any:
     values = _back(unary(ops.adaptive_max_pool, x, sizes), batched)
     if dims == 1:
         note(values, "SqueezeBackward1")
-    return (values, _back(unary(ops.adaptive_max_pool_index, x, sizes), batched)) if indices else values
+    return keeping((values, _back(unary(ops.adaptive_max_pool_index, x, sizes), batched)), (), (1,)) if indices else values
 
 
 def _define(dims: int) -> Any:
@@ -134,8 +134,9 @@ def _fractional(dims: int, input: Tensor, kernel_size: Any, output_size: Any, ou
         samples = FUNCTIONS["rand"](*x.shape[:2], dims, dtype=x.dtype, device=x.device)
     index = nary(ops.fractional_max_pool_index, (x, samples if len(samples.shape) == 3 else samples.unsqueeze(0)), kernel, sizes)
     values = _back(nary(ops.plane_gather, (x, index)), batched)
-    note(values, f"FractionalMaxPool{dims}DBackward0")
-    return (values, _back(index, batched)) if indices else values
+    result = keeping((values, _back(index, batched)) if indices else values, (input,), (1,) if indices else ())
+    note(result, f"FractionalMaxPool{dims}DBackward0")
+    return result
 
 
 def _define_fractional(dims: int) -> Any:

@@ -15,7 +15,7 @@ from ..core import Tensor, begin, binary, face, node_of, unary
 from ..families import apart, family_of, inherited_kind
 from ..lens import lens_over
 from ..register import function
-from ..steps import step, unsaved
+from ..steps import RESULT, step, unsaved
 from .early import adjoint
 from .math import atan2, cos, sin
 from .pointwise import where
@@ -39,13 +39,14 @@ def reading(op: Any, a: Tensor, d: dtype, conj: bool = False, neg: bool = False)
 
 
 @function(method=False, name="complex")
+@step(None, keeps=((0, (0,)), (1, (1,))))
 def complex_(real: Tensor, imag: Tensor, *, out: Tensor | None = None) -> Tensor:
     """``real + i imag`` of two real tensors of one type, broadcast."""
     return binary(ops.complex_, real, imag)
 
 
 @function(method=False)
-@step("PolarBackward0")
+@step("PolarBackward0", keeps=((RESULT, (0, 1)),))
 def polar(abs: Tensor, angle: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The complex numbers with these absolute values and angles, two real tensors of one type, broadcast."""
     if abs.dtype is not angle.dtype:
@@ -155,7 +156,7 @@ Tensor.mH = property(_matrices_adjoint, doc="The conjugate transpose of matrices
 
 
 @function()
-@step("AngleBackward0")
+@step("AngleBackward0", keeps=((0, (0,)),))
 def angle(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The angle in the complex plane: of a real number 0, of a negative one pi; NaN stays."""
     if input.dtype.is_complex:

@@ -15,7 +15,7 @@ from ...ops.arrange import tril
 from ...ops.elementwise import bar
 from ...ops.linalg import matmul, swap_last
 from ...ops.logic import gt, lt
-from ...ops.movement import cast, clone, copy, expand, full, permute, reshape
+from ...ops.movement import cast, clone, copy, expand, full, permute, reshape, reshaped
 from ...ops.pointwise import add, log, mul, sub, where
 from ...ops.reduce import amax, sum_
 from ...ops.solve import LinAlgError
@@ -23,7 +23,7 @@ from ..core import Tensor, node_of, unary, wrap
 from ..held import value_of
 from ..outright import computed, outright
 from ..register import function
-from ..steps import note, step
+from ..steps import RESULT, note, step
 from . import returns
 from .creation import placed
 from .linalg import multiply_chain
@@ -117,13 +117,13 @@ def solution(a: Node, b: Node, left: bool) -> Node:
     x = solve.solve(a, b)
     if not vectors:
         return x
-    x = reshape(x, tuple(x.shape[:-1]))
+    x = reshaped(x, tuple(x.shape[:-1]))
     return solve.column_major(x) if x.ndim > 1 else x
 
 
 @linalg_function
 @outright
-@step("LinalgSolveExBackward0")
+@step("LinalgSolveExBackward0", keeps=((0, (0, 1)), (RESULT, (0, 1))))
 def solve_(A: Tensor, B: Tensor, *, left: bool = True, out: Tensor | None = None) -> Tensor:
     """The solution of ``A X = B`` (``X A = B`` with ``left=False``); raises `LinAlgError` for a singular matrix."""
     return wrap(solution(node_of(A), node_of(B), left))
@@ -143,7 +143,7 @@ def solve_triangular(
 
 
 @function()
-@step("TriangularSolveBackward0")
+@step("TriangularSolveBackward0", keeps=((0, (0, 1)), (1, (0, 1)), (RESULT, (0, 1))))
 def triangular_solve(
     input: Tensor, A: Tensor, upper: bool = True, transpose: bool = False, unitriangular: bool = False, *, out: Any = None
 ) -> Any:
@@ -156,7 +156,7 @@ def triangular_solve(
 
 @function(name="cholesky")
 @outright
-@step("CholeskyBackward0")
+@step("CholeskyBackward0", keeps=((RESULT, (0,)),))
 def cholesky(input: Tensor, upper: bool = False, *, out: Tensor | None = None) -> Tensor:
     """The lower factor L with ``input = L L^T`` (or its transpose) of a symmetric positive-definite matrix. Deprecated in favour of
     `linalg.cholesky`.
@@ -171,7 +171,7 @@ def _factor(x: Node, upper: bool) -> Tensor:
 
 @function(name="cholesky", method=False, namespace=False)
 @outright
-@step("LinalgCholeskyExBackward0")
+@step("LinalgCholeskyExBackward0", keeps=((RESULT, (0,)),))
 def linalg_cholesky(A: Tensor, *, upper: bool = False, out: Tensor | None = None) -> Tensor:
     """The lower factor L with ``A = L L^T`` (with `upper` its transpose) of a symmetric positive-definite matrix; raises `LinAlgError` if
     it is not positive-definite.
@@ -208,7 +208,7 @@ def _full_rank(a: Node, limit: float) -> Node:
 
 @linalg_function
 @outright
-@step("LinalgLstsqBackward0")
+@step("LinalgLstsqBackward0", keeps=((0, (0, 1)), (1, (0, 1)), (RESULT, (0, 1))))
 def lstsq(A: Tensor, B: Tensor, rcond: float | None = None, *, driver: str | None = None, out: Any = None) -> Any:
     """The least-squares solution of ``A X = B`` of smallest norm: named tuple (solution, residuals, rank, singular_values).
 
@@ -361,7 +361,7 @@ def vecdot(x: Tensor, y: Tensor, *, dim: int = -1, out: Tensor | None = None) ->
 
 @linalg_function
 @outright
-@step("ReshapeAliasBackward0")
+@step("ReshapeAliasBackward0", keeps=((RESULT, (0,)),))
 def tensorinv(A: Tensor, ind: int = 2, *, out: Tensor | None = None) -> Tensor:
     """The inverse for `tensordot`: the first `ind` dimensions as rows, the others as columns of a matrix."""
     x = node_of(A)
@@ -373,12 +373,12 @@ def tensorinv(A: Tensor, ind: int = 2, *, out: Tensor | None = None) -> Tensor:
             "Expected self to satisfy the requirement prod(self.shape[ind:]) == prod(self.shape[:ind]), but got "
             f"{math.prod(columns)} != {math.prod(rows)}"
         )
-    return wrap(reshape(solve.inverse(reshape(x, (math.prod(rows), math.prod(columns)))), (*columns, *rows)))
+    return wrap(reshaped(solve.inverse(reshaped(x, (math.prod(rows), math.prod(columns)))), (*columns, *rows)))
 
 
 @linalg_function
 @outright
-@step("ViewBackward0")
+@step("ViewBackward0", keeps=((RESULT, (0, 1)),))
 def tensorsolve(A: Tensor, B: Tensor, dims: Any = None, *, out: Tensor | None = None) -> Tensor:
     """X with ``tensordot(A, X, X.ndim) = B``."""
     a, b = node_of(A), node_of(B)
@@ -392,4 +392,4 @@ def tensorsolve(A: Tensor, B: Tensor, dims: Any = None, *, out: Tensor | None = 
             "Expected self to satisfy the requirement prod(self.shape[other.ndim:]) == prod(self.shape[:other.ndim]), "
             f"but got {math.prod(unknown)} != {b.numel}"
         )
-    return wrap(reshape(solve.solve(reshape(a, (b.numel, b.numel)), reshape(b, (b.numel, 1))), unknown))
+    return wrap(reshaped(solve.solve(reshaped(a, (b.numel, b.numel)), reshaped(b, (b.numel, 1))), unknown))

@@ -15,7 +15,7 @@ from ...ops.promotion import title
 from ..core import Tensor, binary, node_of, unary, wrap
 from ..lifting import scalar
 from ..register import function, method
-from ..steps import step
+from ..steps import RESULT, step
 from . import pointwise
 from .arguments import check_flag, check_tensor, reduced_dims
 from .reduce import converted
@@ -67,7 +67,7 @@ def _norm_method(self: Tensor, p: Any = "fro", dim: Any = None, keepdim: bool = 
 
 
 @function()
-@step("DistBackward0")
+@step("DistBackward0", keeps=((0, (0, 1)), (1, (0, 1)), (RESULT, (0, 1))))
 def dist(input: Tensor, other: Tensor, p: float = 2) -> Tensor:
     """The p-norm of ``input - other``."""
     check_tensor("dist", "other", 2, other)

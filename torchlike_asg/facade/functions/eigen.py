@@ -14,7 +14,7 @@ from ...ops.movement import reshape
 from ...ops.pointwise import where
 from ..core import Tensor, node_of, unary, wrap
 from ..outright import computed, outright
-from ..steps import step
+from ..steps import RESULT, step
 from . import returns
 from .decompose import linalg_function, solution
 
@@ -43,7 +43,7 @@ def repaired(x: Node, info: Node) -> tuple[Node, Node]:
 
 
 @linalg_function
-@step("LinalgCholeskyExBackward0")
+@step("LinalgCholeskyExBackward0", keeps=((RESULT, (0,)),))
 def cholesky_ex(A: Tensor, *, upper: bool = False, check_errors: bool = False, out: Any = None) -> Any:
     """The Cholesky factor, and 0 or the order of the first leading minor that is not positive: named tuple (L, info).
 
@@ -62,7 +62,7 @@ def cholesky_ex(A: Tensor, *, upper: bool = False, check_errors: bool = False, o
 
 
 @linalg_function
-@step("LinalgInvExBackward0")
+@step("LinalgInvExBackward0", keeps=((RESULT, (0,)),))
 def inv_ex(A: Tensor, *, check_errors: bool = False, out: Any = None) -> Any:
     """The inverse, and 0 or the number of the first pivot that is zero: named tuple (inverse, info). NaN for singular matrices."""
     x = node_of(A)
@@ -74,7 +74,7 @@ def inv_ex(A: Tensor, *, check_errors: bool = False, out: Any = None) -> Any:
 
 
 @linalg_function
-@step("LinalgSolveExBackward0")
+@step("LinalgSolveExBackward0", keeps=((0, (0, 1)), (RESULT, (0, 1))))
 def solve_ex(A: Tensor, B: Tensor, *, left: bool = True, check_errors: bool = False, out: Any = None) -> Any:
     """The solution of ``A X = B``, and 0 or the number of the first pivot that is zero: named tuple (result, info). NaN if singular."""
     a, b = node_of(A), node_of(B)

@@ -10,6 +10,7 @@ from ...ops import einsum as ops
 from ...ops.linalg import matmul
 from ...ops.movement import permute as permute_node
 from ...ops.movement import reshape as reshape_node
+from ...ops.movement import reshaped
 from ...ops.promotion import title
 from ...ops.reduce import sum_
 from ..core import Tensor, nary, node_of, wrap
@@ -98,8 +99,8 @@ def tensordot(a: Tensor, b: Tensor, dims: Any = 2, out: Tensor | None = None) ->
     rows, columns = [i for i in range(len(x.shape)) if i not in first], [j for j in range(len(y.shape)) if j not in second]
     shape = (*[x.shape[i] for i in rows], *[y.shape[j] for j in columns])
     k = math.prod([x.shape[i] for i in first])
-    left = reshape_node(permute_node(x, *rows, *first), (math.prod([x.shape[i] for i in rows]), k))
-    right = reshape_node(permute_node(y, *second, *columns), (k, math.prod([y.shape[j] for j in columns])))
+    left = reshaped(permute_node(x, *rows, *first), (math.prod([x.shape[i] for i in rows]), k))
+    right = reshaped(permute_node(y, *second, *columns), (k, math.prod([y.shape[j] for j in columns])))
     return wrap(reshape_node(matmul(left, right), shape))
 
 

@@ -15,7 +15,7 @@ from ...ops.padding import pad_constant
 from ...ops.promotion import title, to
 from ..core import Tensor, node_of, wrap
 from ..register import function
-from ..steps import note
+from ..steps import keeping, note
 from .creation import ones
 from .padding import pad
 from .views import dims_of, wrap_dim
@@ -134,11 +134,18 @@ def along_one(kind: str, name: str, x: Tensor, n: int | None, dim: int, norm: st
         return wrap(to_real(v, (d,), (size,), norm, forward))
     sizes = (v.shape[d] if n is None else n,)
     if kind != "complex":
-        return wrap(from_real(name, v, (d,), sizes, norm, forward))
-    found = wrap(complex_transform(v, (d,), sizes, norm, forward))
+        return _of_real(x, wrap(from_real(name, v, (d,), sizes, norm, forward)), (d,), sizes)
+    found = _of_real(x, wrap(complex_transform(v, (d,), sizes, norm, forward)), (d,), sizes)
     if not v.dtype.is_complex:
         note(found, "FftR2CBackward0" if forward else "ConjBackward0")
     return found
+
+
+def _of_real(x: Tensor, found: Tensor, dims: Any, sizes: Any) -> Tensor:
+    """The result of a transform, which PyTorch saves real numbers for, if it had not to fill them up with zeros."""
+    if x.dtype.is_complex or any(n > x.shape[d] for d, n in zip(dims, sizes, strict=True)):
+        return found
+    return keeping(found, (x,))  # type: ignore[no-any-return]
 
 
 def along_several(kind: str, name: str, x: Tensor, s: Any, dim: Any, norm: str | None, forward: bool) -> Tensor:
@@ -150,7 +157,7 @@ def along_several(kind: str, name: str, x: Tensor, s: Any, dim: Any, norm: str |
     if not dims:
         raise RuntimeError(f"{name} must transform at least one axis")
     if kind == "from real":
-        return wrap(from_real(name, v, dims, sizes, norm, forward))
+        return _of_real(x, wrap(from_real(name, v, dims, sizes, norm, forward)), dims, sizes)
     given = None if s is None else ((s,) if isinstance(s, int) else tuple(s))[-1]
     last = 2 * (v.shape[dims[-1]] - 1) if given is None or given == -1 else given
     return wrap(to_real(v, dims, (*sizes[:-1], last), norm, forward))

@@ -16,7 +16,7 @@ from ..core import operand as operand_of
 from ..held import value_of
 from ..hosted import data, indices, known, operand
 from ..register import function
-from ..steps import step
+from ..steps import keeping, step
 from .subscript import put
 from .views import expand, wrap_dim
 
@@ -85,7 +85,7 @@ def _along(input: Tensor, d: int, index: Tensor, source: Tensor, op: Any) -> Ten
 
 
 @function(inplace=True)
-@step("IndexAddBackward0")
+@step("IndexAddBackward0", keeps=((2, (3,)), (3, (3,))))
 def index_add(input: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha: Any = 1, out: Tensor | None = None) -> Tensor:
     """`input` with `alpha` times the slices of `source` added at the positions of a 1-d index; repeated positions accumulate."""
     d = wrap_dim(dim, len(input.shape))
@@ -165,7 +165,7 @@ def _check_flat(name: str, input: Tensor, index: Tensor) -> None:
 
 
 @function()
-@step("TakeBackward0")
+@step("TakeBackward0", keeps=((0, (0,)), (1, (0,))))
 def take(input: Tensor, index: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The elements of the flattened `input` at the positions in `index`, in the shape of `index`."""
     _check_flat("take", input, index)
@@ -173,7 +173,7 @@ def take(input: Tensor, index: Tensor, *, out: Tensor | None = None) -> Tensor:
 
 
 @function(inplace=True, name="put")
-@step("PutBackward0")
+@step("PutBackward0", keeps=((1, (0, 2)), (2, (2,))))
 def put_function(input: Tensor, index: Tensor, source: Tensor, accumulate: bool = False) -> Tensor:
     """`input` with the elements of `source` written (or added) at positions of the flattened tensor."""
     _check_flat("put_", input, index)
@@ -226,7 +226,8 @@ def index_put(input: Tensor, indices: Any, values: Tensor, accumulate: bool = Fa
     needs_tensor("index_put", "values", 2, values)
     dims, index = _index_list(indices)
     _check_index_put(input, dims, index)
-    return wrap(ops.index_put(node_of(input), node_of(values), *[operand(i) for i in index], dims, bool(accumulate)))
+    result = wrap(ops.index_put(node_of(input), node_of(values), *[operand(i) for i in index], dims, bool(accumulate)))
+    return keeping(result, indices)  # type: ignore[no-any-return]
 
 
 @function(method="index_put_", name="index_put_")
@@ -240,7 +241,7 @@ def index_put_(self: Tensor, indices: Any, values: Tensor, accumulate: bool = Fa
 
 # ---------------------------------------------------------------- masks
 @function()
-@step("MaskedSelectBackward0")
+@step("MaskedSelectBackward0", keeps=((0, (0,)), (1, (0,))))
 def masked_select(input: Tensor, mask: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The elements of `input` where `mask` is True, as a vector; both are broadcast. Looks at the mask."""
     if mask.dtype is not dtypes.bool_:

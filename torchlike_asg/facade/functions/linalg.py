@@ -11,7 +11,7 @@ from ...asg.geometry import is_contiguous
 from ...asg.node import Node
 from ...ops import linalg as ops
 from ...ops.arrange import roll
-from ...ops.movement import diagonal, expand, permute, reshape
+from ...ops.movement import diagonal, expand, permute, reshape, reshaped
 from ...ops.pointwise import add, mul, sub
 from ...ops.promotion import title, to
 from ...ops.reduce import sum_
@@ -110,7 +110,7 @@ def outer(input: Tensor, vec2: Tensor, *, out: Tensor | None = None) -> Tensor:
         if len(v.shape) != 1:
             raise RuntimeError(f"outer: Expected 1-D argument {name}, but got {len(v.shape)}-D")
     x = node_of(input)
-    return wrap(mul(reshape(x, (x.shape[0], 1)), node_of(vec2)))
+    return wrap(mul(reshaped(x, (x.shape[0], 1)), node_of(vec2)))
 
 
 @function()
@@ -126,7 +126,7 @@ def inner(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
             f"inner() the last dimension must match on both input tensors but got shapes {list(x.shape)} and {list(y.shape)}"
         )
     k = x.shape[-1]
-    left, right = reshape(x, (math.prod(x.shape[:-1]), k)), reshape(y, (math.prod(y.shape[:-1]), k))
+    left, right = reshaped(x, (math.prod(x.shape[:-1]), k)), reshaped(y, (math.prod(y.shape[:-1]), k))
     return wrap(reshape(ops.matmul(left, ops.swap_last(right)), (*x.shape[:-1], *y.shape[:-1])))
 
 
@@ -191,7 +191,7 @@ def addr(input: Tensor, vec1: Tensor, vec2: Tensor, *, beta: Any = 1, alpha: Any
     """``beta * input + alpha * outer(vec1, vec2)``."""
     a = _needs(vec1, 1, "addr: Expected 1-D argument vec1, but got {}-D")
     b = _needs(vec2, 1, "addr: Expected 1-D argument vec2, but got {}-D")
-    product = mul(reshape(a, (a.shape[0], 1)), b)
+    product = mul(reshaped(a, (a.shape[0], 1)), b)
     d = dtypes.promote_types(input.dtype, product.dtype)
     return _added(input if input.dtype is d else input.to(d), to(product, d), beta, alpha)  # type: ignore[attr-defined]
 
@@ -216,7 +216,7 @@ def baddbmm(
 
 
 @function(inplace=True)
-@step("AddbmmBackward0")
+@step("AddbmmBackward0", keeps=((1, (2,)), (2, (1,))))
 def addbmm(input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: Any = 1, alpha: Any = 1, out: Tensor | None = None) -> Tensor:
     """``beta * input + alpha * (the sum of bmm(batch1, batch2) over the batch)``."""
     _batches(batch1, batch2)
@@ -266,7 +266,7 @@ def cross_product(input: Tensor, other: Tensor, dim: int) -> Tensor:
 
 
 @function()
-@step("LinalgCrossBackward0")
+@step("LinalgCrossBackward0", keeps=((1, (0,)), (0, (1,))))
 def cross(input: Tensor, other: Tensor, dim: int | None = None, *, out: Tensor | None = None) -> Tensor:
     """The cross product along `dim`, by default the first dimension of size three."""
     if dim is None:

@@ -12,7 +12,7 @@ from ...ops.promotion import title
 from ..core import Tensor, binary, bound, node_of, wrap
 from ..register import checked, function
 from ..remembered import recall, remember
-from ..steps import note
+from ..steps import keeping, note
 from .activation import logsigmoid
 from .arguments import check_tensor
 from .reduction import numbered, reduced, reduction_of
@@ -175,6 +175,7 @@ def binary_cross_entropy_with_logits(
         loss = (1 - target) * input - factor * logsigmoid(input)  # type: ignore[operator]
     found: Tensor = reduced(loss if weight is None else loss * weight, reduction)
     if weight is not None or pos_weight is not None:
+        found = keeping(found, (input, target, weight, pos_weight))
         note(found, "BinaryCrossEntropyWithLogitsBackward0")
     return found
 

@@ -18,7 +18,7 @@ from ...ops.solve import LinAlgError, adjoint, check_square, eye, solve_triangul
 from ..core import Tensor, node_of, unary, wrap
 from ..held import value_of
 from ..register import function
-from ..steps import step
+from ..steps import RESULT, SECOND, THIRD, step
 from . import returns
 from .creation import placed
 from .decompose import linalg_function
@@ -59,6 +59,7 @@ def _factor(A: Tensor, check: bool) -> tuple[Tensor, Tensor, Tensor]:
 
 
 @linalg_function
+@step(None, keeps=((SECOND, (0,)),))
 def lu_factor(A: Tensor, *, pivot: bool = True, out: Any = None) -> Any:
     """The compact LU factors and the pivots (int32, counted from 1): named tuple (LU, pivots). Raises if U has a zero on its diagonal."""
     _check_pivoting("linalg.lu_factor", pivot)
@@ -66,6 +67,7 @@ def lu_factor(A: Tensor, *, pivot: bool = True, out: Any = None) -> Any:
 
 
 @linalg_function
+@step(None, keeps=((SECOND, (0,)),))
 def lu_factor_ex(A: Tensor, *, pivot: bool = True, check_errors: bool = False, out: Any = None) -> Any:
     """As `lu_factor`, with 0 or the number of the first zero pivot instead of an error: named tuple (LU, pivots, info)."""
     _check_pivoting("linalg.lu_factor", pivot)
@@ -82,7 +84,7 @@ def _unpacked(compact: Node, pivots: Node) -> tuple[Node, Node, Node]:
 
 
 @linalg_function
-@step("LinalgLuBackward0")
+@step("LinalgLuBackward0", keeps=((RESULT, (0,)), (SECOND, (0,)), (THIRD, (0,))))
 def lu(A: Tensor, *, pivot: bool = True, out: Any = None) -> Any:
     """``A = P L U`` with a permutation, a unit lower triangular and an upper triangular matrix: named tuple (P, L, U)."""
     _check_pivoting("linalg.lu_factor", pivot)
@@ -91,7 +93,7 @@ def lu(A: Tensor, *, pivot: bool = True, out: Any = None) -> Any:
 
 
 @linalg_function
-@step("LinalgLuSolveBackward0")
+@step("LinalgLuSolveBackward0", keeps=((0, (0, 2)), (1, (0, 2)), (RESULT, (0,))))
 def lu_solve(LU: Tensor, pivots: Tensor, B: Tensor, *, left: bool = True, adjoint: bool = False, out: Tensor | None = None) -> Tensor:
     """X with ``A X = B`` (``X A = B`` unless `left`; A^H for A with `adjoint`), from the factors of A."""
     return wrap(_solved(node_of(LU), node_of(pivots), node_of(B), bool(left), bool(adjoint)))
@@ -113,13 +115,14 @@ def _solved(compact: Node, pivots: Node, b: Node, left: bool, adjoint_system: bo
 
 
 @function(name="lu_solve")
-@step("LinalgLuSolveBackward0")
+@step("LinalgLuSolveBackward0", keeps=((1, (0, 1)), (2, (0, 1)), (RESULT, (1,))))
 def lu_solve_of(b: Tensor, LU_data: Tensor, LU_pivots: Tensor, *, out: Tensor | None = None) -> Tensor:
     """X with ``A X = b``, from the factors of A. Deprecated in favour of `linalg.lu_solve`."""
     return wrap(_solved(node_of(LU_data), node_of(LU_pivots), node_of(b), True, False))
 
 
 @function(name="lu")
+@step(None, keeps=((SECOND, (0,)),))
 def lu_compact(A: Tensor, pivot: bool = True, get_infos: bool = False, out: Any = None) -> Any:
     """The compact LU factors and the pivots, with `get_infos` also which pivot is zero. Deprecated in favour of `linalg.lu_factor`."""
     _check_pivoting("linalg.lu_factor", pivot)
@@ -166,13 +169,18 @@ def ldl_solve(LD: Tensor, pivots: Tensor, B: Tensor, *, hermitian: bool = False,
 
 
 # ---------------------------------------------------------------- Householder reflectors
+_KEPT_OF_REFLECTORS = ((0, (0, 1)), (1, (0, 1)), (RESULT, (0, 1)))
+
+
 @linalg_function
+@step("LinalgHouseholderProductBackward0", keeps=_KEPT_OF_REFLECTORS)
 def householder_product(A: Tensor, tau: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The first columns of ``H[0] H[1] ...``, whose reflectors stand below the diagonal of `A` (m, n), m >= n."""
     return wrap(householder.product(node_of(A), node_of(tau)))
 
 
 @function()
+@step("LinalgHouseholderProductBackward0", keeps=_KEPT_OF_REFLECTORS)
 def orgqr(input: Tensor, input2: Tensor, *, out: Tensor | None = None) -> Tensor:
     """`linalg.householder_product` under LAPACK's name."""
     return wrap(householder.product(node_of(input), node_of(input2)))
@@ -185,7 +193,7 @@ def geqrf(input: Tensor, *, out: Any = None) -> Any:
 
 
 @function()
-@step("OrmqrBackward0")
+@step("OrmqrBackward0", keeps=tuple([(i, (0, 1, 2)) for i in (0, 1, 2, RESULT)]))
 def ormqr(
     input: Tensor, input2: Tensor, input3: Tensor, left: bool = True, transpose: bool = False, *, out: Tensor | None = None
 ) -> Tensor:

@@ -149,7 +149,7 @@ def _triplet(anchor: Any, positive: Any, negative: Any, distance: Any, margin: f
 
 # ---------------------------------------------------------------- several classes
 @checked
-@step("MultiMarginLossBackward0")
+@step("MultiMarginLossBackward0", keeps=((0, (0,)), (1, (0,)), (4, (0,))))
 def multi_margin_loss(
     input: Tensor,
     target: Tensor,
@@ -189,7 +189,7 @@ def multi_margin_loss(
 
 
 @checked
-@step("MultilabelMarginLossBackward0")
+@step("MultilabelMarginLossBackward0", keeps=((0, (0,)), (1, (0,))))
 def multilabel_margin_loss(
     input: Tensor, target: Tensor, size_average: bool | None = None, reduce: bool | None = None, reduction: str = "mean"
 ) -> Tensor:

@@ -13,7 +13,7 @@ from ...ops.formula import title
 from ...ops.promotion import to
 from ..core import Tensor, binary, node_of, operand, unary, wrap
 from ..register import function
-from ..steps import step, unsaved
+from ..steps import RESULT, SECOND, step, unsaved
 from . import returns
 from .arguments import check_tensor
 from .pointwise import _either, _one, _two
@@ -119,6 +119,7 @@ def mvlgamma(input: Tensor, p: int, *, out: Tensor | None = None) -> Tensor:
 
 
 @function()
+@step(None, keeps=((SECOND, (0,)),))
 def frexp(input: Tensor, *, out: Any = None) -> Any:
     """Mantissa in (-1, -1/2] or [1/2, 1) and integer exponent (int32) with ``input = mantissa * 2 ** exponent``."""
     if not input.dtype.is_floating_point:
@@ -154,11 +155,11 @@ xlogy = _two("xlogy", ops.xlogy, "``input * log(other)``, and 0 where `input` is
 
 
 @function(inplace=True)
-@step("LdexpBackward0")
+@step("LdexpBackward0", keeps=((1, (0,)), (RESULT, (0, 1))))
 def ldexp(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
     """``input * 2 ** other``."""
     check_tensor("ldexp", "other", 2, other)
-    return binary(basic.mul, unsaved(input), _either(basic.pow_, 2.0, other))
+    return binary(basic.mul, unsaved(input), _either(basic.pow_, 2.0, unsaved(other)))
 
 
 @function()

@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 
 from ... import dtypes
+from ...asg.keeps import KEEPS_RESULT
 from ...asg.node import Node, const, weak
 from ...ops import distance, solve, spectral
 from ...ops.eigen import inverse_info
 from ...ops.logic import eq, gt
-from ...ops.movement import permute, reshape
+from ...ops.movement import permute, reshape, reshaped
 from ...ops.pointwise import div, maximum, mul, where
 from ...ops.promotion import to
 from ...ops.reduce import amin, sum_
@@ -75,7 +76,10 @@ def matrix_norm(
         if keepdim
         else tuple([n for i, n in enumerate(x.shape) if i not in both])
     )
-    result = wrap(found if tuple(found.shape) == shape else reshape(found, shape))
+    if tuple(found.shape) != shape:
+        found = reshaped(found, shape)
+        found = KEEPS_RESULT(found) if found.rg and not singular else found  # a view of an extreme, which is kept
+    result = wrap(found)
     return computed(result) if singular else result
 
 

@@ -13,7 +13,7 @@ from ...asg.trace import current
 from ...ops import norm as ops
 from ...ops import pointwise
 from ...ops.formula import mean_over, refuse
-from ...ops.movement import reshape
+from ...ops.movement import reshape, reshaped
 from ...ops.promotion import to
 from ..core import Tensor, node_of, operand, wrap
 from ..register import checked, function
@@ -22,15 +22,17 @@ from ..steps import step
 from ..write import assign
 
 
-def _affine(x: Node, weight: Tensor | None, bias: Tensor | None, shape: tuple[int, ...]) -> tuple[list[Node], Node | None]:
+def _affine(
+    x: Node, weight: Tensor | None, bias: Tensor | None, shape: tuple[int, ...], shaped: Any = reshape
+) -> tuple[list[Node], Node | None]:
     """Weight and bias as nodes of `shape`; a bias without weight is returned apart, to be added afterwards."""
-    w, b = (_parameter(x, value, shape) for value in (weight, bias))
+    w, b = (_parameter(x, value, shape, shaped) for value in (weight, bias))
     if w is None:
         return [], b
     return [w] if b is None else [w, b], None
 
 
-def _parameter(x: Node, value: Tensor | None, shape: tuple[int, ...]) -> Node | None:
+def _parameter(x: Node, value: Tensor | None, shape: tuple[int, ...], shaped: Any) -> Node | None:
     if value is None:
         return None
     n = node_of(value)
@@ -41,7 +43,7 @@ def _parameter(x: Node, value: Tensor | None, shape: tuple[int, ...]) -> Node | 
     ):
         same = "all inputs must share same datatype." if n.dtype is dtypes.float32 else "expect parameter to have scalar type of Float"
         raise RuntimeError(f"mixed dtype (CPU): {same}")
-    return n if tuple(n.shape) == shape else reshape(n, shape)
+    return n if tuple(n.shape) == shape else shaped(n, shape)
 
 
 def _finish(y: Node, bias: Node | None) -> Tensor:
@@ -84,7 +86,7 @@ def layer_norm(input: Tensor, normalized_shape: Any, weight: Tensor | None = Non
             return wrap(n)
     shape, dims = _normalized_shape(input, normalized_shape, weight, bias)
     x = node_of(input)
-    affine, extra = _affine(x, weight, bias, shape)
+    affine, extra = _affine(x, weight, bias, shape, reshaped)
     return _finish(ops.layer_norm(x, *affine, dims, eps), extra)
 
 
@@ -207,7 +209,7 @@ def batch_norm(
         raise RuntimeError(f"{'running_mean' if running_mean is None else 'running_var'} must be defined in evaluation mode")
     x = node_of(input)
     broadcast = (channels,) + (1,) * (len(shape) - 2) if len(shape) > 2 else (channels,)
-    affine, extra = _affine(x, weight, bias, broadcast)
+    affine, extra = _affine(x, weight, bias, broadcast, reshaped)
     if not training:
         assert running_mean is not None and running_var is not None
         mean, var = (reshape(n, broadcast) if tuple(n.shape) != broadcast else n for n in (node_of(running_mean), node_of(running_var)))

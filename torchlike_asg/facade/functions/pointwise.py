@@ -14,7 +14,7 @@ from ...ops.promotion import title
 from ..autocast import governed
 from ..core import Tensor, binary, nary, node_of, operand, rbinary, unary, wrap
 from ..register import function
-from ..steps import step
+from ..steps import keeping, step
 
 _NUMBERS = (int, float, bool, complex)
 
@@ -245,7 +245,8 @@ def clamp(input: Tensor, min: Any = None, max: Any = None, *, out: Tensor | None
     if min is None and max is None:
         raise RuntimeError("torch.clamp: At least one of 'min' or 'max' must not be None")
     low = input if min is None else binary(ops.clamp_min, input, min)
-    return low if max is None else binary(ops.clamp_max, low, max)
+    found = low if max is None else binary(ops.clamp_max, low, max)
+    return keeping(found, (input, min, max)) if isinstance(min, Tensor) or isinstance(max, Tensor) else found  # type: ignore[no-any-return]
 
 
 @function(inplace=True)

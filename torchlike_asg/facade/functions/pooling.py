@@ -11,7 +11,7 @@ from ...ops.formula import refuse
 from ..core import Tensor, nary, node_of, unary
 from ..history_names import title
 from ..register import checked, function
-from ..steps import note, step
+from ..steps import keeping, note, step
 from .arguments import check_tensor, wholes
 from .pointwise import abs as _abs
 from .pointwise import sign as _sign
@@ -93,7 +93,7 @@ def _max(
     values = _back(unary(ops.max_pool, x, *window, bool(ceil_mode)), batched)
     if dims == 1:
         note(values, "SqueezeBackward1")
-    return (values, _back(unary(ops.max_pool_index, x, *window, bool(ceil_mode)), batched)) if indices else values
+    return keeping((values, _back(unary(ops.max_pool_index, x, *window, bool(ceil_mode)), batched)), (), (1,)) if indices else values
 
 
 def _define_max(dims: int) -> Any:

@@ -17,7 +17,7 @@ from ...ops.promotion import title
 from ...ops.sort import pick
 from ..core import Tensor, binary, node_of, unary, wrap
 from ..register import function, method
-from ..steps import note, step
+from ..steps import keeping, note, step
 from . import pointwise, returns
 from .arguments import check_flag, check_tensor, one_dim, reduced_dims
 from .factory_arguments import sizes
@@ -61,11 +61,11 @@ def _extremum_along(index_op: Any, result: Any, name: str, input: Tensor, dim: A
     x = node_of(input)
     d = one_dim(name, dim, len(x.shape))
     if not x.shape:
-        return result(wrap(get("clone")(x)), wrap(index_op(x, 0, False)))
+        return keeping(result(wrap(get("clone")(x)), wrap(index_op(x, 0, False))), (), (1,))
     if not x.shape[d]:
         raise IndexError(f"{name}(): Expected reduction dim {d} to have non-zero size.")
     index = index_op(x, d, True)
-    return result(*picked(x, index, d, check_flag(name, "keepdim", keepdim)))
+    return keeping(result(*picked(x, index, d, check_flag(name, "keepdim", keepdim))), (), (1,))
 
 
 def picked(x: Any, index: Any, d: int, keepdim: bool) -> tuple[Tensor, Tensor]:
@@ -178,7 +178,7 @@ def count_nonzero(input: Tensor, dim: Any = None) -> Tensor:
 
 # ---------------------------------------------------------------- ignoring NaN
 @function()
-@step("NansumBackward0")
+@step("NansumBackward0", keeps=((0, (0,)),))
 def nansum(input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: Any = None, out: Tensor | None = None) -> Tensor:
     """The sum with NaN counted as zero."""
     clean = input if input.dtype.category < dtypes.FLOAT else _without_nan(input)

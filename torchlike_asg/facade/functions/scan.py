@@ -8,7 +8,7 @@ from ...asg.declare import get
 from ...ops import scan as ops
 from ..core import Tensor, node_of, unary, wrap
 from ..register import apply_inplace, function, method
-from ..steps import step
+from ..steps import SECOND, step
 from . import returns
 from .arguments import check_tensor, one_dim
 from .reduce import converted
@@ -58,7 +58,7 @@ def _running(name: str, op: Any, result: Any, doc: str) -> Any:
         return result(wrap(get("gather")(x, index, d) if x.shape else get("clone")(x)), wrap(index))
 
     f.__name__, f.__doc__ = name, doc
-    return function(name=name)(step(f"{name.capitalize()}Backward0")(f))
+    return function(name=name)(step(f"{name.capitalize()}Backward0", keeps=((0, (0,)), (SECOND, (0,))))(f))
 
 
 cummax = _running(

@@ -14,7 +14,7 @@ from ...ops.complex import complex_, imag, real
 from ...ops.join import cat
 from ...ops.linalg import matmul
 from ...ops.logic import logical_xor
-from ...ops.movement import arange, clone, diagonal, reshape, slice_
+from ...ops.movement import arange, clone, diagonal, reshape, reshaped, slice_
 from ...ops.pointwise import add, clamp_max, clamp_min, div, mul, pow_, sqrt, sub
 from ...ops.promotion import result_type, title, to
 from ...ops.reduce import sum_
@@ -285,7 +285,7 @@ def cov(input: Tensor, *, correction: int = 1, fweights: Tensor | None = None, a
     x = node_of(input)
     x = x if rank == 2 else reshape(x, (1, count))
     d = result_type([x, weak(1.0)])
-    given = [reshape(node_of(t), (count,)) for t in (fweights, aweights) if t is not None]
+    given = [reshaped(node_of(t), (count,)) for t in (fweights, aweights) if t is not None]
     divisor: Any = weak(max(norm, 0.0))
     if given:
         w = given[0] if len(given) == 1 else mul(*given)

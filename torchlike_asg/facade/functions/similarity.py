@@ -70,6 +70,7 @@ def normalize(input: Any, p: float = 2.0, dim: Any = 1, eps: float = 1e-12, out:
 
 
 @function(method=False)
+@step(None, keeps=((0, (1, 2)), (1, (0, 2)), (2, (0, 1))))
 def bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """``y[k] = input1 weight[k] input2 + bias[k]``: (*, I), (*, J), weight (K, I, J) -> (*, K)."""
     if len(input1.shape) != len(input2.shape):

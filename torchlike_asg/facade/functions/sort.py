@@ -17,7 +17,7 @@ from ..core import Tensor, node_of, unary, wrap
 from ..held import value_of
 from ..lifting import scalar
 from ..register import function
-from ..steps import note, step
+from ..steps import SECOND, keeping, note, step
 from . import returns
 from .arguments import check_flag, check_tensor, one_dim
 from .reduce import picked
@@ -43,7 +43,7 @@ def sort(input: Tensor, dim: int = -1, descending: bool = False, *, stable: bool
     values, index = _ordered(input, dim, check_flag("sort", "descending", descending))
     if values.strides != index.strides:  # as the input lies
         values = get("relayout")(values, index.strides)
-    found = returns.sort(wrap(values), wrap(index))
+    found = keeping(returns.sort(wrap(values), wrap(index)), (), (1,))
     note(found[0], "SortBackward0")
     return found
 
@@ -61,7 +61,7 @@ def msort(input: Tensor, *, out: Tensor | None = None) -> Tensor:
 
 
 @function()
-@step("TopkBackward0")
+@step("TopkBackward0", keeps=((SECOND, (0,)),))
 def topk(input: Tensor, k: int, dim: int = -1, largest: bool = True, sorted: bool = True, *, out: Any = None) -> Any:
     """The `k` largest (or smallest) elements along `dim`, in order: named tuple (values, indices)."""
     x = node_of(input)
@@ -83,7 +83,7 @@ def _single(result: Any, name: str, op: Any, input: Tensor, dim: int, keepdim: b
 
 
 @function()
-@step("KthvalueBackward0")
+@step("KthvalueBackward0", keeps=((SECOND, (0,)),))
 def kthvalue(input: Tensor, k: int, dim: int = -1, keepdim: bool = False, *, out: Any = None) -> Any:
     """The k-th smallest element (from 1) along `dim`: named tuple (values, indices)."""
     d = one_dim("kthvalue", dim, len(input.shape))
@@ -98,7 +98,7 @@ def _median(whole: Any, result: Any, name: str, skip_nan: bool, doc: str) -> Any
             raise refuse("median_cpu" if dim is None else "median_out", input.dtype)
         if dim is None:
             return unary(whole, input, tuple(range(len(input.shape))), False)
-        return _single(result, name, ops.median_index, input, dim, keepdim, skip_nan)
+        return keeping(_single(result, name, ops.median_index, input, dim, keepdim, skip_nan), (), (1,))
 
     f.__name__, f.__doc__ = name, doc
     called = name.capitalize()
@@ -122,7 +122,7 @@ nanmedian = _median(
 
 
 @function()
-@step("ModeBackward0")
+@step("ModeBackward0", keeps=((SECOND, (0,)),))
 def mode(input: Tensor, dim: int = -1, keepdim: bool = False, *, out: Any = None) -> Any:
     """The most frequent element along `dim` (the smallest of equally frequent ones) and the position of its last occurrence."""
     return _single(returns.mode, "mode", ops.mode_index, input, dim, keepdim)

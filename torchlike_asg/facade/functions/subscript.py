@@ -10,6 +10,7 @@ import numpy as np
 from ... import dtypes
 from ...asg.batching import depends
 from ...asg.geometry import view_strides
+from ...asg.keeps import KEEPS
 from ...asg.trace import current
 from ...ops import indexing as ops
 from ...ops import movement
@@ -23,7 +24,7 @@ from ..held import value_of
 from ..hosted import data, known, operand
 from ..moving import moves, moving_view
 from ..register import method
-from ..steps import note_write, step
+from ..steps import keeping, note_write, step
 from ..write import write
 from .python_data import as_array
 from .reading import item
@@ -219,7 +220,13 @@ def _pick(t: Tensor, found: list[Entry]) -> Tensor:
             strides = ops.layout(tuple(t.shape), t.geometry[1], [_face(i) for i in index], dims)[1]
             return data(whole[ops.key_of(tuple(t.shape), at_hand, dims)], t.dtype, t.device, strides)
     n = node_of(t)
-    return wrap(ops.index(n, *[operand(i) for i in index], dims))
+    result = wrap(ops.index(n, *[operand(i) for i in index], dims))
+    masks = _masks(found)
+    return keeping(result, masks) if masks else result  # type: ignore[no-any-return]
+
+
+def _masks(found: list[Entry]) -> list[Tensor]:
+    return [k for _, k in found if isinstance(k, Tensor) and _is_mask(k)]
 
 
 def _face(i: Any) -> Any:
@@ -324,12 +331,13 @@ def _put_masked(t: Tensor, d: int, mask: Any, value: Any) -> bool:
 def _put(t: Tensor, found: list[Entry], value: Any) -> None:
     """``t[indices] = value`` at integer positions."""
     dims, index = _integers(t, found)
-    put(t, dims, index, value, False)
+    put(t, dims, index, value, False, _masks(found))
 
 
 @step("PutBackward0")
-def put(t: Tensor, dims: tuple[int, ...], index: list[Any], value: Any, accumulate: bool) -> Tensor:
-    """Write (or add) `value` at integer positions of `t`; `index` holds one tensor or array for each of `dims`."""
+def put(t: Tensor, dims: tuple[int, ...], index: list[Any], value: Any, accumulate: bool, masks: Any = ()) -> Tensor:
+    """Write (or add) `value` at integer positions of `t`; `index` holds one tensor or array for each of `dims`. `masks` are the tensors
+    that positions were found from."""
     if isinstance(value, Tensor):
         value = _without_leading_ones(value, len(t.shape) - len(dims) + max([len(i.shape) for i in index]))
 
@@ -338,7 +346,8 @@ def put(t: Tensor, dims: tuple[int, ...], index: list[Any], value: Any, accumula
 
     def written(cur: Any) -> Any:
         v = node_of(value) if isinstance(value, Tensor) else movement._prepare_value(cur, operand_of(ops.index_put, value, cur))[1]
-        return ops.index_put(cur, v, *[operand(i) for i in index], dims, accumulate)
+        n = ops.index_put(cur, v, *[operand(i) for i in index], dims, accumulate)
+        return KEEPS(n, *map(node_of, masks)) if masks and n.rg else n
 
     others = [o for o in (value, *index) if isinstance(o, Tensor)]
     return write(t, written, others, partly=not accumulate)
