@@ -24,7 +24,11 @@ class device:
     type: str
     index: int | None
 
-    def __new__(cls, type: Any = None, index: int | None = None) -> device:
+    def __new__(cls, type: Any = None, index: int | None = None, **named: Any) -> device:
+        if named:
+            if named.keys() != {"device"} or type is not None or index is not None:
+                raise TypeError("device() received an invalid combination of arguments")
+            type = named["device"]
         if isinstance(type, device):
             return type
         if _is_index(type):

@@ -11,6 +11,7 @@ from .facade.functions import eigen as _eigen
 from .facade.functions import linalg as _products
 from .facade.functions import lu as _lu
 from .facade.functions import matrix_norm as _norms
+from .facade.functions import pseudo_inverse as _pseudo_inverse
 from .facade.functions import returns as _returns
 from .facade.functions import views as _views
 from .facade.functions.series import vander
@@ -83,7 +84,7 @@ matmul, matrix_exp, matrix_norm, matrix_power, matrix_rank = (
 multi_dot, norm, pinv, vecdot, vector_norm = (
     _decompose.multi_dot,
     _norms.norm,
-    _decompose.pinv,
+    _pseudo_inverse.pinv,
     _decompose.vecdot,
     _norms.vector_norm,
 )

@@ -52,7 +52,12 @@ def grad(
     None) or `materialize_grads` (gives zeros).
     """
     if not only_inputs:
-        raise ValueError("only_inputs=False is not supported: call backward() to accumulate into .grad")
+        warnings.warn(
+            "only_inputs argument is deprecated and is ignored now (defaults to True). To accumulate gradient for other parts of the "
+            "graph, please use torch.autograd.backward.",
+            FutureWarning,
+            stacklevel=2,
+        )
     if is_grads_batched:
         return _batched(outputs, inputs, grad_outputs, allow_unused, create_graph)
     if allow_unused is None:

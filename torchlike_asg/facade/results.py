@@ -34,6 +34,9 @@ _REFUSALS = {
 }
 _REFUSAL_OF = {name: text for text, names in _REFUSALS.items() for name in names.split()}
 
+#: functions that give numbers of any type that ``out`` has
+_CONVERTED = frozenset(("bernoulli",))
+
 
 def compute_in_type_of(out: Any, name: str, kwargs: dict[str, Any]) -> dict[str, Any]:
     """The keywords of function `name`, with the element type that ``out`` asks for."""
@@ -47,7 +50,7 @@ def _check_type(found: dtype, given: dtype, name: str) -> None:
     if text is not None and given is not found and not (given is uint8 and found is bool_ and name in ("all", "any")):
         names = {"name": name, "expected": C_NAME.get(found), "given": C_NAME.get(given), "Expected": title(found), "Given": title(given)}
         raise RuntimeError(text.format(**names))
-    if given.category < found.category:
+    if given.category < found.category and name not in _CONVERTED:
         raise RuntimeError(f"result type {title(found)} can't be cast to the desired output type {title(given)}")
 
 

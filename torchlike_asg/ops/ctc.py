@@ -99,7 +99,7 @@ def _scores(x: Array, labels: Array) -> Array:
 
 
 def _check(x: Array, targets: Array, times: Array, lengths: Array) -> None:
-    """RuntimeError for lengths that the input or the targets do not have."""
+    """RuntimeError for lengths that the input or the targets do not have, and for labels that are no classes."""
     longest = int(lengths.max(initial=0))
     total = int(lengths.sum())
     why = ""
@@ -119,6 +119,10 @@ def _check(x: Array, targets: Array, times: Array, lengths: Array) -> None:
         why = f"Expected tensor to have size at least {longest} at dimension 1, but got size {targets.shape[1]} for argument #2 'targets'"
     if why:
         raise RuntimeError(f"{why} (while checking arguments for ctc_loss_allocate_outputs)")
+    listed = targets[np.arange(targets.shape[1]) < lengths[:, None]] if targets.ndim == 2 else targets
+    bad = listed[(listed < 0) | (listed >= x.shape[2])]
+    if bad.size:  # PyTorch would read whatever lies there
+        raise RuntimeError(f"ctc_loss: label {bad[0]} in targets is out of range for {x.shape[2]} classes")
 
 
 def _ref(x: Array, targets: Array, times: Array, lengths: Array, blank: int, zero_infinity: bool) -> Array:

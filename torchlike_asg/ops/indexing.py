@@ -255,8 +255,16 @@ def _rows(out: Array, d: int) -> Array:
     return np.moveaxis(out, d, 0)
 
 
+def check_added(i: Array, shape: Shape, d: int) -> None:
+    """The check of index_add, which counts from the front only, and says of vectors something else."""
+    if len(shape) < 2:
+        in_range(i, shape[d] if shape else 1)
+    else:
+        check(i, shape[d], d, RuntimeError, negative=False)
+
+
 def _ref_index_add(x: Array, i: Array, v: Array, d: int) -> Array:
-    check(i, x.shape[d], d, RuntimeError, negative=False)
+    check_added(i, x.shape, d)
     out = np.array(_rows(x, d), order="C")
     width = math.prod(out.shape[1:])
     add_rows(out.reshape(-1, width), i, np.ascontiguousarray(_rows(v, d)).reshape(-1, width))

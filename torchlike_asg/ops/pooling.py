@@ -69,11 +69,17 @@ def _ref_scatter(g: Array, index: Array, sizes: Any) -> Array:
     return total.astype(g.dtype).reshape(*g.shape[:2], *sizes)
 
 
+def bad_place(i: int, sizes: Any) -> RuntimeError:
+    """PyTorch's error for an index that is no place of the output; one of a line lies in a plane."""
+    shown = (*sizes, 1) if len(sizes) == 1 else sizes
+    return RuntimeError(f"Found an invalid max index: {i} (output volumes are of size {'x'.join(map(str, shown))})")
+
+
 def _ref_unpool(x: Array, index: Array, sizes: Any) -> Array:
     plane = math.prod(sizes)
     bad = (index < 0) | (index >= plane)
     if bad.any():
-        raise RuntimeError(f"Found an invalid max index: {index[bad][-1]} (output volumes are of size {'x'.join(map(str, sizes))})")
+        raise bad_place(index[bad][-1], sizes)
     out = np.zeros(math.prod(x.shape[:2]) * plane, x.dtype)
     out[_flat(index, plane)] = x.reshape(-1)
     return out.reshape(*x.shape[:2], *sizes)

@@ -1,6 +1,7 @@
-"""What is defined for real numbers only: order, rounding, and functions that have no complex version in PyTorch either.
+"""What is defined for real numbers only: order, rounding, and functions that have no complex version in PyTorch either; and what is not
+defined for booleans.
 
-NumPy's references would take complex numbers and give something (the larger real part, the error function of the real part), so inference
+NumPy's references would take these and give something (the larger real part, the error function of the real part), so inference
 refuses them, in PyTorch's words. It runs once for an expression: a call that was recorded before costs nothing.
 """
 
@@ -11,6 +12,7 @@ from typing import Any
 
 from ..asg.declare import REGISTRY, Meta, Op
 from ..asg.node import Node
+from ..dtypes import bool_
 from . import logic, math, pointwise, reduce, sort, special  # noqa: F401  (they declare what is named here)
 from .formula import refuse
 
@@ -44,7 +46,6 @@ _KERNELS |= {name: name for name, op in REGISTRY.items() if op.category == "spec
 #: operation -> the error itself, where it is said in a sentence
 _SENTENCES: dict[str, Exception] = {
     "argsort": RuntimeError("Sort does not support complex dtypes on CPU"),
-    "isin": RuntimeError("Unsupported input type encountered for isin(): a complex one"),
     "signbit": NotImplementedError("signbit is not implemented for complex tensors."),
     "topk_index": RuntimeError("topk does not support complex dtypes on CPU"),
 }
@@ -53,6 +54,26 @@ _SENTENCES |= {n: RuntimeError(f"{n} is not supported for complex tensors.") for
 _SENTENCES |= {n: RuntimeError(f"{n} not implemented for complex tensors.") for n in ("fmax", "fmin", "maximum", "minimum")}
 _SENTENCES |= {n: NotImplementedError(f"{n} is not supported for complex inputs") for n in ("ceil", "floor", "trunc")}
 _SENTENCES |= {n: NotImplementedError("clamp is not supported for complex types") for n in ("clamp_max", "clamp_min")}
+
+
+#: operations that PyTorch has no kernels of booleans for -> their name in its words
+_NUMBERS = {
+    "bitwise_left_shift": "lshift_cpu",
+    "bitwise_right_shift": "rshift_cpu",
+    "pow": "pow",
+}
+_NUMBERS |= {n: _KERNELS[n] for n in ("floor_divide", "fmod", "kth_index", "remainder", "searchsorted", "trunc_divide")}
+
+
+def _numeric(op: Op, rule: Callable[..., Meta]) -> Callable[..., Meta]:
+    """The inference of an operation of numbers."""
+
+    def checked(*args: Any) -> Meta:
+        if args[0].dtype is bool_:
+            raise refuse(_NUMBERS[op.name], bool_)
+        return rule(*args)
+
+    return checked
 
 
 def _real(op: Op, rule: Callable[..., Meta]) -> Callable[..., Meta]:
@@ -68,7 +89,8 @@ def _real(op: Op, rule: Callable[..., Meta]) -> Callable[..., Meta]:
     return checked
 
 
-for _name in (*_KERNELS, *_SENTENCES):
-    _op = REGISTRY[_name]
-    assert _op.rule is not None
-    _op.rule = _real(_op, _op.rule)
+for _check, _names in ((_real, (*_KERNELS, *_SENTENCES)), (_numeric, _NUMBERS)):
+    for _name in _names:
+        _op = REGISTRY[_name]
+        assert _op.rule is not None
+        _op.rule = _check(_op, _op.rule)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..asg.node import Node
-from .checks import check_implementation, check_lr
+from .checks import check_implementation, check_one_element
 from .optimizer import Group, Nodes, Optimizer
 from .rules import decay_form, decay_numbers, loss_gradient
 
@@ -32,7 +32,9 @@ class SGD(Optimizer):
         differentiable: bool = False,
         fused: bool | None = None,
     ) -> None:
-        check_lr(lr)
+        check_one_element(lr)
+        if lr < 0.0:  # not: if not lr >= 0, which refuses NaN
+            raise ValueError(f"Invalid learning rate: {lr}")
         if momentum < 0.0:
             raise ValueError(f"Invalid momentum value: {momentum}")
         if weight_decay < 0.0:

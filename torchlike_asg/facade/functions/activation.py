@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 
 from ... import dtypes
+from ...asg.declare import get
+from ...asg.trace import current
 from ...ops import activation as ops
 from ...ops.formula import refuse, title
 from ...rng.uniform import uniform64
@@ -126,6 +128,11 @@ def gelu(input: Tensor, approximate: str = "none") -> Tensor:
 @checked
 def silu(input: Tensor, inplace: bool = False) -> Tensor:
     """``input * sigmoid(input)``."""
+    if isinstance(input, Tensor) and input.dtype.is_complex:
+        if input.requires_grad and current().grad:
+            raise RuntimeError("silu does not support automatic differentiation for outputs with complex dtype.")
+        product = unary(get("sigmoid"), input) * input  # type: ignore[operator]
+        return input.copy_(product) if inplace else product  # type: ignore[attr-defined, no-any-return]
     return apply(ops.silu, input, inplace)
 
 
@@ -255,7 +262,10 @@ def _check_slopes(lower: float, upper: float) -> None:
 def _with_slopes(input: Tensor, lower: float, upper: float, training: bool, inplace: bool, generator: Any) -> Tensor:
     if training:
         slopes = _drawn_slopes(input, lower, upper, generator)
-        found = apply_inplace(input, lambda x: nary(ops.prelu, (x, slopes))) if inplace else nary(ops.prelu, (input, slopes))
+        if inplace:
+            found = apply_inplace(input, lambda x: nary(ops.prelu, (x, slopes)))
+        else:  # PyTorch fills a new tensor, row by row
+            found = nary(ops.prelu, (input.contiguous(), slopes))  # type: ignore[attr-defined]
     else:
         found = leaky_relu(input, (lower + upper) / 2, inplace)
     note(found, "RreluWithNoiseBackward0")

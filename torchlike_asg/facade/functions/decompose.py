@@ -27,7 +27,7 @@ from ..steps import RESULT, note, step
 from . import returns
 from .creation import placed
 from .linalg import multiply_chain
-from .matrix_checks import check_diagonal, check_tolerance, tolerance
+from .matrix_checks import check_diagonal
 from .views import wrap_dim
 
 __all__ = ["LinAlgError"]
@@ -320,27 +320,6 @@ def qr(input: Tensor, some: bool = True, *, out: Any = None) -> Any:
 def mirrored(x: Node) -> Node:
     """The symmetric matrix whose lower triangle is given."""
     return add(tril(x, 0), swap_last(tril(x, -1)))
-
-
-@linalg_function
-@outright
-def pinv(A: Tensor, rcond: Any = None, hermitian: bool = False, *, atol: Any = None, rtol: Any = None, out: Tensor | None = None) -> Tensor:
-    """The Moore-Penrose inverse; singular values up to ``max(atol, rtol * largest)`` are zero. `hermitian`: reads the lower triangle."""
-    if len(A.shape) < 2:
-        raise RuntimeError(f"linalg.pinv: expected a tensor with 2 or more dimensions, but got {len(A.shape)}")
-    for name, given in (("rcond", rcond), ("atol", atol), ("rtol", rtol)):
-        check_tolerance("linalg_pinv", name, given)
-    relative, absolute = tolerance(A, atol, rcond if rtol is None else rtol)
-    limits = [float(value_of(t).max(initial=0.0)) if isinstance(t, Tensor) else float(t) for t in (relative, absolute)]
-    x = node_of(A)
-    return wrap(spectral.pinv(x, *limits, True) if hermitian else spectral.pinv(x, *limits))
-
-
-@function()
-@outright
-def pinverse(input: Tensor, rcond: float = 1e-15) -> Tensor:
-    """The Moore-Penrose inverse; singular values up to `rcond` times the largest count as zero."""
-    return unary(spectral.pinv, input, float(rcond), 0.0)
 
 
 # ---------------------------------------------------------------- several products

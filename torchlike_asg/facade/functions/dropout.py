@@ -6,12 +6,15 @@ import math
 import warnings
 from typing import Any
 
+from ... import dtypes
 from ...asg.geometry import preserved_strides
 from ...ops import movement
 from ...ops.promotion import title
 from ..core import Tensor, unary
 from ..register import checked, function
+from ..steps import step
 from .arguments import check_tensor
+from .creation import ones_like, zeros_like
 
 
 def _check(p: float) -> None:
@@ -44,6 +47,20 @@ def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool 
     if p == 1:
         return _multiplied(input, 0.0, inplace)
     return _multiplied(input, _mask(tuple(input.shape), input.geometry[1], input.dtype, p, input.device), inplace)
+
+
+@function(method=False)
+@step("NativeDropoutBackward0")
+def native_dropout(input: Tensor, p: float, train: bool | None) -> tuple[Tensor, Tensor]:
+    """`dropout`, and a bool tensor that says which elements were kept; `train` None is as True."""
+    if train is False or p == 0:
+        return input.clone(), ones_like(input, dtype=dtypes.bool_)  # type: ignore[attr-defined]
+    if not 0 <= p <= 1:
+        raise RuntimeError(f"bernoulli_ expects p to be in [0, 1], but got p={1 - p:g}")
+    if p == 1:
+        return input * 0.0, zeros_like(input, dtype=dtypes.bool_)  # type: ignore[operator]
+    scale = _mask(tuple(input.shape), input.geometry[1], input.dtype, p, input.device)
+    return input * scale, scale != 0  # type: ignore[operator, return-value]
 
 
 def _feature_dropout(input: Tensor, p: float, training: bool, inplace: bool) -> Tensor:

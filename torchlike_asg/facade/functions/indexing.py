@@ -93,7 +93,7 @@ def index_add(input: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha: 
     check_rows("index_add_", input, d, index, source)
     rows = known(index)
     if rows is not None:
-        ops.check(rows, input.shape[d] if input.shape else 1, d, RuntimeError, negative=False)
+        ops.check_added(rows, tuple(input.shape), d)
     return _along(input, d, index, source if alpha == 1 else source * alpha, ops.index_add)  # type: ignore[operator]
 
 
@@ -301,5 +301,8 @@ def isin(elements: Any, test_elements: Any, *, assume_unique: bool = False, inve
     """Whether each of `elements` is among `test_elements` (with `invert`: is not). Numbers are accepted for either, not for both."""
     if not isinstance(elements, Tensor) and not isinstance(test_elements, Tensor):
         raise TypeError("isin() received an invalid combination of arguments: elements or test_elements must be a Tensor")
+    for t in (elements, test_elements):
+        if isinstance(t, Tensor) and (t.dtype is dtypes.bool_ or t.dtype.is_complex):
+            raise RuntimeError(f"Unsupported input type encountered for isin(): {title(t.dtype)}")
     a, b = promoting(2)(*[node_of(t) if isinstance(t, Tensor) else t for t in (elements, test_elements)])
     return wrap(ops.isin(a, b, bool(invert)))

@@ -10,6 +10,7 @@ from ...asg.trace import current
 from ...ops import loss as ops
 from ...ops.promotion import title
 from ..core import Tensor, binary, bound, node_of, wrap
+from ..refusals import check_interval
 from ..register import checked, function
 from ..remembered import recall, remember
 from ..steps import keeping, note
@@ -144,6 +145,7 @@ def binary_cross_entropy(
         raise RuntimeError(f"Found dtype {title(target.dtype)} but expected {title(input.dtype)}")
     _refuse_gradient("binary_cross_entropy", weight=weight)
     loss: Any = binary(ops.binary_cross_entropy, input, target)
+    check_interval(loss, input=input, target=target)
     found: Tensor = reduced(loss if weight is None else loss * weight, reduction)
     if weight is not None:
         note(found, "BinaryCrossEntropyBackward0")

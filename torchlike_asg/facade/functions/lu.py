@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from ... import dtypes
@@ -17,6 +18,7 @@ from ...ops.reduce import any_, argmax
 from ...ops.solve import LinAlgError, adjoint, check_square, eye, solve_triangular
 from ..core import Tensor, node_of, unary, wrap
 from ..held import value_of
+from ..refusals import check_places
 from ..register import function
 from ..steps import RESULT, SECOND, THIRD, step
 from . import returns
@@ -24,6 +26,22 @@ from .creation import placed
 from .decompose import linalg_function
 
 __all__: list[str] = []
+
+
+def _check_pivots(found: Any, compact: Tensor, pivots: Tensor, error: Callable[[int], Exception]) -> None:
+    """The error if pivots that are data name rows that the matrix has not; they count from 1."""
+    check_places(found, pivots, compact.shape[-2] + 1, error, 1)
+
+
+def _unsolvable(pivot: int) -> Exception:
+    bound = "greater or equal to 1" if pivot < 1 else "smaller or equal to LU.size(-2)"
+    return RuntimeError(f"Pivots given to lu_solve must all be {bound}. Did you properly pass the result of lu_factor?")
+
+
+def _not_unpackable(_: int) -> Exception:
+    return RuntimeError(
+        "pivots passed to lu_unpack must be between 1 and LU.size(-2) inclusive.Did you properly pass the result of lu_factor?"
+    )
 
 
 def _check_pivoting(name: str, pivot: bool) -> None:
@@ -96,7 +114,9 @@ def lu(A: Tensor, *, pivot: bool = True, out: Any = None) -> Any:
 @step("LinalgLuSolveBackward0", keeps=((0, (0, 2)), (1, (0, 2)), (RESULT, (0,))))
 def lu_solve(LU: Tensor, pivots: Tensor, B: Tensor, *, left: bool = True, adjoint: bool = False, out: Tensor | None = None) -> Tensor:
     """X with ``A X = B`` (``X A = B`` unless `left`; A^H for A with `adjoint`), from the factors of A."""
-    return wrap(_solved(node_of(LU), node_of(pivots), node_of(B), bool(left), bool(adjoint)))
+    found = wrap(_solved(node_of(LU), node_of(pivots), node_of(B), bool(left), bool(adjoint)))
+    _check_pivots(found, LU, pivots, _unsolvable)
+    return found
 
 
 def _solved(compact: Node, pivots: Node, b: Node, left: bool, adjoint_system: bool) -> Node:
@@ -118,7 +138,9 @@ def _solved(compact: Node, pivots: Node, b: Node, left: bool, adjoint_system: bo
 @step("LinalgLuSolveBackward0", keeps=((1, (0, 1)), (2, (0, 1)), (RESULT, (1,))))
 def lu_solve_of(b: Tensor, LU_data: Tensor, LU_pivots: Tensor, *, out: Tensor | None = None) -> Tensor:
     """X with ``A X = b``, from the factors of A. Deprecated in favour of `linalg.lu_solve`."""
-    return wrap(_solved(node_of(LU_data), node_of(LU_pivots), node_of(b), True, False))
+    found = wrap(_solved(node_of(LU_data), node_of(LU_pivots), node_of(b), True, False))
+    _check_pivots(found, LU_data, LU_pivots, _unsolvable)
+    return found
 
 
 @function(name="lu")
@@ -143,7 +165,10 @@ def lu_unpack(LU_data: Tensor, LU_pivots: Tensor, unpack_data: bool = True, unpa
     p, lower, upper = _unpacked(compact, pivots)
     empty = placed(full(const(0, compact.dtype), (0,)), compact.device)
     found = (p if unpack_pivots else empty, *((lower, upper) if unpack_data else (empty, empty)))
-    return returns.lu_unpack(*map(wrap, found))
+    tensors = [wrap(n) for n in found]
+    if unpack_pivots:
+        _check_pivots(tensors[0], LU_data, LU_pivots, _not_unpackable)
+    return returns.lu_unpack(*tensors)
 
 
 # ---------------------------------------------------------------- symmetric indefinite matrices

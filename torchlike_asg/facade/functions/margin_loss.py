@@ -7,6 +7,7 @@ from typing import Any
 from ... import dtypes
 from ...ops import loss as ops
 from ..core import Tensor, binary
+from ..refusals import check_places
 from ..register import checked, function
 from ..steps import step
 from .activation import logsigmoid
@@ -179,6 +180,7 @@ def multi_margin_loss(
         )
     if weight is not None and tuple(weight.shape) != (classes,):
         raise RuntimeError(f"inconsistent weight size, expected {classes} but got {list(weight.shape)}")
+    check_places(x, target, classes, lambda _: RuntimeError("target out of range"))
     loss = clamp_min(margin - x.gather(1, y[:, None]) + x, 0)
     if p == 2:
         loss = loss * loss
@@ -205,6 +207,7 @@ def multilabel_margin_loss(
         raise RuntimeError(f"expected scalar type Long but found {title(target.dtype)}")
     classes = input.shape[-1] if input.shape else 1
     x, y = input.reshape(-1, classes), target.reshape(-1, classes)
+    check_places(x, target, classes, lambda _: RuntimeError("argument #2 'target' is out of range"), -1)
     listed = (y >= 0).to(dtypes.int64).cumprod(1) != 0
     label = clamp_min(y, 0)
     is_label = (listed[:, :, None] & (label[:, :, None] == arange(classes, device=x.device))).any(1)

@@ -152,7 +152,7 @@ def matrix_rank(
         n = to(node_of(t), s.dtype)
         return reshape(n, (*n.shape, 1))
 
-    above = gt(s, maximum(mul(largest(s, last, True), per_matrix(relative)), per_matrix(absolute)))
+    above = gt(s, maximum(per_matrix(absolute), mul(per_matrix(relative), largest(s, last, True))))
     return wrap(sum_(above, (len(above.shape) - 1,), False))
 
 

@@ -13,6 +13,7 @@ from ...ops import pointwise as ops
 from ...ops.promotion import title
 from ..autocast import governed
 from ..core import Tensor, binary, nary, node_of, operand, rbinary, unary, wrap
+from ..refusals import check_divisor
 from ..register import function
 from ..steps import keeping, step
 
@@ -96,6 +97,8 @@ def mul(input: Any, other: Any, *, out: Tensor | None = None) -> Tensor:
 
 
 _ROUNDED = {None: ops.div, "floor": ops.floor_divide, "trunc": ops.trunc_divide}
+#: divisions that integers by zero have no result of
+_WHOLE = (ops.floor_divide, ops.trunc_divide, ops.remainder, ops.fmod)
 
 
 @function(inplace=True, aliases=("divide",))
@@ -103,7 +106,8 @@ def div(input: Any, other: Any, *, rounding_mode: str | None = None, out: Tensor
     """``input / other``, rounded towards zero or down if `rounding_mode` says so ("trunc", "floor")."""
     if rounding_mode not in _ROUNDED:
         raise RuntimeError(f"div expected rounding_mode to be one of None, 'trunc', or 'floor' but found '{rounding_mode}'")
-    return _either(_ROUNDED[rounding_mode], input, other)
+    found = _either(_ROUNDED[rounding_mode], input, other)
+    return found if rounding_mode is None else check_divisor(found, other)
 
 
 @function(inplace=True)
@@ -118,8 +122,10 @@ def _two(name: str, op: Any, doc: str, inplace: bool = True, aliases: tuple[str,
     def f(input: Any, other: Any, *, out: Tensor | None = None) -> Tensor:
         if not numbers and not isinstance(other, Tensor):
             raise TypeError(f"{name}(): argument 'other' must be Tensor, not {type(other).__name__}")
-        return _either(op, input, other)
+        found = _either(op, input, other)
+        return check_divisor(found, other) if whole else found
 
+    whole = op in _WHOLE
     f.__name__, f.__doc__ = name, doc
     return function(inplace=inplace, aliases=aliases, name=name)(f)
 
@@ -269,8 +275,15 @@ def _operator(name: str, op: Any) -> None:
     def backward(self: Tensor, other: Any) -> Any:
         return rbinary(op, self, other) if _is_operand(other) else NotImplemented
 
-    setattr(Tensor, f"__{name}__", governed(forward, name))
-    setattr(Tensor, f"__r{name}__", governed(backward, name))
+    def quotient(self: Tensor, other: Any) -> Any:
+        return check_divisor(binary(op, self, other), other) if isinstance(other, Tensor) or _is_operand(other) else NotImplemented
+
+    def reversed_quotient(self: Tensor, other: Any) -> Any:
+        return check_divisor(rbinary(op, self, other), self) if _is_operand(other) else NotImplemented
+
+    whole = op in _WHOLE
+    setattr(Tensor, f"__{name}__", governed(quotient if whole else forward, name))
+    setattr(Tensor, f"__r{name}__", governed(reversed_quotient if whole else backward, name))
 
 
 for _name, _op in (

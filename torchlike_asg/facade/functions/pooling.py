@@ -10,6 +10,7 @@ from ...ops import pooling as ops
 from ...ops.formula import refuse
 from ..core import Tensor, nary, node_of, unary
 from ..history_names import title
+from ..refusals import check_places
 from ..register import checked, function
 from ..steps import keeping, note, step
 from .arguments import check_tensor, wholes
@@ -170,7 +171,9 @@ def _unpool(dims: int, input: Tensor, indices: Tensor, kernel_size: Any, stride:
     sizes = _unpooled_sizes(default, strides, output_size, dims)
     batched = len(input.shape) == dims + 2
     x, at = (input, indices) if batched else (input.unsqueeze(0), indices.unsqueeze(0))  # type: ignore[attr-defined]
-    return _back(nary(ops.max_unpool, (x, at), sizes), batched)
+    found = _back(nary(ops.max_unpool, (x, at), sizes), batched)
+    check_places(found, indices, math.prod(sizes), lambda i: ops.bad_place(i, sizes))
+    return found
 
 
 def _unpooled_sizes(default: list[int], strides: Any, output_size: Any, dims: int) -> tuple[int, ...]:

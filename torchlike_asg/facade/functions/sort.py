@@ -16,6 +16,7 @@ from ...ops.promotion import title, to
 from ..core import Tensor, node_of, unary, wrap
 from ..held import value_of
 from ..lifting import scalar
+from ..refusals import check_places
 from ..register import function
 from ..steps import SECOND, keeping, note, step
 from . import returns
@@ -236,8 +237,12 @@ def searchsorted(
                 "torch.searchsorted(): boundary and sorter must have the same size, but got boundary tensor "
                 f"{list(edges.shape)}and got sorter tensor {list(sorter.shape)}"
             )
+        size = edges.shape[-1] if edges.shape else 1
         edges = get("gather")(edges, node_of(sorter), len(edges.shape) - 1)
-    return wrap(ops.searchsorted(edges, _value(input, edges), right or side == "right", dtypes.int32 if out_int32 else dtypes.int64))
+    found = wrap(ops.searchsorted(edges, _value(input, edges), right or side == "right", dtypes.int32 if out_int32 else dtypes.int64))
+    if sorter is not None:
+        check_places(found, sorter, size, lambda _: RuntimeError("torch.searchsorted(): sorter index out of range"))
+    return found
 
 
 def _value(input: Any, edges: Node) -> Node:
