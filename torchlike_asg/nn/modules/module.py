@@ -173,7 +173,12 @@ class Module(TreeMixin, ConversionMixin, StateMixin, HookMixin):
             object.__setattr__(self, name, value)
 
     def __getattr__(self, name: str) -> Any:
-        # Registered things are ordinary attributes (see Registry), so this runs only for names that do not exist.
+        # Registered things are ordinary attributes (see Registry), so this runs only for names that do not exist, and for those in a
+        # dict that a class with a __setattr__ of its own has put in a registry's place.
+        attributes = self.__dict__
+        for registry in _REGISTRIES:
+            if name in (entries := attributes.get(registry, ())):
+                return entries[name]
         raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'")
 
     def __delattr__(self, name: str) -> None:
