@@ -17,14 +17,23 @@ from typing import Any
 
 _PACKAGE = str(Path(__file__).resolve().parent.parent)
 _EXAMPLES = "<unknown>"
-_stack: ContextVar[list[Any] | None] = ContextVar("module_stack", default=None)
 
 
-def stack() -> list[Any]:
+class Calls(list[Any]):
+    """The modules being called in a thread, outermost first. While gradients are off it is of a class that looks at what is called
+    (facade/boundary.py)."""
+
+    __slots__ = ()
+
+
+_stack: ContextVar[Calls | None] = ContextVar("module_stack", default=None)
+
+
+def stack() -> Calls:
     """The modules being called in this thread, outermost first."""
     s = _stack.get()
     if s is None:
-        s = []
+        s = Calls()
         _stack.set(s)
     return s
 

@@ -9,24 +9,49 @@ from __future__ import annotations
 from typing import Any
 from weakref import ref
 
+from ..asg.scope import Calls
 from ..asg.trace import Trace, current
 from .core import Tensor, catch_up
 from .flush import flush
 
 #: results recorded in one trace before the next outermost module call cuts it
 MAX_PENDING = 50_000
+#: results recorded in one trace without gradients before the next repeated call inside the outermost module cuts it
+MAX_INSIDE = 512
 #: id of each module that was called -> weak reference that takes it out of here
 _called: dict[int, Any] = {}
 
 
-def enter(module: Any, args: tuple[Any, ...] = ()) -> None:
-    """An outermost module is called. A second call of the same one starts a new trace if something was read since the first (an
-    evaluation or acting loop), or if nothing is recorded for differentiation (a loop that collects predictions). Before the very first
-    call, parameters that were initialised by hand take their values: the use of one in the middle of the call would end the trace there.
-    Nothing ends where an argument has a history, as in a solver or a recurrence, which would be recorded again, nor inside a function
-    transform, for the nodes of its arguments would be lost.
+class _Looking(Calls):
+    """The modules being called while no gradients are recorded.
+
+    A module whose `forward` is a loop over another one (the sampler of a diffusion model, a decoder word by word) is called once: its
+    iterations begin where it calls that one again. They are cut there once they are long; a model that calls a layer twice is not.
+    """
+
+    __slots__ = ()
+
+    def append(self, module: Any) -> None:
+        if len(self) == 1:
+            tr = current()
+            if not (tr.grad or tr.held):
+                key = ~id(module)  # apart from what was called by no module
+                if key in tr.entered and len(tr.claims) > MAX_INSIDE:
+                    flush(closing=True)
+                tr.entered[key] = 1
+        super().append(module)
+
+
+def enter(module: Any, args: tuple[Any, ...], calls: Calls) -> None:
+    """An outermost module is called: it will be the first of `calls`. A second call of the same one starts a new trace if something was
+    read since the first (an evaluation or acting loop), or if nothing is recorded for differentiation (a loop that collects predictions).
+    Before the very first call, parameters that were initialised by hand take their values: the use of one in the middle of the call would
+    end the trace there. Nothing ends where an argument has a history, as in a solver or a recurrence, which would be recorded again, nor
+    inside a function transform, for the nodes of its arguments would be lost.
     """
     tr = current()
+    if tr.grad is (calls.__class__ is _Looking):
+        calls.__class__ = Calls if tr.grad else _Looking
     if tr.held:
         return
     if tr.torn:

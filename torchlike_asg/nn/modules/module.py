@@ -68,7 +68,7 @@ def _outermost(module: Any, *args: Any) -> list[Any]:
     """The stack of modules being called, for a module that is called by none."""
     modules = stack()
     if not modules:
-        enter(module, args)
+        enter(module, args, modules)
     return modules
 
 

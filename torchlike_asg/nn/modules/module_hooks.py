@@ -164,7 +164,7 @@ class HookMixin:
         """Calls `forward` with all hooks around it."""
         modules = stack()
         if not modules:
-            enter(self, args)
+            enter(self, args, modules)
         modules.append(self)
         called: set[int] = set()
         result = None
