@@ -12,6 +12,7 @@ CHOLESKY = (
     "torch.cholesky is deprecated in favor of torch.linalg.cholesky and will be removed in a future PyTorch release: its `.mH` is "
     "the upper factor."
 )
+COMPLEX_TO_REAL = "Casting complex values to real discards the imaginary part"
 CREATE_GRAPH = (
     "Using backward() with create_graph=True will create a reference cycle between the parameter and its gradient which can cause "
     "a memory leak. torch.autograd.grad makes none; after backward(), set the .grad of the parameters to None to break it."
@@ -23,6 +24,11 @@ DEFAULT_TENSOR_TYPE = (
 GRAD_OF_RESULT = (
     "The .grad attribute of a Tensor that is not a leaf Tensor is being accessed. Its .grad attribute won't be populated during "
     "autograd.backward(): use .retain_grad() if it should be, or access the leaf Tensor if that was meant."
+)
+H_OF_SCALAR = "Tensor.H is deprecated on 0-D tensors. Consider using x.conj()."
+LU = (
+    "torch.lu is deprecated in favor of torch.linalg.lu_factor / torch.linalg.lu_factor_ex and will be removed in a future PyTorch "
+    "release: the first gives the factors and pivots, the second also what get_infos=True asks for."
 )
 NO_INDEXING = "torch.meshgrid: in an upcoming release, it will be required to pass the indexing argument."
 NO_WINDOW = (
@@ -37,6 +43,14 @@ RANGE = (
     "torch.range is deprecated and will be removed in a future release because its behavior is inconsistent with Python's range "
     "builtin. Instead, use torch.arange, which produces values in [start, end)."
 )
+READ_ONLY_ARRAY = (
+    "The given NumPy array is not writable, and PyTorch does not support non-writable tensors: writing to this tensor is undefined. "
+    "Copy the array, or make it writable, to have a tensor that can be written. This is said once."
+)
+READ_ONLY_BUFFER = (
+    "The given buffer is not writable, and PyTorch does not support non-writable tensors: the tensor may write to it all the same. "
+    "Copy the buffer to protect its data. This is said once."
+)
 REVERSED = (
     "The use of `x.T` on tensors of dimension other than 2 to reverse their shape is deprecated and it will throw an error in a "
     "future release. `x.mT` transposes batches of matrices, `x.permute(*range(x.ndim - 1, -1, -1))` reverses the dimensions."
@@ -45,6 +59,12 @@ SLOW_LIST = (
     "Creating a tensor from a list of numpy.ndarrays is extremely slow. Please consider converting the list to a single "
     "numpy.ndarray with numpy.array() before converting to a tensor."
 )
+SAME_EVEN = "Using padding='same' with even kernel lengths and odd dilation may require a zero-padded copy of the input be created"
+STFT_REAL = (
+    "stft with return_complex=False is deprecated. In a future pytorch release, stft will return complex tensors for all inputs, and "
+    "return_complex=False will raise an error: torch.view_as_real of the complex result is what it returns now."
+)
+T_OF_SCALAR = "Tensor.T is deprecated on 0-D tensors. This function is the identity in these cases."
 TO_SCALAR = (
     "Converting a tensor with requires_grad=True to a scalar may lead to unexpected behavior.\n"
     "The number has no history: tensor.detach() or tensor.item() says so."
@@ -56,6 +76,10 @@ TRIANGULAR_SOLVE = (
 TYPED_STORAGE = (
     "TypedStorage is deprecated. It will be removed in the future and UntypedStorage will be the only storage class: "
     "tensor.untyped_storage() gives it, where tensor.storage() gives a TypedStorage."
+)
+WHERE_UINT8 = (
+    "where received a uint8 condition tensor. This behavior is deprecated and will be removed in a future version of PyTorch. Use a "
+    "boolean condition instead."
 )
 
 #: the texts that were given; the tests of everything else begin with `heard` set, as in a process that has met all causes before
@@ -80,6 +104,11 @@ def once(text: str, category: type[Warning] = UserWarning, stacklevel: int | Non
             return
         said.add(text)
     warnings.warn(text, category, stacklevel=script() if stacklevel is None else stacklevel)
+
+
+def always_said(text: str) -> None:
+    """Warn at the line of the script, each time."""
+    warnings.warn(text, stacklevel=script())
 
 
 def deprecated(text: str, stacklevel: int | None = None) -> None:

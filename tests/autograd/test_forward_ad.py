@@ -111,7 +111,21 @@ def test_a_function_without_jvp_is_refused_by_forward_mode_alone(T):
     assert T.autograd.grad(Tripled.apply(x.requires_grad_()).sum(), x)[0].tolist() == [3.0, 3.0, 3.0]
 
 
+def _written(T, y):
+    """What a copy of `y` holds after writes of parts of it, of all of it, through a view and into plain data."""
+    whole, plain, copied = y.clone(), T.zeros(3), T.zeros(3)
+    view = whole[1:]
+    whole[0] = y[1] * 2
+    whole *= y[2]
+    whole[2].mul_(3)
+    plain[1:] = y[:2]
+    copied.copy_(y)
+    return T.cat([whole, view, plain, copied])
+
+
 UNRECORDED = {
+    "views": lambda T, x: T.cat([x[1:].exp(), (x * x).view(3, 1)[:2, 0], x.expand(2, 3).sum(0)]),
+    "writes": _written,
     "operations": lambda T, x: x.sin() * 2,
     "detached": lambda T, x: x.detach() * x,
     "layer": lambda T, x: T.nn.functional.linear(x, T.ones(2, 3), T.ones(2)),
@@ -157,3 +171,53 @@ def test_gradcheck_checks_the_modes_that_are_asked_for(forward, backward):
                 outcomes.append((type(error).__name__, str(error).split(" for output")[0]))
         found.append(outcomes)
     assert found[0] == found[1]
+
+
+def test_a_function_without_jvp_is_refused_under_no_grad_too():
+    for T in (torch, ours):
+        parts = {"forward": lambda ctx, x: x * 2, "backward": lambda ctx, g: g * 2}
+        plain = type("Plain", (T.autograd.Function,), {name: staticmethod(part) for name, part in parts.items()})
+        ad = T.autograd.forward_ad
+        with ad.dual_level(), T.no_grad(), pytest.raises(NotImplementedError, match="implement the jvp"):
+            ad.unpack_dual(plain.apply(ad.make_dual(T.ones(2), T.ones(2))))
+
+
+def test_a_tangent_that_is_the_given_one_is_read_twice():
+    def run(T):
+        x, t = T.tensor([1.0, 2.0]), T.tensor([3.0, 4.0])
+        with T.autograd.forward_ad.dual_level():
+            copied = T.zeros(2).copy_(T.autograd.forward_ad.make_dual(x, t))
+            return [T.autograd.forward_ad.unpack_dual(copied).tangent.tolist() for _ in range(3)]
+
+    assert run(ours) == run(torch)
+
+
+CHECKED = {
+    "complex": (lambda T, d, z: T.exp(z), {}),
+    "complex to real": (lambda T, d, z: z.abs(), {}),
+    "complex by forward mode": (lambda T, d, z: z * z, {"check_forward_ad": True}),
+    "real to complex": (lambda T, d, z: T.complex(d, d * d), {}),
+}
+
+
+@pytest.mark.parametrize("name", CHECKED)
+def test_gradcheck_of_complex_numbers(name):
+    function, options = CHECKED[name]
+    for T in (torch, ours):
+        d = T.tensor([0.3, 0.7], dtype=T.float64, requires_grad=True)
+        z = T.tensor([0.3 + 0.1j, 0.7], dtype=T.complex128, requires_grad=True)
+        assert T.autograd.gradcheck(lambda d, z, T=T: function(T, d, z), (d, z), **options)
+
+
+def test_gradcheck_refuses_a_wrong_gradient_of_complex_numbers():
+    for T in (torch, ours):
+        parts = {"forward": lambda ctx, z: z * 2j, "backward": lambda ctx, g: g * 2j}  # the conjugate is missing
+        wrong = type("Wrong", (T.autograd.Function,), {name: staticmethod(part) for name, part in parts.items()})
+        z = T.tensor([0.3 + 0.1j, 0.7], dtype=T.complex128, requires_grad=True)
+        assert not T.autograd.gradcheck(wrong.apply, z, raise_exception=False)
+
+
+def test_gradgradcheck_takes_its_options():
+    for T in (torch, ours):
+        d = T.tensor([0.3, 0.7], dtype=T.float64, requires_grad=True)
+        assert T.autograd.gradgradcheck(T.sin, d, gen_non_contig_grad_outputs=True, check_fwd_over_rev=True, fast_mode=True)

@@ -53,6 +53,12 @@ def test_create_graph():
 
 
 MISTAKES = {
+    "strict, an output": (lambda L, x, A: F(L).vjp(lambda y: L.ones(2), x, L.ones(2), strict=True), "does not require gradients"),
+    "strict, an input": (lambda L, x, A: F(L).vjp(lambda a, y: y * 2, (A, x), x, strict=True), "is independent of input 0"),
+    "outer strategy and graph": (
+        lambda L, x, A: F(L).hessian(lambda y: y.sin().sum(), x, create_graph=True, vectorize=True, outer_jacobian_strategy="forward-mode"),
+        "are not supported together",
+    ),
     "strict": (lambda L, x, A: F(L).jacobian(lambda a, y: a.sum(0), (A, x), strict=True), "independent of input 1"),
     "no tensor": (lambda L, x, A: F(L).jacobian(lambda y: y, 2.0), "must be either a Tensor or a tuple of Tensors"),
     "no scalar": (lambda L, x, A: F(L).hessian(lambda y: y, x), "single element"),
@@ -115,3 +121,17 @@ def test_results_have_a_history_with_create_graph_and_without_it_none(name, crea
         return [t.requires_grad for t in (found if isinstance(found, tuple) else (found,))], x.requires_grad
 
     assert run(ours) == run(torch)
+
+
+def test_strict_wants_no_output_to_depend_on_every_input():
+    def run(L):
+        x, _ = data(L)
+        f, v = lambda a, b: (a * b, a.sum()), (x, L.tensor(2.0))
+        product, power = F(L), lambda a, b: (a * b**2).sum()
+        return [
+            product.vjp(f, (x, x.cos()), v, strict=True),
+            product.jvp(f, (x, x.cos()), (x, x), strict=True),
+            product.hvp(power, (x, x.cos()), (x, x), strict=True),
+        ]
+
+    same(run, rtol=1e-4)

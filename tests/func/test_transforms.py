@@ -392,3 +392,25 @@ def test_an_argument_that_comes_back_from_a_transform_inside_is_still_mapped():
     x, y = ours.randn(3, 2), ours.randn(3, 2)
     shifted = ours.func.vmap(lambda a, b: ours.func.jvp(lambda z: z - b, (a,), (a,))[1])(x, y)
     assert ours.equal(shifted, x)
+
+
+def test_results_under_no_grad_have_no_history():
+    def run(L):
+        x = L.tensor([1.0, 2.0], requires_grad=True)
+        cube = lambda a: (a**3).sum()  # noqa: E731
+        with L.no_grad():
+            found = [L.func.grad(cube)(x), *L.func.grad_and_value(cube)(x), L.func.jacrev(cube)(x), L.func.vjp(cube, x)[0]]
+            pull = L.func.vjp(cube, x)[1]
+            found += [*pull(L.tensor(1.0)), *L.func.jvp(cube, (x,), (x.detach(),))]
+        return [t.requires_grad for t in found] + [L.func.grad(cube)(x).requires_grad]
+
+    assert run(ours) == run(torch) == [False] * 8 + [True]
+
+
+@pytest.mark.parametrize("name", ["jacrev", "jacfwd"])
+def test_jacobians_of_complex_numbers_are_refused(name):
+    for L in (torch, ours):
+        transform = getattr(L.func, name)
+        for function, x in ((lambda a: a * 1j, L.ones(2)), (lambda a: a * 2, L.ones(2, dtype=L.complex64))):
+            with pytest.raises(RuntimeError, match="to be real but received complex tensor"):
+                transform(function)(x)

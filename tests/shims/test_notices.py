@@ -28,9 +28,21 @@ ONCE = {
     "cholesky": lambda T: T.cholesky(T.eye(2)),
     "triangular_solve": lambda T: T.triangular_solve(T.eye(2), T.eye(2)),
     "stft": lambda T: T.stft(T.ones(20), 4, return_complex=True),
+    "istft": lambda T: T.istft(T.ones(9, 5, dtype=T.complex64), 16),
+    "stft as pairs": lambda T: T.stft(T.ones(20), 4, window=T.ones(4), return_complex=False),
+    "T of a scalar": lambda T: T.tensor(1.0).T,
+    "H of a scalar": lambda T: T.tensor(1.0).H,
+    "where of uint8": lambda T: T.where(T.ones(2, dtype=T.uint8), 1, 0),
+    "lu": lambda T: T.lu(T.eye(2)),
+    "complex to real": lambda T: T.ones(2, dtype=T.complex64).to(T.float32),
+    "complex to integers": lambda T: T.ones(2, dtype=T.complex64).int(),
+    "complex into real": lambda T: T.ones(2).copy_(T.ones(2, dtype=T.complex64)),
+    "same, even kernel": lambda T: T.nn.functional.conv1d(T.ones(1, 1, 4), T.ones(1, 1, 2), padding="same"),
     "default tensor type": lambda T: T.set_default_tensor_type(T.FloatTensor),
 }
 ALWAYS = {
+    "out of another shape": lambda T: T.add(T.ones(3), 1, out=T.empty(2)),
+    "sample_n": lambda T: T.distributions.Normal(0.0, 1.0).sample_n(2),
     "tensor of a tensor": lambda T: T.tensor(T.ones(1)),
     "volatile": lambda T: T.autograd.Variable(T.ones(1), volatile=True),
     "class under no_grad": lambda T: T.no_grad()(type("C", (), {}))(),
@@ -93,4 +105,33 @@ def test_what_is_said_each_time(name):
     ],
 )
 def test_what_is_not_said(quiet, unheard):
+    assert said(ours, quiet) == said(torch, quiet) == []
+
+
+def read_only():
+    array = np.ones(2)
+    array.flags.writeable = False
+    return array
+
+
+@pytest.mark.parametrize(
+    "cause",
+    [lambda T: T.from_numpy(read_only()), lambda T: T.as_tensor(read_only()), lambda T: T.frombuffer(b"abcd", dtype=T.uint8)],
+    ids=["from_numpy", "as_tensor", "frombuffer"],
+)
+def test_memory_that_cannot_be_written(cause, unheard):
+    """PyTorch says these once in a process, whatever `set_warn_always` says: it was asked in a process of its own."""
+    ((category, text),) = said(ours, cause)
+    assert category is UserWarning
+    assert "is not writable" in text
+    assert said(ours, cause) == []
+
+
+def test_what_warns_of_nothing(unheard):
+    def quiet(T):
+        T.tensor(read_only())
+        T.add(T.ones(3), 1, out=T.empty(0))
+        T.add(T.ones(3), 1, out=T.empty(3))
+        T.ones(2, dtype=T.complex64).to(T.bool)
+
     assert said(ours, quiet) == said(torch, quiet) == []

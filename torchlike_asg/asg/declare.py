@@ -346,6 +346,8 @@ LEAF_OF = Op(
 )  # requires_grad_() on a computed value
 #: a result under no_grad while forward mode records: tangents flow through it, gradients do not
 ONWARD = Op("onward", "identity", _preserved, _first, vjp=_onward)
+#: the same of a view
+ONWARD_VIEW = Op("onward_view", "identity", _same, _first, vjp=_onward, view=True)
 #: a view made under no_grad of what has a history: it is said to require a gradient, and none flows through it
 APART = Op("apart", "identity", _same, _first, vjp=lambda n, g: (None,), view=True)
 #: a result of `inference_mode`, seen from outside: it has no history and gets none (see `refuse_saving`)
@@ -369,6 +371,7 @@ IDENTITIES = {
     INFERRED: 0,
     APART: 0,
     ONWARD: 0,
+    ONWARD_VIEW: 0,
 }
 LEAVES = frozenset((CONST, SCALAR, VAR, INPUT, EXAMPLE))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -23,7 +23,9 @@ def _outputs(fn: Callable[..., Any], args: list[Any], constant: bool = False) ->
     """The results that have a history, or, with `constant`, the floating-point ones that have none."""
     out = fn(*args)
     found = [o for o in (out if isinstance(out, (tuple, list)) else (out,)) if isinstance(o, Tensor)]
-    return [o for o in found if (o.dtype.is_floating_point and not o.requires_grad if constant else o.requires_grad)]
+    if constant:
+        return [o for o in found if (o.dtype.is_floating_point or o.dtype.is_complex) and not o.requires_grad]
+    return [o for o in found if o.requires_grad]
 
 
 def gradcheck(
@@ -45,15 +47,15 @@ def gradcheck(
     masked: bool | None = None,
 ) -> bool:
     """Whether the Jacobian of ``func(*inputs)`` by backward passes, and by forward mode with ``check_forward_ad``, equals the one by
-    central differences (float64 inputs)."""
+    central differences (inputs of float64 or complex128; complex numbers are compared by their real and imaginary parts)."""
     if not (check_forward_ad or check_backward_ad):
         raise AssertionError("Expected at least one of check_forward_ad or check_backward_ad to be True")
-    args = [inputs] if isinstance(inputs, Tensor) else list(inputs)
+    args = list(inputs) if isinstance(inputs, (tuple, list)) else [inputs]
     checked = [i for i, a in enumerate(args) if isinstance(a, Tensor) and a.requires_grad]
     if not checked:
-        raise ValueError("gradcheck expects at least one input tensor to require gradient, but none of the them have requires_grad=True.")
+        raise ValueError("gradcheck expects at least one input tensor to require gradient, but none of them have requires_grad=True.")
     for i in checked:
-        if args[i].dtype is not dtypes.float64:
+        if args[i].dtype not in (dtypes.float64, dtypes.complex128):
             import warnings
 
             warnings.warn(
@@ -82,28 +84,43 @@ def gradcheck(
     return True
 
 
+def _parts(x: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """The elements in a row, a complex one as its real and its imaginary part."""
+    flat = np.ascontiguousarray(x).reshape(-1)
+    return flat.view(flat.real.dtype) if flat.dtype.kind == "c" else flat
+
+
+def _units(t: Tensor) -> Iterator[Tensor]:
+    """For each element's real part, and its imaginary part if there is one, the tensor like `t` that is one there and zero elsewhere."""
+    for j in range(_parts(array_of(t)).size):
+        unit = np.zeros_like(array_of(t))
+        _parts_of(unit)[j] = 1.0
+        yield tensor(unit, dtype=t.dtype)
+
+
+def _parts_of(x: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """`_parts` of a contiguous array, in its memory."""
+    return x.reshape(-1).view(x.real.dtype) if x.dtype.kind == "c" else x.reshape(-1)
+
+
 def _forward_jacobian(func: Callable[..., Any], args: list[Any], k: int, i: int) -> np.ndarray[Any, Any]:
     columns = []
-    for j in range(args[i].shape.numel()):
-        direction = np.zeros(args[i].shape.numel())
-        direction[j] = 1.0
+    for direction in _units(args[i]):
         with dual_level():
-            dual = make_dual(args[i].detach(), tensor(direction.reshape(args[i].shape), dtype=args[i].dtype))
+            dual = make_dual(args[i].detach(), direction)
             found = _outputs(func, [*args[:i], dual, *args[i + 1 :]])[k]
             tangent = unpack_dual(found).tangent
-            columns.append(np.zeros(found.shape.numel()) if tangent is None else array_of(tangent).reshape(-1))
-    return np.array(columns).reshape(args[i].shape.numel(), -1).T
+            columns.append(np.zeros_like(_parts(array_of(found))) if tangent is None else _parts(array_of(tangent)))
+    return np.array(columns).reshape(_parts(array_of(args[i])).size, -1).T
 
 
 def _jacobian(func: Callable[..., Any], args: list[Any], k: int, i: int) -> np.ndarray[Any, Any]:
     out = _outputs(func, args)[k]
     rows = []
-    for j in range(out.shape.numel()):
-        seed = np.zeros(out.shape.numel())
-        seed[j] = 1.0
-        g = grad(out, args[i], tensor(seed.reshape(out.shape), dtype=out.dtype), retain_graph=True, allow_unused=True)[0]
-        rows.append(np.zeros(args[i].shape.numel()) if g is None else array_of(g).reshape(-1))
-    return np.array(rows).reshape(out.shape.numel(), args[i].shape.numel())
+    for seed in _units(out):
+        g = grad(out, args[i], seed, retain_graph=True, allow_unused=True)[0]
+        rows.append(np.zeros_like(_parts(array_of(args[i]))) if g is None else _parts(array_of(g)))
+    return np.array(rows).reshape(len(rows), _parts(array_of(args[i])).size)
 
 
 def _differences(
@@ -111,24 +128,36 @@ def _differences(
 ) -> np.ndarray[Any, Any]:
     base = array_of(args[i])
     columns = []
-    for j in range(base.size):
+    for j in range(_parts(base).size):
         side = []
         for sign in (eps, -eps):
-            moved = base.reshape(-1).copy()
-            moved[j] += sign
-            changed = [*args[:i], tensor(moved.reshape(base.shape), dtype=args[i].dtype, requires_grad=True), *args[i + 1 :]]
-            side.append(array_of(_outputs(func, changed, constant)[k]).reshape(-1))
+            moved = np.array(base, order="C")
+            _parts_of(moved)[j] += sign
+            changed = [*args[:i], tensor(moved, dtype=args[i].dtype, requires_grad=True), *args[i + 1 :]]
+            side.append(_parts(array_of(_outputs(func, changed, constant)[k])))
         columns.append((side[0] - side[1]) / (2 * eps))
-    return np.array(columns).reshape(base.size, out.shape.numel()).T
+    return np.array(columns).reshape(len(columns), _parts(array_of(out)).size).T
 
 
-def gradgradcheck(func: Callable[..., Any], inputs: Any, grad_outputs: Any = None, **options: Any) -> bool:
-    """`gradcheck` of the gradient of ``func(*inputs)``: second derivatives."""
-    args = [inputs] if isinstance(inputs, Tensor) else list(inputs)
+def gradgradcheck(
+    func: Callable[..., Any],
+    inputs: Any,
+    grad_outputs: Any = None,
+    *,
+    gen_non_contig_grad_outputs: bool = False,
+    check_fwd_over_rev: bool = False,
+    check_rev_over_rev: bool = True,
+    **options: Any,
+) -> bool:
+    """`gradcheck` of the gradient of ``func(*inputs)``: second derivatives, by reverse mode and, with `check_fwd_over_rev`, forward mode.
+
+    `grad_outputs`: what the outputs are multiplied with, random numbers by default (strided with `gen_non_contig_grad_outputs`).
+    """
+    args = list(inputs) if isinstance(inputs, (tuple, list)) else [inputs]
     outs = _outputs(func, args)
     if grad_outputs is None:
         random = np.random.default_rng(0)
-        grad_outputs = [tensor(random.standard_normal(tuple(o.shape)), dtype=o.dtype, requires_grad=True) for o in outs]
+        grad_outputs = [_drawn(random, o, gen_non_contig_grad_outputs) for o in outs]
     given = [grad_outputs] if isinstance(grad_outputs, Tensor) else list(grad_outputs)
     checked = [i for i, a in enumerate(args) if isinstance(a, Tensor) and a.requires_grad]
 
@@ -137,4 +166,14 @@ def gradgradcheck(func: Callable[..., Any], inputs: Any, grad_outputs: Any = Non
         found = grad(_outputs(func, xs), [xs[i] for i in checked], seeds, create_graph=True, allow_unused=True)
         return tuple(g for g in found if g is not None and g.requires_grad)
 
-    return gradcheck(first, [*args, *given], **options)
+    return gradcheck(first, [*args, *given], check_forward_ad=check_fwd_over_rev, check_backward_ad=check_rev_over_rev, **options)
+
+
+def _drawn(random: np.random.Generator, like: Tensor, strided: bool) -> Tensor:
+    """Random numbers of the shape and type of `like`, every second one of its memory if `strided`."""
+    values = np.zeros(tuple(like.shape), array_of(like).dtype)
+    _parts_of(values)[:] = random.standard_normal(_parts(values).size)
+    drawn = tensor(values, dtype=like.dtype)
+    if strided and values.ndim:
+        drawn = drawn.repeat_interleave(2, -1)[..., ::2]  # type: ignore[attr-defined]
+    return drawn.requires_grad_()

@@ -19,7 +19,7 @@ from ..facade.backward import check, grad_mode
 from ..facade.core import Tensor, node_of
 from ..facade.functions.creation import zeros_like
 from ..pytree import TreeSpec, tree_flatten, tree_map, tree_unflatten
-from .levels import argument, level, result
+from .levels import Depth, argument, differentiating, result
 from .vectorize import Mapped
 
 Argnums = int | tuple[int, ...]
@@ -47,7 +47,7 @@ def _chosen(argnums: Argnums, args: tuple[Any, ...]) -> list[int]:
 class _Recorded:
     """A function recorded on arguments to differentiate by: those arguments' nodes, the leaves of its output and how they are nested."""
 
-    def __init__(self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], places: Sequence[int], depth: int,
+    def __init__(self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], places: Sequence[int], depth: Depth,
                  has_aux: bool, name: str, forward: bool = False) -> None:  # fmt: skip
         given, self.spec = tree_flatten(tuple(args[p] for p in places))
         for t in given:
@@ -111,7 +111,7 @@ class _Recorded:
         return [get("zeros_of")(n) if g is None else g for n, g in zip(self.outputs, found, strict=True)]
 
 
-def _shaped(values: list[Node], spec: TreeSpec, depth: int) -> Any:
+def _shaped(values: list[Node], spec: TreeSpec, depth: Depth) -> Any:
     return tree_unflatten([result(n, depth) for n in values], spec)
 
 
@@ -121,7 +121,7 @@ def grad_and_value(func: Callable[..., Any], argnums: Argnums = 0, has_aux: bool
 
     @functools.wraps(func)
     def wrapper(*args: Any, **kwargs: Any) -> Any:
-        with level() as depth, grad_mode(True):
+        with differentiating() as depth:
             places = _chosen(argnums, args)
             r = _Recorded(func, args, kwargs, places, depth, has_aux, "grad_and_value(f)(*args)")
             if not isinstance(r.out, Tensor):
@@ -158,7 +158,7 @@ def grad(func: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = False) 
 # ---------------------------------------------------------------- products with the Jacobian
 def vjp(func: Callable[..., Any], *primals: Any, has_aux: bool = False) -> Any:
     """(``func(*primals)``, a function from gradients of the outputs to those of the inputs), with `has_aux` also what else it returns."""
-    with level() as depth, grad_mode(True):
+    with differentiating() as depth:
         r = _Recorded(func, primals, {}, range(len(primals)), depth, has_aux, "vjp(f, *primals)")
         value = r.value()
 
@@ -172,9 +172,9 @@ def vjp(func: Callable[..., Any], *primals: Any, has_aux: bool = False) -> Any:
         for t, o in zip(given, r.leaves, strict=True):
             if tuple(t.shape) != tuple(o.shape):
                 raise RuntimeError(f"Mismatch in shape: grad_output has a shape of {t.shape} and output has a shape of {o.shape}.")
+        around = Depth(depth, current().grad)
         with grad_mode(True):
-            parts = _shaped(r.pulled([node_of(t) for t in given]), r.spec, depth)
-        return parts
+            return _shaped(r.pulled([node_of(t) for t in given]), r.spec, around)
 
     return (value, pull, r.aux) if has_aux else (value, pull)
 
@@ -197,7 +197,7 @@ def _directions(primals: Any, tangents: Any, name: str) -> list[Tensor]:
 def jvp(func: Callable[..., Any], primals: Any, tangents: Any, *, strict: bool = False, has_aux: bool = False) -> Any:
     """(``func(*primals)``, its derivative along `tangents`), with `has_aux` also what else it returns."""
     along = _directions(primals, tangents, "jvp(f, primals, tangents)")
-    with level() as depth, grad_mode(True):
+    with differentiating() as depth:
         r = _Recorded(func, primals, {}, range(len(primals)), depth, has_aux, "jvp(f, primals, tangents)", True)
         found = _shaped(r.pushed([node_of(t) for t in along]), r.out_spec, depth)
         value = r.value()
@@ -206,7 +206,7 @@ def jvp(func: Callable[..., Any], primals: Any, tangents: Any, *, strict: bool =
 
 def linearize(func: Callable[..., Any], *primals: Any) -> Any:
     """(``func(*primals)``, its derivative there as a function of tangents)."""
-    with level() as depth, grad_mode(True):
+    with differentiating() as depth:
         r = _Recorded(func, primals, {}, range(len(primals)), depth, False, "linearize(f, *primals)", True)
         value = r.value()
 
@@ -251,17 +251,25 @@ def _jacobian(
 
     @functools.wraps(func)
     def wrapper(*args: Any, **kwargs: Any) -> Any:
-        with level() as depth, grad_mode(True):
+        with differentiating() as depth:
             places = _chosen(argnums, args)
             directions = _Directions(randomness, depth, tree_flatten(tuple(args[p] for p in places))[0])
             with directions:
                 r = _Recorded(func, args, kwargs, places, depth, has_aux, f"{name}(f, argnums)(*args)", forward)
+            _refuse_complex(name, r)
             table = _columns(r, directions) if forward else _rows(r)
             found = [_argument_parts([result(n, depth) for n in row], r.spec, argnums) for row in table]
         jacobian = tree_unflatten(found, r.out_spec)
         return (jacobian, r.aux) if has_aux else jacobian
 
     return wrapper
+
+
+def _refuse_complex(name: str, r: _Recorded) -> None:
+    for what, tensors in (("inputs", r.given), ("outputs", r.leaves)):
+        for i, t in enumerate(tensors):
+            if t.dtype.is_complex:
+                raise RuntimeError(f"{name}: Expected all {what} to be real but received complex tensor at flattened input idx: {i}")
 
 
 class _Directions:
@@ -351,7 +359,7 @@ class RecordedGradients:
     """A function of several tensors that returns a tuple, recorded: its results and the gradients along given vectors."""
 
     def __init__(self, func: Callable[..., tuple[Tensor, ...]], given: Sequence[Tensor]) -> None:
-        with level() as depth:
+        with differentiating() as depth:
             self._r = _Recorded(func, tuple(given), {}, range(len(given)), depth, False, "f(*inputs)")
             self._values = [result(n, depth) for n in self._r.outputs]
 
@@ -362,6 +370,10 @@ class RecordedGradients:
     def along(self, vectors: Sequence[Tensor]) -> list[Tensor]:
         """The gradients of the inputs for these gradients of the outputs."""
         return [result(n, self._r.depth) for n in self._r.pulled([node_of(v) for v in vectors])]
+
+    def counts(self) -> tuple[int, int]:
+        """How many results and how many inputs there are."""
+        return len(self._r.outputs), len(self._r.inputs)
 
     def independent(self) -> set[tuple[int, int]]:
         """The pairs (output, input) of which the first does not depend on the second."""
@@ -374,7 +386,7 @@ class RecordedGradients:
 
 def jvp_of(func: Callable[..., Any], given: Sequence[Tensor], vectors: Sequence[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
     """(results, derivatives along `vectors`) of a function that returns a tuple."""
-    with level() as depth, grad_mode(True):
+    with differentiating() as depth:
         r = _Recorded(func, tuple(given), {}, range(len(given)), depth, False, "f(*inputs)")
         along = [result(n, depth) for n in r.pushed([node_of(t) for t in vectors])]
         value = [result(n, depth) for n in r.outputs]

@@ -18,7 +18,7 @@ from ..facade.backward import grad_mode
 from ..facade.core import Tensor, node_of
 from ..facade.functions.creation import zeros_like
 from ..facade.functions.layout import clone
-from .levels import argument, result
+from .levels import Depth, argument, result
 
 __all__ = ["UnpackedDualTensor", "dual_level", "enter_dual_level", "exit_dual_level", "make_dual", "unpack_dual"]
 
@@ -31,7 +31,7 @@ class UnpackedDualTensor(NamedTuple):
 
 
 #: for each level entered: the depth in the trace, and the dual arguments with their tangents, as they were then and as tensors
-_levels: list[tuple[int, list[tuple[Node, Node, Tensor]]]] = []
+_levels: list[tuple[Depth, list[tuple[Node, Node, Tensor]]]] = []
 
 
 def enter_dual_level() -> int:
@@ -42,7 +42,7 @@ def enter_dual_level() -> int:
     tr.level += 1
     tr.held += 1
     tr.forward += 1
-    _levels.append((tr.level, []))
+    _levels.append((Depth(tr.level, True), []))
     return len(_levels) - 1
 
 
@@ -67,7 +67,7 @@ def dual_level() -> Iterator[int]:
         exit_dual_level()
 
 
-def _current_level(what: str) -> tuple[int, list[tuple[Node, Node, Tensor]]]:
+def _current_level(what: str) -> tuple[Depth, list[tuple[Node, Node, Tensor]]]:
     if not _levels:
         raise RuntimeError(f"Trying to {what} but no level exists. Make sure to enter_dual_level() first.")
     return _levels[-1]

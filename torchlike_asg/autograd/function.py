@@ -162,7 +162,7 @@ class Function:
         tr = current()
         ctx = FunctionCtx()
         ctx.needs_input_grad = tuple([isinstance(a, Tensor) and a.requires_grad for a in args])
-        recording = tr.grad and any(ctx.needs_input_grad)
+        recording = (tr.grad or tr.forward) and any(ctx.needs_input_grad)
         own = through_vmap(cls, args) if tr.mapped and cls.vmap is not Function.vmap else None
         if own is not None and own[1]:
             return own[0]

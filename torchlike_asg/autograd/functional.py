@@ -73,7 +73,7 @@ def _single(func: Callable[..., Any], name: str) -> Callable[..., Any]:
             raise RuntimeError(f"The function given to {name} should return a single Tensor")
         if out.shape.numel() != 1:
             raise RuntimeError(f"The Tensor returned by the function given to {name} should contain a single element")
-        return out.reshape(())  # type: ignore[attr-defined, no-any-return]
+        return out.reshape(()) if out.shape else out  # type: ignore[attr-defined, no-any-return]
 
     return scalar
 
@@ -98,6 +98,23 @@ def _refuse(independent: set[tuple[int, int]]) -> None:
         raise RuntimeError(f"Output {i} of the user-provided function is independent of input {j}. This is not allowed in strict mode.")
 
 
+def _refuse_unused(r: RecordedGradients, what: str) -> None:
+    """Refuse results none of which depends on some input, or one of which depends on none."""
+    independent, outs, ins = r.independent(), range(r.counts()[0]), range(r.counts()[1])
+    for i in outs:
+        if all((i, j) in independent for j in ins):
+            raise RuntimeError(
+                f"Output {i} of the user-provided function does not require gradients. The outputs must be computed in a differentiable "
+                "manner from the input when running in strict mode."
+                if what == "output"
+                else f"The {what} of the user-provided function with respect to input {i} is independent of the inputs. This is not "
+                "allowed in strict mode."
+            )
+    for j in ins:
+        if all((i, j) in independent for i in outs):
+            raise RuntimeError(f"The {what} of the user-provided function is independent of input {j}. This is not allowed in strict mode.")
+
+
 # ---------------------------------------------------------------- products
 def vjp(func: Callable[..., Any], inputs: Any, v: Any = None, create_graph: bool = False, strict: bool = False) -> Any:
     """(outputs, the product of `v` with the Jacobian), nested as outputs and as inputs."""
@@ -107,7 +124,7 @@ def vjp(func: Callable[..., Any], inputs: Any, v: Any = None, create_graph: bool
     with grad_mode(True):
         r = RecordedGradients(f, given)
         if strict:
-            _refuse(r.independent())
+            _refuse_unused(r, "output")
         outs = r.value()
         found = r.along(_vector(v, outs, f.many, "output", "vjp"))
     return _delivered((_unpacked(outs, f.many), _unpacked(found, many)), create_graph)
@@ -121,7 +138,7 @@ def jvp(func: Callable[..., Any], inputs: Any, v: Any = None, create_graph: bool
     f = _Outputs(func, "jvp")
     with grad_mode(True):
         if strict:
-            _refuse(RecordedGradients(f, given).independent())
+            _refuse_unused(RecordedGradients(f, given), "output")
         outs, found = jvp_of(f, given, direction)
     return _delivered((_unpacked(outs, f.many), _unpacked(found, f.many)), create_graph)
 
@@ -137,7 +154,7 @@ def vhp(func: Callable[..., Any], inputs: Any, v: Any = None, create_graph: bool
         gradient = lambda *args: tuple(RecordedGradients(lambda *a: (f(*a),), args).along((ones_like(out),)))  # noqa: E731
         r = RecordedGradients(gradient, given)
         if strict:
-            _refuse(r.independent())
+            _refuse_unused(r, "jacobian")
         found = r.along(direction)
     return _delivered((out, _unpacked(found, many)), create_graph)
 
@@ -203,6 +220,10 @@ def hessian(
     if outer_jacobian_strategy == "forward-mode" and not vectorize:
         raise NotImplementedError(
             "Computing Jacobian using forward-AD or forward-over-reverse Hessian is only implemented for `vectorize=True`."
+        )
+    if outer_jacobian_strategy == "forward-mode" and create_graph:
+        raise NotImplementedError(
+            'torch.autograd.functional.jacobian: `create_graph=True` and `strategy="forward-mode"` are not supported together (yet).'
         )
     if strict and vectorize:
         raise RuntimeError("`strict=True` and `vectorize=True` are not supported together: set one of them to False.")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from ..asg.declare import ARGUMENT, EXAMPLE, ONWARD, STOP
+from ..asg.declare import ARGUMENT, EXAMPLE, LEAVES, ONWARD, ONWARD_VIEW, STOP
 from ..asg.geometry import preserved_strides
 from ..asg.gradients import dense, history, is_leaf
 from ..asg.node import Node
@@ -27,6 +27,25 @@ def level() -> Iterator[int]:
         tr.held -= 1
 
 
+class Depth(int):
+    """How deep a transform is nested, and whether the code around it records gradients."""
+
+    tracked: bool
+
+    def __new__(cls, depth: int, tracked: bool) -> Depth:
+        made = super().__new__(cls, depth)
+        made.tracked = tracked
+        return made
+
+
+@contextmanager
+def differentiating() -> Iterator[Depth]:
+    """`level`, inside which gradients are recorded; under ``no_grad`` what comes out has no history."""
+    tracked = current().grad
+    with level() as depth, grad_mode(True):
+        yield Depth(depth, tracked)
+
+
 def argument(t: Tensor, depth: int, index: int) -> Tensor:
     """`t` as an argument to differentiate by: a value of its own, through which gradients flow on to `t`."""
     n = node_of(t)
@@ -40,16 +59,18 @@ def argument(t: Tensor, depth: int, index: int) -> Tensor:
         return wrap(found)
 
 
-def result(n: Node, depth: int) -> Tensor:
+def result(n: Node, depth: Depth) -> Tensor:
     """A tensor of the result of the transform at that depth. Its own arguments are no history: what depends on nothing else has none."""
-    return wrap(dense(n if not n.rg or _reaches_further(n, depth) else STOP(n)))
+    further = n.rg and depth.tracked and _reaches_further(n, depth)
+    # a tensor cannot be the result that another one's data are
+    return wrap(dense(n if further or (not n.rg and n.op not in LEAVES) else STOP(n)))
 
 
 def _reaches_further(n: Node, depth: int) -> bool:
     """Whether gradients flow from `n` to a leaf, or to an argument of a transform around this one."""
     seen: set[Node] = set()
     nodes = history((n,), seen)
-    barred = [m for m in nodes if m.op is ONWARD]
+    barred = [m for m in nodes if m.op is ONWARD or m.op is ONWARD_VIEW]
     if barred:  # what lies behind these alone is reached by tangents only
         seen = set(barred)
         nodes = history((n,), seen)

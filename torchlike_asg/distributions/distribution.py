@@ -152,7 +152,7 @@ class Distribution:
 
     def sample_n(self, n: int) -> torch.Tensor:
         """`n` draws."""
-        warnings.warn("sample_n(n) will be deprecated. Use .sample((n,)) instead", FutureWarning, stacklevel=2)
+        warnings.warn("`sample_n(n)` will be deprecated. Use `sample((n,))` instead.", FutureWarning, stacklevel=2)
         return self.sample((n,))
 
     # ------------------------------------------------------------ densities

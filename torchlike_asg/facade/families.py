@@ -10,7 +10,7 @@ from typing import Any
 from weakref import ref
 
 from ..asg import trace
-from ..asg.declare import APART, DETACH, INFERRED, INPUT, STOP, VAR, Op
+from ..asg.declare import APART, DETACH, INFERRED, INPUT, ONWARD_VIEW, STOP, VAR, Op
 from ..asg.node import Node
 from ..asg.trace import _get as _current
 from ..asg.trace import current, lock
@@ -51,7 +51,8 @@ def view(op: Op, a: Tensor, attrs: tuple[Any, ...], kind: str = "view") -> Tenso
 
 def apart(n: Node) -> Node:
     """The node of a view, `n`, in the mode that it is made in: without one of gradients, none flows through it."""
-    return APART(n) if n.rg and not (_current() or current()).grad else n
+    tr = _current() or current()
+    return n if tr.grad or not n.rg else ONWARD_VIEW(n) if tr.forward else APART(n)
 
 
 def seen_view(a: Tensor, f: Family, n: Node, kind: str = "view") -> Tensor:

@@ -6,7 +6,7 @@ from typing import Any
 from weakref import ref
 
 from ..asg import trace
-from ..asg.declare import APART, LEAF_OF, REBIND, VAR
+from ..asg.declare import APART, LEAF_OF, ONWARD_VIEW, REBIND, VAR
 from ..asg.geometry import Geometry, flat, gather, pointwise_strides
 from ..asg.node import Node
 from ..asg.trace import Trace, current, lock
@@ -170,7 +170,7 @@ def derive(t: Any, check: bool = True, root: Node | None = None) -> Node:
         if check:
             refuse_stale(t)
         if t._kind.startswith(("nograd", "inference")):
-            return APART(part_of(t, f, h))
+            return (ONWARD_VIEW if current().forward else APART)(part_of(t, f, h))
         n = part_of(t, f, h)
         if n is h:  # a view that shows all of its base is not its base: it has a gradient of its own
             n = RESTRIDE(h, *f.cell.geometry, f.cell.strides)

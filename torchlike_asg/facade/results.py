@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from .. import notices
 from ..asg.trace import current
 from ..dtypes import bool_, dtype, uint8
 from ..ops.promotion import title
@@ -66,6 +67,12 @@ def deliver(result: Any, out: Any, name: str = "") -> Any:
         )
     _check_type(result.dtype, out.dtype, name)
     if tuple(out.shape) != tuple(result.shape):
+        if out.shape.numel():
+            notices.always_said(
+                f"An output with one or more elements was resized since it had shape {list(out.shape)}, which does not match the required "
+                f"output shape {list(result.shape)}. This behavior is deprecated, and in a future PyTorch release outputs will not be "
+                "resized unless they have zero elements: out.resize_(0) makes it so."
+            )
         from .resize import resize
 
         resize(out, tuple(result.shape))

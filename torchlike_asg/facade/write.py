@@ -13,7 +13,7 @@ from weakref import ref
 import numpy as np
 
 from ..asg.batching import depends
-from ..asg.declare import DETACH, SNAP, STOP
+from ..asg.declare import DETACH, ONWARD, SNAP, STOP
 from ..asg.geometry import broadcast, flat
 from ..asg.interrupts import whole
 from ..asg.node import Node
@@ -85,12 +85,13 @@ def write(
         v = to(v, t.dtype)
     if v is kept or v is cur:
         v = _own_copy(v)
+    barrier = ONWARD if tr.forward else STOP  # in forward mode tangents go on where gradients do not
     if v.rg and not tr.grad:
-        v = STOP(v)
+        v = barrier(v)
     shape = (tuple(geometry[0]), geometry[1], geometry[2])
     if not (t._kind is None and lens is None and shape == cell.geometry and (v.strides, v.offset) == cell.geometry[1:]):
         h = root_of(f)
-        h = h if tr.grad or not h.rg else STOP(h)
+        h = h if tr.grad or not h.rg else barrier(h)
         if lens is None:
             new = RESTRIDE_SCATTER(h, v, shape, cell.strides, t._kind is not None)
         else:
@@ -99,7 +100,7 @@ def write(
     else:
         new = v
     new = owned(new, f)
-    commit(f, new if tr.grad else history_of(root_of(f), new), new, v)
+    commit(f, new if tr.grad or tr.forward else history_of(root_of(f), new), new, v)
     return t
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from ... import notices
 from ...dtypes import dtype
 from ...ops import complex as ops
 from ...ops import reinterpret as views
@@ -140,6 +141,8 @@ def _hermitian(self: Tensor) -> Tensor:
     if len(self.shape) not in (0, 2):
         batches = " For batches of matrices, consider using tensor.mH" if len(self.shape) > 2 else ""
         raise RuntimeError(f"tensor.H is only supported on matrices (2-D tensors). Got {len(self.shape)}-D tensor.{batches}")
+    if not self.shape:
+        notices.once(notices.H_OF_SCALAR)
     return adjoint(self) if len(self.shape) else conj(self)  # type: ignore[no-any-return]
 
 

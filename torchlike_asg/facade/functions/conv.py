@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from ... import dtypes
+from ... import dtypes, notices
 from ...asg.trace import current
 from ...ops import conv as ops
 from ...ops.formula import refuse, title
@@ -89,6 +89,7 @@ def _same(input: Tensor, kernel: Any, stride: Any, dilation: Any) -> tuple[Tenso
         raise RuntimeError("padding='same' is not supported for strided convolutions")
     totals = [d * (k - 1) for k, d in zip(kernel, dilation, strict=True)]
     if any(t % 2 for t in totals):
+        notices.once(notices.SAME_EVEN)
         widths: list[int] = []
         for t in reversed(totals):
             widths += [0, t % 2]

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ... import dtypes, formats
+from ... import dtypes, formats, notices
 from ...asg.declare import TRANSFER
 from ...asg.geometry import contiguous, flat, is_dense, preserved_strides, suggests_channels_last
 from ...asg.trace import current
@@ -124,6 +124,8 @@ _FLOATS = (dtypes.float32, dtypes.float64)
 def _cast(t: Tensor, d: dtype) -> Tensor:
     """The values in another type. Data that shares its memory with NumPy becomes floats at once: to be recorded, it would have to be
     copied."""
+    if t.dtype.is_complex and not d.is_complex and d is not dtypes.bool_:
+        notices.once(notices.COMPLEX_TO_REAL)
     f = t._f
     if f is not None and d in _FLOATS and f.cell.exposed and t.dtype.itemsize >= d.itemsize:
         values = known(t) if t.__class__ is Tensor and not t.dtype.is_complex and t.device.type == "cpu" else None

@@ -74,6 +74,8 @@ def from_numpy(ndarray: np.ndarray[Any, Any]) -> Tensor:
     """A tensor that shares the array's memory: a write on either side is seen on the other."""
     if not isinstance(ndarray, np.ndarray):
         raise TypeError(f"expected np.ndarray (got {type(ndarray).__name__})")
+    if not ndarray.flags.writeable:
+        notices.once(notices.READ_ONLY_ARRAY)
     return _over_array(ndarray, dtypes.from_numpy(ndarray.dtype))
 
 
@@ -363,6 +365,8 @@ def frombuffer(buffer: Any, *, dtype: dtype, count: int = -1, offset: int = 0, r
         raise ValueError("object does not implement Python buffer protocol.") from None
     if not length or not count:
         raise ValueError(f"both buffer length ({length}) and count ({count}) must not be 0")
+    if memoryview(buffer).readonly:
+        notices.once(notices.READ_ONLY_BUFFER)
     return finish(_over_array(np.frombuffer(buffer, dtype.storage, count, offset), dtype), requires_grad)  # type: ignore[no-any-return]
 
 

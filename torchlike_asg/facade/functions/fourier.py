@@ -234,6 +234,8 @@ def stft(
         raise RuntimeError("Cannot have onesided output if window or input is complex")
     norm = "ortho" if normalized else None
     found = from_real("stft", frames, (2,), (n_fft,), norm, True) if half else complex_transform(frames, (2,), (n_fft,), norm, True)
+    if not return_complex:
+        notices.once(notices.STFT_REAL)
     result = wrap(found).transpose(1, 2)  # type: ignore[attr-defined]
     result = result.squeeze(0) if single else result
     return result if return_complex else wrap(parts.as_real(node_of(result)))  # type: ignore[no-any-return]
@@ -270,6 +272,8 @@ def istft(
     half = rows != n_fft if onesided is None else onesided
     if rows != (n_fft // 2 + 1 if half else n_fft):
         raise RuntimeError(f"istft: expected the frequency dimension (3rd to the last) of the input tensor to match n_fft, but got {rows}")
+    if window is None:
+        notices.once(notices.NO_WINDOW)
     norm = "ortho" if normalized else None
     z = node_of(spectrum.transpose(1, 2))
     if return_complex:
@@ -283,16 +287,15 @@ def istft(
         pieces = pieces * w  # type: ignore[operator]
     total = n_fft + hop * (frames - 1)
 
-    signal = _overlapped(pieces, total, hop)
     weight = node_of(ones(n_fft, dtype=input.dtype.to_real(), device=input.device)) if w is None else w * w  # type: ignore[operator]
-    envelope = _overlapped(expand(weight, frames, n_fft), total, hop)
     first = n_fft // 2 if center else 0
     last = total - first if length is None else min(first + length, total)
-    envelope = slice_(envelope, 0, first, last, 1)
-    if not bool((wrap(envelope).detach().abs() > 1e-11).all()):  # type: ignore[attr-defined]
+    # tensors, since the read below may end the trace: it keeps what they show
+    signal = wrap(_overlapped(pieces, total, hop))[:, first:last]
+    envelope = wrap(_overlapped(expand(weight, frames, n_fft), total, hop))[first:last]
+    if not bool((envelope.detach().abs() > 1e-11).all()):  # type: ignore[attr-defined]
         raise RuntimeError("window overlap add min: 1")
-    signal = slice_(signal, 1, first, last, 1) / envelope  # type: ignore[operator]
+    signal = signal / envelope
     if length is not None and last - first < length:
-        signal = pad_constant(signal, ((0, 0), (0, length - (last - first))), 0.0)
-    result = wrap(signal)
-    return result.squeeze(0) if single else result  # type: ignore[attr-defined, no-any-return]
+        signal = pad(signal, (0, length - (last - first)))
+    return signal.squeeze(0) if single else signal  # type: ignore[attr-defined, no-any-return]

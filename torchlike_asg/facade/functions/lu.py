@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from ... import dtypes
+from ... import dtypes, notices
 from ...asg.node import Node, const
 from ...ops import householder, ldl
 from ...ops import lu as ops
@@ -147,6 +147,7 @@ def lu_solve_of(b: Tensor, LU_data: Tensor, LU_pivots: Tensor, *, out: Tensor | 
 @step(None, keeps=((SECOND, (0,)),))
 def lu_compact(A: Tensor, pivot: bool = True, get_infos: bool = False, out: Any = None) -> Any:
     """The compact LU factors and the pivots, with `get_infos` also which pivot is zero. Deprecated in favour of `linalg.lu_factor`."""
+    notices.once(notices.LU)
     _check_pivoting("linalg.lu_factor", pivot)
     found = _factor(A, False)
     return returns.lu_with_info(*found) if get_infos else found[:2]

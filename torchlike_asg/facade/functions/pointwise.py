@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ... import dtypes
+from ... import dtypes, notices
 from ...errors import Unsupported
 from ...ops import logic
 from ...ops import pointwise as ops
@@ -225,6 +225,7 @@ def where(condition: Tensor, input: Any = None, other: Any = None, *, out: Tenso
     if condition.dtype is not dtypes.bool_:
         if condition.dtype is not dtypes.uint8:
             raise RuntimeError(f"where expected condition to be a boolean tensor, but got a tensor with dtype {title(condition.dtype)}")
+        notices.once(notices.WHERE_UINT8)
         condition = condition.bool()  # type: ignore[attr-defined]
     return nary(ops.where, (condition, input, other))
 

@@ -175,9 +175,9 @@ def t(input: Tensor) -> Tensor:
 
 @step("PermuteBackward0")
 def _reversed(self: Tensor) -> Tensor:
-    if len(self.shape) != 2:
-        notices.once(notices.REVERSED)
-    return permute(self, *reversed(range(len(self.shape))))  # type: ignore[no-any-return]
+    if (rank := len(self.shape)) != 2:
+        notices.once(notices.REVERSED if rank else notices.T_OF_SCALAR)
+    return permute(self, *reversed(range(rank)))  # type: ignore[no-any-return]
 
 
 Tensor.T = property(_reversed, doc="The tensor with its dimensions reversed.")  # type: ignore[attr-defined]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ... import notices
 from ...errors import Unsupported
 from ...formats import strided
 from ...ops import movement
@@ -103,6 +104,8 @@ def copy_(self: Tensor, src: Any, non_blocking: bool = False) -> Tensor:
     """Take the values of `src`, broadcast and converted; they may come from another device."""
     if not isinstance(src, Tensor):
         return write(self, lambda cur: movement.copy(cur, operand(movement.copy, src, cur)), ())
+    if src.dtype.is_complex and not self.dtype.is_complex:
+        notices.once(notices.COMPLEX_TO_REAL)
     if src.shape and src.device != self.device:
         src = src.to(self.device, self.dtype)  # type: ignore[attr-defined]
     if (
