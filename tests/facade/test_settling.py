@@ -228,3 +228,22 @@ def test_a_recurrence_that_is_read_in_every_step_records_its_history_once(called
     grad, counts = run(ours)
     assert [counts[i + 1] - counts[i] for i in range(3, 7)] == [0] * 4
     np.testing.assert_allclose(grad.numpy(), run(pytest.importorskip("torch"))[0].numpy(), rtol=1e-5, atol=1e-7)
+
+
+def test_closing_a_trace_looks_at_each_storage_once(monkeypatch):
+    """Lists of returns are filled element by element in reinforcement learning: a view for every row, all of one storage."""
+    seen = []
+    watch = ours.facade.past.Snapshot.watch
+    monkeypatch.setattr(ours.facade.past.Snapshot, "watch", lambda self, n, counter: seen.append(n) or watch(self, n, counter))
+    rows = 60
+    net, rewards, returns, before = nn.Linear(3, 1), ours.randn(rows), ours.zeros(rows, 1), 0
+    values = net(ours.randn(rows, 3))
+    for i in reversed(range(rows)):
+        returns[i] = rewards[i] + 0.9 * before - values.data[i]
+        before = returns[i, 0]
+    for _ in range(2):  # `values` and its history live on
+        loss = (net(ours.randn(rows, 3)) - returns).pow(2).mean()
+        loss.backward()
+        loss.item()
+    assert values.requires_grad
+    assert 0 < len(seen) < 10 * rows

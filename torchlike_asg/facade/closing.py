@@ -113,9 +113,9 @@ def _keep_histories(tr: Trace, live: Live, pasts: dict[Any, Any]) -> Snapshot | 
                 snapshot = Snapshot(tr)
             pasts[o] = Past(n, snapshot, tr, noted(o, n))
     if snapshot is not None:
-        for f in (*live.families, *live.leaves, *live.data):
-            for n in f.counter.roots:
-                snapshot.watch(n, f.counter)
+        for counter in {f.counter: None for f in (*live.families, *live.leaves, *live.data)}:  # that of a storage, which its views share
+            for n in counter.roots:
+                snapshot.watch(n, counter)
     return snapshot
 
 
