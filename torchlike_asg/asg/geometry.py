@@ -41,8 +41,17 @@ def is_contiguous(shape: Shape, strides: Shape) -> bool:
 _CHANNELS_LAST = {4: (1, 3, 2, 0), 5: (1, 4, 3, 2, 0)}
 
 
+def as_image(shape: Shape, strides: Shape) -> tuple[Shape, Shape]:
+    """The geometry of a line (N, C, L) as that of an image (N, C, 1, L), which PyTorch computes it as; others are as they are."""
+    if len(shape) != 3:
+        return shape, strides
+    return (*shape[:2], 1, shape[2]), (*strides[:2], shape[2] * strides[2], strides[2])
+
+
 def channels_last(shape: Sequence[int]) -> Shape:
-    """Strides of an image (or volume) of `shape`, rank 4 or 5, in which the channels lie together."""
+    """Strides of an image (or volume, or line) of `shape`, rank 3 to 5, in which the channels lie together."""
+    if len(shape) == 3:
+        return shape[1] * shape[2], 1, shape[1]
     return ordered_strides(tuple(shape), _CHANNELS_LAST[len(shape)])
 
 

@@ -7,16 +7,18 @@ from . import arrange, conv, join, moments, norm, padding, pooling, resize, sort
 
 #: results follow the operands' memory format, as ``suggest_memory_format`` reads it
 _IMAGES = """
-    conv conv_transpose max_pool max_pool_index adaptive_avg_pool batch_norm batch_norm_eval group_norm interpolate pad_constant
-    pad_mirror max_unpool roll rms_norm
+    max_pool max_pool_index batch_norm batch_norm_eval group_norm interpolate pad_constant pad_mirror roll rms_norm
 """
 #: results keep the order of the dimensions in memory
 _PRESERVED = "flip argsort"
 
 for _name in _IMAGES.split():
     REGISTRY[_name].layout = "images"
-for _name in ("avg_pool", "adaptive_max_pool", "adaptive_max_pool_index"):
-    REGISTRY[_name].layout = "planes"  # images of two dimensions alone
+for _name in ("conv", "adaptive_avg_pool"):
+    REGISTRY[_name].layout = "lines and images"
+for _name in ("avg_pool", "adaptive_max_pool", "adaptive_max_pool_index", "conv_transpose"):
+    REGISTRY[_name].layout = "lines and planes"
+REGISTRY["max_unpool"].layout = "planes"  # images of two dimensions alone
 REGISTRY["cat"].layout = "joined"
 for _name in _PRESERVED.split():
     REGISTRY[_name].layout = "preserve"

@@ -49,7 +49,7 @@ def expand(g: Geometry, *shape: int) -> Geometry:
                 f"Target sizes: {list(shape)}.  Tensor sizes: {list(g[0])}"
             )
     new = [0] * lead + [s if d == e else 0 for d, e, s in zip(g[0], shape[lead:], g[1], strict=True)]
-    for i in range(lead - 1, -1, -1):  # new leading dimensions of size 1 get the stride a contiguous one would have
+    for i in range(lead - 1 if g[0] else -1, -1, -1):  # new leading dimensions of size 1 get the stride a contiguous one would have
         new[i] = 0 if shape[i] != 1 else shape[i + 1] * new[i + 1] if i + 1 < len(shape) else 1
     return shape, tuple(new), g[2]
 

@@ -9,10 +9,12 @@ from typing import Any
 import numpy as np
 
 from ... import dtypes
+from ...asg.geometry import contiguous
 from ...errors import Unsupported
 from ...ops.promotion import title
 from ..core import Tensor
 from ..held import value_of
+from ..hosted import data
 from ..register import FUNCTIONS, function
 from . import returns
 from .creation import from_array
@@ -131,8 +133,9 @@ def histogramdd(
 
 
 # ---------------------------------------------------------------- distinct elements
-def _results(found: Array, inverse: Array, counts: Array, input: Tensor, return_inverse: bool, return_counts: bool) -> Any:
-    out = [from_array(found, input.dtype, input.device)]
+def _results(found: Array, inverse: Array, counts: Array, input: Tensor, return_inverse: bool, return_counts: bool, d: int = 0) -> Any:
+    rows = contiguous((found.shape[d], *found.shape[:d], *found.shape[d + 1 :]))  # slices along `d` lie one after the other
+    out = [data(found, input.dtype, input.device, (*rows[1 : d + 1], rows[0], *rows[d + 1 :]))]
     if return_inverse:
         out.append(from_array(inverse, dtypes.int64, input.device))
     if return_counts:
@@ -157,7 +160,7 @@ def unique(input: Tensor, sorted: bool = True, return_inverse: bool = False, ret
     if not values.shape[d]:
         return _results(values, np.zeros(0, np.int64), np.zeros(0, np.int64), input, return_inverse, return_counts)
     found, inverse, counts = np.unique(values, return_inverse=True, return_counts=True, axis=d, equal_nan=False)
-    return _results(found, inverse.reshape(-1), counts, input, return_inverse, return_counts)
+    return _results(found, inverse.reshape(-1), counts, input, return_inverse, return_counts, d)
 
 
 @function()
@@ -175,7 +178,7 @@ def unique_consecutive(input: Tensor, return_inverse: bool = False, return_count
     counts = np.diff(np.append(starts, len(rows)))
     inverse = np.cumsum(fresh) - 1
     found = rows[starts] if dim is None else np.moveaxis(rows[starts], 0, d)
-    return _results(found, inverse.reshape(values.shape) if dim is None else inverse, counts, input, return_inverse, return_counts)
+    return _results(found, inverse.reshape(values.shape) if dim is None else inverse, counts, input, return_inverse, return_counts, d)
 
 
 # ---------------------------------------------------------------- inside vmap

@@ -15,7 +15,7 @@ from ...ops.arrange import tril
 from ...ops.elementwise import bar
 from ...ops.linalg import matmul, swap_last
 from ...ops.logic import gt, lt
-from ...ops.movement import cast, clone, copy, expand, full, permute, reshape, reshaped
+from ...ops.movement import cast, clone, contiguous, copy, expand, full, permute, reshape, reshaped
 from ...ops.pointwise import add, log, mul, sub, where
 from ...ops.reduce import amax, sum_
 from ...ops.solve import LinAlgError
@@ -80,7 +80,7 @@ def matrix_power(input: Tensor, n: int, *, out: Tensor | None = None) -> Tensor:
         )
     if n == 0:
         eye = solve.identity(x.shape[-1], x.dtype)
-        return wrap(copy(x, eye))  # which does not depend on `x`, but has a gradient by it: zeros
+        return wrap(copy(contiguous(x), eye))  # which does not depend on `x`, but has a gradient by it: zeros
     if n < 0:
         return matrix_power(computed(unary(solve.inverse, input)), -n)  # type: ignore[no-any-return]
     result: Node | None = None

@@ -16,6 +16,7 @@ from ...ops.promotion import title, to
 from ..core import Tensor, node_of, wrap
 from ..register import function
 from ..steps import keeping, note
+from .complex import view_as_real
 from .creation import ones
 from .padding import pad
 from .views import dims_of, wrap_dim
@@ -238,7 +239,7 @@ def stft(
         notices.once(notices.STFT_REAL)
     result = wrap(found).transpose(1, 2)  # type: ignore[attr-defined]
     result = result.squeeze(0) if single else result
-    return result if return_complex else wrap(parts.as_real(node_of(result)))  # type: ignore[no-any-return]
+    return result if return_complex else view_as_real(result)  # type: ignore[no-any-return]
 
 
 def _overlapped(frames: Node, total: int, hop: int) -> Node:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from ... import dtypes
+from ...asg.geometry import preserved_strides
 from ...ops import indexing as ops
 from ...ops import movement
 from ...ops.formula import title
@@ -188,7 +189,8 @@ def put_function(input: Tensor, index: Tensor, source: Tensor, accumulate: bool 
             f"{source.shape.numel()}, index.numel() = {index.shape.numel()}"
         )
     flat = ops.index_put(node_of(input.reshape(-1)), node_of(source.reshape(-1)), node_of(index.reshape(-1)), (0,), bool(accumulate))  # type: ignore[attr-defined]
-    return wrap(movement.reshape(flat, tuple(input.shape)))
+    found, strides = movement.reshape(flat, tuple(input.shape)), preserved_strides(tuple(input.shape), input.geometry[1])
+    return wrap(found if found.strides == strides else movement.relayout(found, strides))
 
 
 # ---------------------------------------------------------------- several index tensors

@@ -146,8 +146,8 @@ def _scaled(argument: str, n: Node, factor: Any) -> Node:
     return mul(n, operand(mul, factor, n))
 
 
-def _added(input: Tensor, product: Node, beta: Any, alpha: Any) -> Tensor:
-    """``beta * input + alpha * product``; with beta = 0 not even a NaN of `input` counts."""
+def _added(input: Tensor, product: Node, beta: Any, alpha: Any, by_rows: bool = True) -> Tensor:
+    """``beta * input + alpha * product``; with beta = 0 not even a NaN of `input` counts. `by_rows`: it lies as a matrix product does."""
     if input.dtype is not product.dtype:
         raise RuntimeError(f"self and mat2 must have the same dtype, but got {title(input.dtype)} and {title(product.dtype)}")
     found = _scaled("alpha", product, alpha)
@@ -157,8 +157,7 @@ def _added(input: Tensor, product: Node, beta: Any, alpha: Any) -> Tensor:
     if beta == 0:
         return wrap(found)
     scaled = _scaled("beta", base, beta)
-    # the result lies as a product does, row by row
-    return wrap(add(scaled, found) if is_contiguous(tuple(base.shape), base.strides) else add(found, scaled))
+    return wrap(add(found, scaled) if by_rows and not is_contiguous(tuple(base.shape), base.strides) else add(scaled, found))
 
 
 def _needs(value: Tensor, rank: int, text: str) -> Node:
@@ -193,7 +192,7 @@ def addr(input: Tensor, vec1: Tensor, vec2: Tensor, *, beta: Any = 1, alpha: Any
     b = _needs(vec2, 1, "addr: Expected 1-D argument vec2, but got {}-D")
     product = mul(reshaped(a, (a.shape[0], 1)), b)
     d = dtypes.promote_types(input.dtype, product.dtype)
-    return _added(input if input.dtype is d else input.to(d), to(product, d), beta, alpha)  # type: ignore[attr-defined]
+    return _added(input if input.dtype is d else input.to(d), to(product, d), beta, alpha, by_rows=False)  # type: ignore[attr-defined]
 
 
 def _batches(first: Tensor, second: Tensor) -> Node:

@@ -15,7 +15,7 @@ from ...ops.logic import eq
 from ...ops.movement import cast, diagonal, full, slice_
 from ...ops.pointwise import add, where
 from ...ops.reduce import any_, argmax
-from ...ops.solve import LinAlgError, adjoint, check_square, eye, solve_triangular
+from ...ops.solve import LinAlgError, adjoint, check_square, column_major, eye, solve_triangular
 from ..core import Tensor, node_of, unary, wrap
 from ..held import value_of
 from ..refusals import check_places
@@ -114,7 +114,7 @@ def lu(A: Tensor, *, pivot: bool = True, out: Any = None) -> Any:
 @step("LinalgLuSolveBackward0", keeps=((0, (0, 2)), (1, (0, 2)), (RESULT, (0,))))
 def lu_solve(LU: Tensor, pivots: Tensor, B: Tensor, *, left: bool = True, adjoint: bool = False, out: Tensor | None = None) -> Tensor:
     """X with ``A X = B`` (``X A = B`` unless `left`; A^H for A with `adjoint`), from the factors of A."""
-    found = wrap(_solved(node_of(LU), node_of(pivots), node_of(B), bool(left), bool(adjoint)))
+    found = wrap(column_major(_solved(node_of(LU), node_of(pivots), node_of(B), bool(left), bool(adjoint))))
     _check_pivots(found, LU, pivots, _unsolvable)
     return found
 
@@ -138,7 +138,7 @@ def _solved(compact: Node, pivots: Node, b: Node, left: bool, adjoint_system: bo
 @step("LinalgLuSolveBackward0", keeps=((1, (0, 1)), (2, (0, 1)), (RESULT, (1,))))
 def lu_solve_of(b: Tensor, LU_data: Tensor, LU_pivots: Tensor, *, out: Tensor | None = None) -> Tensor:
     """X with ``A X = b``, from the factors of A. Deprecated in favour of `linalg.lu_solve`."""
-    found = wrap(_solved(node_of(LU_data), node_of(LU_pivots), node_of(b), True, False))
+    found = wrap(column_major(_solved(node_of(LU_data), node_of(LU_pivots), node_of(b), True, False)))
     _check_pivots(found, LU_data, LU_pivots, _unsolvable)
     return found
 

@@ -10,6 +10,7 @@ from ...ops import blend, gamma, logic
 from ...ops import math as ops
 from ...ops import pointwise as basic
 from ...ops.formula import title
+from ...ops.movement import contiguous
 from ...ops.promotion import to
 from ..core import Tensor, binary, node_of, operand, unary, wrap
 from ..register import function
@@ -115,7 +116,7 @@ def mvlgamma(input: Tensor, p: int, *, out: Tensor | None = None) -> Tensor:
     total = gamma.lgamma(x)
     for j in range(1, p):
         total = total + gamma.lgamma(x - j / 2)  # type: ignore[operator]
-    return wrap(total + p * (p - 1) / 4 * numbers.log(numbers.pi))  # type: ignore[operator]
+    return wrap(contiguous(total + p * (p - 1) / 4 * numbers.log(numbers.pi)))  # type: ignore[operator]
 
 
 @function()

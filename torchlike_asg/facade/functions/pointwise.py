@@ -269,11 +269,16 @@ def clamp_max(input: Tensor, max: Any, *, out: Tensor | None = None) -> Tensor:
 
 
 # ---------------------------------------------------------------- operators
+_COMMUTING = ("add", "mul", "and", "or", "xor")
+
+
 def _operator(name: str, op: Any) -> None:
     def forward(self: Tensor, other: Any) -> Any:
         return binary(op, self, other) if isinstance(other, Tensor) or _is_operand(other) else NotImplemented
 
     def backward(self: Tensor, other: Any) -> Any:
+        if isinstance(other, Tensor) and name in _COMMUTING:  # only by a call of the method itself
+            return binary(op, self, other)
         return rbinary(op, self, other) if _is_operand(other) else NotImplemented
 
     def quotient(self: Tensor, other: Any) -> Any:

@@ -12,6 +12,7 @@ from ...ops import logic
 from ...ops import pointwise as basic
 from ...ops import sort as ops
 from ...ops.formula import refuse
+from ...ops.movement import reshaped
 from ...ops.promotion import title, to
 from ..core import Tensor, node_of, unary, wrap
 from ..held import value_of
@@ -150,7 +151,7 @@ def _quantile(name: str, input: Tensor, q: Any, dim: int | None, keepdim: bool, 
         found = wrap(get("reshape")(values, kept if keepdim else rest))
     else:
         values = get("permute")(values, lead, *range(lead))
-        found = wrap(get("reshape")(values, (chosen.numel, *kept)) if keepdim else values)
+        found = wrap(reshaped(values, (chosen.numel, *kept)) if keepdim else values)
     if not keepdim:
         note(found, "SqueezeBackward4")
     return found
