@@ -16,7 +16,7 @@ from .facade.functions import returns as _returns
 from .facade.functions import views as _views
 from .facade.functions.series import vander
 from .facade.outright import outright
-from .facade.register import function
+from .facade.register import FUNCTIONS, function
 from .facade.steps import step as _step
 from .ops import solve as _solve
 from .ops.solve import LinAlgError
@@ -69,16 +69,16 @@ __all__ = [
 cholesky, cond, det, eigh, eigvalsh, lstsq = (
     _decompose.linalg_cholesky,
     _norms.cond,
-    _decompose.det,
+    FUNCTIONS["det"],
     _decompose.eigh,
     _decompose.eigvalsh,
     _decompose.lstsq,
 )
 matmul, matrix_exp, matrix_norm, matrix_power, matrix_rank = (
-    _products.matmul,
+    FUNCTIONS["matmul"],
     _decompose.matrix_exp,
     _norms.matrix_norm,
-    _decompose.matrix_power,
+    FUNCTIONS["matrix_power"],
     _norms.matrix_rank,
 )
 multi_dot, norm, pinv, vecdot, vector_norm = (

@@ -370,3 +370,45 @@ def test_saved_values_must_not_be_written_and_blocks_of_hooks_are_not_disabled_i
 
     for run in (write, disable, freed):
         assert isinstance(same(run), RuntimeError)
+
+
+def test_a_hook_that_returns_no_tensor_is_refused():
+    def after_a_step(lib):
+        y = vector(lib, 1, 2).exp()
+        y.grad_fn.register_hook(lambda inner, outer: 3)
+        y.sum().backward()
+
+    def after_accumulation(lib):
+        x = vector(lib, 1, 2)
+        x.register_post_accumulate_grad_hook(lambda leaf: 3)
+        x.exp().sum().backward()
+
+    for hooked in (after_a_step, after_accumulation):
+        with pytest.raises(TypeError, match="but hook returned 'int'"):
+            hooked(torch)
+        with pytest.raises(TypeError, match="but hook returned 'int'"):
+            hooked(ours)
+
+
+def test_numbers_are_no_saved_tensors():
+    def run(lib):
+        x, seen = vector(lib, 1, 2), []
+        with lib.autograd.graph.saved_tensors_hooks(lambda t: (seen.append(tuple(t.shape)), t)[1], lambda t: t):
+            y = (x * 7.25).exp()
+        y.sum().backward()
+        return seen, x.grad
+
+    same(run)
+
+
+def test_the_engine_runs_passes():
+    def run(lib):
+        x, engine = vector(lib, 1, 2), lib.autograd.Variable._execution_engine
+        ones = (lib.tensor(1.0),)
+        (found,) = engine.run_backward((x.exp().sum(),), ones, False, False, (x,), allow_unreachable=True)
+        engine.run_backward((x.sin().sum(),), ones, False, False, (), allow_unreachable=True, accumulate_grad=True)
+        with lib.autograd.set_multithreading_enabled(False):
+            x.cos().sum().backward()
+        return found, x.grad, engine.is_checkpoint_valid()
+
+    same(run)

@@ -122,3 +122,16 @@ def test_functions_are_found_by_their_names_in_files():
     ours.save(model, file)
     file.seek(0)
     assert ours.load(file, weights_only=False).activation is ours.nn.functional.relu
+
+
+def test_as_subclass_is_a_view():
+    for T in (torch, ours):
+        X, _ = classes(T)
+        x = T.ones(2, requires_grad=True)
+        y = (x * 2).as_subclass(X)
+        assert [type(t.grad_fn).__name__ for t in (y, x.as_subclass(X), y + 1)][:2] == ["AliasBackward0"] * 2
+        assert type(y) is X and y._is_view()
+        y.exp().sum().backward()
+        plain = T.zeros(2)
+        plain.as_subclass(X)[0] = 5
+        assert plain.tolist() == [5, 0] and type(x.grad) is T.Tensor

@@ -7,7 +7,7 @@ torch = pytest.importorskip("torch")
 
 import torchlike_asg as ours  # noqa: E402
 
-from .compare import same  # noqa: E402
+from .compare import same, same_error  # noqa: E402
 from .parity import agree, agree_twice, normal  # noqa: E402
 
 A = normal(4, 4)
@@ -58,3 +58,44 @@ def test_failures_reported():
     assert ours.isnan(ours.linalg.inv_ex(ours.tensor(both)).inverse[1]).all()
     with pytest.raises(ours.linalg.LinAlgError):
         ours.linalg.inv_ex(ours.tensor(bad), check_errors=True).inverse.numpy()
+
+
+OUTS = {
+    "det": lambda T, L, a, out: L.det(a, out=out),
+    "matmul": lambda T, L, a, out: L.matmul(a, a, out=out),
+    "matrix_power": lambda T, L, a, out: L.matrix_power(a, 3, out=out),
+}
+
+
+@pytest.mark.parametrize("name", OUTS)
+def test_out(name):
+    def run(T):
+        out = T.empty(0)
+        found = OUTS[name](T, T.linalg, T.tensor([[2.0, 0.5], [0.5, 1.0]]), out)
+        return [found is out, out]
+
+    same(run)
+
+
+WRONG = {
+    "driver of svd": lambda T: T.linalg.svd(T.eye(2), driver="gesvd"),
+    "driver of svdvals": lambda T: T.linalg.svdvals(T.eye(2), driver="gesvdj"),
+    "norm of integers": lambda T: T.linalg.vector_norm(T.arange(3), dtype=T.float64),
+    "pinv of a wide matrix": lambda T: T.linalg.pinv(T.ones(2, 3), hermitian=True),
+    "ormqr": lambda T: T.ormqr(T.ones(2, 4, 2), T.ones(2), T.ones(4, 3)),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_what_is_refused_as_in_pytorch(name):
+    same_error(WRONG[name])
+
+
+def test_the_zero_on_the_diagonal_is_named():
+    for rows in ([[1.0, 2.0], [2.0, 4.0]], [[[1.0, 0.0], [0.0, 1.0]], [[0.0, 1.0], [0.0, 2.0]]]):
+        texts = []
+        for T in (torch, ours):
+            with pytest.raises(T.linalg.LinAlgError) as caught:
+                T.linalg.inv(T.tensor(rows))
+            texts.append(str(caught.value).split("\n")[0])
+        assert texts[0] == texts[1]

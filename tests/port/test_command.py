@@ -41,6 +41,9 @@ def test_states():
     assert names.status("torch.onnx.export") == names.Status("missing", "use PyTorch, from the saved state_dict")
     assert names.status("torch.distributed.init_process_group").state == "missing"
     assert "shared_memory" in names.status("torch.Tensor.share_memory_").note
+    assert names.status("torch.Tensor.coalesce") == names.Status("shimmed", "of sparse COO tensors and CSR matrices")
+    assert names.status("torch.Tensor.crow_indices").state == "shimmed"
+    assert names.status("torch.Tensor.to_sparse_csc").state == "missing"
     assert names.status("torch.no_such_name").state == "unknown"
     assert names.status("torchaudio.load").state == "missing"
 

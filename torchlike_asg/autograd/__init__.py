@@ -3,7 +3,15 @@
 from ..facade.hooks import RemovableHandle
 from . import graph
 from .function import Function, FunctionCtx, once_differentiable
-from .grad_mode import enable_grad, inference_mode, is_grad_enabled, is_inference_mode_enabled, no_grad, set_grad_enabled
+from .grad_mode import (
+    enable_grad,
+    inference_mode,
+    is_grad_enabled,
+    is_inference_mode_enabled,
+    no_grad,
+    set_grad_enabled,
+    set_multithreading_enabled,
+)
 from .gradients import backward, grad
 from .variable import Variable
 
@@ -31,6 +39,7 @@ __all__ = [
     "profiler",
     "set_detect_anomaly",
     "set_grad_enabled",
+    "set_multithreading_enabled",
 ]
 
 from . import forward_ad, function, functional, grad_mode, profiler, shown  # noqa: F401

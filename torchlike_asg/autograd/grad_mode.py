@@ -104,6 +104,30 @@ def _switch(on: bool) -> bool:
     return before
 
 
+#: whether a backward pass may use several threads: remembered, since a pass is recorded and its computation has threads of its own
+_multithreading = [True]
+
+
+class set_multithreading_enabled(_Mode):
+    """Remembers whether backward passes may use several threads: takes effect at the call, and is undone at the end of a ``with`` block."""
+
+    def __init__(self, mode: bool) -> None:
+        super().__init__()
+        if not isinstance(mode, bool):
+            raise TypeError(f"set_multithreading_enabled(): argument 'mode' must be bool, not {type(mode).__name__}")
+        self.mode, self.previous = mode, _multithreading[0]
+        _multithreading[0] = mode
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, *_: Any) -> None:
+        _multithreading[0] = self.previous
+
+    def clone(self) -> set_multithreading_enabled:
+        return set_multithreading_enabled(self.mode)
+
+
 class set_grad_enabled(_Mode):
     """Switch recording on or off: takes effect at the call, and is undone at the end of a ``with`` block."""
 

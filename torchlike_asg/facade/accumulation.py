@@ -67,7 +67,8 @@ def accumulate(f: Family | Tensor, g: Node) -> None:
             kept.add_(t.to_dense() if t.is_sparse else t)
     if f.hooks is not None:
         for fn in list(f.hooks.post.values()):
-            fn(t)
+            if (out := fn(t)) is not None and not isinstance(out, Tensor):
+                raise TypeError(f"expected Variable, but hook returned '{type(out).__name__}'")
 
 
 def hooked(f: Family, t: Any) -> Any:

@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from .core import Tensor
+from .families import of_class
 from .parsing import IN_PLACE
 from .printing import text
 
@@ -78,7 +79,7 @@ def _as(result: Any, cls: type) -> Any:
     if cls is Tensor:
         return result
     if isinstance(result, Tensor):
-        return result if isinstance(result, cls) else result.as_subclass(cls)  # type: ignore[attr-defined]
+        return result if isinstance(result, cls) else of_class(result, cls)
     if isinstance(result, (tuple, list)) and any(isinstance(part, (Tensor, tuple, list)) for part in result):
         parts = [_as(part, cls) for part in result]
         kind: Any = type(result)

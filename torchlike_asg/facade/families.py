@@ -49,6 +49,11 @@ def view(op: Op, a: Tensor, attrs: tuple[Any, ...], kind: str = "view") -> Tenso
     return seen_view(a, f, n, kind)
 
 
+def of_class(t: Tensor, cls: type) -> Any:
+    """The tensor as an instance of a subclass of Tensor, with its memory and history."""
+    return face(family_of(t), t._n, t._d, t._kind, t.geometry, cls, t._lens)
+
+
 def apart(n: Node) -> Node:
     """The node of a view, `n`, in the mode that it is made in: without one of gradients, none flows through it."""
     tr = _current() or current()

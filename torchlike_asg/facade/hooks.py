@@ -58,6 +58,9 @@ def changed_by(hooks: dict[int, Any], inputs: tuple[Any, ...], outputs: tuple[An
         out = fn(inputs, outputs)
         if out is not None:
             given = out if isinstance(out, tuple) else (out,)
+            for g in given:
+                if g is not None and not isinstance(g, Tensor):
+                    raise TypeError(f"expected {'Variable' if given is out else 'tuple'}, but hook returned '{type(g).__name__}'")
             if len(given) != len(inputs):
                 counts = f"got {len(given)}, but expected {len(inputs)}"
                 raise RuntimeError(f"hook '{name_of(fn)}' has returned an incorrect number of values ({counts})")

@@ -8,15 +8,17 @@ import numpy as np
 
 from .. import dtypes, notices
 from ..devices import cpu
+from ..ops import movement
 from ..size import Size
-from .core import Tensor, face, make_parameter
-from .families import family_of
+from .core import Tensor, make_parameter
+from .families import of_class, view
 from .functions.conversion import _LEGACY
 from .functions.creation import from_array, zeros
 from .functions.factory_arguments import device_of
 from .functions.python_data import WIDE, as_array
 from .memory import TypedStorage, UntypedStorage, tensor_over
 from .register import FUNCTIONS, method
+from .steps import step
 
 _COMBINATIONS = (
     "new() received an invalid combination of arguments - got ({}), but expected sizes, a sequence of numbers, a tensor or a storage"
@@ -107,9 +109,10 @@ Tensor._make_subclass = staticmethod(_make_subclass)  # type: ignore[attr-define
 
 
 @method()
+@step("AliasBackward0")
 def as_subclass(self: Tensor, cls: type) -> Any:
-    """This tensor as an instance of a subclass of Tensor, with its memory and history."""
-    return face(family_of(self), self._n, self._d, self._kind, self.geometry, cls, self._lens)
+    """A view of this tensor that is an instance of a subclass of Tensor."""
+    return of_class(view(movement.view, self, tuple(self.shape)), cls)
 
 
 # ---------------------------------------------------------------- torch.FloatTensor and its like

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from ..asg.declare import CONST, IDENTITIES, STOP
+from ..asg.declare import CONST, IDENTITIES, SCALAR, STOP
 from ..asg.gradients import history, is_leaf
 from ..asg.keeps import KEEPING
 from ..asg.node import Node
@@ -78,7 +78,7 @@ def _pack(n: Node, region: Region, tr: Trace) -> None:
     saved = list(enumerate(n.saved or ()))
     if tuple(n.saved or ()) == n.srcs[:2]:  # PyTorch keeps first what the gradient of the first operand reads
         saved.reverse()
-    packed = [(i, _packed(wrap(STOP(s)), region)) for i, s in saved if s.op is not CONST]
+    packed = [(i, _packed(wrap(STOP(s)), region)) for i, s in saved if s.op is not CONST and s.op is not SCALAR]
     if packed:
         hooks = tr.hooks.setdefault(n, NodeHooks())
         hooks.packed = packed, region.unpack  # type: ignore[attr-defined]

@@ -66,6 +66,7 @@ from ..facade.functions.dropout import alpha_dropout, dropout, dropout1d, dropou
 from ..facade.functions.embedding import embedding, one_hot
 from ..facade.functions.embedding_bag import embedding_bag
 from ..facade.functions.fold import channel_shuffle, fold, native_channel_shuffle, pixel_shuffle, pixel_unshuffle, unfold
+from ..facade.functions.grouped import grouped_mm
 from ..facade.functions.linalg import linear
 from ..facade.functions.loss import (
     binary_cross_entropy,
@@ -123,7 +124,6 @@ from ..facade.functions.softmax import gumbel_softmax, log_softmax, softmax, sof
 from .modules._attention_functional import multi_head_attention_forward
 
 _UNSUPPORTED = {
-    "grouped_mm": "loop over the groups with torch.mm",
     "scaled_mm": "scale the operands and use torch.mm",
     "scaled_grouped_mm": "scale the operands and use torch.mm for each group",
     "ScalingType": "8-bit floating-point types are not supported",
@@ -184,6 +184,7 @@ __all__ = [
     "glu",
     "grid_sample",
     "group_norm",
+    "grouped_mm",
     "gumbel_softmax",
     "hardshrink",
     "hardsigmoid",

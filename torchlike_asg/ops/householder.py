@@ -23,6 +23,11 @@ def _rule_reflect(a: Node, tau: Node, c: Node, left: bool, transpose: bool) -> M
     check_floating("torch.ormqr", a)
     if len(a.shape) < 2 or len(c.shape) < 2:
         raise RuntimeError("torch.ormqr: input must have at least 2 dimensions.")
+    if len(tau.shape) != len(a.shape) - 1:
+        raise RuntimeError(
+            f"torch.ormqr: Expected tau to have one dimension less than input, but got tau.ndim equal to {len(tau.shape)} and input.ndim "
+            f"is equal to {len(a.shape)}"
+        )
     if tau.dtype is not a.dtype or c.dtype is not a.dtype:
         other = tau if tau.dtype is not a.dtype else c
         raise RuntimeError(

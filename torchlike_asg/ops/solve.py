@@ -123,12 +123,26 @@ def column(n: Node) -> Node:
 
 
 # ---------------------------------------------------------------- inverse and determinant
+def _zero_pivot(x: Array) -> int:
+    """The number, from 1, of the first zero on the diagonal of U in ``x = P L U``, of the first matrix that has one."""
+    for m in x.reshape(-1, *x.shape[-2:]).astype(np.result_type(x, np.float32)):
+        rest = m.copy()
+        for k in range(len(rest)):
+            best = k + int(np.argmax(np.abs(rest[k:, k])))
+            if rest[best, k] == 0:
+                return k + 1
+            rest[[k, best]] = rest[[best, k]]
+            rest[k + 1 :, k:] -= rest[k + 1 :, k : k + 1] / rest[k, k] * rest[k, k:]
+    return x.shape[-1]
+
+
 def _ref_inverse(x: Array) -> Array:
     try:
         return np.linalg.inv(x)
     except np.linalg.LinAlgError:
         raise LinAlgError(
-            f"linalg.inv: {first_failure(x, np.linalg.inv)}The inversion could not be completed because the input matrix is singular."
+            f"linalg.inv: {first_failure(x, np.linalg.inv)}The diagonal element {_zero_pivot(x)} is zero, "
+            "the inversion could not be completed because the input matrix is singular."
         ) from None
 
 

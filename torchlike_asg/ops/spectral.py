@@ -324,6 +324,8 @@ qr_r = Op(
 # ---------------------------------------------------------------- pseudo-inverse
 def _rule_pinv(x: Node, rtol: float, atol: float, hermitian: bool = False) -> Meta:
     lead, m, n = _sides("linalg.pinv", x)
+    if hermitian and m != n:
+        raise RuntimeError(f"linalg.eigh: A must be batches of square matrices, but they are {m} by {n} matrices")
     return (*lead, n, m), x.dtype
 
 

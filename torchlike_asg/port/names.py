@@ -116,13 +116,11 @@ INSTEAD = {
     "torch.monitor": "torchlike_asg.events",
     "torch.nested": "padded tensors, or torch.nn.utils.rnn.pack_sequence",
     "torch.package": "torch.save of the state_dict",
-    "torch.nn.functional.grouped_mm": "torch.bmm, or a loop over the groups",
     "torch.nn.functional.scaled_mm": "torch.mm of scaled tensors",
     "torch.sspaddmm": "torch.sparse.mm",
     "torch.ops": "the public functions",
     "torch.quantization": "floating point",
     "torch.ao": "floating point",
-    "torch.sparse_csr_tensor": "torch.sparse_coo_tensor",
     "torch.quantize_per_tensor": "floating point",
     "torch.utils.cpp_extension": "torch.autograd.Function",
     "torch.utils.data.datapipes": "a Dataset or an IterableDataset",
@@ -161,6 +159,8 @@ def status(name: str) -> Status:
     shim = _longest(SHIMS, name)
     found, error = _lookup(name)
     if found is None:
+        if _of_sparse_tensors(name):
+            return Status("shimmed", "of sparse COO tensors and CSR matrices")
         instead = _longest(INSTEAD, name)
         note = f"use {INSTEAD[instead]}" if instead is not None else _reason(error)
         return Status("missing" if instead is not None or _is_torchs(name) else "unknown", note)
@@ -170,6 +170,17 @@ def status(name: str) -> Status:
     if note is None:
         return Status("missing", f"use {INSTEAD[shim]}")
     return Status("shimmed", note)
+
+
+def _of_sparse_tensors(name: str) -> bool:
+    """Whether it is a method that sparse tensors alone have."""
+    space, _, last = name.rpartition(".")
+    if space != "torch.Tensor":
+        return False
+    from ..sparse.coo import SparseTensor
+    from ..sparse.csr import CSR
+
+    return any(not refuses(getattr(kind, last, refuses)) and last in dir(kind) for kind in (SparseTensor, CSR))
 
 
 def _longest(table: dict[str, Any], name: str) -> str | None:

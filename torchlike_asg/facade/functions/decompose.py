@@ -263,10 +263,16 @@ def eigvalsh(A: Tensor, UPLO: str = "L", *, out: Tensor | None = None) -> Tensor
     return unary(spectral.eigenvalues, A, _upper(UPLO))
 
 
+def _refuse_driver(driver: str | None) -> None:
+    if driver is not None:
+        raise RuntimeError("torch.linalg.svd: keyword argument `driver=` is only supported on CUDA inputs with cuSOLVER backend.")
+
+
 @linalg_function
 @outright
 def svd_full(A: Tensor, full_matrices: bool = True, *, driver: str | None = None, out: Any = None) -> Any:
     """The singular value decomposition ``A = U diag(S) Vh``: named tuple (U, S, Vh)."""
+    _refuse_driver(driver)
     whole = bool(full_matrices)
     return returns.linalg_svd(
         unary(spectral.left_vectors, A, whole), unary(spectral.singular_values, A), unary(spectral.right_vectors, A, whole)
@@ -277,6 +283,7 @@ def svd_full(A: Tensor, full_matrices: bool = True, *, driver: str | None = None
 @outright
 def svdvals(A: Tensor, *, driver: str | None = None, out: Tensor | None = None) -> Tensor:
     """The singular values, descending."""
+    _refuse_driver(driver)
     return unary(spectral.singular_values, A)
 
 

@@ -15,7 +15,7 @@ from ...ops.eigen import inverse_info
 from ...ops.logic import eq, gt
 from ...ops.movement import permute, reshape, reshaped
 from ...ops.pointwise import div, maximum, mul, where
-from ...ops.promotion import to
+from ...ops.promotion import title, to
 from ...ops.reduce import amin, sum_
 from ..core import Tensor, node_of, wrap
 from ..outright import computed, outright
@@ -88,6 +88,8 @@ def vector_norm(
     x: Tensor, ord: float = 2, dim: Any = None, keepdim: bool = False, *, dtype: Any = None, out: Tensor | None = None
 ) -> Tensor:
     """The norm (sum |x|^ord)^(1/ord) of the elements along `dim`, or of all."""
+    if x.dtype.category < dtypes.FLOAT:
+        raise RuntimeError(f"linalg.vector_norm: Expected a floating point or complex tensor as input. Got {title(x.dtype)}")
     return norm_along(x, ord, dim, keepdim, dtype)
 
 

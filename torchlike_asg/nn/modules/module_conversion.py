@@ -108,6 +108,10 @@ class ConversionMixin:
         target = check(as_device("cuda", device) if device is None or isinstance(device, int) else as_device(device))
         return self._apply(lambda tensor: tensor.to(target))
 
+    def xpu(self, device: Any = None) -> Self:
+        """Raises AssertionError: there is no XPU."""
+        raise AssertionError("Torch not compiled with XPU enabled")
+
     def to_empty(self, *, device: Any, recurse: bool = True) -> Self:
         """Moves to `device` without copying: all parameters and buffers get uninitialised storage there."""
         return self._apply(lambda tensor: torch.empty_like(tensor, device=device), recurse=recurse)
