@@ -61,6 +61,10 @@ class Sample:
     grad: bool | tuple[int, ...] = True
 
 
+#: classes of attributes that are no arrays, as nearly all are
+_PLAIN = frozenset((int, float, bool, str, tuple, type(None)))
+
+
 class Op:
     """One operation. Calling it with nodes, then attributes, gives the node: ``add(a, b)``, ``sum_(x, (0,), True)``.
 
@@ -170,7 +174,8 @@ class Op:
             count += 1
         srcs, attrs = canonical[:count], canonical[count:]
         for a in attrs:
-            if hasattr(a, "__array__") and not isinstance(a, (int, float, complex)):  # the facade makes numbers of them and calls again
+            if a.__class__ not in _PLAIN and hasattr(a, "__array__") and not isinstance(a, (int, float, complex)):
+                # the facade makes numbers of them and calls again
                 raise TypeError(f"{self.name}(): an attribute must be a Python number, not {type(a).__name__}")
         device = _device(self, srcs)
         assert self.rule is not None

@@ -5,6 +5,7 @@ Everything here runs when a node is created, never when one is found again.
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Sequence
 from functools import cmp_to_key
@@ -16,13 +17,18 @@ Shape = tuple[int, ...]
 Geometry = tuple[Shape, Shape, int]  # sizes, strides, storage offset
 
 
-def contiguous(shape: Sequence[int]) -> Shape:
-    """Row-major strides of `shape`."""
+@functools.lru_cache(maxsize=4096)
+def _row_major(shape: Shape) -> Shape:
     out, step = [], 1
     for d in reversed(shape):
         out.append(step)
-        step *= max(d, 1)
+        step *= max(int(d), 1)
     return tuple(reversed(out))
+
+
+def contiguous(shape: Sequence[int]) -> Shape:
+    """Row-major strides of `shape`."""
+    return _row_major(tuple(shape))
 
 
 def is_contiguous(shape: Shape, strides: Shape) -> bool:

@@ -72,7 +72,8 @@ class Node:
                  offset: int = 0, device: devices.device = devices.cpu, rg: bool = False) -> None:  # fmt: skip
         if d.__class__ is dtypes.NamedOnly:
             d.refuse()
-        self.op, self.srcs, self.attrs, self.shape, self.dtype = op, srcs, attrs, Size(shape), d
+        self.op, self.srcs, self.attrs, self.dtype = op, srcs, attrs, d
+        self.shape = shape if shape.__class__ is Size else Size(shape)
         self.strides = contiguous(shape) if strides is None else strides
         self.offset, self.device, self.rg = offset, device, rg
         self.twins = self.owner = self.saved = None

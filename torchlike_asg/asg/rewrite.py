@@ -13,19 +13,23 @@ def topo(roots: Iterable[Node], stop: Container[Node] = ()) -> list[Node]:
     """Every node the roots depend on, operands before users, left to right. Nodes in `stop` are left out and not entered."""
     seen: set[Node] = set()
     order: list[Node] = []
-    stack: list[tuple[Node, bool]] = [(r, False) for r in reversed(list(roots))]
+    stack: list[Node | None] = [*roots]
+    stack.reverse()
     while stack:
-        n, done = stack.pop()
-        if done:
-            order.append(n)
+        n = stack.pop()
+        if n is None:  # the operands of the one below are done
+            order.append(stack.pop())  # type: ignore[arg-type]
             continue
         if n in seen or n in stop:
             continue
         seen.add(n)
-        stack.append((n, True))
-        for s in reversed(n.srcs):
-            if s not in seen:
-                stack.append((s, False))
+        rest = [s for s in n.srcs if s not in seen]
+        if rest:
+            stack += (n, None)
+            rest.reverse()
+            stack += rest
+        else:
+            order.append(n)
     return order
 
 
@@ -63,28 +67,31 @@ def rewrite(roots: Sequence[Node], rule: Callable[[Node], Node | None], stop: Co
 
     Nodes in `stop` are left as they are, like leaves.
     """
-    mapping: dict[Node, Node] = {}
+    changed: dict[Node, Node] = {}
     done: set[Node] = set()
     with inherited() as made:
         for n in topo(roots, stop):
             if n.op in LEAVES:
-                mapping[n] = n
                 done.add(n)
                 continue
             made.site, made.origin = n.site, n.origin
-            srcs = tuple([mapping.get(s, s) for s in n.srcs])
-            new = n if srcs == n.srcs else n.op.again(n, srcs)
+            srcs, new = n.srcs, n
+            if not changed.keys().isdisjoint(srcs):
+                srcs = tuple([changed.get(s, s) for s in srcs])
+                new = n.op.again(n, srcs)
             while fuel > 0:
                 better = rule(new)
                 if better is None or better is new:
                     break
                 new, fuel = better, fuel - 1
-            if new is not n and new not in done:
-                done.update(srcs)
-                for m in topo([new], done):  # it may have been made before, of another node
-                    if m.op not in LEAVES:
-                        m.origin = n.origin
-                    done.add(m)
-            mapping[n] = new
+            if new is not n:
+                changed[n] = new
+                if new not in done:
+                    done.update(srcs)
+                    # what is new may have been made before, of another node
+                    for m in (new,) if done.issuperset(new.srcs) else topo([new], done):
+                        if m.op not in LEAVES:
+                            m.origin = n.origin
+                        done.add(m)
             done.add(new)
-    return [mapping.get(r, r) for r in roots]
+    return [changed.get(r, r) for r in roots]

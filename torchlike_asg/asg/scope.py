@@ -94,6 +94,8 @@ def release(model: Any) -> None:
 
 def _name_of_root(root: Any) -> str:
     name = type(root).__name__
+    if not _adopted:
+        return name
     adopted = list(_adopted)
     if any(m is root for m in adopted) or not any(type(m) is type(root) for m in adopted):
         return name

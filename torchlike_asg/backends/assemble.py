@@ -64,6 +64,7 @@ class Assembly(ABC):
         self.overwritten: set[int] = set()
         self.uncovered: list[Node] = []
         self.objects: set[Node] = set()
+        self._itemsizes: dict[Any, int] = {}
         self._slot: dict[Node, int] = {}
         self._place: dict[Node, Geometry] = {}
         self.steps: list[Any] = []
@@ -104,7 +105,10 @@ class Assembly(ABC):
 
     def itemsize(self, n: Node) -> int:
         """Bytes of an element in the backend's memory."""
-        return self.view_type(0, (), (), 0, n.dtype).itemsize
+        found = self._itemsizes.get(n.dtype)
+        if found is None:
+            found = self._itemsizes[n.dtype] = self.view_type(0, (), (), 0, n.dtype).itemsize
+        return found
 
     # ---------------------------------------------------------------- slots and places
     def _new_slot(self, nbytes: int) -> int:

@@ -99,6 +99,7 @@ class Build:
         self.donors = {
             new: old for new, old in donated if new.dtype is old.dtype and tuple(new.shape) == tuple(old.shape) and new not in arguments
         }
+        self._leaving = set(self.roots)
         constants = constant_nodes(order)
         self._constant = {n for n in constants if n.op is not CONST and n.op.name not in _INLINE and not self._shows_inline(n)}
         self._kinds()
@@ -148,7 +149,7 @@ class Build:
             return self._strides[n]
         if n in self.donors:
             return self._strides[self.donors[n]]
-        if n in self.roots and n.op.name != "reshape":
+        if n in self._leaving and n.op.name != "reshape":
             return tuple(n.strides) if is_dense(shape, n.strides) else contiguous(shape)
         if n in self._constant or n.op in (VAR, INPUT) or n.op.name == "reshape":
             return contiguous(shape)
@@ -172,9 +173,8 @@ class Build:
         parameters, which is compiled once and may overwrite the old values.
         """
         found: set[Node] = set()
-        roots = set(self.roots)
         for n in reversed(self.order):
-            if n in self.donors or (n not in roots and self.users[n] and all(u in found for u in self.users[n])):
+            if n in self.donors or (n not in self._leaving and self.users[n] and all(u in found for u in self.users[n])):
                 found.add(n)
         return found
 

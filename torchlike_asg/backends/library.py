@@ -13,7 +13,7 @@ from ..dtypes import dtype
 Shape = tuple[int, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(unsafe_hash=True)
 class View:
     """Where a value lies: a slot of the plan and the geometry of its elements there (strides and offset in elements).
 

@@ -8,7 +8,7 @@ from .library import LibraryNode, Shape, View
 from .views import merge
 
 
-@dataclass(frozen=True)
+@dataclass(unsafe_hash=True)
 class Product:
     """``c[..., m, n] = init[..., m, n] + a[..., m, k] @ b[..., k, n]``, strides in elements.
 

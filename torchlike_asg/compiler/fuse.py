@@ -51,6 +51,7 @@ class Fuser(Dependence):
         self.users = readers(order)
         self.number = {n: i for i, n in enumerate(order)}
         self.group: dict[Node, Group] = {}
+        self._roots: dict[Node, tuple[Node, list[Node]]] = {}
         self._fresh = itertools.count()
         self.unit = {}
         parts: dict[Any, Group] = {}
@@ -71,11 +72,14 @@ class Fuser(Dependence):
     # ---------------------------------------------------------------- axes through views
     def root(self, s: Node) -> tuple[Node, list[Node]]:
         """The node whose value `s` shows, and the views from there up to `s`."""
-        chain = []
-        while self.kind.get(s) == "view":
-            chain.append(s)
-            s = s.srcs[0]
-        return s, chain[::-1]
+        found = self._roots.get(s)
+        if found is None:
+            chain, value = [], s
+            while self.kind.get(value) == "view":
+                chain.append(value)
+                value = value.srcs[0]
+            found = self._roots[s] = value, chain[::-1]
+        return found
 
     def through(self, g: Group, axes: Axes, chain: Sequence[Node]) -> Axes | None:
         """The atoms of each dimension after a chain of views (None in one that was expanded); None at all where a view is too much."""

@@ -14,6 +14,8 @@ from typing import Any
 
 from .. import dtypes
 
+# Instances are never changed. They are not `frozen` since setting the fields of a frozen class takes several times as long, and a plan has
+# thousands of instructions; the same holds for views and products (backends/).
 Shape = tuple[int, ...]
 #: what a `Reduce` combines with; `mean` and `variance` (about the mean, divided by the count) are found in one pass
 REDUCTIONS = frozenset(("sum", "prod", "max", "min", "any", "all", "mean", "variance"))
@@ -22,7 +24,7 @@ REDUCTIONS = frozenset(("sum", "prod", "max", "min", "any", "all", "mean", "vari
 ORDERS = frozenset(("", "vectors", "halves", "rows"))
 
 
-@dataclass(frozen=True)
+@dataclass(unsafe_hash=True)
 class Operand:
     """Memory that the kernel reads or writes: element type and, for every dimension, the step in elements (0 = the same element)."""
 
@@ -31,7 +33,7 @@ class Operand:
     offset: int = 0
 
 
-@dataclass(frozen=True)
+@dataclass(unsafe_hash=True)
 class Load:
     """An element of an operand."""
 
@@ -39,7 +41,7 @@ class Load:
     dtype: dtypes.dtype
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class Const:
     """A literal. Equal literals have equal bits: 0.0 is not -0.0, and a NaN is itself."""
 
@@ -53,7 +55,7 @@ class Const:
         return hash((repr(self.value), self.dtype))
 
 
-@dataclass(frozen=True)
+@dataclass(unsafe_hash=True)
 class Index:
     """The number ``offset + sum(strides[d] * i[d])`` of the point (int64): positions, ramps, masks of triangles."""
 
@@ -62,7 +64,7 @@ class Index:
     dtype: dtypes.dtype = dtypes.int64
 
 
-@dataclass(frozen=True)
+@dataclass(unsafe_hash=True)
 class Random:
     """A number in [0, 1) of the counter-based stream (rng/philox.py): number ``4 * block + offset + sum(strides[d] * i[d])`` under a key.
 
@@ -77,7 +79,7 @@ class Random:
     dtype: dtypes.dtype = dtypes.float32
 
 
-@dataclass(frozen=True)
+@dataclass(unsafe_hash=True)
 class Apply:
     """An elementwise operation on earlier values: its formula over a scalar handler (see ops/scalar.py), evaluated in ``compute`` and
     rounded to ``dtype``.
@@ -94,7 +96,7 @@ class Apply:
     formula: Callable[..., Any] = field(compare=False, repr=False)
 
 
-@dataclass(frozen=True)
+@dataclass(unsafe_hash=True)
 class Convert:
     """A value as another element type, as PyTorch converts: floats truncate to integers, anything that is not zero is True."""
 
@@ -102,7 +104,7 @@ class Convert:
     dtype: dtypes.dtype
 
 
-@dataclass(frozen=True)
+@dataclass(unsafe_hash=True)
 class Reduce:
     """All of a row combined. ``dtype`` is that of the accumulator and of the result; the operand has been converted to it.
 
@@ -120,7 +122,7 @@ Instr = Load | Const | Index | Random | Apply | Convert | Reduce
 NUMBERED = (Index, Random)
 
 
-@dataclass(frozen=True)
+@dataclass(unsafe_hash=True)
 class LoopKernel:
     """``sizes`` of the loops, the first ``outer`` of them independent; ``stores`` are pairs (operand, value).
 

@@ -32,7 +32,7 @@ def kind_of(n: Node, stop: set[Node], own: Callable[[Node], bool], complex_views
         return "literal"
     if n.op.multi:
         return "own"
-    complex_ = n.dtype.is_complex or any(s.dtype.is_complex for s in n.srcs)
+    complex_ = n.dtype.is_complex or True in [s.dtype.is_complex for s in n.srcs]
     if is_view(n) and (complex_views or not complex_):
         return "view"
     if complex_:

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from ..asg import trace
-from ..asg.declare import CONST, INPUT, VAR
+from ..asg.declare import CONST, IDENTITIES, INPUT, LEAVES, VAR
+from ..asg.geometry import contiguous
 from ..asg.node import Node
 from ..asg.trace import Trace
 from . import texts
@@ -51,6 +52,24 @@ def value_at(n: Node, tr: Trace) -> Any:
     """The value of a node that is known or a leaf."""
     found = tr.known.get(n)
     return leaf_value(n, tr) if found is None else found
+
+
+def shown(nodes: tuple[Node, ...], tr: Trace) -> list[Array] | None:
+    """Values of nodes that are nothing but leaves or known values under another history (``parameter.detach()``), copied: for these no plan
+    is worth building. None unless all of them are.
+    """
+    found = []
+    for n in nodes:
+        m = n
+        while m.op in IDENTITIES and m not in tr.known:
+            m = m.srcs[IDENTITIES[m.op]]
+        value = value_at(m, tr) if m in tr.known or m.op in LEAVES else None
+        if value.__class__ is not np.ndarray or value.dtype != n.dtype.compute or tuple(value.shape) != tuple(n.shape):
+            return None
+        if not value.flags.c_contiguous or n.strides != contiguous(n.shape):
+            return None
+        found.append(value)
+    return [value.copy() for value in found]
 
 
 def _install() -> None:

@@ -56,7 +56,10 @@ class ArgumentBlocks:
         size = sum(_size(c) for c in calls)
         self._words = aligned(8 * size).view(np.int64)
         self._base, self._end = self._words.ctypes.data, 0
+        self._text = [0] * size
         self.addresses = [self._write(c) for c in calls]
+        self._words[:] = self._text
+        del self._text
 
     def _write(self, c: Call | Block) -> int:
         at = self._end
@@ -65,10 +68,12 @@ class ArgumentBlocks:
         for slot, offset in c.operands:
             text += (self._table + 8 * slot, offset)
         text += [self._word(w) for w in c.words]
-        self._words[at : at + len(text)] = text
+        self._text[at : at + len(text)] = text
         return self._base + 8 * at
 
     def _word(self, w: Any) -> int:
+        if w.__class__ is int:
+            return w  # type: ignore[no-any-return]
         if isinstance(w, Source):
             return self._functions[w.symbol]
         if isinstance(w, Block):

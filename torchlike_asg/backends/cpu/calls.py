@@ -79,6 +79,12 @@ class Call:
     flops: int = 0
     bytes: int = 0
 
+    def moved(self, operands: tuple[tuple[int, int], ...], reads: tuple[int, ...], writes: tuple[int, ...]) -> Call:
+        """The same launch on other memory."""
+        return Call(
+            self.source, operands, self.words, reads, writes, self.units, self.cost, self.scratch, self.label, self.flops, self.bytes
+        )
+
 
 class Kernel:
     """Writes the entry function of a source: typed access to the argument block."""

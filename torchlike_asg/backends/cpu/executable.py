@@ -78,19 +78,22 @@ class CpuExecutable:
             for slot in _touched(part):
                 where.setdefault(slot, set()).add(i)
         self.table = PointerTable(1 + max([*where, *a.constants, *a.outputs, len(self._arguments)], default=0))
+        own: list[dict[int, int]] = [{} for _ in parts]
+        for slot, nbytes in a.sizes.items():
+            users = where.get(slot, ())
+            if len(users) == 1 and not isinstance(parts[i := next(iter(users))], Fallback):
+                own[i][slot] = max(nbytes, 1)
+            elif users:  # passes from one part to another
+                self._memory[slot] = blocks.aligned(max(nbytes, 1))
         self._parts: list[Program | Fallback] = []
         self.page_bytes = 0
-        for i, part in enumerate(parts):
+        for part, temporaries in zip(parts, own, strict=True):
             if isinstance(part, Fallback):
                 self._parts.append(part)
                 continue
-            own = {slot: max(nbytes, 1) for slot, nbytes in a.sizes.items() if where.get(slot) == {i}}
-            program = Program(part, self.table, own)
+            program = Program(part, self.table, temporaries)
             self.page_bytes = max(self.page_bytes, program.page_bytes)
             self._parts.append(program)
-        for slot, nbytes in a.sizes.items():  # what passes from one part to another
-            if slot in where and (len(where[slot]) > 1 or isinstance(parts[next(iter(where[slot]))], Fallback)):
-                self._memory[slot] = blocks.aligned(max(nbytes, 1))
         for slot, memory in self._memory.items():
             self.table.words[slot] = memory.ctypes.data
 

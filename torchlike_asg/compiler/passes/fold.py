@@ -18,21 +18,23 @@ MAX_ELEMENTS = 1 << 20
 
 def fold(roots: Sequence[Node], stop: Container[Node]) -> list[Node]:
     """Fold operations on literals into literals. Larger constant subgraphs are left to the linker, see `constant_nodes`."""
-    mapping: dict[Node, Node] = {}
+    changed: dict[Node, Node] = {}
     with inherited() as made:
         for n in topo(roots, stop):
             if n.op in LEAVES:
-                mapping[n] = n
                 continue
-            made.site, made.origin = n.site, n.origin
-            srcs = tuple([mapping.get(s, s) for s in n.srcs])
-            new = n if srcs == n.srcs else n.op.again(n, srcs)
-            new.origin = n.origin
-            if new.shape == () and srcs and not new.op.multi and all(s.op is CONST for s in srcs):
-                value = reference.apply(new, [reference.constant(s) for s in srcs])
+            new = n
+            if not changed.keys().isdisjoint(n.srcs):
+                made.site, made.origin = n.site, n.origin
+                new = n.op.again(n, tuple([changed.get(s, s) for s in n.srcs]))
+                new.origin = n.origin
+            if not new.shape and new.srcs and not new.op.multi and all(s.op is CONST for s in new.srcs):
+                made.site, made.origin = n.site, n.origin
+                value = reference.apply(new, [reference.constant(s) for s in new.srcs])
                 new = const(np.asarray(value).item(), new.dtype)
-            mapping[n] = new
-    return [mapping.get(r, r) for r in roots]
+            if new is not n:
+                changed[n] = new
+    return [changed.get(r, r) for r in roots]
 
 
 def constant_nodes(order: Sequence[Node]) -> set[Node]:

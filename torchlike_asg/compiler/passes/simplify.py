@@ -29,9 +29,10 @@ def simplify(roots: Sequence[Node], stop: Container[Node], opaque: bool = False)
     """
 
     def apply(n: Node) -> Node | None:
-        if n in stop or (opaque and any(_number_behind(s, stop) for s in n.srcs)):
+        rules = _RULES.get(n.op.name)
+        if rules is None or n in stop or (opaque and any(_number_behind(s, stop) for s in n.srcs)):
             return None
-        for r in _RULES.get(n.op.name, ()):
+        for r in rules:
             better = r(n)
             if better is not None and not _looks_behind(better, n, stop, opaque):
                 return better

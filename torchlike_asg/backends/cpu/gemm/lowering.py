@@ -40,7 +40,7 @@ _NATIVE = 400
 _ELEMENTS = {"float32": "float", "float64": "double", "uint8": "i8", "int8": "i8", "int16": "i16", "int32": "i32", "int64": "i64"}
 
 
-@dataclass(frozen=True)
+@dataclass(unsafe_hash=True)
 class _Job:
     """A product to be lowered, and what comes after each piece of its result."""
 

@@ -22,7 +22,7 @@ _VECTOR_NS, _BYTE_NS, _CALL_NS = 0.3, 0.02, 30.0
 _COPY, _TRANSPOSE, _COPY_A, _TILE, _BLOCK, _TOTAL = 2.0, 5.0, 0.3, 1.2, 200.0, 1.8
 
 
-@dataclass(frozen=True)
+@dataclass(unsafe_hash=True)
 class Blocks:
     """``block_rows``, ``block_columns`` of a unit, how many of each there are."""
 

@@ -37,7 +37,7 @@ KEPT = 1 << 19
 KNOWN = 1024
 
 
-@dataclass(frozen=True)
+@dataclass(unsafe_hash=True)
 class Job:
     """A kernel and the (slot, byte offset) of each operand; the operands' own offsets are in there already."""
 
@@ -64,14 +64,8 @@ def lower(lowering: Lowering, k: LoopKernel, views: Sequence[View], label: str =
     calls, temporaries = _lowered(k, places, label, lowering.isa, lowering.threads)
     at = [*slots, *[lowering.temporary(nbytes) for nbytes in temporaries]]
     for c in calls:
-        lowering.add(
-            replace(
-                c,
-                operands=tuple([(at[s], offset) for s, offset in c.operands]),
-                reads=tuple([at[s] for s in c.reads]),
-                writes=tuple([at[s] for s in c.writes]),
-            )
-        )
+        operands = tuple([(at[s], offset) for s, offset in c.operands])
+        lowering.add(c.moved(operands, tuple([at[s] for s in c.reads]), tuple([at[s] for s in c.writes])))
 
 
 def _numbered(places: Sequence[tuple[int, int]]) -> tuple[list[int], tuple[tuple[int, int], ...]]:
