@@ -58,6 +58,19 @@ OVERLAPPING = {
     "scatter_": lambda T, x: x.scatter_(0, T.zeros(3, 3, dtype=T.int64), x),
     "scatter_add_": lambda T, x: x.scatter_add_(0, T.zeros(3, 3, dtype=T.int64), x),
     "scatter_add_ of others": lambda T, x: x.scatter_add_(0, T.zeros(3, 3, dtype=T.int64), x + 1),
+    "index_put_ of itself": lambda T, x: x.index_put_((T.tensor([0, 1, 2]),), x),
+    "rows of its own": lambda T, x: put(x, T.tensor([0, 1]), x[1:]),
+    "out of a transposed operand": lambda T, x: T.add(x, x.t(), out=x),
+    "out of one operand, transposed": lambda T, x: T.exp(x.t(), out=x),
+    "out of other rows": lambda T, x: T.add(x[:-1], 1, out=x[1:]),
+    "out of where": lambda T, x: T.where(x > 2, x, x.t(), out=x),
+    "out of maximum": lambda T, x: T.maximum(x, x.t(), out=x),
+    "out of its operand": lambda T, x: T.mul(x, 2, out=x),
+    "out of gather": lambda T, x: T.gather(x, 0, T.zeros(3, 3, dtype=T.int64), out=x),
+    "out of cat": lambda T, x: T.cat([x[:1], x[1:]], out=x),
+    "out of stack": lambda T, x: T.stack([x[0], x[1], x[2]], out=x),
+    "out of cumsum": lambda T, x: T.cumsum(x, 0, out=x),
+    "out of other columns": lambda T, x: T.cumsum(x[:, 1:], 0, out=x[:, :2]),
 }
 CASES = [(f, t) for f in EXPANDED for t in ("rows", "columns")] + [(f, "plain") for f in OVERLAPPING]
 
@@ -88,3 +101,11 @@ def test_gradients_through_an_expanded_target():
         return leaf.grad.tolist(), value.grad.item()
 
     assert gradients(ours) == ([[0.0, 0.0, 5.0]], 3.0)
+
+
+def test_products_are_those_of_the_operands_as_they_were():
+    """PyTorch's in-place products refuse no operand that overlaps the target, and read what they have written."""
+    x = TARGETS["plain"](ours)[1]
+    assert x.addmm_(x.t(), ours.eye(3)).tolist() == [[2.0, 6.0, 10.0], [6.0, 10.0, 14.0], [10.0, 14.0, 18.0]]
+    x = TARGETS["plain"](ours)[1]
+    assert x.masked_scatter_(mask(ours), x.t()).tolist() == [[1.0, 2.0, 3.0], [4.0, 4.0, 6.0], [7.0, 8.0, 9.0]]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from .. import dtypes
@@ -24,6 +24,23 @@ PARTLY = frozenset(("masked_fill", "index_fill", "tril", "triu"))
 ALIKE = frozenset(("conj_physical",))
 #: those whose target must share no memory with any operand
 APART = frozenset(("index_add", "index_copy", "index_reduce", "scatter", "scatter_add", "scatter_reduce"))
+#: those whose operands may share the target's memory in any way: results are those of the operands as they were
+LOOSE = frozenset(("addmm", "addmv", "baddbmm", "masked_scatter"))
+#: functions beside the elementwise ones whose ``out=`` may not share memory with an operand in part, and those where it may not at all
+_PARTED_OUT = frozenset(
+    """addbmm addmv addr baddbmm column_stack cumprod cumsum dstack hstack index_add index_copy kron logcumsumexp masked_select msort
+    outer renorm scatter scatter_add stack take vstack""".split()
+)
+_APART_OUT = frozenset(("cat", "concat", "concatenate", "cross", "gather", "index_select", "take_along_dim", "stack"))
+
+
+def check_out(out: Tensor, result: Tensor, operands: Iterable[Any], name: str) -> None:
+    """RuntimeError if ``out=`` shares memory with an operand, where PyTorch writes the one as it reads the other."""
+    apart = name in _APART_OUT
+    if out._f is None or not (apart or name in _PARTED_OUT or (result._n is not None and result._n.op.layout == "pointwise")):
+        return
+    flat = [t for o in operands for t in (o if isinstance(o, (list, tuple)) else (o,))]
+    check_overlap(out, out.geometry, out._f.cell, flat, True, apart)
 
 
 def stands_twice(geometry: Any) -> bool:

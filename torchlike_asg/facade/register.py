@@ -12,7 +12,7 @@ from ..asg.trace import current
 from ..errors import Unsupported
 from .autocast import POLICIES, REGIONS, by_policy, governed
 from .core import Tensor, node_of
-from .overlaps import ALIKE, APART, PARTLY
+from .overlaps import ALIKE, APART, LOOSE, PARTLY
 from .overloads import earlier
 from .parsing import elsewhere, parse, read_again
 from .results import compute_in_type_of, deliver
@@ -168,7 +168,9 @@ def _offered(fn: Function, name: str, bound: bool = False) -> Function:
 
     def into(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         out = kwargs.pop("out")
-        return fn(*args, **kwargs) if out is None else deliver(fn(*args, **compute_in_type_of(out, name, kwargs)), out, name)
+        if out is None:
+            return fn(*args, **kwargs)
+        return deliver(fn(*args, **compute_in_type_of(out, name, kwargs)), out, name, (*args, *kwargs.values()))
 
     return offered
 
@@ -211,7 +213,7 @@ def checked(fn: Function, name: str = "") -> Function:
 
 def _inplace(fn: Function, name: str) -> Function:
     parser = _Parser(fn, name + "_", True, False)
-    rules = {"partly": name in PARTLY, "fills": name in ALIKE, "apart": name in APART}
+    rules = {"partly": name in PARTLY, "fills": name in ALIKE, "apart": name in APART, "overlaps": name not in LOOSE}
 
     @functools.wraps(fn)
     def written(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:

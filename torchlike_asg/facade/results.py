@@ -10,6 +10,7 @@ from ..dtypes import bool_, dtype, uint8
 from ..ops.promotion import title
 from ..rng.checks import C_NAME
 from .core import Tensor
+from .overlaps import check_out
 
 __all__ = ["compute_in_type_of", "deliver"]
 
@@ -55,11 +56,11 @@ def _check_type(found: dtype, given: dtype, name: str) -> None:
         raise RuntimeError(f"result type {title(found)} can't be cast to the desired output type {title(given)}")
 
 
-def deliver(result: Any, out: Any, name: str = "") -> Any:
-    """Write a result (or several) of function `name` into ``out=`` tensors, which take its shape."""
+def deliver(result: Any, out: Any, name: str = "", operands: Any = ()) -> Any:
+    """Write a result (or several) of function `name` of `operands` into ``out=`` tensors, which take its shape."""
     if isinstance(result, tuple):
         for r, o in zip(result, out, strict=True):
-            deliver(r, o, name)
+            deliver(r, o, name, operands)
         return type(result)(*out) if hasattr(result, "_fields") else tuple(out)
     if out.requires_grad or (result.requires_grad and current().grad):
         raise RuntimeError(
@@ -76,4 +77,5 @@ def deliver(result: Any, out: Any, name: str = "") -> Any:
         from .resize import resize
 
         resize(out, tuple(result.shape))
+    check_out(out, result, operands, name)
     return out.copy_(result)

@@ -350,7 +350,7 @@ def put(t: Tensor, dims: tuple[int, ...], index: list[Any], value: Any, accumula
         return KEEPS(n, *map(node_of, masks)) if masks and n.rg else n
 
     others = [o for o in (value, *index) if isinstance(o, Tensor)]
-    return write(t, written, others, partly=not accumulate)
+    return write(t, written, others, partly=not accumulate, apart=True)
 
 
 def _put_directly(t: Tensor, dims: tuple[int, ...], index: list[Any], value: Any) -> bool:
