@@ -1,4 +1,4 @@
-"""How many processors this process may use."""
+"""How many processors this process may use, and how much memory there is."""
 
 from __future__ import annotations
 
@@ -66,3 +66,11 @@ def _quota_v1(folder: Path) -> float | None:
         return None if quota <= 0 else quota / int((folder / "cpu.cfs_period_us").read_text())
     except (OSError, ValueError, ZeroDivisionError):
         return None
+
+
+def memory() -> int:
+    """Bytes of the machine's memory; 0 where the system does not say."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, OSError, ValueError):
+        return 0

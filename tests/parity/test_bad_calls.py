@@ -139,6 +139,25 @@ CALLS = {
     "T.native_dropout": "T.ones(8), 0.5, True|T.ones(2), 0.5, False|T.ones(2), 2.0, True|T.ones(2), 0.5, 1|T.ones(2), 1.0, None"
     "|T.ones(2).long(), 0.5, True",
     "T.bernoulli": "T.full((8,), 0.5), out=T.ones(8, dtype=T.int64)|T.full((8,), 0.5), out=T.ones(8, dtype=T.bool)",
+    # layers and losses
+    "T.nn.RNN(4, 3, bidirectional=nan)": "T.ones(2, 3, 4)",
+    "T.nn.GroupNorm": "2, 4, bias=None",
+    "T.nn.Conv2d": "4, 2, 3, padding_mode=[1]|4, 2, 3, padding_mode='a'",
+    "T.nn.ConstantPad1d(False, 2.5)": "T.ones(2, 4)",
+    "T.nn.ReplicationPad2d(1)": "T.ones(0, 4, 6)|T.ones(0, 2, 4, 6)|T.ones(1, 2, 2).bool()",
+    "T.nn.Unfold(2)": "T.ones(1, 1, 2, 2).int()|T.ones(1, 1, 2, 2).bool()",
+    "T.nn.Dropout2d()": "T.ones(0)|T.ones(2)",
+    "T.nn.AdaptiveAvgPool1d(2)": "T.ones(0, 4)|T.ones(2, 0, 4)|T.ones(2, 0)",
+    "T.nn.AdaptiveMaxPool3d(2)": "T.ones(0, 4, 6, 6)|T.ones(2, 0, 4, 6, 6)",
+    "T.nn.functional.adaptive_avg_pool2d": "T.ones(1, 1, 4, 6), None|T.ones(1, 1, 4, 6), (None, 2)"
+    "|T.ones(1, 1, 4, 6), np.int64(2)|T.ones(1, 1, 4, 6), 1.5",
+    "T.nn.functional.adaptive_avg_pool1d": "T.ones(1, 1, 4), None|T.ones(1, 1, 4), np.int64(2)",
+    "T.nn.functional.kl_div": "T.ones(2), T.ones(2).long()|T.ones(2).long(), T.ones(2)",
+    "T.nn.functional.soft_margin_loss": "T.ones(2).long(), T.ones(2)|T.ones(2).bool(), T.ones(2)|T.ones(2), T.ones(2).long()",
+    "T.nn.functional.nll_loss": "T.ones(3, 4), T.ones(1, 4)|T.ones(3, 4), T.ones(3, 4)"
+    "|T.ones(3, 4), T.tensor([0, 1, 2]), ignore_index=True",
+    "T.nn.functional.cross_entropy": "T.ones(3, 4), T.tensor([0, 1, 2]), ignore_index=True",
+    "T.nn.functional.ctc_loss": "T.arange(40.0).reshape(5, 2, 4).log_softmax(2), T.tensor([[1, 2], [2, 3]]), (5, 5), (2, 2), 3",
     # numbers that are no Python numbers, and calls that look wrong and are not
     "T.device(**{}, ": "device='cpu'|device='cpu:0'|dev='cpu'|'cpu', device='cpu'",
     "T.optim.SGD([T.ones(2, requires_grad=True)], ": "lr=nan|lr=-1.0",

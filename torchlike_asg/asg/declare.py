@@ -11,6 +11,7 @@ import numpy as np
 from .. import devices
 from ..dtypes import INTEGER
 from .geometry import Geometry, as_image, channels_last, pointwise_strides, preserved_strides, suggests_channels_last
+from .limits import check_size
 from .node import Node, weak
 
 Array = np.ndarray[Any, Any]
@@ -184,6 +185,8 @@ class Op:
         strides = meta[2] if len(meta) > 2 else self._strides(shape, srcs)
         if self is TRANSFER:
             device = attrs[0]
+        if not self.view:
+            check_size(shape, d, device)
         if device is not devices.cpu:
             devices.refuse(device, d)
         rg = self.differentiable and (d.category >= 2 or self.multi) and any(s.rg for s in srcs)

@@ -18,7 +18,7 @@ import numpy as np
 
 from .. import dtypes, formats
 from ..devices import device
-from ..errors import Unsupported
+from ..errors import HostMemoryError, Unsupported
 from .core import Tensor
 from .generator import Generator
 
@@ -179,6 +179,8 @@ def read_again(
     if (result := elsewhere(fn, args, kwargs, public)) is not NotImplemented:
         return result
     try:
+        if isinstance(error, MemoryError) and not isinstance(error, HostMemoryError):  # NumPy's
+            raise HostMemoryError(f"DefaultCPUAllocator: can't allocate memory: {error}") from error
         if not isinstance(error, Unsupported):
             try:
                 read, meant = parse(fn, args, kwargs)

@@ -61,7 +61,7 @@ def check_interval(found: Any, **operands: Any) -> None:
 
 
 def check_places(found: Any, index: Any, size: int, error: Callable[[Any], Exception], first: int = 0) -> None:
-    """The error made of the first element of `index` that does not lie in ``[first, size)``."""
+    """The error made of the elements of `index` that do not lie in ``[first, size)``."""
     values = known(index)
     if values is not None and values.size and values.dtype.kind in "iu" and (values.min() < first or values.max() >= size):
-        _refuse(error(values[(values < first) | (values >= size)][0]), found)
+        _refuse(error(values[(values < first) | (values >= size)]), found)

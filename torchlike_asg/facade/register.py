@@ -9,7 +9,7 @@ from typing import Any
 
 from ..asg.node import Node
 from ..asg.trace import current
-from ..errors import Unsupported
+from ..errors import HostMemoryError, Unsupported
 from .autocast import POLICIES, REGIONS, by_policy, governed
 from .core import Tensor, node_of
 from .overlaps import ALIKE, APART, LOOSE, PARTLY
@@ -152,8 +152,10 @@ def _offered(fn: Function, name: str, bound: bool = False) -> Function:
         if (result := elsewhere(fn, args, kwargs, public)) is not NotImplemented:
             return result
         try:
-            if isinstance(error, Unsupported):
+            if isinstance(error, Unsupported | HostMemoryError):
                 raise error
+            if isinstance(error, MemoryError):  # NumPy's
+                raise HostMemoryError(f"DefaultCPUAllocator: can't allocate memory: {error}") from error
             try:
                 read, meant = fit(args, kwargs)
             except TypeError as better:

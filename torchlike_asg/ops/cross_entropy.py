@@ -38,10 +38,10 @@ def check(x: Node, t: Node, w: Node | None) -> None:
         raise ValueError("Expected 1 or more dimensions (got 0)")
     if x.ndim == 1 and t.ndim == 1 and t.shape[0] != 1:
         raise ValueError(f"For 1D input, 1D target must have size 1, but got target size: {t.shape[0]}")
-    if x.ndim <= 2 and t.ndim > 1:
-        raise RuntimeError("0D or 1D target tensor expected, multi-target not supported")
     if x.ndim > 1 and (t.ndim == 0 or t.shape[0] != x.shape[0]):
         raise ValueError(f"Expected input batch_size ({x.shape[0]}) to match target batch_size ({t.shape[0] if t.ndim else 0}).")
+    if x.ndim <= 2 and t.ndim > 1:
+        raise RuntimeError("0D or 1D target tensor expected, multi-target not supported")
     if t.dtype not in (dtypes.int64, dtypes.uint8):
         raise RuntimeError(f"expected target dtype to be Long or Byte, but got {title(t.dtype)}")
     expected = tuple(x.shape[:1]) + tuple(x.shape[2:])

@@ -38,7 +38,7 @@ def _states(targets: Array, lengths: Array, blank: int) -> tuple[Array, Array]:
     for i, k in enumerate(lengths):
         labels[i, 1 : 2 * k : 2] = targets[i, :k] if targets.ndim == 2 else targets[starts[i] : starts[i] + k]
     skips = np.zeros_like(labels, bool)
-    skips[:, 2:] = (labels[:, 2:] != blank) & (labels[:, 2:] != labels[:, :-2])
+    skips[:, 2:] = labels[:, 2:] != labels[:, :-2]  # never a blank, unless a target is one
     return labels, skips
 
 

@@ -12,12 +12,16 @@ import numpy as np
 
 from ..asg.declare import Array, Meta, Op, Sample
 from ..asg.node import Node
+from ..dtypes import INTEGER
 from .conv import _columns, _padded, _window, output_sizes
+from .formula import refuse
 
 PARAMS = ("kernel_size", "dilation", "padding", "stride")
 
 
 def _rule_unfold(x: Node, kernel: Any, dilation: Any, padding: Any, stride: Any) -> Meta:
+    if x.dtype.category == INTEGER:
+        raise refuse("im2col_out_cpu", x.dtype)
     out = output_sizes(x.shape[2:], kernel, stride, padding, dilation)
     return (x.shape[0], x.shape[1] * math.prod(kernel), math.prod(out)), x.dtype
 
@@ -28,6 +32,8 @@ def _ref_unfold(x: Array, kernel: Any, dilation: Any, padding: Any, stride: Any)
 
 
 def _rule_fold(x: Node, size: Any, kernel: Any, *_: Any) -> Meta:
+    if x.dtype.category == INTEGER:
+        raise refuse("col2im_out_cpu", x.dtype)
     return (x.shape[0], x.shape[1] // math.prod(kernel), *size), x.dtype
 
 

@@ -14,7 +14,12 @@ from .arguments import whole
 
 def _output(name: str, dims: int, input: Tensor, output_size: Any) -> tuple[int, ...]:
     """The output size of every spatial dimension; None keeps the input's."""
-    given = tuple(output_size) if isinstance(output_size, (tuple, list)) else (output_size,) * dims
+    if isinstance(output_size, int) or (dims == 1 and output_size is not None and not isinstance(output_size, (tuple, list))):
+        given: tuple[Any, ...] = (output_size,) * dims
+    elif len(output_size):  # PyTorch asks for the length of whatever is no int
+        given = tuple(output_size)
+    else:
+        given = ()
     if len(given) != dims:
         if dims == 1:
             raise RuntimeError(f"{name}() argument 'output_size' should contain one int (got {len(given)})")
@@ -27,11 +32,15 @@ def _output(name: str, dims: int, input: Tensor, output_size: Any) -> tuple[int,
     return sizes
 
 
+#: functions that take images of no channels
+_WITHOUT_CHANNELS = ("adaptive_avg_pool1d", "adaptive_avg_pool2d")
+
+
 def _batched(name: str, dims: int, input: Tensor, colon: str) -> tuple[Tensor, bool]:
     rank = len(input.shape)
     if rank not in (dims + 1, dims + 2):
         raise RuntimeError(f"{name}(): Expected {dims + 1}D or {dims + 2}D tensor, but got{colon} {list(input.shape)}")
-    for d in range(1 if rank == dims + 2 else 0, rank):
+    for d in range(rank - dims if name in _WITHOUT_CHANNELS else 1, rank):
         if not input.shape[d]:
             raise RuntimeError(
                 f"{name}(): Expected input to have non-zero size for non-batch dimensions, but input has sizes {list(input.shape)} with "

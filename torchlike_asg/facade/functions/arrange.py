@@ -9,6 +9,7 @@ import numpy as np
 
 from ... import dtypes
 from ...asg.geometry import contiguous
+from ...asg.limits import check_size
 from ...asg.node import const
 from ...formats import contiguous_format
 from ...ops import arrange as ops
@@ -198,6 +199,7 @@ def _triangle_indices(name: str, pick: Any) -> None:
             raise RuntimeError(f"{'row' if row < 0 else 'col'} must be non-negative, got {row if row < 0 else col}")
         if d not in (dtypes.int32, dtypes.int64):
             raise refuse(name, d)
+        check_size((row, col), d, device_of(device))  # NumPy makes a mask first
         return finish(data(np.stack(pick(row, offset, col)), d, device_of(device)), requires_grad)  # type: ignore[no-any-return]
 
     f.__name__, f.__doc__ = (

@@ -12,6 +12,7 @@ import numpy as np
 from ... import dtypes, notices
 from ...asg import scope
 from ...asg.geometry import contiguous, is_contiguous
+from ...asg.limits import check_size
 from ...asg.node import Node, element
 from ...asg.trace import current
 from ...devices import device, refuse
@@ -46,7 +47,10 @@ def blank(shape: Any, d: dtype, dev: device, strides: Any = None) -> Tensor:
 
 def of_values(shape: Any, d: dtype, dev: device, make: Callable[[], Any]) -> Tensor:
     """A new tensor holding the array that `make` gives; it is not asked on the meta device, whose tensors have a shape only."""
-    return blank(shape, d, dev) if dev.type == "meta" else from_array(make(), d, dev)
+    if dev.type == "meta":
+        return blank(shape, d, dev)
+    check_size(shape, d, dev)
+    return from_array(make(), d, dev)
 
 
 def tensor(data: Any, *, dtype: dtype | None = None, device: Any = None, requires_grad: bool = False, pin_memory: bool = False) -> Tensor:

@@ -42,6 +42,7 @@ def nll_loss(
         n = _likelihood.get((*bound(input, target), *_node(weight), ignore_index, reduction, 0.0))
         if n is not None and n.rg:
             return wrap(n)
+    _check_ignored("nll_loss_nd", ignore_index)
     operands = (input, target) if weight is None else (input, target, weight)
     loss = nary(ops.nll_loss, operands, ignore_index, reduction, 0.0)
     _check_classes(input, target, ignore_index, loss, n is None)
@@ -70,6 +71,7 @@ def cross_entropy(
         n = _hard.get((*bound(input, target), *_node(weight), ignore_index, reduction, label_smoothing))
         if n is not None and n.rg:  # a training step as before, which a look at the targets would slow down
             return wrap(n)
+    _check_ignored("cross_entropy_loss", ignore_index)
     reduction = reduction_of(reduction, size_average, reduce)
     if tuple(input.shape) == tuple(target.shape):
         return _soft(input, target, weight, ignore_index, reduction, label_smoothing)
@@ -79,6 +81,11 @@ def cross_entropy(
     loss = nary(ops.cross_entropy, operands, ignore_index, reduction, float(label_smoothing))
     _check_classes(input, target, ignore_index, loss, n is None)
     return loss
+
+
+def _check_ignored(name: str, index: Any) -> None:
+    if index.__class__ is bool:
+        raise TypeError(f"{name}(): argument 'ignore_index' (position 5) must be int, not bool")
 
 
 def _check_classes(scores: Any, target: Tensor, ignore_index: int, loss: Tensor, new: bool) -> None:

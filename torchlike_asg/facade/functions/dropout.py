@@ -67,10 +67,10 @@ def _feature_dropout(input: Tensor, p: float, training: bool, inplace: bool) -> 
     """Zero whole channels: dimensions 0 and 1 are drawn, the rest share."""
     _check(p)
     shape = tuple(input.shape)
-    if training and p and len(shape) < 2:
-        raise RuntimeError("Feature dropout requires at least 2 dimensions in the input")
     if not training or p == 0 or not input.shape.numel():
         return input
+    if len(shape) < 2:
+        raise RuntimeError("Feature dropout requires at least 2 dimensions in the input")
     if p == 1:
         return _multiplied(input, 0.0, inplace)
     return _multiplied(input, _mask(shape[:2] + (1,) * (len(shape) - 2), None, input.dtype, p, input.device), inplace)

@@ -7,6 +7,7 @@ import warnings
 from typing import Any
 
 from ...asg.trace import current
+from ...dtypes import FLOAT
 from ...ops import loss as ops
 from ...ops.promotion import title
 from ..core import Tensor, binary, bound, node_of, wrap
@@ -205,6 +206,8 @@ def kl_div(
             "definition.'mean' will be changed to behave the same as 'batchmean' in the next major release.",
             stacklevel=3,
         )
+    if target.dtype.category < FLOAT or input.dtype.category < FLOAT:
+        raise RuntimeError("kl_div: Integral inputs not supported.")
     loss: Any = binary(ops.kl_divergence_log if log_target else ops.kl_divergence, input, target)
     note(loss, "MulBackward0" if log_target else "SubBackward0")
     if reduction == "batchmean":

@@ -28,17 +28,17 @@ from .decompose import linalg_function
 __all__: list[str] = []
 
 
-def _check_pivots(found: Any, compact: Tensor, pivots: Tensor, error: Callable[[int], Exception]) -> None:
+def _check_pivots(found: Any, compact: Tensor, pivots: Tensor, error: Callable[[Any], Exception]) -> None:
     """The error if pivots that are data name rows that the matrix has not; they count from 1."""
     check_places(found, pivots, compact.shape[-2] + 1, error, 1)
 
 
-def _unsolvable(pivot: int) -> Exception:
-    bound = "greater or equal to 1" if pivot < 1 else "smaller or equal to LU.size(-2)"
+def _unsolvable(bad: Any) -> Exception:
+    bound = "greater or equal to 1" if bad.min() < 1 else "smaller or equal to LU.size(-2)"
     return RuntimeError(f"Pivots given to lu_solve must all be {bound}. Did you properly pass the result of lu_factor?")
 
 
-def _not_unpackable(_: int) -> Exception:
+def _not_unpackable(_: Any) -> Exception:
     return RuntimeError(
         "pivots passed to lu_unpack must be between 1 and LU.size(-2) inclusive.Did you properly pass the result of lu_factor?"
     )

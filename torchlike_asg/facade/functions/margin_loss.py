@@ -6,6 +6,7 @@ from typing import Any
 
 from ... import dtypes
 from ...ops import loss as ops
+from ...ops.promotion import title
 from ..core import Tensor, binary
 from ..refusals import check_places
 from ..register import checked, function
@@ -57,6 +58,10 @@ def soft_margin_loss(
     input: Tensor, target: Tensor, size_average: bool | None = None, reduce: bool | None = None, reduction: str = "mean"
 ) -> Tensor:
     """``log(1 + exp(-target * input))``."""
+    if input.dtype is dtypes.bool_:
+        return -input  # type: ignore[operator, no-any-return]  (which is refused)
+    if input.dtype.category < dtypes.FLOAT:
+        raise RuntimeError(f"result type Float can't be cast to the desired output type {title(input.dtype)}")
     return reduced(binary(ops.soft_margin, input, target), reduction_of(reduction, size_average, reduce))
 
 

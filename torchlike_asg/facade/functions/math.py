@@ -6,6 +6,7 @@ import math as numbers
 from typing import Any
 
 from ... import dtypes
+from ...asg.limits import check_size
 from ...ops import blend, gamma, logic
 from ...ops import math as ops
 from ...ops import pointwise as basic
@@ -113,6 +114,7 @@ def mvlgamma(input: Tensor, p: int, *, out: Tensor | None = None) -> Tensor:
     if p < 1:
         raise RuntimeError("p has to be greater than or equal to 1")
     x = node_of(input)
+    check_size((p, *x.shape), x.dtype, x.device)
     total = gamma.lgamma(x)
     for j in range(1, p):
         total = total + gamma.lgamma(x - j / 2)  # type: ignore[operator]

@@ -8,6 +8,7 @@ from typing import Any
 from ... import dtypes
 from ...asg.node import check_held
 from ...ops import padding as ops
+from ...ops.formula import refuse
 from ..autocast import governed
 from ..core import Tensor, unary
 from ..register import checked, function
@@ -19,6 +20,9 @@ def pad(input: Tensor, pad: Any, mode: str = "constant", value: float | None = N
 
     `mode`: "constant" (with `value`; negative widths crop), "reflect", "replicate" or "circular" (the last one to three dimensions).
     """
+    if isinstance(pad, (tuple, list)) and bool in map(type, pad):
+        at = [type(p) for p in pad].index(bool)
+        raise TypeError(f"pad(): argument 'pad' (position 2) must be tuple of ints, but found element of type bool at pos {at}")
     pairs = tuple([operator.index(p) for p in (pad if isinstance(pad, (tuple, list)) else (pad,))])
     rank = len(input.shape)
     if len(pairs) % 2:
@@ -48,6 +52,14 @@ def pad(input: Tensor, pad: Any, mode: str = "constant", value: float | None = N
     count = len(pairs) // 2
     if count not in (1, 2, 3) or rank not in (count + 1, count + 2):
         raise NotImplementedError(f"Padding size {len(pairs)} is not supported for {rank}D input tensor.")
+    if mode != "circular":
+        if input.dtype is dtypes.bool_:
+            raise refuse(f"{'replication' if mode == 'replicate' else 'reflection'}_pad{count}d", input.dtype)
+        if 0 in input.shape[1 if rank == count + 2 else 0 :]:
+            raise RuntimeError(
+                f"Expected {count + 1}D or {count + 2}D (batch mode) tensor with possibly 0 batch size and other non-zero dimensions for "
+                f"input, but got: {list(input.shape)}"
+            )
     _check(mode, tuple(input.shape), widths, count)
     return unary(ops.pad_mirror, input, widths, mode) if mode == "circular" else _mirrored(input, widths, mode)
 

@@ -172,7 +172,7 @@ def _unpool(dims: int, input: Tensor, indices: Tensor, kernel_size: Any, stride:
     batched = len(input.shape) == dims + 2
     x, at = (input, indices) if batched else (input.unsqueeze(0), indices.unsqueeze(0))  # type: ignore[attr-defined]
     found = _back(nary(ops.max_unpool, (x, at), sizes), batched)
-    check_places(found, indices, math.prod(sizes), lambda i: ops.bad_place(i, sizes))
+    check_places(found, indices, math.prod(sizes), lambda bad: ops.bad_place(bad[-1], sizes))
     return found
 
 

@@ -117,7 +117,7 @@ class GroupNorm(_Affine):
         self.num_channels = num_channels
         self.eps = eps
         self.affine = affine
-        self._make_parameters((num_channels,), affine, bias, device, dtype)
+        self._make_parameters((num_channels,), affine, bool(bias), device, dtype)
 
     def forward(self, input: Any) -> Any:
         return F.group_norm(input, self.num_groups, self.weight, self.bias, self.eps)

@@ -134,6 +134,11 @@ class RNNBase(Module):
     def _run(self, input: Any, state: tuple[Any, ...], batch_sizes: list[int] | None) -> tuple[Any, tuple[Any, ...]]:
         weights = [self._five(names) for names in self._all_weights]
         dropout = self.dropout if self.training else 0.0
+        if self.bidirectional.__class__ is not bool:
+            raise TypeError(
+                f"{self.mode.lower()}() received an invalid combination of arguments: 'bidirectional' must be bool, not "
+                f"{type(self.bidirectional).__name__}"
+            )
         return run(self.mode, input, state, weights, batch_sizes, dropout, 2 if self.bidirectional else 1)
 
     def _five(self, names: list[str]) -> list[Any]:
