@@ -57,7 +57,7 @@ class Watch:
         """The gradient of a leaf is known."""
 
 
-#: (roots, seeds), and `wanted` where the sweep goes to these only -> its result
+#: (roots, seeds), and `wanted` where the sweep goes to these only, and `stop` where it ends there -> its result
 MEMO: dict[Any, Sweep] = {}
 #: operations whose gradient rule holds for complex operands, too (filled where complex numbers are declared); others refuse them
 COMPLEX: set[str] = set()
@@ -75,24 +75,28 @@ def sweep(
     after: dict[Node, After] | None = None,
     wanted: frozenset[Node] | None = None,
     watch: Watch | None = None,
+    stop: frozenset[Node] = frozenset(),
 ) -> Sweep:
-    """Gradients of sum(root * seed) with respect to every node between the roots and their leaves, or between the roots and `wanted`.
+    """Gradients of sum(root * seed) with respect to every node between the roots and their leaves, or between the roots and `wanted`. Those
+    in `stop` are taken for leaves.
 
     Where nothing of users' is called on the way, the result is memoised and `watch` is not told. Else steps come in PyTorch's order: what
     was recorded last is first, and a leaf follows on the last of its users.
     """
     key: Any = (roots, seeds) if wanted is None else (roots, seeds, wanted)
+    if stop:
+        key = (roots, seeds, () if wanted is None else wanted, stop)
     if not hooks:
         hit = MEMO.get(key)
         if hit is not None:
             return hit
-    order = history(roots)
-    watched = bool(hooks) or not all([n.op.pure for n in order])
+    order = history(roots, stop=stop)
+    watched = bool(hooks) or not all([n.op.pure or n in stop for n in order])
     if watched:
         order = _in_execution(order)
     pulled, savers = None, tuple([n for n in order if n.saved is not None])
     if wanted is not None:
-        found, pulled = _leading_to(order, wanted)
+        found, pulled = _leading_to(order, wanted, stop)
         # a leaf that saves is the end of a history that was freed, which nobody enters if this end is all that was asked for
         ends: frozenset[Node] = wanted if wanted <= found else frozenset()
         if len(found) == len(order):
@@ -121,7 +125,7 @@ def sweep(
                 made.site = None
                 g = acc[n] = hooks[n](n, g)
             made.site = n.site
-            if is_leaf(n):
+            if is_leaf(n) or n in stop:
                 g = acc[n] = like(g, n)
                 leaves.append((n, g))
                 if watched:
@@ -177,12 +181,12 @@ def _in_execution(order: list[Node]) -> list[Node]:
     return found
 
 
-def _leading_to(order: list[Node], wanted: frozenset[Node]) -> tuple[set[Node], set[Node]]:
+def _leading_to(order: list[Node], wanted: frozenset[Node], stop: frozenset[Node]) -> tuple[set[Node], set[Node]]:
     """(`wanted` and the nodes of `order` that lead to them, those of these that lead further)."""
     found: set[Node] = set()
     pulled: set[Node] = set()
     for n in reversed(order):
-        if not is_leaf(n) and not found.isdisjoint(_led_to(n)):
+        if not is_leaf(n) and n not in stop and not found.isdisjoint(_led_to(n)):
             pulled.add(n)
             found.add(n)
         elif n in wanted:
@@ -202,8 +206,9 @@ def _parts(n: Node, g: Node) -> list[Node | None]:
     return [own.pop(s, None) for s in n.srcs]
 
 
-def history(roots: tuple[Node, ...], seen: set[Node] | None = None) -> list[Node]:
-    """The nodes gradients flow through, users before operands; without those in `seen`, to which they are added."""
+def history(roots: tuple[Node, ...], seen: set[Node] | None = None, stop: frozenset[Node] = frozenset()) -> list[Node]:
+    """The nodes gradients flow through, users before operands; without those in `seen`, to which they are added, and what only `stop`
+    leads to."""
     if seen is None:
         seen = set()
     order: list[Node] = []
@@ -215,7 +220,7 @@ def history(roots: tuple[Node, ...], seen: set[Node] | None = None) -> list[Node
         elif n not in seen and n.rg:
             seen.add(n)
             stack.append((n, True))
-            if n.op is not LEAF_OF and n.op is not APART:
+            if n.op is not LEAF_OF and n.op is not APART and n not in stop:
                 stack += [(s, False) for s in (n.srcs[:1] if n.op is REBIND else n.srcs)]
     order.reverse()
     return order

@@ -82,7 +82,8 @@ class Trace:
     ``stale``     nodes overwritten by a counted write;  ``silent`` overwritten behind the version counter's back
     ``freed``     nodes whose saved operands a backward pass gave up, with how many claims there were then;  ``swept`` the roots of
                   those passes, ``passed`` what they went through (filled from ``swept`` when somebody asks)
-    ``held``      positive while a backward pass runs: a hook that reads a value must not end the trace under it
+    ``held``      positive while a backward pass runs: a hook that reads a value must not end the trace under it;  ``loop`` the `forward` of
+                  a custom Function that runs, which is told of reads
     ``level``     how many function transforms are being recorded;  ``forward`` how many of them in forward mode
     ``mapped``    those that record one example for a whole batch
     ``hooks``     node -> gradient hooks;  ``retained`` node -> weak reference to the computed tensor that wants its gradient kept
@@ -141,6 +142,7 @@ class Trace:
         "lapses",
         "leaf_owner",
         "leaves",
+        "loop",
         "level",
         "forward",
         "looked",
@@ -175,6 +177,7 @@ class Trace:
         self.grad, self.eager = True, False
         self.inference: Any = None
         self.generation = self.held = self.level = self.forward = 0
+        self.loop: Any = None
         self.mapped: list[Any] = []
         self.claims: dict[Node, Any] = {}
         self.looked: tuple[Node | None, list[Node]] = (None, [])

@@ -88,6 +88,12 @@ def _vjp_call(n: Node, g: Node) -> tuple[Any, ...]:
     return call_of(n).gradients(n)  # type: ignore[no-any-return]
 
 
+#: Functions whose `forward` has read so often that its trace is closed at its reads, as that of a solver outside of a Function is
+solving: weakref.WeakSet[type] = weakref.WeakSet()
+#: Functions whose `backward` has read values
+_reading: weakref.WeakSet[type] = weakref.WeakSet()
+
+
 class Call:
     """One call of `Function.apply`: its context, what its outputs are like, and which inputs want a gradient.
 
@@ -115,14 +121,33 @@ class Call:
                 self.cls.jvp(self.ctx)  # which says that there is none
             return transposed(self, joint, given)
         grads: tuple[Any, ...] = tuple([self._of_output(i, like, given) for i, like in enumerate(self.outputs)])
+        tr = current()
+        flushes = tr.flushes
+        with held():  # what the user's code reads or makes a leaf of must not end the trace under the backward pass around it
+            found = self._asked(grads)
+        if tr.flushes > flushes:
+            _reading.add(self.cls)
+        return tuple([None if t is None else node_of(t) for t in found])
+
+    @property
+    def reads(self) -> bool:
+        """Whether the Function's `backward` has read values: then it is not run in the middle of a trace, but by `computed`."""
+        return self.cls in _reading or self.cls in solving
+
+    def computed(self, given: dict[int, Tensor]) -> list[Tensor | None]:
+        """The inputs' gradients, from computed ones of the outputs, in a trace of its own."""
+        grads = [given[i] if i in given else self._of_output(i, like, {}) for i, like in enumerate(self.outputs)]
+        return self._asked(tuple(grads))
+
+    def _asked(self, grads: tuple[Any, ...]) -> list[Tensor | None]:
+        """What the user's `backward` gives for the inputs that want a gradient."""
         for hook in list(self.before.values()):
             changed = hook(grads)
             if changed is not None:
                 grads = changed if isinstance(changed, tuple) else (changed,)
         tr = current()
         running = tr.running
-        with held():  # what the user's code reads or makes a leaf of must not end the trace under the backward pass around it
-            out = self.cls._backward_of()(self.ctx, *grads)
+        out = self.cls._backward_of()(self.ctx, *grads)
         tr.running = running  # it may have run a backward pass of its own
         if running is not None and not tr.level and not running[1]:
             self.ctx._release()
@@ -137,8 +162,8 @@ class Call:
                     f"Function {self.cls.__name__}Backward returned an invalid gradient at index {place} - got {list(grad.shape)} "
                     f"but expected shape compatible with {list(shape)}"
                 )
-            found.append(None if grad is None else node_of(grad))
-        return tuple(found)
+            found.append(grad)
+        return found
 
     def _of_output(self, i: int, like: Any, given: dict[int, Node]) -> Any:
         if i in given:

@@ -11,12 +11,13 @@ import inspect
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from ..asg import trace
 from ..asg.node import Node
 from ..asg.trace import current
 from ..facade import texts
-from ..facade.backward import grad_mode, held
+from ..facade.backward import grad_mode
 from ..facade.core import Tensor, is_dense, node_of, wrap
-from .custom import Kept, anonymous, as_new, check_dirty, connect, through_vmap
+from .custom import Kept, anonymous, as_new, check_dirty, connect, solving, through_vmap
 
 __all__ = ["Function", "FunctionCtx", "InplaceFunction", "once_differentiable"]
 
@@ -166,8 +167,7 @@ class Function:
         own = through_vmap(cls, args) if tr.mapped and cls.vmap is not Function.vmap else None
         if own is not None and own[1]:
             return own[0]
-        # where the result has a history, `forward` is a part of an iteration, however often it calls a module or reads: see boundary.py
-        with held() if recording else contextlib.nullcontext(), grad_mode(False):
+        with _Forward(cls, tr) if recording and (cls not in solving or tr.level) else contextlib.nullcontext(), grad_mode(False):
             if apart:
                 out = cls.forward(*args) if own is None else own[0]
                 cls.setup_context(ctx, args, out)
@@ -183,6 +183,34 @@ class Function:
             inputs = [a for a in args if is_dense(a)]
             outs = [as_new(o, inputs, ctx._dirty) for o in outs]
         return outs[0] if single else tuple(outs)
+
+
+class _Forward:
+    """While `forward` runs. Where the result has a history, it is a part of an iteration, however often it calls a module: see boundary.py.
+    One that reads time and again is a loop of its own, whose trace is closed as it would be outside of a Function.
+    """
+
+    __slots__ = ("cls", "flushes", "holds", "outer", "tr")
+
+    def __init__(self, cls: type, tr: trace.Trace) -> None:
+        self.cls, self.tr = cls, tr
+
+    def __enter__(self) -> None:
+        tr = self.tr
+        self.holds, self.flushes, self.outer = True, tr.flushes, tr.loop
+        tr.held += 1
+        tr.loop = self
+
+    def __exit__(self, *exc: object) -> None:
+        self.tr.held -= self.holds
+        self.tr.loop = self.outer
+
+    def read(self) -> None:
+        """Something was read."""
+        tr = self.tr
+        if self.holds and tr.held == 1 and not tr.level and tr.flushes - self.flushes >= trace.READS:
+            solving.add(self.cls)
+            tr.held, self.holds = 0, False
 
 
 @functools.lru_cache(512)

@@ -270,9 +270,9 @@ def asked_node(t: Tensor) -> Node:
 
 
 def pieced(outputs: Sequence[Tensor]) -> bool:
-    """Whether a history of one of them may lie in several traces (pieces.py)."""
-    families = [getattr(t, "_f", None) for t in outputs]
-    return bool(current().carried) or any([f is not None and f.h is None and f.past.__class__ is Past for f in families])
+    """Whether a history of one of them may lie in several traces, or has custom Functions (pieces.py)."""
+    tr, families = current(), [getattr(t, "_f", None) for t in outputs]
+    return bool(tr.carried or tr.contexts) or any([f is not None and f.h is None and f.past.__class__ is Past for f in families])
 
 
 def check_inputs(inputs: list[Any]) -> list[Any]:

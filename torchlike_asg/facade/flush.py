@@ -95,6 +95,8 @@ def _flush(tr: Trace, closing: bool | None) -> None:
         if stale is not None:
             tr.updates, tr.stale = [], stale
         raise
+    if tr.loop is not None:
+        tr.loop.read()
     cut = bool(histories) and not closing and _cut(tr, histories)
     if not closing and not cut and (tr.held or (histories and (not _moved_on(tr) or _goes_on(tr, histories)))):
         tr.flushes += 1

@@ -11,33 +11,35 @@ it came from is opened again, and the pass goes on from there. The sweep over a 
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 from weakref import ref
 
 import numpy as np
 
 from ..asg import gradients, trace
-from ..asg.declare import REBIND, VAR
-from ..asg.geometry import flat, gather
+from ..asg.declare import VAR
+from ..asg.geometry import contiguous, flat, gather
 from ..asg.gradients import history
 from ..asg.node import Node
 from ..asg.trace import Trace, current, lock
 from ..errors import Unsupported
 from . import backward as passes
-from .accumulation import accumulate
-from .backward import asked_node, grad_mode, held, run
-from .core import Tensor, node_of
+from .accumulation import accumulate, tensor_of
+from .backward import grad_mode, held, run, seed
+from .core import Tensor, node_of, wrap
 from .families import family_of
 from .flush import flush
+from .held import value_of
 from .past import SUMMED, Past, Snapshot, same_memory
 from .sparse_gradients import is_sparse
 from .storage import Family, leaf_family
+from .wanted import Wanted, reached
 
 __all__ = ["Gradients", "through", "undivided"]
 
 #: a gradient: a node of its shape, type and layout, and its value
-Value = tuple[Node, Any]
+Value = tuple[Any, Any]
 
 
 class Gradients:
@@ -84,22 +86,65 @@ def through(
     tr = current()
     if tr.whole or not all([t.requires_grad for t in outputs]):
         return None
+    if _reads(outputs) and not (create or _hindered(tr)):
+        return _in_turn(tr, outputs, grads, retain, inputs)
     roots = tuple([node_of(t) for t in outputs])
     carried = [tr.carried[n] for n in history(roots) if n in tr.carried] if tr.carried else []
-    wanted = None if inputs is None else _Wanted(inputs, tr)
+    wanted = None if inputs is None else Wanted(inputs, tr)
     if wanted is not None and not wanted.views:
         carried = [p for p in carried if wanted.behind(p)]
     if not carried:
         return None
-    if not (
-        create or (wanted is not None and wanted.views) or tr.held or tr.level or tr.hooks or tr.retained or tr.saving or trace.several
-    ) and all(map(_clean, _reached(carried))):
+    if not (create or (wanted is not None and wanted.views) or _hindered(tr)) and all(map(_clean, reached(carried))):
         try:
             return _sweep(tr, outputs, grads, retain, wanted)
         except _Unsuited:
             pass
     undivided(tr)
     return None
+
+
+def _hindered(tr: Trace) -> bool:
+    """Whether the present trace cannot be ended in the middle of a backward pass, or its steps are watched."""
+    return bool(tr.held or tr.level or tr.hooks or tr.retained or tr.saving or trace.several)
+
+
+def _reads(outputs: Sequence[Tensor]) -> bool:
+    """Whether a custom Function in the present trace, or in one that an output comes from, reads values in its `backward`."""
+    pasts = [f.past for t in outputs if (f := t._f) is not None and f.h is None and f.past.__class__ is Past]
+    calls = [*current().contexts.values(), *[call for p in pasts for call in p.snapshot.contexts.values()]]
+    return any([getattr(call, "reads", False) for call in calls])
+
+
+def _in_turn(tr: Trace, outputs: Sequence[Tensor], grads: Sequence[Any], retain: bool, inputs: Sequence[Tensor] | None) -> Gradients | None:
+    """The pass if the present trace, too, is to be closed before it begins, so that user code may read on the way. None as in `through`."""
+    if len(outputs) != len(grads):
+        return None
+    seeds = [seed(t, g, i) for i, (t, g) in enumerate(zip(outputs, grads, strict=True))]
+    if any([t._f is not None and (t._kind is not None or t._lens is not None) for t in (*outputs, *(inputs or ()))]):
+        tr.whole = True
+        return None
+    try:
+        values = _computed(tr, seeds)
+    except _Unsuited:
+        tr.whole = True
+        return None
+    pasts = [f.past for t in outputs if (f := family_of(t)).h is None and f.past.__class__ is Past]
+    if len(pasts) < len(outputs) or not all(map(_clean, reached(pasts))):
+        tr.whole = True
+        return None
+    wanted = None
+    if inputs is not None:
+        wanted = Wanted(inputs, tr)
+        flush(closing=True)
+    work = _Pass(tr, retain, wanted)
+    for past, g, value in zip(pasts, seeds, values, strict=True):
+        work.hand_on(past, (g, value))
+    try:
+        return work.run()
+    except _Unsuited:
+        tr.whole = True
+        return None
 
 
 def undivided(tr: Trace) -> None:
@@ -112,18 +157,6 @@ def undivided(tr: Trace) -> None:
 
 
 # ---------------------------------------------------------------- which pieces, and whether they will do
-def _reached(pasts: Sequence[Past]) -> Iterator[Snapshot]:
-    """The traces that these histories come from, directly or not."""
-    seen: set[Snapshot] = set()
-    stack = [p.snapshot for p in pasts]
-    while stack:
-        snap = stack.pop()
-        if snap not in seen:
-            seen.add(snap)
-            yield snap
-            stack += [p.snapshot for p in snap.carried.values()]
-
-
 def _clean(snap: Snapshot) -> bool:
     """Whether the trace can be opened again as it was: nothing of it was freed, watched by hooks or written."""
     if snap.hooks or snap.retained or snap.freed:
@@ -146,102 +179,10 @@ def _clean(snap: Snapshot) -> bool:
     return True
 
 
-class _Wanted:
-    """The tensors that alone are to have gradients: leaves, results of earlier traces, and nodes of the present one.
-
-    ``leaves``, ``places``  leaf's family, (trace, node) -> which of the tensors
-    """
-
-    def __init__(self, inputs: Sequence[Tensor], tr: Trace) -> None:
-        self.nodes = [asked_node(t) for t in inputs]
-        self.leaves: dict[Family, list[int]] = {}
-        self.places: dict[tuple[Snapshot, Node], list[int]] = {}
-        #: whether one is a view of what earlier traces may have gone through: it is another node here than there
-        self.views = False
-        for i, (t, n) in enumerate(zip(inputs, self.nodes, strict=True)):
-            if n in tr.carried:
-                self.places.setdefault(_place(tr.carried[n]), []).append(i)
-            elif not gradients.is_leaf(n):
-                self.views |= _made_before(t, n)
-            elif (f := leaf_family(n)) is not None:
-                self.leaves.setdefault(f, []).append(i)
-        self.count = len(self.nodes)
-
-    def behind(self, past: Past) -> bool:
-        """Whether one of them may have a gradient through this history."""
-        if not self.leaves and not self.places:
-            return False
-        own = past.snapshot, past.node
-        if own in self.places and len(self.places) == 1 and not self.leaves:
-            return False
-        traces = {snap for snap, n in self.places if (snap, n) != own}
-        return any([snap in traces or not self.leaves_in(snap).isdisjoint(self.leaves) for snap in _reached([past])])
-
-    def leaves_in(self, snap: Snapshot) -> set[Any]:
-        return {_owner(n, snap) for n in snap.versions}
-
-    def within(self, snap: Snapshot) -> frozenset[Node]:
-        """Where a sweep over a piece has to go to."""
-        found = [n for n in snap.versions if _owner(n, snap) in self.leaves]
-        return frozenset((*found, *snap.carried, *self.asked(snap)))
-
-    def asked(self, snap: Snapshot) -> dict[Node, list[int]]:
-        """The nodes of a trace whose gradients are asked for."""
-        return {n: found for (s, n), found in self.places.items() if s is snap}
-
-
-def _place(past: Past) -> tuple[Snapshot, Node]:
-    """Where a history has its gradient: a write without history leaves it where it was."""
-    snap, n = past.snapshot, past.node
-    while n.op is REBIND or n in snap.carried:
-        if n.op is REBIND:
-            n = n.srcs[0]
-        else:
-            snap, n = snap.carried[n].snapshot, snap.carried[n].node
-    return snap, n
-
-
-def _made_before(t: Tensor, n: Node) -> bool:
-    """Whether a view may be older than the present trace: closing traces note that on views, but not on those of leaves."""
-    f = t._f
-    return f is not None and n is not f.h and (t._kind is None or "_older" in t.__dict__ or f.leaf is not None)
-
-
-def _owner(n: Node, snap: Snapshot) -> Any:
-    owner = n.owner if n.op is VAR else snap.leaf_owner.get(n)
-    return None if owner is None else owner()
-
-
 # ---------------------------------------------------------------- the pass
-def _sweep(tr: Trace, outputs: Sequence[Tensor], grads: Sequence[Any], retain: bool, wanted: _Wanted | None) -> Gradients:
-    found = Gradients(0 if wanted is None else wanted.count)
-    todo: dict[Snapshot, dict[Node, Value]] = {}
-    heap: list[tuple[int, Snapshot]] = []
-
-    def distribute(result: gradients.Sweep, carried: dict[Node, Past], nodes: dict[Node, list[int]]) -> None:
-        """Compute what a sweep has given and end the trace; `nodes` are inputs asked for that are no leaves, and which ones."""
-        pairs = [(n, g) for n, g in result.leaves if n in carried or leaf_family(n) is not None]
-        inner = [(which, gradients.dense(result.gradients[n])) for n, which in nodes.items() if n in result.gradients]
-        owners = [leaf_family(n) for n, _ in pairs]
-        values = _computed(tr, [*[g for _, g in pairs], *[g for _, g in inner]])
-        for (n, g), f, value in zip(pairs, owners, values[: len(pairs)], strict=True):
-            past = carried.get(n)
-            if past is not None:
-                snap = past.snapshot
-                if snap not in todo:
-                    todo[snap] = {}
-                    heapq.heappush(heap, (-snap.number, snap))
-                _add(todo[snap], past.node, (g, value))
-            elif wanted is None:
-                _add(found.leaves, f, (g, value))
-            elif f in wanted.leaves:
-                for i in wanted.leaves[f]:
-                    old = found.inputs[i]
-                    found.inputs[i] = (g, value) if old is None else _sum(old, (g, value))
-        for (which, g), value in zip(inner, values[len(pairs) :], strict=True):
-            for i in which:
-                found.inputs[i] = g, value
-
+def _sweep(tr: Trace, outputs: Sequence[Tensor], grads: Sequence[Any], retain: bool, wanted: Wanted | None) -> Gradients:
+    """Through the present trace, then through the earlier ones."""
+    work = _Pass(tr, retain, wanted)
     here: dict[Node, list[int]] = {}
     aims = None
     if wanted is not None:
@@ -249,25 +190,120 @@ def _sweep(tr: Trace, outputs: Sequence[Tensor], grads: Sequence[Any], retain: b
             if n not in tr.carried and not gradients.is_leaf(n):
                 here.setdefault(n, []).append(i)
         aims = frozenset((*wanted.nodes, *tr.carried))
-    distribute(run(outputs, grads, retain, False, aims), dict(tr.carried), here)
-    while heap:
-        snap = heapq.heappop(heap)[1]
-        given = todo.pop(snap)
+    work.distribute(run(outputs, grads, retain, False, aims), dict(tr.carried), here)
+    return work.run()
+
+
+class _Pass:
+    """A backward pass under way.
+
+    ``todo``   trace -> its nodes whose gradients are known;  ``heap`` these traces, latest first
+    ``calls``  joint of a custom Function in the trace at hand -> the gradients of its outputs
+    """
+
+    def __init__(self, tr: Trace, retain: bool, wanted: Wanted | None) -> None:
+        self.tr, self.retain, self.wanted = tr, retain, wanted
+        self.found = Gradients(0 if wanted is None else wanted.count)
+        self.todo: dict[Snapshot, dict[Node, Value]] = {}
+        self.heap: list[tuple[int, Snapshot]] = []
+        self.calls: dict[Node, dict[int, Value]] = {}
+
+    def hand_on(self, past: Past, value: Value) -> None:
+        """Add to the gradient of a result of an earlier trace."""
+        snap = past.snapshot
+        if snap not in self.todo:
+            self.todo[snap] = {}
+            heapq.heappush(self.heap, (-snap.number, snap))
+        _add(self.todo[snap], past.node, value)
+
+    def distribute(self, result: gradients.Sweep, carried: dict[Node, Past], nodes: dict[Node, list[int]]) -> None:
+        """Compute what a sweep has given and end the trace; `nodes` are inputs asked for that are no leaves, and which ones."""
+        wanted, found = self.wanted, self.found
+        pairs = [(n, g, leaf_family(n)) for n, g in result.leaves]
+        pairs = [(n, g, f) for n, g, f in pairs if f is not None or n in carried or not n.op.pure]
+        inner = [(which, gradients.dense(result.gradients[n])) for n, which in nodes.items() if n in result.gradients]
+        values = _computed(self.tr, [*[g for _, g, _ in pairs], *[g for _, g in inner]])
+        for (n, g, f), value in zip(pairs, values[: len(pairs)], strict=True):
+            if n in carried:
+                self.hand_on(carried[n], (g, value))
+            elif not n.op.pure:
+                _add(self.calls.setdefault(n.srcs[1], {}), n.op.output, (g, value))  # type: ignore[attr-defined]
+            elif wanted is None:
+                _add(found.leaves, f, (g, value))
+            elif f in wanted.leaves:
+                _give(found.inputs, wanted.leaves[f], (g, value))
+        for (which, g), value in zip(inner, values[len(pairs) :], strict=True):
+            _give(found.inputs, which, (g, value))
+
+    def run(self) -> Gradients:
+        """Go through the earlier traces."""
+        while self.heap:
+            snap = heapq.heappop(self.heap)[1]
+            given = self.todo.pop(snap)
+            aims = None if self.wanted is None else self.wanted.within(snap)
+            stop = _stops(snap, aims)
+            self._through(snap, tuple(given), list(given.values()), aims, stop)
+            while self.calls:  # the latest has all its gradients
+                joint = max(self.calls, key=lambda n: n.serial)
+                self._call(snap, joint, self.calls.pop(joint), aims, stop)
+        self.tr.cut = False
+        return self.found
+
+    def _through(
+        self, snap: Snapshot, roots: tuple[Node, ...], values: Sequence[Value], aims: frozenset[Node] | None, stop: frozenset[Node]
+    ) -> None:
+        """Sweep over a piece, as far as custom Functions whose `backward` reads."""
+        tr = self.tr
         _open(tr, snap)
         try:
-            seeds = tuple([tr.input(value, tuple(g.shape), g.strides, g.dtype, n.device) for n, (g, value) in given.items()])
-            tr.running = (tuple(given), retain)
+            seeds = tuple([tr.input(v, tuple(g.shape), g.strides, g.dtype, n.device) for n, (g, v) in zip(roots, values, strict=True)])
+            tr.running = roots, self.retain
             with grad_mode(False), held():
-                result = gradients.sweep(tuple(given), seeds, wanted=None if wanted is None else wanted.within(snap))
+                result = gradients.sweep(roots, seeds, wanted=None if aims is None else aims | stop, stop=stop)
             passes.check(result.roots, result.savers, tr)
-            distribute(result, snap.carried, {} if wanted is None else wanted.asked(snap))
+            self.distribute(result, snap.carried, {} if self.wanted is None else self.wanted.asked(snap))
         except BaseException:
             flush(closing=True)
             raise
-        if not retain:
+        if not self.retain:
             snap.freed.update(result.savers)
-    tr.cut = False
-    return found
+
+    def _call(self, snap: Snapshot, joint: Node, given: dict[int, Value], aims: frozenset[Node] | None, stop: frozenset[Node]) -> None:
+        """Ask a custom Function, in a trace of its own, and go on from its operands."""
+        tr, found = self.tr, {}
+        tr.running = (joint,), self.retain
+        with grad_mode(False):
+            asked = snap.contexts[joint].computed({i: tensor_of(value) for i, value in given.items()})
+            for s, t in zip(joint.srcs, asked, strict=False):
+                if t is not None and s.rg:
+                    t = wrap(gradients.fit(node_of(t), s))
+                    found[s] = _Like(t), np.array(value_of(t), order="C")
+        del asked, t
+        flush(closing=True)
+        if not self.retain:
+            snap.freed.add(joint)
+        if found:
+            self._through(snap, tuple(found), list(found.values()), aims, stop)
+
+
+class _Like:
+    """Stands for the node of a gradient that a custom Function gave."""
+
+    def __init__(self, t: Tensor) -> None:
+        self.shape, self.strides, self.dtype, self.device = t.shape, contiguous(t.shape), t.dtype, t.device
+
+
+def _stops(snap: Snapshot, aims: frozenset[Node] | None) -> frozenset[Node]:
+    """The outputs of custom Functions whose `backward` reads values, and leads to these nodes if there are any."""
+    joints = {joint for joint, call in snap.contexts.items() if getattr(call, "reads", False) and all(map(_summed, joint.srcs))}
+    if not joints:
+        return frozenset()
+    found = [n for n in snap.kept if not n.op.pure and len(n.srcs) == 2 and n.srcs[1] in joints]
+    return frozenset([n for n in found if aims is None or not aims.isdisjoint(history((n,)))])
+
+
+def _summed(n: Node) -> bool:
+    return n.dtype in SUMMED and n.device.type == "cpu"
 
 
 def _open(tr: Trace, snap: Snapshot) -> None:
@@ -309,6 +345,12 @@ def _laid_out(value: Any, g: Node) -> Any:
 def _add(table: dict[Any, Value], key: Any, value: Value) -> None:
     old = table.get(key)
     table[key] = value if old is None else _sum(old, value)
+
+
+def _give(table: list[Value | None], places: Sequence[int], value: Value) -> None:
+    for i in places:
+        old = table[i]
+        table[i] = value if old is None else _sum(old, value)
 
 
 def _sum(a: Value, b: Value) -> Value:

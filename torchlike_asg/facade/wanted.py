@@ -1,0 +1,93 @@
+"""What a backward pass through several traces (pieces.py) is asked for, and which of these traces lead there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from ..asg import gradients
+from ..asg.declare import REBIND, VAR
+from ..asg.node import Node
+from ..asg.trace import Trace
+from .backward import asked_node
+from .core import Tensor
+from .past import Past, Snapshot
+from .storage import Family, leaf_family
+
+
+def reached(pasts: Sequence[Past]) -> Iterator[Snapshot]:
+    """The traces that these histories come from, directly or not."""
+    seen: set[Snapshot] = set()
+    stack = [p.snapshot for p in pasts]
+    while stack:
+        snap = stack.pop()
+        if snap not in seen:
+            seen.add(snap)
+            yield snap
+            stack += [p.snapshot for p in snap.carried.values()]
+
+
+class Wanted:
+    """The tensors that alone are to have gradients: leaves, results of earlier traces, and nodes of the present one.
+
+    ``leaves``, ``places``  leaf's family, (trace, node) -> which of the tensors
+    """
+
+    def __init__(self, inputs: Sequence[Tensor], tr: Trace) -> None:
+        self.nodes = [asked_node(t) for t in inputs]
+        self.leaves: dict[Family, list[int]] = {}
+        self.places: dict[tuple[Snapshot, Node], list[int]] = {}
+        #: whether one is a view of what earlier traces may have gone through: it is another node here than there
+        self.views = False
+        for i, (t, n) in enumerate(zip(inputs, self.nodes, strict=True)):
+            if n in tr.carried:
+                self.places.setdefault(_place(tr.carried[n]), []).append(i)
+            elif not gradients.is_leaf(n):
+                self.views |= _made_before(t, n)
+            elif (f := leaf_family(n)) is not None:
+                self.leaves.setdefault(f, []).append(i)
+        self.count = len(self.nodes)
+
+    def behind(self, past: Past) -> bool:
+        """Whether one of them may have a gradient through this history."""
+        if not self.leaves and not self.places:
+            return False
+        own = past.snapshot, past.node
+        if own in self.places and len(self.places) == 1 and not self.leaves:
+            return False
+        traces = {snap for snap, n in self.places if (snap, n) != own}
+        return any([snap in traces or not self.leaves_in(snap).isdisjoint(self.leaves) for snap in reached([past])])
+
+    def leaves_in(self, snap: Snapshot) -> set[Any]:
+        return {_owner(n, snap) for n in snap.versions}
+
+    def within(self, snap: Snapshot) -> frozenset[Node]:
+        """Where a sweep over a piece has to go to."""
+        found = [n for n in snap.versions if _owner(n, snap) in self.leaves]
+        return frozenset((*found, *snap.carried, *self.asked(snap)))
+
+    def asked(self, snap: Snapshot) -> dict[Node, list[int]]:
+        """The nodes of a trace whose gradients are asked for."""
+        return {n: found for (s, n), found in self.places.items() if s is snap}
+
+
+def _place(past: Past) -> tuple[Snapshot, Node]:
+    """Where a history has its gradient: a write without history leaves it where it was."""
+    snap, n = past.snapshot, past.node
+    while n.op is REBIND or n in snap.carried:
+        if n.op is REBIND:
+            n = n.srcs[0]
+        else:
+            snap, n = snap.carried[n].snapshot, snap.carried[n].node
+    return snap, n
+
+
+def _made_before(t: Tensor, n: Node) -> bool:
+    """Whether a view may be older than the present trace: closing traces note that on views, but not on those of leaves."""
+    f = t._f
+    return f is not None and n is not f.h and (t._kind is None or "_older" in t.__dict__ or f.leaf is not None)
+
+
+def _owner(n: Node, snap: Snapshot) -> Any:
+    owner = n.owner if n.op is VAR else snap.leaf_owner.get(n)
+    return None if owner is None else owner()
