@@ -57,3 +57,44 @@ def test_losses_of_boxes():
     assert torch.allclose(1 - ops.complete_box_iou(A, B).diagonal(), ops.complete_box_iou_loss(A, B), atol=1e-5)
     with pytest.raises(ValueError, match="reduction"):
         ops.generalized_box_iou_loss(A, B, reduction="max")
+
+
+def maps():
+    torch.manual_seed(1)
+    shapes = {"a": (2, 4, 16, 16), "b": (2, 8, 8, 8), "c": (2, 6, 4, 4)}
+    return {name: torch.randn(*shape) for name, shape in shapes.items()}
+
+
+PYRAMIDS = {
+    "plain": (lambda blocks: None, {"a": 1.15645, "b": 0.98395, "c": 0.65352}),
+    "pool": (lambda blocks: blocks.LastLevelMaxPool(), {"a": 1.15645, "b": 0.98395, "c": 0.65352, "pool": 0.62454}),
+    "p6 and p7": (lambda blocks: blocks.LastLevelP6P7(6, 5), {"a": 1.25773, "b": 0.93084, "c": 0.58755, "p6": 0.64715, "p7": 0.29234}),
+}
+
+
+@pytest.mark.parametrize("name", PYRAMIDS)
+def test_pyramids_of_features(name):
+    extra, wanted = PYRAMIDS[name]
+    torch.manual_seed(0)
+    found = ops.FeaturePyramidNetwork([4, 8, 6], 5, extra(ops.feature_pyramid_network))(maps())
+    assert {k: v.abs().mean().item() for k, v in found.items()} == pytest.approx(wanted, abs=2e-5)
+    assert [tuple(v.shape[1:]) for v in found.values()][:3] == [(5, 16, 16), (5, 8, 8), (5, 4, 4)]
+
+
+def test_what_a_pyramid_refuses():
+    with pytest.raises(ValueError, match="in_channels=0"):
+        ops.FeaturePyramidNetwork([0, 8], 5)
+    with pytest.raises(TypeError, match="ExtraFPNBlock"):
+        ops.FeaturePyramidNetwork([4, 8], 5, extra_blocks=3)
+
+
+def test_regions_come_from_the_map_of_their_size():
+    features = {name: value[:, :4] for name, value in maps().items()}
+    small = torch.tensor([[1.0, 1.0, 3.0, 3.0], [0.0, 0.0, 63.0, 63.0]])
+    boxes = [torch.tensor([[0.0, 0.0, 10.0, 12.0], [4.0, 4.0, 60.0, 62.0], [8.0, 2.0, 40.0, 30.0]]), small]
+    align = ops.MultiScaleRoIAlign(["a", "b", "c"], 2, 2, canonical_scale=32, canonical_level=3)
+    found = align(features, boxes, [(64, 64), (64, 60)])
+    assert found.sum((1, 2, 3)).tolist() == pytest.approx([-1.74018, 1.31651, 1.70319, -10.27681, 0.91942], abs=2e-5)
+    one = ops.MultiScaleRoIAlign(["b"], 2, 2)(features, boxes, [(64, 64), (64, 60)])
+    assert one.sum((1, 2, 3)).tolist() == pytest.approx([1.83617, 1.31651, 0.07062, -7.97726, 0.91942], abs=2e-5)
+    assert repr(align) == "MultiScaleRoIAlign(featmap_names=['a', 'b', 'c'], output_size=(2, 2), sampling_ratio=2)"

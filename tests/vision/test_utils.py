@@ -179,3 +179,34 @@ def test_stochastic_depth():
     assert 0.68 < kept.mean() < 0.82 and np.allclose(rows[kept], 1 / 0.75)
     assert {float(v) for v in ops.stochastic_depth(x, 0.5, "batch").unique()} in ({0.0}, {2.0})
     assert ops.StochasticDepth(0.5, "row").eval()(x) is x
+
+
+def test_masks_are_painted():
+    image = torch.arange(60).reshape(3, 4, 5).to(torch.uint8)
+    masks = torch.zeros(2, 4, 5, dtype=torch.bool)
+    masks[0, :2], masks[1, 1:3, 2:] = True, True
+    found = utils.draw_segmentation_masks(image, masks, 0.5, ["red", (0, 0, 200)])
+    assert found.dtype is torch.uint8
+    assert found[:, 0, 0].tolist() == [127, 10, 20]
+    assert found[:, 2, 4].tolist() == [7, 17, 127]
+    assert found[:, 1, 2].tolist() == [3, 13, 23]  # of two masks
+    assert torch.equal(found[:, 3], image[:, 3])
+    floating = utils.draw_segmentation_masks(image / 255, masks, 0.5, ["red", (0, 0, 200)])
+    assert floating[:, 0, 0].tolist() == pytest.approx([0.5, 10 / 255, 20 / 255], abs=1e-6)
+    with pytest.warns(UserWarning, match="any mask"):
+        assert utils.draw_segmentation_masks(image, masks[:0]) is image
+
+
+@pytest.mark.parametrize(
+    ("image", "masks", "kind"),
+    [
+        (3, torch.ones(2, 2, dtype=torch.bool), TypeError),
+        (torch.ones(3, 2, 2, dtype=torch.int32), torch.ones(2, 2, dtype=torch.bool), ValueError),
+        (torch.ones(1, 2, 2), torch.ones(2, 2, dtype=torch.bool), ValueError),
+        (torch.ones(3, 2, 2), torch.ones(2, 2), ValueError),
+        (torch.ones(3, 2, 2), torch.ones(3, 2, dtype=torch.bool), ValueError),
+    ],
+)
+def test_masks_that_do_not_fit_are_refused(image, masks, kind):
+    with pytest.raises(kind):
+        utils.draw_segmentation_masks(image, masks)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import struct
+import warnings
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,7 +19,7 @@ from ..facade.held import value_of
 from ..facade.hosted import data
 from .pictures import pillow
 
-__all__ = ["draw_bounding_boxes", "make_grid", "save_image"]
+__all__ = ["draw_bounding_boxes", "draw_segmentation_masks", "make_grid", "save_image"]
 
 Array = np.ndarray[Any, Any]
 
@@ -162,6 +163,46 @@ def draw_bounding_boxes(
     result = np.array(picture).transpose(2, 0, 1)
     result = result.astype(values.dtype) / values.dtype.type(255) if floating else result
     return data(np.ascontiguousarray(result), image.dtype, torch.device("cpu"))
+
+
+def draw_segmentation_masks(image: torch.Tensor, masks: torch.Tensor, alpha: float = 0.8, colors: Any = None) -> torch.Tensor:
+    """A copy of an RGB image (3, H, W; uint8, or floating point in [0, 1]) in which the places of boolean masks (N, H, W) are coloured.
+
+    Places of several masks are black.
+
+    `alpha`: how much of a colour there is, 0 to 1. `colors`: one colour (a name or an RGB tuple) or one for each mask.
+
+    Raises:
+        TypeError: not a tensor.
+        ValueError: another type or shape, or too few colours.
+    """
+    if not isinstance(image, torch.Tensor):
+        raise TypeError(f"The image must be a tensor, got {type(image)}")
+    if not (image.dtype is torch.uint8 or image.dtype.is_floating_point):
+        raise ValueError(f"The image dtype must be uint8 or float, got {image.dtype}")
+    if image.ndim != 3:
+        raise ValueError("Pass individual images, not batches")
+    if image.shape[0] != 3:
+        raise ValueError("Pass an RGB image. Other Image formats are not supported")
+    masks = masks[None] if masks.ndim == 2 else masks
+    if masks.ndim != 3:
+        raise ValueError("masks must be of shape (H, W) or (batch_size, H, W)")
+    if masks.dtype is not torch.bool:
+        raise ValueError(f"The masks must be of dtype bool. Got {masks.dtype}")
+    if masks.shape[-2:] != image.shape[-2:]:
+        raise ValueError("The image and the masks must have the same height and width")
+    values, chosen = value_of(image.detach()), value_of(masks)
+    if not len(chosen):
+        warnings.warn("masks doesn't contain any mask. No mask was drawn", stacklevel=2)
+        return image
+    floating = image.dtype.is_floating_point
+    painted = values.copy()
+    for mask, color in zip(chosen, _colors(colors, len(chosen)), strict=True):
+        tone = (np.array(color) / 255).astype(values.dtype) if floating else np.array(color, values.dtype)
+        painted[:, mask] = tone[:, None]
+    painted[:, chosen.sum(0) > 1] = 0
+    mixed = values.astype(np.float32) * np.float32(1 - alpha) + painted.astype(np.float32) * np.float32(alpha)
+    return data(np.ascontiguousarray(mixed.astype(values.dtype)), image.dtype, torch.device("cpu"))
 
 
 def _colors(given: Any, count: int) -> list[tuple[int, ...]]:

@@ -13,7 +13,7 @@ import torchlike_asg as torch
 from ..ops.misc import MLP
 from .registry import builder
 
-__all__ = ["VisionTransformer", "vit_b_16", "vit_b_32"]
+__all__ = ["VisionTransformer", "vit_b_16", "vit_b_32", "vit_h_14", "vit_l_16", "vit_l_32"]
 
 nn = torch.nn
 
@@ -138,18 +138,41 @@ class VisionTransformer(nn.Module):
         return self.heads(self.encoder(sequence)[:, 0])
 
 
-def _vit(patch_size: int, options: dict[str, Any]) -> VisionTransformer:
-    base = {"image_size": 224, "num_layers": 12, "num_heads": 12, "hidden_dim": 768, "mlp_dim": 3072}
-    return VisionTransformer(patch_size=patch_size, **{**base, **options})
+#: layers, heads and width of the sizes of table 1 of the paper
+_SIZES = {"b": (12, 12, 768), "l": (24, 16, 1024), "h": (32, 16, 1280)}
+
+
+def _vit(size: str, patch_size: int, options: dict[str, Any]) -> VisionTransformer:
+    layers, heads, width = _SIZES[size]
+    shape = {"image_size": 224, "num_layers": layers, "num_heads": heads, "hidden_dim": width, "mlp_dim": 4 * width}
+    return VisionTransformer(patch_size=patch_size, **{**shape, **options})
 
 
 @builder
 def vit_b_16(**options: Any) -> VisionTransformer:
     """ViT-B/16."""
-    return _vit(16, options)
+    return _vit("b", 16, options)
 
 
 @builder
 def vit_b_32(**options: Any) -> VisionTransformer:
     """ViT-B/32."""
-    return _vit(32, options)
+    return _vit("b", 32, options)
+
+
+@builder
+def vit_l_16(**options: Any) -> VisionTransformer:
+    """ViT-L/16."""
+    return _vit("l", 16, options)
+
+
+@builder
+def vit_l_32(**options: Any) -> VisionTransformer:
+    """ViT-L/32."""
+    return _vit("l", 32, options)
+
+
+@builder
+def vit_h_14(**options: Any) -> VisionTransformer:
+    """ViT-H/14."""
+    return _vit("h", 14, options)

@@ -109,6 +109,8 @@ FILES: dict[str, tuple[str, dict[str, str]]] = {
     "vgg19_bn": ("VGG19_BN_Weights", {_V1: "vgg19_bn-c79401a0.pth"}),
     "vit_b_16": ("ViT_B_16_Weights", {_V1: "vit_b_16-c867db91.pth"}),
     "vit_b_32": ("ViT_B_32_Weights", {_V1: "vit_b_32-d86f8d99.pth"}),
+    "vit_l_16": ("ViT_L_16_Weights", {_V1: "vit_l_16-852ce7e3.pth"}),
+    "vit_l_32": ("ViT_L_32_Weights", {_V1: "vit_l_32-c7638314.pth"}),
     "wide_resnet101_2": ("Wide_ResNet101_2_Weights", {_V1: "wide_resnet101_2-32ee1156.pth", _V2: "wide_resnet101_2-d733dc28.pth"}),
     "wide_resnet50_2": ("Wide_ResNet50_2_Weights", {_V1: "wide_resnet50_2-95faca4d.pth", _V2: "wide_resnet50_2-9ba9bcbe.pth"}),
 }

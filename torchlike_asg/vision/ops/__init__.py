@@ -18,14 +18,18 @@ from .boxes import (
     nms,
     remove_small_boxes,
 )
+from .feature_pyramid_network import FeaturePyramidNetwork
 from .focal_loss import sigmoid_focal_loss
 from .misc import MLP, Conv2dNormActivation, FrozenBatchNorm2d, Permute, SqueezeExcitation, StochasticDepth, stochastic_depth
+from .poolers import MultiScaleRoIAlign
 from .regions import RoIAlign, RoIPool, roi_align, roi_pool
 
 __all__ = [
     "Conv2dNormActivation",
+    "FeaturePyramidNetwork",
     "FrozenBatchNorm2d",
     "MLP",
+    "MultiScaleRoIAlign",
     "Permute",
     "RoIAlign",
     "RoIPool",
