@@ -17,6 +17,7 @@ from ..asg.geometry import broadcast, contiguous
 from ..asg.node import Node, const, weak
 from .arrange import tril, triu
 from .elementwise import bar
+from .formula import refuse
 from .linalg import matmul, swap_last
 from .movement import full, relayout, reshape, unview
 from .pointwise import add, mul, neg, sub
@@ -33,10 +34,38 @@ POSITIVE = BATCH @ np.swapaxes(BATCH, -1, -2)
 RIGHT = np.cos(np.arange(6.0)).reshape(3, 2)
 
 
+#: PyTorch's kernels of functions that leave it to these to refuse types of low precision, and (`_INTEGERS`) integers, too
+_KERNELS = {
+    "cholesky_inverse": "cholesky_inverse_out_cpu",
+    "cholesky_solve": "cholesky_solve_cpu",
+    "linalg.cholesky": "cholesky_cpu",
+    "linalg.det": "lu_cpu",
+    "linalg.eig": "linalg_eig_out_cpu",
+    "linalg.eigh": "linalg_eigh_cpu",
+    "linalg.lu_solve": "linalg.lu_solve_cpu",
+    "linalg.qr": "geqrf_cpu",
+    "linalg.solve": "lu_cpu",
+    "linalg.solve_triangular": "triangular_solve_cpu",
+    "linalg.svd": "linalg_svd_cpu",
+    "torch.geqrf": "geqrf_cpu",
+    "torch.linalg.householder_product": "orgqr_cpu",
+    "torch.linalg.ldl_factor_ex": "ldl_factor_kernel_cpu",
+    "torch.lu_factor": "lu_cpu",
+}
+_INTEGERS = frozenset((
+    "cholesky_inverse", "cholesky_solve", "linalg.eigh", "linalg.lu_solve", "linalg.solve_triangular", "torch.geqrf",
+    "torch.linalg.householder_product", "torch.lu_factor",
+))  # fmt: skip
+
+
 def check_floating(name: str, x: Node) -> None:
-    if x.dtype.category < dtypes.FLOAT:
+    """Refuse integers and types of low precision, in the words of function `name`."""
+    whole, low = x.dtype.category < dtypes.FLOAT, x.dtype in (dtypes.float16, dtypes.bfloat16)
+    if name in _KERNELS and (low or (whole and name in _INTEGERS)):
+        raise refuse(_KERNELS[name], x.dtype)
+    if whole:
         raise RuntimeError(f"{name}: Expected a floating point or complex tensor as input. Got {title(x.dtype)}")
-    if x.dtype in (dtypes.float16, dtypes.bfloat16):
+    if low:
         raise RuntimeError(f"{name}: Low precision dtypes not supported. Got {title(x.dtype)}")
 
 

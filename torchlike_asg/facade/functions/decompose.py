@@ -17,6 +17,7 @@ from ...ops.linalg import matmul, swap_last
 from ...ops.logic import gt, lt
 from ...ops.movement import cast, clone, contiguous, copy, expand, full, permute, reshape, reshaped
 from ...ops.pointwise import add, log, mul, sub, where
+from ...ops.promotion import title
 from ...ops.reduce import amax, sum_
 from ...ops.solve import LinAlgError
 from ..core import Tensor, node_of, unary, wrap
@@ -27,7 +28,7 @@ from ..steps import RESULT, note, step
 from . import returns
 from .creation import placed
 from .linalg import multiply_chain
-from .matrix_checks import check_diagonal
+from .matrix_checks import check_diagonal, check_double
 from .views import wrap_dim
 
 __all__ = ["LinAlgError"]
@@ -222,6 +223,12 @@ def lstsq(A: Tensor, B: Tensor, rcond: float | None = None, *, driver: str | Non
         raise RuntimeError("torch.linalg.lstsq: input must have at least 2 dimensions.")
     if not B.shape:
         raise RuntimeError("torch.linalg.lstsq: other must have at least 1 dimension.")
+    if A.dtype is not B.dtype:
+        raise RuntimeError(
+            f"torch.linalg.lstsq: Expected input and other to have the same dtype, but got input's dtype {title(A.dtype)} and other's "
+            f"dtype {title(B.dtype)}"
+        )
+    check_double(A)
     m, n = A.shape[-2:]
     limit = dtypes.finfo(A.dtype).eps * max(m, n) if rcond is None else float(rcond)
     regular = m > n and kind != "gelsy" and bool((value_of(wrap(_full_rank(node_of(A), limit))) == n).all())
@@ -334,6 +341,11 @@ def mirrored(x: Node) -> Node:
 @step("ViewBackward0")
 def multi_dot(tensors: Any, *, out: Tensor | None = None) -> Tensor:
     """The product of several matrices in the order of least work."""
+    if not isinstance(tensors, (list, tuple)):
+        raise TypeError(f"linalg_multi_dot(): argument 'tensors' (position 1) must be tuple of Tensors, not {type(tensors).__name__}")
+    for i, t in enumerate(tensors):
+        if not isinstance(t, Tensor):
+            raise TypeError(f"expected Tensor as element {i} in argument 0, but got {type(t).__name__}")
     return multiply_chain("multi_dot", tensors)
 
 
@@ -341,6 +353,13 @@ def multi_dot(tensors: Any, *, out: Tensor | None = None) -> Tensor:
 @step(lambda x, y, *, dim=-1, **_: "VdotBackward0" if len(x.shape) == len(y.shape) == 1 else None)
 def vecdot(x: Tensor, y: Tensor, *, dim: int = -1, out: Tensor | None = None) -> Tensor:
     """Inner products along `dim`, of complex numbers with the conjugates of `x`; the other dimensions broadcast."""
+    if x.dtype.category < dtypes.FLOAT:
+        raise RuntimeError(f"linalg.vecdot: Expected a floating point or complex tensor as input. Got {title(x.dtype)}")
+    if x.dtype is not y.dtype:
+        raise RuntimeError(
+            f"linalg.vecdot: Expected x and y to have the same dtype, but found x of type {title(x.dtype)} and y of type {title(y.dtype)} "
+            "instead"
+        )
     product = bar(node_of(x)) * node_of(y)  # type: ignore[operator]
     return wrap(sum_(product, (wrap_dim(dim, len(product.shape)),), False))
 

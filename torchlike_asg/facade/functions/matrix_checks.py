@@ -12,7 +12,9 @@ from ..core import Tensor
 from ..held import value_of
 from ..outright import has_values
 
-__all__ = ["check_diagonal", "check_tolerance", "tolerance"]
+__all__ = ["check_diagonal", "check_double", "check_tolerance", "tolerance"]
+
+_LAPACK = (dtypes.float32, dtypes.float64, dtypes.complex64, dtypes.complex128)
 
 
 def check_diagonal(factor: Tensor) -> None:
@@ -35,9 +37,16 @@ def check_tolerance(function: str, name: str, value: Any) -> None:
         raise TypeError(f"{function}(): argument '{name}' must be float, not {type(value).__name__}")
 
 
+def check_double(A: Tensor) -> None:
+    """RuntimeError for types that LAPACK has not."""
+    if A.dtype not in _LAPACK:
+        raise RuntimeError("This function doesn't handle types other than float and double")
+
+
 def tolerance(A: Tensor, atol: Any, rtol: Any) -> tuple[Any, Any]:
     """(rtol, atol); by default the larger side times the type's epsilon, unless an absolute tolerance is given. Tensors stay tensors."""
     if rtol is None:
+        check_double(A)
         default = max(A.shape[-2:]) * dtypes.finfo(A.dtype).eps
         rtol = (atol <= 0) * default if isinstance(atol, Tensor) else 0.0 if atol is not None and atol > 0 else default  # type: ignore[operator]
     return rtol, 0.0 if atol is None else atol

@@ -7,9 +7,11 @@ from typing import Any
 
 import numpy as np
 
+from ... import dtypes
 from ...asg.geometry import broadcast
 from ...asg.node import Node
 from ...ops import spectral
+from ...ops.formula import title
 from ...ops.join import stack
 from ...ops.movement import expand, reshape, select
 from ..core import Tensor, node_of, unary, wrap
@@ -22,12 +24,21 @@ from .matrix_checks import check_tolerance, tolerance
 __all__: list[str] = []
 
 
+def _check_type(A: Tensor) -> None:
+    if A.dtype not in (dtypes.float32, dtypes.float64, dtypes.complex64, dtypes.complex128):
+        raise RuntimeError(
+            f"linalg.pinv({title(A.dtype)}{{{list(A.shape)}}}): expected a tensor with 2 or more dimensions of float, double, cfloat or "
+            "cdouble types"
+        )
+
+
 @linalg_function
 @outright
 def pinv(A: Tensor, rcond: Any = None, hermitian: bool = False, *, atol: Any = None, rtol: Any = None, out: Tensor | None = None) -> Tensor:
     """The Moore-Penrose inverse; singular values up to ``max(atol, rtol * largest)`` are zero. `hermitian`: reads the lower triangle."""
     if len(A.shape) < 2:
         raise RuntimeError(f"linalg.pinv: expected a tensor with 2 or more dimensions, but got {len(A.shape)}")
+    _check_type(A)
     for name, given in (("rcond", rcond), ("atol", atol), ("rtol", rtol)):
         check_tolerance("linalg_pinv", name, given)
     relative, absolute = tolerance(A, atol, rcond if rtol is None else rtol)
@@ -55,4 +66,5 @@ def _inverted(x: Node, relative: float, absolute: float, hermitian: bool) -> Nod
 @outright
 def pinverse(input: Tensor, rcond: float = 1e-15) -> Tensor:
     """The Moore-Penrose inverse; singular values up to `rcond` times the largest count as zero."""
+    _check_type(input)
     return unary(spectral.pinv, input, float(rcond), 0.0)
