@@ -141,6 +141,12 @@ def test_parameters_are_checked(twins: Any, params: Any) -> None:
     twins.errors(lambda package: package.optim.SGD(params(package), lr=0.1))
 
 
+@pytest.mark.parametrize("name", ["Adam", "AdamW"])
+@pytest.mark.parametrize("betas", [(0, 0.99), (0.9, 0), (0, 0)])
+def test_momenta_of_adam_are_floats(twins: Any, name: str, betas: Any) -> None:
+    twins.errors(lambda package: getattr(package.optim, name)([package.nn.Parameter(package.ones(2))], betas=betas))
+
+
 def test_required_hyper_parameters() -> None:
     from torchlike_asg.optim.optimizer import required
 

@@ -44,7 +44,7 @@ class Adam(Optimizer):
         check_not_negative(eps, "epsilon value")
         check_betas(betas)
         check_not_negative(weight_decay, "weight_decay value")
-        if isinstance(betas[0], Tensor) != isinstance(betas[1], Tensor):
+        if not any(isinstance(betas[0], kind) and isinstance(betas[1], kind) for kind in (float, Tensor)):
             raise ValueError("betas must be either both floats or both Tensors")
         check_implementation(differentiable, foreach, fused)
         super().__init__(
