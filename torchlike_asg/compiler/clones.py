@@ -42,9 +42,8 @@ class Cloner:
             for h, at in takers:
                 self._note_readers(h, at, needed)
                 for m in needed:
-                    if m not in h.axes:
-                        h.axes[m] = at
-                        h.clones.add(m)
+                    h.axes.setdefault(m, at)  # what is reduced has its atoms there already
+                    h.clones.add(m)
                 h.nodes = sorted({*h.nodes, *needed}, key=self.fuser.number.__getitem__)
             g.outputs.remove(n)
             for m in needed:

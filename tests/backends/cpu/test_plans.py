@@ -65,6 +65,19 @@ def test_a_product_that_another_kernel_reads_again_is_not_overwritten_by_its_epi
     g.same([op("add", slope, second), inner])
 
 
+def test_a_product_that_a_sum_computes_its_operand_from_again_is_not_overwritten_by_its_epilogue() -> None:
+    """A bias that several layers share: its gradient sums what the epilogue of a product goes on from, and what it gives."""
+    g = Graph()
+    y, z, w = g.input(random(2, 3)), g.input(random(2, 3, seed=1)), g.input(random(3, 3, seed=2))
+    factor = g.input(np.asarray(0.3, np.float32))
+    ones = op("expand", op("reshape", op("full", const(1.0, y.dtype), ()), (1, 1)), 2, 3)
+    last = op("tanh_grad", op("add", op("mul", op("mul", ones, const(0.3, y.dtype)), y), ones), y)
+    middle = op("add", op("mul", ones, factor), op("matmul", last, w))
+    first = op("tanh_grad", op("permute", op("permute", middle, 1, 0), 1, 0), z)
+    bias = op("add", op("add", op("sum_to", last, (3,)), op("sum_to", middle, (3,))), op("sum_to", first, (3,)))
+    g.same([bias, op("add", y, op("matmul", first, w))])
+
+
 def test_code_made_for_a_known_number_serves_others() -> None:
     """The argument was computed from a literal, in a trace that goes on; the next plan of this structure has other numbers there."""
     ones = op("full", const(1.0, ours.float32), (3,))
