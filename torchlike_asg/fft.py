@@ -5,6 +5,9 @@ from __future__ import annotations
 import math as _math
 from typing import Any
 
+import numpy as _np
+
+from .dtypes import dtype as _dtype
 from .dtypes import get_default_dtype as _get_default_dtype
 from .errors import Unsupported
 from .facade.core import Tensor
@@ -65,7 +68,21 @@ def _per(time: float) -> float:
     return 1 / time if time else _math.nan
 
 
+def _check(name: str, n: Any, d: Any, dtype: Any) -> None:
+    """The arguments of `fftfreq` and `rfftfreq`, as PyTorch's parser reads them."""
+    for argument, value, kinds, kind in (
+        ("'n' (position 1)", n, (int, _np.integer), "int"),
+        ("'d' (position 2)", d, (int, float, _np.number), "float"),
+        ("'dtype'", dtype, (_dtype, type(None), type), "torch.dtype"),
+    ):
+        scalar = isinstance(value, Tensor) and not value.shape
+        if not (isinstance(value, kinds) or (scalar and kind != "torch.dtype")) or (kind == "int" and isinstance(value, bool)):
+            raise TypeError(f"fft_{name}(): argument {argument} must be {kind}, not {type(value).__name__}")
+
+
 def _frequencies(name: str, count: int, dtype: Any, options: Any) -> Tensor:
+    if isinstance(dtype, type):
+        dtype = _arange(0, dtype=dtype).dtype
     if dtype is not None and not (dtype.is_floating_point or dtype.is_complex):
         raise RuntimeError(f"{name} requires a floating point or complex dtype")
     return _arange(count, dtype=dtype or _get_default_dtype(), **options)  # type: ignore[no-any-return]
@@ -73,6 +90,7 @@ def _frequencies(name: str, count: int, dtype: Any, options: Any) -> Tensor:
 
 def fftfreq(n: int, d: float = 1.0, *, out: Tensor | None = None, dtype: Any = None, **options: Any) -> Tensor:
     """The frequencies of the elements of a transform of `n` samples a time `d` apart: ``[0, 1, ..., -2, -1] / (d n)``."""
+    _check("fftfreq", n, d, dtype)
     at = _frequencies("fftfreq", n, dtype, options)
     values = (at - n * (at >= (n + 1) // 2)) * _per(n * d)
     return values if out is None else out.copy_(values)  # type: ignore[attr-defined, no-any-return]
@@ -80,6 +98,7 @@ def fftfreq(n: int, d: float = 1.0, *, out: Tensor | None = None, dtype: Any = N
 
 def rfftfreq(n: int, d: float = 1.0, *, out: Tensor | None = None, dtype: Any = None, **options: Any) -> Tensor:
     """The frequencies of the elements of half a spectrum: ``[0, 1, ..., n // 2] / (d n)``."""
+    _check("rfftfreq", n, d, dtype)
     values = _frequencies("rfftfreq", n // 2 + 1, dtype, options) * _per(n * d)
     return values if out is None else out.copy_(values)  # type: ignore[attr-defined, no-any-return]
 

@@ -158,6 +158,15 @@ CALLS = {
     "|T.ones(3, 4), T.tensor([0, 1, 2]), ignore_index=True",
     "T.nn.functional.cross_entropy": "T.ones(3, 4), T.tensor([0, 1, 2]), ignore_index=True",
     "T.nn.functional.ctc_loss": "T.arange(40.0).reshape(5, 2, 4).log_softmax(2), T.tensor([[1, 2], [2, 3]]), (5, 5), (2, 2), 3",
+    # numbers as sizes, dimensions and degrees
+    "T.fft.fftfreq": "4, dtype='a'|4, []|True|1.5|4, T.tensor(2.0)|np.int64(4), np.float32(0.5)|4, dtype=float|4, dtype=T.int64",
+    "T.fft.rfftfreq": "4, 1j|4, device='cpu'",
+    "T.fft.ifftn": "T.ones(2, 3), dim=T.tensor(1)|T.ones(2, 3), dim=[]",
+    "T.fft.rfftn": "T.ones(2, 3), s=np.int64(1)",
+    "T.fft.rfft2": "T.ones(2, 3), s=np.int64(1)",
+    "T.special.hermite_polynomial_he": "T.arange(3.0), 129|T.arange(3.0), 2**40|T.arange(3.0).double(), 513",
+    "T.special.shifted_chebyshev_polynomial_v": "T.ones(2), 2**63|T.ones(2), nan|T.ones(2), 3",
+    "T.linalg.norm(T.ones(3, 3), ": "dim=np.int64(1)",
     # numbers that are no Python numbers, and calls that look wrong and are not
     "T.device(**{}, ": "device='cpu'|device='cpu:0'|dev='cpu'|'cpu', device='cpu'",
     "T.optim.SGD([T.ones(2, requires_grad=True)], ": "lr=nan|lr=-1.0",

@@ -33,19 +33,28 @@ for _kind in "tuvw":
     _RECURRENCES[f"shifted_chebyshev_{_kind}"] = ((2 * _a, _b - _a), lambda k: (4, -2, 1))
 
 KINDS = tuple(_RECURRENCES)
+#: the largest degrees of Hermite polynomials that PyTorch computes, in float32 and in float64; beyond it gives NaN
+_HERMITE = 128, 512
 
 
 def _ref(x: Array, n: Array, kind: str, order: int) -> Array:
     """The derivative of order `order` in x of the polynomial of degree ``trunc(n)``; 0 for negative degrees."""
     (a, b), rule = _RECURRENCES[kind]
-    z, degree = np.broadcast_arrays(np.asarray(x, np.float64), np.trunc(np.asarray(n, np.float64)))
+    degree = np.trunc(np.asarray(n, np.float64))
+    degree = np.where(np.abs(degree) < 2**63, degree, -1.0)  # PyTorch's are int64: others, and NaN, overflow to a negative one
+    z, degree = np.broadcast_arrays(np.asarray(x, np.float64), degree)
     # previous[d], now[d]: the d-th derivatives of two neighbours
     previous = [np.where(np.isnan(z), z, 1.0)] + [np.zeros_like(z)] * order
     now = [a * z + b, np.full_like(z, a), *[np.zeros_like(z)] * order][: order + 1]
-    out = np.where(degree == 0, previous[order], np.where(degree == 1, now[order], np.where(np.isnan(degree), np.nan, 0.0)))
-    top = degree.max(initial=0)
+    out = np.where(degree == 0, previous[order], np.where(degree == 1, now[order], 0.0))
+    limit = _HERMITE[np.result_type(x, n).itemsize > 4] if kind.startswith("hermite") else np.inf
+    out = np.where(degree > limit, np.nan, out)
+    degree = np.where(degree > limit, -1.0, degree)
     with np.errstate(all="ignore"):
-        for k in range(1, int(top) if np.isfinite(top) else 0):
+        for k in range(1, int(degree.max(initial=0))):
+            if np.isnan(now).all():  # so are all that follow
+                out = np.where(degree > k, np.nan, out)
+                break
             a, b, c = rule(k)
             line = a * z + b
             after = [line * now[d] + (d * a * now[d - 1] if d else 0.0) - c * previous[d] for d in range(order + 1)]

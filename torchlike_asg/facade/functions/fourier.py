@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import operator
 from typing import Any
 
 from ... import dtypes, notices
@@ -69,7 +70,7 @@ def _sizes(x: Node, s: Any, dim: Any) -> tuple[tuple[int, ...], tuple[int, ...]]
     """(dimensions, sizes) of a transform along several dimensions; a size of -1 stands for the dimension's own."""
     rank = len(x.shape)
     if s is not None:
-        s = (s,) if isinstance(s, int) else tuple(s)
+        s = (operator.index(s),) if isinstance(s, int) or getattr(s, "shape", None) == () else tuple(s)
     if dim is not None:
         try:
             dims = dims_of(dim, rank)

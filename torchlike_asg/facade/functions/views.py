@@ -37,7 +37,7 @@ def wrap_dim(d: int, rank: int) -> int:
 
 def dims_of(dim: Any, rank: int) -> tuple[int, ...]:
     """One or several dimension numbers, distinct."""
-    if isinstance(dim, int):
+    if isinstance(dim, int) or (not isinstance(dim, (tuple, list)) and getattr(dim, "shape", None) == ()):
         return (wrap_dim(dim, rank),)
     out = tuple([wrap_dim(d, rank) for d in dim])
     for d in out:
