@@ -8,6 +8,10 @@ import warnings
 
 _PACKAGE = os.path.dirname(os.path.abspath(__file__)) + os.sep
 
+CHAIN_MATMUL = (
+    "torch.chain_matmul is deprecated and will be removed in a future PyTorch release. Use torch.linalg.multi_dot instead, which accepts "
+    "a list of two or more tensors rather than multiple parameters."
+)
 CHOLESKY = (
     "torch.cholesky is deprecated in favor of torch.linalg.cholesky and will be removed in a future PyTorch release: its `.mH` is "
     "the upper factor."
@@ -20,6 +24,10 @@ CREATE_GRAPH = (
 DEFAULT_TENSOR_TYPE = (
     "torch.set_default_tensor_type() is deprecated as of PyTorch 2.1, please use torch.set_default_dtype() and "
     "torch.set_default_device() as alternatives."
+)
+FROBENIUS_NORM = (
+    "at::frobenius_norm is deprecated and it is just left for JIT compatibility. It will be removed in a future PyTorch release. Please "
+    "use `linalg.vector_norm(A, 2., dim, keepdim)` instead"
 )
 GRAD_OF_RESULT = (
     "The .grad attribute of a Tensor that is not a leaf Tensor is being accessed. Its .grad attribute won't be populated during "
@@ -34,6 +42,10 @@ NO_INDEXING = "torch.meshgrid: in an upcoming release, it will be required to pa
 NO_WINDOW = (
     "A window was not provided. A rectangular window will be applied,which is known to cause spectral leakage: torch.hann_window "
     "or torch.hamming_window have less of it, and window=torch.ones(n_fft) says that a rectangle is meant."
+)
+NUCLEAR_NORM = (
+    "at::nuclear_norm is deprecated and it is just left for JIT compatibility. It will be removed in a future PyTorch release. Please "
+    "use `linalg.matrix_norm(A, 'nuc', dim, keepdim)` instead"
 )
 QR = (
     "torch.qr is deprecated in favor of torch.linalg.qr and will be removed in a future PyTorch release: its `mode` is 'reduced' "

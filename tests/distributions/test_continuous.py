@@ -265,3 +265,11 @@ def test_errors(case):
             ERRORS[case](T, T.distributions)
         found.append((error.type, str(error.value)))
     assert found[0] == found[1]
+
+
+def test_numbers_are_no_values_of_half_cauchy():
+    for lib in (torch, ours):
+        half = lib.distributions.HalfCauchy(lib.ones(2))
+        with pytest.raises(ValueError, match="must be a Tensor"):
+            half.log_prob(3.0)
+    assert "LogitRelaxedBernoulli" not in ours.distributions.__all__

@@ -51,3 +51,9 @@ def test_errors(options):
             lib.optim.SparseAdam([lib.nn.Parameter(lib.ones(2))], **options)
         errors.append(str(caught.value))
     assert errors[0] == errors[1]
+
+
+def test_sparse_parameters_are_refused():
+    for lib in (torch, ours):
+        with pytest.raises(ValueError, match=r"Sparse params at indices \[\[0, 0\]\]"):
+            lib.optim.SparseAdam([lib.eye(2).to_sparse().requires_grad_()])

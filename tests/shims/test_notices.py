@@ -38,6 +38,9 @@ ONCE = {
     "complex to integers": lambda T: T.ones(2, dtype=T.complex64).int(),
     "complex into real": lambda T: T.ones(2).copy_(T.ones(2, dtype=T.complex64)),
     "same, even kernel": lambda T: T.nn.functional.conv1d(T.ones(1, 1, 4), T.ones(1, 1, 2), padding="same"),
+    "chain_matmul": lambda T: T.chain_matmul(T.eye(2), T.eye(2)),
+    "nuclear_norm": lambda T: T.nuclear_norm(T.eye(2)),
+    "frobenius_norm": lambda T: T.frobenius_norm(T.eye(2), dim=(0, 1)),
     "default tensor type": lambda T: T.set_default_tensor_type(T.FloatTensor),
 }
 ALWAYS = {

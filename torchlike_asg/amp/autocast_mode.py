@@ -81,7 +81,12 @@ class autocast:
         self.fast_dtype = get_autocast_dtype(self.device) if dtype is None else dtype
         name = device_type.upper()
         if enabled and (self.device in devices._FOREIGN or (self.device == "wgpu" and not is_available())):
-            warnings.warn(f"User provided device_type of '{device_type}', but {name} is not available. Disabling", stacklevel=2)
+            warnings.warn(
+                "CUDA is not available or torch_xla is imported. Disabling autocast."
+                if self.device == "cuda"
+                else f"User provided device_type of '{device_type}', but {name} is not available. Disabling",
+                stacklevel=2,
+            )
             enabled = False
         if enabled and self.fast_dtype not in _TYPES:
             warnings.warn(

@@ -35,7 +35,7 @@ from .multivariate_normal import MultivariateNormal
 from .normal import Normal
 from .one_hot_categorical import OneHotCategorical, OneHotCategoricalStraightThrough
 from .poisson import Poisson
-from .relaxed import LogitRelaxedBernoulli, RelaxedBernoulli, RelaxedOneHotCategorical
+from .relaxed import LogitRelaxedBernoulli, RelaxedBernoulli, RelaxedOneHotCategorical  # noqa: F401
 from .tails import Cauchy, HalfCauchy, HalfNormal, Pareto, StudentT
 from .transformed import TransformedDistribution
 from .transforms import (
@@ -97,7 +97,6 @@ __all__ = [
     "LKJCholesky",
     "LogNormal",
     "LogisticNormal",
-    "LogitRelaxedBernoulli",
     "LowRankMultivariateNormal",
     "LowerCholeskyTransform",
     "MixtureSameFamily",

@@ -171,6 +171,8 @@ class HalfCauchy(_Half):
         super().__init__(Cauchy(0, scale, validate_args=False), AbsTransform(), validate_args=validate_args)
 
     def log_prob(self, value: torch.Tensor) -> torch.Tensor:
+        if self._validate_args:
+            self._validate_sample(value)
         return super().log_prob(torch.as_tensor(value, dtype=self.scale.dtype, device=self.scale.device))
 
     def expand(self, batch_shape: Any, _instance: Any = None) -> Any:

@@ -38,6 +38,9 @@ class SparseAdam(Optimizer):
         check_positive(eps, "epsilon value")
         check_betas(betas)
         super().__init__(params, {"lr": lr, "betas": tuple(betas), "eps": eps, "maximize": maximize})
+        sparse = [[i, j] for i, group in enumerate(self.param_groups) for j, p in enumerate(group["params"]) if p.is_sparse]
+        if sparse:
+            raise ValueError(f"Sparse params at indices {sparse}: SparseAdam requires dense parameter tensors")
 
     def form(self, group: Group) -> tuple[Any, ...]:
         return (bool(group["maximize"]),)

@@ -6,7 +6,7 @@ import math
 import warnings
 from typing import Any
 
-from ... import dtypes
+from ... import dtypes, notices
 from ...asg.geometry import is_contiguous
 from ...asg.node import Node
 from ...ops import linalg as ops
@@ -319,11 +319,6 @@ def _chained(nodes: list[Node]) -> Node:
 @function(method=False)
 def chain_matmul(*matrices: Any, out: Tensor | None = None) -> Tensor:
     """The product of several matrices in the order of least work (deprecated in favour of `linalg.multi_dot`)."""
-    warnings.warn(
-        "torch.chain_matmul is deprecated and will be removed in a future PyTorch release. Use torch.linalg.multi_dot "
-        "instead, which accepts a list of two or more tensors "
-        "rather than multiple parameters.",
-        stacklevel=3,
-    )
+    notices.once(notices.CHAIN_MATMUL)
     tensors = matrices[0] if len(matrices) == 1 and isinstance(matrices[0], (list, tuple)) else matrices
     return tensors[0] if len(tensors) == 1 else multiply_chain("chain_matmul", tensors)  # type: ignore[no-any-return]

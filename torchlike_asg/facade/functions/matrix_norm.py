@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ... import dtypes
+from ... import dtypes, notices
 from ...asg.keeps import KEEPS_RESULT
 from ...asg.node import Node, const, weak
 from ...ops import distance, solve, spectral
@@ -161,13 +161,15 @@ def matrix_rank(
 # ---------------------------------------------------------------- by their old names
 @function(method=False)
 def nuclear_norm(input: Tensor, dim: Any = (-2, -1), keepdim: bool = False, *, out: Tensor | None = None) -> Tensor:
-    """The sum of the singular values."""
+    """The sum of the singular values. Deprecated in favour of `linalg.matrix_norm`."""
+    notices.once(notices.NUCLEAR_NORM)
     return matrix_norm(input, "nuc", dim, keepdim)  # type: ignore[no-any-return]
 
 
 @function(method=False)
 def frobenius_norm(input: Tensor, dim: Any, keepdim: bool = False, *, out: Tensor | None = None) -> Tensor:
-    """The root of the sum of squares along one or two dimensions."""
+    """The root of the sum of squares along one or two dimensions. Deprecated in favour of `linalg.vector_norm`."""
+    notices.once(notices.FROBENIUS_NORM)
     return vector_norm(input, 2, dim, keepdim)  # type: ignore[no-any-return]
 
 
