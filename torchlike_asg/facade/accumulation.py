@@ -51,7 +51,11 @@ def accumulate(f: Family | Tensor, g: Node) -> None:
                 else:
                     _hold(f, STOP(g) if g.rg else g, current())
                 return
-    t = gradient(g)
+    add(f, gradient(g))
+
+
+def add(f: Family | Tensor, t: Any) -> None:
+    """`accumulate` of a gradient that is a tensor, which nobody else has, after the hooks on the leaf."""
     if isinstance(f, Tensor):
         f.grad = t if f.grad is None else f.grad + t  # type: ignore[attr-defined]
         return

@@ -25,7 +25,7 @@ from ..asg.node import Node
 from ..asg.trace import Trace, current, lock
 from ..errors import Unsupported
 from . import backward as passes
-from .accumulation import accumulate, tensor_of
+from .accumulation import add, tensor_of
 from .backward import grad_mode, held, run, seed
 from .core import Tensor, node_of, wrap
 from .families import family_of
@@ -66,7 +66,7 @@ def give(f: Family, g: Node, value: Any) -> None:
                 f.held = (g, value)
                 return
     with grad_mode(False), held():
-        accumulate(f, current().input(value, tuple(g.shape), g.strides, g.dtype, f.cell.device))
+        add(f, tensor_of((g, value)))
 
 
 class _Keeper:

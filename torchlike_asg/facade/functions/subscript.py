@@ -24,7 +24,7 @@ from ..held import value_of
 from ..hosted import data, known, operand
 from ..moving import moves, moving_view
 from ..register import method
-from ..steps import keeping, note_write, step
+from ..steps import keeping, note, note_write, step
 from ..write import write
 from .python_data import as_array
 from .reading import item
@@ -243,7 +243,10 @@ def __getitem__(self: Tensor, key: Any) -> Tensor:
     t, found = _basic(self, _entries_of(key))
     if found:
         return _pick(t, found)
-    return view(movement.permute, self, tuple(range(len(self.shape)))) if t is self else t
+    if t is self:
+        t = view(movement.permute, self, tuple(range(len(self.shape))))
+        note(t, "SliceBackward0" if isinstance(key, slice) else "AliasBackward0")
+    return t
 
 
 # ---------------------------------------------------------------- writing

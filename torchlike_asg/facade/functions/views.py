@@ -133,7 +133,10 @@ def permute(input: Tensor, *order: Any, dims: Any = None) -> Tensor:
     p = tuple([wrap_dim(d, rank) for d in p])
     if len(set(p)) != rank:
         raise RuntimeError("permute(): duplicate dims are not allowed.")
-    return view(movement.permute, input, p)
+    found = view(movement.permute, input, p)
+    if found._n is not None and found._n.rg and sum([i != d for i, d in enumerate(p)]) == 2:  # the node may be a transpose's
+        note(found, "PermuteBackward0")
+    return found  # type: ignore[no-any-return]
 
 
 @function(aliases=("swapaxes", "swapdims"))
