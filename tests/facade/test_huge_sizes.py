@@ -21,6 +21,7 @@ CALLS = {
     "linspace": lambda: torch.linspace(0, 1, N),
     "fft": lambda: torch.fft.fft(torch.ones(3), n=N),
     "mvlgamma": lambda: torch.mvlgamma(torch.ones(3) * 9, N),
+    "tensor_split": lambda: torch.ones(3).tensor_split(N),
     "a layer": lambda: torch.nn.Linear(1 << 30, 1 << 20),
 }
 

@@ -167,6 +167,13 @@ CALLS = {
     "T.special.hermite_polynomial_he": "T.arange(3.0), 129|T.arange(3.0), 2**40|T.arange(3.0).double(), 513",
     "T.special.shifted_chebyshev_polynomial_v": "T.ones(2), 2**63|T.ones(2), nan|T.ones(2), 3",
     "T.linalg.norm(T.ones(3, 3), ": "dim=np.int64(1)",
+    # methods
+    "T.ones(2, 3).type": "0|T.ones(2)|T.float64|'torch.DoubleTensor'|T.DoubleTensor|float",
+    "T.ones(2, 3).type_as": "None|T.ones(2).double()",
+    "T.ones(2, 3).reshape_as": "[0, 0]|T.ones(6)",
+    "T.ones(2, 3).view_as": "1.5",
+    "T.ones(2, 3).expand_as": "None",
+    "T.ones(2, 3).all": "10**30|7|-(2**63)",
     # numbers that are no Python numbers, and calls that look wrong and are not
     "T.device(**{}, ": "device='cpu'|device='cpu:0'|dev='cpu'|'cpu', device='cpu'",
     "T.optim.SGD([T.ones(2, requires_grad=True)], ": "lr=nan|lr=-1.0",

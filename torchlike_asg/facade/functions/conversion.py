@@ -165,6 +165,8 @@ for _name, _d in (
 @method()
 def type_as(self: Tensor, other: Tensor) -> Tensor:
     """This tensor in the type of `other`."""
+    if not isinstance(other, Tensor):
+        raise TypeError(f"type_as(): argument 'other' (position 1) must be Tensor, not {type(other).__name__}")
     return to(self, other.dtype)
 
 
@@ -215,4 +217,8 @@ def type_(self: Tensor, dtype: Any = None, non_blocking: bool = False) -> Any:
         if dtype.startswith("torch.cuda."):
             self = cuda(self)
         dtype = _LEGACY[name]
+    if not isinstance(dtype, (dtypes.dtype, type)) or isinstance(dtype, Tensor):
+        raise TypeError("dtype must be a type, str, or dtype object")
+    if isinstance(dtype, type) and not hasattr(dtype, "dtype"):
+        raise ValueError(f"invalid type: '{dtype.__name__}'")
     return to(self, getattr(dtype, "dtype", dtype))

@@ -11,6 +11,7 @@ import numpy as np
 from ... import dtypes, notices
 from ...asg.declare import Op
 from ...asg.geometry import broadcast
+from ...asg.limits import check_size
 from ...ops import join as ops
 from ..core import Tensor, nary
 from ..hosted import indices, joined
@@ -107,6 +108,7 @@ def _cut(input: Tensor, by: Any, d: int) -> tuple[Tensor, ...]:
     if isinstance(by, int):
         if by <= 0:
             raise RuntimeError(f"number of sections must be larger than 0, got {by}")
+        check_size((by,), dtypes.int64, input.device)
         small, larger = divmod(n, by)
         by = [i * small + min(i, larger) for i in range(1, by)]
     from .subscript import _slice

@@ -31,6 +31,8 @@ def wrap_dim(d: int, rank: int) -> int:
         d = operator.index(d)
     limit = max(rank, 1)
     if not -limit <= d < limit:
+        if not -(1 << 63) <= d < 1 << 63:
+            raise ValueError("Overflow when unpacking long long")
         raise IndexError(f"Dimension out of range (expected to be in range of [{-limit}, {limit - 1}], but got {d})")
     return d + rank if d < 0 and rank else d + limit if d < 0 else d
 
@@ -109,15 +111,22 @@ def _plain(t: Tensor) -> Any:
     return tuple(shape), strides, offset
 
 
+def _check_other(name: str, other: Any) -> None:
+    if not isinstance(other, Tensor):
+        raise TypeError(f"{name}(): argument 'other' (position 1) must be Tensor, not {type(other).__name__}")
+
+
 @method()
 def view_as(self: Tensor, other: Tensor) -> Tensor:
     """``view(other.size())``."""
+    _check_other("view_as", other)
     return view_(self, *other.shape)
 
 
 @method()
 def reshape_as(self: Tensor, other: Tensor) -> Tensor:
     """``reshape(other.size())``."""
+    _check_other("reshape_as", other)
     return reshape(self, *other.shape)  # type: ignore[no-any-return]
 
 
@@ -250,6 +259,7 @@ def expand(input: Tensor, *lengths: Any, size: Any = None, implicit: bool = Fals
 @method()
 def expand_as(self: Tensor, other: Tensor) -> Tensor:
     """``expand(other.size())``."""
+    _check_other("expand_as", other)
     return expand(self, *other.shape)  # type: ignore[no-any-return]
 
 
