@@ -55,6 +55,23 @@ def test_a_pile_of_writes_makes_a_result_data():
     assert table.tolist() == list(range(200))
 
 
+def test_a_pile_at_the_same_line_is_data_sooner():
+    """The sum of an iteration: a new storage in each, written at the same lines."""
+    x, parts = ours.ones(9, 4) * 3, data(ours, 80, 4)
+
+    def iteration():
+        total = ours.zeros_like(x)
+        for i in range(80):
+            total[i % 9] += parts[i]
+        return total
+
+    first = nodes_of(iteration)
+    assert first > direct.PILE and nodes_of(iteration) < 20
+    want = np.zeros((9, 4), np.float32)
+    np.add.at(want, np.arange(80) % 9, parts.numpy())
+    np.testing.assert_array_equal(iteration().numpy(), want)
+
+
 def test_results_at_places_that_change_build_no_plans():
     """The rollout buffer of an agent: a result is written to the next row, and a number of the step is read."""
 

@@ -59,6 +59,59 @@ def test_rows_of_a_parameter():
     assert counts(step)[6:] == [(0, 0)] * 8
 
 
+WRITES = {
+    "[i] = v": lambda y, v, i: y.__setitem__(i, v),
+    "[i] += v": lambda y, v, i: y.__setitem__(i, y[i].add_(v)),
+    "[:, i] = v": lambda y, v, i: y.__setitem__((slice(None), i), v),
+    "[i, j] = v": lambda y, v, i: y.__setitem__((i, 5 - i), v[2] * 2),
+    "[i : i + 2] = number": lambda y, v, i: y.__setitem__(slice(i % 4, i % 4 + 2), 3.0),
+    "[i][1:3].mul_(v)": lambda y, v, i: y[i][1:3].mul_(v[:2]),
+}
+
+
+@pytest.mark.parametrize("name", WRITES)
+def test_a_write_at_a_moving_place(name):
+    """The graph stays the same, and so do the values of PyTorch, which other names of the storage show, too."""
+    start = np.arange(36, dtype=np.float32).reshape(6, 6)
+
+    def loop(T, seen):
+        x, v = T.tensor(start), T.arange(6.0) + 0.5
+
+        def step(i):
+            y = x * 2 + seen[-1] if seen else x * 2
+            row, whole = y[2], y.view(-1)
+            for at in (PLACES[i], PLACES[-1 - i]):
+                WRITES[name](y, v, at)
+            y[1] = 7.0
+            seen.append((y.sum() + row.sum() + whole[3] + y._version).item() * 1e-6)
+
+        return step
+
+    found, wanted = [], []
+    assert counts(loop(ours, found))[8:] == [(0, 0)] * 6
+    for i, step in enumerate([loop(torch, wanted)] * len(found)):
+        step(i)
+    np.testing.assert_allclose(found, wanted, rtol=1e-5)
+
+
+def test_a_chain_of_writes_at_moving_places():
+    """A sum of rows by hand, as in scripts that derive the gradient of an embedding: every write has a node of its own."""
+    rng = np.random.default_rng(0)
+    rows, parts = rng.integers(0, 6, (18, 9)), rng.standard_normal((9, 3)).astype(np.float32)
+    t, x = ours.tensor(parts), ours.zeros(6, 3)
+
+    def step(i):
+        total = x * 0
+        d = t.tanh()
+        for k, row in enumerate(rows[i]):
+            total[ours.tensor(row)] += d[k]
+        want = np.zeros((6, 3), np.float32)
+        np.add.at(want, rows[i], np.tanh(parts))
+        np.testing.assert_allclose(total.numpy(), want, atol=1e-5)
+
+    assert counts(step, 18)[12:] == [(0, 0)] * 6
+
+
 def test_steps_of_a_loop_do_not_move():
     """Places that differ within one iteration are part of the graph: views, for the compiler to see through."""
     x = ours.ones(4, 6) * 1

@@ -23,7 +23,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from .. import dtypes
-from ..asg import trace
+from ..asg import scope, trace
 from ..asg.declare import CONST, Op, get
 from ..asg.geometry import Geometry, gather
 from ..asg.node import within
@@ -49,11 +49,15 @@ SMALL = 4096
 FILLED = 1 << 16
 #: recorded writes of data into one pending storage after which it is computed, so that the next ones are direct
 PILE = 64
+#: the same, where another storage reached that number at the same line of the script
+AGAIN = 2
+_LINES = 256
 #: places of a storage of data that results are written to, each after a read, from which on they are computed before they are written
 PLACES = 4
 _ADD, _FULL = get("add"), get("full")
 _BIG = 1 << 62
 _piles: WeakKeyDictionary[Family, int] = WeakKeyDictionary()
+_piling: set[Any] = set()
 _places: WeakKeyDictionary[Family, set[Geometry]] = WeakKeyDictionary()
 
 
@@ -215,6 +219,9 @@ def _assign(t: Tensor, value: Any, key: Any) -> bool:
     if f is None:
         return False
     shared(f.cell)
+    if value.__class__ is Tensor and value._f is f and fresh is key is value._lens is None and value.geometry == t.geometry:
+        commit_data(f)  # x[i] += v ends in the assignment of a region to itself
+        return True
     v = _values(t, value, None if fresh is not None or key is not None else f)
     if v is None:
         return False
@@ -223,15 +230,6 @@ def _assign(t: Tensor, value: Any, key: Any) -> bool:
         if target(t) is None:
             return False
     if isinstance(value, Tensor):
-        if (
-            value._f is f
-            and value._lens is None
-            and tuple(map(tuple, value.geometry[:2])) == tuple(map(tuple, t.geometry[:2]))
-            and value.geometry[2] == t.geometry[2]
-            and key is None
-        ):
-            commit_data(f)  # x[i] += v ends in the assignment of a region to itself
-            return True
         check_overlap(t, t.geometry, f.cell, (value,))
         if value._f is f:
             v = v.copy()
@@ -270,7 +268,7 @@ def _update(t: Tensor, op: Op, other: Any) -> bool:
     else:
         weaker = isinstance(other, (int, float)) and (t.dtype.is_floating_point or isinstance(other, int))
         b = np.asarray(other, t.dtype.compute) if weaker and _number(other, t.dtype) is not None else None
-    if b is None or not fits(b.shape, tuple(t.shape)):
+    if b is None or not (b.shape == t.shape or fits(b.shape, tuple(t.shape))):
         return False
     region = _region(t, f)
     with np.errstate(all="ignore"):
@@ -285,8 +283,16 @@ def piled(t: Tensor, value: Any) -> None:
     if f is None or t.requires_grad or (isinstance(value, Tensor) and value._f is not f and known(value) is None):
         return
     count = _piles.get(f, 0) + 1
-    if count < PILE:
+    here = scope.place(3)
+    if count < (AGAIN if here in _piling else PILE):
         _piles[f] = count
         return
     flush()
-    _piles[f] = 0 if f.h is None else -100 * PILE  # the trace stayed open for somebody's gradient: no use to try again soon
+    if f.h is None:  # so will the next storages that are written at this line be
+        _piles[f] = 0
+        if len(_piling) >= _LINES:
+            _piling.clear()
+        _piling.add(here)
+    else:  # the trace stayed open for somebody's gradient: no use to try again soon
+        _piles[f] = -100 * PILE
+        _piling.discard(here)

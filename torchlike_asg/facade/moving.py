@@ -3,6 +3,7 @@
 As with Python numbers beside an operand (scalar lifting), a place is part of the graph until a later trace asks for another one at
 the same spot; from then on it is data, so that a new place makes no new graph. Places that differ within a trace, as the steps
 of an unrolled loop do, stay what they are, unless something was read before each of them: ``vec[0, vec.argmax().item()]`` in a recurrence.
+What is written at such a place is written at data, too (places.py).
 """
 
 from __future__ import annotations
@@ -18,25 +19,50 @@ from ..asg.node import Node
 from ..asg.trace import Trace, current
 from ..dtypes import int64
 from ..ops.window import window
-from .core import Tensor, face
+from .core import Tensor, begin, face
 from .families import apart, family_of, inherited_kind
+from .nodes import node_of
 
 _MOVES = "moves"
 #: different places at one line of the script, each after a read, from which on the line's places are data
 _FEW = 4
+#: nodes at one line whose place moved, from which on the line's places are data
+_SPOTS = 2
 #: lines that are noted before all are forgotten
 _MOST = 4096
 #: places recorded at a line that are forgotten when it is found to move
 _MANY = 64
-#: line -> (the trace and its reads at the last place, places that each came after a read, what was recorded), or that they move
-_lines: dict[Any, Any] = {}
+
+
+class _Line:
+    """What is known of a line of the script, for one kind of place."""
+
+    __slots__ = ("last", "moves", "places", "recorded", "spots")
+
+    def __init__(self) -> None:
+        self.moves = False
+        self.last: Any = None  # the trace, and its reads, at the last place
+        self.places: set[tuple[int, ...]] = set()  # those that each came after a read
+        self.recorded: list[tuple[Any, ...]] = []
+        self.spots = 0  # nodes whose place moved
+
+    def move(self, op: Op) -> None:
+        """From now on its places are data. Those that were recorded before that is found are not met again."""
+        self.moves = True
+        for entry in self.recorded:
+            op.table.pop(entry, None)
+        self.recorded.clear()
+
+
+_lines: dict[Any, _Line] = {}
 
 
 def moves(op: Op, n: Node, attrs: tuple[int, ...], kind: tuple[int, ...]) -> bool:
     """Whether ``op(n, *attrs)``, which was not recorded before, is a place that moves. `kind` is what places of one spot have in common."""
     tr = current()
     key = (op.name, n, *kind)
-    if _follows_reads(op, n, attrs, kind, tr):
+    line = _line(op, n, kind)
+    if line.moves or _follows_reads(line, op, n, attrs, tr):
         return True
     seen = window.sites.get(key)
     if seen is None:
@@ -51,42 +77,57 @@ def moves(op: Op, n: Node, attrs: tuple[int, ...], kind: tuple[int, ...]) -> boo
     window.sites[key] = _MOVES
     for place in places:
         op.table.pop((n, *place), None)
+    line.spots += 1
+    if line.spots >= _SPOTS:  # a chain of writes, ``counts[i] += 1``: each has a node of its own
+        line.move(op)
     return True
 
 
-def _follows_reads(op: Op, n: Node, attrs: tuple[int, ...], kind: tuple[int, ...], tr: Trace) -> bool:
-    """Whether the places asked for at a line of the script follow from what was read: one read or more before each of several. Those
-    that were recorded before that is found are not met again.
-    """
-    line = (op.name, n.ndim, *kind, scope.place(3))  # one subscript may select several times
-    seen = _lines.get(line)
-    if seen == _MOVES:
-        return True
-    now = (tr.index, tr.generation, tr.flushes)
-    if seen is None:
+def _line(op: Op, n: Node, kind: tuple[int, ...]) -> _Line:
+    key = (op.name, n.ndim, *kind, scope.place(3))  # one subscript may select several times
+    found = _lines.get(key)
+    if found is None:
         if len(_lines) >= _MOST:
             _lines.clear()
-        seen = (None, set(), [])
-    last, places, recorded = seen
-    if len(recorded) < _MANY:
-        recorded.append((n, *attrs))
-    if last == now or not tr.flushes:  # two places and no read between: an unrolled loop
-        places.clear()
+        found = _lines[key] = _Line()
+    return found
+
+
+def _follows_reads(line: _Line, op: Op, n: Node, attrs: tuple[int, ...], tr: Trace) -> bool:
+    """Whether the places asked for at a line of the script follow from what was read: one read or more before each of several."""
+    now = (tr.index, tr.generation, tr.flushes)
+    if len(line.recorded) < _MANY:
+        line.recorded.append((n, *attrs))
+    if line.last == now or not tr.flushes:  # two places and no read between: an unrolled loop
+        line.places.clear()
     else:
-        places.add(attrs)
-    if len(places) < _FEW:
-        _lines[line] = now, places, recorded
+        line.places.add(attrs)
+    line.last = now
+    if len(line.places) < _FEW:
         return False
-    _lines[line] = _MOVES
-    for entry in recorded:
-        op.table.pop(entry, None)
+    line.move(op)
     return True
 
 
 @arena.register
 def _prune(dead: Any) -> None:
-    for line in [line for line, seen in list(_lines.items()) if seen != _MOVES]:
-        _lines.pop(line, None)
+    for key in [key for key, line in list(_lines.items()) if not line.moves]:
+        _lines.pop(key, None)
+
+
+def pending(t: Tensor) -> Node | None:
+    """The node of a tensor that is part of what is recorded, also after a write through another name; None for data, whose views
+    need none.
+    """
+    if t._n is None:
+        f = t._f
+        assert f is not None
+        if f.h is not None:
+            begin((t,))
+        if f.h is None or f.cell.exposed:
+            return None
+        node_of(t)
+    return t._n
 
 
 def moving_view(t: Tensor, d: int, start: int, length: int, step: int) -> Tensor:

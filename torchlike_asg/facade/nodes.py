@@ -15,6 +15,7 @@ from ..ops.movement import restride as RESTRIDE
 from ..ops.movement import restride_scatter as RESTRIDE_SCATTER
 from . import texts
 from .lens import Lens, region, scattered, seen_values
+from .places import MARK, part
 from .storage import Cell, Family
 
 
@@ -38,7 +39,7 @@ def node_of(t: Any) -> Node:
         return enter(t, f, cell, tr)
     n = derive(t)
     if t._kind is None or not t._kind.endswith("stale"):
-        t._n, t._d = n, 0
+        t._n, t._d = n, 0 if MARK not in t.__dict__ else t._geo[2] - n.offset
         if t._kind is not None and "_asked" in t.__dict__:
             from .hooks import ask_again
 
@@ -191,6 +192,8 @@ def part_of(t: Any, f: Family, h: Node) -> Node:
             return n
     if (tuple(shape), strides, offset) == f.cell.geometry:
         return h  # type: ignore[no-any-return]
+    if MARK in t.__dict__ and not h.rg and not current().mapped:
+        return part(h, (tuple(shape), strides, offset), f.cell.strides)
     return RESTRIDE(h, tuple(shape), strides, offset, f.cell.strides)
 
 

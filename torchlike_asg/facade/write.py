@@ -29,6 +29,7 @@ from .history_names import output
 from .lens import scattered
 from .nodes import history_of, node_of, root_of
 from .overlaps import check_overlap, stands_twice, written_last
+from .places import is_moving, put
 from .storage import Family
 
 
@@ -92,7 +93,9 @@ def write(
     if not (t._kind is None and lens is None and shape == cell.geometry and (v.strides, v.offset) == cell.geometry[1:]):
         h = root_of(f)
         h = h if tr.grad or not h.rg else barrier(h)
-        if lens is None:
+        if lens is None and not (h.rg or v.rg or tr.mapped) and v.numel and is_moving(t, cur):
+            new = put(h, v, shape, cell.strides)
+        elif lens is None:
             new = RESTRIDE_SCATTER(h, v, shape, cell.strides, t._kind is not None)
         else:
             new = scattered(h, v, cell, lens, shape, t._kind is not None)

@@ -205,8 +205,8 @@ def _roll(n: Node, operands: Sequence[Operand], size: int) -> Node:
 
 
 def _window(n: Node, operands: Sequence[Operand], size: int) -> Node:
-    x, at = operands
-    return one_by_one(n, operands, size) if at[1] else n.op(x[0], at[0], n.attrs[0] + 1, *n.attrs[1:])
+    *parts, at = operands
+    return one_by_one(n, operands, size) if at[1] else n.op(*aligned(parts, n.srcs[0].ndim), at[0], n.attrs[0] + 1, *n.attrs[1:])
 
 
 def _pad(n: Node, operands: Sequence[Operand], size: int) -> Node:
@@ -387,7 +387,7 @@ _RULES: dict[Any, tuple[str, ...]] = {
     _contiguous: ("contiguous", "clone", "relayout"),
     _first_like: ("fill", "copy"),
     _dim_first: ("select", "slice", "unfold"),
-    _window: ("window", "unwindow"),
+    _window: ("window", "unwindow", "window_put"),
     _pad: ("pad_constant", "pad_mirror", "pad_mirror_grad"),
     _one_index: ("index_select", "index_add", "index_copy", "index_fill"),
     _cdist: ("cdist", "cdist_euclidean"),

@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 
 from ..asg.declare import Array, Op, Sample
+from ..asg.node import const
+from .movement import expand
 
 _X = np.arange(24.0).reshape(2, 3, 4)
 
@@ -51,4 +53,27 @@ unwindow = Op(
     vjp=lambda n, g: (window(g, n.srcs[1], n.attrs[0], n.srcs[0].shape[n.attrs[0]], n.attrs[1]), None),
     params=("dim", "step", "size"),
     samples=lambda: [Sample((_X, np.asarray(2)), (1, 1, 7)), Sample((_X[:, :2], np.asarray(1)), (1, 2, 4))],
+)
+
+
+def _ref_window_put(x: Array, v: Array, at: Array, d: int, step: int) -> Array:
+    out = x.copy()
+    out[_span(at, d, v.shape[d], step)] = v
+    return out
+
+
+#: `x` with the slice at that place replaced by `v`: a write, where ``x[i] = v`` meets another `i` in every iteration.
+window_put = Op(
+    "window_put",
+    "shape",
+    lambda x, v, at, d, step: (x.shape, x.dtype),
+    _ref_window_put,
+    vjp=lambda n, g: (
+        lambda: window_put(g, expand(const(0, g.dtype), *n.srcs[1].shape), n.srcs[2], *n.attrs),
+        lambda: window(g, n.srcs[2], n.attrs[0], n.srcs[1].shape[n.attrs[0]], n.attrs[1]),
+        None,
+    ),
+    layout="preserve",
+    params=("dim", "step"),
+    samples=lambda: [Sample((_X, -_X[:, :1], np.asarray(2)), (1, 1)), Sample((_X, -_X[:, :2], np.asarray(0)), (1, 2))],
 )

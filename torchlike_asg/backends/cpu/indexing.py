@@ -169,3 +169,12 @@ def _unwindow(lowering: Lowering, node: LibraryNode) -> bool:
         return False
     steps, index = window(out, start, d, g.shape[d], step)
     return fill(lowering, out, 0) and indexed(lowering, g.shape, out, steps, g, g.strides, [index], write=True)
+
+
+@library("window_put")
+def _window_put(lowering: Lowering, node: LibraryNode) -> bool:
+    (x, v, start), (d, step), out = node.operands, node.attrs, node.result
+    if _empty(v):
+        return False
+    steps, index = window(out, start, d, v.shape[d], step)
+    return _onto(lowering, x, out) and indexed(lowering, v.shape, out, steps, v, v.strides, [index], write=True)

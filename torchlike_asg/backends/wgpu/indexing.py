@@ -201,3 +201,13 @@ def _unwindow(lowering: Lowering, node: LibraryNode) -> bool:
         return True
     steps, index = window(out, start, d, g.shape[d], step)
     return indexed(lowering, node.op, g.shape, out, steps, g, g.strides, [index], write=True)
+
+
+@library("window_put")
+def _window_put(lowering: Lowering, node: LibraryNode) -> bool:
+    (x, v, start), (d, step), out = node.operands, node.attrs, node.result
+    _onto(lowering, x, out)
+    if _empty(v):
+        return True
+    steps, index = window(out, start, d, v.shape[d], step)
+    return indexed(lowering, node.op, v.shape, out, steps, v, v.strides, [index], write=True)

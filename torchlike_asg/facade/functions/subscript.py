@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ... import dtypes
+from ...asg import trace
 from ...asg.batching import depends
 from ...asg.geometry import view_strides
 from ...asg.keeps import KEEPS
@@ -17,12 +18,12 @@ from ...ops import movement
 from ...ops.formula import title
 from ...ops.pointwise import masked_fill, where
 from .. import direct
-from ..core import Tensor, node_of, wrap
+from ..core import Tensor, face, node_of, wrap
 from ..core import operand as operand_of
-from ..families import view
+from ..families import inherited_kind, view
 from ..held import value_of
 from ..hosted import data, known, operand
-from ..moving import moves, moving_view
+from ..moving import moves, moving_view, pending
 from ..register import method
 from ..steps import keeping, note, note_write, step
 from ..write import write
@@ -84,8 +85,32 @@ def _width(k: Any) -> int:
     return 1
 
 
+def _of_data(t: Tensor, entries: tuple[Any, ...]) -> Tensor | None:
+    """The view of plain data that numbers alone pick, made at once. None for all else, and where there is something to complain of."""
+    f: Any = t._f
+    if t._n is not None or f.h is not None or f.past is not None or f.wants or trace.several:
+        return None
+    shape, strides, offset = t._geo
+    if not 0 < len(entries) <= len(shape):
+        return None
+    for k, n, s in zip(entries, shape, strides, strict=False):
+        if k.__class__ is not int:
+            if k.__class__ is not Tensor or k.shape or k.dtype.category != dtypes.INTEGER or k.dtype is dtypes.uint8 or current().mapped:
+                return None
+            k = _number(k)
+        if not -n <= k < n:
+            return None
+        offset += (k + n if k < 0 else k) * s
+    d = len(entries)
+    rest = tuple.__getitem__(shape, slice(d, None)), tuple.__getitem__(strides, slice(d, None)), offset
+    return face(f, None, 0, inherited_kind(t, "view"), rest, lens=t._lens)  # type: ignore[no-any-return]
+
+
 def _basic(t: Tensor, entries: tuple[Any, ...]) -> tuple[Tensor, list[Entry]]:
     """Apply the basic entries as views; returns the view and the index tensors that remain."""
+    picked = _of_data(t, entries)
+    if picked is not None:
+        return picked, []
     prepared = [_positions(k) if isinstance(k, (list, tuple, range)) else k for k in entries]
     rank = len(t.shape)
     spoken = sum([_width(k) for k in prepared])
@@ -142,7 +167,7 @@ def _select(t: Tensor, d: int, i: int) -> Tensor:
             raise ValueError("Overflow when unpacking long long")
         raise IndexError(f"index {i} is out of bounds for dimension {d} with size {n}")
     i = i + n if i < 0 else i
-    node = t._n
+    node = pending(t)
     if node is not None and (node, d, i) not in movement.select.table and moves(movement.select, node, (d, i), (d,)):
         return view(movement.select, moving_view(t, d, i, 1, 1), (d, 0))
     return view(movement.select, t, (d, i))
@@ -157,7 +182,7 @@ def _slice(t: Tensor, d: int, s: slice) -> Tensor:
         raise ValueError("step must be greater than zero")
     if lo == 0 and hi == n and step == 1:
         return t
-    attrs, node = (d, lo, max(lo, hi), step), t._n
+    attrs, node = (d, lo, max(lo, hi), step), pending(t)
     if node is not None and (node, *attrs) not in movement.slice_.table:
         length = max(0, -(-(hi - lo) // step))
         if moves(movement.slice_, node, attrs, (d, length, step)):
@@ -168,7 +193,8 @@ def _slice(t: Tensor, d: int, s: slice) -> Tensor:
 def _number(k: Any) -> int:
     if k.dtype.kind not in "iu" if isinstance(k, np.ndarray) else k.dtype.category != dtypes.INTEGER:
         raise IndexError(_WRONG_TYPE)
-    return int(item(k) if isinstance(k, Tensor) else k)
+    values = known(k)
+    return int(item(k) if values is None else values)
 
 
 def _checked(k: Any) -> Any:
@@ -239,7 +265,8 @@ def _face(i: Any) -> Any:
 @method()
 def __getitem__(self: Tensor, key: Any) -> Tensor:
     if key.__class__ is int and self.shape:
-        return _select(self, 0, key)
+        picked = _of_data(self, (key,))
+        return _select(self, 0, key) if picked is None else picked
     t, found = _basic(self, _entries_of(key))
     if found:
         return _pick(t, found)
