@@ -190,8 +190,13 @@ def test_a_step_inside_a_pass_adds_no_plans():
     ours.manual_seed(0)
     net = ours.nn.Linear(3, 2)
     own = {p: ours.optim.Adam([p], 0.1) for p in net.parameters()}
+
+    def update(p):
+        own[p].step()
+        own[p].zero_grad()
+
     for p in net.parameters():
-        p.register_post_accumulate_grad_hook(lambda p: (own[p].step(), own[p].zero_grad()))
+        p.register_post_accumulate_grad_hook(update)
     counts = []
     for _ in range(6):
         (net(ours.ones(2, 3)) ** 2).sum().backward()
