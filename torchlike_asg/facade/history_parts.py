@@ -105,7 +105,7 @@ def _normalised(n: Node) -> tuple[Edge, ...]:
 
 def _unshaped(n: Node) -> Node:
     n = plain(n)
-    return n.srcs[0] if n.op.name == "reshape" else n
+    return n.srcs[0] if n.op.name in ("reshape", "view") else n
 
 
 def _instance_norm(n: Node) -> tuple[Edge, ...]:

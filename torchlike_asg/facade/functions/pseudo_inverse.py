@@ -18,6 +18,7 @@ from ..core import Tensor, node_of, unary, wrap
 from ..held import value_of
 from ..outright import outright
 from ..register import function
+from ..steps import step
 from .decompose import linalg_function
 from .matrix_checks import check_tolerance, tolerance
 
@@ -34,6 +35,7 @@ def _check_type(A: Tensor) -> None:
 
 @linalg_function
 @outright
+@step("LinalgPinvBackward0")
 def pinv(A: Tensor, rcond: Any = None, hermitian: bool = False, *, atol: Any = None, rtol: Any = None, out: Tensor | None = None) -> Tensor:
     """The Moore-Penrose inverse; singular values up to ``max(atol, rtol * largest)`` are zero. `hermitian`: reads the lower triangle."""
     if len(A.shape) < 2:
