@@ -17,6 +17,7 @@ from ..asg.declare import Op
 from ..asg.node import Node
 from ..asg.trace import Trace
 from ..facade.core import Tensor
+from ..facade.families import family_of
 from ..i18n import catalog
 from .advice import advice
 from .capture import Step, behind, capture
@@ -66,7 +67,7 @@ def _operation(frames: list[tuple[FrameType, int]]) -> tuple[str, list[Node]]:
 
 
 #: dispatch to operations: what is called there is called on behalf of something else
-_MACHINERY = sys.modules[Tensor.__module__].__file__
+_MACHINERY = {sys.modules[f.__module__].__file__ for f in (Tensor, family_of)}
 
 
 def _called(frame: FrameType) -> str:
@@ -80,7 +81,7 @@ def _called(frame: FrameType) -> str:
         return name.strip("_")
     name = name.rstrip("_")
     public = not name.startswith("_") and any(hasattr(place, name) for place in (torch, torch.nn.functional, Tensor))
-    return name if public and frame.f_code.co_filename != _MACHINERY else ""
+    return name if public and frame.f_code.co_filename not in _MACHINERY else ""
 
 
 def _tensors(frame: FrameType) -> list[Tensor]:

@@ -111,7 +111,7 @@ def lu(A: Tensor, *, pivot: bool = True, out: Any = None) -> Any:
 
 
 @linalg_function
-@step("LinalgLuSolveBackward0", keeps=((0, (0, 2)), (1, (0, 2)), (RESULT, (0,))))
+@step("LinalgLuSolveBackward0", keeps=((0, (0, 2)), (1, (0, 2)), (RESULT, (0, 2))))
 def lu_solve(LU: Tensor, pivots: Tensor, B: Tensor, *, left: bool = True, adjoint: bool = False, out: Tensor | None = None) -> Tensor:
     """X with ``A X = B`` (``X A = B`` unless `left`; A^H for A with `adjoint`), from the factors of A."""
     found = wrap(column_major(_solved(node_of(LU), node_of(pivots), node_of(B), bool(left), bool(adjoint))))
@@ -135,7 +135,7 @@ def _solved(compact: Node, pivots: Node, b: Node, left: bool, adjoint_system: bo
 
 
 @function(name="lu_solve")
-@step("LinalgLuSolveBackward0", keeps=((1, (0, 1)), (2, (0, 1)), (RESULT, (1,))))
+@step("LinalgLuSolveBackward0", keeps=((1, (0, 1)), (2, (0, 1)), (RESULT, (0, 1))))
 def lu_solve_of(b: Tensor, LU_data: Tensor, LU_pivots: Tensor, *, out: Tensor | None = None) -> Tensor:
     """X with ``A X = b``, from the factors of A. Deprecated in favour of `linalg.lu_solve`."""
     found = wrap(column_major(_solved(node_of(LU_data), node_of(LU_pivots), node_of(b), True, False)))
