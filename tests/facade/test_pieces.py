@@ -381,3 +381,32 @@ def test_a_hook_on_a_leaf_behind_a_read():
         ours.sync()
         assert z.item() == pytest.approx(0.4621, abs=1e-3)
     assert found == [[1.0, 1.0]] * 4
+
+
+def test_results_of_several_traces_lead_to_one_another():
+    """A gradient asked for by a result that a later trace has used, too, while what leads to it belongs to the trace that both come
+    from: it was lost, silently.
+    """
+
+    def run(T):
+        w = T.tensor([[0.5, -0.3, 0.2], [0.1, 0.2, 0.3], [0.4, -0.2, 0.1]], requires_grad=True)
+        b = T.tensor([0.1, 0.2, 0.3], requires_grad=True)
+        opt, found = T.optim.SGD([w, b], lr=0.01), []
+        for _ in range(3):
+            first = T.tanh(T.ones(1, 3) * 0.3 @ w + b)
+            with T.no_grad():
+                w.mul_(0.9)
+            second = T.tanh(first @ w + b)
+            part = T.cat([second, first], 1)[:, 1:4]
+            end = part * second
+            (end**2).sum().backward(inputs=[w], retain_graph=True)
+            later = part * 1.5
+            found.append(later.sum().item())
+            opt.step()
+            for result in (T.tanh(end @ w + b), T.tanh(end * 2)):
+                (g,) = T.autograd.grad((result**2).sum(), part, retain_graph=True)
+                found.append(g.sum().item())
+            opt.zero_grad()
+        return found
+
+    assert run(ours) == pytest.approx(run(torch), rel=1e-5)

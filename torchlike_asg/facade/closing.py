@@ -9,6 +9,7 @@ from ..asg import arena, trace
 from ..asg.declare import INFERRED, INPUT, LEAVES, VAR
 from ..asg.node import Node
 from ..asg.trace import Trace
+from . import texts
 from .core import Tensor
 from .exposure import release
 from .hooks import asking
@@ -105,7 +106,9 @@ def _keep_histories(tr: Trace, live: Live, pasts: dict[Any, Any]) -> Snapshot | 
     for o, error in live.errors.items():
         n = o.h if o.__class__ is Family else o._n
         if error is not None:
-            pasts[o] = Ended(error, n, noted(o, n))
+            past = o.past if o.__class__ is Family and error != texts.TWICE else None
+            # what an earlier trace recorded stays what it was: other histories may lead to it, and reading what was overwritten is refused
+            pasts[o] = past if past.__class__ is Past and past.stands_for(n, tr) else Ended(error, n, noted(o, n))
         elif n in tr.carried:
             pasts[o] = tr.carried[n]
         else:

@@ -48,6 +48,7 @@ class Snapshot:
         "leaf_owner",
         "leaves",
         "number",
+        "origins",
         "replayed",
         "retained",
         "saved",
@@ -62,6 +63,11 @@ class Snapshot:
     def __init__(self, tr: Trace) -> None:
         self.number, self.slots, self.leaves = next(_numbers), tr.slots, tr.leaves
         self.carried: dict[Node, Past] = {}
+        #: nodes of histories of earlier traces that were recorded again in this one -> what they are in the trace they come from, where
+        #: other histories may lead to them, too
+        self.origins: dict[Node, tuple[Snapshot, Node]] = {
+            new: (older, old) for older in tr.replays for old, new in older.replayed[1].items() if new.op not in LEAVES
+        }
         self.inputs: dict[Node, Any] = {}
         self.known: dict[Node, Any] = {}
         self.leaf_owner: dict[Node, Any] = {}
@@ -156,6 +162,11 @@ class Past:
         f.take_part()
         f.invalidate()
 
+    def stands_for(self, n: Node, tr: Trace) -> bool:
+        """Whether `n` is this history, recorded again in the current trace and unchanged since."""
+        when, done = self.snapshot.replayed
+        return when == (tr.index, tr.generation) and done.get(self.node) is n
+
     def ask(self, n: Node, tr: Trace) -> None:
         """Note the hooks on the value, which was carried into `tr` as `n`, and whether it is to keep its gradient."""
         if n in tr.hooks:
@@ -174,6 +185,7 @@ class Past:
                 tr.replays.append(snap)
             done = snap.replayed[1]
             earlier = [snap.carried[n] for n in topo([past.node], done) if n in snap.carried] if snap.carried else []
+            earlier += [_known_as(*snap.origins[n]) for n in topo([past.node], done) if n in snap.origins] if snap.origins else []
             earlier = [p for p in earlier if p.snapshot.replayed[0] != snap.replayed[0] or p.node not in p.snapshot.replayed[1]]
             if earlier:
                 stack += earlier
@@ -183,6 +195,13 @@ class Past:
         return self.snapshot.replayed[1][self.node]
 
 
+def _known_as(snapshot: Snapshot, node: Node) -> Past:
+    """A history that a snapshot has kept already."""
+    past: Past = object.__new__(Past)
+    past.snapshot, past.node, past.called = snapshot, node, None
+    return past
+
+
 class _Nobody:
     """Claims a replayed value: its tensor is gone, or finds it by its `Past`."""
 
@@ -190,6 +209,11 @@ class _Nobody:
 
 
 def replay(root: Node, snap: Snapshot, done: dict[Node, Node], tr: Trace) -> Node:
+    if snap.origins:
+        for n in topo([root], done):
+            if n in snap.origins:
+                older, old = snap.origins[n]
+                done[n] = older.replayed[1][old]
     for n in topo([root], done):
         _replay(n, snap, done, tr)
         if n in snap.silent:
