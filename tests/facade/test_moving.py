@@ -1,5 +1,6 @@
 """Subscripts whose numbers change from iteration to iteration."""
 
+import copy
 import gc
 
 import numpy as np
@@ -92,6 +93,16 @@ def test_a_write_at_a_moving_place(name):
     for i, step in enumerate([loop(torch, wanted)] * len(found)):
         step(i)
     np.testing.assert_allclose(found, wanted, rtol=1e-5)
+
+
+def test_no_copy_takes_along_that_its_place_was_data():
+    x = ours.ones(6, 6)
+    for i in PLACES[:6]:
+        row = (x * 2)[i]
+        row.mul_(3.0)
+        row.sum().item()
+    assert row.__dict__ and not copy.deepcopy(row).__dict__
+    assert row.tolist() == [6.0] * 6
 
 
 def test_a_chain_of_writes_at_moving_places():

@@ -21,11 +21,12 @@ from ..flush import evaluate, flush
 from ..held import settle, value_of
 from ..leaves import require_grad
 from ..lens import memory
+from ..places import MARK
 from ..register import method
 from ..storage import Cell, Counter, Family
 
 #: what this package itself notes on a tensor; no copy takes it along
-OWN_ATTRIBUTES = frozenset(("_asked", "_lens", "_made", "_older", "_snapshot", "_step", "_unread", "_viewed"))
+OWN_ATTRIBUTES = frozenset(("_asked", MARK, "_lens", "_made", "_older", "_snapshot", "_step", "_unread", "_viewed"))
 
 
 @method()
