@@ -1,5 +1,8 @@
 """``x.requires_grad_(False)`` where views of x were made before: they keep their history, which leads nowhere, as in PyTorch."""
 
+import copy
+import io
+
 import pytest
 
 torch = pytest.importorskip("torch")
@@ -90,3 +93,12 @@ PROGRAMS = [
 @pytest.mark.parametrize("program", PROGRAMS, ids=lambda p: p.__name__)
 def test_as_pytorch(program):
     assert outcome(ours, program) == outcome(torch, program)
+
+
+def test_copies_and_files_know_nothing_of_the_views():
+    x, v = leaf(ours)
+    assert v.requires_grad and copy.deepcopy(x).__dict__ == {}
+    file = io.BytesIO()
+    ours.save(x, file)
+    file.seek(0)
+    assert ours.load(file).tolist() == x.tolist()

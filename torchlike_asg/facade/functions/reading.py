@@ -26,7 +26,9 @@ from ..register import method
 from ..storage import Cell, Counter, Family
 
 #: what this package itself notes on a tensor; no copy takes it along
-OWN_ATTRIBUTES = frozenset(("_asked", MARK, "_lens", "_made", "_older", "_snapshot", "_step", "_unread", "_viewed"))
+OWN_ATTRIBUTES = frozenset(
+    ("_asked", MARK, "_lens", "_made", "_older", "_output", "_parted", "_snapshot", "_step", "_unread", "_viewed", "_within")
+)
 
 
 @method()
