@@ -13,6 +13,18 @@ torch = pytest.importorskip("torch")
 STEPS = 14
 
 
+def without_replays(run, monkeypatch):
+    """The results are PyTorch's, and no history was recorded again for them."""
+
+    def refuse(*args):
+        raise AssertionError("a history was recorded again")
+
+    with monkeypatch.context() as m:
+        m.setattr("torchlike_asg.facade.past.replay", refuse)
+        found = run(ours)
+    close(found, run(torch))
+
+
 @pytest.fixture(autouse=True)
 def fresh():
     ours.sync()
@@ -114,13 +126,7 @@ def test_a_gradient_within_a_step_leaves_the_earlier_pieces_alone(monkeypatch):
         y.sum().backward()
         return [w.grad]
 
-    def refuse(*args):
-        raise AssertionError("a history was recorded again")
-
-    with monkeypatch.context() as m:
-        m.setattr("torchlike_asg.facade.past.replay", refuse)
-        found = run(ours)
-    close(found, run(torch))
+    without_replays(run, monkeypatch)
 
 
 def test_hooks_and_kept_gradients_see_the_whole_gradient():
@@ -358,13 +364,7 @@ def test_a_view_made_in_this_piece_leaves_the_earlier_ones_alone(monkeypatch):
         y.sum().backward()
         return [w.grad]
 
-    def refuse(*args):
-        raise AssertionError("a history was recorded again")
-
-    with monkeypatch.context() as m:
-        m.setattr("torchlike_asg.facade.past.replay", refuse)
-        found = run(ours)
-    close(found, run(torch))
+    without_replays(run, monkeypatch)
 
 
 def test_a_hook_on_a_leaf_behind_a_read():

@@ -86,8 +86,7 @@ def gradcheck(
 
 def _parts(x: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     """The elements in a row, a complex one as its real and its imaginary part."""
-    flat = np.ascontiguousarray(x).reshape(-1)
-    return flat.view(flat.real.dtype) if flat.dtype.kind == "c" else flat
+    return _parts_of(np.ascontiguousarray(x))
 
 
 def _units(t: Tensor) -> Iterator[Tensor]:

@@ -116,6 +116,7 @@ def _keep_histories(tr: Trace, live: Live, pasts: dict[Any, Any]) -> Snapshot | 
                 snapshot = Snapshot(tr)
             pasts[o] = Past(n, snapshot, tr, noted(o, n))
     if snapshot is not None:
+        snapshot.settle()
         for counter in {f.counter: None for f in (*live.families, *live.leaves, *live.data)}:  # that of a storage, which its views share
             for n in counter.roots:
                 snapshot.watch(n, counter)

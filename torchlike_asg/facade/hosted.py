@@ -37,14 +37,14 @@ def known(t: Any) -> np.ndarray[Any, Any] | None:
     return found if found.__class__ is np.ndarray else None
 
 
-def outside(t: Any, size: int) -> np.ndarray[Any, Any] | None:
-    """The integers that a tensor holds, if they are `known` and some are not in ``[0, size)``: what a call refuses at once. Those that are
-    computed are looked at where they are used.
+def outside(t: Any, size: int, first: int = 0) -> np.ndarray[Any, Any] | None:
+    """The integers that a tensor holds, if they are `known` and some are not in ``[first, size)``: what a call refuses at once. Those that
+    are computed are looked at where they are used.
     """
     values = known(t)
     if values is None or not values.size or values.dtype.kind not in "iu":
         return None
-    return values if values.max() >= size or values.min() < 0 else None
+    return values if values.max() >= size or values.min() < first else None
 
 
 def refuse(error: Exception, result: Tensor, new: bool) -> NoReturn:

@@ -101,6 +101,10 @@ class Snapshot:
         if n in self.saved:
             self.watched[n] = (counter, counter.version, counter.silent)
 
+    def settle(self) -> None:
+        """All histories are kept: of earlier traces, those that no history comes from are let go."""
+        self.origins = {n: origin for n, origin in self.origins.items() if n in self.kept}
+
     def keep(self, order: list[Node], tr: Trace) -> None:
         """Keep what a history needs of the trace, and nothing else of it."""
         self.kept.update(order)
@@ -184,8 +188,9 @@ class Past:
                 snap.replayed = ((tr.index, tr.generation), {})
                 tr.replays.append(snap)
             done = snap.replayed[1]
-            earlier = [snap.carried[n] for n in topo([past.node], done) if n in snap.carried] if snap.carried else []
-            earlier += [_known_as(*snap.origins[n]) for n in topo([past.node], done) if n in snap.origins] if snap.origins else []
+            order = topo([past.node], done) if snap.carried or snap.origins else []
+            earlier = [snap.carried[n] for n in order if n in snap.carried]
+            earlier += [_known_as(*snap.origins[n]) for n in order if n in snap.origins]
             earlier = [p for p in earlier if p.snapshot.replayed[0] != snap.replayed[0] or p.node not in p.snapshot.replayed[1]]
             if earlier:
                 stack += earlier

@@ -15,7 +15,7 @@ from ..asg.declare import INPUT, VAR
 from ..asg.trace import current
 from ..dtypes import INTEGER
 from .core import Tensor
-from .hosted import known, refuse
+from .hosted import known, outside, refuse
 from .leaf_data import leaf_value
 
 __all__ = ["check_divisor", "check_interval", "check_places", "held"]
@@ -62,6 +62,6 @@ def check_interval(found: Any, **operands: Any) -> None:
 
 def check_places(found: Any, index: Any, size: int, error: Callable[[Any], Exception], first: int = 0) -> None:
     """The error made of the elements of `index` that do not lie in ``[first, size)``."""
-    values = known(index)
-    if values is not None and values.size and values.dtype.kind in "iu" and (values.min() < first or values.max() >= size):
+    values = outside(index, size, first)
+    if values is not None:
         _refuse(error(values[(values < first) | (values >= size)]), found)
