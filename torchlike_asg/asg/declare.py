@@ -76,7 +76,7 @@ class Op:
                                           over broadcast dimensions and cast to the operand's dtype by the caller
     ``expand(node) -> node``              the same value from other operations: gives gradient and fallback lowering
     ``scalar(e, *values, *attrs)``        the formula of one element, against a handler `e` with the operations of ops/scalar.py
-    ``saves(node) -> operands``           what the gradient reads (see `keep`), for PyTorch's version errors; None = nothing
+    ``saves(node) -> operands``           what the gradient reads (see saving.py), for PyTorch's version errors; None = nothing
     ``view``                              the result aliases its first operand; ``rule`` then maps a geometry
     ``prepare(*args) -> args``            canonical operands, applied before inference: type promotion inserts casts here
     ``batch(node, operands, size) -> node``  the same for `size` examples at once, see batching.py; None = from the expansion, or one by one
@@ -275,36 +275,6 @@ def _device(op: Op, srcs: tuple[Node, ...]) -> devices.device:
     if found is None:
         return devices.free if literals else devices.cpu
     return found
-
-
-# ---------------------------------------------------------------- what a gradient keeps
-def keep(*needs: tuple[int, tuple[int, ...]]) -> Callable[[Node], tuple[Node, ...]]:
-    """`saves` rule from pairs (operand, operands whose gradient reads it); operand -1 is the result itself.
-
-    ``keep((0, (1,)), (1, (0,)))`` for a product: each factor is kept if the other one needs a gradient.
-    """
-
-    def saves(n: Node) -> tuple[Node, ...]:
-        return tuple(
-            n if i < 0 else n.srcs[i] for i, need in needs if i < len(n.srcs) and any(j < len(n.srcs) and n.srcs[j].rg for j in need)
-        )
-
-    return saves
-
-
-def keep_all(n: Node) -> tuple[Node, ...]:
-    """`saves` rule: every operand."""
-    return n.srcs
-
-
-def keep_result(n: Node) -> tuple[Node, ...]:
-    """`saves` rule: the result, as for exp and tanh."""
-    return (n,)
-
-
-def keep_shape(n: Node) -> tuple[Node, ...]:
-    """`saves` rule: only constants; a second backward is refused, but no overwritten value can hurt."""
-    return ()
 
 
 # ---------------------------------------------------------------- leaves and identities

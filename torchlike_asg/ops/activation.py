@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 
 from .. import dtypes
-from ..asg.declare import Array, Grads, Meta, Op, Sample, keep, keep_result
+from ..asg.declare import Array, Grads, Meta, Op, Sample
 from ..asg.geometry import preserved_strides
 from ..asg.node import Node
+from ..asg.saving import keep, keep_result
 from .elementwise import pointwise, product
 from .formula import floating_only, from_formula, refuse, title
 

@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 
 from .. import dtypes
-from ..asg.declare import Array, Grads, Meta, Op, Sample, get, keep_all
+from ..asg.declare import Array, Grads, Meta, Op, Sample, get
 from ..asg.geometry import broadcast
 from ..asg.node import Node, const, weak
+from ..asg.saving import keep_all
 from .kept_factors import of_attention
 from .linalg import matmul, swap_last
 from .logic import eq, ge

@@ -16,9 +16,10 @@ from typing import Any
 import numpy as np
 
 from .. import dtypes
-from ..asg.declare import Array, Grads, Meta, Op, Sample, keep_all
+from ..asg.declare import Array, Grads, Meta, Op, Sample
 from ..asg.geometry import broadcast
 from ..asg.node import Node, weak
+from ..asg.saving import keep_all
 from ..rng import philox
 from . import attention
 from .kept_factors import of_weighted

@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 
 from .. import dtypes
-from ..asg.declare import SCALAR, Array, Grads, Op, Sample, keep, keep_shape, node
+from ..asg.declare import SCALAR, Array, Grads, Op, Sample, node
 from ..asg.node import Node, const
+from ..asg.saving import keep, keep_shape
 from .elementwise import bar, integer_samples, pointwise, shape_rule
 from .formula import refuse
 from .linalg import C_NAMES

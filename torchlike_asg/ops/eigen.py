@@ -9,8 +9,9 @@ import numpy as np
 
 from .. import dtypes
 from ..asg import gradients
-from ..asg.declare import Array, Grads, Meta, Op, Sample, keep_result
+from ..asg.declare import Array, Grads, Meta, Op, Sample
 from ..asg.node import Node
+from ..asg.saving import keep_result
 from .complex import real
 from .elementwise import bar
 from .linalg import matmul

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 
 from .. import dtypes
-from ..asg.declare import Array, Meta, Op, Sample, get, keep
+from ..asg.declare import Array, Meta, Op, Sample, get
 from ..asg.geometry import broadcast
 from ..asg.node import Node, const
+from ..asg.saving import keep
 from .promotion import promoting, to
 from .scalar import evaluate
 

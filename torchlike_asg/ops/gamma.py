@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from ..asg.declare import Grads, Op, Sample, keep, keep_result
+from ..asg.declare import Grads, Op, Sample
 from ..asg.node import Node, weak
+from ..asg.saving import keep, keep_result
 from ..errors import MissingGradientError
 from . import bessel
 from .activation import derivative

@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 
 from .. import dtypes
-from ..asg.declare import SCALAR, Array, Grads, Meta, Op, Sample, keep_shape
+from ..asg.declare import SCALAR, Array, Grads, Meta, Op, Sample
 from ..asg.geometry import Shape, _order, broadcast, ordered_strides
 from ..asg.node import Node, const
+from ..asg.saving import keep_shape
 from .formula import title
 from .movement import _prepare_value, full
 from .pointwise import masked_fill, where

@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from ..asg.declare import Array, Grads, Op, Sample, keep, keep_all, keep_shape
+from ..asg.declare import Array, Grads, Op, Sample
 from ..asg.node import Node
+from ..asg.saving import keep, keep_all, keep_shape
 from .elementwise import pointwise, product, reference
 from .formula import floating_only, from_formula
 

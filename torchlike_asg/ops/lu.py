@@ -12,8 +12,9 @@ import numpy as np
 
 from .. import dtypes
 from ..asg import gradients
-from ..asg.declare import Array, Grads, Meta, Op, Sample, keep_result
+from ..asg.declare import Array, Grads, Meta, Op, Sample
 from ..asg.node import Node, const
+from ..asg.saving import keep_result
 from .arrange import tril, triu
 from .join import cat
 from .linalg import matmul

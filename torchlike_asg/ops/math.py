@@ -10,8 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from ..asg.declare import Array, Grads, Op, Sample, keep, keep_result, node
+from ..asg.declare import Array, Grads, Op, Sample, node
 from ..asg.node import Node, weak
+from ..asg.saving import keep, keep_result
 from ..errors import MissingGradientError
 from .activation import derivative
 from .elementwise import INPUT_, bar, binary, pointwise, unary, unary_samples, unit_samples

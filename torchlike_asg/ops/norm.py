@@ -11,8 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from ..asg.declare import Array, Grads, Meta, Op, Sample, get, keep, keep_all
+from ..asg.declare import Array, Grads, Meta, Op, Sample, get
 from ..asg.node import Node
+from ..asg.saving import keep, keep_all
 from .formula import mean_over, refuse, sum_over
 from .movement import reshape
 

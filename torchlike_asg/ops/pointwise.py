@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 
 from .. import dtypes
-from ..asg.declare import CONST, SCALAR, Array, Grads, Op, Sample, get, keep, keep_result, node
+from ..asg.declare import CONST, SCALAR, Array, Grads, Op, Sample, get, node
 from ..asg.geometry import broadcast
 from ..asg.node import Node, weak
+from ..asg.saving import keep, keep_result
 from .elementwise import (
     _P,
     _X,

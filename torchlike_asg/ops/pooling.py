@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 
 from .. import dtypes
-from ..asg.declare import Array, Meta, Op, Sample, keep_all
+from ..asg.declare import Array, Meta, Op, Sample
 from ..asg.geometry import contiguous
 from ..asg.node import Node
+from ..asg.saving import keep_all
 from .formula import refuse
 
 WINDOW = ("kernel_size", "stride", "padding", "dilation", "ceil_mode")

@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 
 from .. import dtypes
-from ..asg.declare import Array, Grads, Meta, Op, Sample, keep_all
+from ..asg.declare import Array, Grads, Meta, Op, Sample
 from ..asg.node import Node
+from ..asg.saving import keep_all
 from .formula import NodeHandler, refuse
 from .movement import expand, reshape, select, zeros_of
 from .pooling import _ref_gather, plane_gather, plane_scatter

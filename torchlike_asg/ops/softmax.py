@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from ..asg.declare import Array, Grads, Meta, Op, Sample, get, keep_result
+from ..asg.declare import Array, Grads, Meta, Op, Sample, get
 from ..asg.node import Node
+from ..asg.saving import keep_result
 from .formula import refuse, sum_over
 
 _X = np.array([[-0.3, 1.2, 0.8, 2.5], [0.6, -0.9, 0.4, -0.2], [3.1, 0.1, -2.0, 0.7]])

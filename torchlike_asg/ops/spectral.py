@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 
 from ..asg import gradients
-from ..asg.declare import Array, Grads, Meta, Op, Sample, keep_result
+from ..asg.declare import Array, Grads, Meta, Op, Sample
 from ..asg.geometry import contiguous
 from ..asg.node import Node, weak
+from ..asg.saving import keep_result
 from .arrange import triu
 from .linalg import matmul
 from .movement import reshape, slice_, unview
