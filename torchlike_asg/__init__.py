@@ -50,6 +50,7 @@ from .facade.foreach import foreach as _foreach
 from .facade.functions.reading import sync
 from .facade.generator import Generator, default_generator
 from .facade.register import FUNCTIONS as _FUNCTIONS
+from .facade.register import publish as _publish
 from .namespace import NAMES as _NAMES
 from .random import fork_rng, get_rng_state, initial_seed, manual_seed, seed, set_rng_state
 from .size import Size
@@ -63,6 +64,7 @@ newaxis = None
 __version__ = _TorchVersion(_version)
 globals().update(_FUNCTIONS)
 globals().update(_NAMES)
+_publish(_FUNCTIONS | _NAMES, __name__)
 _operators.install()
 places.install()
 

@@ -92,7 +92,10 @@ def test_classes():
         x.type() == "torch.FloatTensor"
         and x.type(ours.LongTensor).dtype is ours.int64
         and x.type("torch.DoubleTensor").dtype is ours.float64
+        and x.long().type(ours.Tensor).dtype is ours.float32
     )
+    with pytest.raises(ValueError, match="invalid type: 'Parameter'"):
+        x.type(ours.nn.Parameter)
     assert type(ours.Tensor(2)) is ours.Tensor
 
 

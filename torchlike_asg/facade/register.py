@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import functools
 import inspect
+import sys
 from collections.abc import Callable
+from types import FunctionType
 from typing import Any
 
 from ..asg.node import Node
@@ -53,6 +55,13 @@ def function(
         return bound if method and namespace else offered
 
     return register
+
+
+def publish(functions: dict[str, Any], module: str) -> None:
+    """Let each function say where it can be found again, as pickle asks: in `module`, if not where it was written."""
+    for name, fn in functions.items():
+        if isinstance(fn, FunctionType) and getattr(sys.modules.get(fn.__module__), fn.__qualname__, None) is not fn:
+            fn.__module__, fn.__qualname__, fn.__name__ = module, name, name
 
 
 def method(*names: str) -> Callable[[Function], Function]:

@@ -118,8 +118,9 @@ class Decoder:
             )
         if self._modules:
             from .modules import known_module
+            from .objects import known_object
 
-            known = known_module(module, name, self.where)
+            known = known_module(module, name, self.where) or known_object(module, name)
             if known is not None:
                 return known
         raise refused(self.where, full, _hint(module, name, self._modules))

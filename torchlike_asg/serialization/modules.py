@@ -14,7 +14,7 @@ from typing import Any
 from .unpickler import Known
 from .writer import Reduce
 
-__all__ = ["known_module", "looks_like_module", "reduce_module"]
+__all__ = ["imported", "known_module", "looks_like_module", "reduce_module", "renamed"]
 
 _REGISTRIES = ("_parameters", "_buffers", "_modules")
 _PACKAGE = __name__.split(".")[0]
@@ -40,12 +40,11 @@ def reduce_module(obj: Any) -> Reduce | None:
 
 
 def known_module(module: str, name: str, where: str) -> Known | None:
-    """The Known for a Module class, or for a function of ``nn.functional`` (which modules keep as their activation), else None."""
+    """The Known for a Module class, or for a function of tensors (which modules keep as their activation), else None."""
     full = f"{module}.{name}"
-    found = _imported(*_renamed(module, name))
+    found = imported(*renamed(module, name))
     if isinstance(found, FunctionType):
-        public = _imported(f"{_PACKAGE}.nn.functional", found.__name__) is found and not found.__name__.startswith("_")
-        return Known(full, found) if public else None
+        return Known(full, found) if _works_on_tensors(found) else None
     base = module_class()
     if not isinstance(found, type) or not issubclass(found, base):
         return None
@@ -68,18 +67,27 @@ def known_module(module: str, name: str, where: str) -> Known | None:
 
 def looks_like_module(module: str, name: str) -> bool:
     """Whether a refused name is, or probably is, the class of a whole module."""
-    found = _imported(*_renamed(module, name))
+    found = imported(*renamed(module, name))
     return module.startswith("torch.nn.modules.") or (isinstance(found, type) and issubclass(found, module_class()))
 
 
-def _renamed(module: str, name: str) -> tuple[str, str]:
-    """Our place for PyTorch's layers and functions."""
+def _works_on_tensors(found: FunctionType) -> bool:
+    """Whether a function is a public one of ``nn.functional``, or registered for the torch namespace: not `load`, `save` and their like."""
+    if found.__module__ == _PACKAGE:
+        return importlib.import_module("..facade.register", __package__).FUNCTIONS.get(found.__qualname__) is found
+    return imported(f"{_PACKAGE}.nn.functional", found.__name__) is found and not found.__name__.startswith("_")
+
+
+def renamed(module: str, name: str) -> tuple[str, str]:
+    """Our place for PyTorch's layers, functions and distributions."""
     if module.startswith("torch.nn.modules."):
         return f"{_PACKAGE}.nn", name
-    return (f"{_PACKAGE}.nn.functional", name) if module == "torch.nn.functional" else (module, name)
+    if module in ("torch.nn.functional", "torch._C._nn"):
+        return f"{_PACKAGE}.nn.functional", name
+    return (_PACKAGE + module.removeprefix("torch"), name) if module.startswith("torch.distributions.") else (module, name)
 
 
-def _imported(module: str, qualname: str) -> Any:
+def imported(module: str, qualname: str) -> Any:
     """The object of that name if its module is imported. Reads ``__dict__``s only: a module's ``__getattr__`` could import more."""
     found: Any = sys.modules.get(module)
     for part in qualname.split("."):

@@ -219,6 +219,8 @@ def type_(self: Tensor, dtype: Any = None, non_blocking: bool = False) -> Any:
         dtype = _LEGACY[name]
     if not isinstance(dtype, (dtypes.dtype, type)) or isinstance(dtype, Tensor):
         raise TypeError("dtype must be a type, str, or dtype object")
-    if isinstance(dtype, type) and not hasattr(dtype, "dtype"):
+    if dtype is Tensor:  # the class of the default type
+        return to(self, dtypes.get_default_dtype())
+    if isinstance(dtype, type) and (issubclass(dtype, Tensor) or not hasattr(dtype, "dtype")):
         raise ValueError(f"invalid type: '{dtype.__name__}'")
     return to(self, getattr(dtype, "dtype", dtype))
