@@ -56,6 +56,28 @@ def test_nodes_and_plans_of_dropped_models_go():
     assert len(plan.PLANS) <= plans + 4
 
 
+def test_few_dropped_parameters_are_not_looked_for_in_a_large_graph(monkeypatch):
+    """A sweep looks at every node: one after each small model would take longer, the more the process had recorded before."""
+    ours.asg.collect()
+    monkeypatch.setattr(arena, "_floor", 0)
+    monkeypatch.setitem(arena._state, "kept", arena.live_nodes() + 10_000)
+    monkeypatch.setitem(arena._state, "removed", arena.node.COUNTS["nodes"] - arena._state["kept"])
+    swept, compact = [], arena.compact
+    monkeypatch.setattr(arena, "compact", lambda *a: swept.append(1) or compact(*a))
+    for _ in range(3):
+        parameters = [nn.Parameter(ours.ones(2)) for _i in range(20)]
+        sum(parameters).sum().item()
+        del parameters
+        gc.collect()
+    assert arena._counts["dead"] > 40 and not swept
+    x = ours.ones(2)
+    for i in range(2_000):
+        x = x * (i + 0.5) + x.sum(0, keepdim=True)
+    x.sum().item()
+    (ours.ones(3) * 7.5).sum().item()
+    assert swept and arena._counts["dead"] == 0
+
+
 @pytest.mark.slow
 def test_building_training_and_dropping_models_does_not_grow_the_process():
     for _ in range(10):

@@ -67,11 +67,14 @@ def moved(leaf: Node, storage: Any) -> None:
 
 
 def due() -> bool:
-    """Whether a quarter of the permanent leaves are dead, or the tables grew past the limit."""
-    made = node.COUNTS["nodes"] - _state["removed"]
-    if made > max(config.max_nodes, 2 * _state["kept"]):
+    """Whether a quarter of the permanent leaves are dead, or the tables grew past the limit.
+
+    A sweep looks at every node, so that for few leaves' sake there is none before an eighth of them are new.
+    """
+    made, kept = node.COUNTS["nodes"] - _state["removed"], _state["kept"]
+    if made > max(config.max_nodes, 2 * kept) or _counts["dead"] > 4096:
         return True
-    return (_counts["dead"] > 16 and 4 * _counts["dead"] > _counts["vars"] and made > _floor) or _counts["dead"] > 4096
+    return _counts["dead"] > 16 and 4 * _counts["dead"] > _counts["vars"] and made > max(_floor, kept + kept // 8)
 
 
 _state = {"removed": 0, "kept": 0}
