@@ -106,6 +106,7 @@ class Trace:
     ``carried``   Input that stands for a result of an earlier trace -> the history that it has there (the facade's);  ``cut`` whether the
                   trace before was closed at a read in the middle of histories;  ``reads`` how many there were since the last step,
                   ``patience`` up to how many leave it open;  ``whole`` whether histories are recorded again instead
+    ``due``       how many claims there are to be before it is asked again whether a loop discards its histories
     ``read``      (how many claims, how many slots) there were at the read that left it open last
     ``reached``   (generation, nodes gone through, leaves among them): what pending results read, see `leaves_of`
     """
@@ -121,6 +122,7 @@ class Trace:
         "contexts",
         "cut",
         "data",
+        "due",
         "eager",
         "entered",
         "families",
@@ -206,7 +208,7 @@ class Trace:
         self.orphans: dict[Node, Any] = {}
         self.twinned: dict[Node, int] = {}
         self.entered: dict[int, int] = {}
-        self.slots = self.leaves = self.flushes = 0
+        self.slots = self.leaves = self.flushes = self.due = 0
         self.read = 0, 0
         self.plan: Any = None
         self.ran: list[Any] = []
@@ -265,7 +267,7 @@ class Trace:
             or self.orphans
         ):
             self._forget()
-        self.slots = self.leaves = self.flushes = self.lapses = 0
+        self.slots = self.leaves = self.flushes = self.lapses = self.due = 0
         self.plan = self.walk = None
         self.read = 0, 0
         if self.data:

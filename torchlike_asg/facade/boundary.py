@@ -12,12 +12,14 @@ from weakref import ref
 from ..asg.scope import Calls
 from ..asg.trace import Trace, current
 from .core import Tensor, catch_up
-from .flush import flush
+from .flush import discarded, flush
 
 #: results recorded in one trace before the next outermost module call cuts it
 MAX_PENDING = 50_000
 #: results recorded in one trace without gradients before the next repeated call inside the outermost module cuts it
 MAX_INSIDE = 512
+#: calls of one outermost module that are a loop, in a trace with gradients of which nothing was read
+_LOOP = 4
 #: id of each module that was called -> weak reference that takes it out of here
 _called: dict[int, Any] = {}
 
@@ -45,6 +47,7 @@ class _Looking(Calls):
 def enter(module: Any, args: tuple[Any, ...], calls: Calls) -> None:
     """An outermost module is called: it will be the first of `calls`. A second call of the same one starts a new trace if something was
     read since the first (an evaluation or acting loop), or if nothing is recorded for differentiation (a loop that collects predictions).
+    So does a later one, once much is pending, if most of what was recorded for differentiation is gone (a loop that forgot to say so).
     Before the very first call, parameters that were initialised by hand take their values: the use of one in the middle of the call would
     end the trace there. Nothing ends where an argument has a history, as in a solver or a recurrence, which would be recorded again, nor
     inside a function transform, for the nodes of its arguments would be lost.
@@ -61,10 +64,25 @@ def enter(module: Any, args: tuple[Any, ...], calls: Calls) -> None:
         _called[key] = ref(module, lambda _: _called.pop(key, None))
         if tr.grad and _initialised(tr):
             flush(closing=True)
-    again = key in tr.entered and (tr.flushes or not tr.grad)
-    if (again and not (tr.grad and any(a.__class__ is Tensor and not a.is_leaf for a in args))) or len(tr.claims) > MAX_PENDING:
+    calls = tr.entered.get(key, 0)
+    if (calls and _anew(tr, calls, args)) or len(tr.claims) > MAX_PENDING:
         flush(closing=True)
-    tr.entered[key] = 1
+        calls = 0
+    tr.entered[key] = calls + 1
+
+
+def _anew(tr: Trace, calls: int, args: tuple[Any, ...]) -> bool:
+    """Whether a module that was called that often in this trace begins another one."""
+    if not tr.grad:
+        return True
+    read = tr.flushes > 0
+    if not read and (calls < _LOOP or len(tr.claims) <= max(MAX_INSIDE, tr.due)):
+        return False
+    if any([a.__class__ is Tensor and not a.is_leaf for a in args]):
+        return False
+    if not read:
+        tr.due = 2 * len(tr.claims)
+    return read or discarded(tr)
 
 
 def _initialised(tr: Trace) -> bool:

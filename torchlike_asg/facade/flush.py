@@ -199,8 +199,7 @@ def _claims(tr: Trace) -> list[tuple[Node, Any]]:
 
 def _histories(tr: Trace, live: Live) -> tuple[list[tuple[Any, Node]], list[Node]]:
     """(the live results that could still be differentiated, with their nodes; the values that their gradients will read)"""
-    found: list[tuple[Any, Any]] = [(t, t._n) for t in live.tracked]
-    found += [(f, f.h) for f in live.families if f.h is not None and f.h.rg and not (f.wants and f.leaf_history)]
+    found = _differentiable(live)
     errors, saved = live.errors, None
     if tr.freed or tr.stale or tr.retained:
         rest = []
@@ -223,6 +222,13 @@ def _histories(tr: Trace, live: Live) -> tuple[list[tuple[Any, Node]], list[Node
     if saved is None:
         saved = saved_together(tuple([n for _, n in found]), tr)
     return found, saved.computed
+
+
+def _differentiable(live: Live) -> list[tuple[Any, Any]]:
+    """The live results that have a history, with their nodes."""
+    found: list[tuple[Any, Any]] = [(t, t._n) for t in live.tracked]
+    found += [(f, f.h) for f in live.families if f.h is not None and f.h.rg and not (f.wants and f.leaf_history)]
+    return found
 
 
 def _donated(tr: Trace, leaves: list[Family]) -> Any:
@@ -290,11 +296,32 @@ def _cut(tr: Trace, histories: list[tuple[Any, Node]]) -> bool:
     that adds to them, not at the few of an ordinary step, which is computed as a whole.
     """
     tr.reads += 1
-    if tr.held or tr.level or tr.whole or tr.hooks or tr.retained or tr.saving or trace.several:
+    if _needed(tr) or not (tr.cut or tr.carried or tr.flushes >= tr.patience or _goes_on(tr, histories)):
         return False
-    if not (tr.cut or tr.carried or tr.flushes >= tr.patience or _goes_on(tr, histories)):
+    return all([_carries(n) for _, n in histories])
+
+
+def _needed(tr: Trace) -> bool:
+    """Whether histories that go on have to do so in this trace."""
+    return bool(tr.held or tr.level or tr.whole or tr.hooks or tr.retained or tr.saving or trace.several)
+
+
+def _carries(n: Node) -> bool:
+    """Whether what has this history can be carried into another trace."""
+    return n.device.type == "cpu" and n.dtype in SUMMED
+
+
+def discarded(tr: Trace) -> bool:
+    """Whether the trace may end though histories live, and no gradient can be asked for any more through most of what was recorded: that
+    of a decoder, say, whose script records gradients and only looks at the words.
+    """
+    if _needed(tr) or tr.grads or tr.swept or tr.mapped:
         return False
-    return all([n.device.type == "cpu" and n.dtype in SUMMED for _, n in histories])
+    nodes = tuple([n for _, n in _differentiable(_live(tr))])
+    if not all(map(_carries, nodes)):
+        return False
+    claims = tr.claims
+    return 2 * sum([n in claims for n in history(nodes)]) < sum([n.rg for n in claims])
 
 
 def _goes_on(tr: Trace, histories: list[tuple[Any, Node]]) -> bool:
