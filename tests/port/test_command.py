@@ -228,6 +228,26 @@ def test_imports_are_rewritten_and_nothing_else(before, after):
     assert rewrite(changed.encode()).decode() == changed
 
 
+def test_the_alias_is_installed_before_packages_that_import_torch(tmp_path, capsys):
+    install = "import torchlike_asg; torchlike_asg.install_as_torch(); "
+    before = "import torch\ntry:\n    import timm\nexcept ImportError: timm = None\nif 1: from einops import rearrange\n"
+    before += "import os, einops\nimport timm.layers\n"
+    changed = rewrite(before.encode()).decode()
+    for statement in ("import timm\nexcept", "from einops import rearrange", "import os, einops"):
+        assert install + statement in changed
+    assert changed.count(install) == 3 and rewrite(changed.encode()).decode() == changed
+    assert rewrite(b"import einops\nfrom .timm import x\n") == b"import einops\nfrom .timm import x\n"  # no tensors of torch's
+    script = tmp_path / "script.py"
+    script.write_text("from einops import rearrange\nimport torch\nprint(rearrange(torch.arange(6).view(2, 3), 'a b -> b a').tolist())\n")
+    assert main([str(script), "--write"]) == 0
+    assert "alias     einops (line 1): it works under" in capsys.readouterr().out
+    pytest.importorskip("einops")
+    done = subprocess.run(
+        [sys.executable, str(script)], capture_output=True, text=True, env={**os.environ, "PYTHONPATH": str(ROOT)}, timeout=120
+    )
+    assert done.stdout.strip() == "[[0, 3], [1, 4], [2, 5]]", done.stderr
+
+
 def test_other_encodings_stay():
     latin = "# -*- coding: latin-1 -*-\nname = 'é'; import torch\n".encode("latin-1")
     assert rewrite(latin) == latin.replace(b"import torch", b"import torchlike_asg as torch")

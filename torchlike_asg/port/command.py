@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import ast
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -12,7 +13,7 @@ from ..i18n.catalog import FALLBACK, text
 from ..serialization.atomic import atomic_write
 from .names import status
 from .notebook import Notebook
-from .rewrite import rewrite
+from .rewrite import hosted, rewrite
 from .scan import scan
 
 __all__ = ["main"]
@@ -70,6 +71,7 @@ def _report(path: Path, args: argparse.Namespace, lang: str) -> int:
         notebook = Notebook.read(content) if path.suffix == ".ipynb" else None
         script = content if notebook is None else notebook.script.encode()
         uses = scan(script, str(path))
+        guests = hosted(ast.parse(script, str(path))) if uses else []
         rewritten = rewrite(script) if args.write else script
         changed = content if rewritten == script else rewritten if notebook is None else notebook.written(rewritten.decode())
     except (OSError, SyntaxError, UnicodeDecodeError, ValueError) as error:
@@ -90,6 +92,10 @@ def _report(path: Path, args: argparse.Namespace, lang: str) -> int:
             places = say("lines" if notebook is None else "cells", lines=", ".join(dict.fromkeys(lines[name])))
             note = f": {found[name].note}" if found[name].note else ""
             print(f"  {say(state):{_width(lang)}} {name} ({places}){note}", file=out)
+    for name, statement in reversed(dict(reversed(guests)).items()):
+        line = str(statement.lineno) if notebook is None else notebook.place(statement.lineno)
+        place = say("lines" if notebook is None else "cells", lines=line)
+        print(f"  {say('alias'):{_width(lang)}} {name} ({place}): {say('hosted')}", file=out)
     if piped and args.write:
         sys.stdout.buffer.write(changed)
     elif changed != content:
