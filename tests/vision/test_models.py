@@ -28,6 +28,9 @@ TABLE = {
     "efficientnet_b5": (854, 30389784, 495279606),
     "efficientnet_b6": (986, 43040704, 3016112404),
     "efficientnet_b7": (1200, 66347960, 2170970352),
+    "efficientnet_v2_l": (1548, 118515272, 1999392987),
+    "efficientnet_v2_m": (1120, 54139356, 307756626),
+    "efficientnet_v2_s": (782, 21458488, 269355004),
     "googlenet": (364, 13004888, 2000003524),
     "inception_v3": (580, 27161264, 3148642377),
     "mnasnet0_5": (314, 2218512, 435411676),
@@ -68,6 +71,9 @@ TABLE = {
     "swin_b": (353, 87768224, 1083423476),
     "swin_s": (353, 49606258, 1969867523),
     "swin_t": (185, 28288354, 269854565),
+    "swin_v2_b": (449, 87930848, 962458702),
+    "swin_v2_s": (449, 49737442, 2810142201),
+    "swin_v2_t": (233, 28351570, 2818482132),
     "vgg11": (22, 132863336, 4078310131),
     "vgg11_bn": (62, 132868840, 4051515619),
     "vgg13": (26, 133047848, 1549995939),
@@ -147,6 +153,7 @@ def test_a_transformers_initial_weights_are_torchvisions():
     [
         ("inception_v3", 75, {"init_weights": False, "aux_logits": False, "transform_input": True}, [0.04556, 0.0274, -0.00978]),
         ("efficientnet_b0", 32, {}, [0.1489, -0.08771, 0.03899]),
+        ("efficientnet_v2_s", 32, {}, [0.19256, -0.12061, 0.04788]),
         ("googlenet", 32, {"init_weights": False, "aux_logits": False, "transform_input": True}, [0.06046, 0.07726, 0.07068]),
         ("mobilenet_v3_small", 32, {}, [0.12372, 0.1058, 0.05704]),
         ("mnasnet0_5", 32, {}, [0.15234, -0.09009, 0.03935]),
@@ -176,6 +183,20 @@ def test_scores_of_small_models_are_torchvisions(quick):
     swin = models.SwinTransformer([4, 4], 8, [2, 2], [2, 4], [3, 3], num_classes=3)
     wanted = [[1.6257, -0.1434, -1.5121], [1.6768, -0.1735, -1.5753]]
     assert torch.allclose(made_anew(swin, 36, 0.2), torch.tensor(wanted), atol=2e-4)
+
+
+def test_swin_v2_is_torchvisions():
+    kind = {"block": models.swin_transformer_v2.SwinTransformerBlockV2, "downsample_layer": models.swin_transformer_v2.PatchMergingV2}
+    torch.manual_seed(0)
+    swin = models.SwinTransformer([4, 4], 8, [2, 2], [2, 4], [3, 3], num_classes=3, **kind)
+    wanted = {
+        "features.1.0.attn.cpb_mlp.0.weight": 0.4326718986206828,
+        "features.2.reduction.weight": 0.22583388482709604,
+        "features.3.1.attn.qkv.weight": 0.33040837071143897,
+    }
+    assert squares(swin.state_dict(), wanted) == pytest.approx(wanted, rel=1e-6)
+    scores = made_anew(swin, 36, 0.2)
+    assert torch.allclose(scores, torch.tensor([[2.3339, 0.1506, -2.1009], [2.3366, 0.1508, -2.1035]]), atol=2e-4)
 
 
 def test_the_heads_of_googlenet_in_training(quick):

@@ -22,6 +22,7 @@ from . import (
     shufflenetv2,
     squeezenet,
     swin_transformer,
+    swin_transformer_v2,
     vgg,
     vision_transformer,
 )
@@ -86,6 +87,7 @@ __all__ = [
     "shufflenetv2",
     "squeezenet",
     "swin_transformer",
+    "swin_transformer_v2",
     "vgg",
     "vision_transformer",
     *BUILDERS,

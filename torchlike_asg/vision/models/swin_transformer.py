@@ -25,11 +25,14 @@ class PatchMerging(nn.Module):
         self.reduction = nn.Linear(4 * dim, 2 * dim, bias=False)
         self.norm = norm_layer(4 * dim)
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
+    def neighbours(self, x: torch.Tensor) -> torch.Tensor:
+        """(..., H / 2, W / 2, 4 C), from edges that are padded where they are odd."""
         height, width = x.shape[-3:-1]
         x = F.pad(x, (0, 0, 0, width % 2, 0, height % 2))
-        parts = [x[..., i::2, j::2, :] for j in (0, 1) for i in (0, 1)]
-        return self.reduction(self.norm(torch.cat(parts, -1)))
+        return torch.cat([x[..., i::2, j::2, :] for j in (0, 1) for i in (0, 1)], -1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.reduction(self.norm(self.neighbours(x)))
 
 
 def _regions(size: tuple[int, int], window: Sequence[int], shift: Sequence[int]) -> torch.Tensor:
@@ -62,19 +65,34 @@ class ShiftedWindowAttention(nn.Module):
         self.attention_dropout, self.dropout = attention_dropout, dropout
         self.qkv = nn.Linear(dim, dim * 3, bias=qkv_bias)
         self.proj = nn.Linear(dim, dim, bias=proj_bias)
-        rows, columns = window_size
+        self._make_bias(num_heads)
+
+    def _make_bias(self, num_heads: int) -> None:
+        rows, columns = self.window_size
         self.relative_position_bias_table = nn.Parameter(torch.zeros((2 * rows - 1) * (2 * columns - 1), num_heads))
+        self.register_buffer("relative_position_index", self._index())
+        nn.init.trunc_normal_(self.relative_position_bias_table, std=0.02)
+
+    def _index(self) -> torch.Tensor:
+        """For each pair of places in a window, the row of a table of how far they are apart."""
+        rows, columns = self.window_size
         places = torch.stack(torch.meshgrid(torch.arange(rows), torch.arange(columns), indexing="ij")).flatten(1)
         apart = places[:, :, None] - places[:, None, :]
-        index = (apart[0] + rows - 1) * (2 * columns - 1) + apart[1] + columns - 1
-        self.register_buffer("relative_position_index", index.flatten())
-        nn.init.trunc_normal_(self.relative_position_bias_table, std=0.02)
+        return ((apart[0] + rows - 1) * (2 * columns - 1) + apart[1] + columns - 1).flatten()
+
+    def _for_each_pair(self, table: torch.Tensor) -> torch.Tensor:
+        places = self.window_size[0] * self.window_size[1]
+        return table[self.relative_position_index].view(places, places, -1).permute(2, 0, 1).contiguous().unsqueeze(0)
 
     def get_relative_position_bias(self) -> torch.Tensor:
         """(1, heads, places, places): what is added to the scores."""
-        places = self.window_size[0] * self.window_size[1]
-        bias = self.relative_position_bias_table[self.relative_position_index]
-        return bias.view(places, places, -1).permute(2, 0, 1).contiguous().unsqueeze(0)
+        return self._for_each_pair(self.relative_position_bias_table)
+
+    def _project(self, x: torch.Tensor) -> torch.Tensor:
+        return self.qkv(x)
+
+    def _scores(self, q: torch.Tensor, k: torch.Tensor) -> torch.Tensor:
+        return (q * q.shape[-1] ** -0.5) @ k.transpose(-2, -1)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         n, height, width, channels = x.shape
@@ -86,8 +104,8 @@ class ShiftedWindowAttention(nn.Module):
             x = torch.roll(x, shifts=(-shift[0], -shift[1]), dims=(1, 2))
         down, across = high // rows, wide // columns
         x = x.view(n, down, rows, across, columns, channels).permute(0, 1, 3, 2, 4, 5).reshape(n * down * across, rows * columns, channels)
-        q, k, v = self.qkv(x).reshape(*x.shape[:2], 3, self.num_heads, channels // self.num_heads).permute(2, 0, 3, 1, 4)
-        scores = (q * (channels // self.num_heads) ** -0.5) @ k.transpose(-2, -1) + self.get_relative_position_bias()
+        q, k, v = self._project(x).reshape(*x.shape[:2], 3, self.num_heads, channels // self.num_heads).permute(2, 0, 3, 1, 4)
+        scores = self._scores(q, k) + self.get_relative_position_bias()
         if any(shift):
             region = _regions((high, wide), self.window_size, shift).to(x.device)
             region = region.view(down, rows, across, columns).permute(0, 2, 1, 3).reshape(down * across, rows * columns)

@@ -44,6 +44,9 @@ FILES: dict[str, tuple[str, dict[str, str]]] = {
     "efficientnet_b5": ("EfficientNet_B5_Weights", {_V1: "efficientnet_b5_lukemelas-1a07897c.pth"}),
     "efficientnet_b6": ("EfficientNet_B6_Weights", {_V1: "efficientnet_b6_lukemelas-24a108a5.pth"}),
     "efficientnet_b7": ("EfficientNet_B7_Weights", {_V1: "efficientnet_b7_lukemelas-c5b4e57e.pth"}),
+    "efficientnet_v2_l": ("EfficientNet_V2_L_Weights", {_V1: "efficientnet_v2_l-59c71312.pth"}),
+    "efficientnet_v2_m": ("EfficientNet_V2_M_Weights", {_V1: "efficientnet_v2_m-dc08266a.pth"}),
+    "efficientnet_v2_s": ("EfficientNet_V2_S_Weights", {_V1: "efficientnet_v2_s-dd5fe13b.pth"}),
     "googlenet": ("GoogLeNet_Weights", {_V1: "googlenet-1378be20.pth"}),
     "inception_v3": ("Inception_V3_Weights", {_V1: "inception_v3_google-0cc3c7bd.pth"}),
     "mnasnet0_5": ("MNASNet0_5_Weights", {_V1: "mnasnet0.5_top1_67.823-3ffadce67e.pth"}),
@@ -99,6 +102,9 @@ FILES: dict[str, tuple[str, dict[str, str]]] = {
     "swin_b": ("Swin_B_Weights", {_V1: "swin_b-68c6b09e.pth"}),
     "swin_s": ("Swin_S_Weights", {_V1: "swin_s-5e29d889.pth"}),
     "swin_t": ("Swin_T_Weights", {_V1: "swin_t-704ceda3.pth"}),
+    "swin_v2_b": ("Swin_V2_B_Weights", {_V1: "swin_v2_b-781e5279.pth"}),
+    "swin_v2_s": ("Swin_V2_S_Weights", {_V1: "swin_v2_s-637d8ceb.pth"}),
+    "swin_v2_t": ("Swin_V2_T_Weights", {_V1: "swin_v2_t-b137f0e2.pth"}),
     "vgg11": ("VGG11_Weights", {_V1: "vgg11-8a719046.pth"}),
     "vgg11_bn": ("VGG11_BN_Weights", {_V1: "vgg11_bn-6002323d.pth"}),
     "vgg13": ("VGG13_Weights", {_V1: "vgg13-19584684.pth"}),
@@ -123,6 +129,8 @@ _SIZES = {("inception_v3", _V1): (299, 342, False), ("efficientnet_b1", _V2): (2
 }
 _SIZES |= {(f"convnext_{size}", _V1): (224, cut, False) for size, cut in (("tiny", 236), ("small", 230), ("base", 232), ("large", 232))}
 _SIZES |= {(f"swin_{size}", _V1): (224, cut, True) for size, cut in (("t", 232), ("s", 246), ("b", 238))}
+_SIZES |= {(f"swin_v2_{size}", _V1): (256, cut, True) for size, cut in (("t", 260), ("s", 260), ("b", 272))}
+_SIZES |= {(f"efficientnet_v2_{size}", _V1): (side, side, size == "l") for size, side in (("s", 384), ("m", 480), ("l", 480))}
 _SIZES |= {(name, _V1): (224, 232, False) for name in ("shufflenet_v2_x1_5", "shufflenet_v2_x2_0", "mnasnet0_75", "mnasnet1_3")}
 _SIZES |= {
     (f"regnet_y_{size}gf", f"IMAGENET1K_SWAG_{kind}_V1"): (side, side, True)
@@ -198,7 +206,9 @@ def enumeration(builder: str) -> Any:
     for member, file in files.items():
         crop, size, bicubic = _SIZES.get((builder, member), (224, 232 if member == _V2 else 256, False))
         how = InterpolationMode.BICUBIC if bicubic else InterpolationMode.BILINEAR
-        members[member] = Weights(_SITE + file, partial(ImageClassification, crop_size=crop, resize_size=size, interpolation=how))
+        halves: dict[str, Any] = {"mean": (0.5, 0.5, 0.5), "std": (0.5, 0.5, 0.5)} if builder == "efficientnet_v2_l" else {}
+        made_of = partial(ImageClassification, crop_size=crop, resize_size=size, interpolation=how, **halves)
+        members[member] = Weights(_SITE + file, made_of)
     made = WeightsEnum(name, {**members, "DEFAULT": members[_V2 if _V2 in files else _V1]}, module=__name__)
     made.__doc__ = "The files of trained weights that torchvision has for this model; `DEFAULT` is the best of them."
     return made
