@@ -56,6 +56,36 @@ def test_copies(package):
     assert again.note == "hung on"
 
 
+@BOTH
+def test_copies_take_what_is_written_and_lie_alike(package):
+    p, q = (package.nn.Parameter(package.arange(48.0).view(2, 2, 3, 4).to(memory_format=package.channels_last)) for _ in range(2))
+    copies = [copy.deepcopy(p)]
+    with package.no_grad():
+        p.mul_(2)
+        q.data.add_(q)
+        copies += [copy.deepcopy(p), copy.deepcopy(q)]
+        alias = q.detach()
+        alias[0] = 1
+        q[1, 0].zero_()
+        copies += [copy.deepcopy(q), copy.deepcopy(package.nn.Parameter(q[:, :, 1]))]
+        copies[0].fill_(7)
+    values = p.detach().numpy()
+    copies += [copy.deepcopy(p)]
+    values += 1
+    assert [float(c.detach().double().sum()) for c in (p, q, *copies)] == [2304.0, 1020.0, 336.0, 2256.0, 2256.0, 1020.0, 340.0, 2256.0]
+    assert [c.stride() for c in copies] == [(24, 1, 8, 2)] * 4 + [copies[4].stride(), (24, 1, 8, 2)]
+    assert all(c.is_leaf and c.requires_grad for c in copies)
+
+
+def test_copies_of_parameters_build_no_plans():
+    layer = nn.Linear(5, 3)
+    (layer(ours.ones(5)).sum()).item()
+    before = ours.asg.stats()["plans"]
+    copies = [copy.deepcopy(layer) for _ in range(3)]
+    assert ours.asg.stats()["plans"] == before
+    assert [c.weight.tolist() for c in copies] == [layer.weight.tolist()] * 3
+
+
 def test_printed_form_of_a_parameter():
     a, b = torch.nn.Parameter(torch.tensor([[1.0, 2.5]])), nn.Parameter(ours.tensor([[1.0, 2.5]]))
     assert repr(a) == repr(b) == str(b)

@@ -7,7 +7,10 @@ from typing import Any
 
 import torchlike_asg as torch
 
-from ..facade.core import Tensor, is_dense, make_parameter
+from ..asg.declare import VAR
+from ..asg.geometry import is_dense as fills
+from ..asg.trace import current
+from ..facade.core import Tensor, concrete, is_dense, make_parameter
 from ..facade.functions.reading import OWN_ATTRIBUTES
 
 __all__ = ["Buffer", "Parameter", "UninitializedBuffer", "UninitializedParameter", "is_lazy"]
@@ -34,7 +37,7 @@ class Parameter(Tensor):
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Any:
         if id(self) not in memo:  # like PyTorch's, a copy has neither `.grad` nor attributes that were hung on the original
-            memo[id(self)] = copied = make_parameter(type(self), self.data.clone(), self.requires_grad)
+            memo[id(self)] = copied = make_parameter(type(self), _copied(self), self.requires_grad)
             if hasattr(self, "_initialiser"):  # what the viewer tells of it is as true of the copy
                 copied._initialiser = self._initialiser
         return memo[id(self)]
@@ -44,6 +47,20 @@ class Parameter(Tensor):
         if hasattr(self, "_initialiser"):
             attributes["_initialiser"] = self._initialiser
         return _rebuild_parameter, (type(self), self.data, self.requires_grad, attributes)
+
+
+def _copied(p: Parameter) -> Tensor:
+    """``p.data.clone()``. The memory of what nobody writes is copied as it is: a plan for each parameter of a model that is copied, as the
+    constructors of transformers copy their layers, would take longer than all else about it.
+    """
+    f, tr = p._f, current()
+    n = p._n
+    if n is not None and f is not None and n is f.leaf is f.h and n.op is VAR and p._lens is None and tr.inference is None and not tr.apart:
+        cell = f.cell
+        here = cell.device.type == "cpu" and cell.writer is None and not (cell.empty or cell.exposed)
+        if here and p.geometry == cell.geometry and fills(cell.shape, cell.strides):
+            return concrete(cell.buf.copy(), cell.shape, cell.dtype, cell.device, cell.strides)  # type: ignore[no-any-return, union-attr]
+    return p.data.clone()
 
 
 def _of_sparse(cls: type[Parameter], data: Any, requires_grad: bool) -> Any:
