@@ -108,20 +108,22 @@ class Snapshot:
     def keep(self, order: list[Node], tr: Trace) -> None:
         """Keep what a history needs of the trace, and nothing else of it."""
         self.kept.update(order)
+        for kept, source in (
+            (self.inputs, tr.bound),
+            (self.known, tr.known),
+            (self.carried, tr.carried),
+            (self.leaf_owner, tr.leaf_owner),
+            (self.contexts, tr.contexts),
+            (self.hooks, tr.hooks),
+            (self.retained, tr.retained),
+        ):
+            if source:  # most are empty, and a history has many nodes
+                kept.update([(n, source[n]) for n in order if n in source])
+        if tr.silent:
+            self.silent.update([n for n in order if n in tr.silent])
         for n in order:
-            for kept, source in (
-                (self.inputs, tr.bound),
-                (self.known, tr.known),
-                (self.carried, tr.carried),
-                (self.leaf_owner, tr.leaf_owner),
-                (self.contexts, tr.contexts),
-                (self.hooks, tr.hooks),
-                (self.retained, tr.retained),
-            ):
-                if n in source:
-                    kept[n] = source[n]
-            if n in tr.silent:
-                self.silent.add(n)
+            if n.op is not VAR and n not in tr.leaf_owner:
+                continue
             if n in tr.leaf_owner and (f := tr.leaf_owner[n]()) is not None:
                 self.versions[n] = (None, f.counter.version)
                 if f.h is n or (f.h is not None and f.h.op is RESTRIDE_SCATTER and f.h.srcs[1] is n):
