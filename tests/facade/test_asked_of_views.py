@@ -175,3 +175,41 @@ def test_parts_of_a_leaf_are_results_of_their_own(lib, name, read):
 @pytest.mark.filterwarnings("ignore:The .grad attribute")
 def test_a_result_nobody_viewed_has_no_gradient_yet():
     assert (ours.ones(2, requires_grad=True) * 2).grad is None
+
+
+@pytest.mark.parametrize("read", [False, True])
+@pytest.mark.parametrize("form", [lambda v: v, lambda v: v.unsqueeze(0)])
+@pytest.mark.parametrize("write", [lambda y, v: y.data.mul_(2), lambda y, v: v.data.mul_(2), lambda y, v: y.detach().data.mul_(2)])
+def test_a_view_is_asked_for_the_gradient_of_what_was_made_of_it_before_a_write_through_data(write, form, read):
+    def run(T):
+        w = T.ones(3, requires_grad=True)
+        y = w * 2
+        v = form(y[:2])
+        before = (v * 3).sum()
+        write(y, v)
+        found = []
+        for loss, asked in ((before, [v]), (before + v.sum(), [v, y, w])):
+            found += [g.tolist() for g in T.autograd.grad(loss, asked, retain_graph=True)]
+            if read:
+                loss.item()
+        return found
+
+    same(run)
+
+
+@pytest.mark.filterwarnings("ignore:The .grad attribute")
+@pytest.mark.parametrize("read", [False, True])
+@pytest.mark.parametrize("base", [lambda w: w, lambda w: w * 2])
+def test_a_view_that_alone_is_to_have_a_gradient_keeps_it_itself(base, read):
+    def run(T):
+        w = base(T.ones(3, requires_grad=True))
+        v = w[:2]
+        loss = (v * 3).sum()
+        if read:
+            loss.item()
+        loss.backward(inputs=[v], retain_graph=True)
+        found = [v.grad.tolist(), w.grad]
+        loss.backward(inputs=[v, w])
+        return found, v.grad.tolist(), w.grad.tolist()
+
+    same(run)

@@ -85,8 +85,28 @@ def outcome(T, program):
         return str(error)
 
 
+def frozen_after_its_first_pass(T):
+    x = T.ones(3, 2, requires_grad=True)
+    y = (x * x).sum()
+    x.requires_grad_(False)
+    y.backward(retain_graph=True)
+    y.backward(retain_graph=True)
+    return x.grad
+
+
+def frozen_between_two_passes(T):
+    x = T.nn.Parameter(T.ones(3, 2))
+    y = (x * 2).sum()
+    y.backward(retain_graph=True)
+    x.requires_grad_(False)
+    for _ in range(2):
+        y.backward(retain_graph=True)
+    return x.grad.tolist()
+
+
 PROGRAMS = [
-    flags, recorded_before, recorded_after, base_written, view_written, written_apart, after_a_read, a_leaf_again, frozen_parameter
+    flags, recorded_before, recorded_after, base_written, view_written, written_apart, after_a_read, a_leaf_again, frozen_parameter,
+    frozen_after_its_first_pass, frozen_between_two_passes,
 ]  # fmt: skip
 
 

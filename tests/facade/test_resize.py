@@ -171,6 +171,52 @@ def test_a_tensor_keeps_its_version_counter_when_it_is_given_another_storage():
     same(run)
 
 
+@pytest.mark.parametrize("read", [False, True])
+@pytest.mark.parametrize("parameter", [False, True])
+@pytest.mark.parametrize("shape", [(3,), (5,)])
+@pytest.mark.parametrize("give", ["set_", "data"])
+def test_what_was_made_of_a_leaf_before_it_was_given_another_storage_has_its_gradient(give, shape, parameter, read):
+    def run(T):
+        w, seen = T.nn.Parameter(T.ones(3)) if parameter else T.ones(3, requires_grad=True), []
+        w.register_hook(lambda g: seen.append(g.tolist()))
+        loss = (w * 3).sum() + w[:2].sum()
+        if read:
+            loss.item()
+        if give == "data":
+            w.data = T.zeros(shape)
+        else:
+            with T.no_grad():
+                w.set_(T.zeros(shape))
+        loss.backward()
+        return seen, w.grad.tolist(), w.requires_grad, w.is_leaf, list(w.shape), w._version
+
+    same(run)
+
+
+@pytest.mark.parametrize("read", [False, True])
+@pytest.mark.parametrize("shape", [(3,), (5,)])
+def test_what_set_has_overwritten_is_refused_by_a_backward_pass(shape, read):
+    for T in (pytest.importorskip("torch"), ours):
+        for leaf in (True, False):
+            w, x = T.ones(3, requires_grad=True), T.tensor([1.0, 2.0, 3.0])
+            loss = (w * w * x).sum()
+            if read:
+                loss.item()
+            with T.no_grad():
+                (w if leaf else x).set_(T.zeros(shape))
+            with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+                loss.backward()
+
+
+def test_gradients_of_two_shapes_are_not_added_up():
+    w = ours.ones(3, requires_grad=True)
+    before = (w * 2).sum()
+    w.data = ours.ones(1)
+    w.sum().backward()
+    with pytest.raises(RuntimeError, match=r"got \[3\] but expected shape compatible with \[1\]"):
+        before.backward()
+
+
 @pytest.mark.filterwarnings("ignore:An output with one or more elements was resized")
 @pytest.mark.parametrize(
     "make",

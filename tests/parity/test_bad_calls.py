@@ -202,6 +202,24 @@ CALLS = {
     "T.distributions.MultivariateNormal(T.zeros(2), T.eye(2)).log_prob": "T.ones(2).double()",
     "T.distributions.HalfCauchy(T.ones(2)).log_prob": "T.ones(2).double()|T.tensor([True, False])",
     "nn.Dropout": "nan|-1|2|'a'",
+    # methods: arguments that were taken silently, and errors that told of what is inside
+    "T.ones(2, 3).logical_and": "3|1j|T.ones(3)",
+    "T.ones(2, 3).copy_": "True, T.ones(2)|1, 1",
+    "T.ones(2, 3).to": "T.ones(2), T.ones(2)|T.int32, T.ones(2)",
+    "T.ones(2, 3).hsplit": "T.tensor([0, 1])|np.int64(3)|[1, 2]",
+    "T.ones(2, 3).split": "[1, 'a']|T.ones(2, 3)|np.int64(1)|T.tensor(1)|(1, 1)",
+    "T.ones(3).histogram": "1.5|T.ones(2, 2)|2",
+    "T.tensor(2.0).flatten": "slice(1)|1|-1",
+    "T.ones(3).logsumexp": "None|0",
+    "T.ones(3).repeat_interleave": "(5,)|2",
+    "T.ones(3).is_set_to": "nan|T.ones(3)",
+    "T.ones(3).sparse_mask": "'a'|T.ones(3)",
+    "T.ones(3, 3).to_dense": "2|T.ones(1)|T.float64",
+    "T.ones(3, 3).to_sparse_csr": "-5|T.ones(1)",
+    "T.ones(3, 3).to_sparse": "'a'|T.ones(2)",
+    "T.ones(2, 3).var": "obj|1.5",
+    "T.ones(2, 3).long": "T.ones(1)|memory_format=T.contiguous_format",
+    "T.ones(2, 3).is_contiguous": "T.ones(1)|memory_format=T.channels_last",
 }
 
 

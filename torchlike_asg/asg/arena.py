@@ -66,6 +66,11 @@ def moved(leaf: Node, storage: Any) -> None:
         _storages[leaf] = storage
 
 
+def parted(leaf: Node) -> None:
+    """The leaf's tensors took another storage, in which it has no part: its values are kept where they are needed."""
+    _storages.pop(leaf, None)
+
+
 def due() -> bool:
     """Whether a quarter of the permanent leaves are dead, or the tables grew past the limit.
 

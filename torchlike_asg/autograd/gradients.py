@@ -9,9 +9,9 @@ from typing import Any
 from .. import events
 from ..facade import texts
 from ..facade.accumulation import hooked, tensor_of
-from ..facade.backward import asked_node, check_inputs, grad_mode, pieced, run
+from ..facade.backward import asked_nodes, check_inputs, given_to, grad_mode, pieced, run
 from ..facade.backward import backward as _backward
-from ..facade.core import Tensor
+from ..facade.core import Tensor, node_of
 from ..facade.functions.creation import zeros_like
 from ..facade.grad_fn import Freed
 from ..facade.pieces import through as _through
@@ -82,11 +82,14 @@ def grad(
                 found.append(g if g is not None or not materialize_grads else zeros_like(t))
                 _refuse_unused(g, i, allow_unused)
         return tuple(found)
-    nodes = [asked_node(t) for t in ins]
-    result = run(outs, given, retain, create_graph, frozenset(nodes))
+    if any(["_shown" in t.__dict__ for t in ins]):  # what the outputs were made of is to be recorded again first
+        for t in outs:
+            node_of(t)
+    nodes = [asked_nodes(t) for t in ins]
+    result = run(outs, given, retain, create_graph, frozenset([n for had in nodes for n in had]))
     with grad_mode(create_graph):
-        for i, (t, n) in enumerate(zip(ins, nodes, strict=True)):
-            g = result.gradients.get(n)
+        for i, (t, had) in enumerate(zip(ins, nodes, strict=True)):
+            g = given_to(result, had)
             if g is not None and t._f is not None and t._f.hooks and t.is_leaf:  # type: ignore[attr-defined]
                 found.append(hooked(t._f, gradient(g)))
                 continue

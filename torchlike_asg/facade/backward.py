@@ -149,7 +149,7 @@ def _keep_retained(found: dict[Node, Node], tr: Trace, create: bool) -> None:
     with grad_mode(create), held():
         for n, kept in list(tr.retained.items()):
             if kept.__class__ is ref and n in found and (t := kept()) is not None:
-                accumulate(t._f if t._kind is None else t, gradients.dense(found[n]))
+                accumulate(keeper(t), gradients.dense(found[n]))
 
 
 def _free(result: gradients.Sweep, tr: Trace) -> None:
@@ -242,7 +242,7 @@ def backward(
             return
     home = home_of(outputs[0]._n) if trace.several and outputs and outputs[0]._n is not None else tr
     if inputs is not None:
-        wanted = {asked_node(t): family_of(t) for t in inputs}
+        wanted = {n: keeper(t) for t in inputs for n in asked_nodes(t)}
         result = run(outputs, grads, retain, create, frozenset(wanted))
         kept = home.retained
         with grad_mode(create), held():
@@ -267,6 +267,41 @@ def asked_node(t: Tensor) -> Node:
             n = n.srcs[0]
         return n
     return f.leaf
+
+
+def keeper(t: Tensor) -> Any:
+    """What keeps the gradient of `t`: a family that of its base, a view its own."""
+    return family_of(t) if t._f is None or t._kind is None else t
+
+
+def asked_nodes(t: Tensor) -> tuple[Node, ...]:
+    """`asked_node`, and those that a view had before writes without history: PyTorch's view is one and the same. What was recorded in an
+    earlier trace is here as it was recorded again.
+    """
+    n = asked_node(t)
+    had = t.__dict__.get("_shown")
+    if had is None:
+        return (n,)
+    tr = current()
+    now = tr.index, tr.generation
+    found = [n]
+    for when, m in had:
+        if when != now:
+            m = next((new for snap in tr.replays if snap.made == when and (new := snap.replayed[1].get(m)) is not None), n)
+        if m not in found:
+            found.append(m)
+    return tuple(found)
+
+
+def given_to(result: gradients.Sweep, nodes: tuple[Node, ...]) -> Node | None:
+    """The gradient that a sweep found for a tensor, which has had these nodes."""
+    found = [g for n in nodes if (g := result.gradients.get(n)) is not None]
+    if len(found) < 2:
+        return found[0] if found else None
+    total = gradients.dense(found[0])
+    for g in found[1:]:
+        total = get("add")(total, gradients.dense(g))
+    return total
 
 
 def pieced(outputs: Sequence[Tensor]) -> bool:
@@ -319,12 +354,20 @@ _prepared: dict[Node, _Prepared] = {}
 
 def _prepare(result: gradients.Sweep) -> None:
     root = result.roots[0]
-    if (
-        root not in _prepared
-        and result.memoised
-        and all(leaf.op is VAR and leaf.owner is not None and not is_sparse(g) for leaf, g in result.leaves)
-    ):
+    if root not in _prepared and result.memoised and all(_takes(leaf) and not is_sparse(g) for leaf, g in result.leaves):
         _prepared[root] = _Prepared(result)
+
+
+def _takes(leaf: Node) -> bool:
+    """Whether a permanent leaf, and no other, is given its gradient: it may want none any more."""
+    f = leaf.owner() if leaf.op is VAR and leaf.owner is not None else None
+    return f is not None and (f.wants or f.leaf is not None)
+
+
+def forget(leaf: Node) -> None:
+    """The leaf wants no gradient any more: sweeps that end in it are not done again as they were."""
+    for root in [n for n, p in _prepared.copy().items() if any([m is leaf for m, _ in p.result.leaves])]:
+        _prepared.pop(root, None)
 
 
 def again(n: Node | None, retain: bool | None) -> bool:

@@ -8,6 +8,7 @@ import numpy as np
 
 from .. import dtypes
 from ..asg import scope
+from ..asg.declare import VAR
 from ..asg.geometry import contiguous, overlaps_itself
 from ..asg.trace import current
 from . import texts
@@ -126,8 +127,13 @@ def _rejoin(t: Tensor, f: Any) -> None:
 
 def _drop_leaf(t: Tensor, f: Any) -> None:
     """`t` is a leaf no longer. Its views keep the history that they have, from a leaf over the same storage that nobody sees."""
-    if f.h is not None and f.leaf is not None:
+    leaf = f.leaf
+    if f.h is not None and leaf is not None:
         flush(closing=True)
+    if leaf is not None and leaf.op is VAR:
+        from .backward import forget
+
+        forget(leaf)
     views = [v for r in f.faces if (v := r()) is not None and v is not t and v._kind is not None and not v._kind.startswith("nograd")]
     if views:
         parted = t.__dict__["_parted"] = Family(f.cell, None, f.counter)

@@ -20,8 +20,9 @@ from .families import family_of
 from .held import settle
 from .inference import refuse_write
 from .lens import lens_over, memory
+from .misfits import what
 from .register import FUNCTIONS, method
-from .resize import set_data
+from .resize import overwritten, set_data
 from .storage import Cell, Family
 
 
@@ -297,9 +298,13 @@ def _elements(source: Any, d: dtypes.dtype) -> Any:
 def set_(self: Tensor, source: Any = None, storage_offset: int = 0, size: Any = None, stride: Any = None) -> Tensor:
     """Make this tensor show the memory of another tensor or storage (or nothing): with that tensor's geometry, or the one given."""
     refuse_write(self)
-    leaf = self.requires_grad and self.is_leaf
-    if leaf and current().grad:
-        raise RuntimeError("a leaf Variable that requires grad is being used in an in-place operation.")
+    keeps = self.requires_grad
+    if keeps and current().grad:
+        raise RuntimeError(
+            "a leaf Variable that requires grad is being used in an in-place operation."
+            if self.is_leaf
+            else "derivative for set_ is not implemented"
+        )
     if source is None:
         other = concrete(np.zeros(0, self.dtype.storage), (0,), self.dtype, self.device)
     else:
@@ -311,11 +316,12 @@ def set_(self: Tensor, source: Any = None, storage_offset: int = 0, size: Any = 
             shape = tuple(size)
             geometry = (shape, contiguous(shape) if stride is None else tuple(stride), storage_offset)
         other = _over(_settled(owner), self.dtype, geometry)
-    if leaf:  # it keeps its gradient and its hooks
-        set_data(self, other)
+    if keeps:  # its gradient and its hooks, or its history
+        set_data(self, other, counted=True)
         self._f.counter.version += 1  # type: ignore[union-attr]
         return self
-    other._f.counter.version = family_of(self).counter.version + 1  # type: ignore[union-attr]  # the counter is the tensor's
+    overwritten(self)
+    other._f.counter.version = self._f.counter.version  # type: ignore[union-attr]  # the counter is the tensor's
     self._lens = other._lens
     self._n, self._f, self._d, self._geo, self._kind = None, other._f, 0, other._geo, None
     other._f.add(self)  # type: ignore[union-attr]
@@ -325,6 +331,8 @@ def set_(self: Tensor, source: Any = None, storage_offset: int = 0, size: Any = 
 @method()
 def is_set_to(self: Tensor, tensor: Tensor) -> bool:
     """Whether both show the same memory in the same way."""
+    if not isinstance(tensor, Tensor):
+        raise TypeError(f"is_set_to(): argument 'tensor' (position 1) must be Tensor, not {what(tensor)}")
 
     def shown(t: Tensor) -> Any:
         shape, strides, offset = t.geometry

@@ -21,6 +21,7 @@ from ..devices import device
 from ..errors import HostMemoryError, Unsupported
 from .core import Tensor
 from .generator import Generator
+from .misfits import told, what
 
 __all__ = ["OTHERS", "elsewhere", "parse", "read_again"]
 
@@ -53,12 +54,11 @@ def _whole(value: Any) -> bool:
 
 def _foreign(values: Any) -> tuple[str, int] | None:
     """The type and the place of the first element that is no number of dimensions: neither an integer nor several."""
-    return next(((_name(v), i) for i, v in enumerate(values) if not (_whole(v) or v is None or isinstance(v, (tuple, list)))), None)
+    return next(((what(v), i) for i, v in enumerate(values) if not (_whole(v) or v is None or isinstance(v, (tuple, list)))), None)
 
 
-def _name(value: Any) -> str:
-    kind = type(value)
-    return f"numpy.{kind.__name__}" if kind.__module__ == "numpy" else kind.__name__
+#: numbers from here on are no sizes, indices or dimensions
+_LIMIT = 1 << 63
 
 
 #: annotation -> what may be given for it
@@ -134,12 +134,12 @@ def _declared(fn: Callable[..., Any]) -> list[_Parameter]:
 
 
 def parse(
-    fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], bound: bool = False
+    fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], bound: bool = False, called: str = ""
 ) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """The arguments of ``fn(*args, **kwargs)``, numbers in tensors and NumPy's as Python's where a number is declared; the very same
     objects if there are none. Raises TypeError for the first argument that its annotation excludes; ValueError for a reduction.
 
-    `bound`: it is called as a method, whose positions do not count the tensor.
+    `bound`: it is called as a method, whose positions do not count the tensor. `called`: what by, if that is not its own name.
     """
     fn = inspect.unwrap(fn)
     for position, name, kinds, optional in _declared(fn):
@@ -159,8 +159,17 @@ def parse(
                 inspect.signature(fn).bind(*args, **kwargs)  # what is missing is missed first
                 raise AttributeError(f"{type(value).__name__!r} object has no attribute {attribute!r}")
             element = _foreign(value) if kinds == ["tuple of ints"] and isinstance(value, (tuple, list)) else None
-            found = f"not {_name(value)}" if element is None else "but found element of type {} at pos {}".format(*element)
-            raise TypeError(f"{_PARSED.get(fn.__name__, fn.__name__)}(): argument '{name}'{where} must be {kinds[0]}, {found}")
+            found = f"not {what(value)}" if element is None else "but found element of type {} at pos {}".format(*element)
+            raise TypeError(f"{called or _PARSED.get(fn.__name__, fn.__name__)}(): argument '{name}'{where} must be {kinds[0]}, {found}")
+        if kind == "int" and value.__class__ is int and not -_LIMIT <= value < _LIMIT:
+            raise ValueError("Overflow when unpacking long long")
+        if kind == "tuple of ints" and isinstance(value, (tuple, list)):
+            far = next((i for i, v in enumerate(value, 1) if v.__class__ is int and not -_LIMIT <= v < _LIMIT), None)
+            if far is not None:
+                raise TypeError(
+                    f"{called or fn.__name__}(): argument '{name}' failed to unpack the object at pos {far} with error "
+                    '"Overflow when unpacking long long"'
+                )
         if kind in _MADE and not isinstance(value, (int, float, complex)) and (made := _MADE[kind](value)) is not value:
             value = made
             if where:
@@ -181,7 +190,7 @@ def read_again(
     try:
         if isinstance(error, MemoryError) and not isinstance(error, HostMemoryError):  # NumPy's
             raise HostMemoryError(f"DefaultCPUAllocator: can't allocate memory: {error}") from error
-        if not isinstance(error, Unsupported):
+        if not (isinstance(error, Unsupported) or told(error)):
             try:
                 read, meant = parse(fn, args, kwargs)
             except TypeError as better:

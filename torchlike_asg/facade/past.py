@@ -33,7 +33,7 @@ SUMMED = (float32, float64)
 class Snapshot:
     """The data of a closed trace, shared by the tensors whose histories live on.
 
-    ``number``  in order of closing;  ``slots``, ``leaves`` how many the trace had, so that it can be opened again
+    ``number``  in order of closing;  ``made`` which trace it was;  ``slots``, ``leaves`` how many that had, so that it can be opened again
     """
 
     __slots__ = (
@@ -47,6 +47,7 @@ class Snapshot:
         "known",
         "leaf_owner",
         "leaves",
+        "made",
         "number",
         "origins",
         "replayed",
@@ -62,6 +63,7 @@ class Snapshot:
 
     def __init__(self, tr: Trace) -> None:
         self.number, self.slots, self.leaves = next(_numbers), tr.slots, tr.leaves
+        self.made = tr.index, tr.generation
         self.carried: dict[Node, Past] = {}
         #: nodes of histories of earlier traces that were recorded again in this one -> what they are in the trace they come from, where
         #: other histories may lead to them, too
@@ -132,7 +134,9 @@ class Snapshot:
                 f = n.owner() if n.owner is not None else None
                 cell = tr.orphans.get(n) if f is None else f.cell
                 if cell is not None:  # one that was just given to the leaf may not be computed yet: what was recorded reads the one before
-                    value = tr.known.get(n) if cell.empty else cell.whole()
+                    value = tr.known.get(n)
+                    if value is None and not cell.empty:
+                        value = cell.whole()
                     self.versions[n] = (value, 0 if f is None else f.counter.version)
 
 
@@ -277,7 +281,7 @@ def _replay_input(n: Node, snap: Snapshot, tr: Trace) -> Node:
         f = owner() if owner is not None else None
         if f is not None and f.wants:  # the leaf lives: gradients go on accumulating in it
             root_of(f)
-            if f.leaf is not None:
+            if f.leaf is not None and f.leaf.shape == n.shape:  # else `x.data = y` gave it another shape
                 if f.h is f.leaf and same_memory(f.cell.whole(), value):
                     return f.leaf
                 kept = REBIND(f.leaf, tr.input(value, tuple(n.shape), n.strides, n.dtype, n.device))
@@ -297,7 +301,7 @@ def _replay_cut(n: Node, value: Node, snap: Snapshot, tr: Trace) -> Node:
     f = owner() if owner is not None else None
     if f is not None and f.wants:  # it lives, and is one leaf with what the script goes on to use: both are differentiated at once
         root_of(f)
-        if f.leaf is not None:
+        if f.leaf is not None and f.leaf.shape == n.shape:
             if snap.untouched.get(n) == (f.counter.version, f.counter.silent):
                 return f.leaf
             kept = REBIND(f.leaf, value)

@@ -55,12 +55,12 @@ class Gradients:
             give(f, g, value)
         for t, found in zip(inputs or (), self.inputs, strict=True):
             if found is not None:
-                give(family_of(t), *found)
+                give(passes.keeper(t), *found)
 
 
-def give(f: Family, g: Node, value: Any) -> None:
+def give(f: Family | Tensor, g: Node, value: Any) -> None:
     """Accumulate a computed gradient, laid out as node `g`, in a leaf."""
-    if f.held is None and f.hooks is None:
+    if f.__class__ is Family and f.held is None and f.hooks is None:
         with lock:
             if f.held is None:
                 f.held = (g, value)
@@ -186,10 +186,10 @@ def _sweep(tr: Trace, outputs: Sequence[Tensor], grads: Sequence[Any], retain: b
     here: dict[Node, list[int]] = {}
     aims = None
     if wanted is not None:
-        for i, n in enumerate(wanted.nodes):
+        for i, n in wanted.nodes:
             if n not in tr.carried and not gradients.is_leaf(n):
                 here.setdefault(n, []).append(i)
-        aims = frozenset((*wanted.nodes, *tr.carried))
+        aims = frozenset((*[n for _, n in wanted.nodes], *tr.carried))
     work.distribute(run(outputs, grads, retain, False, aims), dict(tr.carried), here)
     return work.run()
 

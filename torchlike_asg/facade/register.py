@@ -14,6 +14,7 @@ from ..asg.trace import current
 from ..errors import HostMemoryError, Unsupported
 from .autocast import POLICIES, REGIONS, by_policy, governed
 from .core import Tensor, node_of
+from .misfits import combination, final, misfit, several, told
 from .overlaps import ALIKE, APART, LOOSE, PARTLY
 from .overloads import earlier
 from .parsing import elsewhere, parse, read_again
@@ -121,13 +122,28 @@ class _Parser:
         found = earlier(self.name, args, 4 + self.busy + (self.name in POLICIES))
         if found is not None:
             return found[0], {**found[1], **named}
-        read, meant = parse(self.fn, args, named, self.bound)
+        try:
+            read, meant = parse(self.fn, args, named, self.bound, self.name)
+        except (TypeError, ValueError) as error:
+            raise self.better(args, kwargs, error) from None
         if read is args and meant is named:
             self.positions.add((*map(type, args),))
             for k, v in kwargs.items():
                 if k != "out" and k in meant:
                     self.keywords.setdefault(k, set()).add(type(v))
         return read, meant
+
+    def better(self, args: tuple[Any, ...], kwargs: dict[str, Any], error: Exception) -> Exception:
+        """What PyTorch would say where a call has raised `error`: first whether there is a place for each argument."""
+        if told(error):
+            return error
+        named = {self.known.get(k, k): v for k, v in kwargs.items()}
+        found = misfit(self.fn, self.name, args, named, self.bound, isinstance(error, ValueError))
+        if found is not None:
+            return found
+        if isinstance(error, TypeError) and several(self.name) and "argument" in str(error) and "combination" not in str(error):
+            return combination(self.name, args[self.bound :], kwargs, f": {error}")
+        return final(error)
 
 
 def _offered(fn: Function, name: str, bound: bool = False) -> Function:
@@ -161,7 +177,7 @@ def _offered(fn: Function, name: str, bound: bool = False) -> Function:
         if (result := elsewhere(fn, args, kwargs, public)) is not NotImplemented:
             return result
         try:
-            if isinstance(error, Unsupported | HostMemoryError):
+            if isinstance(error, Unsupported | HostMemoryError) or told(error):
                 raise error
             if isinstance(error, MemoryError):  # NumPy's
                 raise HostMemoryError(f"DefaultCPUAllocator: can't allocate memory: {error}") from error
@@ -171,6 +187,8 @@ def _offered(fn: Function, name: str, bound: bool = False) -> Function:
                 if str(better) == str(error):
                     raise error from None
                 raise better from error
+            if isinstance(error, TypeError) and (found := misfit(fn, name, read, meant, bound)) is not None:
+                raise found from None
             if read is args and all(meant.get(k) is v for k, v in kwargs.items()):
                 raise error
         finally:
@@ -228,9 +246,12 @@ def _inplace(fn: Function, name: str) -> Function:
 
     @functools.wraps(fn)
     def written(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
-        if kwargs or (type(self), *map(type, args)) not in parser.positions:
-            (self, *args), kwargs = parser.fit((self, *args), kwargs)  # type: ignore[assignment]
-        return apply_inplace(self, lambda cur: fn(cur, *args, **kwargs), [*args, *kwargs.values()], **rules)
+        try:
+            if kwargs or (type(self), *map(type, args)) not in parser.positions:
+                (self, *args), kwargs = parser.fit((self, *args), kwargs)  # type: ignore[assignment]
+            return apply_inplace(self, lambda cur: fn(cur, *args, **kwargs), [*args, *kwargs.values()], **rules)
+        except TypeError as error:
+            raise (told(error) and error) or misfit(fn, name + "_", (self, *args), kwargs, True) or error from None
 
     written.__name__ = written.__qualname__ = name + "_"
     written.__doc__ = f"In-place version of `{name}`."

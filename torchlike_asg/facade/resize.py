@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from typing import Any
+from weakref import ref
 
 import numpy as np
 
@@ -91,8 +92,49 @@ def _leave(v: Tensor) -> None:
     v._n, v._f, v._lens = n, None, None
 
 
-def set_data(t: Tensor, source: Any) -> None:
-    """``t.data = source``: `t` takes the storage, shape and value of `source`, and keeps its own history and leaf-ness."""
+def _replaced(t: Tensor, f: Family, shares: Tensor) -> None:
+    """A leaf goes on over another storage, of which `shares` is an alias. What was recorded reads the values that it had, and its gradient
+    is still this leaf's.
+    """
+    from .leaves import require_grad
+
+    for r in f.faces:
+        if (v := r()) is not None and v is not t:
+            _leave(v)
+    new = shares._f
+    assert new is not None
+    lasting = f.leaf is not None and f.leaf.op is VAR
+    if lasting:
+        if not f.cell.empty:
+            preserve(f.leaf, f.cell.whole())
+        arena.parted(f.leaf)
+    f.cell.families = [r for r in f.cell.families if r() is not f]
+    f.cell, f.h, f.inferred = new.cell, new.h, False
+    f.leaf = f.past = f.first = None
+    f.wants = False  # until it is a leaf again
+    f.cell.families.append(ref(f))
+    f.counter.roots = [] if f.h is None else [f.h]
+    f.faces = []
+    f.add(t)
+    t._n, t._d, t._geo, t._lens = shares._n, shares._d, shares._geo if shares._n is None else shares.geometry, shares._lens
+    f.take_part()
+    require_grad(t, True, permanent=lasting)
+
+
+def overwritten(t: Tensor) -> None:
+    """A tensor is given another storage, which its version counts: what a history saved of it is refused. What was made of it by `detach()`
+    goes on with the old values, and so do its histories.
+    """
+    f = family_of(t)
+    if all([g is f for g in f.cell.live()]) and all([r() is t or r() is None for r in f.faces]):
+        current().stale.update(f.counter.roots)
+    f.counter.version += 1
+
+
+def set_data(t: Tensor, source: Any, counted: bool = False) -> None:
+    """``t.data = source``: `t` takes the storage, shape and value of `source`, and keeps its own history and leaf-ness. `counted`: its
+    version notices, as it does of `set_`.
+    """
     if not isinstance(source, Tensor):
         raise TypeError(f"Variable data has to be a tensor, but got {type(source).__name__}")
     old = family_of(t)
@@ -101,6 +143,8 @@ def set_data(t: Tensor, source: Any) -> None:
     assert new is not None
     new.inferred = False  # a parameter goes on as one
     same = tuple(source.shape) == tuple(t.shape) and source.dtype is t.dtype and source.device == t.device
+    if counted:
+        current().stale.update(old.counter.roots)
     if t.requires_grad and not t.is_leaf:
         if not same:
             raise Unsupported(
@@ -130,8 +174,6 @@ def set_data(t: Tensor, source: Any) -> None:
         old.cell = new.cell
         old.cell.writer = current().index
         arena.moved(old.leaf, new.cell)
-        from weakref import ref
-
         new.cell.families.append(ref(old))
         # the leaf may be a view of what it lies in
         old.h = in_whole(t, old, value, history_of(old.leaf, part_of(t, old, value))) if old.leaf.rg else value
@@ -139,8 +181,11 @@ def set_data(t: Tensor, source: Any) -> None:
         old.take_part()
         old.invalidate()
         return
-    wants, hooks, grad = old.wants or (old.leaf is not None and old.leaf.rg), old.hooks, old.grad
-    new.hooks, new.grad, new.counter.version = hooks, grad, old.counter.version
+    wants = old.wants or (old.leaf is not None and old.leaf.rg)
+    if wants and t._kind is None:
+        _replaced(t, old, shares)
+        return
+    new.hooks, new.grad, new.counter.version = old.hooks, old.grad, old.counter.version
     old.faces = [r for r in old.faces if r() is not t]
     t._n, t._f, t._d, t._geo, t._kind = None, new, 0, shares.geometry, None
     t._lens = shares._lens
@@ -150,7 +195,7 @@ def set_data(t: Tensor, source: Any) -> None:
     if wants:
         from .leaves import require_grad
 
-        require_grad(t, True, permanent=old.leaf is not None and old.leaf.op is VAR)
+        require_grad(t, True)
 
 
 __all__ = ["resize", "set_data"]

@@ -34,6 +34,10 @@ def on_device(values: Any, device: Any, strides: Any, d: dtype) -> DeviceArray:
     return upload(open_device(device.index), np.asarray(values), strides, d)
 
 
+#: nodes that a view has had to be remembered, beside the last
+_HAD = 7
+
+
 class Counter:
     """A version number, and the nodes that are the current content. `detach()` shares it with its source, `.data` does not.
 
@@ -285,6 +289,8 @@ class Family:
                 n = t._n
                 if t._kind is not None and not bumped and (self.h if n is None else n) is not None and (self.h if n is None else n).rg:
                     t.__dict__["_older"] = True  # its node so far may lie in histories: that of its next use is another one
+                    if n is not None:
+                        self._note_shown(t, n)
                 if n is not None:
                     if t._geo is None:
                         t._geo = t.geometry
@@ -298,9 +304,18 @@ class Family:
                 if bumped and t._kind is not None:
                     t.__dict__.pop("_made", None)
                     t.__dict__.pop("_viewed", None)
+                    t.__dict__.pop("_shown", None)
                 if bumped and t._kind in ("multi", "nograd", "inference"):
                     t._kind += " stale"
         faces[:seen] = out  # another thread may have added some
+
+    def _note_shown(self, t: Any, n: Node) -> None:
+        """Note on a view a node that it has had, and in which trace: it is still asked for the gradient of what was made of that."""
+        tr = current()
+        had = (tr.index, tr.generation), n
+        noted = t.__dict__.get("_shown", ())
+        if had not in noted:
+            t.__dict__["_shown"] = (*noted[-_HAD:], had)
 
     def _note_steps(self, t: Any, n: Node) -> None:
         """Note on a view, whose node is `n`, the operations that it is made by of the whole storage."""

@@ -9,7 +9,7 @@ from ..asg import gradients
 from ..asg.declare import REBIND, VAR
 from ..asg.node import Node
 from ..asg.trace import Trace
-from .backward import asked_node
+from .backward import asked_nodes
 from .core import Tensor
 from .past import Past, Snapshot
 from .storage import Family, leaf_family
@@ -34,19 +34,20 @@ class Wanted:
     """
 
     def __init__(self, inputs: Sequence[Tensor], tr: Trace) -> None:
-        self.nodes = [asked_node(t) for t in inputs]
+        #: which of the tensors, and a node that it has or had
+        self.nodes = [(i, n) for i, t in enumerate(inputs) for n in asked_nodes(t)]
         self.leaves: dict[Family, list[int]] = {}
         self.places: dict[tuple[Snapshot, Node], list[int]] = {}
         #: whether one is a view of what earlier traces may have gone through: it is another node here than there
         self.views = False
-        for i, (t, n) in enumerate(zip(inputs, self.nodes, strict=True)):
+        for i, n in self.nodes:
             if n in tr.carried:
                 self.places.setdefault(_place(tr.carried[n]), []).append(i)
             elif not gradients.is_leaf(n):
-                self.views |= _made_before(t, n)
+                self.views |= _made_before(inputs[i], n)
             elif (f := leaf_family(n)) is not None:
                 self.leaves.setdefault(f, []).append(i)
-        self.count = len(self.nodes)
+        self.count = len(inputs)
 
     def behind(self, past: Past) -> bool:
         """Whether one of them may have a gradient through this history."""

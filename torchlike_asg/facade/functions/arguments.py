@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from ..core import Tensor
+from ..misfits import what
 from .views import dims_of, wrap_dim
 
 
@@ -39,6 +40,8 @@ def reduced_dims(name: str, dim: Any, rank: int) -> tuple[int, ...]:
         return tuple(range(rank))
     if isinstance(dim, (bool, float, str)):
         raise TypeError(f"{name}(): argument 'dim' must be tuple of ints, not {type(dim).__name__}")
+    if not (isinstance(dim, (tuple, list)) or hasattr(dim, "__index__")):
+        raise TypeError(f"{name}(): argument 'dim' must be tuple of ints, not {what(dim)}")
     if not isinstance(dim, (tuple, list)):
         return reduced_dims(name, dim.__index__(), rank)
     if not dim:

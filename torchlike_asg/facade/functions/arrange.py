@@ -19,6 +19,7 @@ from ..core import Tensor, node_of, unary, wrap
 from ..families import view
 from ..held import value_of
 from ..hosted import data, indices
+from ..misfits import combination
 from ..register import function, method
 from ..steps import step
 from .creation import finish
@@ -135,8 +136,10 @@ def repeat_interleave(input: Tensor, repeats: Any = None, dim: int | None = None
     elif not input.shape:
         return repeat_interleave(reshape(input, 1), repeats, dim, output_size=output_size)  # type: ignore[no-any-return]
     d = wrap_dim(dim, len(input.shape))
-    if isinstance(repeats, Tensor) or not isinstance(repeats, int):
-        counts = _counts(repeats if isinstance(repeats, Tensor) else indices(repeats))
+    if not isinstance(repeats, (Tensor, int)):
+        raise combination("repeat_interleave", (repeats,), {}, ", but expected (Tensor repeats) or (int repeats)")
+    if isinstance(repeats, Tensor):
+        counts = _counts(repeats)
         n = input.shape[d]
         if counts.size not in (1, n):
             raise RuntimeError(
@@ -174,7 +177,8 @@ def _triangle(name: str, op: Any, which: str) -> Any:
             raise RuntimeError(f"{name}: input tensor must have at least 2 dimensions")
         return unary(op, input, operator.index(diagonal))
 
-    f.__name__, f.__doc__ = name, f"The {which} triangle of matrices, zero elsewhere; `diagonal` moves its edge up."
+    f.__name__ = f.__qualname__ = name
+    f.__doc__ = f"The {which} triangle of matrices, zero elsewhere; `diagonal` moves its edge up."
     return function(inplace=True)(f)
 
 

@@ -18,6 +18,7 @@ from ...ops import movement
 from ..core import Tensor, concrete, unary
 from ..held import value_of
 from ..hosted import data, known
+from ..misfits import combination
 from ..register import method
 from .creation import blank
 from .factory_arguments import device_of
@@ -89,6 +90,8 @@ def to(
     memory_format: Any = None,
 ) -> Tensor:
     """This tensor in another type or on another device: ``to(dtype)``, ``to(device)``, ``to(device, dtype)``, ``to(other)``."""
+    if len(args) > 1 and any([isinstance(a, Tensor) for a in args[1:]]):
+        raise combination("to", args, {}, "")
     for a in args:
         if isinstance(a, dtypes.dtype):
             dtype = a
@@ -136,12 +139,13 @@ def _cast(t: Tensor, d: dtype) -> Tensor:
 
 
 def _converter(name: str, d: dtype) -> None:
-    def convert(self: Tensor, memory_format: Any = None) -> Tensor:
+    def convert(self: Tensor, *, memory_format: Any = None) -> Tensor:
         if memory_format is not None:
             return to(self, d, memory_format=memory_format)  # type: ignore[no-any-return]
         return self if self.dtype is d else _cast(self, d)
 
-    convert.__name__, convert.__doc__ = name, f"This tensor as {d.name}."
+    convert.__name__ = convert.__qualname__ = name
+    convert.__doc__ = f"This tensor as {d.name}."
     setattr(Tensor, name, convert)
 
 
@@ -171,7 +175,7 @@ def type_as(self: Tensor, other: Tensor) -> Tensor:
 
 
 @method()
-def cpu(self: Tensor, memory_format: Any = None) -> Tensor:
+def cpu(self: Tensor, *, memory_format: Any = None) -> Tensor:
     """This tensor on the CPU."""
     return to(self, device="cpu", memory_format=memory_format)
 

@@ -15,6 +15,7 @@ from ...ops.promotion import title
 from ..core import Tensor
 from ..held import value_of
 from ..hosted import data
+from ..misfits import combination
 from ..register import FUNCTIONS, function
 from . import returns
 from .creation import from_array
@@ -78,6 +79,8 @@ def histogram(
     """Counts (or sums of `weight`, or a density) over equal bins or given edges: named tuple (hist, bin_edges)."""
     if input.dtype not in (dtypes.float32, dtypes.float64):
         raise NotImplementedError(f"\"histogramdd\" not implemented for '{title(input.dtype)}'")
+    if not isinstance(bins, (Tensor, int)) or isinstance(bins, bool):
+        raise combination("histogram", (bins,), {}, ", but expected (Tensor bins) or (int bins)")
     values = value_of(input).reshape(-1)
     weights = None if weight is None else value_of(weight).reshape(-1)
     if isinstance(bins, Tensor):
@@ -85,6 +88,11 @@ def histogram(
             raise RuntimeError(
                 "torch.histogramdd: input tensor and bins tensors should have the same dtype, but got input with dtype "
                 f"{input.dtype.name} and bins for dimension 0 with dtype {bins.dtype.name}"
+            )
+        if len(bins.shape) != 1:
+            raise RuntimeError(
+                f"torch.histogramdd: bins tensor should have one dimension, but got {len(bins.shape)} dimensions in the bins tensor for "
+                "dimension 0"
             )
         edges: Any = value_of(bins)
         limits = None

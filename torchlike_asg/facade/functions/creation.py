@@ -192,9 +192,12 @@ def _factory(name: str, value: Any) -> Any:
 
     what = {"zeros": "zeros", "ones": "ones", "empty": "zeros (PyTorch leaves it uninitialised)"}[name]
     make.__qualname__, like.__qualname__, new.__qualname__ = name, f"{name}_like", f"new_{name}"
-    make.__name__, make.__doc__ = name, f"A tensor of {what} of the given size; `dtype` defaults to the default floating type."
-    like.__name__, like.__doc__ = f"{name}_like", f"A tensor of {what}, of the shape and (by default) type of `input`."
-    new.__name__, new.__doc__ = f"new_{name}", f"A tensor of {what}, of this tensor's type."
+    make.__name__ = make.__qualname__ = name
+    make.__doc__ = f"A tensor of {what} of the given size; `dtype` defaults to the default floating type."
+    like.__name__ = like.__qualname__ = f"{name}_like"
+    like.__doc__ = f"A tensor of {what}, of the shape and (by default) type of `input`."
+    new.__name__ = new.__qualname__ = f"new_{name}"
+    new.__doc__ = f"A tensor of {what}, of this tensor's type."
     function(method=False)(make)
     function(method=False)(like)
     function(namespace=False, name=f"new_{name}")(new)

@@ -6,7 +6,12 @@ import importlib
 import warnings
 from typing import Any
 
+import numpy as np
+
+from ... import dtypes
+from ...formats import strided
 from ..core import Tensor
+from ..misfits import what
 from ..register import function, method
 from .layout import contiguous
 from .views import as_strided, diagonal, reshape, transpose
@@ -99,9 +104,15 @@ def is_pinned(self: Tensor, device: Any = None) -> bool:
     return False
 
 
+def _check_count(name: str, argument: str, value: Any) -> None:
+    if value is not None and (isinstance(value, (bool, Tensor)) or not isinstance(value, (int, np.integer))):
+        raise TypeError(f"{name}(): argument '{argument}' (position 1) must be int, not {what(value)}")
+
+
 @method("to_sparse", "to_sparse_coo")
 def to_sparse(self: Tensor, sparse_dim: int | None = None, *, layout: Any = None) -> Any:
     """The elements that are not zero, as a sparse COO tensor, or a CSR matrix (see torchlike_asg.sparse)."""
+    _check_count("to_sparse", "sparse_dim", sparse_dim)
     made = importlib.import_module("torchlike_asg.sparse").to_sparse(self, sparse_dim)
     return made.to_sparse(layout=layout)
 
@@ -109,16 +120,27 @@ def to_sparse(self: Tensor, sparse_dim: int | None = None, *, layout: Any = None
 @method()
 def to_sparse_csr(self: Tensor, dense_dim: int | None = None) -> Any:
     """The elements that are not zero, as a sparse CSR matrix."""
+    _check_count("to_sparse_csr", "dense_dim", dense_dim)
+    if dense_dim:
+        raise RuntimeError(
+            f"dense_to_sparse_csr: dense_dim argument must be in [0,{max(self.ndim - 2, 0)}] range, but {dense_dim} is given"
+        )  # type: ignore[attr-defined]
     return self.to_sparse().to_sparse_csr()  # type: ignore[attr-defined]
 
 
 @method()
 def sparse_mask(self: Tensor, mask: Any) -> Any:
     """The elements at the places of a sparse tensor."""
+    if not isinstance(mask, Tensor):
+        raise TypeError(f"sparse_mask(): argument 'mask' (position 1) must be Tensor, not {what(mask)}")
+    if mask.layout is strided:  # type: ignore[attr-defined]
+        raise NotImplementedError("Could not run 'aten::sparse_mask' with arguments from the 'CPU' backend: the mask is no sparse tensor.")
     return importlib.import_module("torchlike_asg.sparse").masked(self, mask)
 
 
 @method()
 def to_dense(self: Tensor, dtype: Any = None, *, masked_grad: bool | None = None) -> Tensor:
     """This tensor, which is dense already."""
+    if not (dtype is None or isinstance(dtype, (dtypes.dtype, type))):
+        raise TypeError(f"to_dense(): argument 'dtype' (position 1) must be torch.dtype, not {what(dtype)}")
     return self if dtype is None else self.to(dtype)  # type: ignore[attr-defined, no-any-return]

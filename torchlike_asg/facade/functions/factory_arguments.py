@@ -14,6 +14,7 @@ from ..core import Tensor
 
 #: the largest number of bytes, and of elements of a dimension
 _LARGEST = 2**63 - 1
+_OVERFLOW = '"Overflow when unpacking long long"'
 
 
 def device_of(d: Any, like: Tensor | None = None) -> device:
@@ -31,7 +32,7 @@ def sizes(args: tuple[Any, ...], name: str = "size") -> tuple[int, ...]:
             raise TypeError(f"argument '{name}' (position 1) must be tuple of ints, not {type(args).__name__}")
     if args and args[0].__class__ is bool:  # PyTorch looks at the first one only
         raise TypeError(f"argument '{name}' (position 1) must be tuple of ints, but found element of type bool at pos 0")
-    return tuple([_index(d, name) for d in args])
+    return tuple([_index(d, name, i) for i, d in enumerate(args)])
 
 
 def sequence(size: Any, name: str = "size", position: int = 1) -> tuple[int, ...]:
@@ -52,13 +53,15 @@ def given_sizes(args: tuple[Any, ...], size: Any) -> tuple[int, ...]:
     return sequence(size)
 
 
-def _index(d: Any, name: str) -> int:
+def _index(d: Any, name: str, place: int = 0) -> int:
     if d.__class__ is not int:
         if isinstance(d, float) or not hasattr(d, "__index__"):
-            raise TypeError(f"argument '{name}' must be tuple of ints, but found element of type {type(d).__name__}")
+            raise TypeError(f"argument '{name}' must be tuple of ints, but found element of type {type(d).__name__} at pos {place}")
         d = int(d.__index__())
-    if d > _LARGEST:
-        raise TypeError(f"argument '{name}' failed to unpack an object with error 'Overflow when unpacking long long'")
+    if not -_LARGEST <= d + 1 <= _LARGEST + 1:
+        raise TypeError(
+            f"argument '{name}' failed to unpack the object at pos {place + 1} with error \"Overflow when unpacking long long\""
+        )
     return d  # type: ignore[no-any-return]
 
 

@@ -15,6 +15,7 @@ from ...asg.limits import check_size
 from ...ops import join as ops
 from ..core import Tensor, nary
 from ..hosted import indices, joined
+from ..misfits import combination
 from ..register import FUNCTIONS, function
 from ..steps import step
 from .indexing import index_select
@@ -141,12 +142,16 @@ def tensor_split(
 
 def _register_split(name: str, least: int, dim: int) -> None:
     def f(input: Tensor, indices_or_sections: Any = None, *, indices: Any = None, sections: int | None = None) -> tuple[Tensor, ...]:
+        by = next((v for v in (indices_or_sections, indices, sections) if v is not None), None)
+        if isinstance(by, np.integer):
+            by = int(by)
+        elif isinstance(by, Tensor) or not isinstance(by, (int, tuple, list)):
+            raise combination(name, (by,), {}, ", but expected (int sections) or (tuple of ints indices)")
         if len(input.shape) < least:
             raise RuntimeError(
                 f"torch.{name} requires a tensor with at least {least} dimension, but got a tensor with {len(input.shape)} dimensions!"
             )
         d = 0 if len(input.shape) == 1 else dim
-        by = next((v for v in (indices_or_sections, indices, sections) if v is not None), None)
         if isinstance(by, int) and (by <= 0 or input.shape[d] % by):
             raise RuntimeError(
                 f"torch.{name} attempted to split along dimension {d}, but the size of the dimension {input.shape[d]} "
@@ -154,7 +159,8 @@ def _register_split(name: str, least: int, dim: int) -> None:
             )
         return _cut(input, by, d)
 
-    f.__name__, f.__doc__ = name, f"Views of parts along dimension {dim}: so many of equal size, or cut before the given positions."
+    f.__name__ = f.__qualname__ = name
+    f.__doc__ = f"Views of parts along dimension {dim}: so many of equal size, or cut before the given positions."
     function()(step("SliceBackward0", each=True)(f))
 
 
@@ -170,7 +176,8 @@ def _each(name: str, raise_rank: Any) -> Any:
             return tuple([raise_rank(t) for t in tensors[0]])
         return raise_rank(tensors[0]) if len(tensors) == 1 else tuple([raise_rank(t) for t in tensors])
 
-    f.__name__, f.__doc__ = name, f"Views with {name[8:-1]} or more dimensions, of one tensor or of each of several."
+    f.__name__ = f.__qualname__ = name
+    f.__doc__ = f"Views with {name[8:-1]} or more dimensions, of one tensor or of each of several."
     return function(method=False)(f)
 
 

@@ -102,7 +102,8 @@ def module_load(self: Tensor, other: Tensor, assign: bool = False) -> Tensor:
 
 # ---------------------------------------------------------------- numbers that PyTorch may trace
 def _symbolic(name: str, f: Any, doc: str) -> None:
-    f.__name__, f.__doc__ = name, doc
+    f.__name__ = f.__qualname__ = name
+    f.__doc__ = doc
     FUNCTIONS[name] = f
 
 

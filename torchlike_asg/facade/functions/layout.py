@@ -54,7 +54,7 @@ Tensor.clone = clone  # type: ignore[attr-defined]
 
 
 @method()
-def contiguous(self: Tensor, memory_format: Any = None) -> Tensor:
+def contiguous(self: Tensor, *, memory_format: Any = None) -> Tensor:
     """This tensor if its elements lie in row-major order (or as `memory_format` asks), else a copy that does."""
     n = self._n
     shape, strides = (n.shape, n.strides) if n is not None else self._geo[:2]
@@ -64,7 +64,7 @@ def contiguous(self: Tensor, memory_format: Any = None) -> Tensor:
                 return self
             raise RuntimeError("preserve memory format is unsupported by the contiguous operator")
         given = format_strides(memory_format, shape, strides, "contiguous")
-        return self if _is_contiguous(self, memory_format) else unary(movement.relayout, self, given)
+        return self if _is_contiguous(self, memory_format=memory_format) else unary(movement.relayout, self, given)
     return self if _row_major(shape, strides) else plain(movement.contiguous, self)
 
 
@@ -77,7 +77,7 @@ def ravel(input: Tensor) -> Tensor:
     return reshape(contiguous(input), -1)  # type: ignore[no-any-return]
 
 
-def _is_contiguous(self: Tensor, memory_format: Any = None) -> bool:
+def _is_contiguous(self: Tensor, *, memory_format: Any = None) -> bool:
     """Whether the elements lie in row-major order without gaps, or as `memory_format` asks."""
     shape, strides, _ = self.geometry
     rank = _RANKS.get(memory_format)

@@ -139,7 +139,8 @@ def _tensors(name: str, op: Any, doc: str, inplace: bool = True, aliases: tuple[
         check_tensor(name, "other", 2, other)
         return binary(op, input, other)
 
-    f.__name__, f.__doc__ = name, doc
+    f.__name__ = f.__qualname__ = name
+    f.__doc__ = doc
     return function(inplace=inplace, aliases=aliases, name=name)(f)
 
 
@@ -200,7 +201,8 @@ def _fused(name: str, op: Any, doc: str) -> Any:
         x = node_of(input)
         return wrap(op(x, node_of(tensor1), node_of(tensor2), operand(op, value, x)))
 
-    f.__name__, f.__doc__ = name, doc
+    f.__name__ = f.__qualname__ = name
+    f.__doc__ = doc
     return function(inplace=True, name=name)(f)
 
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import operator
 from typing import Any
 
 from ...ops import movement
 from ..core import Tensor
 from ..families import view
+from ..misfits import what
 from ..register import function, method
 from ..steps import step
+from .factory_arguments import sizes
 from .views import wrap_dim
 
 
@@ -19,6 +22,17 @@ def unbind(input: Tensor, dim: int = 0) -> tuple[Tensor, ...]:
     return tuple([view(movement.select, input, (d, i), "multi") for i in range(input.shape[d])])
 
 
+def _sizes(given: Any) -> list[int]:
+    """The sizes of parts."""
+    name = "split_with_sizes(): argument 'split_sizes'"
+    if not isinstance(given, (tuple, list)):
+        raise TypeError(f"{name} (position 2) must be tuple of ints, not {what(given)}")
+    for i, p in enumerate(given):
+        if isinstance(p, bool) or not hasattr(p, "__index__"):
+            raise TypeError(f'{name} failed to unpack the object at pos {i + 1} with error "type must be tuple of ints, but got {what(p)}"')
+    return list(sizes((given,), "split_sizes"))
+
+
 @function(method=False)
 @step(lambda tensor, split_size_or_sections, dim=0: "SplitWithSizesBackward0" if not isinstance(split_size_or_sections, int) else None)
 def split(tensor: Tensor, split_size_or_sections: Any, dim: int = 0) -> tuple[Tensor, ...]:
@@ -27,6 +41,8 @@ def split(tensor: Tensor, split_size_or_sections: Any, dim: int = 0) -> tuple[Te
         raise RuntimeError("split expects at least a 1-dimensional tensor")
     d = wrap_dim(dim, len(tensor.shape))
     n = tensor.shape[d]
+    if isinstance(split_size_or_sections, Tensor) and split_size_or_sections.shape == ():
+        split_size_or_sections = operator.index(split_size_or_sections)
     if isinstance(split_size_or_sections, int):
         k = split_size_or_sections
         if k < 0 or (k == 0 and n):
@@ -37,7 +53,7 @@ def split(tensor: Tensor, split_size_or_sections: Any, dim: int = 0) -> tuple[Te
             )
         bounds = [(i, min(i + k, n)) for i in range(0, n, k)] if n else [(0, 0)]
     else:
-        parts = [int(p) for p in split_size_or_sections]
+        parts = _sizes(split_size_or_sections)
         if sum(parts) != n:
             raise RuntimeError(
                 f"split_with_sizes expects split_sizes to sum exactly to {n} (input tensor's size at dimension {d}), but got split_sizes={parts}"  # noqa: E501
@@ -63,7 +79,7 @@ def _split_method(self: Tensor, split_size: Any, dim: int = 0) -> tuple[Tensor, 
 @step("SplitWithSizesBackward0")
 def split_with_sizes(input: Tensor, split_sizes: Any, dim: int = 0) -> tuple[Tensor, ...]:
     """Views of consecutive parts of the given sizes."""
-    return split(input, list(split_sizes), dim)  # type: ignore[no-any-return]
+    return split(input, _sizes(split_sizes), dim)  # type: ignore[no-any-return]
 
 
 @function()

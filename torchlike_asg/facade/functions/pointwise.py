@@ -126,7 +126,10 @@ def _two(name: str, op: Any, doc: str, inplace: bool = True, aliases: tuple[str,
         return check_divisor(found, other) if whole else found
 
     whole = op in _WHOLE
-    f.__name__, f.__doc__ = name, doc
+    f.__name__ = f.__qualname__ = name
+    f.__doc__ = doc
+    if not numbers:
+        f.__annotations__["other"] = "Tensor"
     return function(inplace=inplace, aliases=aliases, name=name)(f)
 
 
@@ -140,9 +143,9 @@ lt = _two("lt", logic.lt, "Elementwise ``input < other``.", aliases=("less",))
 le = _two("le", logic.le, "Elementwise ``input <= other``.", aliases=("less_equal",))
 gt = _two("gt", logic.gt, "Elementwise ``input > other``.", aliases=("greater",))
 ge = _two("ge", logic.ge, "Elementwise ``input >= other``.", aliases=("greater_equal",))
-logical_and = _two("logical_and", logic.logical_and, "Elementwise logical and.")
-logical_or = _two("logical_or", logic.logical_or, "Elementwise logical or.")
-logical_xor = _two("logical_xor", logic.logical_xor, "Elementwise exclusive or.")
+logical_and = _two("logical_and", logic.logical_and, "Elementwise logical and.", numbers=False)
+logical_or = _two("logical_or", logic.logical_or, "Elementwise logical or.", numbers=False)
+logical_xor = _two("logical_xor", logic.logical_xor, "Elementwise exclusive or.", numbers=False)
 bitwise_and = _two("bitwise_and", logic.bitwise_and, "Bitwise and of integers; logical and of booleans.")
 bitwise_or = _two("bitwise_or", logic.bitwise_or, "Bitwise or of integers; logical or of booleans.")
 bitwise_xor = _two("bitwise_xor", logic.bitwise_xor, "Bitwise exclusive or.")
@@ -162,7 +165,8 @@ def _one(name: str, op: Any, doc: str, inplace: bool = True, aliases: tuple[str,
             raise TypeError(f"{name}(): argument 'input' (position 1) must be Tensor, not {type(input).__name__}")
         return unary(op, input)
 
-    f.__name__, f.__doc__ = name, doc
+    f.__name__ = f.__qualname__ = name
+    f.__doc__ = doc
     return function(inplace=inplace, aliases=aliases, name=name)(f)
 
 

@@ -88,8 +88,10 @@ def _factory(name: str, draw: Any, numbers: Any, doc: str) -> None:
             _like(input, d, dev, lambda shape, strides: draw(engine_of(generator), shape, strides, d), memory_format), requires_grad
         )  # type: ignore[no-any-return]
 
-    make.__name__, make.__doc__ = name, f"A tensor of {doc}."
-    like.__name__, like.__doc__ = f"{name}_like", f"A tensor of {doc}, of the shape and (by default) type of `input`."
+    make.__name__ = make.__qualname__ = name
+    make.__doc__ = f"A tensor of {doc}."
+    like.__name__ = like.__qualname__ = f"{name}_like"
+    like.__doc__ = f"A tensor of {doc}, of the shape and (by default) type of `input`."
     function(method=False)(make)
     function(method=False)(like)
 

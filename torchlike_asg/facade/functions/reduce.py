@@ -162,7 +162,8 @@ def _truth(op: Any, name: str, doc: str) -> Any:
             found = reduce_with(op, name, input, dim, keepdim)
         return found.to(dtypes.uint8) if input.dtype is dtypes.uint8 else found  # type: ignore[attr-defined, no-any-return]
 
-    f.__name__, f.__doc__ = name, doc
+    f.__name__ = f.__qualname__ = name
+    f.__doc__ = doc
     return function(name=name)(f)
 
 
@@ -243,7 +244,8 @@ def _moment(name: str, op: Any, with_mean: bool, doc: str) -> Any:
             found = unary(op, input, dims, correction, keepdim)
         return (found, unary(ops.mean, input, dims, keepdim)) if with_mean else found
 
-    f.__name__, f.__doc__ = name, doc
+    f.__name__ = f.__qualname__ = name
+    f.__doc__ = doc
     made = step("VarMeanBackward0" if name == "var_mean" else "StdMeanBackward0")(f) if with_mean else f
     return function(name=name, method=not with_mean)(made)
 
@@ -271,6 +273,8 @@ def aminmax(input: Tensor, *, dim: int | None = None, keepdim: bool = False, out
 @function()
 def logsumexp(input: Tensor, dim: Any, keepdim: bool = False, *, out: Tensor | None = None) -> Tensor:
     """``log(sum(exp(input)))`` over `dim`, without overflow."""
+    if dim is None:
+        raise TypeError("logsumexp(): argument 'dim' must be tuple of ints, not NoneType")
     return reduce_with(ops.logsumexp, "logsumexp", input, dim, keepdim)
 
 

@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 
 from ... import dtypes
-from ...asg.geometry import contiguous
+from ...asg.geometry import broadcast, contiguous
 from ...asg.trace import current
 from ...ops.movement import copy
 from ...rng import draws
 from ..core import Tensor
 from ..generator import Generator
+from ..misfits import combination
 from ..register import FUNCTIONS, method
 from ..write import write
 from .reading import value_of
@@ -72,7 +73,8 @@ def _sampler(name: str, draw: Any, doc: str, numbers: Any = None) -> None:
         shape, strides, _ = self.geometry
         return _overwrite(self, lambda: draw(engine_of(generator), tuple(shape), strides, self.dtype, *args, **kwargs))
 
-    sample.__name__, sample.__doc__ = name, doc
+    sample.__name__ = sample.__qualname__ = name
+    sample.__doc__ = doc
     setattr(Tensor, name, sample)
 
 
@@ -139,7 +141,11 @@ def bernoulli_(self: Tensor, p: Any = 0.5, *, generator: Any = None) -> Tensor:
         return write(self, lambda cur: copy(cur, made), ())
     shape, strides, _ = self.geometry
     d, engine = self.dtype, engine_of(generator)
+    if not isinstance(p, (Tensor, int, float, np.number)):
+        raise combination("bernoulli_", (p,), {}, ", but expected (Tensor p) or (float p)")
     if isinstance(p, Tensor):
+        if broadcast(tuple(p.shape), tuple(shape)) != tuple(shape):
+            raise RuntimeError(f"output with shape {list(shape)} doesn't match the broadcast shape of the probabilities, {list(p.shape)}")
         return _overwrite(self, lambda: draws.bernoulli_tensor(engine, tuple(shape), strides, value_of(p), p.dtype, d))
     return _overwrite(self, lambda: draws.bernoulli(engine, tuple(shape), strides, float(p), d))
 

@@ -57,7 +57,8 @@ def _running(name: str, op: Any, result: Any, doc: str) -> Any:
         index = op(x, d)
         return result(wrap(get("gather")(x, index, d) if x.shape else get("clone")(x)), wrap(index))
 
-    f.__name__, f.__doc__ = name, doc
+    f.__name__ = f.__qualname__ = name
+    f.__doc__ = doc
     return function(name=name)(step(f"{name.capitalize()}Backward0", keeps=((0, (0,)), (SECOND, (0,))))(f))
 
 

@@ -102,7 +102,8 @@ def _median(whole: Any, result: Any, name: str, skip_nan: bool, doc: str) -> Any
             return unary(whole, input, tuple(range(len(input.shape))), False)
         return keeping(_single(result, name, ops.median_index, input, dim, keepdim, skip_nan), (), (1,))
 
-    f.__name__, f.__doc__ = name, doc
+    f.__name__ = f.__qualname__ = name
+    f.__doc__ = doc
     called = name.capitalize()
     return function(name=name)(step(lambda input, dim=None, *_, **__: f"{called}Backward{0 if dim is None else 1}")(f))
 

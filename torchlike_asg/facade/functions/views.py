@@ -353,9 +353,9 @@ def as_strided(input: Tensor, size: Any, stride: Any, storage_offset: int | None
 def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
     """The dimensions from `start_dim` to `end_dim` merged into one: a view where possible."""
     rank = len(input.shape)
+    a, b = wrap_dim(start_dim, rank), wrap_dim(end_dim, rank)
     if rank == 0:
         return reshape(input, 1)  # type: ignore[no-any-return]
-    a, b = wrap_dim(start_dim, rank), wrap_dim(end_dim, rank)
     if a > b:
         raise RuntimeError("flatten() has invalid args: start_dim cannot come after end_dim")
     if a == b:

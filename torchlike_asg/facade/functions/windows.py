@@ -47,7 +47,8 @@ def _plain(name: str, formula: Callable[[Any], Any], what: str) -> Any:
     ) -> Tensor:
         return _window(name, window_length, periodic, formula, dtype, device, requires_grad)
 
-    f.__name__, f.__doc__ = name, f"{what}, of `window_length` elements; not `periodic`: symmetric."
+    f.__name__ = f.__qualname__ = name
+    f.__doc__ = f"{what}, of `window_length` elements; not `periodic`: symmetric."
     return function(method=False, name=name)(f)
 
 

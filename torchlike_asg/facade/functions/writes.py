@@ -11,6 +11,7 @@ from ...ops import movement
 from ...ops import pointwise as ops
 from .. import direct
 from ..core import Tensor, node_of, operand
+from ..misfits import what
 from ..overloads import earlier
 from ..register import function
 from ..steps import step
@@ -102,6 +103,8 @@ def zero_(self: Tensor) -> Tensor:
 
 def copy_(self: Tensor, src: Any, non_blocking: bool = False) -> Tensor:
     """Take the values of `src`, broadcast and converted; they may come from another device."""
+    if non_blocking.__class__ is not bool:
+        raise TypeError(f"copy_(): argument 'non_blocking' (position 2) must be bool, not {what(non_blocking)}")
     if not isinstance(src, Tensor):
         return write(self, lambda cur: movement.copy(cur, operand(movement.copy, src, cur)), ())
     if src.dtype.is_complex and not self.dtype.is_complex:
