@@ -46,7 +46,7 @@ START, END = "<!-- {}: written by docs/list_names.py -->\n", "<!-- end of {} -->
 INTERNAL = re.compile(
     r"^(q_|quantize|fake_quant|fused_moving|fbgemm|cudnn_|miopen_|mkldnn|xnnpack|sym_|row_indices|ccol_|crow_|col_ind|native_|.*_copy$|import_|"
     r"vitals|read_vitals|set_vital|parse_|merge_type|unify_|autocast_|fork$|wait$|common_notes|common_args|boolean_dispatch|has_torch_function|"
-    r"handle_torch|BroadcastingList|TYPE_CHECKING|debug_unwrap|factory_common|torch_function|dsmm|hsmm|hspmm|saddmm|segment_reduce|"
+    r"handle_torch|BroadcastingList|TYPE_CHECKING|debug_unwrap|factory_common|torch_function|dsmm|hsmm|hspmm|saddmm|"
     r"is_vulkan|dequantize|int_repr|.*per_tensor|.*per_channel|batch_norm_(backward|elemt|gather|stats|update)|cond$|while_loop|"
     r".*_notes$|assert_int|factory_kwargs|unsafe_|.*_autocast_(ipu|xla|cpu|gpu|cache|dtype|enabled)|bits?\d*(x\d)?$|int[1-7]$|uint[1-7]$|"
     r"u?qint|qscheme|quint|float[48]_|hash_tensor|from_file|.*qparams|empty_quantized|init_num_threads|slice_inverse|"

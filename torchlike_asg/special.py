@@ -5,6 +5,7 @@ from __future__ import annotations
 import math as _numbers
 from typing import Any
 
+from . import dtypes as _dtypes
 from .asg.node import weak as _weak
 from .errors import Unsupported
 from .facade.core import Tensor, node_of, unary, wrap
@@ -15,6 +16,7 @@ from .ops import cylinder as _cylinder
 from .ops import gamma as _gamma
 from .ops import math as _elementary
 from .ops import polynomial as _polynomial
+from .ops.formula import refuse as _refuse
 
 #: names of functions that the torch namespace has, too, sometimes under another name
 _SHARED = {
@@ -49,28 +51,45 @@ _SHARED |= {
 globals().update({ours: FUNCTIONS[theirs] for ours, theirs in _SHARED.items()})
 
 
+#: those of one operand that have kernels of half precision, too
+_HALF = frozenset(("entr", "i0e", "i1", "i1e", "xlog1py"))
+
+
+def _full(name: str, t: Tensor) -> Tensor:
+    """The operand or result of a function, which is refused in half precision."""
+    if t.dtype in (_dtypes.float16, _dtypes.bfloat16):
+        raise _refuse(f"{name}_cpu", t.dtype)
+    return t
+
+
 def _one(name: str, op: Any, doc: str) -> Any:
     def f(input: Tensor, *, out: Tensor | None = None) -> Tensor:
-        return unary(op, input)
+        return unary(op, input if any_precision else _full(name, input))
 
-    f.__name__, f.__doc__ = name, doc
+    any_precision = name in _HALF
+    f.__name__ = f.__qualname__ = name
+    f.__doc__ = doc
     return function(method=False, namespace=False)(f)
 
 
 def _two(name: str, op: Any, doc: str) -> Any:
     def f(input: Any, other: Any, *, out: Tensor | None = None) -> Tensor:
-        return _either(op, input, other)
+        found = _either(op, input, other)
+        return found if any_precision else _full(name, found)
 
-    f.__name__, f.__doc__ = name, doc
+    any_precision = name in _HALF
+    f.__name__ = f.__qualname__ = name
+    f.__doc__ = doc
     return function(method=False, namespace=False)(f)
 
 
 def _family(name: str, kind: str, doc: str) -> Any:
     def f(input: Any, n: Any, *, out: Tensor | None = None) -> Tensor:
         x, degree = (node_of(v) if isinstance(v, Tensor) else _weak(v) for v in (input, n))
-        return wrap(_polynomial.orthogonal_polynomial(x, degree, kind, 0))
+        return _full(name, wrap(_polynomial.orthogonal_polynomial(x, degree, kind, 0)))
 
-    f.__name__, f.__doc__ = name, doc
+    f.__name__ = f.__qualname__ = name
+    f.__doc__ = doc
     return function(method=False, namespace=False)(f)
 
 
@@ -91,7 +110,8 @@ scaled_modified_bessel_k0 = _one("scaled_modified_bessel_k0", _cylinder.bessel_k
 scaled_modified_bessel_k1 = _one("scaled_modified_bessel_k1", _cylinder.bessel_k1e, "``exp(x) K1(x)``.")
 spherical_bessel_j0 = _one("spherical_bessel_j0", _cylinder.spherical_j0, "``sin(x) / x``, the spherical Bessel function of order 0.")
 ndtri = _one("ndtri", _gamma.ndtri, "The quantile of the standard normal distribution.")
-modified_bessel_i0, modified_bessel_i1 = FUNCTIONS["i0"], i1
+modified_bessel_i0 = _one("modified_bessel_i0", _gamma.i0, "The modified Bessel function of the first kind of order 0.")
+modified_bessel_i1 = _one("modified_bessel_i1", _gamma.i1, "The modified Bessel function of the first kind of order 1.")
 xlog1py = _two("xlog1py", _elementary.xlog1py, "``input * log1p(other)``, and 0 where `input` is 0.")
 zeta = _two("zeta", _gamma.zeta, "The Hurwitz zeta function: the sum over k >= 0 of ``(k + other) ** -input``.")
 

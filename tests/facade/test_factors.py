@@ -99,3 +99,12 @@ def test_the_zero_on_the_diagonal_is_named():
                 T.linalg.inv(T.tensor(rows))
             texts.append(str(caught.value).split("\n")[0])
         assert texts[0] == texts[1]
+
+
+def test_cholesky_of_nan_is_told_by_its_info():
+    def run(T):
+        nan = float("nan")
+        ms = [[[nan, nan], [nan, nan]], [[1.0, nan], [nan, 1.0]], [[1.0, 0.0], [0.0, nan]], [[2.0, 1.0], [1.0, 2.0]]]
+        return T.linalg.cholesky_ex(T.tensor(ms)).info
+
+    same(run)

@@ -141,3 +141,32 @@ def test_recorded_indices_are_checked_when_computed():
     y = ours.ones(2, 2).gather(0, ours.tensor([[4, 0]]) + 0)
     with pytest.raises(RuntimeError, match="index 4 is out of bounds for dimension 0 with size 2"):
         y.tolist()
+
+
+LENGTHS = {"lengths": [1, 2, 3]}, {"lengths": [0, 6]}, {"offsets": [0, 1, 3, 6]}, {"offsets": [1, 6]}, {"lengths": [1, 2], "unsafe": True}
+
+
+@pytest.mark.parametrize("reduce", ["sum", "mean", "max", "min", "prod"])
+def test_reductions_of_pieces(reduce):
+    def run(T):
+        x, found = T.tensor([[1.0, 2.0], [3.0, 1.0], [3.0, 4.0], [2.0, 2.0], [0.5, -1.0], [1.0, 3.0]], requires_grad=True), []
+        for how in LENGTHS:
+            for initial in (None, 2.5):
+                given = {k: T.tensor(v) if k != "unsafe" else v for k, v in how.items()}
+                y = T.segment_reduce(x, reduce, initial=initial, **given)
+                g = T.autograd.grad((y * y).nan_to_num(0, 0, 0).sum(), x)[0] if how != {"lengths": [0, 6]} else None
+                found += [y, y.grad_fn.name(), g]
+        rows = T.segment_reduce(x.detach().reshape(3, 4), reduce, lengths=T.tensor([[1, 3], [2, 2], [0, 4]]), axis=1)
+        return [*found, rows]
+
+    same(run)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    ["x, 'sum'", "x, 'a', lengths=n", "x, 'sum', lengths=n[:2]", "x, 'sum', indices=n", "x.long(), 'sum', lengths=n", "x, 1, lengths=n",
+     "x, 'sum', lengths=n.float()", "x, 'sum', lengths=n, axis=1", "x, 'sum', lengths=-n", "x[0, 0], 'sum', lengths=n",
+     "1, 'sum', lengths=n"],
+)  # fmt: skip
+def test_pieces_that_are_none(arguments):
+    same(lambda T: eval(f"T.segment_reduce({arguments})", {"T": T, "x": T.ones(6, 1), "n": T.tensor([1, 2, 3])}))

@@ -61,3 +61,21 @@ def test_gradients():
     y = ours.special.airy_ai(x)
     assert ours.allclose(derivatives(y)[1], x * y, atol=1e-13)
     assert math.isclose(ours.special.bessel_j1(ours.tensor(0.0, requires_grad=True)).item(), 0.0)
+
+
+@pytest.mark.parametrize("d", ["float16", "bfloat16"])
+def test_precisions_that_have_no_kernel(d):
+    names = """airy_ai bessel_j0 bessel_j1 bessel_y0 bessel_y1 erfcx log_ndtr modified_bessel_i0 modified_bessel_i1 modified_bessel_k0
+    modified_bessel_k1 ndtri scaled_modified_bessel_k0 scaled_modified_bessel_k1 spherical_bessel_j0 entr i0e i1 i1e""".split()
+    pairs = "zeta xlog1py hermite_polynomial_h laguerre_polynomial_l legendre_polynomial_p shifted_chebyshev_polynomial_w".split()
+
+    def said(T, name, count):
+        x = T.full((2,), 0.5, dtype=getattr(T, d))
+        try:
+            getattr(T.special, name)(*[x] * count)
+        except NotImplementedError as error:
+            return str(error)
+        return "computed"
+
+    for group, count in ((names, 1), (pairs, 2)):
+        assert [said(ours, n, count) for n in group] == [said(torch, n, count) for n in group]

@@ -37,7 +37,7 @@ def _ref_cholesky(x: Array) -> Array:
     except np.linalg.LinAlgError:
         which = first_failure(x, _strict_cholesky)
         bad = x if not which else x.reshape(-1, *x.shape[-2:])[int(which[len("(Batch element ") : which.index(")")])]
-        order = next(k for k in range(1, len(bad) + 1) if not _positive(bad[:k, :k]))
+        order = next(k for k in range(1, len(bad) + 1) if not positive(bad[:k, :k]))
         raise LinAlgError(
             f"linalg.cholesky: {which}The factorization could not be completed because the input is not "
             f"positive-definite (the leading minor of order {order} is not positive-definite)."
@@ -52,7 +52,7 @@ def _strict_cholesky(x: Array) -> Array:
     return factor
 
 
-def _positive(x: Array) -> bool:
+def positive(x: Array) -> bool:
     try:
         _strict_cholesky(x)
     except np.linalg.LinAlgError:

@@ -12,6 +12,7 @@ from ..asg import gradients
 from ..asg.declare import Array, Grads, Meta, Op, Sample
 from ..asg.node import Node
 from ..asg.saving import keep_result
+from .cholesky import positive
 from .complex import real
 from .elementwise import bar
 from .linalg import matmul
@@ -87,12 +88,7 @@ def _each(find: Any) -> Any:
 
 def _bad_minor(m: Array) -> int:
     """The order of the first leading minor that is not positive; 0 if there is none."""
-    for k in range(1, len(m) + 1):
-        try:
-            np.linalg.cholesky(m[:k, :k])
-        except np.linalg.LinAlgError:
-            return k
-    return 0
+    return next((k for k in range(1, len(m) + 1) if not positive(m[:k, :k])), 0)
 
 
 def _zero_pivot(m: Array) -> int:
