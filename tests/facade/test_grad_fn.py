@@ -151,3 +151,53 @@ def test_a_view_keeps_its_name_over_a_read(view):
         return v.grad_fn.name(), v.output_nr
 
     assert run(ours) == run(torch)
+
+
+def freed_twice(T):
+    w = T.ones(2, 2, requires_grad=True)
+    y = T.nn.functional.linear(w, w.detach())
+    y.sum().backward()
+    yield y
+    T.ones(3).add_(1).tolist()  # ends the iteration
+    yield y
+    y.sum()
+    T.ones(3).add_(2).tolist()
+    yield y
+
+
+def overwritten_through_data(T):
+    w = T.ones(2, 2, requires_grad=True)
+    y = w.exp()
+    y.data.mul_(2)
+    yield y
+    T.ones(3).add_(1).tolist()
+    yield y
+    (y * 2).tolist()
+    yield y
+
+
+def parts_without_a_check(T):
+    w = T.ones(2, 2, requires_grad=True)
+    y = w.unsafe_split(1, 1)[0]
+    yield y
+    T.ones(3).add_(1).tolist()
+    yield y
+    (w * 2).tolist()
+    yield y
+
+
+def written_without_history_and_lost(T):
+    w = T.ones((), requires_grad=True)
+    y = w.sigmoid()
+    with T.no_grad():
+        y.view(1).sqrt_()
+    y.reshape(-1)[0].mul_(2)
+    T.ones(3).add_(1).tolist()
+    yield y
+    (y * 2).tolist()
+    yield y
+
+
+@pytest.mark.parametrize("program", [freed_twice, overwritten_through_data, parts_without_a_check, written_without_history_and_lost])
+def test_names_are_those_of_steps_whatever_happened_since(program):
+    assert [y.grad_fn.name() for y in program(ours)] == [y.grad_fn.name() for y in program(torch)]

@@ -6,7 +6,8 @@ from typing import Any
 from weakref import ref
 
 from ..asg import arena, trace
-from ..asg.declare import INFERRED, INPUT, LEAVES, VAR
+from ..asg.declare import INFERRED, INPUT, LEAVES, REBIND, VAR
+from ..asg.keeps import KEEPING
 from ..asg.node import Node
 from ..asg.trace import Trace
 from . import texts
@@ -100,6 +101,20 @@ def close(tr: Trace, live: Live) -> None:
         arena.compact()
 
 
+def _called(o: Any, n: Node, tr: Trace) -> str | None:
+    """What the last step of a history is called, where its node does not tell: by what was noted, or as in an earlier trace."""
+    t = o if o.__class__ is not Family else next((t for r in o.faces if (t := r()) is not None and t._kind is None), None)
+    name = noted(t, n)
+    if name is not None:
+        return name
+    while n.op is REBIND or n.op in KEEPING:
+        n = n.srcs[0]
+    if n.op is not INPUT:
+        return None
+    past = tr.carried.get(n) or tr.retained.get(n)
+    return past.name if isinstance(past, (Past, Ended)) else None
+
+
 def _keep_histories(tr: Trace, live: Live, pasts: dict[Any, Any]) -> Snapshot | None:
     """Fill `pasts`: what tensors and families whose history outlives the trace keep of it."""
     snapshot: Snapshot | None = None
@@ -108,13 +123,13 @@ def _keep_histories(tr: Trace, live: Live, pasts: dict[Any, Any]) -> Snapshot | 
         if error is not None:
             past = o.past if o.__class__ is Family and error != texts.TWICE else None
             # what an earlier trace recorded stays what it was: other histories may lead to it, and reading what was overwritten is refused
-            pasts[o] = past if past.__class__ is Past and past.stands_for(n, tr) else Ended(error, n, noted(o, n))
+            pasts[o] = past if past.__class__ is Past and past.stands_for(n, tr) else Ended(error, n, _called(o, n, tr))
         elif n in tr.carried:
             pasts[o] = tr.carried[n]
         else:
             if snapshot is None:
                 snapshot = Snapshot(tr)
-            pasts[o] = Past(n, snapshot, tr, noted(o, n))
+            pasts[o] = Past(n, snapshot, tr, _called(o, n, tr))
     if snapshot is not None:
         snapshot.settle()
         for counter in {f.counter: None for f in (*live.families, *live.leaves, *live.data)}:  # that of a storage, which its views share

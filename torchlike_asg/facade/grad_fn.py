@@ -256,6 +256,8 @@ def of(n: Node, kind: str | None = None, inner: bool = False) -> GradFn | None:
         closed = _step(Closed, past.name)
         closed._tensor, closed._past = None, past
         return closed  # type: ignore[no-any-return]
+    if n.op is INPUT and n.attrs[2] == "ended" and (ended := look_up("retained", n)).__class__ is Ended:
+        return _step(Freed, ended.name)  # type: ignore[no-any-return]
     custom = not n.op.pure
     if custom and len(n.srcs) == 2 and not n.srcs[1].op.pure:  # an output of the call
         n = n.srcs[1]

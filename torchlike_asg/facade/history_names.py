@@ -89,6 +89,7 @@ _NAMES = {
     "svd_right": "LinalgSvd",
     "svdvals": "LinalgSvd",
     "variance": "Var",
+    "window": "Slice",
     "vector_norm": "LinalgVectorNorm",
 }
 #: losses are recorded as an elementwise operation and its mean or sum
@@ -303,14 +304,17 @@ _BY_NODE: dict[str, Callable[[Node], str]] = {
 _WHOLE = {
     "restride_scatter": "torch::autograd::CopySlices",
     "unbits": "torch::autograd::CopySlices",
+    "window_put": "torch::autograd::CopySlices",
     "copy": "torch::autograd::CopyBackwards",
 }
 
 
 def title(n: Node, kind: Any = None) -> str:
     """PyTorch's name of the backward step that undoes `n`; `kind` "multi" is one of several views made at once."""
-    while n.op in KEEPING:
+    while n.op in KEEPING or n.op is REBIND:  # another value under the same history
         n = n.srcs[0]
+    if n.op is SNAP:  # a part that shares memory and is a result of its own
+        return "UnsafeSplitBackward0"
     name = n.op.name
     if name.endswith("Backward"):  # a custom Function names itself
         return name

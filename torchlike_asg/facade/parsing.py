@@ -161,7 +161,7 @@ def parse(
             element = _foreign(value) if kinds == ["tuple of ints"] and isinstance(value, (tuple, list)) else None
             found = f"not {what(value)}" if element is None else "but found element of type {} at pos {}".format(*element)
             raise TypeError(f"{called or _PARSED.get(fn.__name__, fn.__name__)}(): argument '{name}'{where} must be {kinds[0]}, {found}")
-        if kind == "int" and value.__class__ is int and not -_LIMIT <= value < _LIMIT:
+        if kind in ("int", "tuple of ints") and value.__class__ is int and not -_LIMIT <= value < _LIMIT:
             raise ValueError("Overflow when unpacking long long")
         if kind == "tuple of ints" and isinstance(value, (tuple, list)):
             far = next((i for i, v in enumerate(value, 1) if v.__class__ is int and not -_LIMIT <= v < _LIMIT), None)

@@ -141,7 +141,8 @@ class _Parser:
         found = misfit(self.fn, self.name, args, named, self.bound, isinstance(error, ValueError))
         if found is not None:
             return found
-        if isinstance(error, TypeError) and several(self.name) and "argument" in str(error) and "combination" not in str(error):
+        first = not self.bound and "argument 'input'" in str(error)  # what all signatures begin with
+        if isinstance(error, TypeError) and several(self.name) and "argument" in str(error) and not first:
             return combination(self.name, args[self.bound :], kwargs, f": {error}")
         return final(error)
 
