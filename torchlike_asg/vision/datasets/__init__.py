@@ -9,16 +9,22 @@ from typing import Any
 
 from ...errors import Unsupported
 from .cifar import CIFAR10, CIFAR100
+from .emnist import EMNIST
 from .fakedata import FakeData
 from .folder import DatasetFolder, ImageFolder
 from .mnist import KMNIST, MNIST, FashionMNIST
+from .stl10 import STL10
+from .svhn import SVHN
 from .vision import StandardTransform, VisionDataset
 
 __all__ = [
     "CIFAR10",
     "CIFAR100",
+    "EMNIST",
     "KMNIST",
     "MNIST",
+    "STL10",
+    "SVHN",
     "DatasetFolder",
     "FakeData",
     "FashionMNIST",

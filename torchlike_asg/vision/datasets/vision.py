@@ -110,7 +110,10 @@ class SplitDataset(VisionDataset):
     def __getitem__(self, index: int) -> tuple[Any, Any]:
         """(image, class)."""
         row = self.data[index]
-        return self._transformed(as_picture(row if isinstance(row, np.ndarray) else value_of(row)), int(self.targets[index]))
+        return self._sample(row if isinstance(row, np.ndarray) else value_of(row), int(self.targets[index]))
+
+    def _sample(self, values: np.ndarray[Any, Any], target: int) -> tuple[Any, Any]:
+        return self._transformed(as_picture(values), target)
 
     def extra_repr(self) -> str:
         return f"Split: {'Train' if self.train else 'Test'}"
