@@ -389,6 +389,15 @@ def test_a_hook_that_returns_no_tensor_is_refused():
         with pytest.raises(TypeError, match="but hook returned 'int'"):
             hooked(ours)
 
+    def with_a_tensor(lib):
+        x = vector(lib, 1, 2)
+        x.register_post_accumulate_grad_hook(lambda leaf: leaf * 2)
+        x.exp().sum().backward()
+
+    for lib in (torch, ours):
+        with pytest.raises(RuntimeError, match=r"^Tensor post accumulate grad hooks should return None\.$"):
+            with_a_tensor(lib)
+
 
 def test_numbers_are_no_saved_tensors():
     def run(lib):

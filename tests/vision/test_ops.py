@@ -98,3 +98,67 @@ def test_regions_come_from_the_map_of_their_size():
     one = ops.MultiScaleRoIAlign(["b"], 2, 2)(features, boxes, [(64, 64), (64, 60)])
     assert one.sum((1, 2, 3)).tolist() == pytest.approx([1.83617, 1.31651, 0.07062, -7.97726, 0.91942], abs=2e-5)
     assert repr(align) == "MultiScaleRoIAlign(featmap_names=['a', 'b', 'c'], output_size=(2, 2), sampling_ratio=2)"
+
+
+def test_bins_with_channels_of_their_own():
+    torch.manual_seed(0)
+    images = torch.randn(2, 12, 6, 8, requires_grad=True)
+    boxes = torch.tensor([[0, 2.4, 1.0, 9.0, 8.8], [1, -4.0, -3.0, 3.0, 2.0], [1, 10.0, 6.0, 25.0, 13.0]])
+    aligned, pooled = ops.PSRoIAlign((2, 3), 0.5, 2)(images, boxes), ops.PSRoIPool((2, 3), 0.5)(images, boxes)
+    assert aligned.shape == pooled.shape == (3, 2, 2, 3)
+    values = images.detach().numpy()
+    for k, (i, *box) in enumerate(boxes.tolist()):
+        left, top, right, bottom = np.asarray(box) * 0.5 - 0.5
+        step = [(bottom - top) / 2, (right - left) / 3]
+        a, b, c, d = (int(np.sign(v) * np.floor(abs(v) + 0.5)) for v in np.asarray(box) * 0.5)
+        whole = [max(d - b, 1) / 2, max(c - a, 1) / 3]
+        for p in range(2):
+            for q in range(3):
+                own = values[int(i), 6 + p * 3 + q]
+                ys = [top + (p + (s + 0.5) / 2) * step[0] for s in range(2)]
+                xs = [left + (q + (s + 0.5) / 2) * step[1] for s in range(2)]
+                assert aligned[k, 1, p, q].item() == pytest.approx(np.mean([bilinear(own, y, x) for y in ys for x in xs]), abs=1e-5)
+                rows = [min(max(int(f((p + e) * whole[0])) + b, 0), 6) for f, e in ((np.floor, 0), (np.ceil, 1))]
+                columns = [min(max(int(f((q + e) * whole[1])) + a, 0), 8) for f, e in ((np.floor, 0), (np.ceil, 1))]
+                part = own[slice(*rows), slice(*columns)]
+                assert pooled[k, 1, p, q].item() == pytest.approx(part.mean() if part.size else 0.0, abs=1e-5)
+    (aligned.sum() + pooled.sum()).backward()
+    assert images.grad.abs().sum() > 0
+    with pytest.raises(RuntimeError, match="multiple of pooling"):
+        ops.ps_roi_align(images, boxes, 5)
+
+
+def reads(image, y, x):
+    """Interpolated between pixels, of which those beyond the edges are 0."""
+    total = 0.0
+    for i in (int(np.floor(y)), int(np.floor(y)) + 1):
+        for j in (int(np.floor(x)), int(np.floor(x)) + 1):
+            if 0 <= i < image.shape[0] and 0 <= j < image.shape[1]:
+                total += (1 - abs(y - i)) * (1 - abs(x - j)) * image[i, j]
+    return total
+
+
+def test_deformable_convolution():
+    torch.manual_seed(0)
+    layer = ops.DeformConv2d(4, 6, (3, 2), stride=(2, 1), padding=1, dilation=(1, 2), groups=2)
+    x = torch.randn(2, 4, 7, 5, requires_grad=True)
+    offset, mask = torch.randn(2, 24, 4, 5, requires_grad=True), torch.rand(2, 12, 4, 5)
+    plain = layer(x, torch.zeros(2, 12, 4, 5))
+    wanted = torch.nn.functional.conv2d(x, layer.weight, layer.bias, (2, 1), 1, (1, 2), 2)
+    assert torch.allclose(plain, wanted, atol=1e-5)
+    found = layer(x, offset, mask)
+    images, o, m, w = (t.detach().numpy() for t in (x, offset, mask, layer.weight))
+    for n, c, i, j in ((0, 0, 0, 0), (1, 4, 3, 4), (1, 2, 1, 2)):
+        total = layer.bias[c].item()
+        for inner in range(2):
+            channel = c // 3 * 2 + inner
+            for place in range(6):
+                row, column, k = place // 2, place % 2, channel // 2 * 6 + place
+                y, x_ = i * 2 - 1 + row + o[n, 2 * k, i, j], j - 1 + column * 2 + o[n, 2 * k + 1, i, j]
+                total += w[c, inner, row, column] * m[n, k, i, j] * reads(images[n, channel], y, x_)
+        assert found[n, c, i, j].item() == pytest.approx(total, abs=1e-5)
+    found.sum().backward()
+    assert offset.grad.abs().sum() > 0 and x.grad.abs().sum() > 0 and layer.weight.grad is not None
+    assert repr(layer) == "DeformConv2d(4, 6, kernel_size=(3, 2), stride=(2, 1), padding=(1, 1), dilation=(1, 2), groups=2)"
+    with pytest.raises(RuntimeError, match="offset tensor at dimension 1"):
+        layer(x, offset[:, :5], mask)

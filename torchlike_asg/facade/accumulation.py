@@ -73,7 +73,10 @@ def add(f: Family | Tensor, t: Any) -> None:
             kept.add_(t.to_dense() if t.is_sparse else t)
     if f.hooks is not None:
         for fn in list(f.hooks.post.values()):
-            if (out := fn(t)) is not None and not isinstance(out, Tensor):
+            out = fn(t)
+            if isinstance(out, Tensor):
+                raise RuntimeError("Tensor post accumulate grad hooks should return None.")
+            if out is not None:
                 raise TypeError(f"expected Variable, but hook returned '{type(out).__name__}'")
 
 

@@ -13,11 +13,11 @@ __all__ = ["RoIAlign", "RoIPool", "roi_align", "roi_pool"]
 Tensor = torch.Tensor
 
 
-def _pair(size: Any) -> tuple[int, int]:
+def pair(size: Any) -> tuple[int, int]:
     return (size, size) if isinstance(size, int) else (int(size[0]), int(size[1]))
 
 
-def _regions(boxes: Any) -> Tensor:
+def regions(boxes: Any) -> Tensor:
     """(K, 5) of (index of the image, left, top, right, bottom), also of a list of boxes (L, 4) for each image."""
     if isinstance(boxes, (list, tuple)):
         for b in boxes:
@@ -38,7 +38,7 @@ def _weights(at: Tensor, size: int) -> Tensor:
     return (1 - (clamped[..., None] - places).abs()).clamp(min=0) * inside[..., None]
 
 
-def _line(start: Tensor, length: Tensor, bins: int, size: int, ratio: int) -> Tensor:
+def line(start: Tensor, length: Tensor, bins: int, size: int, ratio: int) -> Tensor:
     """(K, bins, size): the mean weights of the samples of each bin of a line from `start`."""
     width = length / bins
     count = torch.full_like(length, ratio) if ratio > 0 else torch.ceil(width)
@@ -60,20 +60,20 @@ def roi_align(
     of `input`; `sampling_ratio`: samples of a bin along each side, by default as many as it has places; `aligned`: places are points in
     the middle of pixels.
     """
-    rois = _regions(boxes).to(input.dtype)
-    height, width = _pair(output_size)
+    rois = regions(boxes).to(input.dtype)
+    height, width = pair(output_size)
     corners = rois[:, 1:] * spatial_scale - (0.5 if aligned else 0.0)
     left, top, right, bottom = corners.unbind(1)
     wide, high = right - left, bottom - top
     if not aligned:
         wide, high = wide.clamp(min=1.0), high.clamp(min=1.0)
-    rows = _line(top, high, height, input.shape[-2], sampling_ratio)
-    columns = _line(left, wide, width, input.shape[-1], sampling_ratio)
+    rows = line(top, high, height, input.shape[-2], sampling_ratio)
+    columns = line(left, wide, width, input.shape[-1], sampling_ratio)
     images = input[rois[:, 0].long()]
     return torch.einsum("kph,kchw,kqw->kcpq", rows, images, columns)
 
 
-def _bins(start: Tensor, length: Tensor, bins: int, size: int) -> Tensor:
+def in_bins(start: Tensor, length: Tensor, bins: int, size: int) -> Tensor:
     """(K, bins, size): which places of a line each bin has."""
     step = length.to(torch.float32)[:, None] / bins
     numbers = torch.arange(bins, device=start.device)
@@ -83,14 +83,18 @@ def _bins(start: Tensor, length: Tensor, bins: int, size: int) -> Tensor:
     return (places >= low[..., None]) & (places < high[..., None])
 
 
+def rounded(values: Tensor) -> Tensor:
+    """To the nearest integer, halves away from zero."""
+    return torch.where(values < 0, -torch.floor(-values + 0.5), torch.floor(values + 0.5))
+
+
 def roi_pool(input: Tensor, boxes: Any, output_size: Any, spatial_scale: float = 1.0) -> Tensor:
     """(K, C, *output_size): the largest value of `input` in each bin of each box, whose corners are rounded; 0 of empty bins."""
-    rois = _regions(boxes).to(input.dtype)
-    height, width = _pair(output_size)
-    scaled = rois[:, 1:] * spatial_scale
-    left, top, right, bottom = torch.where(scaled < 0, -torch.floor(-scaled + 0.5), torch.floor(scaled + 0.5)).unbind(1)
-    rows = _bins(top, (bottom - top + 1).clamp(min=1), height, input.shape[-2])
-    columns = _bins(left, (right - left + 1).clamp(min=1), width, input.shape[-1])
+    rois = regions(boxes).to(input.dtype)
+    height, width = pair(output_size)
+    left, top, right, bottom = rounded(rois[:, 1:] * spatial_scale).unbind(1)
+    rows = in_bins(top, (bottom - top + 1).clamp(min=1), height, input.shape[-2])
+    columns = in_bins(left, (right - left + 1).clamp(min=1), width, input.shape[-1])
     lowest = float("-inf")
     images = input[rois[:, 0].long()]
     found = images[:, :, None].masked_fill(~rows[:, None, :, :, None], lowest).amax(3)
