@@ -48,16 +48,19 @@ SMALL = 4096
 #: elements of a new tensor up to which it is filled here when data is written into it
 FILLED = 1 << 16
 #: recorded writes of data into one pending storage after which it is computed, so that the next ones are direct
-PILE = 64
-#: the same, where another storage reached that number at the same line of the script
-AGAIN = 2
+PILE = 16
+#: the same, at a line of the script where that was of no use once
+LATER = 64
+#: the same, where another storage became data at the same line: for its first write and for those that are recorded after it
+AGAIN = 1, 2
 _LINES = 256
 #: places of a storage of data that results are written to, each after a read, from which on they are computed before they are written
 PLACES = 4
 _ADD, _FULL = get("add"), get("full")
 _BIG = 1 << 62
 _piles: WeakKeyDictionary[Family, int] = WeakKeyDictionary()
-_piling: set[Any] = set()
+#: line -> whether storages that many were written into at it became data
+_piling: dict[Any, bool] = {}
 _places: WeakKeyDictionary[Family, set[Geometry]] = WeakKeyDictionary()
 
 
@@ -282,17 +285,14 @@ def piled(t: Tensor, value: Any) -> None:
     f = t._f
     if f is None or t.requires_grad or (isinstance(value, Tensor) and value._f is not f and known(value) is None):
         return
-    count = _piles.get(f, 0) + 1
-    here = scope.place(3)
-    if count < (AGAIN if here in _piling else PILE):
+    before, here = _piles.get(f), scope.place(3)
+    count, helped = (before or 0) + 1, _piling.get(here)
+    if count < (AGAIN[before is not None] if helped else PILE if helped is None else LATER):
         _piles[f] = count
         return
     flush()
-    if f.h is None:  # so will the next storages that are written at this line be
-        _piles[f] = 0
-        if len(_piling) >= _LINES:
-            _piling.clear()
-        _piling.add(here)
-    else:  # the trace stayed open for somebody's gradient: no use to try again soon
-        _piles[f] = -100 * PILE
-        _piling.discard(here)
+    helps = f.h is None  # so will the next storages that are written at this line be; else somebody's gradient left the trace open
+    _piles[f] = 0 if helps else -100 * LATER
+    if len(_piling) >= _LINES:
+        _piling.clear()
+    _piling[here] = helps

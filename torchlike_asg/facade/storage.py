@@ -190,6 +190,12 @@ class Failed:
             return RuntimeError(str(self.error))
 
 
+#: the kinds of faces that a counted write makes stale
+_STALE = {kind: f"{kind} stale" for kind in ("multi", "nograd", "inference")}
+#: dead faces of data that is written from which on they are struck off
+_DEAD = 8
+
+
 class Family:
     """One autograd identity of a storage: a base tensor and its differentiable views.
 
@@ -280,14 +286,14 @@ class Family:
     def invalidate(self, bumped: bool = False) -> None:
         """Every live face forgets its node; the next use derives it again. `bumped`: because of a counted write."""
         out = []
-        faces = self.faces
+        faces, h = self.faces, self.h
         seen = len(faces)
         for r in faces[:seen]:
             t = r()
             if t is not None:
                 out.append(r)
                 n = t._n
-                if t._kind is not None and not bumped and (self.h if n is None else n) is not None and (self.h if n is None else n).rg:
+                if t._kind is not None and not bumped and (h if n is None else n) is not None and (h if n is None else n).rg:
                     t.__dict__["_older"] = True  # its node so far may lie in histories: that of its next use is another one
                     if n is not None:
                         self._note_shown(t, n)
@@ -305,9 +311,26 @@ class Family:
                     t.__dict__.pop("_made", None)
                     t.__dict__.pop("_viewed", None)
                     t.__dict__.pop("_shown", None)
-                if bumped and t._kind in ("multi", "nograd", "inference"):
-                    t._kind += " stale"
+                if bumped:
+                    t._kind = _STALE.get(t._kind, t._kind)
         faces[:seen] = out  # another thread may have added some
+
+    def changed(self) -> None:
+        """`invalidate` after a counted write to the memory of plain data, whose faces hardly ever have nodes."""
+        faces = self.faces
+        dead = 0
+        for r in faces[:]:
+            t = r()
+            if t is None:
+                dead += 1
+                continue
+            if t._n is not None or (t._kind is not None and t.__dict__):
+                self.invalidate(bumped=True)
+                return
+            if t._kind is not None:
+                t._kind = _STALE.get(t._kind, t._kind)
+        if dead > _DEAD:
+            self.prune()
 
     def _note_shown(self, t: Any, n: Node) -> None:
         """Note on a view a node that it has had, and in which trace: it is still asked for the gradient of what was made of that."""

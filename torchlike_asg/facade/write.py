@@ -235,10 +235,12 @@ def _commit(f: Family, h: Node, value: Node, extra: Node) -> None:
 
 def commit_data(f: Family) -> None:
     """`commit` for a storage whose memory was just written: plain data, without history, pending value or another family (direct.py)."""
-    current().stale.update(f.counter.roots)
-    f.counter.version += 1
-    f.counter.roots = []
-    f.invalidate(bumped=True)
+    counter = f.counter
+    counter.version += 1
+    if counter.roots:
+        current().stale.update(counter.roots)
+        counter.roots = []
+    f.changed()
 
 
 def _settled_root(g: Family, old: Node | None) -> Node | None:

@@ -30,7 +30,8 @@ def fold(roots: Sequence[Node], stop: Container[Node]) -> list[Node]:
                 new.origin = n.origin
             if not new.shape and new.srcs and not new.op.multi and all(s.op is CONST for s in new.srcs):
                 made.site, made.origin = n.site, n.origin
-                value = reference.apply(new, [reference.constant(s) for s in new.srcs])
+                with np.errstate(all="ignore"):
+                    value = reference.apply(new, [reference.constant(s) for s in new.srcs])
                 new = const(np.asarray(value).item(), new.dtype)
             if new is not n:
                 changed[n] = new

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from ... import dtypes
-from ...asg import trace
 from ...asg.batching import depends
 from ...asg.geometry import view_strides
 from ...asg.keeps import KEEPS
@@ -17,10 +16,10 @@ from ...ops import indexing as ops
 from ...ops import movement
 from ...ops.formula import title
 from ...ops.pointwise import masked_fill, where
-from .. import direct
-from ..core import Tensor, face, node_of, wrap
+from .. import direct, parts_of_data
+from ..core import Tensor, node_of, wrap
 from ..core import operand as operand_of
-from ..families import inherited_kind, view
+from ..families import view
 from ..held import value_of
 from ..hosted import data, known, operand
 from ..moving import moves, moving_view, pending
@@ -85,32 +84,8 @@ def _width(k: Any) -> int:
     return 1
 
 
-def _of_data(t: Tensor, entries: tuple[Any, ...]) -> Tensor | None:
-    """The view of plain data that numbers alone pick, made at once. None for all else, and where there is something to complain of."""
-    f: Any = t._f
-    if t._n is not None or f.h is not None or f.past is not None or f.wants or trace.several:
-        return None
-    shape, strides, offset = t._geo
-    if not 0 < len(entries) <= len(shape):
-        return None
-    for k, n, s in zip(entries, shape, strides, strict=False):
-        if k.__class__ is not int:
-            if k.__class__ is not Tensor or k.shape or k.dtype.category != dtypes.INTEGER or k.dtype is dtypes.uint8 or current().mapped:
-                return None
-            k = _number(k)
-        if not -n <= k < n:
-            return None
-        offset += (k + n if k < 0 else k) * s
-    d = len(entries)
-    rest = tuple.__getitem__(shape, slice(d, None)), tuple.__getitem__(strides, slice(d, None)), offset
-    return face(f, None, 0, inherited_kind(t, "view"), rest, lens=t._lens)  # type: ignore[no-any-return]
-
-
 def _basic(t: Tensor, entries: tuple[Any, ...]) -> tuple[Tensor, list[Entry]]:
     """Apply the basic entries as views; returns the view and the index tensors that remain."""
-    picked = _of_data(t, entries)
-    if picked is not None:
-        return picked, []
     prepared = [_positions(k) if isinstance(k, (list, tuple, range)) else k for k in entries]
     rank = len(t.shape)
     spoken = sum([_width(k) for k in prepared])
@@ -264,10 +239,14 @@ def _face(i: Any) -> Any:
 # ---------------------------------------------------------------- reading
 @method()
 def __getitem__(self: Tensor, key: Any) -> Tensor:
-    if key.__class__ is int and self.shape:
-        picked = _of_data(self, (key,))
-        return _select(self, 0, key) if picked is None else picked
-    t, found = _basic(self, _entries_of(key))
+    kind = key.__class__
+    entries = key if kind is tuple else (key,) if kind is int or kind is Tensor else _entries_of(key)
+    part = parts_of_data.place(self, entries)
+    if part is not None:
+        return parts_of_data.seen(self, part)
+    if kind is int and self.shape:
+        return _select(self, 0, key)
+    t, found = _basic(self, entries)
     if found:
         return _pick(t, found)
     if t is self:
@@ -291,10 +270,15 @@ def __setitem__(self: Tensor, key: Any, value: Any) -> None:
         raise TypeError(f"can't assign a {name} to a torch.{_legacy_name(self)}")
     if value.__class__ is int and not -(2**63) <= value < 2**63:
         raise ValueError("Overflow when unpacking long long")
+    kind = key.__class__  # alone, True is a plain copy, which converts
+    entries = key if kind is tuple else (key,) if kind is Tensor else _entries_of(None if key is True else key)
+    if parts_of_data.store(self, entries, value):
+        return
     direct.prepare(self, value)
     if key is False:
         return
-    t, found = _basic(self, _entries_of(None if key is True else key))  # alone, True is a plain copy, which converts
+    part = parts_of_data.place(self, entries)
+    t, found = _basic(self, entries) if part is None else (parts_of_data.seen(self, part), [])
     if not found:
         _store(t, value)
     elif len(found) == 1 and _is_mask(found[0][1]) and _put_masked(t, *found[0], value):
@@ -312,6 +296,8 @@ def _store(t: Tensor, value: Any) -> None:
     if isinstance(value, Tensor) and tuple(value.shape) != tuple(t.shape):
         value = _without_leading_ones(value, len(t.shape))
         movement.expand.rule.geometry((tuple(value.shape), (0,) * len(value.shape), 0), *t.shape)  # type: ignore[union-attr]
+        if value._f is not None and t._f is not None and value._f.cell is t._f.cell:
+            value = view(movement.expand, value, tuple(t.shape))  # rows[:] = rows[0] is allowed, rows[:] = rows[1:] is not
     if direct.assign(t, value):
         return
     copy_(t, value)

@@ -9,7 +9,7 @@ from ...errors import Unsupported
 from ...formats import strided
 from ...ops import movement
 from ...ops import pointwise as ops
-from .. import direct
+from .. import direct, parts_of_data
 from ..core import Tensor, node_of, operand
 from ..misfits import what
 from ..overloads import earlier
@@ -26,7 +26,7 @@ def _write_binary(op: Any, t: Tensor, other: Any) -> Tensor:
             n = op.table.get((cur, other._n))  # seen before, and `other` is a result that shares no memory
             if n is not None and not n.rg and replace(t, n):
                 return t
-        if direct.update(t, op, other):
+        if (cur is None and parts_of_data.update(t, op, other)) or direct.update(t, op, other):
             return t
         return write(
             t, lambda cur: op(cur, node_of(other) if isinstance(other, Tensor) else operand(op, other, cur)), (other,), bounded=True
