@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 from ..errors import Unsupported
-from . import lr_scheduler, swa_utils
+from . import _functional, lr_scheduler, swa_utils
 from .adadelta import Adadelta
 from .adafactor import Adafactor
 from .adagrad import Adagrad
@@ -43,6 +44,9 @@ __all__ = [
     "lr_scheduler",
     "swa_utils",
 ]
+
+for _name in _functional.__all__:  # torch.optim.adam.adam, beside the class
+    setattr(sys.modules[f"{__name__}.{_name}"], _name, getattr(_functional, _name))
 
 _UNSUPPORTED = {
     "swap_in_optimizer_params_and_state": "keep a copy of optimizer.state_dict() instead",
