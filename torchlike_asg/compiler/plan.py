@@ -30,6 +30,7 @@ from ..asg.rewrite import topo
 from ..asg.trace import Trace
 from ..backends import base
 from ..backends.meta import absent
+from . import preparation
 from .pipeline import optimise
 from .reason import difference
 
@@ -174,9 +175,17 @@ def execute(tr: Trace, outputs: tuple[Node, ...], donated: Donated = ()) -> None
         run_eagerly(tr, outputs)
         return
     key = (tr.plan, outputs)
-    if (STAGED and key in STAGED) or (key not in PLANS and staged(tr, key)):
+    if STAGED and key in STAGED:
+        run_staged(tr, STAGED[key], outputs, donated)
+    elif key in PLANS:
+        execute_plan(tr, key, donated)
+    elif key not in preparation.SPLIT and staged(tr, key):
         run_staged(tr, STAGED[key], outputs, donated)
     else:
+        prepared = preparation.first(key, tr.known)
+        if prepared:
+            execute_plan(tr, (tr.plan, prepared), ())
+            key = tr.plan, tuple([n for n in outputs if n not in tr.known])
         execute_plan(tr, key, donated)
 
 
@@ -404,6 +413,7 @@ def clear() -> None:
     EXECUTABLES.clear()
     PROMOTED.clear()
     STAGED.clear()
+    preparation.clear()
 
 
 trace.execute = execute

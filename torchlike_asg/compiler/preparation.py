@@ -1,0 +1,105 @@
+"""Data that are prepared in a new way each time, before a program that stays the same.
+
+A batch of padded sentences, or the places of a mask, has other shapes in every step of a script. What is computed from parameters need not:
+but in one plan with it, all of it would be compiled anew. When that was seen to happen, the data are computed first, by a plan of their
+own, and the rest is found among the executables.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Container
+from typing import Any
+
+from .. import config
+from ..asg import arena
+from ..asg.declare import CONST, INPUT, LEAVES
+from ..asg.digest import digest
+from ..asg.node import Node
+from ..asg.rewrite import topo
+
+__all__ = ["SPLIT", "clear", "first"]
+
+#: nodes of a plan, and of what is left of it without the data, from which on it is worth a look
+_LARGE = 100
+#: how often what was split comes again before it is one plan after all: it does not change any more
+_STEADY = 8
+#: names of programs that were compiled together with the preparation of their data
+_seen: OrderedDict[bytes, None] = OrderedDict()
+#: plan key -> the data that are computed first, and how often they were; none if all is one plan
+SPLIT: dict[Any, tuple[tuple[Node, ...], int]] = {}
+
+
+def first(key: Any, known: dict[Node, Any]) -> tuple[Node, ...]:
+    """What to compute before the outputs of a plan that is not there. Asked for each such plan before it is built."""
+    found = SPLIT.get(key)
+    if found is not None:
+        nodes, count = found
+        SPLIT[key] = (nodes, count + 1) if count < _STEADY else ((), count)
+        return SPLIT[key][0]
+    outputs: tuple[Node, ...] = key[1]
+    order = topo(outputs, known)
+    if len(order) < _LARGE or any(n.device.type != "cpu" for n in outputs):
+        return ()
+    data = _data(order, known)
+    rest, prepared = _rest(order, data)
+    if not prepared or len(rest) < _LARGE:
+        return ()
+    arguments = dict.fromkeys([s for n in order if n in rest for s in n.srcs if s not in rest])
+    name = digest([n for n in outputs if n in rest and n not in data], [n for n in order if n in rest], list(arguments))
+    if name not in _seen:
+        _seen[name] = None
+        while len(_seen) > config.max_plans:
+            _seen.popitem(last=False)
+        return ()
+    nodes = tuple(dict.fromkeys([*prepared, *[n for n in outputs if n in data]]))
+    SPLIT[key] = nodes, 0
+    while len(SPLIT) > config.max_plans:
+        SPLIT.pop(next(iter(SPLIT)))
+    return nodes
+
+
+def _data(order: list[Node], known: Container[Node]) -> set[Node]:
+    """What is computed from data alone: neither from parameters, nor from what gradients flow through."""
+    leaves: set[Node] = set()
+    data: set[Node] = set()
+    for n in order:
+        if n.op in LEAVES:
+            if n.op is CONST or (n.op is INPUT and not n.rg):
+                leaves.add(n)
+        elif not n.rg and n.op.pure:
+            detached = n.op.category == "identity"
+            if all([s in data or s in leaves or (s in known and (detached or not s.rg)) for s in n.srcs]):
+                data.add(n)
+    return data
+
+
+def _rest(order: list[Node], data: set[Node]) -> tuple[set[Node], list[Node]]:
+    """(the nodes of the program without the preparation of its data; the data that it reads). Views of data are part of the program, which
+    keeps nothing of them.
+    """
+    rest = {n for n in order if n not in data and n.op not in LEAVES}
+    prepared: dict[Node, None] = {}
+    stack = [s for n in order if n in rest for s in n.srcs if s in data]
+    stack.reverse()
+    while stack:
+        n = stack.pop()
+        if not (n.op.view or n.op.category in ("cast", "creation", "identity")):
+            prepared[n] = None
+        elif n not in rest:
+            rest.add(n)
+            stack += [s for s in n.srcs if s in data]
+    return rest, list(prepared)
+
+
+@arena.register
+def prune(dead: Any) -> None:
+    """Forget what was recorded of dropped models."""
+    for key in [k for k, (nodes, _) in list(SPLIT.items()) if any(dead(n) for n in (*k[1], *nodes))]:
+        SPLIT.pop(key, None)
+
+
+def clear() -> None:
+    """Forget all that was seen."""
+    SPLIT.clear()
+    _seen.clear()
