@@ -212,6 +212,9 @@ class Build:
                     owner[n] = unit
         self._owner = owner
         self.units = self._ordered()
+        for g in set(fuser.unit.values()):  # groups that know each other would be garbage in circles
+            g.needs.clear()
+            g.readers.clear()
 
     def _sibling_key(self, n: Node) -> Any:
         position = self.library.selectors.get(n.op.name)

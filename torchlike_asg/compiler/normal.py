@@ -14,8 +14,8 @@ from .parts import contiguous, rewritten
 def remap(k: LoopKernel, sizes: Shape, outer: int, change: Callable[[Shape], Shape]) -> LoopKernel:
     """The kernel over other dimensions: `change` gives the strides there."""
     body: list[Instr] = [replace(i, strides=change(i.strides)) if isinstance(i, NUMBERED) else i for i in k.body]
-    operands = tuple(Operand(o.dtype, change(o.strides), o.offset) for o in k.operands)
-    return replace(k, sizes=sizes, outer=outer, operands=operands, body=tuple(body))
+    operands = tuple([Operand(o.dtype, change(o.strides), o.offset) for o in k.operands])
+    return LoopKernel(sizes, outer, operands, tuple(body), k.stores)
 
 
 def reorder(k: LoopKernel, order: Sequence[int]) -> LoopKernel:

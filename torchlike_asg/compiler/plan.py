@@ -326,6 +326,8 @@ def _compile(wanted: tuple[Node, ...], recorded: list[Node], tr: Trace, donated:
         executable = EXECUTABLES[name] = backend.program(tuple(places), frozenset(cuts), order, arguments, strides, pairs)
         steps = executable.assembly.origins if hasattr(executable, "assembly") else ()
         _FIRST[executable] = origins, {n: n.origin for step in steps for n in step.nodes}
+        if hasattr(executable, "forget"):
+            executable.forget()
         while len(EXECUTABLES) > config.max_plans:
             EXECUTABLES.popitem(last=False)
     return Plan(wanted, recorded, arguments, cuts, executable, tuple(places[r] for r in roots), pairs, donated, origins)

@@ -1,14 +1,16 @@
 """Compiled code on disk: found again, shared by processes, rebuilt when damaged, bounded, optional."""
 
 import os
+import re
 import subprocess
 import sys
 import textwrap
 
 import pytest
 
+import torchlike_asg as torch
 from torchlike_asg import config, events
-from torchlike_asg.backends.cpu import cache
+from torchlike_asg.backends.cpu import cache, jit
 from torchlike_asg.backends.cpu.calls import Kernel, Source
 from torchlike_asg.backends.cpu.values import Value
 
@@ -224,18 +226,29 @@ def test_invalid_code_says_what_is_wrong_and_leaves_nothing(local):
 def test_functions_and_tables_of_one_name_in_several_sources_stay_apart(local):
     import ctypes
 
-    def numbered(n):
+    def numbered(n, plain):
         def write(module, name):
             helper = module.function("helper", [], "i64", internal=True)
             helper.ret_value(helper.load("i64", Value(helper, module.constants("table", "i64", [n]), "ptr")))
             k = Kernel(module, name, 0)
             k.f.store(k.f.call("i64", "helper"), k.args)
 
-        return Source(("helped", n), write)
+        return Source(("helped", n), write, plain)
 
-    sources = [numbered(n) for n in (3, 4)]
+    sources = [numbered(n, plain) for n, plain in ((3, False), (4, False), (5, True), (6, True))]
     addresses = cache.compile_sources(sources)
     for s in sources:
         cell = ctypes.c_int64()
         ctypes.CFUNCTYPE(None, ctypes.c_void_p)(addresses[s.symbol])(ctypes.addressof(cell))
         assert cell.value == s.key[1]
+
+
+def test_loop_nests_go_through_the_few_passes_they_need(local, monkeypatch):
+    found = {}
+    optimised = jit._optimised
+    monkeypatch.setattr(jit, "_optimised", lambda texts, names: (found.update(dict.fromkeys(texts, names)), optimised(texts, names))[1])
+    x, w = torch.randn(5, 7, 3), torch.randn(3, 40)
+    ((x * 0.77).exp().sum(1) @ w).cosh().numpy()
+    passes = {re.search(r"@([a-z]+)_", text.split("define")[-1])[1]: names for text, names in found.items()}
+    assert passes["loops"] == passes["epilogue"] == jit.PLAIN, passes
+    assert passes["gemm"] == jit.PASSES, passes

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import math
 import warnings
 from typing import Any
@@ -15,8 +16,11 @@ from torchlike_asg.asg.geometry import contiguous
 from torchlike_asg.asg.node import const
 from torchlike_asg.asg.rewrite import topo
 from torchlike_asg.backends import base
+from torchlike_asg.backends.build import Build
+from torchlike_asg.backends.cpu.assemble import CpuAssembly
 from torchlike_asg.backends.cpu.device import backend
 from torchlike_asg.compiler import plan
+from torchlike_asg.compiler.groups import Group
 
 from .graphs import Graph, calls, op, random, update
 
@@ -278,3 +282,20 @@ def test_a_product_added_to_its_transpose(size: int, inner: int) -> None:
     del product
     np.testing.assert_allclose(total.numpy(), a @ b + (a @ b).T, rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(flipped.numpy(), (a @ b) * (a @ b)[::-1], rtol=1e-4, atol=1e-5)
+
+
+def test_a_plan_leaves_nothing_of_its_making_behind() -> None:
+    def left() -> int:
+        return sum(isinstance(o, (Build, Group, CpuAssembly)) for o in gc.get_objects())
+
+    x = ours.randn(6, 13, requires_grad=True)
+    before, built = left(), len(plan.EXECUTABLES)
+    gc.disable()
+    try:
+        (x.softmax(1) * x.tanh()).sum().backward()
+        assert x.grad is not None
+        x.grad.numpy()
+        assert plan.EXECUTABLES and len(plan.EXECUTABLES) > min(built, ours.config.max_plans - 1)
+        assert left() <= before  # not even in circles
+    finally:
+        gc.enable()

@@ -66,7 +66,10 @@ def _complete(missing: dict[str, Source]) -> None:
     if not rest:
         return
     start = time.perf_counter()
-    data = jit.compile_object(*[_text(name, s) for name, s in rest.items()])
+    texts: dict[bool, list[str]] = {False: [], True: []}
+    for name, s in rest.items():
+        texts[s.plain].append(_text(name, s))
+    data = jit.compile_object(*texts[False], plain=texts[True])
     _loaded.update(jit.load_objects([data], rest))
     if events.wanted(events.KernelCompiled):
         seconds = (time.perf_counter() - start) / len(rest)
@@ -100,9 +103,8 @@ def _fingerprint() -> str:
 
     host = isa.host()
     h = hashlib.blake2b(digest_size=12)
-    h.update(
-        repr((FORMAT, llvmlite.__version__, llvm.llvm_version_info, sys.platform, host.cpu, host.features, jit.PASSES, jit.EFFORT)).encode()
-    )
+    made = jit.PASSES, jit.PLAIN, jit.EFFORT
+    h.update(repr((FORMAT, llvmlite.__version__, llvm.llvm_version_info, sys.platform, host.cpu, host.features, made)).encode())
     package = Path(__file__).parents[2]
     layers = ("asg", "backends/cpu", "compiler", "ops", "rng")  # all that generators use
     generators = [package / "dtypes.py", *[path for layer in layers for path in (package / layer).glob("**/*.py")]]

@@ -36,10 +36,12 @@ SCRATCH_HEADER = 64
 class Source:
     """Code to be compiled: `key` determines the text that ``write(module, name)`` adds to a module of its own, where the entry point must
     have that name. Keys hold only values with a stable repr (strings, numbers, tuples), since they also name entries of the disk cache.
+    ``plain``: few of LLVM's passes do anything for it (`jit.PLAIN`).
     """
 
     key: tuple[Hashable, ...]
     write: Callable[[Module, str], None] = field(compare=False, repr=False)
+    plain: bool = field(default=False, compare=False, repr=False)
 
     @functools.cached_property
     def symbol(self) -> str:

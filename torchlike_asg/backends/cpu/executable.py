@@ -230,13 +230,18 @@ class CpuExecutable:
         self._objects.clear()
         return out
 
+    def forget(self) -> None:
+        """Drop what only `describe` asks for: a third of the objects that a plan leaves behind, each of which Python's collector of garbage
+        would look at again and again."""
+        del self.assembly
+
     @property
     def programs(self) -> list[Program]:
         """The native parts."""
         return [part for part in self._parts if isinstance(part, Program)]
 
     def describe(self, llvm: bool = False) -> str:
-        """See `describe.describe`."""
+        """See `describe.describe`. Not after `forget`."""
         return describe(self.assembly, self.page_bytes, llvm)
 
 

@@ -7,7 +7,7 @@ import functools
 import itertools
 import struct
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from . import isa
@@ -15,6 +15,8 @@ from . import isa
 #: what the generators' code needs of LLVM: its vectors are explicit and its loops have their shape already. The standard pipeline makes the
 #: same code in twice the time; without the rotation of loops, attention is 5 % slower
 PASSES = ("always_inliner", "sroa", "simplify_cfg", "instruction_combine", "loop_rotate", "simplify_cfg")
+#: what loop nests need, which are most of what is compiled: the others took a fifth of the time, and their loops are no faster
+PLAIN = PASSES[:2]
 #: effort in choosing instructions and registers: level 2 takes longer and gives nothing measurable
 EFFORT = 1
 #: LLVM's step that makes running pointers of a loop's addresses is a quarter to a third of the time to compile, and the code is no faster
@@ -34,12 +36,28 @@ def target_machine() -> Any:
     return target.create_target_machine(cpu=host.cpu, features=host.features, opt=EFFORT, reloc="pic", codemodel="small")
 
 
-def compile_object(*texts: str) -> bytes:
-    """The relocatable object of one or more modules' texts; equal names of internal functions and tables do not clash.
+def compile_object(*texts: str, plain: Sequence[str] = ()) -> bytes:
+    """The relocatable object of one or more modules' texts; equal names of internal functions and tables do not clash. `plain`: those
+    for which the passes of `PLAIN` are enough.
 
     Compiling many modules at once takes about a third less time than one by one. Raises RuntimeError with LLVM's message for text that is
     not valid IR.
     """
+    import llvmlite.binding as llvm
+
+    machine = target_machine()
+    module, *others = [_optimised(group, names) for group, names in ((texts, PASSES), (plain, PLAIN)) if group]
+    for other in others:
+        module.link_in(other)
+    llvm.set_option("", f"{_ADDRESSES}=true")  # of the whole process: others that use LLVM get it as it was
+    try:
+        return _in_one_segment(machine.emit_object(module))
+    finally:
+        llvm.set_option("", f"{_ADDRESSES}=false")
+
+
+def _optimised(texts: Sequence[str], names: Sequence[str]) -> Any:
+    """A module of several texts, after those passes."""
     import llvmlite.binding as llvm
 
     machine = target_machine()
@@ -48,14 +66,10 @@ def compile_object(*texts: str) -> bytes:
         module.link_in(other)
     module.triple, module.data_layout = machine.triple, str(machine.target_data)
     passes = llvm.create_new_module_pass_manager()
-    for name in PASSES:
+    for name in names:
         getattr(passes, f"add_{name}_pass")()
     passes.run(module, llvm.create_pass_builder(machine, llvm.create_pipeline_tuning_options()))
-    llvm.set_option("", f"{_ADDRESSES}=true")  # of the whole process: others that use LLVM get it as it was
-    try:
-        return _in_one_segment(machine.emit_object(module))
-    finally:
-        llvm.set_option("", f"{_ADDRESSES}=false")
+    return module
 
 
 def _in_one_segment(data: bytes) -> bytes:

@@ -308,7 +308,7 @@ def _block(nest: Nest) -> int:
 
 def source(nest: Nest, isa: Isa) -> Source:
     """The code of a nest."""
-    return Source(("epilogue" if nest.matrix else "loops", isa.name, *nest.key()), partial(_write, nest, isa))
+    return Source(("epilogue" if nest.matrix else "loops", isa.name, *nest.key()), partial(_write, nest, isa), plain=True)
 
 
 def _write(nest: Nest, isa: Isa, module: Module, name: str) -> None:
