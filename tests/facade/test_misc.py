@@ -139,3 +139,14 @@ def test_compiled_functions_are_themselves():
     assert g(ours.ones(1)).item() == 2.0
     with pytest.raises(TypeError, match="unexpected keyword argument 'speed'"):
         ours.compile(f, speed=9)
+
+
+def test_elements_that_a_python_function_replaces_are_no_version():
+    def run(T):
+        x, y = T.ones(3), T.arange(6.0).view(2, 3)[1]
+        seen = x * 1
+        x.apply_(lambda v: v + 1)
+        y.map_(x, lambda a, b: a * b)
+        return x, x._version, y, y._version, y._base, seen
+
+    same(run)

@@ -220,6 +220,17 @@ CALLS = {
     "T.ones(2, 3).var": "obj|1.5",
     "T.ones(2, 3).long": "T.ones(1)|memory_format=T.contiguous_format",
     "T.ones(2, 3).is_contiguous": "T.ones(1)|memory_format=T.channels_last",
+    # layers: types and shapes that PyTorch's kernels refuse
+    "F.soft_margin_loss": "T.ones(4), T.ones(3, 4)|T.ones(3, 4), T.ones(4)|T.ones(1, 4), T.ones(3, 4)",
+    "T.nn.functional.multi_margin_loss": "T.ones(3, 4).long(), T.arange(3)|T.ones(3, 4), T.arange(3).int()"
+    "|T.ones(3, 4).half(), T.arange(3)",
+    "F.max_unpool1d": "T.ones(1, 2, 3).long(), T.zeros(1, 2, 3).long(), 2|T.ones(1, 1, 1).half(), T.zeros(1, 1, 1).long(), 2",
+    "T.nn.functional.embedding_bag": "T.zeros(2, 3).long(), T.ones(5, 3, dtype=T.complex64)|T.zeros(2, 3).long(), T.ones(5, 3).long()",
+    "nn.FractionalMaxPool3d": "-1, 3|False, 3|(1, 2, 0), 3",
+    "T.nn.functional.pixel_unshuffle": "T.ones(2, 0, 6, 6), 2|T.ones(0, 4, 6, 6), 2|T.ones(1, 1, 2, 2), 2",
+    "F.l1_loss": "T.ones(3), T.ones(3).bool()|T.ones(3).bool(), T.ones(3)",
+    "T.nn.functional.interpolate": "T.ones(2, 0, 6), scale_factor=2|T.ones(0, 2, 6), scale_factor=2",
+    "F.conv2d": "T.ones(1, 2, 4, 4), T.ones(2, 2, 0, 3)|T.ones(1, 2, 4, 4), T.ones(0, 2, 3, 3)",
 }
 
 

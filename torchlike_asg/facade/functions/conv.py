@@ -45,6 +45,9 @@ def _check(input: Tensor, weight: Tensor, bias: Tensor | None, groups: int, tran
     if input.dtype.is_complex or input.dtype is dtypes.bool_:
         raise refuse("slow_conv2d_cpu", input.dtype)
     w, x = list(weight.shape), list(input.shape)
+    if 0 in w[2:]:
+        sizes = ", ".join([str(k) for k in w[2:]])
+        raise RuntimeError(f"kernel size should be greater than zero, but got kernel sizes {sizes}")
     if w[0] < groups:
         raise RuntimeError(
             f"Given groups={groups}, expected weight to be at least {groups} at dimension 0, but got weight of size {w} instead"

@@ -114,6 +114,11 @@ def _check(input: Any, weight: Any, offsets: Any, scaled: bool, mode: str, per_s
             f"embedding_bag: If per_sample_weights ({per_sample_weights.shape}) is not None, then it must have the same shape as the input "
             f"({input.shape})"
         )
+    if not weight.dtype.is_floating_point:
+        raise RuntimeError(
+            "Expected tensor for argument #1 'weight' to have one of the following scalar types: Half, BFloat16, Float, Double; but got "
+            f"torch.{title(weight.dtype)}Tensor instead (while checking arguments for embedding_bag)"
+        )
     rank = len(input.shape)
     if rank not in (1, 2):
         raise ValueError(f"input has to be 1D or 2D Tensor, but got Tensor of dimension {rank}")

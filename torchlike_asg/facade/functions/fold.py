@@ -126,6 +126,8 @@ def pixel_unshuffle(input: Tensor, downscale_factor: int) -> Tensor:
         raise RuntimeError(f"pixel_unshuffle expects input to have at least 3 dimensions, but got input with {len(shape)} dimension(s)")
     if r <= 0:
         raise RuntimeError(f"pixel_unshuffle expects a positive downscale_factor, but got {r}")
+    if 0 in shape:  # as PyTorch leaves what is empty
+        return input.clone()  # type: ignore[attr-defined, no-any-return]
     lead, (c, h, w) = shape[:-3], shape[-3:]
     for name, size in (("height", h), ("width", w)):
         if size % r:

@@ -7,7 +7,7 @@ import warnings
 from typing import Any
 
 from ...asg.trace import current
-from ...dtypes import FLOAT
+from ...dtypes import FLOAT, bool_
 from ...ops import loss as ops
 from ...ops.promotion import title
 from ..core import Tensor, binary, bound, node_of, wrap
@@ -77,7 +77,7 @@ def l1_loss(
 ) -> Tensor:
     """``|input - target|``."""
     _warn_sizes(input, target)
-    if not input.dtype.is_floating_point and not target.dtype.is_floating_point:
+    if input.dtype is bool_ or target.dtype is bool_ or not (input.dtype.is_floating_point or target.dtype.is_floating_point):
         return _weighted((input - target).abs(), weight, input, reduction_of(reduction, size_average, reduce))  # type: ignore[operator]
     return _weighted(binary(ops.absolute_error, input, target), weight, input, reduction_of(reduction, size_average, reduce))
 

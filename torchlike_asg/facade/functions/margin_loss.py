@@ -6,11 +6,13 @@ from typing import Any
 
 from ... import dtypes
 from ...ops import loss as ops
+from ...ops.formula import refuse
 from ...ops.promotion import title
 from ..core import Tensor, binary
 from ..refusals import check_places
 from ..register import checked, function
 from ..steps import step
+from ..write import check_broadcast
 from .activation import logsigmoid
 from .pointwise import clamp_min, minimum, where
 from .reduction import numbered, reduced, reduction_of
@@ -62,6 +64,8 @@ def soft_margin_loss(
         return -input  # type: ignore[operator, no-any-return]  (which is refused)
     if input.dtype.category < dtypes.FLOAT:
         raise RuntimeError(f"result type Float can't be cast to the desired output type {title(input.dtype)}")
+    if input.shape != target.shape:
+        check_broadcast(input, (target,))
     return reduced(binary(ops.soft_margin, input, target), reduction_of(reduction, size_average, reduce))
 
 
@@ -172,6 +176,10 @@ def multi_margin_loss(
     reduction = reduction_of(reduction, size_average, reduce)
     if p not in (1, 2):
         raise ValueError("only p == 1 and p == 2 supported")
+    if input.dtype not in (dtypes.float32, dtypes.float64):
+        raise refuse("multi_margin_loss_cpu_kernel", input.dtype)
+    if target.dtype is not dtypes.int64:
+        raise RuntimeError(f"expected scalar type Long but found {title(target.dtype)}")
     rank = len(input.shape)
     if rank > 2 or 0 in input.shape[-1:]:
         raise RuntimeError(f"Expected non-empty vector or matrix with optional 0-dim batch size, but got: {list(input.shape)}")

@@ -167,6 +167,8 @@ def _unpool(dims: int, input: Tensor, indices: Tensor, kernel_size: Any, stride:
             f"Expected shape of indices to be same as that of the input tensor ({list(input.shape)}) but got indices tensor with shape: "
             f"{list(indices.shape)}"
         )
+    if not input.dtype.is_floating_point:
+        raise refuse(f"max_unpool{max(dims, 2)}d", input.dtype)
     default = [(n - 1) * s - 2 * p + k for n, s, p, k in zip(input.shape[-dims:], strides, pads, kernel, strict=True)]
     sizes = _unpooled_sizes(default, strides, output_size, dims)
     batched = len(input.shape) == dims + 2

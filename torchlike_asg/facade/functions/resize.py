@@ -65,6 +65,8 @@ def interpolate(
             f"Input and output sizes should be greater than 0, but got input ({', '.join(map(str, input.shape[2:]))}) and output "
             f"({', '.join(map(str, outs))})"
         )
+    if input.shape[1] == 0:
+        raise RuntimeError(f"Non-empty {dims + 2}D data tensor expected but got a tensor with sizes {list(input.shape)}")
     return unary(
         ops.interpolate,
         input,

@@ -30,6 +30,8 @@ class _FractionalMaxPoolNd(Module):
         if output_size is not None and output_ratio is not None:
             raise ValueError("only one of output_size and output_ratio may be specified")
         self.kernel_size = spread(kernel_size)
+        if len(self.kernel_size) == 3 and not all(k > 0 for k in self.kernel_size):
+            raise ValueError(f"kernel_size must be greater than 0, but got {kernel_size}")
         self.output_size = None if output_size is None else spread(output_size)
         self.output_ratio = None if output_ratio is None else spread(output_ratio)
         self.return_indices = return_indices
