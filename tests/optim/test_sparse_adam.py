@@ -57,3 +57,24 @@ def test_sparse_parameters_are_refused():
     for lib in (torch, ours):
         with pytest.raises(ValueError, match=r"Sparse params at indices \[\[0, 0\]\]"):
             lib.optim.SparseAdam([lib.eye(2).to_sparse().requires_grad_()])
+
+
+def test_sparse_adam_counts_in_integers():
+    def run(lib):
+        layer = lib.nn.Embedding.from_pretrained(lib.arange(6.0).view(3, 2), freeze=False, sparse=True)
+        optimizer = lib.optim.SparseAdam(layer.parameters(), lr=0.1)
+        counts = []
+        for _ in range(3):
+            optimizer.zero_grad()
+            layer(lib.tensor([0, 2])).exp().sum().backward()
+            optimizer.step()
+            counts.append(optimizer.state[layer.weight]["step"])
+        again = lib.optim.SparseAdam(layer.parameters(), lr=0.1)
+        again.load_state_dict(optimizer.state_dict())
+        again.zero_grad()
+        layer(lib.tensor([1])).sum().backward()
+        again.step()
+        return counts, again.state_dict()["state"][0]["step"], [type(c) for c in counts], layer.weight.tolist()
+
+    (*mine, weights), (*theirs, wanted) = run(ours), run(torch)
+    assert mine == theirs and np.allclose(weights, wanted, rtol=1e-6)

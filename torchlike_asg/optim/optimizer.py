@@ -59,6 +59,8 @@ class Optimizer:
 
     #: whether `update` treats every element by itself, so that complex parameters can be given to it as pairs of real numbers
     elementwise = True
+    #: whether the count of steps in a state is a Python number, as SparseAdam's is
+    whole_steps = False
 
     def __init__(self, params: Any, defaults: dict[str, Any]) -> None:
         self.defaults = defaults

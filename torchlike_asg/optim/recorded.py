@@ -78,6 +78,7 @@ class _Batch:
         states = self.dicts = [_state(optimizer, p) for p in params] if self.names or clock else []
         fresh = bool(states) and _fresh(states[0], self.names)
         self.clock = Clock({"step": 0.0 if fresh else 1.0})  # for those that keep no count: whether there was a step before
+        self.clock.whole = optimizer.whole_steps
         self.clock.update({name: states[0].number(name, default) for name, default in clock.items()})
         for name in clock:
             for state in states:

@@ -25,6 +25,8 @@ class SparseAdam(Optimizer):
 
     elementwise = False
 
+    whole_steps = True
+
     def __init__(
         self,
         params: Any,
@@ -76,8 +78,13 @@ class SparseAdam(Optimizer):
 def times_looked_up(g: Node) -> Node:
     """How often each row of a sparse gradient occurs, broadcasting against the gradient."""
     n = g
-    while n.op in IDENTITIES or n.op.name in ("cast", "reshape"):
-        n = n.srcs[0]
+    while True:
+        if n.op in IDENTITIES or n.op.name in ("cast", "reshape"):
+            n = n.srcs[0]
+        elif n.op.name == "restride" and n.srcs[0].op.name == "unview" and n.srcs[0].srcs[0].shape == n.shape:
+            n = n.srcs[0].srcs[0]  # of a table that is a view of its memory, as it lies there and back
+        else:
+            break
     if n.op is not embedding_grad:
         raise RuntimeError("SparseAdam does not support dense gradients, please consider Adam instead")
     places = n.srcs[1]

@@ -27,17 +27,21 @@ class Clock(dict):  # type: ignore[type-arg]
     One object serves all parameters that step together, so that advancing it costs nothing per parameter.
     """
 
+    #: whether who looks sees a Python number instead of a tensor
+    whole = False
+
 
 class ParamState(dict):  # type: ignore[type-arg]
     """The state of one parameter, by PyTorch's names.
 
-    The step count is a 0-d tensor, as in PyTorch, from the moment somebody looks; until then the entry is the `Clock` it is kept on.
+    The step count is a 0-d tensor (an integer in SparseAdam), as in PyTorch, from the moment somebody looks; until then the entry is the
+    `Clock` it is kept on.
     """
 
     def __getitem__(self, key: Any) -> Any:
         value = dict.__getitem__(self, key)
         if value.__class__ is Clock:
-            value = scalar_tensor(value[key])
+            value = int(value[key]) if value.whole else scalar_tensor(value[key])
             dict.__setitem__(self, key, value)
         return value
 
