@@ -41,8 +41,10 @@ _NAMES = {
     "layer_norm": "NativeLayerNorm",
     "log1p": "Log1P",
     "lstm": "MkldnnRnnLayer",
+    "restride_at": "AsStrided",
     "rnn": "Stack",
     "logsigmoid": "LogSigmoid",
+    "window": "Slice",
     "absolute_error": "Abs",
     "binary_cross_entropy_logits": "BinaryCrossEntropyWithLogits",
     "deg2rad": "Deg2Rad",
@@ -217,7 +219,7 @@ def _clamp(n: Node) -> str:
 
 def _restride(n: Node) -> str:
     """A view of which only the geometry is known: what made it, if its storage was not written since."""
-    if n.srcs[0].op.name == "restride_scatter" or any(s.op in (SNAP, REBIND) for s in n.srcs[0].srcs):
+    if n.srcs[0].op.name in ("restride_scatter", "restride_put") or any(s.op in (SNAP, REBIND) for s in n.srcs[0].srcs):
         return "AsStridedBackward0"
     (shape, strides, offset), base = n.attrs[:3], n.srcs[0]
     whole, steps = tuple(base.shape), tuple(base.strides)
@@ -303,6 +305,7 @@ _BY_NODE: dict[str, Callable[[Node], str]] = {
 }
 _WHOLE = {
     "restride_scatter": "torch::autograd::CopySlices",
+    "restride_put": "torch::autograd::CopySlices",
     "unbits": "torch::autograd::CopySlices",
     "window_put": "torch::autograd::CopySlices",
     "copy": "torch::autograd::CopyBackwards",

@@ -138,7 +138,7 @@ def _reshape(n: Node) -> tuple[Edge, ...]:
 
 def _write(n: Node) -> tuple[Edge, ...]:
     """A write into a part: the storage before, and what was written but for what stood there."""
-    whole, value = n.srcs
+    whole, value = n.srcs[:2]
     rest = value.srcs[1:] if value.srcs and plain(value.srcs[0]).op.view else (value,)
     return whole, *[s if s.rg else None for s in rest]
 
@@ -149,6 +149,14 @@ def _of_lines(n: Node) -> tuple[Edge, ...]:
                   _part("Unsqueeze", n.srcs[0])),) if n.srcs[0].ndim == 3 and len(n.attrs[0]) == 1 else n.srcs  # fmt: skip
 
 
+def _select(n: Node) -> tuple[Edge, ...]:
+    """At a place that is data a selection is two operations."""
+    s = plain(n.srcs[0])
+    return s.srcs[:1] if s.op.name == "window" else n.srcs
+
+
+#: operations whose last operand says where they read or write, of which PyTorch's step knows as a number
+_PLACED = frozenset(("window", "restride_at", "restride_put"))
 _BY_NODE: dict[str, Callable[[Node], tuple[Edge, ...]]] = {
     "absolute_error": lambda n: (_part("Sub", *n.srcs),),
     "adaptive_avg_pool": _of_lines,
@@ -174,7 +182,9 @@ _BY_NODE: dict[str, Callable[[Node], tuple[Edge, ...]]] = {
     "relayout": lambda n: plain(n.srcs[0]).srcs if plain(n.srcs[0]).op.name == "fft" else n.srcs,
     "reshape": _reshape,
     "restride_scatter": _write,
+    "restride_put": _write,
     "rms_norm": _rms_norm,
+    "select": _select,
 }
 
 
@@ -242,7 +252,7 @@ def operand_places(n: Node) -> list[tuple[int | None, bool]]:
     that of the transposed operand. Where a step is several of PyTorch's, all operands in their own order.
     """
     found = edges(n, title(n))
-    srcs = [plain(s) for s in n.srcs]
+    srcs = [plain(s) for s in (n.srcs[:-1] if n.op.name in _PLACED else n.srcs)]
     if found is None:
         return [(i, False) for i in range(len(srcs))]
     places: list[tuple[int | None, bool]] = []

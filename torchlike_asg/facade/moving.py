@@ -124,7 +124,7 @@ def pending(t: Tensor) -> Node | None:
         assert f is not None
         if f.h is not None:
             begin((t,))
-        if f.h is None or f.cell.exposed:
+        if (f.h is None and f.past is None and not f.wants) or f.cell.exposed:
             return None
         node_of(t)
     return t._n

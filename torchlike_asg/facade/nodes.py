@@ -192,7 +192,7 @@ def part_of(t: Any, f: Family, h: Node) -> Node:
             return n
     if (tuple(shape), strides, offset) == f.cell.geometry:
         return h  # type: ignore[no-any-return]
-    if MARK in t.__dict__ and not h.rg and not current().mapped:
+    if MARK in t.__dict__ and not current().mapped:
         return part(h, (tuple(shape), strides, offset), f.cell.strides)
     return RESTRIDE(h, tuple(shape), strides, offset, f.cell.strides)
 

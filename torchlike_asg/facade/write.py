@@ -93,8 +93,8 @@ def write(
     if not (t._kind is None and lens is None and shape == cell.geometry and (v.strides, v.offset) == cell.geometry[1:]):
         h = root_of(f)
         h = h if tr.grad or not h.rg else barrier(h)
-        if lens is None and not (h.rg or v.rg or tr.mapped) and v.numel and is_moving(t, cur):
-            new = put(h, v, shape, cell.strides)
+        if lens is None and not tr.mapped and v.numel and is_moving(t, cur):
+            new = put(h, v, shape, cell.strides, t._kind is not None)
         elif lens is None:
             new = RESTRIDE_SCATTER(h, v, shape, cell.strides, t._kind is not None)
         else:

@@ -206,7 +206,7 @@ def _roll(n: Node, operands: Sequence[Operand], size: int) -> Node:
 
 def _window(n: Node, operands: Sequence[Operand], size: int) -> Node:
     *parts, at = operands
-    return one_by_one(n, operands, size) if at[1] else n.op(*aligned(parts, n.srcs[0].ndim), at[0], n.attrs[0] + 1, *n.attrs[1:])
+    return one_by_one(n, operands, size) if at[1] else n.op(*whole(parts, size), at[0], n.attrs[0] + 1, *n.attrs[1:])
 
 
 def _pad(n: Node, operands: Sequence[Operand], size: int) -> Node:
