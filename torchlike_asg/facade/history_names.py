@@ -91,7 +91,6 @@ _NAMES = {
     "svd_right": "LinalgSvd",
     "svdvals": "LinalgSvd",
     "variance": "Var",
-    "window": "Slice",
     "vector_norm": "LinalgVectorNorm",
 }
 #: losses are recorded as an elementwise operation and its mean or sum
