@@ -65,8 +65,6 @@ def add(f: Family | Tensor, t: Any) -> None:
         kept = f.grad  # once: another thread may set it to None
         if kept is None:
             f.held = t
-        elif kept.shape != t.shape:  # `x.data = y` of another shape, in between
-            raise RuntimeError(f"invalid gradient at index 0 - got {list(t.shape)} but expected shape compatible with {list(kept.shape)}")
         elif current().grad or kept.is_sparse:
             f.grad = t + kept if kept.is_sparse and not t.is_sparse else kept + t
         else:
