@@ -24,8 +24,10 @@ __all__ = ["SPLIT", "clear", "first"]
 _LARGE = 100
 #: how often what was split comes again before it is one plan after all: it does not change any more
 _STEADY = 8
-#: names of programs that were compiled together with the preparation of their data
-_seen: OrderedDict[bytes, None] = OrderedDict()
+#: different preparations with which a program is compiled as a whole: a loop's first iterations differ from the others, too
+_DIFFERENT = 2
+#: names of programs -> those of the preparations that they were compiled with
+_seen: OrderedDict[bytes, set[bytes]] = OrderedDict()
 #: plan key -> the data that are computed first, and how often they were; none if all is one plan
 SPLIT: dict[Any, tuple[tuple[Node, ...], int]] = {}
 
@@ -47,8 +49,10 @@ def first(key: Any, known: dict[Node, Any]) -> tuple[Node, ...]:
         return ()
     arguments = dict.fromkeys([s for n in order if n in rest for s in n.srcs if s not in rest])
     name = digest([n for n in outputs if n in rest and n not in data], [n for n in order if n in rest], list(arguments))
-    if name not in _seen:
-        _seen[name] = None
+    seen = _seen.setdefault(name, set())
+    this = _name(prepared, known)
+    if this in seen or len(seen) < _DIFFERENT:
+        seen.add(this)
         while len(_seen) > config.max_plans:
             _seen.popitem(last=False)
         return ()
@@ -90,6 +94,13 @@ def _rest(order: list[Node], data: set[Node]) -> tuple[set[Node], list[Node]]:
             rest.add(n)
             stack += [s for s in n.srcs if s in data]
     return rest, list(prepared)
+
+
+def _name(prepared: list[Node], known: Container[Node]) -> bytes:
+    """What tells the preparation of data from others."""
+    order = topo(prepared, known)
+    given = dict.fromkeys([s for n in order for s in (n, *n.srcs) if s in known or (s.op in LEAVES and s.op is not CONST)])
+    return digest(prepared, order, list(given))
 
 
 @arena.register

@@ -64,19 +64,19 @@ def enter(module: Any, args: tuple[Any, ...], calls: Calls) -> None:
         _called[key] = ref(module, lambda _: _called.pop(key, None))
         if tr.grad and _initialised(tr):
             flush(closing=True)
-    calls = tr.entered.get(key, 0)
-    if (calls and _anew(tr, calls, args)) or len(tr.claims) > MAX_PENDING:
+    before = tr.entered.get(key, 0)
+    if (before and _anew(tr, before, args)) or len(tr.claims) > MAX_PENDING:
         flush(closing=True)
-        calls = 0
-    tr.entered[key] = calls + 1
+        before = 0
+    tr.entered[key] = before + 1
 
 
-def _anew(tr: Trace, calls: int, args: tuple[Any, ...]) -> bool:
-    """Whether a module that was called that often in this trace begins another one."""
+def _anew(tr: Trace, before: int, args: tuple[Any, ...]) -> bool:
+    """Whether a module that was called that often in this trace before begins another one."""
     if not tr.grad:
         return True
     read = tr.flushes > 0
-    if not read and (calls < _LOOP or len(tr.claims) <= max(MAX_INSIDE, tr.due)):
+    if not read and (before < _LOOP or len(tr.claims) <= max(MAX_INSIDE, tr.due)):
         return False
     if any([a.__class__ is Tensor and not a.is_leaf for a in args]):
         return False
