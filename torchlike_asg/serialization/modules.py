@@ -44,7 +44,8 @@ def known_module(module: str, name: str, where: str) -> Known | None:
     full = f"{module}.{name}"
     found = imported(*renamed(module, name))
     if isinstance(found, FunctionType):
-        return Known(full, found) if _works_on_tensors(found) else None
+        public = _of_tensors(found)
+        return None if public is None else Known(full, public)
     base = module_class()
     if not isinstance(found, type) or not issubclass(found, base):
         return None
@@ -71,11 +72,19 @@ def looks_like_module(module: str, name: str) -> bool:
     return module.startswith("torch.nn.modules.") or (isinstance(found, type) and issubclass(found, module_class()))
 
 
-def _works_on_tensors(found: FunctionType) -> bool:
-    """Whether a function is a public one of ``nn.functional``, or registered for the torch namespace: not `load`, `save` and their like."""
+def _of_tensors(found: FunctionType) -> Any:
+    """The public function of ``nn.functional`` or of the torch namespace (not `load`, `save` and their like) that this one is; else None.
+    Once a class was derived from Tensor, the public functions wrap what they were.
+    """
     if found.__module__ == _PACKAGE:
-        return importlib.import_module("..facade.register", __package__).FUNCTIONS.get(found.__qualname__) is found
-    return imported(f"{_PACKAGE}.nn.functional", found.__name__) is found and not found.__name__.startswith("_")
+        module, name, registered = _PACKAGE, found.__qualname__, importlib.import_module("..facade.register", __package__).FUNCTIONS
+        if name not in registered:
+            return None
+    else:
+        module, name = f"{_PACKAGE}.nn.functional", found.__name__
+    public = imported(module, name)
+    is_public = not name.startswith("_") and (found is public or found is getattr(public, "__wrapped__", None))
+    return public if is_public else None
 
 
 def renamed(module: str, name: str) -> tuple[str, str]:

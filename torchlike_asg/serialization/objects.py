@@ -58,8 +58,8 @@ def _function_class() -> Any:
 
 def _attribute(obj: Any, name: Any) -> Any:
     """What ``getattr(obj, name)`` is in files of modules: a Function's `apply`, or a function of the torch namespace."""
-    if obj is _Holder and type(name) is str and name in (public := importlib.import_module("..facade.register", __package__).FUNCTIONS):
-        return public[name]
+    if obj is _Holder and type(name) is str and name in importlib.import_module("..facade.register", __package__).FUNCTIONS:
+        return getattr(importlib.import_module(_PACKAGE), name)
     if isinstance(obj, type) and issubclass(obj, _function_class()) and name == "apply":
         return obj.apply
     raise ValueError(f"attribute {name!r} of {obj!r} is not rebuilt")

@@ -277,7 +277,7 @@ def global_name(obj: Any, name: str | None = None) -> GlobalName:
             found = getattr(found, part)
     except AttributeError:
         raise pickle.PicklingError(f"Can't pickle {obj!r}: attribute lookup {name} on {module} failed") from None
-    if found is not obj:
+    if found is not obj and getattr(found, "__wrapped__", None) is not obj:  # a function taken before a class was derived from Tensor
         raise pickle.PicklingError(f"Can't pickle {obj!r}: it's not the same object as {module}.{name}")
     return GlobalName(module, name)
 
