@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -37,6 +37,14 @@ class Origin:
 
     nodes: tuple[Node, ...]
     kernel: LoopKernel | None = None
+
+
+class Made(NamedTuple):
+    """What a program is made of, for those who look at it: its steps, what each computes, and the values that it leaves in memory."""
+
+    steps: list[Any]
+    origins: list[Origin]
+    written: set[Node]
 
 
 class Assembly(ABC):
@@ -81,6 +89,11 @@ class Assembly(ABC):
         self.sizes |= self.lowering.temporaries
         for slot in list(self.outputs):
             self.sizes.pop(slot, None)
+
+    @property
+    def made(self) -> Made:
+        """What a viewer shows of it."""
+        return Made(self.steps, self.origins, {n for unit in self.b.units for n in unit.writes})
 
     # ---------------------------------------------------------------- what backends do
     @abstractmethod

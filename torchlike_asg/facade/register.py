@@ -178,6 +178,8 @@ def _offered(fn: Function, name: str, bound: bool = False) -> Function:
         if (result := elsewhere(fn, args, kwargs, public)) is not NotImplemented:
             return result
         try:
+            if isinstance(error, HostMemoryError):
+                fit(args, kwargs)  # numbers beyond 64 bits are none
             if isinstance(error, Unsupported | HostMemoryError) or told(error):
                 raise error
             if isinstance(error, MemoryError):  # NumPy's

@@ -307,10 +307,9 @@ def kernels(plans: Iterable[Any]) -> list[tuple[Any, Any, set[Node], dict[Node, 
     """(step, what it computes, the values that it leaves in memory, `Plan.recorded`) of all kernels of some plans, in order."""
     found = []
     for plan in plans:
-        assembly = getattr(plan.executable, "assembly", None)
-        if assembly is None:
+        made = getattr(plan.executable, "made", None)
+        if made is None:
             continue
-        written = {n for unit in assembly.b.units for n in unit.writes}
         recorded = plan.recorded()
-        found += [(call, origin, written, recorded) for call, origin in zip(assembly.steps, assembly.origins, strict=True)]
+        found += [(call, origin, made.written, recorded) for call, origin in zip(made.steps, made.origins, strict=True)]
     return found

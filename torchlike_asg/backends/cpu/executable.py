@@ -38,7 +38,7 @@ class CpuExecutable:
 
     def __init__(self, a: CpuAssembly, slow: Callable[[], Any]) -> None:
         """`slow()`: the same graph on the reference backend, for data that a kernel refuses."""
-        self.assembly = a
+        self.assembly, self.made = a, a.made
         self._slow, self._results, self._refused = slow, a.results, None
         self.uncovered, self.size = a.uncovered, len(a.steps)
         self._memory: dict[int, Array] = {}
@@ -231,7 +231,7 @@ class CpuExecutable:
         return out
 
     def forget(self) -> None:
-        """Drop what only `describe` asks for: a third of the objects that a plan leaves behind, each of which Python's collector of garbage
+        """Drop what only `describe` asks for: many of the objects that a plan leaves behind, each of which Python's collector of garbage
         would look at again and again."""
         del self.assembly
 

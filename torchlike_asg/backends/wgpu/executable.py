@@ -40,7 +40,7 @@ class WgpuExecutable:
     donates = True
 
     def __init__(self, device: Device, a: WgpuAssembly) -> None:
-        self.device, self.assembly = device, a
+        self.device, self.assembly, self.made = device, a, a.made
         self.uncovered, self.size = a.uncovered, len(a.steps)
         self._arguments = [
             (tuple(n.shape), normal(n.shape, strides), n.dtype) for n, strides in zip(a.b.arguments, a.b.argument_strides, strict=True)
