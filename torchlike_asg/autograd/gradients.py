@@ -9,9 +9,9 @@ from typing import Any
 from .. import events
 from ..facade import texts
 from ..facade.accumulation import hooked, tensor_of
-from ..facade.backward import asked_nodes, check_inputs, given_to, grad_mode, pieced, run
+from ..facade.backward import asked_nodes, check_inputs, given_to, grad_mode, pieced, record_again, run
 from ..facade.backward import backward as _backward
-from ..facade.core import Tensor, node_of
+from ..facade.core import Tensor
 from ..facade.functions.creation import zeros_like
 from ..facade.grad_fn import Freed
 from ..facade.pieces import through as _through
@@ -82,9 +82,7 @@ def grad(
                 found.append(g if g is not None or not materialize_grads else zeros_like(t))
                 _refuse_unused(g, i, allow_unused)
         return tuple(found)
-    if any(["_shown" in t.__dict__ for t in ins]):  # what the outputs were made of is to be recorded again first
-        for t in outs:
-            node_of(t)
+    record_again(outs, ins)
     nodes = [asked_nodes(t) for t in ins]
     result = run(outs, given, retain, create_graph, frozenset([n for had in nodes for n in had]))
     with grad_mode(create_graph):

@@ -9,7 +9,7 @@ from weakref import ref
 
 from .. import notices
 from ..asg import arena, gradients, trace
-from ..asg.declare import REBIND, STOP, VAR, get
+from ..asg.declare import INPUT, REBIND, STOP, VAR, get
 from ..asg.node import Node
 from ..asg.trace import Trace, current, home_of, lock
 from . import texts
@@ -19,7 +19,7 @@ from .families import family_of
 from .history_parts import operand_places
 from .hooks import changed_by, own_node
 from .past import Past
-from .saved_values import blame
+from .saved_values import Ended, blame
 from .sparse_gradients import is_sparse
 from .storage import leaf_family
 
@@ -242,6 +242,7 @@ def backward(
             return
     home = home_of(outputs[0]._n) if trace.several and outputs and outputs[0]._n is not None else tr
     if inputs is not None:
+        record_again(outputs, inputs)
         wanted = {n: keeper(t) for t in inputs for n in asked_nodes(t)}
         result = run(outputs, grads, retain, create, frozenset(wanted))
         kept = home.retained
@@ -274,17 +275,27 @@ def keeper(t: Tensor) -> Any:
     return family_of(t) if t._f is None or t._kind is None else t
 
 
+def record_again(outputs: Sequence[Tensor], inputs: Sequence[Tensor]) -> None:
+    """Have what the outputs were made of recorded in the current trace, if inputs may be other nodes there (see `asked_nodes`)."""
+    if current().retained or any(["_shown" in t.__dict__ or (t._f is not None and t._f.past.__class__ is Ended) for t in inputs]):
+        for t in outputs:
+            node_of(t)
+
+
 def asked_nodes(t: Tensor) -> tuple[Node, ...]:
-    """`asked_node`, and those that a view had before writes without history: PyTorch's view is one and the same. What was recorded in an
-    earlier trace is here as it was recorded again.
+    """`asked_node`, and those that a view had before writes without history, or a result before its history ended: for PyTorch it is one
+    and the same. What was recorded in an earlier trace is here as it was recorded again.
     """
-    n = asked_node(t)
-    had = t.__dict__.get("_shown")
-    if had is None:
+    n, tr = asked_node(t), current()
+    end = tr.retained.get(n) if tr.retained and n.op is INPUT else None
+    had = t.__dict__.get("_shown", ())
+    if not had and end.__class__ is not Ended:
         return (n,)
-    tr = current()
     now = tr.index, tr.generation
     found = [n]
+    if end.__class__ is Ended:
+        there = [(snap, m) for r, m in end.places if (snap := r()) is not None and snap.replayed[0] == now]
+        found += [snap.replayed[1][m] for snap, m in there if m in snap.replayed[1]]
     for when, m in had:
         if when != now:
             m = next((new for snap in tr.replays if snap.made == when and (new := snap.replayed[1].get(m)) is not None), n)

@@ -115,15 +115,29 @@ def _called(o: Any, n: Node, tr: Trace) -> str | None:
     return past.name if isinstance(past, (Past, Ended)) else None
 
 
+def _ended(o: Any, n: Node, error: str, tr: Trace) -> Ended:
+    """The end of a history: the same one from trace to trace, for what was computed from its result leads to it."""
+    kept: Any = tr.retained.get(n) if n.op is INPUT else None
+    if kept.__class__ is Ended and kept.error == error:
+        return kept  # type: ignore[no-any-return]
+    end, past = Ended(error, n, _called(o, n, tr)), o.past if o.__class__ is Family else None
+    if past.__class__ is Past and past.stands_for(n, tr):  # recorded again: other histories may go on from where it comes from
+        end.note(past.snapshot, past.node)
+    return end
+
+
 def _keep_histories(tr: Trace, live: Live, pasts: dict[Any, Any]) -> Snapshot | None:
     """Fill `pasts`: what tensors and families whose history outlives the trace keep of it."""
     snapshot: Snapshot | None = None
+    ends: list[tuple[Ended, Node]] = []
     for o, error in live.errors.items():
         n = o.h if o.__class__ is Family else o._n
         if error is not None:
             past = o.past if o.__class__ is Family and error != texts.TWICE else None
             # what an earlier trace recorded stays what it was: other histories may lead to it, and reading what was overwritten is refused
-            pasts[o] = past if past.__class__ is Past and past.stands_for(n, tr) else Ended(error, n, _called(o, n, tr))
+            pasts[o] = past if past.__class__ is Past and past.stands_for(n, tr) else _ended(o, n, error, tr)
+            if pasts[o].__class__ is Ended:
+                ends.append((pasts[o], n))
         elif n in tr.carried:
             pasts[o] = tr.carried[n]
         else:
@@ -132,6 +146,9 @@ def _keep_histories(tr: Trace, live: Live, pasts: dict[Any, Any]) -> Snapshot | 
             pasts[o] = Past(n, snapshot, tr, _called(o, n, tr))
     if snapshot is not None:
         snapshot.settle()
+        for end, n in ends:
+            if n in snapshot.kept:
+                end.note(snapshot, n)
         for counter in {f.counter: None for f in (*live.families, *live.leaves, *live.data)}:  # that of a storage, which its views share
             for n in counter.roots:
                 snapshot.watch(n, counter)

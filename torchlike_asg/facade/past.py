@@ -37,6 +37,7 @@ class Snapshot:
     """
 
     __slots__ = (
+        "__weakref__",
         "carried",
         "contexts",
         "freed",

@@ -91,11 +91,11 @@ def through(
     roots = tuple([node_of(t) for t in outputs])
     carried = [tr.carried[n] for n in history(roots) if n in tr.carried] if tr.carried else []
     wanted = None if inputs is None else Wanted(inputs, tr)
-    if wanted is not None and not wanted.views:
+    if wanted is not None and not wanted.apart:
         carried = [p for p in carried if wanted.behind(p)]
     if not carried:
         return None
-    if not (create or (wanted is not None and wanted.views) or _hindered(tr)) and all(map(_clean, reached(carried))):
+    if not (create or (wanted is not None and wanted.apart) or _hindered(tr)) and all(map(_clean, reached(carried))):
         try:
             return _sweep(tr, outputs, grads, retain, wanted)
         except _Unsuited:

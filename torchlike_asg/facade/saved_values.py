@@ -5,6 +5,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Container, Iterator
 from typing import Any, NamedTuple
+from weakref import ref
 
 from ..asg import arena
 from ..asg.declare import LEAF_OF, LEAVES, REBIND
@@ -21,12 +22,20 @@ __all__ = ["Ended", "blame", "blameless", "ended", "saved_together", "verdict", 
 
 
 class Ended:
-    """A history that a backward pass has freed, or whose saved values were overwritten: using it in backward raises `error`."""
+    """A history that a backward pass has freed, or whose saved values were overwritten: using it in backward raises `error`. Gradients by
+    its result may be asked for nevertheless, through what was computed from it: ``places`` says where histories that live on have it.
+    """
 
-    __slots__ = ("_node", "_noted", "error")
+    __slots__ = ("_node", "_noted", "error", "places")
 
     def __init__(self, error: str, n: Node, noted: str | None) -> None:
         self.error, self._node, self._noted = error, n, noted
+        self.places: list[tuple[Any, Node]] = []
+
+    def note(self, snapshot: Any, n: Node) -> None:
+        """A trace has closed in which the result was `n`, and histories live on."""
+        self.places = [place for place in self.places if place[0]() is not None]
+        self.places.append((ref(snapshot), n))
 
     @property
     def name(self) -> str:
