@@ -2,6 +2,7 @@
 
 import copy
 import ctypes
+import io
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ torch = pytest.importorskip("torch")
 
 import torchlike_asg as ours  # noqa: E402
 from torchlike_asg.errors import Unsupported  # noqa: E402
+from torchlike_asg.facade.functions.reading import OWN_ATTRIBUTES  # noqa: E402
 
 from ..parity.scripts import same  # noqa: E402
 
@@ -325,3 +327,17 @@ def test_a_gradient_may_be_asked_of_what_was_overwritten(read):
         return found
 
     assert run(ours) == run(torch)
+
+
+def test_no_copy_or_file_takes_along_what_a_view_has_shown():
+    w = ours.ones(3, requires_grad=True)
+    whole = w * 2
+    view = whole[:2]
+    before = view.exp()
+    whole.data.mul_(3)
+    (view * before).sum().item()
+    assert set(view.__dict__) <= OWN_ATTRIBUTES and "_shown" in view.__dict__
+    buffer = io.BytesIO()
+    ours.save(view, buffer)
+    buffer.seek(0)
+    assert ours.load(buffer).tolist() == [6.0, 6.0]

@@ -27,7 +27,7 @@ from ..storage import Cell, Counter, Family
 
 #: what this package itself notes on a tensor; no copy takes it along
 OWN_ATTRIBUTES = frozenset(
-    ("_asked", MARK, "_lens", "_made", "_older", "_output", "_parted", "_snapshot", "_step", "_unread", "_viewed", "_within")
+    ("_asked", MARK, "_lens", "_made", "_older", "_output", "_parted", "_shown", "_snapshot", "_step", "_unread", "_viewed", "_within")
 )
 
 
