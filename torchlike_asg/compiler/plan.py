@@ -324,7 +324,7 @@ def _compile(wanted: tuple[Node, ...], recorded: list[Node], tr: Trace, donated:
         COUNTS["compiles"] += 1
         # not all that is known: what lowering makes may be known as well, but is no argument
         executable = EXECUTABLES[name] = backend.program(tuple(places), frozenset(cuts), order, arguments, strides, pairs)
-        steps = executable.assembly.origins if hasattr(executable, "assembly") else ()
+        steps = executable.made.origins if hasattr(executable, "made") else ()
         _FIRST[executable] = origins, {n: n.origin for step in steps for n in step.nodes}
         if hasattr(executable, "forget"):
             executable.forget()

@@ -9,17 +9,17 @@ from weakref import ref
 
 from .. import notices
 from ..asg import arena, gradients, trace
-from ..asg.declare import INPUT, REBIND, STOP, VAR, get
+from ..asg.declare import STOP, VAR, get
 from ..asg.node import Node
 from ..asg.trace import Trace, current, home_of, lock
 from . import texts
 from .accumulation import accumulate, accumulate_in_leaf, changed
+from .asked import asked_nodes, keeper, record_again
 from .core import Tensor, node_of, wrap
-from .families import family_of
 from .history_parts import operand_places
 from .hooks import changed_by, own_node
 from .past import Past
-from .saved_values import Ended, blame
+from .saved_values import blame
 from .sparse_gradients import is_sparse
 from .storage import leaf_family
 
@@ -240,7 +240,8 @@ def backward(
         if found is not None:
             found.accumulate(inputs)
             return
-    home = home_of(outputs[0]._n) if trace.several and outputs and outputs[0]._n is not None else tr
+    first = getattr(outputs[0], "_n", None) if trace.several and outputs else None  # what is no tensor is refused below
+    home = tr if first is None else home_of(first)
     if inputs is not None:
         record_again(outputs, inputs)
         wanted = {n: keeper(t) for t in inputs for n in asked_nodes(t)}
@@ -256,63 +257,6 @@ def backward(
     result = run(outputs, grads, retain, create, None, accumulate_in_leaf)
     if simple:
         _prepare(result)
-
-
-def asked_node(t: Tensor) -> Node:
-    """The node whose gradient is that of `t`: a leaf's own, from which all that shows its memory has its values. A write without history
-    leaves it where it was.
-    """
-    n, f = node_of(t), t._f
-    if f is None or f.leaf is None or n is f.leaf or t._kind is not None or f.leaf.shape != n.shape or not t.is_leaf:  # type: ignore[attr-defined]
-        while n.op is REBIND:
-            n = n.srcs[0]
-        return n
-    return f.leaf
-
-
-def keeper(t: Tensor) -> Any:
-    """What keeps the gradient of `t`: a family that of its base, a view its own."""
-    return family_of(t) if t._f is None or t._kind is None else t
-
-
-def record_again(outputs: Sequence[Tensor], inputs: Sequence[Tensor]) -> None:
-    """Have what the outputs were made of recorded in the current trace, if inputs may be other nodes there (see `asked_nodes`)."""
-    if current().retained or any(["_shown" in t.__dict__ or (t._f is not None and t._f.past.__class__ is Ended) for t in inputs]):
-        for t in outputs:
-            node_of(t)
-
-
-def asked_nodes(t: Tensor) -> tuple[Node, ...]:
-    """`asked_node`, and those that a view had before writes without history, or a result before its history ended: for PyTorch it is one
-    and the same. What was recorded in an earlier trace is here as it was recorded again.
-    """
-    n, tr = asked_node(t), current()
-    end = tr.retained.get(n) if tr.retained and n.op is INPUT else None
-    had = t.__dict__.get("_shown", ())
-    if not had and end.__class__ is not Ended:
-        return (n,)
-    now = tr.index, tr.generation
-    found = [n]
-    if end.__class__ is Ended:
-        there = [(snap, m) for r, m in end.places if (snap := r()) is not None and snap.replayed[0] == now]
-        found += [snap.replayed[1][m] for snap, m in there if m in snap.replayed[1]]
-    for when, m in had:
-        if when != now:
-            m = next((new for snap in tr.replays if snap.made == when and (new := snap.replayed[1].get(m)) is not None), n)
-        if m not in found:
-            found.append(m)
-    return tuple(found)
-
-
-def given_to(result: gradients.Sweep, nodes: tuple[Node, ...]) -> Node | None:
-    """The gradient that a sweep found for a tensor, which has had these nodes."""
-    found = [g for n in nodes if (g := result.gradients.get(n)) is not None]
-    if len(found) < 2:
-        return found[0] if found else None
-    total = gradients.dense(found[0])
-    for g in found[1:]:
-        total = get("add")(total, gradients.dense(g))
-    return total
 
 
 def pieced(outputs: Sequence[Tensor]) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -19,19 +19,18 @@ _SEVERAL = frozenset(
     multiply nanmedian nanquantile narrow ne not_equal pow prod quantile remainder repeat_interleave round rsub scatter searchsorted
     sort squeeze std sub subtract sum tensor_split true_divide var where xlogy""".split()
 )
+_Error = TypeVar("_Error", bound=Exception)
 _POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 
 
-def final(error: Exception) -> Exception:
+def final(error: _Error) -> _Error:
     """The error, marked as one that needs no second look."""
     error.__dict__["told"] = True
     return error
 
 
 def _told(message: str) -> TypeError:
-    error = TypeError(message)
-    final(error)
-    return error
+    return final(TypeError(message))
 
 
 def told(error: Exception) -> bool:

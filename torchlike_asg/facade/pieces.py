@@ -26,6 +26,7 @@ from ..asg.trace import Trace, current, lock
 from ..errors import Unsupported
 from . import backward as passes
 from .accumulation import add, tensor_of
+from .asked import keeper
 from .backward import grad_mode, held, run, seed
 from .core import Tensor, node_of, wrap
 from .families import family_of
@@ -55,7 +56,7 @@ class Gradients:
             give(f, g, value)
         for t, found in zip(inputs or (), self.inputs, strict=True):
             if found is not None:
-                give(passes.keeper(t), *found)
+                give(keeper(t), *found)
 
 
 def give(f: Family | Tensor, g: Node, value: Any) -> None:

@@ -9,7 +9,7 @@ from ..asg import gradients
 from ..asg.declare import REBIND, VAR
 from ..asg.node import Node
 from ..asg.trace import Trace
-from .backward import asked_nodes
+from .asked import asked_nodes
 from .core import Tensor
 from .past import Past, Snapshot
 from .saved_values import Ended

@@ -46,9 +46,7 @@ def compile_object(*texts: str, plain: Sequence[str] = ()) -> bytes:
     import llvmlite.binding as llvm
 
     machine = target_machine()
-    module, *others = [_optimised(group, names) for group, names in ((texts, PASSES), (plain, PLAIN)) if group]
-    for other in others:
-        module.link_in(other)
+    module = _linked([_optimised(group, names) for group, names in ((texts, PASSES), (plain, PLAIN)) if group])
     llvm.set_option("", f"{_ADDRESSES}=true")  # of the whole process: others that use LLVM get it as it was
     try:
         return _in_one_segment(machine.emit_object(module))
@@ -61,14 +59,20 @@ def _optimised(texts: Sequence[str], names: Sequence[str]) -> Any:
     import llvmlite.binding as llvm
 
     machine = target_machine()
-    module, *others = [llvm.parse_assembly(text) for text in texts]
-    for other in others:
-        module.link_in(other)
+    module = _linked([llvm.parse_assembly(text) for text in texts])
     module.triple, module.data_layout = machine.triple, str(machine.target_data)
     passes = llvm.create_new_module_pass_manager()
     for name in names:
         getattr(passes, f"add_{name}_pass")()
     passes.run(module, llvm.create_pass_builder(machine, llvm.create_pipeline_tuning_options()))
+    return module
+
+
+def _linked(modules: list[Any]) -> Any:
+    """The first of some modules, with the others in it."""
+    module, *others = modules
+    for other in others:
+        module.link_in(other)
     return module
 
 

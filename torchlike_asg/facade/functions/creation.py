@@ -191,7 +191,6 @@ def _factory(name: str, value: Any) -> Any:
         return _fill(value, given_sizes(shape, size), self.dtype if dtype is None else dtype, device_of(device, self), requires_grad)
 
     what = {"zeros": "zeros", "ones": "ones", "empty": "zeros (PyTorch leaves it uninitialised)"}[name]
-    make.__qualname__, like.__qualname__, new.__qualname__ = name, f"{name}_like", f"new_{name}"
     make.__name__ = make.__qualname__ = name
     make.__doc__ = f"A tensor of {what} of the given size; `dtype` defaults to the default floating type."
     like.__name__ = like.__qualname__ = f"{name}_like"
