@@ -175,3 +175,19 @@ def test_gradients_by_a_result_whose_history_was_freed_are_those_of_what_was_com
         except RuntimeError as error:  # that a history freed in part cannot be used at all is said, at least
             assert TWICE in str(error) and not reads[0], reads
     tr.patience = trace.READS
+
+
+@pytest.mark.parametrize("lib", [torch, ours], ids=["torch", "ours"])
+def test_keeping_a_gradient_does_not_mend_what_was_overwritten(lib):
+    w = lib.tensor([1.0, 2.0, 3.0], requires_grad=True)
+    for _ in range(4):
+        y = w.exp()
+        for place in (1, 2):
+            y[place] = w.sum()
+            y.sum().item()
+            y.retain_grad()
+        with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+            (y**3).sum().backward()
+        with lib.no_grad():
+            w -= 0.01
+    assert w.grad is None

@@ -158,3 +158,28 @@ def test_transposes_of_any_number_of_dimensions(view, shape):
                 return str(error)
 
     assert found(ours) == found(torch)
+
+
+@pytest.mark.parametrize("read", [False, True])
+@pytest.mark.parametrize("kind", range(5))
+@pytest.mark.parametrize("name", ["t_", "squeeze_", "unsqueeze_", "transpose_", "as_strided_"])
+def test_another_shape_is_another_version(name, kind, read):
+    """What was saved before it is refused, what is saved after it is not."""
+
+    def found(lib, before):
+        w = lib.arange(1.0, 5.0).view(2, 2).requires_grad_()
+        x = [lambda: lib.ones(2, 2), lambda: lib.ones(2, 2) * 2, lambda: w * 2, lambda: (w * 2).detach(), lambda: (w * 2)[:]][kind]()
+        y = (w * x).sum() if before else 0
+        d = x.detach()
+        getattr(x, name)(*{"unsqueeze_": (0,), "transpose_": (0, 1), "as_strided_": ((2, 2), (2, 1))}.get(name, ()))
+        names = str(x.grad_fn).partition(" object")[0]
+        if read:
+            x.sum().item()
+        try:
+            (y + (x.exp() * w).sum() + (d * w).sum()).backward()
+        except RuntimeError as error:
+            return str(error)[:60], names
+        return [round(v, 3) for v in w.grad.view(-1).tolist()], x._version, d._version, tuple(x.stride()), names
+
+    for before in (False, True):
+        assert found(ours, before) == found(torch, before)

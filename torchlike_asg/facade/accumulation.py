@@ -14,8 +14,9 @@ from ..asg.trace import Trace, by_index, current, lock
 from ..ops.promotion import title
 from .core import Tensor, twin, wrap
 from .hooks import name_of
+from .owners import leaf_family
 from .sparse_gradients import gradient, is_sparse
-from .storage import Family, leaf_family
+from .storage import Family
 
 
 def changed(g: Any, out: Any, hook: Any) -> Any:

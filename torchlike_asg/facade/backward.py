@@ -18,10 +18,10 @@ from .asked import asked_nodes, keeper, record_again
 from .core import Tensor, node_of, wrap
 from .history_parts import operand_places
 from .hooks import changed_by, own_node
+from .owners import leaf_family
 from .past import Past
 from .saved_values import blame
 from .sparse_gradients import is_sparse
-from .storage import leaf_family
 
 
 @contextlib.contextmanager
@@ -348,8 +348,8 @@ def again(n: Node | None, retain: bool | None) -> bool:
     rest = []
     with lock:
         tr.grads.append((prepared.owners, prepared.grads))  # first: after an interrupt, those count that were handed out
-        for owner, g in zip(prepared.owners, prepared.grads, strict=True):
-            f = owner()
+        for (leaf, _), owner, g in zip(result.leaves, prepared.owners, prepared.grads, strict=True):
+            f = owner() or (leaf_family(leaf) if tr.leaf_owner else None)
             if f is not None:
                 if f.held is None and f.hooks is None:
                     f.held, f.home = g, index

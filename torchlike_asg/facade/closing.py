@@ -105,6 +105,8 @@ def _called(o: Any, n: Node, tr: Trace) -> str | None:
     """What the last step of a history is called, where its node does not tell: by what was noted, or as in an earlier trace."""
     t = o if o.__class__ is not Family else next((t for r in o.faces if (t := r()) is not None and t._kind is None), None)
     name = noted(t, n)
+    if name is None and t is not None and t._n is not None:  # it took another shape in place
+        name = noted(t, t._n)
     if name is not None:
         return name
     while n.op is REBIND or n.op in KEEPING:

@@ -17,11 +17,11 @@ from .core import Tensor, node_of, wrap
 from .history_names import number, operands, place, title
 from .history_parts import Part, edges
 from .hooks import RemovableHandle, add_node_hook, add_node_post_hook, attach, leaf_hooks
+from .owners import leaf_family
 from .past import Past
 from .pieces import undivided
 from .saved_values import Ended
 from .steps import noted
-from .storage import leaf_family
 
 #: operations to which PyTorch gives a number as a tensor: it counts among the next functions
 _TWO_TENSORS = frozenset(("add", "sub", "mul", "div"))

@@ -313,7 +313,7 @@ _WHOLE = {
 
 def title(n: Node, kind: Any = None) -> str:
     """PyTorch's name of the backward step that undoes `n`; `kind` "multi" is one of several views made at once."""
-    while n.op in KEEPING or n.op is REBIND:  # another value under the same history
+    while n.op in KEEPING or n.op is REBIND or (n.op is SNAP and not n.srcs[0].op.view):  # another value or version, the same history
         n = n.srcs[0]
     if n.op is SNAP:  # a part that shares memory and is a result of its own
         return "UnsafeSplitBackward0"

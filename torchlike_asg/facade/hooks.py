@@ -3,36 +3,57 @@
 from __future__ import annotations
 
 import itertools
+import sys
+from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
 from weakref import ref
 
-from ..asg.declare import REBIND
+from ..asg.declare import REBIND, VAR
 from ..asg.node import Node
 from ..asg.trace import current
 from ..ops.movement import restride as RESTRIDE
 from .core import Tensor, node_of
 from .families import family_of
+from .owners import left_behind, owner
 
 _ids = itertools.count()
 #: the views that `keep_on` noted
 _asked: list[ref[Tensor]] = []
 
 
+def _weakly(hooks: Any) -> Callable[[], Any]:
+    try:
+        return ref(hooks)
+    except TypeError:  # a plain dict
+        return lambda: hooks
+
+
 class RemovableHandle:
     """Returned by every register_*hook: ``remove()``, or use it as a context manager.
 
-    `extra_dict`: one or several dictionaries that may say more about the hook under the same id, and lose it with the hook.
+    `extra_dict`: one or several dictionaries that may say more about the hook under the same id, and lose it with the hook. A handle keeps
+    none of them alive: hooks live as long as what they are on.
     """
 
     def __init__(self, hooks_dict: Any, *, extra_dict: Any = None) -> None:
-        self._hooks, self.id = hooks_dict, next(_ids)
-        self._more = [] if extra_dict is None else list(extra_dict) if isinstance(extra_dict, (list, tuple)) else [extra_dict]
+        self.id = next(_ids)
+        more = [] if extra_dict is None else list(extra_dict) if isinstance(extra_dict, (list, tuple)) else [extra_dict]
+        self._within = [_weakly(hooks) for hooks in (hooks_dict, *more)]
 
     def remove(self) -> None:
         """Take the hook away; a second time changes nothing."""
-        for hooks in (self._hooks, *self._more):
-            hooks.pop(self.id, None)
+        for within in self._within:
+            hooks = within()
+            if hooks is not None:
+                hooks.pop(self.id, None)
+
+    def __getstate__(self) -> Any:
+        return self.id, [within() for within in self._within]
+
+    def __setstate__(self, state: Any) -> None:
+        self.id, found = state
+        self._within = [_weakly(OrderedDict() if hooks is None else hooks) for hooks in found]
 
     def __enter__(self) -> RemovableHandle:
         return self
@@ -71,9 +92,16 @@ def changed_by(hooks: dict[int, Any], inputs: tuple[Any, ...], outputs: tuple[An
 class LeafHooks(dict):  # type: ignore[type-arg]
     """Hooks on the gradient of a leaf, and (`post`) hooks after its accumulation."""
 
+    #: the node of a permanent leaf
+    leaf: Node | None = None
+
     def __init__(self) -> None:
         super().__init__()
         self.post: dict[int, Any] = {}
+
+    def __del__(self, ending: Callable[[], bool] = sys.is_finalizing) -> None:
+        if self.leaf is not None and (self or self.post) and not ending():
+            left_behind(self.leaf, self, next((p.t._f for p in self.post.values() if p.__class__ is _Post), None))
 
 
 class NodeHooks(list):  # type: ignore[type-arg]
@@ -95,6 +123,14 @@ class _Hook:
 
     def __call__(self, g: Tensor) -> Any:
         return self.fn(g)
+
+
+class _Post:
+    def __init__(self, t: Tensor, fn: Callable[[Tensor], Any]) -> None:
+        self.t, self.fn = t, fn
+
+    def __call__(self, _: Tensor) -> Any:
+        return self.fn(self.t)
 
 
 def add_hook(t: Tensor, fn: Callable[[Tensor], Any]) -> RemovableHandle:
@@ -152,6 +188,11 @@ def leaf_hooks(f: Any) -> LeafHooks:
     """The hooks of a leaf's family."""
     if f.hooks is None:
         f.hooks = LeafHooks()
+        if f.leaf is not None:
+            if f.leaf.op is VAR:
+                f.hooks.leaf = f.leaf
+            else:
+                current().leaf_owner[f.leaf] = owner(f)
     return f.hooks  # type: ignore[no-any-return]
 
 
@@ -170,7 +211,7 @@ def add_post_hook(t: Tensor, fn: Callable[[Tensor], Any]) -> RemovableHandle:
             if not t.is_leaf
             else "cannot register a hook on a tensor that doesn't require gradient"
         )
-    return attach(leaf_hooks(family_of(t)).post, lambda _: fn(t))
+    return attach(leaf_hooks(family_of(t)).post, _Post(t, fn))
 
 
 def add_node_post_hook(n: Node, fn: Callable[[Any, Any], Any]) -> RemovableHandle:

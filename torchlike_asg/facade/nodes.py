@@ -15,6 +15,7 @@ from ..ops.movement import restride as RESTRIDE
 from ..ops.movement import restride_scatter as RESTRIDE_SCATTER
 from . import texts
 from .lens import Lens, region, scattered, seen_values
+from .owners import owner
 from .places import MARK, part
 from .storage import Cell, Family
 
@@ -117,7 +118,7 @@ def enter(t: Any, f: Family, cell: Cell, tr: Trace) -> Node:
             return n
         n = tr.input(cell.captured(), cell.shape, cell.strides, cell.dtype, cell.device, "leaf")
         f.leaf = f.h = n
-        tr.leaf_owner[n] = ref(f)
+        tr.leaf_owner[n] = owner(f)
         f.counter.roots.append(n)
         f.take_part()
         t._n, t._d = n, 0
@@ -215,7 +216,7 @@ def _partial_leaf(f: Family, tr: Trace) -> None:
     t = next((t for r in f.faces if (t := r()) is not None and t._kind is None), None)
     if t is None or (t._lens is None and tuple(t._geo[0]) == f.cell.shape and tuple(t._geo[1:]) == f.cell.geometry[1:]):
         f.h = f.leaf = n = tr.input(f.cell.captured(), f.cell.shape, f.cell.strides, f.cell.dtype, f.cell.device, "leaf")
-        tr.leaf_owner[n] = ref(f)
+        tr.leaf_owner[n] = owner(f)
         f.counter.roots.append(n)
         f.take_part()
         return
@@ -242,7 +243,7 @@ def make_leaf_of(f: Family, t: Any, whole: Node, value: Node, tr: Trace) -> None
         made = Node(LEAF_OF, (value,), (tr.leaves,), value.shape, value.dtype, value.strides, value.offset, value.device, True)
         n = LEAF_OF.table.setdefault(key, made)
     f.leaf, f.wants = n, True
-    tr.leaf_owner[n] = ref(f)
+    tr.leaf_owner[n] = owner(f)
     f.h = in_whole(t, f, whole, n)
     f.counter.roots += [f.h, n]
     f.take_part()

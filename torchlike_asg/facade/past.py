@@ -22,6 +22,7 @@ from ..dtypes import float32, float64
 from ..ops.movement import restride_scatter as RESTRIDE_SCATTER
 from .history_names import title
 from .nodes import root_of
+from .owners import owner
 from .saved_values import version_root
 from .storage import Family
 
@@ -127,12 +128,14 @@ class Snapshot:
         for n in order:
             if n.op is not VAR and n not in tr.leaf_owner:
                 continue
-            if n in tr.leaf_owner and (f := tr.leaf_owner[n]()) is not None:
+            if n.op is not VAR and (f := tr.leaf_owner[n]()) is not None:
                 self.versions[n] = (None, f.counter.version)
                 if f.h is n or (f.h is not None and f.h.op is RESTRIDE_SCATTER and f.h.srcs[1] is n):
                     self.untouched[n] = (f.counter.version, f.counter.silent)
             elif n.op is VAR and n not in self.versions:
                 f = n.owner() if n.owner is not None else None
+                if f is not None and f.hooks:
+                    self.leaf_owner[n] = owner(f)
                 cell = tr.orphans.get(n) if f is None else f.cell
                 if cell is not None:  # one that was just given to the leaf may not be computed yet: what was recorded reads the one before
                     value = tr.known.get(n)
@@ -316,6 +319,8 @@ def _replay_cut(n: Node, value: Node, snap: Snapshot, tr: Trace) -> Node:
 
 def _replay_var(n: Node, snap: Snapshot, tr: Trace) -> Node:
     f = n.owner() if n.owner is not None else None
+    if n in snap.leaf_owner:
+        tr.leaf_owner[n] = snap.leaf_owner[n]
     value, version = snap.versions.get(n, (None, 0))
     if f is not None and (value is None or same_memory(f.cell.whole(), value)):
         return n

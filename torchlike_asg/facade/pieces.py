@@ -32,9 +32,10 @@ from .core import Tensor, node_of, wrap
 from .families import family_of
 from .flush import flush
 from .held import value_of
+from .owners import leaf_family
 from .past import SUMMED, Past, Snapshot, same_memory
 from .sparse_gradients import is_sparse
-from .storage import Family, leaf_family
+from .storage import Family
 from .wanted import Wanted, reached
 
 __all__ = ["Gradients", "through", "undivided"]

@@ -11,7 +11,7 @@ from weakref import ref
 
 import numpy as np
 
-from ..asg import arena, trace
+from ..asg import arena
 from ..asg.declare import REBIND, VAR
 from ..asg.geometry import Geometry, flat, gather, is_contiguous
 from ..asg.node import Node
@@ -361,6 +361,8 @@ class Family:
         self.leaf = self.h = leaf
         self.wants = rg
         self.counter.roots = [leaf]
+        if self.hooks is not None:
+            self.hooks.leaf = leaf
         for r in self.faces:
             t = r()
             if t is not None and t._kind is None and t._lens is None and t._n is None and t._geo == cell.geometry and not cell.exposed:
@@ -389,11 +391,3 @@ class Family:
 
 #: the slot, without what makes a cell
 _CELL = Family.cell.__get__  # type: ignore[attr-defined]
-
-
-def leaf_family(n: Node) -> Family | None:
-    """The family whose gradient accumulates at leaf `n` in this thread's trace."""
-    if n.op is VAR:
-        return n.owner() if n.owner is not None else None
-    found = trace.look_up("leaf_owner", n)
-    return found() if found is not None else None

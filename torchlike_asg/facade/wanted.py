@@ -11,9 +11,10 @@ from ..asg.node import Node
 from ..asg.trace import Trace
 from .asked import asked_nodes
 from .core import Tensor
+from .owners import leaf_family
 from .past import Past, Snapshot
 from .saved_values import Ended
-from .storage import Family, leaf_family
+from .storage import Family
 
 
 def reached(pasts: Sequence[Past]) -> Iterator[Snapshot]:

@@ -19,6 +19,7 @@ from ..inference import is_inference
 from ..leaves import require_grad
 from ..register import method
 from ..resize import set_data
+from ..saved_values import Ended
 
 
 @method()
@@ -92,7 +93,9 @@ def retain_grad(self: Tensor) -> None:
         return
     family_of(self)
     n = own_node(self)
-    current().retained[n] = ref(self)
+    retained = current().retained
+    if retained.get(n).__class__ is not Ended:  # whose error every backward pass through it is to raise
+        retained[n] = ref(self)
     self.__dict__["_retains_grad"] = True
     keep_on(self, n)
 

@@ -65,7 +65,7 @@ def new_empty_strided(
 @method()
 def as_strided_(self: Tensor, size: Any, stride: Any, storage_offset: int | None = None) -> Tensor:
     """In-place version of `as_strided`: the tensor sees its memory by these sizes and strides."""
-    return take(self, as_strided(self, size, stride, storage_offset))
+    return take(self, as_strided(self, size, stride, storage_offset), "AsStridedBackward1")
 
 
 FUNCTIONS.update(as_strided_=as_strided_, resize_as_=Tensor.resize_as_)  # type: ignore[attr-defined]
