@@ -107,6 +107,7 @@ class Trace:
                   trace before was closed at a read in the middle of histories;  ``reads`` how many there were since the last step,
                   ``patience`` up to how many leave it open;  ``whole`` whether histories are recorded again instead
     ``due``       how many claims there are to be before it is asked again whether a loop discards its histories
+    ``division``  what steps were like that are too large to be new each time (the facade's), or None
     ``read``      (how many claims, how many slots) there were at the read that left it open last
     ``reached``   (generation, nodes gone through, leaves among them): what pending results read, see `leaves_of`
     """
@@ -122,6 +123,7 @@ class Trace:
         "contexts",
         "cut",
         "data",
+        "division",
         "due",
         "eager",
         "entered",
@@ -221,6 +223,7 @@ class Trace:
         self.replays: list[Any] = []
         self.carried: dict[Node, Any] = {}
         self.cut = self.whole = False
+        self.division: Any = None
         self.reads, self.patience = 0, READS
         self.torn = False
         self.before: dict[Node, Any] = {}

@@ -12,7 +12,7 @@ from weakref import ref
 from ..asg.scope import Calls
 from ..asg.trace import Trace, current
 from .core import Tensor, catch_up
-from .flush import discarded, flush
+from .flush import discarded, divides, flush
 
 #: results recorded in one trace before the next outermost module call cuts it
 MAX_PENDING = 50_000
@@ -47,7 +47,8 @@ class _Looking(Calls):
 def enter(module: Any, args: tuple[Any, ...], calls: Calls) -> None:
     """An outermost module is called: it will be the first of `calls`. A second call of the same one starts a new trace if something was
     read since the first (an evaluation or acting loop), or if nothing is recorded for differentiation (a loop that collects predictions).
-    So does a later one, once much is pending, if most of what was recorded for differentiation is gone (a loop that forgot to say so).
+    So does a later one, once much is pending, if most of what was recorded for differentiation is gone (a loop that forgot to say so), and
+    any where steps are new each time (division.py).
     Before the very first call, parameters that were initialised by hand take their values: the use of one in the middle of the call would
     end the trace there. Nothing ends where an argument has a history, as in a solver or a recurrence, which would be recorded again, nor
     inside a function transform, for the nodes of its arguments would be lost.
@@ -74,6 +75,8 @@ def enter(module: Any, args: tuple[Any, ...], calls: Calls) -> None:
 def _anew(tr: Trace, before: int, args: tuple[Any, ...]) -> bool:
     """Whether a module that was called that often in this trace before begins another one."""
     if not tr.grad:
+        return True
+    if tr.division is not None and tr.division.on and divides(tr):  # its parts are met again, as a whole it is not
         return True
     read = tr.flushes > 0
     if not read and (before < _LOOP or len(tr.claims) <= max(MAX_INSIDE, tr.due)):

@@ -20,6 +20,7 @@ from ..asg.trace import Trace, current, lock
 from ..errors import HostMemoryError
 from . import texts
 from .closing import Live, close, make_concrete, to_leaf
+from .division import look
 from .leaf_data import Lost, leaf_value, shown
 from .past import SUMMED
 from .saved_values import blameless, ended, saved_together, verdict
@@ -107,7 +108,10 @@ def _flush(tr: Trace, closing: bool | None) -> None:
         tr.alive, tr.stood = [ref(o) for o, _ in histories], [n for _, n in histories]
         tr.fresh = [r for r in tr.alive if id(r()) not in before]
         return
-    if tr.updates or live.leaves:  # a step of the loop ends: the next one is read from as often
+    step = bool(tr.updates or live.leaves)
+    if tr.entered or tr.division is not None:
+        look(tr, step)
+    if step:  # one of the loop ends: the next one is read from as often
         tr.patience = 0 if tr.reads >= trace.READS else trace.READS
         tr.reads = 0
     if trace.several:
@@ -309,6 +313,11 @@ def _needed(tr: Trace) -> bool:
 def _carries(n: Node) -> bool:
     """Whether what has this history can be carried into another trace."""
     return n.device.type == "cpu" and n.dtype in SUMMED
+
+
+def divides(tr: Trace) -> bool:
+    """Whether the trace may end here though histories live: they go on over several."""
+    return not _needed(tr) and all([_carries(n) for _, n in _differentiable(_live(tr))])
 
 
 def discarded(tr: Trace) -> bool:

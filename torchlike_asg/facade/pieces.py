@@ -152,6 +152,8 @@ def _in_turn(tr: Trace, outputs: Sequence[Tensor], grads: Sequence[Any], retain:
 def undivided(tr: Trace) -> None:
     """From here to the end of the trace, histories are recorded again as a whole where they are used."""
     if tr.carried:
+        if tr.division is not None:
+            tr.division.refuse()
         if tr.held:
             raise Unsupported("a hook or custom Function went through a history that was read from on its way: detach what it goes through")
         flush(closing=True)
