@@ -10,7 +10,7 @@ from .asg.node import weak as _weak
 from .errors import Unsupported
 from .facade.core import Tensor, node_of, unary, wrap
 from .facade.functions.pointwise import _either
-from .facade.register import FUNCTIONS, function
+from .facade.register import FUNCTIONS, function, named
 from .facade.steps import step as _step
 from .ops import cylinder as _cylinder
 from .ops import gamma as _gamma
@@ -67,9 +67,7 @@ def _one(name: str, op: Any, doc: str) -> Any:
         return unary(op, input if any_precision else _full(name, input))
 
     any_precision = name in _HALF
-    f.__name__ = f.__qualname__ = name
-    f.__doc__ = doc
-    return function(method=False, namespace=False)(f)
+    return function(method=False, namespace=False)(named(f, name, doc))
 
 
 def _two(name: str, op: Any, doc: str) -> Any:
@@ -78,9 +76,7 @@ def _two(name: str, op: Any, doc: str) -> Any:
         return found if any_precision else _full(name, found)
 
     any_precision = name in _HALF
-    f.__name__ = f.__qualname__ = name
-    f.__doc__ = doc
-    return function(method=False, namespace=False)(f)
+    return function(method=False, namespace=False)(named(f, name, doc))
 
 
 def _family(name: str, kind: str, doc: str) -> Any:
@@ -88,9 +84,7 @@ def _family(name: str, kind: str, doc: str) -> Any:
         x, degree = (node_of(v) if isinstance(v, Tensor) else _weak(v) for v in (input, n))
         return _full(name, wrap(_polynomial.orthogonal_polynomial(x, degree, kind, 0)))
 
-    f.__name__ = f.__qualname__ = name
-    f.__doc__ = doc
-    return function(method=False, namespace=False)(f)
+    return function(method=False, namespace=False)(named(f, name, doc))
 
 
 airy_ai = _one("airy_ai", _cylinder.airy_ai, "Airy's function Ai.")

@@ -171,6 +171,8 @@ def test_rank_and_tolerances():
     for arguments in (dict(), dict(atol=10.0), dict(rtol=0.9)):
         same(lambda T, g=arguments: T.linalg.matrix_rank(T.tensor(np.stack([low, TALL])), **g))
     same(lambda T: T.linalg.matrix_rank(T.tensor(low), atol=T.tensor(0.0, dtype=T.float64)))
+    skew = np.array([[2, 1 - 3j], [1 + 3j, 5]], np.complex64)  # of rank 1
+    same(lambda T: T.linalg.matrix_rank(T.tensor(skew), hermitian=True))
     sizes = np.linalg.svd(TALL, compute_uv=False)
     limits = np.array([[0.1], [sizes[1]]])  # one matrix, several limits
     assert ours.linalg.matrix_rank(ours.tensor(TALL), atol=ours.tensor(limits)).tolist() == [[3], [1]]

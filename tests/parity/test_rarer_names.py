@@ -130,6 +130,7 @@ CALLS = {
         T.as_strided_(x(T), (2, 2), (1, 2)),
         T.resize_as_(x(T), T.zeros(3, 2)),
         x(T).t().dim_order(),
+        T.zeros(1, 2, 3, 4).dim_order(ambiguity_check=[T.contiguous_format, T.channels_last]),
     ],
     "norms": lambda T: [
         T.nuclear_norm(x(T)),

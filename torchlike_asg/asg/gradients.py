@@ -96,7 +96,7 @@ def sweep(
         order = _in_execution(order)
     pulled, savers = None, tuple([n for n in order if n.saved is not None])
     if wanted is not None:
-        found, pulled = _leading_to(order, wanted, stop)
+        found, pulled = leading_to(order, wanted, stop)
         # a leaf that saves is the end of a history that was freed, which nobody enters if this end is all that was asked for
         ends: frozenset[Node] = wanted if wanted <= found else frozenset()
         if len(found) == len(order):
@@ -181,7 +181,7 @@ def _in_execution(order: list[Node]) -> list[Node]:
     return found
 
 
-def _leading_to(order: list[Node], wanted: frozenset[Node], stop: frozenset[Node]) -> tuple[set[Node], set[Node]]:
+def leading_to(order: list[Node], wanted: frozenset[Node], stop: frozenset[Node]) -> tuple[set[Node], set[Node]]:
     """(`wanted` and the nodes of `order` that lead to them, those of these that lead further)."""
     found: set[Node] = set()
     pulled: set[Node] = set()

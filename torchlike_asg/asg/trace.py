@@ -200,7 +200,7 @@ class Trace:
         self.hooks: dict[Node, list[Any]] = {}
         #: blocks of hooks on saved values that are open, innermost last
         self.saving: list[Any] = []
-        #: the roots of the latest backward pass
+        #: (roots, whether it keeps what it needs, the nodes whose gradients alone are asked for) of the latest backward pass
         self.running: Any = None
         #: whether overwritten saved values are no error
         self.forgiving = False

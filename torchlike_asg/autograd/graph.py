@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
-from ..asg.gradients import history
+from ..asg.gradients import history, leading_to
 from ..asg.trace import current
 from ..facade.core import Tensor, node_of
 from ..facade.families import family_of
@@ -110,7 +110,9 @@ class _Pass:
         if running is self.running:
             return False
         self.running = running
-        reached = set(history(running[0]))
+        roots, _, wanted = running
+        order = history(roots)
+        reached = set(order) if wanted is None else leading_to(order, wanted, frozenset())[0]
         self.missing = sum([own_node(t) in reached for t in tensors])
         self.found = [None] * len(tensors)
         return True
@@ -124,7 +126,9 @@ class _Pass:
 
 @contextlib.contextmanager
 def save_on_cpu(pin_memory: bool = False, device_type: str = "cuda") -> Iterator[None]:
-    """Everything is on the CPU, or the compiler decides what is kept: a block as any other."""
+    """Everything is on the CPU, or the compiler decides what is kept: a block as any other, refused where `saved_tensors_hooks` is."""
+    if _disabled:
+        raise RuntimeError(_disabled[-1])
     yield
 
 

@@ -104,7 +104,7 @@ def run(
         from .saved_hooks import pack_pending
 
         pack_pending(tr)
-    tr.running = (roots, retain)
+    tr.running = (roots, retain, wanted)
     home = home_of(roots[0]) if roots else tr  # where another thread recorded it, its versions count
     hooks = _all_hooks(tr)
     watch = _Watch(roots, home, keep)
@@ -339,7 +339,7 @@ def again(n: Node | None, retain: bool | None) -> bool:
         if _all_hooks(tr) or home.retained:
             return False
     result = prepared.result
-    tr.running = (result.roots, bool(retain))
+    tr.running = (result.roots, bool(retain), None)
     if home.freed or home.stale:
         check(result.roots, result.savers, home)
     if not retain:

@@ -130,7 +130,8 @@ class _Post:
         self.t, self.fn = t, fn
 
     def __call__(self, _: Tensor) -> Any:
-        return self.fn(self.t)
+        out = self.fn(self.t)
+        return None if out is self.t else out  # the leaf itself: of an update in place in a lambda expression
 
 
 def add_hook(t: Tensor, fn: Callable[[Tensor], Any]) -> RemovableHandle:

@@ -261,7 +261,7 @@ class _Pass:
         _open(tr, snap)
         try:
             seeds = tuple([tr.input(v, tuple(g.shape), g.strides, g.dtype, n.device) for n, (g, v) in zip(roots, values, strict=True)])
-            tr.running = roots, self.retain
+            tr.running = roots, self.retain, aims
             with grad_mode(False), held():
                 result = gradients.sweep(roots, seeds, wanted=None if aims is None else aims | stop, stop=stop)
             passes.check(result.roots, result.savers, tr)
@@ -275,7 +275,7 @@ class _Pass:
     def _call(self, snap: Snapshot, joint: Node, given: dict[int, Value], aims: frozenset[Node] | None, stop: frozenset[Node]) -> None:
         """Ask a custom Function, in a trace of its own, and go on from its operands."""
         tr, found = self.tr, {}
-        tr.running = (joint,), self.retain
+        tr.running = (joint,), self.retain, aims
         with grad_mode(False):
             asked = snap.contexts[joint].computed({i: tensor_of(value) for i, value in given.items()})
             for s, t in zip(joint.srcs, asked, strict=False):

@@ -58,6 +58,13 @@ def function(
     return register
 
 
+def named(f: Any, name: str, doc: str) -> Any:
+    """`f`, one of several made by the same code, under the name and with the docstring that it is published with."""
+    f.__name__ = f.__qualname__ = name
+    f.__doc__ = doc
+    return f
+
+
 def publish(functions: dict[str, Any], module: str) -> None:
     """Let each function say where it can be found again, as pickle asks: in `module`, if not where it was written."""
     for name, fn in functions.items():
@@ -256,8 +263,7 @@ def _inplace(fn: Function, name: str) -> Function:
         except TypeError as error:
             raise (told(error) and error) or misfit(fn, name + "_", (self, *args), kwargs, True) or error from None
 
-    written.__name__ = written.__qualname__ = name + "_"
-    written.__doc__ = f"In-place version of `{name}`."
+    named(written, name + "_", f"In-place version of `{name}`.")
     return written
 
 

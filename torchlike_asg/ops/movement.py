@@ -153,6 +153,12 @@ unview = Op(
 )
 
 
+def _rule_restride_scatter(h: Node, v: Node, *_: Any) -> Any:
+    if v.dtype is not h.dtype:  # bits of one type would be read as another's
+        raise TypeError(f"a storage of {h.dtype.name} is written with {v.dtype.name}")
+    return h.shape, h.dtype, h.strides, h.offset
+
+
 def _ref_restride_scatter(h: Array, v: Array, geometry: Any, base: Any, refuses: bool) -> Array:
     buf = flat(h, base).copy()
     gather(buf, geometry)[...] = v
@@ -175,7 +181,7 @@ def _vjp_restride_scatter(n: Node, g: Node) -> Grads:
 restride_scatter = Op(
     "restride_scatter",
     "shape",
-    lambda h, v, *a: (h.shape, h.dtype, h.strides, h.offset),
+    _rule_restride_scatter,
     _ref_restride_scatter,
     vjp=_vjp_restride_scatter,
     saves=lambda n: () if n.attrs[2] else None,

@@ -18,7 +18,7 @@ from ...ops.formula import refuse, title
 from ...rng.uniform import uniform64
 from ..core import Tensor, binary, nary, plain, unary
 from ..held import value_of
-from ..register import apply_inplace, checked, function
+from ..register import apply_inplace, checked, function, named
 from ..steps import note, step
 from .creation import of_values
 from .pointwise import abs as _abs
@@ -298,8 +298,7 @@ def _written(fn: Any, name: str) -> Any:
     def written(input: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         return fn(input, *args, inplace=True, **kwargs)  # type: ignore[no-any-return]
 
-    written.__name__ = written.__qualname__ = name
-    written.__doc__ = f"In-place version of `{fn.__name__}`."
+    named(written, name, f"In-place version of `{fn.__name__}`.")
     return written
 
 

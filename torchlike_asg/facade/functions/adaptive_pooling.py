@@ -7,7 +7,7 @@ from typing import Any
 from ...ops import pooling as ops
 from ..core import Tensor, nary, node_of, unary
 from ..history_names import title
-from ..register import checked, function
+from ..register import checked, function, named
 from ..steps import keeping, note, step
 from .arguments import whole
 
@@ -108,8 +108,7 @@ def _define(dims: int) -> Any:
         f"The largest elements of (N, C, *S) in `output_size` windows, {dims} spatial dimension(s); with `return_indices` also where in "
         "its plane each is."
     )
-    with_indices.__name__ = with_indices.__qualname__ = f"{name}_with_indices"
-    with_indices.__doc__ = f"`{name}` with ``return_indices=True``."
+    named(with_indices, f"{name}_with_indices", f"`{name}` with ``return_indices=True``.")
     return checked(f), checked(with_indices, name)
 
 
@@ -176,8 +175,7 @@ def _define_fractional(dims: int) -> Any:
         f"Maximum pooling of (N, C, *S) over pseudo-random windows to `output_size` or `output_ratio`, {dims} spatial dimensions. Graham "
         "(2014)."
     )
-    with_indices.__name__ = with_indices.__qualname__ = f"{name}_with_indices"
-    with_indices.__doc__ = f"`{name}` with ``return_indices=True``."
+    named(with_indices, f"{name}_with_indices", f"`{name}` with ``return_indices=True``.")
     return checked(f), checked(with_indices, name)
 
 

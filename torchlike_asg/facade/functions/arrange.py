@@ -20,7 +20,7 @@ from ..families import view
 from ..held import value_of
 from ..hosted import data, indices
 from ..misfits import combination
-from ..register import function, method
+from ..register import function, method, named
 from ..steps import step
 from .creation import finish
 from .factory_arguments import device_of, sizes
@@ -177,9 +177,7 @@ def _triangle(name: str, op: Any, which: str) -> Any:
             raise RuntimeError(f"{name}: input tensor must have at least 2 dimensions")
         return unary(op, input, operator.index(diagonal))
 
-    f.__name__ = f.__qualname__ = name
-    f.__doc__ = f"The {which} triangle of matrices, zero elsewhere; `diagonal` moves its edge up."
-    return function(inplace=True)(f)
+    return function(inplace=True)(named(f, name, f"The {which} triangle of matrices, zero elsewhere; `diagonal` moves its edge up."))
 
 
 tril = _triangle("tril", ops.tril, "lower")

@@ -19,7 +19,7 @@ from ..core import Tensor, concrete, unary
 from ..held import value_of
 from ..hosted import data, known
 from ..misfits import combination
-from ..register import method
+from ..register import method, named
 from .creation import blank
 from .factory_arguments import device_of
 from .layout import format_strides, relaid
@@ -144,8 +144,7 @@ def _converter(name: str, d: dtype) -> None:
             return to(self, d, memory_format=memory_format)  # type: ignore[no-any-return]
         return self if self.dtype is d else _cast(self, d)
 
-    convert.__name__ = convert.__qualname__ = name
-    convert.__doc__ = f"This tensor as {d.name}."
+    named(convert, name, f"This tensor as {d.name}.")
     setattr(Tensor, name, convert)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from ...dtypes import dtype
 from ...formats import contiguous_format
 from ..core import Tensor
-from ..register import FUNCTIONS
+from ..register import FUNCTIONS, named
 from ..results import deliver
 from ..steps import note
 from .complex import view_as_complex, view_as_real
@@ -41,8 +41,7 @@ def _copying(name: str, view: Any) -> None:
     def step_name(*args: Any, **kwargs: Any) -> str:
         return f"{words}Backward{1 if name == 'squeeze' and len(args) + len(kwargs) > 1 else 0}_copy"
 
-    copy.__name__ = copy.__qualname__ = f"{name}_copy"
-    copy.__doc__ = f"What `{name}` gives, in memory of its own."
+    named(copy, f"{name}_copy", f"What `{name}` gives, in memory of its own.")
     FUNCTIONS[copy.__name__] = copy
 
 

@@ -22,7 +22,7 @@ from ..core import Tensor, concrete, face, node_of, unary, wrap
 from ..families import family_of
 from ..leaves import require_grad
 from ..lifting import changes
-from ..register import FUNCTIONS, function
+from ..register import FUNCTIONS, function, named
 from ..storage import Cell, Family
 from .factory_arguments import allocatable, device_of, given_sizes, sequence
 from .python_data import WIDE, as_array, forward, inferred
@@ -191,12 +191,9 @@ def _factory(name: str, value: Any) -> Any:
         return _fill(value, given_sizes(shape, size), self.dtype if dtype is None else dtype, device_of(device, self), requires_grad)
 
     what = {"zeros": "zeros", "ones": "ones", "empty": "zeros (PyTorch leaves it uninitialised)"}[name]
-    make.__name__ = make.__qualname__ = name
-    make.__doc__ = f"A tensor of {what} of the given size; `dtype` defaults to the default floating type."
-    like.__name__ = like.__qualname__ = f"{name}_like"
-    like.__doc__ = f"A tensor of {what}, of the shape and (by default) type of `input`."
-    new.__name__ = new.__qualname__ = f"new_{name}"
-    new.__doc__ = f"A tensor of {what}, of this tensor's type."
+    named(make, name, f"A tensor of {what} of the given size; `dtype` defaults to the default floating type.")
+    named(like, f"{name}_like", f"A tensor of {what}, of the shape and (by default) type of `input`.")
+    named(new, f"new_{name}", f"A tensor of {what}, of this tensor's type.")
     function(method=False)(make)
     function(method=False)(like)
     function(namespace=False, name=f"new_{name}")(new)

@@ -11,7 +11,6 @@ from ...asg.node import Node, const, weak
 from ...ops import cholesky as factors
 from ...ops import matrix_exp as matrix_exponential
 from ...ops import solve, spectral
-from ...ops.arrange import tril
 from ...ops.elementwise import bar
 from ...ops.linalg import matmul, swap_last
 from ...ops.logic import gt, lt
@@ -329,11 +328,6 @@ def qr(input: Tensor, some: bool = True, *, out: Any = None) -> Any:
     """``input = Q R``: named tuple (Q, R). Deprecated in favour of `linalg.qr`."""
     notices.once(notices.QR)
     return _qr(returns.qr, input, "reduced" if some else "complete")
-
-
-def mirrored(x: Node) -> Node:
-    """The symmetric matrix whose lower triangle is given."""
-    return add(tril(x, 0), swap_last(tril(x, -1)))
 
 
 # ---------------------------------------------------------------- several products

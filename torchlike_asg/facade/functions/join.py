@@ -16,7 +16,7 @@ from ...ops import join as ops
 from ..core import Tensor, nary
 from ..hosted import indices, joined
 from ..misfits import combination
-from ..register import FUNCTIONS, function
+from ..register import FUNCTIONS, function, named
 from ..steps import step
 from .indexing import index_select
 from .views import expand, reshape, unsqueeze, wrap_dim
@@ -159,8 +159,7 @@ def _register_split(name: str, least: int, dim: int) -> None:
             )
         return _cut(input, by, d)
 
-    f.__name__ = f.__qualname__ = name
-    f.__doc__ = f"Views of parts along dimension {dim}: so many of equal size, or cut before the given positions."
+    named(f, name, f"Views of parts along dimension {dim}: so many of equal size, or cut before the given positions.")
     function()(step("SliceBackward0", each=True)(f))
 
 
@@ -176,9 +175,7 @@ def _each(name: str, raise_rank: Any) -> Any:
             return tuple([raise_rank(t) for t in tensors[0]])
         return raise_rank(tensors[0]) if len(tensors) == 1 else tuple([raise_rank(t) for t in tensors])
 
-    f.__name__ = f.__qualname__ = name
-    f.__doc__ = f"Views with {name[8:-1]} or more dimensions, of one tensor or of each of several."
-    return function(method=False)(f)
+    return function(method=False)(named(f, name, f"Views with {name[8:-1]} or more dimensions, of one tensor or of each of several."))
 
 
 def _view(t: Tensor, least: int) -> Tensor:

@@ -12,7 +12,7 @@ from ...asg.trace import current
 from ..core import Tensor, face, node_of, owned
 from ..families import alias, family_of
 from ..nodes import root_of
-from ..register import FUNCTIONS, function, method
+from ..register import FUNCTIONS, function, method, named
 from ..steps import step
 from ..storage import Counter, Family
 
@@ -76,14 +76,20 @@ def is_coalesced(self: Tensor) -> NoReturn:
 
 
 @method()
-def dim_order(self: Tensor, *, ambiguity_check: bool = False) -> tuple[int, ...]:
+def dim_order(self: Tensor, *, ambiguity_check: Any = False) -> tuple[int, ...]:
     """The dimensions from the one whose elements are farthest apart to the nearest.
 
     Raises:
-        RuntimeError: `ambiguity_check`, and strides of equal size (or dimensions of size 1) leave several orders.
+        RuntimeError: `ambiguity_check`, and strides of equal size (or dimensions of size 1) leave several orders; where it is a list of
+            memory formats: and not exactly one of them is this tensor's.
+        TypeError: `ambiguity_check` is neither.
     """
+    listed = ambiguity_check if isinstance(ambiguity_check, list) else None
+    if not (all(isinstance(f, formats.memory_format) for f in listed) if listed is not None else isinstance(ambiguity_check, bool)):
+        raise TypeError("The ambiguity_check argument must be a bool or a list of memory formats.")
     strides = self.stride()  # type: ignore[attr-defined]
-    if ambiguity_check and (len(set(strides)) < len(strides) or 1 in self.shape):
+    several = len(set(strides)) < len(strides) or 1 in self.shape
+    if ambiguity_check is not False and several and sum([self.is_contiguous(memory_format=f) for f in listed or ()]) != 1:  # type: ignore[attr-defined]
         raise RuntimeError("The tensor does not have unique dim order, or cannot map to exact one of the given memory formats.")
     return tuple(sorted(range(len(strides)), key=lambda d: -strides[d]))
 
@@ -102,8 +108,7 @@ def module_load(self: Tensor, other: Tensor, assign: bool = False) -> Tensor:
 
 # ---------------------------------------------------------------- numbers that PyTorch may trace
 def _symbolic(name: str, f: Any, doc: str) -> None:
-    f.__name__ = f.__qualname__ = name
-    f.__doc__ = doc
+    named(f, name, doc)
     FUNCTIONS[name] = f
 
 

@@ -14,7 +14,7 @@ from ...ops.formula import title
 from ...ops.movement import contiguous
 from ...ops.promotion import to
 from ..core import Tensor, binary, node_of, operand, unary, wrap
-from ..register import function
+from ..register import function, named
 from ..steps import RESULT, SECOND, step, unsaved
 from . import returns
 from .arguments import check_tensor
@@ -139,9 +139,7 @@ def _tensors(name: str, op: Any, doc: str, inplace: bool = True, aliases: tuple[
         check_tensor(name, "other", 2, other)
         return binary(op, input, other)
 
-    f.__name__ = f.__qualname__ = name
-    f.__doc__ = doc
-    return function(inplace=inplace, aliases=aliases, name=name)(f)
+    return function(inplace=inplace, aliases=aliases, name=name)(named(f, name, doc))
 
 
 atan2 = _tensors("atan2", ops.atan2, "The angle of the point (`other`, `input`), in (-pi, pi].", aliases=("arctan2",))
@@ -201,9 +199,7 @@ def _fused(name: str, op: Any, doc: str) -> Any:
         x = node_of(input)
         return wrap(op(x, node_of(tensor1), node_of(tensor2), operand(op, value, x)))
 
-    f.__name__ = f.__qualname__ = name
-    f.__doc__ = doc
-    return function(inplace=True, name=name)(f)
+    return function(inplace=True, name=name)(named(f, name, doc))
 
 
 addcmul = _fused("addcmul", blend.addcmul, "``input + value * tensor1 * tensor2``.")

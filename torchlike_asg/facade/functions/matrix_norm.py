@@ -21,7 +21,7 @@ from ..core import Tensor, node_of, wrap
 from ..outright import computed, outright
 from ..register import function
 from ..steps import step
-from .decompose import largest, linalg_function, mirrored
+from .decompose import eigvalsh, largest, linalg_function
 from .distance import vector_norm as norm_along
 from .eigen import repaired
 from .matrix_checks import check_tolerance, tolerance
@@ -142,8 +142,7 @@ def matrix_rank(
     for name, given in (("tol", tol), ("atol", atol), ("rtol", rtol)):
         check_tolerance("linalg_matrix_rank", name, given)
     relative, absolute = (0.0, tol) if tol is not None else tolerance(A, atol, rtol)
-    x = node_of(A)
-    s = spectral.singular_values(mirrored(x) if hermitian else x)
+    s = node_of(eigvalsh(A).abs()) if hermitian else spectral.singular_values(node_of(A))
     last = (len(s.shape) - 1,)
     if not s.shape[-1]:
         return wrap(sum_(gt(s, weak(0.0)), last, False))

@@ -14,7 +14,7 @@ from ...ops.promotion import title
 from ..autocast import governed
 from ..core import Tensor, binary, nary, node_of, operand, rbinary, unary, wrap
 from ..refusals import check_divisor
-from ..register import function
+from ..register import function, named
 from ..steps import keeping, step
 
 _NUMBERS = (int, float, bool, complex)
@@ -126,8 +126,7 @@ def _two(name: str, op: Any, doc: str, inplace: bool = True, aliases: tuple[str,
         return check_divisor(found, other) if whole else found
 
     whole = op in _WHOLE
-    f.__name__ = f.__qualname__ = name
-    f.__doc__ = doc
+    named(f, name, doc)
     if not numbers:
         f.__annotations__["other"] = "Tensor"
     return function(inplace=inplace, aliases=aliases, name=name)(f)
@@ -165,9 +164,7 @@ def _one(name: str, op: Any, doc: str, inplace: bool = True, aliases: tuple[str,
             raise TypeError(f"{name}(): argument 'input' (position 1) must be Tensor, not {type(input).__name__}")
         return unary(op, input)
 
-    f.__name__ = f.__qualname__ = name
-    f.__doc__ = doc
-    return function(inplace=inplace, aliases=aliases, name=name)(f)
+    return function(inplace=inplace, aliases=aliases, name=name)(named(f, name, doc))
 
 
 neg = _one("neg", ops.neg, "``-input``.", aliases=("negative",))

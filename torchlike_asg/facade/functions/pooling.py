@@ -11,7 +11,7 @@ from ...ops.formula import refuse
 from ..core import Tensor, nary, node_of, unary
 from ..history_names import title
 from ..refusals import check_places
-from ..register import checked, function
+from ..register import checked, function, named
 from ..steps import keeping, note, step
 from .arguments import check_tensor, wholes
 from .pointwise import abs as _abs
@@ -127,8 +127,7 @@ def _define_max(dims: int) -> Any:
         f"The largest element of each window of (N, C, *S) or (C, *S), {dims} spatial dimension(s); with `return_indices` also where in "
         "its plane it is."
     )
-    with_indices.__name__ = with_indices.__qualname__ = f"{name}_with_indices"
-    with_indices.__doc__ = f"`{name}` with ``return_indices=True``."
+    named(with_indices, f"{name}_with_indices", f"`{name}` with ``return_indices=True``.")
 
     def offered(input: Tensor, kernel_size: Any, stride: Any = (), padding: Any = 0, dilation: Any = 1, ceil_mode: bool = False) -> Any:
         return _max(name, dims, input, kernel_size, stride, padding, dilation, ceil_mode, False)

@@ -21,7 +21,7 @@ from ...ops.attention_dropout import kept_factor
 from ...ops.movement import cast
 from ...rng import draws
 from ..core import Tensor, binary, concrete, unary
-from ..register import FUNCTIONS, function
+from ..register import FUNCTIONS, function, named
 from .creation import blank, finish, from_array, of_values
 from .factory_arguments import allocatable, device_of, given_sizes, sequence
 from .layout import format_strides
@@ -88,10 +88,8 @@ def _factory(name: str, draw: Any, numbers: Any, doc: str) -> None:
             _like(input, d, dev, lambda shape, strides: draw(engine_of(generator), shape, strides, d), memory_format), requires_grad
         )  # type: ignore[no-any-return]
 
-    make.__name__ = make.__qualname__ = name
-    make.__doc__ = f"A tensor of {doc}."
-    like.__name__ = like.__qualname__ = f"{name}_like"
-    like.__doc__ = f"A tensor of {doc}, of the shape and (by default) type of `input`."
+    named(make, name, f"A tensor of {doc}.")
+    named(like, f"{name}_like", f"A tensor of {doc}, of the shape and (by default) type of `input`.")
     function(method=False)(make)
     function(method=False)(like)
 

@@ -16,7 +16,7 @@ from ...ops.movement import sum_to
 from ...ops.promotion import title
 from ...ops.sort import pick
 from ..core import Tensor, binary, node_of, unary, wrap
-from ..register import function, method
+from ..register import function, method, named
 from ..steps import keeping, note, step
 from . import pointwise, returns
 from .arguments import check_flag, check_tensor, one_dim, reduced_dims
@@ -162,9 +162,7 @@ def _truth(op: Any, name: str, doc: str) -> Any:
             found = reduce_with(op, name, input, dim, keepdim)
         return found.to(dtypes.uint8) if input.dtype is dtypes.uint8 else found  # type: ignore[attr-defined, no-any-return]
 
-    f.__name__ = f.__qualname__ = name
-    f.__doc__ = doc
-    return function(name=name)(f)
+    return function(name=name)(named(f, name, doc))
 
 
 all = _truth(ops.all_, "all", "Whether all elements (along `dim`) are nonzero; uint8 stays uint8.")
@@ -244,8 +242,7 @@ def _moment(name: str, op: Any, with_mean: bool, doc: str) -> Any:
             found = unary(op, input, dims, correction, keepdim)
         return (found, unary(ops.mean, input, dims, keepdim)) if with_mean else found
 
-    f.__name__ = f.__qualname__ = name
-    f.__doc__ = doc
+    named(f, name, doc)
     made = step("VarMeanBackward0" if name == "var_mean" else "StdMeanBackward0")(f) if with_mean else f
     return function(name=name, method=not with_mean)(made)
 

@@ -4,23 +4,31 @@ from __future__ import annotations
 
 from typing import Any
 
+from ...asg.node import Node
 from ...ops import movement
 from ..core import Tensor, node_of, wrap
 from ..register import function
 from ..steps import step
-from .views import wrap_dim
+from .views import as_strided, wrap_dim
 
 
 def _view_replaced(input: Tensor, src: Tensor, op: Any, attrs: tuple[Any, ...]) -> Tensor:
     base = movement.clone(node_of(input))
     shape, strides, offset = op.rule.geometry((tuple(base.shape), base.strides, 0), *attrs)
+    _check_size(src, shape)
+    return wrap(movement.restride_scatter(base, _converted(src, base), (tuple(shape), strides, offset), base.strides, False))
+
+
+def _check_size(src: Tensor, shape: Any) -> None:
     if tuple(src.shape) != tuple(shape):
         raise RuntimeError(
             f"expected src to have a size equal to the slice of self. src size = {list(src.shape)}, slice size = {list(shape)}"
         )
+
+
+def _converted(src: Tensor, base: Node) -> Node:
     v = node_of(src)
-    v = v if v.dtype is base.dtype else movement.cast(v, base.dtype)
-    return wrap(movement.restride_scatter(base, v, (tuple(shape), strides, offset), base.strides, False))
+    return v if v.dtype is base.dtype else movement.cast(v, base.dtype)
 
 
 @function()
@@ -56,8 +64,21 @@ def diagonal_scatter(input: Tensor, src: Tensor, offset: int = 0, dim1: int = 0,
 @function()
 @step("AsStridedScatterBackward0")
 def as_strided_scatter(input: Tensor, src: Tensor, size: Any, stride: Any, storage_offset: int | None = None) -> Tensor:
-    """A copy of `input` with ``as_strided(size, stride, storage_offset)`` replaced by `src`."""
-    base = movement.contiguous(node_of(input))
-    geometry = (tuple(size), tuple(stride), storage_offset or 0)
-    v = node_of(src)
-    return wrap(movement.restride_scatter(base, v, geometry, base.strides, False))
+    """A copy of `input` with ``as_strided(size, stride, storage_offset)`` replaced by `src`.
+
+    Places are counted in the storage of `input`, of which a copy is written.
+    """
+    if any(s == 0 and n > 1 for n, s in zip(*input.geometry[:2], strict=True)):
+        input = input.clone()  # type: ignore[attr-defined]  # elements that lie over each other are written apart
+    target = as_strided(input, size, stride, storage_offset)
+    _check_size(src, target.shape)
+    own, region = input.geometry, target.geometry
+    whole = as_strided(input, (max(_extent(own), _extent(region)),), (1,), 0)
+    base = movement.clone(node_of(whole))
+    written = movement.restride_scatter(base, _converted(src, base), region, base.strides, False)
+    return wrap(movement.clone(movement.restride(written, *own, base.strides)))
+
+
+def _extent(geometry: Any) -> int:
+    shape, strides, offset = geometry
+    return 0 if 0 in shape else offset + 1 + sum((n - 1) * s for n, s in zip(shape, strides, strict=True))

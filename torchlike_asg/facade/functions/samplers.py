@@ -16,7 +16,7 @@ from ...rng import draws
 from ..core import Tensor
 from ..generator import Generator
 from ..misfits import combination
-from ..register import FUNCTIONS, method
+from ..register import FUNCTIONS, method, named
 from ..write import write
 from .reading import value_of
 from .streams import bernoulli_numbers, counted, engine_of, for_examples, in_order_of, mapped, normal_numbers, uniform_numbers
@@ -73,8 +73,7 @@ def _sampler(name: str, draw: Any, doc: str, numbers: Any = None) -> None:
         shape, strides, _ = self.geometry
         return _overwrite(self, lambda: draw(engine_of(generator), tuple(shape), strides, self.dtype, *args, **kwargs))
 
-    sample.__name__ = sample.__qualname__ = name
-    sample.__doc__ = doc
+    named(sample, name, doc)
     setattr(Tensor, name, sample)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from ...asg.declare import get
 from ...ops import scan as ops
 from ..core import Tensor, node_of, unary, wrap
-from ..register import apply_inplace, function, method
+from ..register import apply_inplace, function, method, named
 from ..steps import SECOND, step
 from . import returns
 from .arguments import check_tensor, one_dim
@@ -57,8 +57,7 @@ def _running(name: str, op: Any, result: Any, doc: str) -> Any:
         index = op(x, d)
         return result(wrap(get("gather")(x, index, d) if x.shape else get("clone")(x)), wrap(index))
 
-    f.__name__ = f.__qualname__ = name
-    f.__doc__ = doc
+    named(f, name, doc)
     return function(name=name)(step(f"{name.capitalize()}Backward0", keeps=((0, (0,)), (SECOND, (0,))))(f))
 
 

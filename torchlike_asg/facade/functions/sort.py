@@ -18,7 +18,7 @@ from ..core import Tensor, node_of, unary, wrap
 from ..held import value_of
 from ..lifting import scalar
 from ..refusals import check_places
-from ..register import function
+from ..register import function, named
 from ..steps import SECOND, keeping, note, step
 from . import returns
 from .arguments import check_flag, check_tensor, one_dim
@@ -102,8 +102,7 @@ def _median(whole: Any, result: Any, name: str, skip_nan: bool, doc: str) -> Any
             return unary(whole, input, tuple(range(len(input.shape))), False)
         return keeping(_single(result, name, ops.median_index, input, dim, keepdim, skip_nan), (), (1,))
 
-    f.__name__ = f.__qualname__ = name
-    f.__doc__ = doc
+    named(f, name, doc)
     called = name.capitalize()
     return function(name=name)(step(lambda input, dim=None, *_, **__: f"{called}Backward{0 if dim is None else 1}")(f))
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from ... import dtypes
 from ..core import Tensor
-from ..register import function
+from ..register import function, named
 from .creation import finish, from_array
 from .factory_arguments import device_of
 
@@ -47,9 +47,7 @@ def _plain(name: str, formula: Callable[[Any], Any], what: str) -> Any:
     ) -> Tensor:
         return _window(name, window_length, periodic, formula, dtype, device, requires_grad)
 
-    f.__name__ = f.__qualname__ = name
-    f.__doc__ = f"{what}, of `window_length` elements; not `periodic`: symmetric."
-    return function(method=False, name=name)(f)
+    return function(method=False, name=name)(named(f, name, f"{what}, of `window_length` elements; not `periodic`: symmetric."))
 
 
 hann_window = _plain("hann_window", _cosines(0.5, 0.5), "The Hann window, a raised cosine")
