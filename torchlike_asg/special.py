@@ -10,6 +10,7 @@ from .asg.node import weak as _weak
 from .errors import Unsupported
 from .facade.core import Tensor, node_of, unary, wrap
 from .facade.functions.pointwise import _either
+from .facade.misfits import combination as _combination
 from .facade.register import FUNCTIONS, function, named
 from .facade.steps import step as _step
 from .ops import cylinder as _cylinder
@@ -34,7 +35,6 @@ _SHARED = {
         "logit",
         "logsumexp",
         "polygamma",
-        "round",
         "sinc",
         "softmax",
         "xlogy",
@@ -72,7 +72,7 @@ def _one(name: str, op: Any, doc: str) -> Any:
 
 def _two(name: str, op: Any, doc: str) -> Any:
     def f(input: Any, other: Any, *, out: Tensor | None = None) -> Tensor:
-        found = _either(op, input, other)
+        found = _either(op, input, other, f"special_{name}")
         return found if any_precision else _full(name, found)
 
     any_precision = name in _HALF
@@ -81,6 +81,8 @@ def _two(name: str, op: Any, doc: str) -> Any:
 
 def _family(name: str, kind: str, doc: str) -> Any:
     def f(input: Any, n: Any, *, out: Tensor | None = None) -> Tensor:
+        if not (isinstance(input, Tensor) or isinstance(n, Tensor)):
+            raise _combination(f"special_{name}", (input, n), {}, ", but expected (Tensor input, Tensor n) or (Tensor input, Number n)")
         x, degree = (node_of(v) if isinstance(v, Tensor) else _weak(v) for v in (input, n))
         return _full(name, wrap(_polynomial.orthogonal_polynomial(x, degree, kind, 0)))
 
@@ -108,6 +110,12 @@ modified_bessel_i0 = _one("modified_bessel_i0", _gamma.i0, "The modified Bessel 
 modified_bessel_i1 = _one("modified_bessel_i1", _gamma.i1, "The modified Bessel function of the first kind of order 1.")
 xlog1py = _two("xlog1py", _elementary.xlog1py, "``input * log1p(other)``, and 0 where `input` is 0.")
 zeta = _two("zeta", _gamma.zeta, "The Hurwitz zeta function: the sum over k >= 0 of ``(k + other) ** -input``.")
+
+
+@function(method=False, namespace=False)
+def round(input: Tensor, *, decimals: int = 0, out: Tensor | None = None) -> Tensor:
+    """Round half to even, to `decimals` places."""
+    return FUNCTIONS["round"](input, decimals=decimals)  # type: ignore[no-any-return]
 
 
 @function(method=False, namespace=False)
@@ -152,6 +160,7 @@ __all__ = [
     "modified_bessel_k1",
     "ndtr",
     "ndtri",
+    "round",
     "scaled_modified_bessel_k0",
     "scaled_modified_bessel_k1",
     "spherical_bessel_j0",

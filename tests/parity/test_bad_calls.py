@@ -231,12 +231,45 @@ CALLS = {
     "F.l1_loss": "T.ones(3), T.ones(3).bool()|T.ones(3).bool(), T.ones(3)",
     "T.nn.functional.interpolate": "T.ones(2, 0, 6), scale_factor=2|T.ones(0, 2, 6), scale_factor=2",
     "F.conv2d": "T.ones(1, 2, 4, 4), T.ones(2, 2, 0, 3)|T.ones(1, 2, 4, 4), T.ones(0, 2, 3, 3)",
+    # two numbers, of which some functions make a tensor
+    **dict.fromkeys(
+        """T.xlogy T.pow T.fmod T.remainder T.eq T.copysign T.float_power T.bitwise_and T.rsub T.mul T.floor_divide T.special.zeta
+        T.special.xlog1py T.special.xlogy T.special.hermite_polynomial_h""".split(),
+        "2, 3|True, 2|T.tensor(2), 3",
+    ),
+    # nothing at all, where a shape is asked for, and the shape of a scalar
+    **{f"T.ones(()).{name}": "|()|[]" for name in "view reshape expand permute repeat tile flip".split()},
+    "T.ones(2, 3).flip": "|()|0",
+    "T.ones(()).view_as": "T.ones(())|T.ones(1)",
+    "T.broadcast_tensors": "T.ones(()), T.ones(())",
+    # numbers that 64 bits do not hold, and those that they just do
+    "T.split": "T.ones(2, 3), 10**30|T.ones(2, 3), 2**63 - 1",
+    "T.ones(2, 3).chunk": "10**30|5",
+    "T.triu": "T.ones(3, 3), 2**63|T.ones(3, 3), 2**63 - 1|T.ones(3, 3), -(2**63)",
+    "T.tril": "T.ones(3, 3), -(2**63)|T.ones(3, 3), 2**62|T.ones(3, 3), -1",
+    "T.triu_indices": "2, 3, 2**62|2, 3, -1|0, 3",
+    "T.ones(2, 3).__getitem__": "slice(0, 2, 2**62)|slice(0, 2, 10**30)|slice(0, 2, 2**31)|['a']|['a', 'b']",
+    "T.ones(()).__getitem__": "10**30|slice(0, 2, 1.5)|slice(0, 2)|0",
+    "T.ones(3).__setitem__": "T.tensor([1, 0, 1], dtype=T.uint8), 9|T.tensor([1, 0, 1], dtype=T.uint8), T.ones(2)"
+    "|np.array([1, 0, 1], dtype=np.uint8), 9",
+    "T.tensor_split": "T.ones(4), np.int64(2)|T.ones(4), True|T.ones(4), None",
+    "T.ones(4).to_sparse": "None|sparse_dim=None|1, 1",
+    "T.round": "T.arange(3)|T.arange(3), decimals=0|T.arange(3), decimals=1|T.tensor([1.255]), decimals=2|T.ones(2), decimals=None",
+    "T.special.round": "T.arange(3)|T.tensor([1.5])",
+    "T.ones(2, 2).logsumexp": "[]|(), True|0",
+    "F.gaussian_nll_loss": "T.ones(2), T.ones(2), T.ones(2).long()|T.ones(2), T.ones(2), 2|T.ones(2), T.ones(2), 2.0",
+    "nn.RNN(input_size=": "4, hidden_size=True|True, hidden_size=4",
+    "nn.LayerNorm(normalized_shape=": "True|np.int64(4)",
+    "T.norm_except_dim": "T.ones(2, 3, 4), 2, -2|T.ones(2, 3, 4), 2, 3|T.ones(2, 3, 4), 2, True|T.ones(2, 3, 4), 2, 1|T.ones(3), 2, -1",
+    "nn.utils.clip_grad_value_": "[], 0.5|[nn.Parameter(T.ones(2))], 0.5",
+    "nn.utils.parametrizations.weight_norm(nn.Linear(2, 2), 'weight', ": "'a'|3|True|None",
+    "nn.utils.parametrizations.spectral_norm(nn.Linear(2, 2), dim=": "True|1",
 }
 
 
 def calls_of(name):
     """The calls of a table entry, whose name may hold the first arguments already."""
-    return [f"{name}{'' if name.endswith(', ') else '('}{arguments})" for arguments in CALLS[name].split("|")]
+    return [f"{name}{'' if name.endswith((', ', '=')) else '('}{arguments})" for arguments in CALLS[name].split("|")]
 
 
 #: what PyTorch 2.13 says of calls for which it first imports its compiler: that alone would take as long as all others together

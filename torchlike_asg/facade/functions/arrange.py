@@ -23,7 +23,7 @@ from ..misfits import combination
 from ..register import function, method, named
 from ..steps import step
 from .creation import finish
-from .factory_arguments import device_of, sizes
+from .factory_arguments import device_of, sizes, whole_size
 from .indexing import index_select
 from .views import dims_of, permute, reshape, transpose, wrap_dim
 
@@ -41,7 +41,7 @@ def only(given: tuple[Any, ...], named: dict[str, Any], name: str) -> tuple[Any,
 @function()
 def flip(input: Tensor, *dims: Any, **named: Any) -> Tensor:
     """A copy with the order along some dimensions reversed."""
-    found = dims_of(sizes(only(dims, named, "dims"), "dims"), len(input.shape))
+    found = dims_of(sizes(only(dims, named, "dims"), "dims", "flip"), len(input.shape))
     return unary(ops.flip, input, *(sorted(found) if input.shape else ()))
 
 
@@ -70,11 +70,11 @@ def roll(input: Tensor, shifts: Any, dims: Any = None) -> Tensor:
     if not by:
         raise RuntimeError("`shifts` required")
     if not along and len(by) == 1:
-        flat = ops.roll(node_of(reshape(input, -1)), (operator.index(by[0]),), (0,))
+        flat = ops.roll(node_of(reshape(input, -1)), (whole_size(operator.index(by[0])),), (0,))
         return wrap(movement.reshape(flat, tuple(input.shape)))
     if len(by) != len(along):
         raise RuntimeError(f"shifts and dimensions must align. shifts: {len(by)}, dims:{len(along)}")
-    return unary(ops.roll, input, tuple([operator.index(s) for s in by]), tuple([wrap_dim(d, len(input.shape)) for d in along]))
+    return unary(ops.roll, input, tuple([whole_size(operator.index(s)) for s in by]), tuple([wrap_dim(d, len(input.shape)) for d in along]))
 
 
 @function()
@@ -82,6 +82,7 @@ def roll(input: Tensor, shifts: Any, dims: Any = None) -> Tensor:
 def rot90(input: Tensor, k: int = 1, dims: Any = (0, 1)) -> Tensor:
     """A copy turned by `k` quarter turns in the plane of two dimensions, from the first towards the second."""
     rank = len(input.shape)
+    whole_size(k)
     if len(dims) != 2:
         raise RuntimeError(f"expected total rotation dims == 2, but got dims = {len(dims)}")
     if rank < 2:
@@ -108,7 +109,7 @@ def _repeated(input: Tensor, times: tuple[int, ...]) -> Tensor:
 @method("repeat")
 def repeat(self: Tensor, *repeats: Any, **named: Any) -> Tensor:
     """A copy tiled so many times along each dimension; further leading numbers add dimensions."""
-    times = sizes(only(repeats, named, "repeats"), "repeats")
+    times = sizes(only(repeats, named, "repeats"), "repeats", "repeat")
     if len(times) < len(self.shape):
         raise RuntimeError("Number of dimensions of repeat dims can not be smaller than number of dimensions of tensor")
     return _repeated(self, times)
@@ -117,7 +118,7 @@ def repeat(self: Tensor, *repeats: Any, **named: Any) -> Tensor:
 @function()
 def tile(input: Tensor, *dims: Any, **named: Any) -> Tensor:
     """`repeat`, with missing leading numbers taken as one."""
-    times = sizes(only(dims, named, "dims"), "dims")
+    times = sizes(only(dims, named, "dims"), "dims", "tile")
     return _repeated(input, (1,) * (len(input.shape) - len(times)) + times)
 
 
@@ -171,11 +172,16 @@ def _counts(repeats: Tensor) -> Any:
 
 
 # ---------------------------------------------------------------- triangles and diagonals
+#: diagonals from here on are outside of every matrix
+_FAR = 1 << 48
+
+
 def _triangle(name: str, op: Any, which: str) -> Any:
     def f(input: Tensor, diagonal: int = 0, *, out: Tensor | None = None) -> Tensor:
         if len(input.shape) < 2:
             raise RuntimeError(f"{name}: input tensor must have at least 2 dimensions")
-        return unary(op, input, operator.index(diagonal))
+        d = whole_size(operator.index(diagonal))
+        return unary(op, input, max(d, -_FAR) if d < 0 else min(d, _FAR))
 
     return function(inplace=True)(named(f, name, f"The {which} triangle of matrices, zero elsewhere; `diagonal` moves its edge up."))
 
@@ -202,6 +208,7 @@ def _triangle_indices(name: str, pick: Any) -> None:
         if d not in (dtypes.int32, dtypes.int64):
             raise refuse(name, d)
         check_size((row, col), d, device_of(device))  # NumPy makes a mask first
+        offset = max(-row, min(offset, col))
         return finish(data(np.stack(pick(row, offset, col)), d, device_of(device)), requires_grad)  # type: ignore[no-any-return]
 
     f.__name__, f.__doc__ = (

@@ -11,10 +11,11 @@ import numpy as np
 from ... import dtypes
 from ...formats import strided
 from ..core import Tensor
-from ..misfits import what
+from ..misfits import combination, what
 from ..register import function, method
 from .layout import contiguous
-from .views import as_strided, diagonal, reshape, transpose
+from .strided import as_strided
+from .views import diagonal, reshape, transpose
 
 
 @method()
@@ -110,10 +111,14 @@ def _check_count(name: str, argument: str, value: Any) -> None:
 
 
 @method("to_sparse", "to_sparse_coo")
-def to_sparse(self: Tensor, sparse_dim: int | None = None, *, layout: Any = None) -> Any:
+def to_sparse(self: Tensor, *sparse_dim: Any, layout: Any = None, **named: Any) -> Any:
     """The elements that are not zero, as a sparse COO tensor, or a CSR matrix (see torchlike_asg.sparse)."""
-    _check_count("to_sparse", "sparse_dim", sparse_dim)
-    made = importlib.import_module("torchlike_asg.sparse").to_sparse(self, sparse_dim)
+    given = sparse_dim if sparse_dim or "sparse_dim" not in named else (named.pop("sparse_dim"),)
+    if named or len(given) > 1 or None in given:
+        raise combination("to_sparse", given, named, ", but expected (*, torch.layout layout) or (int sparse_dim)")
+    dims = given[0] if given else None
+    _check_count("to_sparse", "sparse_dim", dims)
+    made = importlib.import_module("torchlike_asg.sparse").to_sparse(self, dims)
     return made.to_sparse(layout=layout)
 
 

@@ -11,6 +11,7 @@ from ... import devices
 from ...devices import check, device
 from ...dtypes import dtype
 from ..core import Tensor
+from ..misfits import final
 
 #: the largest number of bytes, and of elements of a dimension
 _LARGEST = 2**63 - 1
@@ -24,8 +25,10 @@ def device_of(d: Any, like: Tensor | None = None) -> device:
     return check(device(d))
 
 
-def sizes(args: tuple[Any, ...], name: str = "size") -> tuple[int, ...]:
-    """Size arguments: ``f(2, 3)``, ``f((2, 3))``, ``f([2, 3])``, ``f(torch.Size(...))``."""
+def sizes(args: tuple[Any, ...], name: str = "size", function: str = "") -> tuple[int, ...]:
+    """Size arguments: ``f(2, 3)``, ``f((2, 3))``, ``f([2, 3])``, ``f(torch.Size(...))``. Without any: TypeError of `function`."""
+    if function and not args:
+        raise final(TypeError(f'{function}() missing 1 required positional arguments: "{name}"'))
     if len(args) == 1 and not isinstance(args[0], (int, np.integer, Tensor)):
         args = args[0]
         if not isinstance(args, (tuple, list)):
@@ -51,6 +54,13 @@ def given_sizes(args: tuple[Any, ...], size: Any) -> tuple[int, ...]:
     if args:
         raise TypeError("received an invalid combination of arguments: sizes both by position and as 'size'")
     return sequence(size)
+
+
+def whole_size(n: int) -> int:
+    """`n`, unless 64 bits do not hold it: a ValueError."""
+    if not -_LARGEST <= n + 1 <= _LARGEST + 1:
+        raise ValueError("Overflow when unpacking long long")
+    return n
 
 
 def _index(d: Any, name: str, place: int = 0) -> int:

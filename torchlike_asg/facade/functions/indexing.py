@@ -249,7 +249,7 @@ def masked_select(input: Tensor, mask: Tensor, *, out: Tensor | None = None) -> 
     if mask.dtype is not dtypes.bool_:
         raise RuntimeError("masked_select: expected BoolTensor for mask")
     wide = ops.broadcast(tuple(input.shape), tuple(mask.shape)) or (1,)
-    a = expand(input, *wide)
+    a = expand(input, wide)
     positions = np.nonzero(np.broadcast_to(value_of(mask), wide))
     return wrap(ops.index(node_of(a), *[operand(i) for i in positions], tuple(range(len(wide)))))
 
@@ -267,7 +267,7 @@ def masked_scatter(input: Tensor, mask: Tensor, source: Tensor) -> Tensor:
     chosen = known(mask)
     if chosen is not None and np.count_nonzero(np.broadcast_to(chosen, wide)) > source.shape.numel():
         raise RuntimeError("Number of elements of source < number of ones in mask")
-    return nary(ops.masked_scatter, (expand(input, *wide), expand(mask, *wide), source))
+    return nary(ops.masked_scatter, (expand(input, wide), expand(mask, wide), source))
 
 
 @function()

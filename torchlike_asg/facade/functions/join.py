@@ -18,7 +18,9 @@ from ..hosted import indices, joined
 from ..misfits import combination
 from ..register import FUNCTIONS, function, named
 from ..steps import step
+from .factory_arguments import whole_size
 from .indexing import index_select
+from .slices import slice_of
 from .views import expand, reshape, unsqueeze, wrap_dim
 
 
@@ -107,15 +109,15 @@ def _cut(input: Tensor, by: Any, d: int) -> tuple[Tensor, ...]:
     """`input` cut before the given positions, or into a number of nearly equal parts, as views that may each be written."""
     n = input.shape[d]
     if isinstance(by, int):
+        if by <= 0 or by > n:
+            whole_size(by)
         if by <= 0:
             raise RuntimeError(f"number of sections must be larger than 0, got {by}")
         check_size((by,), dtypes.int64, input.device)
         small, larger = divmod(n, by)
         by = [i * small + min(i, larger) for i in range(1, by)]
-    from .subscript import _slice
-
     bounds = [0, *by, n]
-    return tuple([_whole(_slice(input, d, slice(lo, hi)), input) for lo, hi in itertools.pairwise(bounds)])
+    return tuple([_whole(slice_of(input, d, slice(lo, hi)), input) for lo, hi in itertools.pairwise(bounds)])
 
 
 def _whole(part: Tensor, of: Tensor) -> Tensor:
@@ -137,14 +139,18 @@ def tensor_split(
                 "tensor_split expected tensor_indices_or_sections to be a zero-dimensional or one-dimensional tensor of dtype long"
             )
         by = by.tolist()  # type: ignore[attr-defined]
+    elif isinstance(by, np.integer):
+        by = int(by)
+    elif not isinstance(by, (int, tuple, list)) or isinstance(by, bool):
+        raise combination("tensor_split", (by,), {}, ", but expected (int sections) or (tuple of ints indices)")
     return _cut(input, by, wrap_dim(dim, len(input.shape)))
 
 
 def _register_split(name: str, least: int, dim: int) -> None:
     def f(input: Tensor, indices_or_sections: Any = None, *, indices: Any = None, sections: int | None = None) -> tuple[Tensor, ...]:
         by = next((v for v in (indices_or_sections, indices, sections) if v is not None), None)
-        if isinstance(by, np.integer):
-            by = int(by)
+        if isinstance(by, np.integer) or (isinstance(by, Tensor) and not by.shape and by.dtype.category == dtypes.INTEGER):
+            by = int(by)  # type: ignore[call-overload]
         elif isinstance(by, Tensor) or not isinstance(by, (int, tuple, list)):
             raise combination(name, (by,), {}, ", but expected (int sections) or (tuple of ints indices)")
         if len(input.shape) < least:
@@ -224,7 +230,7 @@ def broadcast_tensors(*tensors: Any) -> tuple[Tensor, ...]:
     """The tensors expanded to their common shape, as views; those that have it already as they are."""
     ts = tensors[0] if len(tensors) == 1 and isinstance(tensors[0], (tuple, list)) else tensors
     wide = broadcast(*[tuple(t.shape) for t in ts])
-    return tuple([t if tuple(t.shape) == tuple(wide) else expand(t, *wide) for t in ts])
+    return tuple([t if tuple(t.shape) == tuple(wide) else expand(t, wide) for t in ts])
 
 
 @function(method=False)

@@ -153,7 +153,7 @@ def _added(input: Tensor, product: Node, beta: Any, alpha: Any, by_rows: bool = 
     found = _scaled("alpha", product, alpha)
     base = node_of(input)
     if not ops.expands(tuple(base.shape), tuple(product.shape)):
-        expand(base, *product.shape)  # raises
+        expand(base, product.shape)  # raises
     if beta == 0:
         return wrap(found)
     scaled = _scaled("beta", base, beta)

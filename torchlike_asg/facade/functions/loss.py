@@ -7,10 +7,12 @@ import warnings
 from typing import Any
 
 from ...asg.trace import current
-from ...dtypes import FLOAT, bool_
+from ...dtypes import FLOAT, INTEGER, bool_
 from ...ops import loss as ops
 from ...ops.promotion import title
+from ...rng.checks import C_NAME
 from ..core import Tensor, binary, bound, node_of, wrap
+from ..misfits import combination
 from ..refusals import check_interval
 from ..register import checked, function
 from ..remembered import recall, remember
@@ -245,12 +247,17 @@ def gaussian_nll_loss(input: Any, target: Any, var: Any, full: bool = False, eps
     """
     from .creation import full_like
 
-    if isinstance(var, (int, float)):
+    if isinstance(var, float):
         if var < 0:
             raise ValueError("var has negative entry/entries")
         var = full_like(input, float(var))
-    elif bool((var < 0).any()):
-        raise ValueError("var has negative entry/entries")
+    elif isinstance(var, Tensor):
+        if bool((var < 0).any()):  # type: ignore[operator]
+            raise ValueError("var has negative entry/entries")
+        if var.dtype.category == INTEGER and isinstance(eps, float):
+            raise RuntimeError(f"result type Float can't be cast to the desired output type {C_NAME[var.dtype]}")
+    else:
+        raise combination("any", (var < 0,), {}, ", but expected (Tensor input)")
     shape, given = tuple(input.shape), tuple(var.shape)
     if given != shape:
         if shape[:-1] == given:

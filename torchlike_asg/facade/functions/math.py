@@ -170,7 +170,7 @@ def float_power(input: Any, exponent: Any, *, out: Tensor | None = None) -> Tens
     complex_ = any(x.dtype.is_complex if isinstance(x, Tensor) else isinstance(x, complex) for x in (input, exponent))
     d = dtypes.complex128 if complex_ else dtypes.float64
     base, power = [x.to(d) if isinstance(x, Tensor) else x for x in (input, exponent)]  # type: ignore[attr-defined]
-    return _either(basic.pow_, base, power)
+    return _either(basic.pow_, base, power, "float_power")
 
 
 def _float_power_(self: Tensor, exponent: Any) -> Tensor:

@@ -21,6 +21,7 @@ from ..core import Tensor, node_of, wrap
 from ..outright import computed, outright
 from ..register import function
 from ..steps import step
+from .arguments import one_dim
 from .decompose import eigvalsh, largest, linalg_function
 from .distance import vector_norm as norm_along
 from .eigen import repaired
@@ -177,4 +178,5 @@ def norm_except_dim(v: Tensor, pow: int = 2, dim: int = 0) -> Tensor:
     """The norms of the slices along `dim`, which stays with size one for the others; of the whole tensor if `dim` is -1."""
     if dim == -1:
         return vector_norm(v, pow)  # type: ignore[no-any-return]
+    dim = one_dim("norm_except_dim", dim, len(v.shape))
     return vector_norm(v, pow, [d for d in range(len(v.shape)) if d != dim], True)  # type: ignore[no-any-return]

@@ -11,7 +11,7 @@ from ..families import view
 from ..misfits import what
 from ..register import function, method
 from ..steps import step
-from .factory_arguments import sizes
+from .factory_arguments import sizes, whole_size
 from .views import wrap_dim
 
 
@@ -51,6 +51,8 @@ def split(tensor: Tensor, split_size_or_sections: Any, dim: int = 0) -> tuple[Te
                 if k < 0
                 else f"split_size can only be 0 if dimension size is 0, but got dimension size of {n}"
             )
+        if k > n:
+            whole_size(k)
         bounds = [(i, min(i + k, n)) for i in range(0, n, k)] if n else [(0, 0)]
     else:
         parts = _sizes(split_size_or_sections)
@@ -89,4 +91,6 @@ def chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
         raise RuntimeError(f"chunk expects `chunks` to be greater than 0, got: {chunks}")
     d = wrap_dim(dim, len(input.shape))
     n = input.shape[d]
+    if chunks > n:
+        whole_size(chunks)
     return split(input, -(-n // chunks), d) if n else tuple([view(movement.slice_, input, (d, 0, 0, 1), "multi") for _ in range(chunks)])  # type: ignore[no-any-return]

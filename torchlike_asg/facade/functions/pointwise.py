@@ -10,9 +10,11 @@ from ... import dtypes, notices
 from ...errors import Unsupported
 from ...ops import logic
 from ...ops import pointwise as ops
+from ...ops.formula import refuse
 from ...ops.promotion import title
 from ..autocast import governed
 from ..core import Tensor, binary, nary, node_of, operand, rbinary, unary, wrap
+from ..misfits import combination
 from ..refusals import check_divisor
 from ..register import function, named
 from ..steps import keeping, step
@@ -24,12 +26,14 @@ def _is_operand(x: Any) -> bool:
     return isinstance(x, Tensor) or x.__class__ in _NUMBERS or isinstance(x, (int, float, complex, np.number, np.bool_))
 
 
-def _either(op: Any, a: Any, b: Any) -> Tensor:
-    """``op(a, b)`` where at most one is a number."""
+def _either(op: Any, a: Any, b: Any, name: str = "") -> Tensor:
+    """``op(a, b)``. TypeError for two numbers, if it is the function `name` that takes no such."""
     if isinstance(a, Tensor):
         return binary(op, a, b)
     if isinstance(b, Tensor):
         return rbinary(op, b, a)
+    if name:
+        raise combination(name, (a, b), {}, ", but expected (Tensor input, Tensor other) or (Tensor input, Number other)")
     from .creation import tensor
 
     return binary(op, tensor(a), b)
@@ -87,7 +91,7 @@ def sub(input: Any, other: Any, *, alpha: Any = 1, out: Tensor | None = None) ->
 @step(lambda input, other, **_: "RsubBackward0" if isinstance(other, Tensor) else "RsubBackward1")
 def rsub(input: Tensor, other: Any, *, alpha: Any = 1) -> Tensor:
     """``other - alpha * input``."""
-    return _either(ops.sub, other, _scaled(other, input, alpha))
+    return _either(ops.sub, other, _scaled(other, input, alpha), "rsub")
 
 
 @function(aliases=("multiply",))
@@ -122,10 +126,11 @@ def _two(name: str, op: Any, doc: str, inplace: bool = True, aliases: tuple[str,
     def f(input: Any, other: Any, *, out: Tensor | None = None) -> Tensor:
         if not numbers and not isinstance(other, Tensor):
             raise TypeError(f"{name}(): argument 'other' must be Tensor, not {type(other).__name__}")
-        found = _either(op, input, other)
+        found = _either(op, input, other, alone)
         return check_divisor(found, other) if whole else found
 
     whole = op in _WHOLE
+    alone = "" if op is ops.floor_divide else name
     named(f, name, doc)
     if not numbers:
         f.__annotations__["other"] = "Tensor"
@@ -204,10 +209,18 @@ def square(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     return binary(ops.pow_, input, 2)
 
 
+#: `decimals` where none are given: integers are rounded only then
+_UNSAID = -(1 << 62)
+
+
 @function(inplace=True)
 @step(lambda input, *, decimals=None, **_: None if decimals is None else "RoundBackward1")
-def round(input: Tensor, *, decimals: int = 0, out: Tensor | None = None) -> Tensor:
-    """Round half to even, to `decimals` places."""
+def round(input: Tensor, *, decimals: int = _UNSAID, out: Tensor | None = None) -> Tensor:
+    """Round half to even, to `decimals` places; integers are only rounded without them."""
+    if decimals == _UNSAID:
+        return unary(ops.round_, input)
+    if input.dtype.category < dtypes.FLOAT:
+        raise refuse("round_cpu" if decimals else "round_vml_cpu", input.dtype)
     if decimals == 0:
         return unary(ops.round_, input)
     scale = 10.0 ** builtin_abs(decimals)

@@ -272,6 +272,8 @@ def logsumexp(input: Tensor, dim: Any, keepdim: bool = False, *, out: Tensor | N
     """``log(sum(exp(input)))`` over `dim`, without overflow."""
     if dim is None:
         raise TypeError("logsumexp(): argument 'dim' must be tuple of ints, not NoneType")
+    if dim.__class__ in (tuple, list) and not dim and input.shape and not keepdim:  # PyTorch has no sum over no dimension to add to
+        raise RuntimeError(f"output with shape [] doesn't match the broadcast shape {[1] * len(input.shape)}")
     return reduce_with(ops.logsumexp, "logsumexp", input, dim, keepdim)
 
 

@@ -2,16 +2,56 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from ...asg.geometry import ordered_strides
 from ...dtypes import dtype
-from ..core import Tensor
+from ...ops.movement import restride as RESTRIDE
+from ..core import Tensor, face
+from ..exposure import sync
+from ..families import apart, family_of, inherited_kind
+from ..lens import region
+from ..nodes import node_of, refuse_stale
 from ..register import FUNCTIONS, function, method
+from ..steps import step
 from .creation import empty_strided
 from .factory_arguments import device_of, sequence
 from .inplace_views import take
-from .views import as_strided
+
+
+@function()
+@step("AsStridedBackward0")
+def as_strided(input: Tensor, size: Any, stride: Any, storage_offset: int | None = None) -> Tensor:
+    """A view of the underlying storage with any sizes, strides and offset."""
+    if input._n is None and input.requires_grad:
+        refuse_stale(input)
+    shape, strides = sequence(size), sequence(stride, "stride", 2)
+    if len(shape) != len(strides):
+        raise RuntimeError("mismatch in length of strides and shape")
+    offset = input.geometry[2] if storage_offset is None else storage_offset
+    if any(s < 0 for s in strides):
+        raise RuntimeError(f"as_strided: Negative strides are not supported at the moment, got strides: {list(strides)}")
+    if any(n < 0 for n in shape):
+        raise RuntimeError(f"as_strided: negative dimension in sizes {list(shape)}")
+    if offset < 0:
+        raise RuntimeError(f"Tensor: invalid storage offset {offset}")
+    extent = 0 if 0 in shape else offset + 1 + sum((n - 1) * s for n, s in zip(shape, strides, strict=True))
+    f, lens, size_of = family_of(input), input._lens, input.dtype.itemsize
+    whole = math.prod(f.cell.shape) * f.cell.dtype.itemsize
+    if extent * size_of > whole:
+        raise RuntimeError(
+            f"setStorage: sizes {list(shape)}, strides {list(strides)}, storage offset {offset}, and itemsize {size_of} requiring a storage size of "  # noqa: E501
+            f"{extent * size_of} are out of bounds for storage of size {whole}"
+        )
+    sync(f.cell)
+    if f.h is None and (f.wants or f.past is not None):
+        node_of(input)
+    if f.cell.exposed or f.h is None:
+        return face(f, None, 0, inherited_kind(input, "view"), (shape, strides, offset), lens=lens)  # type: ignore[no-any-return]
+    node_of(input)
+    n = RESTRIDE(f.h, shape, strides, offset, f.cell.strides) if lens is None else region(f.h, f.cell, lens, (shape, strides, offset))
+    return face(f, apart(n), 0, inherited_kind(input, "view"), lens=lens)  # type: ignore[no-any-return]
 
 
 @function(method=False)

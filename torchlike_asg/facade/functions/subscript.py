@@ -22,12 +22,12 @@ from ..core import operand as operand_of
 from ..families import view
 from ..held import value_of
 from ..hosted import data, known, operand
-from ..moving import moves, moving_view, pending
 from ..register import method
 from ..steps import keeping, note, note_write, step
 from ..write import write
 from .python_data import as_array
 from .reading import item
+from .slices import check_entry, select_at, slice_of
 from .writes import copy_
 
 _NUMBERS = (int, float, bool, complex)
@@ -66,7 +66,12 @@ def _positions(key: Any) -> Any:
     if isinstance(key, np.ndarray):
         a = key
     else:
-        a = as_array(list(key), None)[0]
+        try:
+            a = as_array(list(key), None)[0]
+        except ValueError as error:
+            if "'str'" not in str(error):
+                raise
+            raise TypeError("new(): invalid data type 'str'") from None
     return a if a.dtype.kind == "b" or a.dtype == np.uint8 else np.asarray(a, np.int64)
 
 
@@ -91,6 +96,7 @@ def _basic(t: Tensor, entries: tuple[Any, ...]) -> tuple[Tensor, list[Entry]]:
     spoken = sum([_width(k) for k in prepared])
     if spoken > rank:
         if rank == 0:
+            check_entry(prepared[0])
             raise IndexError(
                 "invalid index of a 0-dim tensor. Use `tensor.item()` in Python or `tensor.item<T>()` in C++ to convert "
                 "a 0-dim tensor to a number"
@@ -100,9 +106,9 @@ def _basic(t: Tensor, entries: tuple[Any, ...]) -> tuple[Tensor, list[Entry]]:
     for k in prepared:
         kind = k.__class__
         if kind is int:
-            t = _select(t, d, k)
+            t = select_at(t, d, k)
         elif kind is slice:
-            t = _slice(t, d, k)
+            t = slice_of(t, d, k)
             d += 1
         elif k is None:
             t = view(movement.unsqueeze, t, (d,))
@@ -122,9 +128,9 @@ def _basic(t: Tensor, entries: tuple[Any, ...]) -> tuple[Tensor, list[Entry]]:
                 found.append((d, k.reshape(1)))  # a mask of one element, for the dimension inserted for it
                 d += 1
             else:
-                t = _select(t, d, _number(k))
+                t = select_at(t, d, _number(k))
         elif hasattr(kind, "__index__"):
-            t = _select(t, d, int(k.__index__()))
+            t = select_at(t, d, int(k.__index__()))
         else:
             raise TypeError("new(): invalid data type 'str'") if kind is str else IndexError(_WRONG_KIND.format(kind.__name__))
     return t, found
@@ -133,36 +139,6 @@ def _basic(t: Tensor, entries: tuple[Any, ...]) -> tuple[Tensor, list[Entry]]:
 def _example(k: Any) -> bool:
     """Whether an index of no dimensions stands for every example of a batch: it has no one value that would select a part."""
     return bool(current().mapped) and k.__class__ is not np.ndarray and not _is_mask(k) and depends((node_of(k),))
-
-
-def _select(t: Tensor, d: int, i: int) -> Tensor:
-    n = t.shape[d]
-    if not -n <= i < n:
-        if not -(2**63) <= i < 2**63:
-            raise ValueError("Overflow when unpacking long long")
-        raise IndexError(f"index {i} is out of bounds for dimension {d} with size {n}")
-    i = i + n if i < 0 else i
-    node = pending(t)
-    if node is not None and (node, d, i) not in movement.select.table and moves(movement.select, node, (d, i), (d,)):
-        return view(movement.select, moving_view(t, d, i, 1, 1), (d, 0))
-    return view(movement.select, t, (d, i))
-
-
-def _slice(t: Tensor, d: int, s: slice) -> Tensor:
-    if s.start is None and s.stop is None and s.step is None:
-        return t
-    n = t.shape[d]
-    lo, hi, step = s.indices(n)
-    if step < 0:
-        raise ValueError("step must be greater than zero")
-    if lo == 0 and hi == n and step == 1:
-        return t
-    attrs, node = (d, lo, max(lo, hi), step), pending(t)
-    if node is not None and (node, *attrs) not in movement.slice_.table:
-        length = max(0, -(-(hi - lo) // step))
-        if moves(movement.slice_, node, attrs, (d, length, step)):
-            return moving_view(t, d, lo, length, step)
-    return view(movement.slice_, t, attrs)
 
 
 def _number(k: Any) -> int:
@@ -245,7 +221,7 @@ def __getitem__(self: Tensor, key: Any) -> Tensor:
     if part is not None:
         return parts_of_data.seen(self, part)
     if kind is int and self.shape:
-        return _select(self, 0, key)
+        return select_at(self, 0, key)
     t, found = _basic(self, entries)
     if found:
         return _pick(t, found)
@@ -314,6 +290,8 @@ def _put_masked(t: Tensor, d: int, mask: Any, value: Any) -> bool:
     """``t[mask] = value`` where the value does not depend on how many elements are true: no need to look at the mask."""
     _check_mask(t, d, mask)
     inner = len(t.shape) - d - len(mask.shape)
+    if (not isinstance(value, Tensor) or value.shape.numel() == 1) and mask.dtype in (dtypes.uint8, np.uint8):
+        raise RuntimeError("masked_fill_ only supports boolean masks, but got mask with dtype unsigned char")
     if isinstance(value, Tensor):
         value = _without_leading_ones(value, inner)
         if not ops.fits(tuple(value.shape), tuple(t.shape[len(t.shape) - inner :])):

@@ -10,17 +10,15 @@ from typing import Any
 from ... import dtypes, notices
 from ...asg.geometry import infer_size, view_strides
 from ...ops import movement
-from ...ops.movement import restride as RESTRIDE
 from ...ops.reinterpret import reinterpreted
 from ..core import Tensor, concrete, face, unary
-from ..exposure import sync
-from ..families import alias, apart, family_of, inherited_kind, seen_view, view
+from ..families import alias, family_of, seen_view, view
 from ..leaves import require_grad
-from ..lens import lens_over, region
-from ..nodes import node_of, refuse_stale
+from ..lens import lens_over
+from ..misfits import combination
 from ..register import function, method
 from ..steps import note, step
-from .factory_arguments import sequence, sizes
+from .factory_arguments import sizes, whole_size
 
 
 def wrap_dim(d: int, rank: int) -> int:
@@ -63,6 +61,8 @@ def view_(self: Tensor, *shape: Any, size: Any = None, dtype: Any = None) -> Ten
         dtype = shape[0]
     if dtype is not None:
         return _view_dtype(self, dtype)
+    if not shape:
+        raise combination("view", (), {}, ", but expected (torch.dtype dtype) or (tuple of ints size)")
     return view(movement.view, self, infer_size(sizes(shape, "size"), self.shape.numel()))
 
 
@@ -100,7 +100,7 @@ def _view_dtype(t: Tensor, d: dtypes.dtype) -> Tensor:
 @function()
 def reshape(input: Tensor, *lengths: Any, shape: Any = None) -> Tensor:
     """The same elements with another shape: a view where possible, else a copy."""
-    s = infer_size(sizes(lengths if shape is None else (shape,), "shape"), input.shape.numel())
+    s = infer_size(sizes(lengths if shape is None else (shape,), "shape", "reshape"), input.shape.numel())
     if view_strides(_plain(input), s) is not None:
         return view(movement.view, input, s)
     return unary(movement.reshape, input, s)
@@ -120,20 +120,20 @@ def _check_other(name: str, other: Any) -> None:
 def view_as(self: Tensor, other: Tensor) -> Tensor:
     """``view(other.size())``."""
     _check_other("view_as", other)
-    return view_(self, *other.shape)
+    return view_(self, other.shape)
 
 
 @method()
 def reshape_as(self: Tensor, other: Tensor) -> Tensor:
     """``reshape(other.size())``."""
     _check_other("reshape_as", other)
-    return reshape(self, *other.shape)  # type: ignore[no-any-return]
+    return reshape(self, other.shape)  # type: ignore[no-any-return]
 
 
 @function()
 def permute(input: Tensor, *order: Any, dims: Any = None) -> Tensor:
     """A view with the dimensions in another order."""
-    p = sizes(order if dims is None else (dims,), "dims")
+    p = sizes(order if dims is None else (dims,), "dims", "permute")
     rank = len(input.shape)
     if len(p) != rank:
         raise RuntimeError(
@@ -189,7 +189,7 @@ def t(input: Tensor) -> Tensor:
 def _reversed(self: Tensor) -> Tensor:
     if (rank := len(self.shape)) != 2:
         notices.once(notices.REVERSED if rank else notices.T_OF_SCALAR)
-    return permute(self, *reversed(range(rank)))  # type: ignore[no-any-return]
+    return permute(self, (*reversed(range(rank)),))  # type: ignore[no-any-return]
 
 
 Tensor.T = property(_reversed, doc="The tensor with its dimensions reversed.")  # type: ignore[attr-defined]
@@ -247,7 +247,7 @@ def squeeze(input: Tensor, dim: Any = None) -> Tensor:
 @function(aliases=("broadcast_to",))
 def expand(input: Tensor, *lengths: Any, size: Any = None, implicit: bool = False) -> Tensor:
     """A view with dimensions of size one repeated without copying; -1 keeps a dimension."""
-    s = sizes(lengths if size is None else (size,))
+    s = sizes(lengths if size is None else (size,), "size", "expand")
     lead = len(s) - len(input.shape)
     if -1 in s:
         if any(d == -1 for d in s[:lead]):
@@ -260,7 +260,7 @@ def expand(input: Tensor, *lengths: Any, size: Any = None, implicit: bool = Fals
 def expand_as(self: Tensor, other: Tensor) -> Tensor:
     """``expand(other.size())``."""
     _check_other("expand_as", other)
-    return expand(self, *other.shape)  # type: ignore[no-any-return]
+    return expand(self, other.shape)  # type: ignore[no-any-return]
 
 
 @function()
@@ -300,7 +300,7 @@ def diagonal(input: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Te
     a, b = wrap_dim(dim1, rank), wrap_dim(dim2, rank)
     if a == b:
         raise RuntimeError(f"diagonal dimensions cannot be identical {dim1}, {dim2}")
-    return view(movement.diagonal, input, (offset, a, b))
+    return view(movement.diagonal, input, (whole_size(offset), a, b))
 
 
 @method("unfold")
@@ -312,41 +312,10 @@ def unfold(self: Tensor, dimension: int, size: int, step: int) -> Tensor:
         raise RuntimeError(f"maximum size for tensor at dimension {d} is {n} but size is {size}")
     if step <= 0:
         raise RuntimeError(f"step is {step} but must be > 0")
+    if size < 0:
+        raise RuntimeError(f"size is {size} but must be >= 0")
+    whole_size(step)
     return view(movement.unfold, self, (d, size, step))
-
-
-@function()
-@step("AsStridedBackward0")
-def as_strided(input: Tensor, size: Any, stride: Any, storage_offset: int | None = None) -> Tensor:
-    """A view of the underlying storage with any sizes, strides and offset."""
-    if input._n is None and input.requires_grad:
-        refuse_stale(input)
-    shape, strides = sequence(size), sequence(stride, "stride", 2)
-    if len(shape) != len(strides):
-        raise RuntimeError("mismatch in length of strides and shape")
-    offset = input.geometry[2] if storage_offset is None else storage_offset
-    if any(s < 0 for s in strides):
-        raise RuntimeError(f"as_strided: Negative strides are not supported at the moment, got strides: {list(strides)}")
-    if any(n < 0 for n in shape):
-        raise RuntimeError(f"as_strided: negative dimension in sizes {list(shape)}")
-    if offset < 0:
-        raise RuntimeError(f"Tensor: invalid storage offset {offset}")
-    extent = 0 if 0 in shape else offset + 1 + sum((n - 1) * s for n, s in zip(shape, strides, strict=True))
-    f, lens, size_of = family_of(input), input._lens, input.dtype.itemsize
-    whole = math.prod(f.cell.shape) * f.cell.dtype.itemsize
-    if extent * size_of > whole:
-        raise RuntimeError(
-            f"setStorage: sizes {list(shape)}, strides {list(strides)}, storage offset {offset}, and itemsize {size_of} requiring a storage size of "  # noqa: E501
-            f"{extent * size_of} are out of bounds for storage of size {whole}"
-        )
-    sync(f.cell)
-    if f.h is None and (f.wants or f.past is not None):
-        node_of(input)
-    if f.cell.exposed or f.h is None:
-        return face(f, None, 0, inherited_kind(input, "view"), (shape, strides, offset), lens=lens)  # type: ignore[no-any-return]
-    node_of(input)
-    n = RESTRIDE(f.h, shape, strides, offset, f.cell.strides) if lens is None else region(f.h, f.cell, lens, (shape, strides, offset))
-    return face(f, apart(n), 0, inherited_kind(input, "view"), lens=lens)  # type: ignore[no-any-return]
 
 
 @function()

@@ -57,7 +57,8 @@ class RNNBase(Module):
         self.dropout = float(dropout)
         self.bidirectional = bidirectional
         self.proj_size = proj_size
-        rows, out = _GATES[mode] * hidden_size, proj_size or hidden_size
+        rows = hidden_size if _GATES[mode] == 1 else _GATES[mode] * hidden_size
+        out = proj_size or hidden_size
         directions = 2 if bidirectional else 1
         self._all_weights: list[list[str]] = []
         for layer in range(num_layers):

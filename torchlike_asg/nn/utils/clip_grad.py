@@ -31,6 +31,8 @@ def get_total_norm(tensors: Any, norm_type: float = 2.0, error_if_nonfinite: boo
     norm_type = float(norm_type)
     if not tensors:
         return torch.tensor(0.0)
+    if foreach is not None:
+        bool(foreach)  # an array or a tensor is no answer
     with torch.no_grad():
         total = torch.stack([tensor.norm(norm_type) for tensor in tensors]).norm(norm_type)
         if error_if_nonfinite and not total.isfinite():
@@ -83,8 +85,11 @@ def clip_grad_norm(
 def clip_grad_value_(parameters: Any, clip_value: float, foreach: bool | None = None) -> None:
     """Clamps every element of the gradients to [-clip_value, clip_value]."""
     clip_value = float(clip_value)
+    gradients = _gradients(_as_list(parameters))
+    if not gradients:
+        raise RuntimeError("Expected !nested_tensorlist[0].empty() to be true, but got false: there is no gradient to clip")
     with torch.no_grad():
-        for gradient in _gradients(_as_list(parameters)):
+        for gradient in gradients:
             gradient.clamp_(min=-clip_value, max=clip_value)
 
 

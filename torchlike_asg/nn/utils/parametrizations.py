@@ -55,7 +55,7 @@ class _SpectralNorm(Module):
             raise IndexError(f"Dimension out of range (expected to be in range of [-{ndim}, {ndim - 1}] but got {dim})")
         if n_power_iterations <= 0:
             raise ValueError(f"Expected n_power_iterations to be positive, but got n_power_iterations={n_power_iterations}")
-        self.dim = dim % ndim
+        self.dim = dim if dim >= 0 else dim + ndim
         self.eps = eps
         self.n_power_iterations = n_power_iterations
         if ndim > 1:

@@ -6,6 +6,7 @@ forward pass. `remove` makes it permanent. Masks are chosen at random or by size
 
 from __future__ import annotations
 
+import numbers
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from typing import Any
@@ -166,17 +167,17 @@ class PruningContainer(BasePruningMethod):
 
 # ---------------------------------------------------------------- how many
 def _check_amount(amount: Any) -> None:
-    if not isinstance(amount, (int, float)):
+    if not isinstance(amount, numbers.Real):
         raise TypeError(f"Invalid type for amount: {amount}. Must be int or float.")
-    if (isinstance(amount, int) and amount < 0) or (isinstance(amount, float) and not 0.0 <= amount <= 1.0):
+    if amount < 0 if isinstance(amount, numbers.Integral) else not 0.0 <= amount <= 1.0:
         raise ValueError(f"amount={amount} should either be a float in the range [0, 1] or a non-negative integer")
 
 
 def _count(amount: Any, size: int) -> int:
     """How many of `size` are pruned: `amount` of them, or that part."""
-    if isinstance(amount, int) and amount > size:
+    if isinstance(amount, numbers.Integral) and amount > size:
         raise ValueError(f"amount={amount} should be smaller than the number of parameters to prune={size}")
-    return amount if isinstance(amount, int) else round(amount * size)
+    return amount if isinstance(amount, numbers.Integral) else round(amount * size)
 
 
 def _check_dimensions(t: torch.Tensor, dim: int) -> None:

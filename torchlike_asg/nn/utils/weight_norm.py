@@ -5,6 +5,8 @@ from __future__ import annotations
 import warnings
 from typing import Any
 
+import torchlike_asg as torch
+
 from ..parameter import Parameter, is_lazy
 
 __all__ = ["WeightNorm", "norm_except_dim", "remove_weight_norm", "weight_norm"]
@@ -12,9 +14,7 @@ __all__ = ["WeightNorm", "norm_except_dim", "remove_weight_norm", "weight_norm"]
 
 def norm_except_dim(v: Any, dim: int) -> Any:
     """The 2-norms of the slices of `v` along `dim`, shaped to broadcast with `v`; the norm of all of it for -1."""
-    if dim == -1:
-        return v.norm()
-    return v.norm(2, [d for d in range(v.dim()) if d != dim], keepdim=True)
+    return torch.norm_except_dim(v, 2, dim)
 
 
 class WeightNorm:

@@ -1,0 +1,63 @@
+"""One slice of a dimension, or a range of them, as ``x[i]`` and ``x[a:b:c]`` take them: views, and what they refuse."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ...ops import movement
+from ..core import Tensor
+from ..families import view
+from ..moving import moves, moving_view, pending
+
+__all__ = ["check_entry", "select_at", "slice_of"]
+
+
+def check_entry(k: Any) -> None:
+    """What PyTorch finds wrong with an entry before it looks at the tensor."""
+    if k.__class__ is int and not -(2**63) <= k < 2**63:
+        raise ValueError("Overflow when unpacking long long")
+    if k.__class__ is slice:
+        k.indices(0)
+
+
+def select_at(t: Tensor, d: int, i: int) -> Tensor:
+    n = t.shape[d]
+    if not -n <= i < n:
+        if not -(2**63) <= i < 2**63:
+            raise ValueError("Overflow when unpacking long long")
+        raise IndexError(f"index {i} is out of bounds for dimension {d} with size {n}")
+    i = i + n if i < 0 else i
+    node = pending(t)
+    if node is not None and (node, d, i) not in movement.select.table and moves(movement.select, node, (d, i), (d,)):
+        return view(movement.select, moving_view(t, d, i, 1, 1), (d, 0))
+    return view(movement.select, t, (d, i))
+
+
+def slice_of(t: Tensor, d: int, s: slice) -> Tensor:
+    if s.start is None and s.stop is None and s.step is None:
+        return t
+    n = t.shape[d]
+    lo, hi, step = s.indices(n)
+    if step < 0:
+        raise ValueError("step must be greater than zero")
+    if lo == 0 and hi == n and step == 1:
+        return t
+    if step > n and step >= 1 << 31:
+        step = _far_step(t, d, step)
+    attrs, node = (d, lo, max(lo, hi), step), pending(t)
+    if node is not None and (node, *attrs) not in movement.slice_.table:
+        length = max(0, -(-(hi - lo) // step))
+        if moves(movement.slice_, node, attrs, (d, length, step)):
+            return moving_view(t, d, lo, length, step)
+    return view(movement.slice_, t, attrs)
+
+
+def _far_step(t: Tensor, d: int, step: int) -> int:
+    """A step for one that no second element can be at; RuntimeError if the stride overflows."""
+    strides = list(t.geometry[1])
+    strides[d] = (strides[d] * min(step, 2**63 - 1) + 2**63) % 2**64 - 2**63
+    if strides[d] < 0:
+        raise RuntimeError(f"as_strided: Negative strides are not supported at the moment, got strides: {strides}")
+    if step >= 2**63 - 1:
+        raise RuntimeError(f"Storage size calculation overflowed with strides={strides}")
+    return max(1, t.shape[d])
