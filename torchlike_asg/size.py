@@ -8,10 +8,29 @@ from typing import Any
 __all__ = ["Size"]
 
 
+def sized(sizes: Any) -> Size:
+    """A Size of what is known to be integers."""
+    return tuple.__new__(Size, sizes)
+
+
+def _size(n: Any, place: int) -> int:
+    if n.__class__ is not int:
+        if not hasattr(n, "__index__"):
+            raise TypeError(f"torch.Size() takes an iterable of 'int' (item {place} is '{type(n).__name__}')")
+        n = n.__index__()
+    if not -(1 << 63) <= n < 1 << 63:
+        raise ValueError("Overflow when unpacking long long")
+    return n  # type: ignore[no-any-return]
+
+
 class Size(tuple):  # type: ignore[type-arg]
     """A tuple of dimension sizes; slicing and concatenation give a Size again."""
 
     __slots__ = ()
+
+    def __new__(cls, sizes: Any = ()) -> Size:
+        """Raises TypeError for what is no integer."""
+        return tuple.__new__(cls, [_size(n, i) for i, n in enumerate(sizes)])
 
     def numel(self) -> int:
         """How many elements a tensor of this shape has."""
@@ -24,7 +43,7 @@ class Size(tuple):  # type: ignore[type-arg]
 
     def __getitem__(self, index: Any) -> Any:
         found = tuple.__getitem__(self, index)
-        return Size(found) if isinstance(index, slice) else found
+        return sized(found) if isinstance(index, slice) else found
 
     def __add__(self, other: Any) -> Size:
         return Size(tuple.__add__(self, tuple(other)))
@@ -33,7 +52,7 @@ class Size(tuple):  # type: ignore[type-arg]
         return Size(tuple(other) + tuple(self))
 
     def __mul__(self, times: Any) -> Size:
-        return Size(tuple.__mul__(self, times))
+        return sized(tuple.__mul__(self, times))
 
     __rmul__ = __mul__
 

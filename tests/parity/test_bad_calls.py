@@ -261,6 +261,32 @@ CALLS = {
     "nn.RNN(input_size=": "4, hidden_size=True|True, hidden_size=4",
     "nn.LayerNorm(normalized_shape=": "True|np.int64(4)",
     "T.norm_except_dim": "T.ones(2, 3, 4), 2, -2|T.ones(2, 3, 4), 2, 3|T.ones(2, 3, 4), 2, True|T.ones(2, 3, 4), 2, 1|T.ones(3), 2, -1",
+    # flags of backward passes, which are read as bytes
+    "T.autograd.grad(*(lambda x: ((x * x).sum(), x))(T.ones(2, requires_grad=True)), ": "retain_graph='a'|retain_graph=-1|retain_graph=256"
+    "|retain_graph=1|create_graph=1.5|create_graph=T.ones(2)|allow_unused='a'|allow_unused=2|materialize_grads=np.ones(2)"
+    "|allow_unused=False, materialize_grads=True|materialize_grads='a'",
+    "(lambda x: (x * x).sum())(T.ones(2, requires_grad=True)).backward": "retain_graph='a'|create_graph=-1|retain_graph=0",
+    # what is asked for and where it is to go
+    **{
+        f"T.{name}, dtype=T.float32, out=": "T.empty(2).double()"
+        for name in ("zeros(2", "full((2,), 1", "rand(2", "eye(2", "sum(T.ones(2), 0", "cumsum(T.ones(2), 0")
+    },
+    "T.randperm(2, dtype=T.int32, out=": "T.empty(2).long()|T.empty(2).int()",
+    "T.tensor([T.tensor(1), T.tensor(2.5)], dtype=": "T.int64|T.bool|T.float32",
+    "T.tensor(np.float32(1.5), dtype=": "T.int64|T.bool|T.float64",
+    "T.tensor([np.bool_(True)], dtype=": "T.int64|T.bool|None",
+    "T.tensor(1.0, requires_grad=": "None|True",
+    "T.range(0, 1, requires_grad=": "None|True",
+    "T.kaiser_window": "4, beta=1.5|4, True, beta=1.5|4, False",
+    "T.Size": "[1.5]|'ab'|[None]|[10**30]|3||[np.int64(2)]|[True]|(i for i in range(2))",
+    "T.Size([2]).__add__": "(1.5,)|(1,)",
+    "T.multinomial(T.ones(4), ": "True|np.int64(1)",
+    "T.rand(2, names=": "None|('a',)",
+    "T.randint_like(T.ones(2), ": "5, 1, 1, 1|5",
+    "T.Generator": "'xpu'|'cuda'",
+    "nn.Embedding(5, 3, dtype=T.complex64)": "T.tensor([1])",
+    "T.linalg.norm(T.ones(1, 2, 3), dim=": "[]|(0, 1, 2)|(0, 1)",
+    "T.func.jacfwd(lambda x: x, randomness=None)": "T.ones(2)",
     "nn.utils.clip_grad_value_": "[], 0.5|[nn.Parameter(T.ones(2))], 0.5",
     "nn.utils.parametrizations.weight_norm(nn.Linear(2, 2), 'weight', ": "'a'|3|True|None",
     "nn.utils.parametrizations.spectral_norm(nn.Linear(2, 2), dim=": "True|1",

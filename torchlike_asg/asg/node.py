@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .. import devices, dtypes
-from ..size import Size
+from ..size import Size, sized
 from . import scope
 from .geometry import Geometry, Shape, contiguous
 
@@ -73,7 +73,7 @@ class Node:
         if d.__class__ is dtypes.NamedOnly:
             d.refuse()
         self.op, self.srcs, self.attrs, self.dtype = op, srcs, attrs, d
-        self.shape = shape if shape.__class__ is Size else Size(shape)
+        self.shape = shape if shape.__class__ is Size else sized(shape)
         self.strides = contiguous(shape) if strides is None else strides
         self.offset, self.device, self.rg = offset, device, rg
         self.twins = self.owner = self.saved = None

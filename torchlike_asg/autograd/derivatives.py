@@ -20,7 +20,7 @@ from ..facade.core import Tensor, node_of
 from ..facade.functions.creation import zeros_like
 from ..pytree import TreeSpec, tree_flatten, tree_map, tree_unflatten
 from .levels import Depth, argument, differentiating, result
-from .vectorize import Mapped
+from .vectorize import Mapped, check_randomness
 
 Argnums = int | tuple[int, ...]
 
@@ -343,7 +343,13 @@ def jacfwd(func: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = False
 
     `randomness`: whether draws inside are an "error", the "same" for all directions or "different" for each.
     """
-    return _jacobian(func, argnums, has_aux, None, "jacfwd", True, randomness)
+
+    def checked(*args: Any, **kwargs: Any) -> Any:
+        check_randomness(randomness)
+        return jacobian(*args, **kwargs)
+
+    jacobian = _jacobian(func, argnums, has_aux, None, "jacfwd", True, randomness)
+    return functools.wraps(jacobian)(checked)
 
 
 def hessian(func: Callable[..., Any], argnums: Argnums = 0) -> Callable[..., Any]:

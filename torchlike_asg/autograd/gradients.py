@@ -11,7 +11,7 @@ from ..facade import texts
 from ..facade.accumulation import hooked, tensor_of
 from ..facade.asked import asked_nodes, given_to, record_again
 from ..facade.backward import backward as _backward
-from ..facade.backward import check_inputs, grad_mode, pieced, run
+from ..facade.backward import check_inputs, flag, grad_mode, pieced, run
 from ..facade.core import Tensor
 from ..facade.functions.creation import zeros_like
 from ..facade.grad_fn import Freed
@@ -61,6 +61,8 @@ def grad(
         )
     if is_grads_batched:
         return _batched(outputs, inputs, grad_outputs, allow_unused, create_graph)
+    if materialize_grads and allow_unused is False:
+        raise ValueError("Expected allow_unused to be True or not passed when materialize_grads=True, but got: allow_unused=False.")
     if allow_unused is None:
         allow_unused = materialize_grads
     outs, ins = _list(outputs), _list(inputs)
@@ -72,7 +74,8 @@ def grad(
             raise RuntimeError(f"all inputs have to be Tensors or GradientEdges, but got {type(t).__name__}")
         if not t.requires_grad:
             raise RuntimeError("One of the differentiated Tensors does not require grad")
-    retain = create_graph if retain_graph is None else retain_graph
+    create_graph, allow_unused = flag(create_graph), flag(allow_unused)
+    retain = create_graph if retain_graph is None else flag(retain_graph)
     found: list[Any] = []
     if pieced(outs) and (through := _through(outs, given, retain, create_graph, ins)) is not None:
         with grad_mode(False):

@@ -110,6 +110,11 @@ def _back(n: Node, d: int) -> Node:
     return n if not d else get("permute")(n, *range(1, d + 1), 0, *range(d + 1, n.ndim))
 
 
+def check_randomness(randomness: Any) -> None:
+    if randomness not in ("error", "different", "same"):
+        raise RuntimeError(f"Only allowed values for randomness are 'error', 'different', or 'same'. Got {randomness}")
+
+
 def vmap(
     func: Callable[..., Any], in_dims: Any = 0, out_dims: Any = 0, randomness: str = "error", *, chunk_size: int | None = None
 ) -> Callable[..., Any]:
@@ -118,8 +123,7 @@ def vmap(
     `in_dims`: the dimension of every argument (None: the same for all examples), nested as the arguments are. `out_dims`: where the batch
     goes in the outputs. `randomness`: "error", "same" (one draw for all examples) or "different". `chunk_size`: examples at a time.
     """
-    if randomness not in ("error", "different", "same"):
-        raise RuntimeError(f"Only allowed values for randomness are 'error', 'different', or 'same'. Got {randomness}")
+    check_randomness(randomness)
     if chunk_size is not None and not (chunk_size > 0):
         raise ValueError(f"vmap: chunk_size should be None or greater than 0. (got {chunk_size})")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import operator
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 from weakref import ref
@@ -219,6 +220,15 @@ def _after(table: dict[Node, list[Any]]) -> dict[Node, gradients.After]:
     return {n: run_after for n, hooks in table.items() if hooks.post or hooks.packed is not None}  # type: ignore[attr-defined]
 
 
+def flag(value: Any) -> bool:
+    """A flag of a backward pass, which PyTorch reads as an unsigned byte: TypeError for what is no integer, OverflowError for others."""
+    if value.__class__ is not bool:
+        number = operator.index(value)
+        if not 0 <= number < 256:
+            raise OverflowError(f"unsigned byte integer is {'less than minimum' if number < 0 else 'greater than maximum'}")
+    return bool(value)
+
+
 def backward(
     outputs: Sequence[Tensor],
     grads: Sequence[Any],
@@ -230,7 +240,11 @@ def backward(
     tr = current()
     if tr.retained and not trace.several:
         _follow(tr)
-    retain = create if retain is None else retain
+    if create is not False or retain is not None:
+        create = flag(create)
+        retain = create if retain is None else flag(retain)
+    else:
+        retain = False
     if create:
         notices.once(notices.CREATE_GRAPH)
     if pieced(outputs):

@@ -19,7 +19,7 @@ from ..asg.trace import _get as _current
 from ..backends.meta import Absent
 from ..devices import refuse
 from ..formats import strided
-from ..size import Size
+from ..size import Size, sized
 from . import texts
 from .lens import Lens
 from .lifting import scalar, told
@@ -69,7 +69,7 @@ class Tensor(metaclass=_TensorMeta):
         if n is not None:
             return n.shape
         shape: Any = self._geo[0]
-        return shape if shape.__class__ is Size else Size(shape)
+        return shape if shape.__class__ is Size else sized(shape)
 
     @property
     def dtype(self) -> dtypes.dtype:

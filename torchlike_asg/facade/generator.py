@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..devices import current_index
+from ..devices import CudaMissing, check, current_index
 from ..devices import device as _device
 from ..rng import Engine
 from .core import Tensor
@@ -21,7 +21,10 @@ class Generator:
     """
 
     def __init__(self, device: Any = "cpu") -> None:
-        self.device = _device(device)
+        try:
+            self.device = check(_device(device))
+        except CudaMissing as error:
+            raise RuntimeError(str(error)) from None
         self._engine = Engine()
         #: numbers drawn so far by counter-based operations
         self._counter = 0

@@ -93,6 +93,8 @@ _NAMES = {
 }
 #: flags of factory functions, which may be None
 _FLAGS = frozenset(("pin_memory", "requires_grad"))
+#: but not of these
+_STRICT = frozenset(("new_tensor", "range", "tensor"))
 #: flags that PyTorch only asks whether they are true
 _TRUTHS = frozenset(("inplace", "return_indices"))
 #: Python's types that stand for element types
@@ -123,7 +125,7 @@ def _declared(fn: Callable[..., Any]) -> list[_Parameter]:
     found: list[_Parameter] = []
     for position, (name, parameter) in enumerate(inspect.signature(fn).parameters.items()):
         kinds = [_NAMES.get(k.strip(), k.strip()) for k in str(parameter.annotation).split("|")]
-        if name in _FLAGS:
+        if name in _FLAGS and fn.__name__ not in _STRICT:
             kinds = [*kinds, "None"]
         if kinds == ["Any"]:
             kinds = [_BY_NAME.get(name, "Any")]

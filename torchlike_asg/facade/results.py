@@ -18,6 +18,8 @@ __all__ = ["compute_in_type_of", "deliver"]
 _IN_ITS_TYPE = frozenset(
     "sum prod cumsum cumprod arange range linspace logspace zeros ones empty full rand randn eye randint randperm".split()
 )
+#: those of them that reduce or scan a tensor
+_REDUCING = frozenset(("sum", "prod", "cumsum", "cumprod"))
 #: PyTorch's refusals of an ``out`` of another type than the result's, and the functions that give them. All others convert
 _REFUSALS = {
     "Expected out tensor to have dtype {expected}, but got {given} instead": """addmm addmv alias_copy argmax argmin as_strided_copy baddbmm
@@ -42,8 +44,15 @@ _CONVERTED = frozenset(("bernoulli",))
 
 def compute_in_type_of(out: Any, name: str, kwargs: dict[str, Any]) -> dict[str, Any]:
     """The keywords of function `name`, with the element type that ``out`` asks for."""
-    if name in _IN_ITS_TYPE and kwargs.get("dtype") is None and isinstance(out, Tensor) and out.dtype is not bool_:
-        return {**kwargs, "dtype": out.dtype}
+    if name not in _IN_ITS_TYPE or not isinstance(out, Tensor):
+        return kwargs
+    asked = kwargs.get("dtype")
+    if asked is None:
+        return kwargs if out.dtype is bool_ else {**kwargs, "dtype": out.dtype}
+    if asked is not out.dtype:
+        if name in _REDUCING:
+            raise RuntimeError(f"Expected out tensor to have dtype {C_NAME.get(asked)}, but got {C_NAME.get(out.dtype)} instead")
+        raise RuntimeError(f"dtype {title(asked)} does not match dtype of out parameter ({title(out.dtype)})")
     return kwargs
 
 

@@ -154,11 +154,10 @@ def _factory(name: str, value: Any) -> Any:
         pin_memory: bool = False,
         requires_grad: bool = False,
         memory_format: Any = None,
-        names: Any = None,
     ) -> Tensor:
         given, d = given_sizes(shape, size), dtypes.get_default_dtype() if dtype is None else dtype
-        if name != "empty" and (memory_format is not None or names is not None):
-            raise TypeError(f"{name}() got an unexpected keyword argument '{'memory_format' if names is None else 'names'}'")
+        if name != "empty" and memory_format is not None:
+            raise TypeError(f"{name}() got an unexpected keyword argument 'memory_format'")
         if memory_format is not None:
             return laid_out(_fill(value, given, d, device_of(device), False), memory_format, None, requires_grad)
         return _fill(value, given, d, device_of(device), requires_grad)

@@ -51,6 +51,8 @@ def embedding(
     padding = _padding_row(padding_idx, weight)
     if max_norm is not None:
         _renormalize(weight, input, max_norm, norm_type)
+    if n is None and weight.dtype.is_complex and weight.requires_grad and current().grad:
+        raise RuntimeError("embedding does not support automatic differentiation for outputs with complex dtype.")
     found = nary(ops.embedding, (table(weight) if sparse else weight, input), padding, scale_grad_by_freq)
     if outside(input, weight.shape[0]) is not None:
         refuse(IndexError("index out of range in self"), found, n is None)

@@ -99,6 +99,8 @@ def norm(A: Tensor, ord: Any = None, dim: Any = None, keepdim: bool = False, *, 
     """A vector norm along one dimension, a matrix norm along two; without `ord` the 2-norm of all elements (along `dim`)."""
     rank = len(A.shape)
     dims = None if dim is None else dims_of(dim, rank)
+    if dims is not None and len(dims) not in (1, 2):
+        raise RuntimeError(f"linalg.norm: If dim is specified, it must be of length 1 or 2. Got {list(dims)}")
     if isinstance(ord, str) or (ord is not None and ((dims is not None and len(dims) == 2) or (dims is None and rank == 2))):
         if dims is None and rank != 2:
             raise RuntimeError(f"linalg.norm: If dim is not specified but ord is, the input must be 1D or 2D. Got {rank}D.")

@@ -33,6 +33,7 @@ def as_array(data: Any, d: dtype | None, asked: dtype | None = None) -> tuple[np
         return data, found if d is None else d
     kind = data.__class__
     if kind is float or kind is int or kind is bool or kind is complex or isinstance(data, np.generic):
+        _check_number(data, d)
         plain, a = data, np.asarray(data)
     else:
         if isinstance(data, (list, tuple)) and _of_first(data)[1]:
@@ -63,6 +64,14 @@ def as_array(data: Any, d: dtype | None, asked: dtype | None = None) -> tuple[np
     if d.category == dtypes.INTEGER and a.dtype.kind in "if" and a.size:
         _check_range(a, d)
     return a, d
+
+
+def _check_number(number: Any, d: dtype | None) -> None:
+    """TypeError if one of NumPy's numbers is none of type `d`: PyTorch asks those that are no Python numbers for an index."""
+    if isinstance(number, np.generic) and d is not None and d.category <= dtypes.INTEGER:
+        fits = isinstance(number, (int, float, complex, np.integer)) or (d is dtypes.bool_ and isinstance(number, np.bool_))
+        if not fits:
+            raise _no_number(number, d)
 
 
 def _any_number(d: dtype | None, values: Iterable[Any]) -> bool:
@@ -129,12 +138,15 @@ def _plain(data: Any, d: dtype | None, outermost: bool = True) -> Any:
             if d is not None and d.category <= dtypes.INTEGER:
                 raise TypeError("only integer tensors of a single element can be converted to an index")
             raise ValueError("only one element tensors can be converted to Python scalars")
+        if not outermost and d is not None and d.category <= dtypes.INTEGER and data.dtype.category > dtypes.INTEGER:
+            raise TypeError("only integer tensors of a single element can be converted to an index")
         return data.item() if data.numel() == 1 else data.tolist()  # as an element of a list a tensor of one element is a number
     if isinstance(data, (list, tuple)):
         if _NUMBERS.issuperset(map(type, data)):
             return data
         return [_plain(v, d, False) for v in data]
     if hasattr(data, "__array__") or isinstance(data, (int, float, complex, np.generic)):
+        _check_number(data, d)
         return data
     if isinstance(data, (str, bytes)):
         raise _no_number(data, None if outermost else d)

@@ -21,7 +21,9 @@ from ...ops.attention_dropout import kept_factor
 from ...ops.movement import cast
 from ...rng import draws
 from ..core import Tensor, binary, concrete, unary
+from ..misfits import combination
 from ..register import FUNCTIONS, function, named
+from .arguments import whole
 from .creation import blank, finish, from_array, of_values
 from .factory_arguments import allocatable, device_of, given_sizes, sequence
 from .layout import format_strides
@@ -55,7 +57,6 @@ def _factory(name: str, draw: Any, numbers: Any, doc: str) -> None:
         device: Any = None,
         requires_grad: bool = False,
         pin_memory: bool = False,
-        names: Any = None,
     ) -> Tensor:
         d, dev = _float_type(dtype), device_of(device)
         wanted = allocatable(given_sizes(shape, size), d)
@@ -166,6 +167,8 @@ def randint_like(
     pin_memory: bool = False,
 ) -> Tensor:
     """Random integers of the shape of `input`: ``randint_like(x, high)``, ``randint_like(x, low, high)``."""
+    if len(args) > 2 or not (args or high is not None):
+        raise combination("randint_like", (input, *args), {}, ", but expected (Tensor input, int high) or (..., int low, int high)")
     if len(args) == 2:
         low, high = args
     elif args:
@@ -256,7 +259,7 @@ def bernoulli(input: Tensor, p: Any = None, *, generator: Any = None, out: Tenso
 @function()
 def multinomial(input: Tensor, num_samples: int, replacement: bool = False, *, generator: Any = None, out: Tensor | None = None) -> Tensor:
     """Category numbers drawn with the (unnormalised) weights in each row of `input`."""
-    count = operator.index(num_samples)
+    count = whole(num_samples)
 
     def drawn() -> np.ndarray[Any, Any]:
         weights = np.ascontiguousarray(value_of(input))

@@ -12,6 +12,7 @@ import numpy as np
 
 from ... import dtypes
 from ..core import Tensor
+from ..misfits import combination
 from ..register import function, named
 from .creation import finish, from_array
 from .factory_arguments import device_of
@@ -75,8 +76,8 @@ def hamming_window(
 @function(method=False)
 def kaiser_window(
     window_length: int,
-    periodic: bool = True,
-    beta: float = 12.0,
+    periodic: bool | None = None,
+    beta: float | None = None,
     *,
     dtype: Any = None,
     layout: Any = None,
@@ -84,7 +85,12 @@ def kaiser_window(
     pin_memory: bool = False,
     requires_grad: bool = False,
 ) -> Tensor:
-    """The Kaiser window of shape `beta`, of `window_length` elements; not `periodic`: symmetric."""
+    """The Kaiser window of shape `beta` (12), of `window_length` elements; not `periodic` (it is by default): symmetric."""
+    if beta is None:
+        beta = 12.0
+    elif periodic is None:
+        raise combination("kaiser_window", (window_length,), {"beta": beta}, ", but expected (int, bool periodic, float beta)")
+    periodic = True if periodic is None else periodic
 
     def formula(t: Any) -> Any:
         return np.i0(beta * np.sqrt(np.maximum(1 - (2 * t - 1) ** 2, 0))) / np.i0(beta)
