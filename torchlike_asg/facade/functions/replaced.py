@@ -9,7 +9,8 @@ from ...ops import movement
 from ..core import Tensor, node_of, wrap
 from ..register import function
 from ..steps import step
-from .views import as_strided, wrap_dim
+from .strided import as_strided
+from .views import wrap_dim
 
 
 def _view_replaced(input: Tensor, src: Tensor, op: Any, attrs: tuple[Any, ...]) -> Tensor:
