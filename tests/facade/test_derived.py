@@ -3,6 +3,8 @@
 import io
 import pickle
 import re
+import subprocess
+import sys
 
 import pytest
 
@@ -135,3 +137,35 @@ def test_as_subclass_is_a_view():
         plain = T.zeros(2)
         plain.as_subclass(X)[0] = 5
         assert plain.tolist() == [5, 0] and type(x.grad) is T.Tensor
+
+
+def test_functions_imported_before_the_first_class_was_derived():
+    """In a process of its own: what holds a function, by name or in a table, has the one that asks."""
+    script = """
+import inspect, pickle
+import torchlike_asg as T
+relu, cat, cross_entropy, tensor = T.relu, T.cat, T.nn.functional.cross_entropy, T.tensor
+table = {T.add: "add", T.Tensor.add: "method", T.nn.functional.gelu: "gelu", T.linalg.vector_norm: "norm"}
+kept = [pickle.dumps(f) for f in (relu, cat, cross_entropy, tensor)]
+asked = []
+
+class X(T.Tensor):
+    @classmethod
+    def __torch_function__(cls, function, types, args=(), kwargs=None):
+        asked.append(table.get(function, function is relu))
+        return super().__torch_function__(function, types, args, kwargs or {})
+
+x = T.ones(2, 2).as_subclass(X)
+print([type(r).__name__ for r in (relu(x), cat([x, x]), cross_entropy(x, tensor([0, 1])), tensor(x.tolist()), relu(T.ones(2)))])
+T.add(x, 1), x.add(1), T.nn.functional.gelu(input=x), T.linalg.vector_norm(x)
+print(asked)
+assert relu is T.relu and relu.__name__ == "relu" and [*inspect.signature(cross_entropy).parameters][:2] == ["input", "target"]
+for k, f in zip(kept, (relu, cat, cross_entropy, tensor)):
+    assert pickle.loads(k) is pickle.loads(pickle.dumps(f)) is f
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == [  # PyTorch prints the same
+        "['X', 'X', 'X', 'Tensor', 'Tensor']",
+        "[True, False, False, False, 'add', 'method', 'gelu', 'norm']",
+    ]

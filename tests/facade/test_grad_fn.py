@@ -201,3 +201,23 @@ def written_without_history_and_lost(T):
 @pytest.mark.parametrize("program", [freed_twice, overwritten_through_data, parts_without_a_check, written_without_history_and_lost])
 def test_names_are_those_of_steps_whatever_happened_since(program):
     assert [y.grad_fn.name() for y in program(ours)] == [y.grad_fn.name() for y in program(torch)]
+
+
+@pytest.mark.parametrize(
+    "write", ["b.mul_(2)", "b.copy_(w)", "b.detach().zero_()", "v.add_(1)", "other.exp_()", "b.data.zero_()", "b.zero_(); v = b.view(6)"]
+)
+def test_a_view_whose_base_was_written_is_made_anew(write):
+    def names(lib):
+        w = lib.ones(2, 3, requires_grad=True)
+        found = []
+        for make in ("b.view(6)", "b.t()", "b[0]", "b[:, 1:]", "b.permute(1, 0)", "b[:]"):
+            names = {"b": w * 2, "w": w}
+            names["v"] = eval(make, names)
+            names["other"] = names["b"].view(3, 2)
+            exec(write, names)
+            found.append(names["v"].grad_fn.name())
+            names["b"].sum().item()
+            found += [names["v"].grad_fn.name(), names["v"].grad_fn.next_functions[0][0].name()]
+        return found
+
+    assert names(ours) == names(torch)

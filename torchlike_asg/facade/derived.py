@@ -1,7 +1,7 @@
 """Classes derived from Tensor: PyTorch's functions go through ``__torch_function__`` where an argument is an instance of one.
 
 Plain tensors do not pay for this. A class that a script derives gets `Derived` between itself and Tensor, with methods that ask; and the
-first such class has the public functions, in the modules where scripts and layers find them, look at their arguments.
+first such class has the public functions look at their arguments, whoever has imported them.
 """
 
 from __future__ import annotations
@@ -15,17 +15,16 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from .becoming import become, copied
 from .core import Tensor
 from .families import of_class
-from .parsing import IN_PLACE
 from .printing import text
 
 __all__ = ["Derived", "default_torch_function", "torch_functions_off"]
 
 _PACKAGE = __name__.partition(".")[0]
-#: modules whose functions are PyTorch's public ones, and prefixes of those that call them by name
+#: modules whose functions are PyTorch's public ones
 _PUBLIC = ("", ".nn.functional", ".linalg", ".fft", ".special")
-_CALLERS = (".nn.", ".distributions.", ".vision.", ".functional")
 #: functions that take a tensor for something else than an operand
 _NOT_ASKED = frozenset(
     """tensor as_tensor asarray from_numpy is_tensor is_storage save load typename compile manual_seed set_default_device set_printoptions
@@ -193,50 +192,48 @@ def _complete() -> None:
 
 
 # ---------------------------------------------------------------- functions
-_instead = IN_PLACE
+#: the functions that ask
+_asking: set[Callable[..., Any]] = set()
 
 
-def _function(fn: Callable[..., Any], module: str, name: str) -> Callable[..., Any]:
-    @functools.wraps(fn)
-    def function(*args: Any, **kwargs: Any) -> Any:
-        if not _state.off:
-            for value in (*args, *kwargs.values()):
-                kind = value.__class__
-                if isinstance(value, Derived) or ((kind is list or kind is tuple) and any(isinstance(v, Derived) for v in value)):
-                    return _ask(function, args, kwargs)
-        return fn(*args, **kwargs)
-
-    function.__module__, function.__qualname__ = module, name  # where files that name the function find it
-    return function
+def _asked(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+    """Whether an argument, or an element of one, is of a derived class."""
+    if not _state.off:
+        for value in (*args, *kwargs.values()) if kwargs else args:
+            kind = value.__class__
+            if isinstance(value, Derived) or ((kind is list or kind is tuple) and any([isinstance(v, Derived) for v in value])):
+                return True
+    return False
 
 
-def _plainly(fn: Callable[..., Any]) -> Callable[..., Any]:
-    @functools.wraps(fn)
-    def function(*args: Any, **kwargs: Any) -> Any:
-        with torch_functions_off():
-            return fn(*args, **kwargs)
-
-    function.__module__ = _PACKAGE
-    return function
+def _part() -> None:
+    """Give Tensor methods of its own where they are public functions, too: what is asked can tell one from the other."""
+    public = {
+        value for suffix in _PUBLIC for value in vars(importlib.import_module(_PACKAGE + suffix)).values() if inspect.isfunction(value)
+    }
+    for name, member in list(vars(Tensor).items()):
+        if inspect.isfunction(member) and member in public:
+            setattr(Tensor, name, copied(member))
 
 
 def _install() -> None:
-    """Have the public functions ask, wherever they are found by name."""
+    """Have the public functions ask. They stay the objects that scripts and layers have imported, and may have tables of."""
     for suffix in _PUBLIC:
         module = importlib.import_module(_PACKAGE + suffix)
         for name, value in list(vars(module).items()):
-            public = inspect.isfunction(value) and not name.startswith("_") and name not in _NOT_ASKED
-            if public and value not in _instead and value not in _instead.values():
-                _instead[value] = _function(value, module.__name__, name)
+            if inspect.isfunction(value) and not name.startswith("_") and name not in _NOT_ASKED and value not in _asking:
+                _asking.add(value)
+                value.__module__, value.__qualname__ = module.__name__, name  # where files that name the function find it
+                become(value, _asked, functools.partial(_ask, value))
     plain = sys.modules[_PACKAGE].tensor
-    if plain not in _instead.values():
-        _instead[plain] = _plainly(plain)
-    for path, module in list(sys.modules.items()):
-        if path.startswith(_PACKAGE) and (path[len(_PACKAGE) :] in _PUBLIC or path[len(_PACKAGE) :].startswith(_CALLERS)):
-            names = vars(module)
-            for name, value in list(names.items()):
-                if inspect.isfunction(value) and value in _instead:
-                    names[name] = _instead[value]
+    if plain not in _asking:  # takes derived tensors for data
+        _asking.add(plain)
+        become(plain, lambda *_: not _state.off, lambda args, kwargs: _plainly(plain.__wrapped__, args, kwargs))
+
+
+def _plainly(fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    with torch_functions_off():
+        return fn(*args, **kwargs)
 
 
 # ---------------------------------------------------------------- definition
@@ -248,7 +245,8 @@ def _derive(cls: Any, **options: Any) -> None:
         if not issubclass(cls, Derived):
             cls._asks = False  # Parameter and the like, and what is derived from these: results are plain tensors
         return
-    if not _instead:
+    if not _asking:
+        _part()
         _complete()
     _install()
     if not issubclass(cls, Derived):

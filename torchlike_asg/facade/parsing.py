@@ -29,10 +29,6 @@ __all__ = ["OTHERS", "elsewhere", "parse", "read_again"]
 OTHERS: list[Callable[[str, tuple[Any, ...], dict[str, Any]], Any]] = []
 
 
-#: public function -> what stands in its place once a class is derived from Tensor (derived.py)
-IN_PLACE: dict[Any, Any] = {}
-
-
 def elsewhere(fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], public: Callable[..., Any] | None = None) -> Any:
     """What an argument of another kind makes of a call that failed: a tensor that is not ours, or an object with a ``__torch_function__``,
     which is given `public`. NotImplemented if there is none that knows the function."""
@@ -42,7 +38,7 @@ def elsewhere(fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, A
         given = [a for arg in (*args, *kwargs.values()) for a in (arg if isinstance(arg, (list, tuple)) else (arg,))]
         if any(not isinstance(a, Tensor) and hasattr(type(a), "__torch_function__") for a in given):
             overrides = importlib.import_module(f"{__name__.partition('.')[0]}.overrides")  # of a layer above
-            return overrides.handle_torch_function(IN_PLACE.get(public, public), given, *args, **kwargs)
+            return overrides.handle_torch_function(public, given, *args, **kwargs)
     return found
 
 

@@ -308,7 +308,10 @@ class Family:
                         self._note_steps(t, n)
                     t._n = None
                 if bumped and t._kind is not None:
-                    t.__dict__.pop("_made", None)
+                    if h is not None and h.rg:
+                        t.__dict__["_made"] = "AsStridedBackward0"  # as PyTorch makes a view anew
+                    else:
+                        t.__dict__.pop("_made", None)
                     t.__dict__.pop("_viewed", None)
                     t.__dict__.pop("_shown", None)
                 if bumped:
