@@ -92,6 +92,7 @@ class Trace:
     ``orphans``   permanent leaf -> storage whose tensors died, while results that read it are pending
     ``twinned``   node -> how many of its twins are in use
     ``updates``   (storages, their leaves, their new nodes, pairs of these) of an optimizer step, taken over by the flush that ends it
+    ``varied``    while a flush computes one of many programs, see the optimizers': what can be shared with the others is worth a plan
     ``alive``     weak references to the results whose history kept the trace open at its last read;  ``stood`` their nodes then;
                   ``fresh`` those new at it
     ``lapses``    at how many reads in a row all that had been new at the one before was gone
@@ -172,6 +173,7 @@ class Trace:
         "torn",
         "twinned",
         "updates",
+        "varied",
         "walk",
         "whole",
     )
@@ -225,7 +227,7 @@ class Trace:
         self.cut = self.whole = False
         self.division: Any = None
         self.reads, self.patience = 0, READS
-        self.torn = False
+        self.torn = self.varied = False
         self.before: dict[Node, Any] = {}
         self.named: dict[int, tuple[Any, ...]] = {}
         self.reached: tuple[int, set[Node], set[Node]] = (-1, set(), set())

@@ -18,19 +18,17 @@ from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-import numpy as np
-
 from .. import config, events
 from ..asg import arena, scope, trace
 from ..asg.declare import INPUT, LEAVES, TRANSFER, VAR
 from ..asg.digest import digest
-from ..asg.geometry import contiguous
 from ..asg.node import COUNTS, Node
 from ..asg.rewrite import topo
 from ..asg.trace import Trace
 from ..backends import base
 from ..backends.meta import absent
-from . import preparation
+from . import preparation, structure
+from .arguments import arguments_of, pairs_of, strides_of
 from .pipeline import optimise
 from .reason import difference
 
@@ -182,7 +180,7 @@ def execute(tr: Trace, outputs: tuple[Node, ...], donated: Donated = ()) -> None
     elif key not in preparation.SPLIT and staged(tr, key):
         run_staged(tr, STAGED[key], outputs, donated)
     else:
-        prepared = preparation.first(key, tr.known)
+        prepared = () if key not in preparation.SPLIT and _foreseen(tr, key, donated) else preparation.first(key, tr.known, tr.varied)
         if prepared:
             execute_plan(tr, (tr.plan, prepared), ())
             key = tr.plan, tuple([n for n in outputs if n not in tr.known])
@@ -263,16 +261,34 @@ def run_staged(tr: Trace, moves: Sequence[Node], outputs: tuple[Node, ...], dona
         execute_plan(tr, (tr.plan, tuple(group)), tuple([pair for pair in donated if pair[0] in members]))
 
 
+def _foreseen(tr: Trace, key: Any, donated: Donated) -> bool:
+    """Whether the executable of a plan that is to be built is there."""
+    global _looked
+    recorded = _look(tr, key, donated)
+    _looked = (key, recorded)
+    return recorded.form is not None and _executable(recorded, recorded.form, tr)[1] is not None
+
+
+#: the last key that `_foreseen` was asked for, and what it saw
+_looked: tuple[Any, structure.Recorded] | None = None
+
+
+def _look(tr: Trace, key: Any, donated: Donated) -> structure.Recorded:
+    kept = tuple(n for n in PROMOTED.get(key, ()) if n not in tr.known)
+    wanted = tuple(dict.fromkeys((*key[1], *kept)))
+    return structure.look(wanted, topo(wanted, tr.known), tr.known, donated)
+
+
 def build(tr: Trace, key: Any, outputs: tuple[Node, ...], donated: Donated = ()) -> Plan:
     """Compile a plan for `outputs`, given what the trace knows."""
+    global _looked
     start = time.perf_counter()
-    kept = tuple(n for n in PROMOTED.get(key, ()) if n not in tr.known)
-    wanted = tuple(dict.fromkeys((*outputs, *kept)))
     if events.wanted(events.CacheMiss):
         events.publish(events.CacheMiss(difference(outputs, [known for _, known in list(PLANS.copy())[-_COMPARED:]])))
-    recorded = topo(wanted, tr.known)
     with _lock, _uncollected():
-        plan = _compile(wanted, recorded, tr, donated)
+        looked, _looked = _looked, None
+        recorded = looked[1] if looked is not None and looked[0] is key else _look(tr, key, donated)
+        plan = _compiled(recorded, tr, donated)
     _promote(tr, plan)
     COUNTS["plans"] += 1
     with _lock:
@@ -285,7 +301,7 @@ def build(tr: Trace, key: Any, outputs: tuple[Node, ...], donated: Donated = ())
                 _retire(old)
                 PROMOTED.pop(old, None)
     if events.wanted(events.PlanBuilt):
-        events.publish(events.PlanBuilt(len(recorded), plan.executable.size, time.perf_counter() - start, plan))
+        events.publish(events.PlanBuilt(len(recorded.order), plan.executable.size, time.perf_counter() - start, plan))
     return plan
 
 
@@ -309,17 +325,27 @@ def _retire(key: Any) -> None:
         plan.retired = True
 
 
-def _compile(wanted: tuple[Node, ...], recorded: list[Node], tr: Trace, donated: Donated = ()) -> Plan:
-    known = tr.known
+def _compile(wanted: tuple[Node, ...], order: list[Node], tr: Trace, donated: Donated = ()) -> Plan:
+    return _compiled(structure.look(wanted, order, tr.known, donated), tr, donated)
+
+
+def _compiled(recorded: structure.Recorded, tr: Trace, donated: Donated) -> Plan:
+    known, wanted, form = tr.known, recorded.wanted, recorded.form
+    if form is not None:
+        arguments, executable = _executable(recorded, form, tr)
+        if executable is not None:
+            origins = recorded.origins(arguments)
+            return Plan(wanted, recorded.order, arguments, arguments[: form.cuts], executable, form.places, form.pairs, donated, origins)
     roots = optimise(wanted, known)
-    order, arguments, cuts = _arguments(roots, known)
+    order, arguments, cuts = arguments_of(roots, known)
     places = {n: i for i, n in enumerate(dict.fromkeys(roots))}
-    pairs = _pairs(dict(zip(wanted, roots, strict=True)), places, arguments, donated)
+    pairs = pairs_of(dict(zip(wanted, roots, strict=True)), places, arguments, donated)
     backend = _backend(roots)
-    strides = tuple([_strides(n, known[n] if n in known else leaf_value(n, tr)) for n in arguments])
-    name = (digest(tuple(places), order, arguments), strides, pairs, config.backend, config.threads, config.exact_conv)
+    short = digest(tuple(places), order, arguments)
+    name, strides = _named(short, arguments, pairs, tr)
     executable = EXECUTABLES.get(name)
-    origins = tuple([n.origin for n in dict.fromkeys((*arguments, *order))])  # an argument may be in the order, too
+    computed = [n for n in dict.fromkeys((*arguments, *order))][len(arguments) :]  # an argument may be in the order, too
+    origins = (*[n.origin for n in arguments], *[n.origin for n in computed])
     if executable is None:
         COUNTS["compiles"] += 1
         # not all that is known: what lowering makes may be known as well, but is no argument
@@ -330,7 +356,22 @@ def _compile(wanted: tuple[Node, ...], recorded: list[Node], tr: Trace, donated:
             executable.forget()
         while len(EXECUTABLES) > config.max_plans:
             EXECUTABLES.popitem(last=False)
-    return Plan(wanted, recorded, arguments, cuts, executable, tuple(places[r] for r in roots), pairs, donated, origins)
+    at = tuple([places[r] for r in roots])
+    structure.note(recorded, short, arguments, len(cuts), at, pairs, computed)
+    return Plan(wanted, recorded.order, arguments, cuts, executable, at, pairs, donated, origins)
+
+
+def _executable(recorded: structure.Recorded, form: structure.Form, tr: Trace) -> tuple[tuple[Node, ...], Any]:
+    """(the arguments of what was compiled for others of this form, that executable if there is one)"""
+    arguments = tuple([recorded.leaves[i] for i in form.arguments])
+    return arguments, EXECUTABLES.get(_named(form.name, arguments, form.pairs, tr)[0])
+
+
+def _named(short: bytes, arguments: tuple[Node, ...], pairs: Any, tr: Trace) -> tuple[Any, tuple[Any, ...]]:
+    """(the name of an executable, how its arguments lie in memory)"""
+    known = tr.known
+    strides = tuple([strides_of(n, known[n] if n in known else leaf_value(n, tr)) for n in arguments])
+    return (short, strides, pairs, config.backend, config.threads, config.exact_conv), strides
 
 
 def _backend(roots: Sequence[Node]) -> base.Backend:
@@ -341,45 +382,10 @@ def _backend(roots: Sequence[Node]) -> base.Backend:
 def describe(roots: Sequence[Node], tr: Trace, llvm: bool = False) -> str:
     """In words, the program that would compute these nodes, which have been through the passes."""
     known = tr.known
-    order, arguments, _ = _arguments(roots, known)
-    strides = [_strides(n, known[n] if n in known else leaf_value(n, tr)) for n in arguments]
+    order, arguments, _ = arguments_of(roots, known)
+    strides = [strides_of(n, known[n] if n in known else leaf_value(n, tr)) for n in arguments]
     executable = _backend(roots).program(tuple(dict.fromkeys(roots)), known, order, arguments, strides, ())
     return executable.describe(llvm)
-
-
-def _arguments(roots: Sequence[Node], known: dict[Node, Any]) -> tuple[list[Node], tuple[Node, ...], tuple[Node, ...]]:
-    """(what is computed, in order; what it is computed from; those of it that are known already)"""
-    order = topo(roots, known)
-    cuts = tuple(dict.fromkeys([s for n in order for s in n.srcs if s in known] + [r for r in roots if r in known]))
-    return order, (*cuts, *[n for n in order if n.op is INPUT], *[n for n in order if n.op is VAR]), cuts
-
-
-def _strides(n: Node, value: Any) -> tuple[int, ...]:
-    """How an argument lies in memory, in elements; row-major where it comes in another type or in no simple layout and has to be copied."""
-    shape = tuple(n.shape)
-    plain = contiguous(shape)
-    if hasattr(value, "layout"):  # on a device, in a dense layout
-        return value.layout if tuple(value.shape) == shape else plain
-    if value.__class__ is not np.ndarray or value.dtype != n.dtype.compute or tuple(value.shape) != shape or 0 in shape:
-        return plain
-    size = value.itemsize
-    if any(s < 0 or s % size for s in value.strides):
-        return plain
-    return tuple([p if d == 1 else s // size for d, s, p in zip(shape, value.strides, plain, strict=True)])
-
-
-def _pairs(root: dict[Node, Node], places: dict[Node, int], arguments: tuple[Node, ...], donated: Donated) -> tuple[tuple[int, int], ...]:
-    """`donated` by position, without what cannot be: two results in one place, or an argument that goes out as it is."""
-    index = {n: i for i, n in enumerate(arguments)}
-    pairs: dict[int, int] = {}
-    for n, leaf in donated:
-        r = root.get(n)
-        if r is not None and leaf in index and leaf not in places and r not in index:
-            pairs.setdefault(index[leaf], places[r])
-    taken: dict[int, int] = {}
-    for argument, place in pairs.items():
-        taken.setdefault(place, argument)
-    return tuple(taken.items())
 
 
 def _promote(tr: Trace, plan: Plan) -> None:
@@ -416,6 +422,7 @@ def clear() -> None:
     PROMOTED.clear()
     STAGED.clear()
     preparation.clear()
+    structure.clear()
 
 
 trace.execute = execute

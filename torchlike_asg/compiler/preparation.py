@@ -32,8 +32,10 @@ _seen: OrderedDict[bytes, set[bytes]] = OrderedDict()
 SPLIT: dict[Any, tuple[tuple[Node, ...], int]] = {}
 
 
-def first(key: Any, known: dict[Node, Any]) -> tuple[Node, ...]:
-    """What to compute before the outputs of a plan that is not there. Asked for each such plan before it is built."""
+def first(key: Any, known: dict[Node, Any], varied: bool) -> tuple[Node, ...]:
+    """What to compute before the outputs of a plan that is not there. Asked for each such plan before it is built. `varied`: others of many
+    programs came before it.
+    """
     found = SPLIT.get(key)
     if found is not None:
         nodes, count = found
@@ -51,7 +53,7 @@ def first(key: Any, known: dict[Node, Any]) -> tuple[Node, ...]:
     name = digest([n for n in outputs if n in rest and n not in data], [n for n in order if n in rest], list(arguments))
     seen = _seen.setdefault(name, set())
     this = _name(prepared, known)
-    if this in seen or len(seen) < _DIFFERENT:
+    if this in seen or (len(seen) < _DIFFERENT and not varied):
         seen.add(this)
         while len(_seen) > config.max_plans:
             _seen.popitem(last=False)

@@ -26,6 +26,7 @@ from ..facade.held import settle
 from ..facade.write import alone, write
 from ..ops.complex import as_complex, as_real
 from ..ops.promotion import to
+from .programs import Programs, set_apart
 from .rules import Group, Nodes
 from .state import Clock, ParamState
 
@@ -99,6 +100,7 @@ class _Batch:
         self.leaves: list[Node] = []
         self.grads: list[Node] = []
         self.update: _Update | None = None
+        self.programs = Programs()
 
     def current(self, state: Any) -> bool:
         """Whether the optimizer still holds these very states."""
@@ -253,7 +255,11 @@ def _advance(optimizer: Optimizer, group: Group, form: Any, batch: _Batch, tr: T
         _move_all(batch, tr)
     else:
         reads = [node_of(t) for t in batch.tensors]
-        found = _update(optimizer, group, form, batch, reads, grads, numbers)
+        found = _update(optimizer, group, form, batch, reads, grads, numbers, not tr.held)
+        if found is None:
+            set_apart(tr)
+            _advance(optimizer, group, form, batch, tr)
+            return
         batch.remember(reads, grads, found)
         for t, n, value, root in zip(batch.tensors, reads, found.values, found.roots, strict=True):
             if value is not n:
@@ -292,13 +298,15 @@ def _of_rows(g: Any, optimizer: Optimizer, group: Group) -> Node:
 
 
 def _update(
-    optimizer: Optimizer, group: Group, form: Any, batch: _Batch, reads: list[Node], grads: list[Node], names: Iterable[str]
-) -> _Update:
-    """What a step records, given the nodes it starts from and the gradients."""
+    optimizer: Optimizer, group: Group, form: Any, batch: _Batch, reads: list[Node], grads: list[Node], names: Iterable[str], apart: bool
+) -> _Update | None:
+    """What a step records, given the nodes it starts from and the gradients; None, if `apart`, where those are better computed first."""
     numbers = {name: batch.numbers.nodes[name] for name in names}
     key = (type(optimizer), form, batch.names, *numbers.values(), len(grads), *reads, *grads)
     found = _MEMO.get(key)
     if found is None:
+        if apart and batch.programs.another(grads):
+            return None
         found = _MEMO[key] = _record(optimizer, group, batch, reads, grads, numbers)
     return found
 

@@ -13,6 +13,7 @@ from ..asg.node import COUNTS
 from ..asg.trace import current, lock
 from ..facade.flush import flush
 from ..facade.hooks import RemovableHandle, attach
+from .programs import set_apart
 
 if TYPE_CHECKING:
     from .optimizer import Optimizer
@@ -74,8 +75,10 @@ def run(optimizer: Optimizer) -> None:
     with lock:  # no other thread sees, or changes, a parameter between the recording of its new value and the end of the iteration
         known, plans = optimizer.__dict__, COUNTS["plans"]
         unsteady = known.get("_unsteady", 0)
-        if tr.torn or (unsteady >= _UNSTEADY and not tr.held):
-            flush(closing=True)  # where it is torn, the gradients are those of the old values, and the step is one from the new
+        if unsteady >= _UNSTEADY and not tr.held:
+            set_apart(tr)
+        elif tr.torn:
+            flush(closing=True)  # the gradients are those of the old values, and the step is one from the new
         mode, tr.grad = tr.grad, False
         try:
             optimizer._recorded.run(optimizer)
