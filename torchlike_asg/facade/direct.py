@@ -35,11 +35,13 @@ from ..ops.indexing import fits
 from .core import Tensor
 from .exposure import shared
 from .families import family_of
-from .flush import flush
+from .flush import divides, flush
 from .held import held_value
 from .hosted import known
 from .known_numbers import FEW, counted
+from .moving import goes_over
 from .overlaps import check_overlap
+from .places import ROWS
 from .storage import Cell, Family
 from .write import commit_data
 
@@ -53,11 +55,17 @@ PILE = 16
 LATER = 64
 #: the same, where another storage became data at the same line: for its first write and for those that are recorded after it
 AGAIN = 1, 2
+#: results recorded in a trace that are not to be one plan with what a loop over a table goes on to record
+LONG = 256
 _LINES = 256
 #: places of a storage of data that results are written to, each after a read, from which on they are computed before they are written
 PLACES = 4
 _ADD, _FULL = get("add"), get("full")
 _BIG = 1 << 62
+#: storage -> the trace in which results were written into it last, and how many
+_runs: WeakKeyDictionary[Family, tuple[Any, int]] = WeakKeyDictionary()
+#: the line at which such a trace was ended last
+_ending: Any = None
 _piles: WeakKeyDictionary[Family, int] = WeakKeyDictionary()
 #: line -> whether storages that many were written into at it became data
 _piling: dict[Any, bool] = {}
@@ -181,7 +189,7 @@ def _at_hand(value: Tensor) -> Any:
 
 def _wanders(t: Tensor, f: Family) -> bool:
     """Whether results were written to many places of this data already, and after each of these writes the data was read."""
-    if f.cell.device.type != "cpu" or current().level:
+    if f.cell.device.type != "cpu" or current().level or f in ROWS:
         return False
     shape, strides, offset = t.geometry
     places = _places.setdefault(f, set())
@@ -280,10 +288,30 @@ def _update(t: Tensor, op: Op, other: Any) -> bool:
     return True
 
 
+def _run_on(f: Family) -> None:
+    """Count a recorded write of a result. A loop that goes over a table, each row computed from the one before, would be one plan of all
+    its rows: its trace ends on the way, each time at the same line, and the next rows have the plans of those before.
+    """
+    global _ending
+    tr = current()
+    now = tr.index, tr.generation
+    when, count = _runs.get(f, (None, 0))
+    count = count + 1 if when == now else 1
+    _runs[f] = now, count
+    if count >= PILE and len(tr.claims) > LONG and (count > PILE or _ending == scope.place(3)) and divides(tr):
+        _ending = scope.place(3)
+        goes_over(_ending[-1][:2])
+        ROWS.update([g for g, (when, _) in _runs.items() if when == now])
+        flush(closing=True)
+
+
 def piled(t: Tensor, value: Any) -> None:
     """Count a recorded write of data; a storage that gets many of them is computed, so that it becomes data itself."""
     f = t._f
-    if f is None or t.requires_grad or (isinstance(value, Tensor) and value._f is not f and known(value) is None):
+    if f is None or t.requires_grad:
+        return
+    if isinstance(value, Tensor) and value._f is not f and known(value) is None:
+        _run_on(f)
         return
     before, here = _piles.get(f), scope.place(3)
     count, helped = (before or 0) + 1, _piling.get(here)

@@ -14,7 +14,7 @@ from weakref import ref
 import numpy as np
 
 from ..asg import arena, scope
-from ..asg.declare import Op
+from ..asg.declare import Op, get
 from ..asg.node import Node
 from ..asg.trace import Trace, current
 from ..dtypes import int64
@@ -28,6 +28,8 @@ _MOVES = "moves"
 _FEW = 4
 #: nodes at one line whose place moved, from which on the line's places are data
 _SPOTS = 2
+#: places recorded at a line of a loop over tables, from which on they are data
+_PASSES = 8
 #: lines that are noted before all are forgotten
 _MOST = 4096
 #: places recorded at a line that are forgotten when it is found to move
@@ -107,6 +109,13 @@ def _follows_reads(line: _Line, op: Op, n: Node, attrs: tuple[int, ...], tr: Tra
         return False
     line.move(op)
     return True
+
+
+def goes_over(function: tuple[Any, ...]) -> None:
+    """A loop in this function (file and line) goes over tables: the lines of it at which many places were asked for have moving ones."""
+    for key, line in _lines.items():
+        if key[-1][-1][:2] == function and not line.moves and len(line.recorded) > _PASSES:
+            line.move(get(key[0]))
 
 
 @arena.register

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from weakref import WeakSet
 
 import numpy as np
 
@@ -12,6 +13,8 @@ from ..asg.trace import current
 from ..dtypes import int64
 from ..ops.window import restride_at, restride_put, window
 
+#: storages of data that a loop goes over, row by row, in several traces: see direct.py
+ROWS: WeakSet[Any] = WeakSet()
 #: marks a tensor whose place is data, once its storage was written through it
 MARK = "_at_data"
 

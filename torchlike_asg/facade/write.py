@@ -29,7 +29,7 @@ from .history_names import output
 from .lens import scattered
 from .nodes import history_of, node_of, root_of
 from .overlaps import check_overlap, stands_twice, written_last
-from .places import is_moving, put
+from .places import ROWS, is_moving, put
 from .storage import Family
 
 
@@ -93,7 +93,7 @@ def write(
     if not (t._kind is None and lens is None and shape == cell.geometry and (v.strides, v.offset) == cell.geometry[1:]):
         h = root_of(f)
         h = h if tr.grad or not h.rg else barrier(h)
-        if lens is None and not tr.mapped and v.numel and is_moving(t, cur):
+        if lens is None and not tr.mapped and v.numel and (f in ROWS or is_moving(t, cur)):
             new = put(h, v, shape, cell.strides, t._kind is not None)
         elif lens is None:
             new = RESTRIDE_SCATTER(h, v, shape, cell.strides, t._kind is not None)
