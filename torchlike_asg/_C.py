@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from .asg.trace import current as _current
 from .errors import Absent, Unsupported
 from .facade import generator as _generator
 from .facade.core import Tensor as TensorBase
@@ -60,6 +61,11 @@ def _disabled_torch_function_impl(func: Any, types: Any, args: Any = (), kwargs:
 
 
 DisableTorchFunctionSubclass = DisableTorchFunction = torch_functions_off
+
+
+def _are_functorch_transforms_active() -> bool:
+    """Whether this is called inside of a transform: `vmap`, `func.grad` and their like."""
+    return bool(_current().level)
 
 
 def _get_tracing_state() -> None:

@@ -22,6 +22,7 @@ from ..errors import HostMemoryError, Unsupported
 from .core import Tensor
 from .generator import Generator
 from .misfits import told, what
+from .unbound import BUILT_IN_LAYERS, unbind
 
 __all__ = ["OTHERS", "elsewhere", "parse", "read_again"]
 
@@ -183,6 +184,8 @@ def read_again(
     """For a call that has raised `error`: the result that another kind of tensor gives it; else raise what PyTorch's parser would have said
     of it, or the error itself.
     """
+    if fn.__name__ in BUILT_IN_LAYERS and unbind(inspect.unwrap(fn), args, kwargs):
+        return (public or fn)(*args[1:], **kwargs)
     if (result := elsewhere(fn, args, kwargs, public)) is not NotImplemented:
         return result
     try:

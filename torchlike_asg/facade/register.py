@@ -20,6 +20,7 @@ from .overloads import earlier
 from .parsing import elsewhere, parse, read_again
 from .results import compute_in_type_of, deliver
 from .spellings import spellings
+from .unbound import unbind
 from .write import write
 
 #: every name of the torch namespace that this package's functions provide
@@ -182,6 +183,8 @@ def _offered(fn: Function, name: str, bound: bool = False) -> Function:
     def again(args: tuple[Any, ...], kwargs: dict[str, Any], error: Exception) -> Any:
         """A call that has failed, read again; it raises `error` if that changes nothing."""
         public = getattr(Tensor, name, offered) if bound else FUNCTIONS.get(name, offered)
+        if not bound and unbind(inspect.unwrap(fn), args, kwargs):
+            return public(*args[1:], **kwargs)
         if (result := elsewhere(fn, args, kwargs, public)) is not NotImplemented:
             return result
         try:

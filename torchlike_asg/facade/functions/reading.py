@@ -22,7 +22,7 @@ from ..held import settle, value_of
 from ..leaves import require_grad
 from ..lens import memory
 from ..places import MARK
-from ..register import method
+from ..register import function, method
 from ..storage import Cell, Counter, Family
 
 #: what this package itself notes on a tensor; no copy takes it along
@@ -134,6 +134,13 @@ def __bool__(self: Tensor) -> bool:
             else "Boolean value of Tensor with more than one value is ambiguous"
         )
     return bool(item(self))
+
+
+@function(method=False)
+def _assert_async(input: Tensor, assert_msg: str = "Expected Tensor with single nonzero value, but got zero") -> None:
+    """RuntimeError with the message unless the one element is not zero. The value is read, as PyTorch reads it on the CPU."""
+    if not bool(input.detach()):  # type: ignore[attr-defined]
+        raise RuntimeError(assert_msg)
 
 
 @method()
