@@ -4,10 +4,10 @@ import copy
 
 import pytest
 
-pytest.importorskip("torch")
-import torchlike_asg as ours
+torch = pytest.importorskip("torch")
+import torchlike_asg as ours  # noqa: E402
 
-from .compare import same
+from .compare import same  # noqa: E402
 
 
 def layer_of(T, kind):
@@ -165,3 +165,34 @@ def test_a_step_records_nothing_new():
         optimizer.step()
         counts.append((ours.asg.stats()["nodes"], ours.asg.stats()["plans"]))
     assert counts[3] == counts[4] == counts[5]
+
+
+def test_versions_do_not_tell_of_running_statistics():
+    """What a gradient has saved of them may be read after the next batch, as in PyTorch; whoever writes them by hand is noticed."""
+
+    def found(T):
+        w, layers = (
+            T.nn.Parameter(T.ones(3)),
+            (T.nn.BatchNorm1d(3), T.nn.BatchNorm1d(3, momentum=None), T.nn.InstanceNorm1d(3, track_running_stats=True)),
+        )
+        optimizer, seen = T.optim.SGD([w, *layers[0].parameters()], lr=0.1), []
+        kept = (w * layers[0].running_mean).sum()
+        for i in range(3):
+            for layer, shape in zip(layers, ((4, 3), (4, 3), (2, 3, 4)), strict=True):
+                layer(T.ones(shape) * i).sum()
+                seen.append((layer.running_mean._version, layer.running_var._version, layer.num_batches_tracked._version))
+            if i == 1:
+                seen.append(layers[1].running_mean.tolist())
+            optimizer.step()
+        kept.backward()
+        mean, var = T.zeros(3), T.ones(3)
+        shown = mean[1:]
+        T.nn.functional.batch_norm(T.ones(4, 3), mean, var, training=True)
+        seen += [mean._version, var._version, shown._version, [round(v, 4) for v in shown.tolist()]]
+        kept = (w * layers[0].running_mean).sum()
+        layers[0].running_mean.zero_()
+        with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+            kept.backward()
+        return seen
+
+    assert found(ours) == found(torch)

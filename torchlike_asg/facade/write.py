@@ -24,7 +24,7 @@ from ..ops.promotion import title, to
 from . import texts
 from .core import Tensor, owned, twin
 from .exposure import shared, sync
-from .families import family_of
+from .families import alias, family_of
 from .history_names import output
 from .lens import scattered
 from .nodes import history_of, node_of, root_of
@@ -107,26 +107,26 @@ def write(
     return t
 
 
-def assign(t: Tensor, n: Node) -> None:
-    """Have `t` hold the value of `n`, which has its shape and type and no history: ``copy_`` under no_grad."""
-    if not replace(t, n):
+def assign(t: Tensor, n: Node, counted: bool = True) -> None:
+    """Have `t` hold the value of `n`, which has its shape and type: ``copy_`` without grad. `counted`: the version tells."""
+    if not replace(t, n, counted):
         tr = current()
         mode, tr.grad = tr.grad, False
         try:
-            write(t, lambda _: n)
+            write(t if counted else alias(t, share_counter=False), lambda _: n)
         finally:
             tr.grad = mode
 
 
-def replace(t: Tensor, n: Node) -> bool:
+def replace(t: Tensor, n: Node, counted: bool = True) -> bool:
     """`write` the value of `n` into a tensor without history whose storage no other tensor shares: then only its family moves. False if
     anything is unusual.
     """
     with lock:  # nobody shares the storage with NumPy between the question and the move
-        return _replace(t, n)
+        return _replace(t, n, counted)
 
 
-def _replace(t: Tensor, n: Node) -> bool:
+def _replace(t: Tensor, n: Node, counted: bool) -> bool:
     f = t._f or family_of(t)
     h = f.h
     if (
@@ -149,11 +149,15 @@ def _replace(t: Tensor, n: Node) -> bool:
     f.cell.writer = tr.index
     tr.families.append(r)  # an interrupt between two of these calls leaves the old value or the new one, and no third
     overwritten, counter.roots = counter.roots, [n]
-    counter.version += 1
+    passed = tr.stale if counted else tr.silent
+    if counted:
+        counter.version += 1
+    else:
+        counter.silent += 1
     f.h = n
     t._geo, t._n = (h.shape, h.strides, 0), None
-    tr.stale.update(overwritten)
-    tr.stale.add(h)
+    passed.update(overwritten)
+    passed.add(h)
     return True
 
 

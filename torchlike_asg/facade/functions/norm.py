@@ -170,7 +170,8 @@ def batch_norm(
     """Normalise each channel (dimension 1) of (N, C, ...) by the statistics of the batch (`training`) or by the running ones.
     Ioffe & Szegedy (2015).
 
-    While training, running statistics (if given) move towards the batch's mean and unbiased variance in place.
+    While training, running statistics (if given) move towards the batch's mean and unbiased variance in place, which PyTorch does not count
+    as another version of them.
     """
     _lasting(running_mean)
     _lasting(running_var)
@@ -190,8 +191,8 @@ def batch_norm(
     found = recall(key)
     if found is not None:
         if len(found) > 1:
-            assign(running_mean, found[1])  # type: ignore[arg-type]
-            assign(running_var, found[2])  # type: ignore[arg-type]
+            assign(running_mean, found[1], counted=False)  # type: ignore[arg-type]
+            assign(running_var, found[2], counted=False)  # type: ignore[arg-type]
         return wrap(found[0])
     slots = tr.slots
     shape = tuple(input.shape)
@@ -226,7 +227,7 @@ def batch_norm(
         for running, observed in ((running_mean, mean), (running_var, unbiased)):
             if running is not None:
                 news.append(_updated(running, observed, momentum))
-                assign(running, news[-1])
+                assign(running, news[-1], counted=False)
     if (running_mean is None) == (running_var is None):
         remember(key, (y._n, *news), tr, slots)  # type: ignore[arg-type]
     return y
