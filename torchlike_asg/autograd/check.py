@@ -125,16 +125,20 @@ def _jacobian(func: Callable[..., Any], args: list[Any], k: int, i: int) -> np.n
 def _differences(
     func: Callable[..., Any], args: list[Any], k: int, i: int, eps: float, out: Tensor, constant: bool = False
 ) -> np.ndarray[Any, Any]:
-    base = array_of(args[i])
+    base = np.array(array_of(args[i]), order="C")
+    written = args[i].data  # type: ignore[attr-defined]
     columns = []
-    for j in range(_parts(base).size):
-        side = []
-        for sign in (eps, -eps):
-            moved = np.array(base, order="C")
-            _parts_of(moved)[j] += sign
-            changed = [*args[:i], tensor(moved, dtype=args[i].dtype, requires_grad=True), *args[i + 1 :]]
-            side.append(_parts(array_of(_outputs(func, changed, constant)[k])))
-        columns.append((side[0] - side[1]) / (2 * eps))
+    try:  # the input itself is moved: a function may read it elsewhere than in its argument
+        for j in range(_parts(base).size):
+            side = []
+            for sign in (eps, -eps):
+                moved = base.copy()
+                _parts_of(moved)[j] += sign
+                written.copy_(tensor(moved, dtype=args[i].dtype))
+                side.append(np.array(_parts(array_of(_outputs(func, args, constant)[k]))))
+            columns.append((side[0] - side[1]) / (2 * eps))
+    finally:
+        written.copy_(tensor(base, dtype=args[i].dtype))
     return np.array(columns).reshape(len(columns), _parts(array_of(out)).size).T
 
 

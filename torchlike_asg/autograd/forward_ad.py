@@ -67,10 +67,16 @@ def dual_level() -> Iterator[int]:
         exit_dual_level()
 
 
-def _current_level(what: str) -> tuple[Depth, list[tuple[Node, Node, Tensor]]]:
+def _innermost(what: str) -> tuple[Depth, list[tuple[Node, Node, Tensor]]]:
     if not _levels:
         raise RuntimeError(f"Trying to {what} but no level exists. Make sure to enter_dual_level() first.")
     return _levels[-1]
+
+
+def __getattr__(name: str) -> int:
+    if name == "_current_level":  # where PyTorch keeps the number of the level, -1 outside; Functions look there
+        return len(_levels) - 1
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def dual_depth() -> int | None:
@@ -80,7 +86,7 @@ def dual_depth() -> int | None:
 
 def make_dual(tensor: Tensor, tangent: Tensor, *, level: int | None = None) -> Tensor:
     """`tensor`, carrying a derivative `tangent` of its shape and type: `tangent` itself, if it has the layout of `tensor`."""
-    depth, duals = _current_level("create a dual Tensor for forward AD")
+    depth, duals = _innermost("create a dual Tensor for forward AD")
     if not (tensor.dtype.is_floating_point or tensor.dtype.is_complex):
         raise ValueError(f"Expected primal to be floating point or complex, but got: {tensor.dtype}")
     if tuple(tensor.shape) != tuple(tangent.shape):

@@ -17,6 +17,9 @@ from .derivatives import RecordedGradients, jacobian_of, jvp_of
 __all__ = ["hessian", "hvp", "jacobian", "jvp", "vhp", "vjp"]
 
 
+_INPUT = "the input to the user-provided function is"
+
+
 # ---------------------------------------------------------------- arguments
 def _tuple(x: Any, what: str, name: str) -> tuple[bool, tuple[Tensor, ...]]:
     """(whether it was a tuple, the tensors)."""
@@ -39,14 +42,15 @@ def _vector(v: Any, like: tuple[Tensor, ...], many: bool, what: str, name: str) 
     """The given vector, or a one where there is only one element."""
     if v is None:
         if len(like) != 1 or like[0].shape.numel() != 1:
-            raise RuntimeError(f"The vector v can only be None if the {what} is a single Tensor with a single element")
+            raise RuntimeError(f"The vector v can only be None if {what} a single Tensor with a single element.")
         return (ones_like(like[0]),)
     _, given = _tuple(v, "v", name)
     if len(given) != len(like):
-        raise RuntimeError(f"v is a tuple of invalid length: should be {len(like)} but got {len(given)}.")
+        wanted = f"v is a tuple of invalid length: should be {len(like)} but got {len(given)}." if many else None
+        raise RuntimeError(wanted or "The given v should contain a single Tensor.")
     for i, (a, b) in enumerate(zip(given, like, strict=True)):
         if tuple(a.shape) != tuple(b.shape):
-            entry = f"Entry {i} in " if len(given) > 1 else ""
+            entry = f"Entry {i} in " if many else ""
             raise RuntimeError(f"{entry}v has invalid size: should be {b.shape} but got {a.shape}.")
     return given
 
@@ -63,17 +67,15 @@ class _Outputs:
 
 
 def _single(func: Callable[..., Any], name: str) -> Callable[..., Any]:
-    """The function, checked to return one element."""
+    """The function, checked to return one element, in whatever shape."""
 
     def scalar(*args: Any) -> Tensor:
-        out = func(*args)
-        if isinstance(out, tuple) and len(out) == 1:
-            out = out[0]
-        if not isinstance(out, Tensor):
+        many, (out, *_) = _tuple(func(*args), "outputs of the user-provided function", name)
+        if many:
             raise RuntimeError(f"The function given to {name} should return a single Tensor")
         if out.shape.numel() != 1:
             raise RuntimeError(f"The Tensor returned by the function given to {name} should contain a single element")
-        return out.reshape(()) if out.shape else out  # type: ignore[attr-defined, no-any-return]
+        return out
 
     return scalar
 
@@ -93,13 +95,8 @@ def _unpacked(parts: Any, many: bool) -> Any:
     return tuple(parts) if many else parts[0]
 
 
-def _refuse(independent: set[tuple[int, int]]) -> None:
-    for i, j in sorted(independent):
-        raise RuntimeError(f"Output {i} of the user-provided function is independent of input {j}. This is not allowed in strict mode.")
-
-
-def _refuse_unused(r: RecordedGradients, what: str) -> None:
-    """Refuse results none of which depends on some input, or one of which depends on none."""
+def _refuse_unused(r: RecordedGradients, what: str, columns: bool = True) -> None:
+    """Refuse results that depend on no input, or inputs none depends on. `what`: "output" or, of gradients, "jacobian"."""
     independent, outs, ins = r.independent(), range(r.counts()[0]), range(r.counts()[1])
     for i in outs:
         if all((i, j) in independent for j in ins):
@@ -107,12 +104,20 @@ def _refuse_unused(r: RecordedGradients, what: str) -> None:
                 f"Output {i} of the user-provided function does not require gradients. The outputs must be computed in a differentiable "
                 "manner from the input when running in strict mode."
                 if what == "output"
-                else f"The {what} of the user-provided function with respect to input {i} is independent of the inputs. This is not "
-                "allowed in strict mode."
+                else "While computing the hessian, found that the jacobian of the user-provided function with respect to input "
+                f"{i} is independent of the input. This is not allowed in strict mode: a linear function, say, has no such hessian."
             )
-    for j in ins:
+    kind = "output" if what == "output" else "hessian"
+    for j in ins if columns else ():
         if all((i, j) in independent for i in outs):
-            raise RuntimeError(f"The {what} of the user-provided function is independent of input {j}. This is not allowed in strict mode.")
+            raise RuntimeError(f"The {kind} of the user-provided function is independent of input {j}. This is not allowed in strict mode.")
+
+
+def _refuse(r: RecordedGradients, what: str) -> None:
+    """Refuse results any of which does not depend on some input."""
+    _refuse_unused(r, what, columns=False)
+    for i, j in sorted(r.independent()):
+        raise RuntimeError(f"Output {i} of the user-provided function is independent of input {j}. This is not allowed in strict mode.")
 
 
 # ---------------------------------------------------------------- products
@@ -126,15 +131,15 @@ def vjp(func: Callable[..., Any], inputs: Any, v: Any = None, create_graph: bool
         if strict:
             _refuse_unused(r, "output")
         outs = r.value()
-        found = r.along(_vector(v, outs, f.many, "output", "vjp"))
+        found = r.along(_vector(v, outs, f.many, "the user-provided function returns", "vjp"))
     return _delivered((_unpacked(outs, f.many), _unpacked(found, many)), create_graph)
 
 
 def jvp(func: Callable[..., Any], inputs: Any, v: Any = None, create_graph: bool = False, strict: bool = False) -> Any:
     """(outputs, the product of the Jacobian with `v`), both nested as outputs."""
-    _, given = _tuple(inputs, "inputs", "jvp")
+    many, given = _tuple(inputs, "inputs", "jvp")
     given = _attached(given, create_graph)
-    direction = _vector(v, given, True, "input", "jvp")
+    direction = _vector(v, given, many, _INPUT, "jvp")
     f = _Outputs(func, "jvp")
     with grad_mode(True):
         if strict:
@@ -145,11 +150,22 @@ def jvp(func: Callable[..., Any], inputs: Any, v: Any = None, create_graph: bool
 
 def vhp(func: Callable[..., Any], inputs: Any, v: Any = None, create_graph: bool = False, strict: bool = False) -> Any:
     """(the scalar result, the product of `v` with its Hessian)."""
-    many, given = _tuple(inputs, "inputs", "vhp")
+    return _hessian_product("vhp", func, inputs, v, create_graph, strict)
+
+
+def hvp(func: Callable[..., Any], inputs: Any, v: Any = None, create_graph: bool = False, strict: bool = False) -> Any:
+    """(the scalar result, the product of its Hessian with `v`); `vhp` is equal, since Hessians are symmetric."""
+    return _hessian_product("hvp", func, inputs, v, create_graph, strict)
+
+
+def _hessian_product(name: str, func: Callable[..., Any], inputs: Any, v: Any, create_graph: bool, strict: bool) -> Any:
+    many, given = _tuple(inputs, "inputs", name)
     given = _attached(given, create_graph)
-    direction = _vector(v, given, many, "input", "vhp")
-    f = _single(func, "vhp")
+    direction = _vector(v, given, many, _INPUT, name)
+    f = _single(func, name)
     with grad_mode(True):
+        if strict:
+            _refuse_unused(RecordedGradients(lambda *a: (f(*a),), given), "output")
         out = f(*given)
         gradient = lambda *args: tuple(RecordedGradients(lambda *a: (f(*a),), args).along((ones_like(out),)))  # noqa: E731
         r = RecordedGradients(gradient, given)
@@ -157,11 +173,6 @@ def vhp(func: Callable[..., Any], inputs: Any, v: Any = None, create_graph: bool
             _refuse_unused(r, "jacobian")
         found = r.along(direction)
     return _delivered((out, _unpacked(found, many)), create_graph)
-
-
-def hvp(func: Callable[..., Any], inputs: Any, v: Any = None, create_graph: bool = False, strict: bool = False) -> Any:
-    """(the scalar result, the product of its Hessian with `v`); `vhp` is quicker and equal, since Hessians are symmetric."""
-    return vhp(func, inputs, v, create_graph, strict)
 
 
 # ---------------------------------------------------------------- matrices
@@ -194,7 +205,7 @@ def jacobian(
     f = _Outputs(func, "jacobian")
     with grad_mode(True):
         if strict:
-            _refuse(RecordedGradients(f, given).independent())
+            _refuse(RecordedGradients(f, given), "output")
         table = jacobian_of(f, given, strategy == "forward-mode")
     for row in table if strict and create_graph else ():
         for i, part in enumerate(row):
@@ -234,11 +245,11 @@ def hessian(
     def gradient(*args: Any) -> tuple[Tensor, ...]:
         r = RecordedGradients(lambda *a: (f(*a),), args)
         if strict:
-            _refuse(r.independent())
+            _refuse_unused(r, "output")
         return tuple(r.along((ones_like(r.value()[0]),)))
 
     with grad_mode(True):
         if strict:
-            _refuse(RecordedGradients(gradient, given).independent())
+            _refuse(RecordedGradients(gradient, given), "jacobian")
         table = jacobian_of(gradient, given, outer_jacobian_strategy == "forward-mode")
     return _delivered(_unpacked([_unpacked(row, many) for row in table], many), create_graph)

@@ -41,6 +41,16 @@ class RemovableHandle:
         more = [] if extra_dict is None else list(extra_dict) if isinstance(extra_dict, (list, tuple)) else [extra_dict]
         self._within = [_weakly(hooks) for hooks in (hooks_dict, *more)]
 
+    @property
+    def hooks_dict_ref(self) -> Callable[[], Any]:
+        """Called, gives the dict the hook is in, or None if it is gone."""
+        return self._within[0]  # type: ignore[no-any-return]
+
+    @property
+    def extra_dict_ref(self) -> tuple[Callable[[], Any], ...]:
+        """The same of the dicts that say more about it."""
+        return tuple(self._within[1:])
+
     def remove(self) -> None:
         """Take the hook away; a second time changes nothing."""
         for within in self._within:

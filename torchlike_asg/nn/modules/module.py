@@ -321,6 +321,6 @@ def _addindent(s_: str, numSpaces: int) -> str:
 
 
 def __getattr__(name: str) -> Any:
-    if name in ("_global_forward_hooks", "_global_forward_pre_hooks", "_global_backward_hooks", "_global_backward_pre_hooks"):
+    if name.startswith("_global_") and hasattr(module_hooks, name):
         return getattr(module_hooks, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -147,6 +147,17 @@ def _check_result(before: str, shape: Any, dtype: Any, after: str, value: Any) -
             )
 
 
+def _check_inverse(before: str, value: Any, inverse: Any) -> None:
+    if not isinstance(inverse, Tensor):
+        raise ValueError(f"parametrization.right_inverse must return a tensor. Got: {type(inverse).__name__}")
+    for what, old, new in (("dtype", value.dtype, inverse.dtype), ("shape", value.shape, inverse.shape)):
+        if old != new:
+            raise ValueError(
+                f"The tensor that parametrization.right_inverse returns must have the same {what} as {before}, unless the `unsafe` flag is "
+                f"enabled.\n{before} {what}: {old}\nreturned {what}: {new}"
+            )
+
+
 def register_parameter_or_buffer(module: Any, name: str, tensor: Any) -> None:
     """Registers `tensor` as what it is."""
     (module.register_parameter if isinstance(tensor, Parameter) else module.register_buffer)(name, tensor)
@@ -163,7 +174,7 @@ def register_parametrization(module: Any, tensor_name: str, parametrization: Any
             value = getattr(module, tensor_name)
             result = parametrization(value)
             _check_result(f"module.{tensor_name}", value.shape, value.dtype, "parametrization's", result)
-            _check_result(f"module.{tensor_name}", value.shape, value.dtype, "right_inverse's", _inverted(parametrization, result, value))
+            _check_inverse(f"module.{tensor_name}", value, _inverted(parametrization, result, value))
         module.parametrizations[tensor_name].append(parametrization)
         module.parametrizations[tensor_name].unsafe |= unsafe
     elif tensor_name in module._buffers or tensor_name in module._parameters:
