@@ -67,6 +67,7 @@ LAYERS = [
         "_ops",
         "_tensor_str",
         "overrides",
+        "asserting",
         "namespace",
         "quasirandom",
         "functional",

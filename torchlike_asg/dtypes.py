@@ -104,6 +104,9 @@ float8_e5m2fnuz = NamedOnly("float8_e5m2fnuz", 1, FLOAT, (0.125, 57344.0, 2.0**-
 float8_e8m0fnu = NamedOnly("float8_e8m0fnu", 1, FLOAT, (1.0, 2.0**127, 2.0**-127), is_signed=False)
 complex32 = NamedOnly("complex32", 4, COMPLEX, ())
 uint16, uint32, uint64 = [NamedOnly(f"uint{bits}", bits // 8, INTEGER, (2**bits - 1,), is_signed=False) for bits in (16, 32, 64)]
+# What tables of types, and arguments of functions for quantisation, name.
+qint8, qint32 = [NamedOnly(f"qint{bits}", bits // 8, INTEGER, (2 ** (bits - 1) - 1,)) for bits in (8, 32)]
+quint8, quint4x2, quint2x4 = [NamedOnly(name, 1, INTEGER, (255,), is_signed=False) for name in ("quint8", "quint4x2", "quint2x4")]
 
 ALL = (bool_, uint8, int8, int16, int32, int64, float16, bfloat16, float32, float64, complex64, complex128)
 BY_NAME = {d.name: d for d in ALL} | {"double": float64, "float": float32, "half": float16, "long": int64, "int": int32, "short": int16}
@@ -227,7 +230,8 @@ class iinfo:
             raise TypeError("torch.iinfo() requires an integer input type.")
         self.dtype, self.bits = d.name, d.itemsize * 8
         if isinstance(d, NamedOnly):
-            self.max, self.min = int(d.limits[0]), 0
+            self.max = int(d.limits[0])
+            self.min = -self.max - 1 if d.is_signed else 0
         else:
             i = np.iinfo(d.storage)
             self.max, self.min = int(i.max), int(i.min)

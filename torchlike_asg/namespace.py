@@ -25,6 +25,7 @@ from .amp.autocast_mode import (
     set_autocast_gpu_dtype,
 )
 from .amp.grad_scaler import GradScaler
+from .asserting import NAMES as _CHECKS
 from .autograd.anomaly import set_detect_anomaly
 from .control_flow import cond, while_loop
 from .errors import OutOfMemoryError
@@ -64,6 +65,7 @@ def _method(name: str) -> Any:
 #: merged into the package's namespace
 NAMES: dict[str, Any] = {
     **formats.NAMES,
+    **_CHECKS,
     **{name: _method(name) for name in ("detach", "detach_", "fill_", "zero_")},
     "_assert": _assert,
     "GradScaler": GradScaler,

@@ -45,11 +45,17 @@ class Size(tuple):  # type: ignore[type-arg]
         found = tuple.__getitem__(self, index)
         return sized(found) if isinstance(index, slice) else found
 
-    def __add__(self, other: Any) -> Size:
-        return Size(tuple.__add__(self, tuple(other)))
+    def __add__(self, other: Any) -> Any:
+        if not isinstance(other, tuple):
+            reflected = getattr(type(other), "__radd__", None)
+            found = NotImplemented if reflected is None else reflected(other, self)
+            if found is NotImplemented:
+                raise TypeError(f"can only concatenate tuple (not {type(other).__name__}) to torch.Size")
+            return found
+        return Size(tuple.__add__(self, other))
 
-    def __radd__(self, other: Any) -> Size:
-        return Size(tuple(other) + tuple(self))
+    def __radd__(self, other: Any) -> Any:
+        return Size(other + tuple(self)) if isinstance(other, tuple) else NotImplemented
 
     def __mul__(self, times: Any) -> Size:
         return sized(tuple.__mul__(self, times))

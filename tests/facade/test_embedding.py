@@ -97,3 +97,30 @@ class TestOneHot:
         refuses("one_hot", np.array([-1]))
         refuses("one_hot", np.array([3]), 2)
         refuses("one_hot", np.array([3]), 0)
+
+
+@pytest.mark.parametrize("mode", ["sum", "mean", "max"])
+@pytest.mark.parametrize("padding", [None, 1])
+@pytest.mark.parametrize("offsets", [[0, 3, 3], [0, 3, 2], [0, 0, 1], [0, 3, 4], [0, 2, 9]])
+def test_the_last_of_the_offsets_counts_only_in_sums_and_means_without_padding(mode, padding, offsets):
+    if mode != "max" and padding is None and offsets == [0, 0, 1]:
+        pytest.skip("the divisor of PyTorch's is that of another bag")
+
+    def run(T):
+        table = T.arange(12.0).reshape(4, 3).requires_grad_()
+        bags = T.nn.functional.embedding_bag(
+            T.tensor([0, 1, 2, 3]), table, T.tensor(offsets), mode=mode, include_last_offset=True, padding_idx=padding
+        )
+        if mode == "max" or padding is not None:
+            bags.sum().backward()  # in the other cases PyTorch leaves rows without values
+        return bags, table.grad
+
+    same(run)
+
+
+def test_weights_of_samples_have_the_type_of_the_table():
+    same(
+        lambda T: T.nn.functional.embedding_bag(
+            T.tensor([[0, 1]]), T.ones(2, 3), mode="sum", per_sample_weights=T.ones(1, 2, dtype=T.float64)
+        )
+    )

@@ -304,3 +304,11 @@ def test_unsigned_arrays_are_converted_where_another_type_is_asked_for(kind):
 def test_the_first_of_nested_lists_may_be_empty():
     assert ours.tensor([[], [1]]).shape == (2, 0) and ours.tensor([[], [1]]).dtype == ours.float32
     assert ours.Tensor([2**64]).item() == 2.0**64
+
+
+def test_the_size_may_be_named():
+    same(lambda T: [T.ones(1).new(size=(3, 4)).shape, T.ones(1).int().new(size=[2], device="cpu").dtype, T.Tensor(size=(3, 4)).shape])
+    same(lambda T: T.ones(1).new(size=3))
+    same(lambda T: T.ones(1).new(3, size=(3,)))
+    assert ours.ones(10).storage().__sizeof__() - ours.ones(0).storage().__sizeof__() == 40
+    assert ours.ones(10).untyped_storage().__sizeof__() - ours.ones(0).untyped_storage().__sizeof__() == 40

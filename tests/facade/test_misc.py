@@ -54,6 +54,47 @@ def test_functions_of_elements():
     same_error(lambda T: T.ones(1, requires_grad=True).apply_(abs))
     with pytest.raises(TypeError, match="map_"):
         ours.ones(1).map_(ours.tensor([1]), max)
+    same(lambda T: T.arange(4.0).reshape(2, 2).map2_(T.tensor([1.0, 2.0]), T.tensor([[3.0], [4.0]]), lambda a, b, c: a + b * c))
+    same_error(lambda T: T.ones(2, 2).map2_(T.ones(3), T.ones(2), lambda a, b, c: a))
+    same_error(lambda T: T.ones(2).map2_(T.ones(2).int(), T.ones(2), lambda a, b, c: a))
+    same_error(lambda T: T.ones(2).map2_(T.ones(2, requires_grad=True), T.ones(2), lambda a, b, c: a))
+    same_error(lambda T: T.ones(2).apply_(lambda a: "1"))
+    same_error(lambda T: T.ones(2).int().apply_(lambda a: "1"))
+
+
+def test_sizes_are_joined_with_tuples():
+    class Joined:
+        def __add__(self, other):
+            return "left"
+
+        def __radd__(self, other):
+            return "right"
+
+    same(lambda T: [T.Size([1]) + (2,), (2,) + T.Size([1]), T.Size([1]) + Joined(), Joined() + T.Size([1])])
+    for other in ([2], 2, range(2)):
+        same_error(lambda T, other=other: T.Size([1]) + other)
+    same(lambda T: [2] + T.Size([1]))
+    same(lambda T: T.Size([1]) + T.ones(2))
+
+
+@pytest.mark.filterwarnings("ignore:_check_is_size")
+def test_conditions():
+    kinds = ("_check", "_check_index", "_check_value", "_check_type", "_check_not_implemented", "_check_is_size", "_check_tensor_all")
+    for name in kinds:
+        good, bad = {"_check_is_size": (3, -3), "_check_tensor_all": ([True], [True, False])}.get(name, (True, False))
+        made = (lambda T, v: T.tensor(v)) if name == "_check_tensor_all" else (lambda T, v: v)
+        same(lambda T, name=name, made=made, good=good: getattr(T, name)(made(T, good), lambda: "told"))
+        same(lambda T, name=name, made=made, bad=bad: getattr(T, name)(made(T, bad)))
+        same_error(lambda T, name=name, made=made, bad=bad: getattr(T, name)(made(T, bad), lambda: "told"))
+    same_error(lambda T: T._check(1))
+    same_error(lambda T: T._check(False, "told"))
+    same(lambda T: T._check(T.tensor(True)))
+    same_error(lambda T: T._check_tensor_all(T.ones(1)))
+    same_error(lambda T: T._check_with(IndexError, False, lambda: "told"))
+    same(lambda T: T._assert_async(T.ones(1)))
+    for values in ([0.0], [], [1.0, 1.0]):
+        same_error(lambda T, values=values: T._assert_async(T.tensor(values)))
+    same_error(lambda T: T._assert_async(T.zeros(1), "told"))
 
 
 def test_parts_of_real_numbers():
@@ -124,6 +165,26 @@ def test_formats():
     assert ours.ones(1).layout is formats.strided and isinstance(formats.channels_last, formats.memory_format)
     x = ours.ones(1, 2, 3, 3)
     assert x.to(memory_format=formats.channels_last).tolist() == x.contiguous(memory_format=formats.contiguous_format).tolist()
+
+
+def test_settings_that_are_refused():
+    for value in (2**65, 2**31):
+        same(lambda T, value=value: T.set_num_threads(value))
+        same(lambda T, value=value: T.set_num_interop_threads(value))
+    for value in (1.5, None):
+        same_error(lambda T, value=value: T.set_deterministic_debug_mode(value))
+
+
+def test_whether_to_warn_is_remembered():
+    def run(T):
+        found = []
+        for mode in (True, False):
+            for warn in (True, False):
+                T.use_deterministic_algorithms(mode, warn_only=warn)
+                found += [T.is_deterministic_algorithms_warn_only_enabled(), T.get_deterministic_debug_mode()]
+        return found
+
+    same(run)
 
 
 def test_compiled_functions_are_themselves():

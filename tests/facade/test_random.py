@@ -8,6 +8,8 @@ import pytest
 import torchlike_asg as ours
 from torchlike_asg.rng import philox
 
+from .compare import same_error
+
 torch = pytest.importorskip("torch")
 
 
@@ -213,3 +215,8 @@ def test_fused_normals_are_philox_s(fused, shape):
     start = -(-count // 4) * 4
     np.testing.assert_allclose(x.numpy().reshape(-1), philox.normal(4, 0, count), rtol=1e-5, atol=1e-6)
     np.testing.assert_allclose(y.numpy().reshape(-1), philox.normal(4, start, count) * 0.5 + 2, rtol=1e-5, atol=1e-6)
+
+
+def test_means_and_deviations_of_shapes_that_do_not_fit():
+    same_error(lambda T: T.normal(T.ones(120), T.ones(2, 3, 4, 5)))
+    same_error(lambda T: T.normal(T.ones(2, 3), T.ones(4)))

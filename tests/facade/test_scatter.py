@@ -170,3 +170,22 @@ def test_reductions_of_pieces(reduce):
 )  # fmt: skip
 def test_pieces_that_are_none(arguments):
     same(lambda T: eval(f"T.segment_reduce({arguments})", {"T": T, "x": T.ones(6, 1), "n": T.tensor([1, 2, 3])}))
+
+
+@pytest.mark.filterwarnings("ignore:index_reduce")
+@pytest.mark.parametrize("name", ["index_add", "index_reduce"])
+@pytest.mark.parametrize(
+    ("shape", "index", "of"),
+    [
+        ((4,), 0, ()),
+        ((4,), [0], ()),
+        ((), [0], (1,)),
+        ((), 0, ()),
+        ((2, 2, 2), [0, 1], (2, 2)),
+        ((2, 2), [0, 1], (2, 2, 2)),
+        ((), [0], (1, 1, 1)),
+    ],
+)
+def test_sources_have_the_rank_of_the_input(name, shape, index, of):
+    rest = ("amax",) if name == "index_reduce" else ()
+    same(lambda T: getattr(T.zeros(shape), name)(0, T.tensor(index), T.ones(of), *rest))

@@ -35,6 +35,19 @@ def test_wide_unsigned_integers_are_named_and_have_limits():
             torch.zeros(2, dtype=d)
 
 
+def test_types_of_quantised_tensors_are_named():
+    for name, size, low, high in (
+        ("qint8", 1, -128, 127),
+        ("quint8", 1, 0, 255),
+        ("qint32", 4, -(2**31), 2**31 - 1),
+        ("quint4x2", 1, 0, 255),
+    ):
+        d = getattr(torch, name)
+        assert repr(d) == f"torch.{name}" and d.itemsize == size and (torch.iinfo(d).min, torch.iinfo(d).max) == (low, high)
+        with pytest.raises(NotImplementedError, match=name):
+            torch.zeros(2, dtype=d)
+
+
 def test_nothing_is_traced():
     assert not isinstance(torch.ones(2), torch.fx.Proxy) and not isinstance(torch.nn.Linear(1, 1), torch.fx.GraphModule)
     assert torch.fx.wrap(len) is len and torch._C._get_tracing_state() is None

@@ -66,6 +66,13 @@ def _is_size(a: Any) -> bool:
     return isinstance(a, (int, np.integer)) and not isinstance(a, bool)
 
 
+def _named_size(size: Any) -> Size:
+    """The one argument that the legacy constructors take by name."""
+    if not isinstance(size, (tuple, list)):
+        raise TypeError(_COMBINATIONS.format(f"size={type(size).__name__}"))
+    return Size(size)
+
+
 def _of_data(values: Any, d: dtypes.dtype, dev: Any) -> Tensor:
     if isinstance(values, str):
         raise TypeError("new(): invalid data type 'str'")
@@ -85,6 +92,8 @@ def _of_data(values: Any, d: dtypes.dtype, dev: Any) -> Tensor:
 # ---------------------------------------------------------------- torch.Tensor(...)
 def _new(cls: type, *args: Any, device: Any = None, **named: Any) -> Any:
     """``Tensor(...)``, and subclasses of Tensor that define no ``__new__`` of their own."""
+    if named.keys() == {"size"} and not args:
+        args = (_named_size(named.pop("size")),)
     if named and cls.__init__ is object.__init__:  # type: ignore[misc]
         raise TypeError(f"{cls.__name__}() got an unexpected keyword argument '{next(iter(named))}'")
     t = construct(dtypes.get_default_dtype(), args, device, free=True)
@@ -95,8 +104,12 @@ Tensor.__new__ = staticmethod(_new)  # type: ignore[method-assign, assignment]
 
 
 @method()
-def new(self: Tensor, *args: Any, device: Any = None) -> Tensor:
+def new(self: Tensor, *args: Any, device: Any = None, **named: Any) -> Tensor:
     """The legacy constructor for this tensor's type: sizes, data, a tensor to share, or nothing."""
+    if named:
+        if args or named.keys() != {"size"}:
+            raise TypeError(_COMBINATIONS.format(", ".join([*(type(a).__name__ for a in args), *(f"{n}=" for n in named)])))
+        args = (_named_size(named["size"]),)
     return construct(self.dtype, args, device)
 
 

@@ -118,6 +118,9 @@ class UntypedStorage:
 
     size = __len__ = nbytes
 
+    def __sizeof__(self) -> int:
+        return object.__sizeof__(self) + self.nbytes()
+
     def untyped(self) -> UntypedStorage:
         """This storage itself."""
         return self
@@ -198,6 +201,9 @@ class TypedStorage:
         return self.nbytes() // self.dtype.itemsize
 
     __len__ = size
+
+    def __sizeof__(self) -> int:
+        return object.__sizeof__(self) + self.nbytes()
 
     def element_size(self) -> int:
         """Bytes of one element."""

@@ -66,7 +66,7 @@ def embedding_bag(
         found = found * per_sample_weights.unsqueeze(-1)
     counts = None if padding_idx is None else input != padding_idx
     if len(input.shape) == 1:
-        at, inside = _positions(input.shape[0], offsets, include_last_offset)
+        at, inside = _positions(input.shape[0], offsets, include_last_offset, mode == "max" or padding_idx is not None)
         if not at.size:
             return found.sum(0, keepdim=True).expand(len(at), -1) * 0  # type: ignore[no-any-return]
         places = from_array(at.reshape(-1), dtypes.int64, weight.device)
@@ -91,8 +91,12 @@ def _combined(found: Any, counts: Any, mode: str) -> Tensor:
     return total / clamp_min(counts.sum(1, keepdim=True), 1).to(found.dtype)  # type: ignore[no-any-return]
 
 
-def _positions(count: int, offsets: Any, include_last: bool) -> Any:
-    """Where in the input the members of each bag are: (bags, longest bag), and which of these places are real."""
+def _positions(count: int, offsets: Any, include_last: bool, to_the_end: bool) -> Any:
+    """Where in the input the members of each bag are: (bags, longest bag), and which of these places are real.
+
+    `to_the_end`: the last bag holds what is left of the input, whatever the last of the offsets says. PyTorch reads it only in the
+    kernels for sums and means without padding.
+    """
     starts = value_of(offsets).astype(np.int64)
     if len(starts) and starts[0] != 0:
         raise RuntimeError(
@@ -103,6 +107,10 @@ def _positions(count: int, offsets: Any, include_last: bool) -> Any:
     ends = np.append(starts[1:], count)
     if include_last:
         starts, ends = starts[:-1], ends[:-1]
+        if to_the_end:
+            ends[-1:] = count
+        elif (ends < starts).any():
+            raise RuntimeError("the last of the offsets should be the number of indices, but it is less than where the last bag starts")
     steps = np.arange(int((ends - starts).max(initial=0)))
     inside = steps < (ends - starts)[:, None]
     return np.where(inside, starts[:, None] + steps, 0), inside
@@ -118,6 +126,12 @@ def _check(input: Any, weight: Any, offsets: Any, scaled: bool, mode: str, per_s
         raise RuntimeError(
             "Expected tensor for argument #1 'weight' to have one of the following scalar types: Half, BFloat16, Float, Double; but got "
             f"torch.{title(weight.dtype)}Tensor instead (while checking arguments for embedding_bag)"
+        )
+    if per_sample_weights is not None and per_sample_weights.dtype is not weight.dtype:
+        raise RuntimeError(
+            "Expected tensor for argument #1 'weight' to have the same type as tensor for argument #1 'per_sample_weights'; but type "
+            f"torch.{title(weight.dtype)}Tensor does not equal torch.{title(per_sample_weights.dtype)}Tensor (while checking arguments for "
+            "embedding_bag)"
         )
     rank = len(input.shape)
     if rank not in (1, 2):

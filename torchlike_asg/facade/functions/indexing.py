@@ -68,10 +68,9 @@ def check_rows(name: str, input: Tensor, d: int, index: Tensor, source: Tensor) 
         raise RuntimeError(
             f"{name}(): Number of indices ({index.shape.numel()}) should be equal to source.size(dim): ({rows}), for dim: {d}"
         )
-    if (
-        len(source.shape) == len(input.shape)
-        and any(i != d and n != m for i, (n, m) in enumerate(zip(input.shape, source.shape, strict=True)))
-    ) or len(source.shape) > max(len(input.shape), 1):
+    if len(source.shape) != len(input.shape) or any(
+        i != d and n != m for i, (n, m) in enumerate(zip(input.shape, source.shape, strict=True))
+    ):
         raise RuntimeError(
             "source tensor shape must match self tensor shape, excluding the specified dimension. Got self.shape "
             f"= {list(input.shape)} source.shape = {list(source.shape)}"

@@ -13,9 +13,10 @@ import numpy as np
 from ... import config, devices, notices
 from ...asg.declare import node
 from ...devices import device
-from ...dtypes import dtype
+from ...dtypes import INTEGER, dtype
 from ...formats import strided
 from ...ops.promotion import result_type as common_type
+from ...ops.promotion import title
 from .. import printing
 from ..core import Tensor
 from ..flush import flush
@@ -115,30 +116,42 @@ def _refuse_history(t: Tensor, name: str) -> None:
         raise RuntimeError(f"Can't call {name}() on Variable that requires grad. Use var.detach().{name}() instead.")
 
 
-@method()
-def apply_(self: Tensor, callable: Callable[[Any], Any]) -> Tensor:
-    """Replace every element by what a Python function makes of it. Slow; looks at the values."""
-    _refuse_history(self, "apply_")
-    values = value_of(self)
-    out = np.array([callable(v) for v in values.reshape(-1).tolist()], self.dtype.compute).reshape(values.shape)
+def _replace(self: Tensor, name: str, others: dict[str, Any], callable: Callable[..., Any]) -> Tensor:
+    """Replace every element by what a Python function makes of it and of those of `others`, which are broadcast."""
+    for t in (self, *others.values()):
+        _refuse_history(t, name)
+    for argument, t in others.items():
+        if t.dtype is not self.dtype:
+            raise TypeError(
+                f"{name}: expected torch.{title(self.dtype)}Tensor for argument '{argument}' (got torch.{title(t.dtype)}Tensor)"
+            )
+    columns = [value_of(t.expand(self.shape)).reshape(-1).tolist() for t in (self, *others.values())]  # type: ignore[attr-defined]
+    made = [callable(*row) for row in zip(*columns, strict=True)]
+    for value in made:
+        if isinstance(value, (str, bytes)) or value is None:  # of which NumPy would read numbers
+            wanted = "'{}' object cannot be interpreted as an integer" if self.dtype.category <= INTEGER else "must be real number, not {}"
+            raise TypeError(wanted.format(type(value).__name__))
+    out = np.array(made, self.dtype.compute).reshape(tuple(self.shape))
     self.data.copy_(from_array(out, self.dtype))  # type: ignore[attr-defined]  # which PyTorch's version does not count
     return self
 
 
 @method()
+def apply_(self: Tensor, callable: Callable[[Any], Any]) -> Tensor:
+    """Replace every element by what a Python function makes of it. Slow; looks at the values."""
+    return _replace(self, "apply_", {}, callable)
+
+
+@method()
 def map_(self: Tensor, tensor: Tensor, callable: Callable[[Any, Any], Any]) -> Tensor:
     """Replace every element by what a Python function makes of it and of `tensor`'s element (broadcast). Slow; looks at the values."""
-    _refuse_history(self, "map_")
-    _refuse_history(tensor, "map_")
-    if tensor.dtype is not self.dtype:
-        raise TypeError(f"map_: expected {self.dtype} for 'other' (got {tensor.dtype})")
-    mine = value_of(self)
-    others = np.broadcast_to(value_of(tensor), mine.shape)
-    out = np.array(
-        [callable(a, b) for a, b in zip(mine.reshape(-1).tolist(), others.reshape(-1).tolist(), strict=True)], self.dtype.compute
-    )
-    self.data.copy_(from_array(out.reshape(mine.shape), self.dtype))  # type: ignore[attr-defined]
-    return self
+    return _replace(self, "map_", {"other": tensor}, callable)
+
+
+@method()
+def map2_(self: Tensor, x: Tensor, y: Tensor, callable: Callable[[Any, Any, Any], Any]) -> Tensor:
+    """Replace every element by what a Python function makes of it and of the elements of two others. Slow; looks at the values."""
+    return _replace(self, "map2_", {"x": x, "y": y}, callable)
 
 
 # ---------------------------------------------------------------- settings
@@ -157,6 +170,8 @@ def get_default_device() -> device:
 def _positive(name: str, value: Any) -> int:
     if not isinstance(value, int) or isinstance(value, bool):
         raise RuntimeError(f"{name} expects an int, but got {type(value).__name__}")
+    if not -(1 << 31) <= value < 1 << 31:
+        raise ValueError("Overflow when unpacking long")
     if value <= 0:
         raise RuntimeError(f"{name} expects a positive integer")
     return value
@@ -210,13 +225,13 @@ def get_float32_matmul_precision() -> str:
     return _precision[0]
 
 
-_deterministic = {"mode": 0}  # 0 default, 1 warn, 2 error
+_deterministic = {"mode": 0, "warn": False}  # 0 default, 1 warn, 2 error; whether to warn is remembered in all of them
 
 
-def _set_deterministic(mode: int) -> None:
+def _set_deterministic(mode: int, warn_only: bool) -> None:
     from ...compiler import plan
 
-    _deterministic["mode"] = mode
+    _deterministic["mode"], _deterministic["warn"] = mode, warn_only
     if config.deterministic != (mode > 0):
         config.deterministic = mode > 0
         flush()
@@ -229,7 +244,7 @@ def use_deterministic_algorithms(mode: bool, *, warn_only: bool = False) -> None
     for argument, value in (("mode", mode), ("warn_only", warn_only)):
         if value.__class__ is not bool:
             raise TypeError(f"_set_deterministic_algorithms(): argument '{argument}' must be bool, not {type(value).__name__}")
-    _set_deterministic((1 if warn_only else 2) if mode else 0)
+    _set_deterministic((1 if warn_only else 2) if mode else 0, warn_only)
 
 
 @_public
@@ -241,7 +256,7 @@ def are_deterministic_algorithms_enabled() -> bool:
 @_public
 def is_deterministic_algorithms_warn_only_enabled() -> bool:
     """Whether it was called with ``warn_only``."""
-    return _deterministic["mode"] == 1
+    return bool(_deterministic["warn"])
 
 
 _MODES = ("default", "warn", "error")
@@ -254,9 +269,11 @@ def set_deterministic_debug_mode(debug_mode: int | str) -> None:
         if debug_mode not in _MODES:
             raise RuntimeError(f"invalid value of debug_mode, expected one of `default`, `warn`, `error`, but got {debug_mode}")
         debug_mode = _MODES.index(debug_mode)
+    if not isinstance(debug_mode, int):
+        raise TypeError(f"debug_mode must be str or int, but got {type(debug_mode)}")
     if debug_mode not in (0, 1, 2):
         raise RuntimeError(f"invalid value of debug_mode, expected 0, 1, or 2, but got {debug_mode}")
-    _set_deterministic(debug_mode)
+    _set_deterministic(debug_mode, debug_mode == 1)
 
 
 @_public

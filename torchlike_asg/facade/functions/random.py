@@ -12,7 +12,7 @@ import numpy as np
 
 from ... import dtypes
 from ...asg.batching import depends
-from ...asg.geometry import flat
+from ...asg.geometry import broadcast, flat
 from ...asg.trace import current
 from ...dtypes import dtype
 from ...ops import logic
@@ -228,7 +228,7 @@ def normal(
         drawn = of_values(shape, d, dev, lambda: draws.normal(engine_of(generator), shape, None, d, float(mean), float(std)))
         return finish(drawn, requires_grad)  # type: ignore[no-any-return]
     like = mean if isinstance(mean, Tensor) else std
-    shape = np.broadcast_shapes(*[tuple(t.shape) for t in (mean, std) if isinstance(t, Tensor)])
+    shape = broadcast(*[tuple(t.shape) for t in (mean, std) if isinstance(t, Tensor)])
     if counted(like.device, like.dtype, generator):
         z = normal_numbers(shape, like.dtype, like.device, generator)
         return z * std + mean  # type: ignore[no-any-return, operator]
