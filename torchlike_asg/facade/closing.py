@@ -132,6 +132,7 @@ def _keep_histories(tr: Trace, live: Live, pasts: dict[Any, Any]) -> Snapshot | 
     """Fill `pasts`: what tensors and families whose history outlives the trace keep of it."""
     snapshot: Snapshot | None = None
     ends: list[tuple[Ended, Node]] = []
+    roots: dict[Node, None] = {}
     for o, error in live.errors.items():
         n = o.h if o.__class__ is Family else o._n
         if error is not None:
@@ -145,8 +146,10 @@ def _keep_histories(tr: Trace, live: Live, pasts: dict[Any, Any]) -> Snapshot | 
         else:
             if snapshot is None:
                 snapshot = Snapshot(tr)
-            pasts[o] = Past(n, snapshot, tr, _called(o, n, tr))
+            pasts[o] = Past(n, snapshot, _called(o, n, tr))
+            roots[n] = None
     if snapshot is not None:
+        snapshot.keep(tuple(roots), tr)
         snapshot.settle()
         for end, n in ends:
             if n in snapshot.kept:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import itertools
 from typing import Any
 
-from ..asg import trace
+from ..asg import arena, trace
 from ..asg.declare import INPUT, LEAF_OF, LEAVES, REBIND, VAR
 from ..asg.gradients import history
 from ..asg.node import Node
@@ -59,7 +59,6 @@ class Snapshot:
         "slots",
         "untouched",
         "versions",
-        "walked",
         "watched",
     )
 
@@ -79,15 +78,13 @@ class Snapshot:
         self.hooks: dict[Node, Any] = {}
         self.silent: set[Node] = set()
         self.freed: set[Node] = set()  # given up by a backward pass of a later trace
-        self.saved: set[Node] = set()  # values that the gradients of these histories read
+        self.saved: frozenset[Node] = frozenset()  # values that the gradients of these histories read
         self.watched: dict[Node, tuple[Any, int, int]] = {}  # of those, the ones a storage holds: its counter, and where it stood
         self.retained: dict[Node, Any] = {}
         self.versions: dict[Node, tuple[Any, int]] = {}  # permanent leaf -> its buffer and version then
         self.untouched: dict[Node, tuple[int, int]] = {}  # leaf of the trace that was not overwritten in it -> its storage's counts then
         self.replayed: tuple[Any, dict[Node, Node]] = (None, {})
-        #: what was looked at for histories so far, which share most of their nodes: with all operands, and along gradients
-        self.kept: set[Node] = set()
-        self.walked: set[Node] = set()
+        self.kept: frozenset[Node] = frozenset()  # the nodes of these histories, with all operands
         #: values of replayed histories -> their counters: what holds them need not have taken part in this trace
         self.holders: dict[Node, Any] = {
             older.replayed[1][old]: counter
@@ -109,9 +106,11 @@ class Snapshot:
         """All histories are kept: of earlier traces, those that no history comes from are let go."""
         self.origins = {n: origin for n, origin in self.origins.items() if n in self.kept}
 
-    def keep(self, order: list[Node], tr: Trace) -> None:
-        """Keep what a history needs of the trace, and nothing else of it."""
-        self.kept.update(order)
+    def keep(self, roots: tuple[Node, ...], tr: Trace) -> None:
+        """Keep what the histories of these nodes need of the trace, and nothing else of it."""
+        needs = _needs(roots)
+        members = self.kept = needs.members
+        self.saved = needs.saved
         for kept, source in (
             (self.inputs, tr.bound),
             (self.known, tr.known),
@@ -121,27 +120,61 @@ class Snapshot:
             (self.hooks, tr.hooks),
             (self.retained, tr.retained),
         ):
-            if source:  # most are empty, and a history has many nodes
-                kept.update([(n, source[n]) for n in order if n in source])
+            if source:  # most are empty
+                kept.update([(n, value) for n, value in source.items() if n in members])
         if tr.silent:
-            self.silent.update([n for n in order if n in tr.silent])
-        for n in order:
-            if n.op is not VAR and n not in tr.leaf_owner:
-                continue
-            if n.op is not VAR and (f := tr.leaf_owner[n]()) is not None:
+            self.silent = tr.silent & members
+        for n in tr.leaf_owner:
+            if n.op is not VAR and n in members and (f := tr.leaf_owner[n]()) is not None:
                 self.versions[n] = (None, f.counter.version)
                 if f.h is n or (f.h is not None and f.h.op is RESTRIDE_SCATTER and f.h.srcs[1] is n):
                     self.untouched[n] = (f.counter.version, f.counter.silent)
-            elif n.op is VAR and n not in self.versions:
-                f = n.owner() if n.owner is not None else None
-                if f is not None and f.hooks:
-                    self.leaf_owner[n] = owner(f)
-                cell = tr.orphans.get(n) if f is None else f.cell
-                if cell is not None:  # one that was just given to the leaf may not be computed yet: what was recorded reads the one before
-                    value = tr.known.get(n)
-                    if value is None and not cell.empty:
-                        value = cell.whole()
-                    self.versions[n] = (value, 0 if f is None else f.counter.version)
+        for n in needs.variables:
+            f = n.owner() if n.owner is not None else None
+            if f is not None and f.hooks:
+                self.leaf_owner[n] = owner(f)
+            cell = tr.orphans.get(n) if f is None else f.cell
+            if cell is not None:  # one that was just given to the leaf may not be computed yet: what was recorded reads the one before
+                value = tr.known.get(n)
+                if value is None and not cell.empty:
+                    value = cell.whole()
+                self.versions[n] = (value, 0 if f is None else f.counter.version)
+        if self.holders:
+            for n in self.saved & self.holders.keys():
+                self.watch(n, self.holders[n])
+
+
+class _Needs:
+    """What histories consist of: their nodes with all operands, the permanent leaves among these, and the values that gradients read."""
+
+    __slots__ = ("members", "saved", "variables")
+
+    def __init__(self, roots: tuple[Node, ...]) -> None:
+        order = topo(roots)
+        self.members = frozenset(order)
+        self.variables = tuple([n for n in order if n.op is VAR])
+        self.saved = frozenset([version_root(s) for n in history(roots) for s in n.saved or ()])
+
+
+#: nodes whose histories outlived a trace -> what these consist of, from the second time on
+_met: dict[tuple[Node, ...], _Needs | None] = {}
+_MOST = 2048
+
+
+def _needs(roots: tuple[Node, ...]) -> _Needs:
+    found = _met.get(roots)
+    if found is None:
+        found = _Needs(roots)
+        if len(_met) >= _MOST:
+            _met.clear()
+        _met[roots] = found if roots in _met else None
+    return found
+
+
+@arena.register
+def _prune(dead: Any) -> None:
+    for roots in [roots for roots in list(_met) if any(dead(n) for n in roots)]:
+        _met.pop(roots, None)
 
 
 class Past:
@@ -149,13 +182,8 @@ class Past:
 
     __slots__ = ("called", "node", "snapshot")
 
-    def __init__(self, node: Node, snapshot: Snapshot, tr: Trace, called: str | None = None) -> None:
+    def __init__(self, node: Node, snapshot: Snapshot, called: str | None = None) -> None:
         self.node, self.snapshot, self.called = node, snapshot, called
-        snapshot.keep(topo([node], snapshot.kept), tr)
-        saved = {version_root(s) for m in history((node,), snapshot.walked) for s in m.saved or ()}
-        snapshot.saved |= saved
-        for n in saved & snapshot.holders.keys():
-            snapshot.watch(n, snapshot.holders[n])
 
     @property
     def name(self) -> str:
