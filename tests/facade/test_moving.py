@@ -10,7 +10,7 @@ torch = pytest.importorskip("torch")
 
 import torchlike_asg as ours  # noqa: E402
 from torchlike_asg.asg import arena  # noqa: E402
-from torchlike_asg.facade.functions import subscript  # noqa: E402
+from torchlike_asg.facade.functions import slices  # noqa: E402
 from torchlike_asg.ops.window import window  # noqa: E402
 
 from .compare import equal, outcome, same  # noqa: E402
@@ -35,8 +35,15 @@ PLACES = [3, 0, 5, 1, 4, 2, 2, 0, 5, 3, 1, 4, 0, 5]
 
 @pytest.mark.parametrize(
     "pick",
-    [lambda p, i: p[0, i], lambda p, i: p[0][i], lambda p, i: p[:, i], lambda p, i: p[0, i : i + 3].sum()],
-    ids=["[0, i]", "[0][i]", "[:, i]", "slice"],
+    [
+        lambda p, i: p[0, i],
+        lambda p, i: p[0][i],
+        lambda p, i: p[:, i],
+        lambda p, i: p[0, i : i + 3].sum(),
+        lambda p, i: p[0].narrow(0, i, 3).sum(),
+        lambda p, i: p.select(1, i),
+    ],
+    ids=["[0, i]", "[0][i]", "[:, i]", "slice", "narrow", "select"],
 )
 def test_a_moving_place_is_data(pick):
     w = ours.nn.Parameter(ours.ones(8, 9))
@@ -188,7 +195,7 @@ def test_overwritten_views_are_refused():
 
 @pytest.mark.parametrize("block", range(5))
 def test_random_programs_with_every_place_moving(block, monkeypatch):
-    monkeypatch.setattr(subscript, "moves", lambda *_: True)
+    monkeypatch.setattr(slices, "moves", lambda *_: True)
     for seed in range(5000 + block * 40, 5040 + block * 40):
         lines, history = program(seed)
         want = outcome(lambda T, lines=lines, history=history: execute(T, lines, history), torch)

@@ -9,7 +9,7 @@ from ..core import Tensor
 from ..families import view
 from ..moving import moves, moving_view, pending
 
-__all__ = ["check_entry", "select_at", "slice_of"]
+__all__ = ["check_entry", "select_at", "selected", "slice_of", "sliced"]
 
 
 def check_entry(k: Any) -> None:
@@ -26,7 +26,11 @@ def select_at(t: Tensor, d: int, i: int) -> Tensor:
         if not -(2**63) <= i < 2**63:
             raise ValueError("Overflow when unpacking long long")
         raise IndexError(f"index {i} is out of bounds for dimension {d} with size {n}")
-    i = i + n if i < 0 else i
+    return selected(t, d, i + n if i < 0 else i)
+
+
+def selected(t: Tensor, d: int, i: int) -> Tensor:
+    """The slice at `i` of dimension `d`, both checked and not negative."""
     node = pending(t)
     if node is not None and (node, d, i) not in movement.select.table and moves(movement.select, node, (d, i), (d,)):
         return view(movement.select, moving_view(t, d, i, 1, 1), (d, 0))
@@ -44,6 +48,11 @@ def slice_of(t: Tensor, d: int, s: slice) -> Tensor:
         return t
     if step > n and step >= 1 << 31:
         step = _far_step(t, d, step)
+    return sliced(t, d, lo, hi, step)
+
+
+def sliced(t: Tensor, d: int, lo: int, hi: int, step: int = 1) -> Tensor:
+    """Every `step`-th slice of dimension `d` from `lo` to `hi`, which were checked and are not negative."""
     attrs, node = (d, lo, max(lo, hi), step), pending(t)
     if node is not None and (node, *attrs) not in movement.slice_.table:
         length = max(0, -(-(hi - lo) // step))

@@ -19,6 +19,7 @@ from ..misfits import combination
 from ..register import function, method
 from ..steps import note, step
 from .factory_arguments import sizes, whole_size
+from .slices import selected, sliced
 
 
 def wrap_dim(d: int, rank: int) -> int:
@@ -273,7 +274,7 @@ def select(input: Tensor, dim: int, index: int) -> Tensor:
     i, n = int(index), input.shape[d]
     if not -n <= i < n:
         raise IndexError(f"select(): index {i} out of range for tensor of size {list(input.shape)} at dimension {d}")
-    return view(movement.select, input, (d, i + n if i < 0 else i))
+    return selected(input, d, i + n if i < 0 else i)
 
 
 @function()
@@ -290,7 +291,7 @@ def narrow(input: Tensor, dim: int, start: Any, length: int) -> Tensor:
     lo = lo + n if lo < 0 else lo
     if lo + length > n:
         raise RuntimeError(f"start ({lo}) + length ({length}) exceeds dimension size ({n}).")
-    return view(movement.slice_, input, (d, lo, lo + length, 1))
+    return sliced(input, d, lo, lo + length)
 
 
 @function()
