@@ -9,6 +9,8 @@ torch = pytest.importorskip("torch")
 
 import torchlike_asg as ours  # noqa: E402
 
+from .compare import same  # noqa: E402
+
 
 class Inputs:
     """Functions that make operands: `a` real, `c` complex numbers, `spd` symmetric positive definite matrices."""
@@ -160,3 +162,33 @@ def test_results(expression):
         return [(tuple(r.shape), tuple(r.stride())) for r in (results if isinstance(results, (tuple, list)) else [results])]
 
     assert found(ours) == found(torch)
+
+
+@pytest.mark.parametrize(
+    "run",
+    [
+        lambda T, x, c, out: T.add(x, x, out=out),
+        lambda T, x, c, out: T.exp(x, out=out),
+        lambda T, x, c, out: T.eq(x, x, out=T.empty(0, dtype=T.bool)),
+        lambda T, x, c, out: T.sub(x, x, out=T.ones(2, 3)),
+        lambda T, x, c, out: T.where(x > 0, x, -x, out=out),
+        lambda T, x, c, out: T.cat([c, c], 1, out=out),
+        lambda T, x, c, out: T.mul(c, 2, out=out),
+        lambda T, x, c, out: T.sort(x, 1, out=(out, T.empty(0, dtype=T.int64)))[0],
+        lambda T, x, c, out: T.sum(x, 1, keepdim=True, out=out),
+        lambda T, x, c, out: T.cumsum(x, 1, out=out),
+        lambda T, x, c, out: T.abs(x + 0j, out=out),
+        lambda T, x, c, out: T.fft.fft(x + 0j, dim=1, out=T.empty(0, dtype=T.complex64)),
+        lambda T, x, c, out: T.add(x, x, out=T.ones(4, 2, 3)),
+        lambda T, x, c, out: T.linalg.inv(c[0], out=out),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:An output")
+def test_outputs_that_take_another_shape_take_the_layout_too(run):
+    def layout(T):
+        x = T.arange(24.0).reshape(2, 3, 4).permute(2, 0, 1)
+        c = (T.arange(96.0) % 7).reshape(2, 3, 4, 4).contiguous(memory_format=T.channels_last) + 9 * T.eye(4)
+        out = run(T, x, c, T.empty(0))
+        return out, out.stride()
+
+    same(layout)

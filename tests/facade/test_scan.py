@@ -114,3 +114,11 @@ def test_scalars_and_errors():
     same(lambda T: T.cumsum(T.ones(2)))
     same(lambda T: T.cumsum(T.tensor(X), axis=1))
     same(lambda T: T.cumsum(T.ones(3), 0, out=T.empty(0)))
+
+
+def test_outputs_of_another_type_are_refused():
+    same_error(lambda T: T.logcumsumexp(T.ones(3), 0, out=T.ones(3).double()))
+    same_error(lambda T: T.logcumsumexp(T.ones(3).double(), 0, out=T.ones(3)))
+    for name in ("cummax", "cummin"):
+        same_error(lambda T, name=name: getattr(T, name)(T.ones(3), 0, out=(T.ones(3).short(), T.ones(3).long())))
+        same_error(lambda T, name=name: getattr(T, name)(T.ones(3), 0, out=(T.ones(3), T.ones(3).int())))

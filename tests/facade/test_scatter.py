@@ -189,3 +189,8 @@ def test_pieces_that_are_none(arguments):
 def test_sources_have_the_rank_of_the_input(name, shape, index, of):
     rest = ("amax",) if name == "index_reduce" else ()
     same(lambda T: getattr(T.zeros(shape), name)(0, T.tensor(index), T.ones(of), *rest))
+
+
+def test_nothing_is_added_to_nothing():
+    same(lambda T: T.zeros(0, 1, 2, 0).index_add_(0, T.tensor([], dtype=T.int64) * 1, T.ones(0, 1, 2, 0) * 2))
+    same(lambda T: T.zeros(2, 0).index_add_(0, T.tensor([1]) * 1, T.ones(1, 0) * 2))

@@ -126,3 +126,10 @@ def test_too_few_observations():
             return T.cov(T.tensor(X), correction=9)
 
     same(run)
+
+
+def test_complex_distances():
+    same(lambda T: T.gradient(T.tensor([1 + 1j, 2 - 1j, 4]), spacing=1 + 2j))
+    same(lambda T: T.gradient(T.arange(3.0), spacing=2.0 + 1j))
+    same(lambda T: T.gradient(T.arange(9.0).reshape(3, 3), spacing=[1.0, 2.0 + 1j]))
+    same(lambda T: T.gradient(T.arange(3), spacing=2 + 1j))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from .. import notices
+from ..asg.geometry import is_dense
 from ..asg.trace import current
 from ..dtypes import bool_, dtype, uint8
 from ..ops.promotion import title
@@ -31,7 +32,7 @@ _REFUSALS = {
     "{name}() out tensor must be same dtype as the input tensor": "quantile nanquantile",
     "{name}(): self and result must have the same scalar type": "masked_select index_select",
     "self and mat2 must have the same dtype, but got {Given} and {Expected}": "addbmm",
-    "expected scalar_type {Expected} but found {Given}": "diff",
+    "expected scalar_type {Expected} but found {Given}": "cummax cummin diff logcumsumexp",
     "{name}: dtype of out: {Given} should be same as input: {Expected}": "nan_to_num",
     "{name} only supports bool tensor for result, got: {Given}": "all any",
     "{name} does not support non-boolean outputs.": "isneginf isposinf signbit",
@@ -65,6 +66,12 @@ def _check_type(found: dtype, given: dtype, name: str) -> None:
         raise RuntimeError(f"result type {title(found)} can't be cast to the desired output type {title(given)}")
 
 
+def _row_major(name: str, result: Tensor, operands: Any) -> bool:
+    """Whether an ``out`` that takes another shape is row-major, whatever the layout of the result is without it."""
+    first = operands[0] if operands else None
+    return name.startswith("fft_") or (isinstance(first, Tensor) and first.dtype.is_complex and not result.dtype.is_complex)
+
+
 def deliver(result: Any, out: Any, name: str = "", operands: Any = ()) -> Any:
     """Write a result (or several) of function `name` of `operands` into ``out=`` tensors, which take its shape."""
     if isinstance(result, tuple):
@@ -85,6 +92,7 @@ def deliver(result: Any, out: Any, name: str = "", operands: Any = ()) -> Any:
             )
         from .resize import resize
 
-        resize(out, tuple(result.shape))
+        shape, strides, _ = result.geometry
+        resize(out, shape, strides if is_dense(shape, strides) and not _row_major(name, result, operands) else None)
     check_out(out, result, operands, name)
     return out.copy_(result)

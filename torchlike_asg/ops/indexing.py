@@ -268,7 +268,8 @@ def _ref_index_add(x: Array, i: Array, v: Array, d: int) -> Array:
     check_added(i, x.shape, d)
     out = np.array(_rows(x, d), order="C")
     width = math.prod(out.shape[1:])
-    add_rows(out.reshape(-1, width), i, np.ascontiguousarray(_rows(v, d)).reshape(-1, width))
+    added = np.ascontiguousarray(_rows(v, d))
+    add_rows(out.reshape(len(out), width), i, added.reshape(len(added), width))
     return np.moveaxis(out, 0, d)
 
 

@@ -78,7 +78,7 @@ def diff(
 
 # ---------------------------------------------------------------- derivatives
 def _scaled(x: Node, divisor: Any) -> Node:
-    return div(x, divisor if divisor.__class__ is Node else weak(float(divisor)))
+    return div(x, divisor if divisor.__class__ is Node else weak(divisor if isinstance(divisor, complex) else float(divisor)))
 
 
 def _uniform(f: Node, d: int, h: Any, order: int) -> Node:
