@@ -199,3 +199,19 @@ def test_stable_order_of_anything(values, descending):
     same(lambda T: T.sort(T.tensor(values), 0, descending))
     same(lambda T: T.tensor(values).nanmedian())
     same(lambda T: T.tensor(values).median())
+
+
+@pytest.mark.parametrize("kind", ["float32", "float64", "int64", "uint8", "bool", "float16"])
+def test_equal_elements_stand_as_in_pytorch(kind):
+    """Beyond 16 elements the unstable sort does not keep them as they stood."""
+    rng = np.random.default_rng(5)
+    for n in (16, 17, 40, 41, 300):
+        a = rng.integers(0, 2 if kind == "bool" else 5, (3, n)).astype(kind)
+        if kind.startswith("float"):
+            a[:, :: n // 4] = np.nan
+        for descending in (False, True):
+            x, y = (T.from_numpy(a.copy()) for T in (torch, ours))
+            assert ours.sort(y, 1, descending).indices.tolist() == torch.sort(x, 1, descending).indices.tolist()
+            assert y.t().argsort(0, descending).tolist() == x.t().argsort(0, descending).tolist()
+            kept = {"dim": 1, "descending": descending, "stable": True}
+            assert y.sort(**kept).indices.tolist() == x.sort(**kept).indices.tolist()

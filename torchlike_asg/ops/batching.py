@@ -376,7 +376,7 @@ _RULES: dict[Any, tuple[str, ...]] = {
     _moves(0, rank_of=0): ("fft", "rfft", "irfft"),
     _moves(0): ("kth_index", "softmax", "log_softmax", "cumsum", "cumprod", "cummax_index", "cummin_index", "logcumsumexp", "recurrence",
                 "shift",
-                "gather",                "pick", "argsort", "median_index", "mode_index", "stack", "glu"),
+                "gather",                "pick", "argsort", "unstable_order", "median_index", "mode_index", "stack", "glu"),
     _like: ("cast",),
     _leading: ("inverse", "det", "logabsdet", "det_sign", "cholesky", "matrix_exp", "eigvalsh", "eigh_vectors", "eigvals", "eig_vectors",
                "cholesky_info", "inverse_info", "lu_compact", "lu_pivots", "lu_permutation", "ldl_compact", "ldl_pivots", "ldl_info",

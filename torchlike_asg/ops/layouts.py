@@ -10,7 +10,7 @@ _IMAGES = """
     max_pool max_pool_index batch_norm batch_norm_eval group_norm interpolate pad_constant pad_mirror roll rms_norm
 """
 #: results keep the order of the dimensions in memory
-_PRESERVED = "flip argsort"
+_PRESERVED = "flip argsort unstable_order"
 
 for _name in _IMAGES.split():
     REGISTRY[_name].layout = "images"

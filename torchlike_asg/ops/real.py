@@ -46,6 +46,7 @@ _KERNELS |= {name: name for name, op in REGISTRY.items() if op.category == "spec
 #: operation -> the error itself, where it is said in a sentence
 _SENTENCES: dict[str, Exception] = {
     "argsort": RuntimeError("Sort does not support complex dtypes on CPU"),
+    "unstable_order": RuntimeError("Sort does not support complex dtypes on CPU"),
     "signbit": NotImplementedError("signbit is not implemented for complex tensors."),
     "topk_index": RuntimeError("topk does not support complex dtypes on CPU"),
 }

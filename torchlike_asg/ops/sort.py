@@ -12,6 +12,7 @@ import numpy as np
 from .. import dtypes
 from ..asg.declare import Array, Meta, Op, Sample
 from ..asg.node import Node
+from .introsort import SMALL, ascending
 from .reduce import _vjp_shared_nan, reduced_shape
 from .scatter import gather
 
@@ -44,6 +45,40 @@ argsort = Op(
     params=("dim", "descending"),
     differentiable=False,
     samples=lambda: [*_samples(False)(), *_samples(True)()],
+)
+
+
+def _unstable_order(x: Array, dim: int, descending: bool) -> Array:
+    """Argsort with equal elements in the order of PyTorch's unstable sort."""
+    order = stable_order(x, dim, descending)
+    if not x.ndim or x.shape[dim] <= SMALL:
+        return order
+    found, values = np.moveaxis(order, dim, -1).copy(), np.moveaxis(np.take_along_axis(x, order, dim), dim, -1)
+    before, after = values[..., :-1], values[..., 1:]
+    steps = (before != after) & ~((before != before) & (after != after))
+    for line in np.ndindex(found.shape[:-1]):
+        if not steps[line].all():
+            keys = np.zeros(x.shape[dim], np.int64)
+            keys[found[line][1:]] = np.cumsum(steps[line])
+            found[line] = ascending(keys.tolist())
+    return np.moveaxis(found, -1, dim)
+
+
+_TIED = np.cos(np.arange(120.0) ** 2).reshape(2, 60).round(1)
+
+unstable_order = Op(
+    "unstable_order",
+    "sort",
+    lambda x, *_: (x.shape, dtypes.int64),
+    _unstable_order,
+    params=("dim", "descending"),
+    differentiable=False,
+    samples=lambda: [
+        *_samples(False)(),
+        *_samples(True)(),
+        Sample((_TIED,), (1, False), False),
+        Sample((_TIED.T.copy(),), (0, True), False),
+    ],
 )
 
 

@@ -36,6 +36,8 @@ def test_every_type_and_length(d, descending):
         a = RNG.random((3, n)) < 0.5 if d is np.bool_ else numbers((3, n), d)
         check_all("argsort", (a,), 1, descending, threads=(2,))
         check_all("argsort", (a.T,), 0, descending, threads=(2,))
+        check_all("unstable_order", (a,), 1, descending, threads=(2,))
+        check_all("unstable_order", (a.T,), 0, descending, threads=(2,))
 
 
 def test_bytes_that_all_keys_share_are_left_out():

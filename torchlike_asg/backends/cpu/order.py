@@ -26,7 +26,7 @@ from .values import Value
 from .walk import Walk, walk_words
 
 #: up to so many elements are sorted by insertion
-_FEW = 40
+FEW = 40
 #: longer lines are left to the reference: their records would not fit a thread's scratch
 _MOST = 1 << 24
 _BUCKETS = 256
@@ -37,30 +37,30 @@ _BUCKETS = 256
 def _argsort(lowering: Lowering, node: LibraryNode) -> bool:
     dim, descending = node.attrs
     x = node.operands[0]
-    return _order(lowering, x, node.result, dim, descending, "some", 0, x.shape[dim] if x.shape else 1)
+    return order(lowering, x, node.result, dim, descending, "some", 0, x.shape[dim] if x.shape else 1)
 
 
 @library("topk_index")
 def _topk(lowering: Lowering, node: LibraryNode) -> bool:
     k, dim, largest = node.attrs
-    return k > 0 and _order(lowering, node.operands[0], node.result, dim, largest, "some", 0, k)
+    return k > 0 and order(lowering, node.operands[0], node.result, dim, largest, "some", 0, k)
 
 
 @library("kth_index")
 def _kth(lowering: Lowering, node: LibraryNode) -> bool:
     dim, k = node.attrs
-    return _order(lowering, node.operands[0], node.result, dim, False, "some", k, 1)
+    return order(lowering, node.operands[0], node.result, dim, False, "some", k, 1)
 
 
 @library("median_index")
 def _median(lowering: Lowering, node: LibraryNode) -> bool:
     dim, skip_nan = node.attrs
-    return _order(lowering, node.operands[0], node.result, dim, False, "nanmedian" if skip_nan else "median", 0, 1)
+    return order(lowering, node.operands[0], node.result, dim, False, "nanmedian" if skip_nan else "median", 0, 1)
 
 
 @library("mode_index")
 def _mode(lowering: Lowering, node: LibraryNode) -> bool:
-    return _order(lowering, node.operands[0], node.result, *node.attrs, False, "mode", 0, 1)
+    return order(lowering, node.operands[0], node.result, *node.attrs, False, "mode", 0, 1)
 
 
 @library("median", "nanmedian")
@@ -76,13 +76,18 @@ def _median_of_all(lowering: Lowering, node: LibraryNode) -> bool:
         x = dense
     x = replace(x, shape=(count,), strides=(1,))
     at = View(lowering.temporary(8), (1,), (1,), 0, dtypes.int64)
-    if not _order(lowering, x, at, 0, False, node.op, 0, 1):
+    if not order(lowering, x, at, 0, False, node.op, 0, 1):
         return False
     return indexed(lowering, (1,), node.result, (0,), x, (0,), [Index(at, (0,), count, 1, False)], write=False)
 
 
-def _order(lowering: Lowering, x: View, out: View, dim: int, descending: bool, emit: str, first: int, count: int) -> bool:
-    """Positions `first` to ``first + count`` of the order, or the one that `emit` tells."""
+def order(lowering: Lowering, x: View, out: View, dim: int, descending: bool, emit: str, first: int, count: int,
+          made: type[Order] | None = None, further: int = 0) -> bool:  # fmt: skip
+    """Positions `first` to ``first + count`` of the order, or the one that `emit` tells.
+
+    `made`: what writes the code, if not `Order`, and `further`: the bytes of scratch memory it takes beyond its records.
+    """
+    made = Order if made is None else made
     element = code(x.dtype)
     if element not in MACHINE or 0 in x.shape or 0 in out.shape:
         return False
@@ -96,11 +101,12 @@ def _order(lowering: Lowering, x: View, out: View, dim: int, descending: bool, e
     few = emit == "some" and first == 0 and 0 < count <= 32 and n >= 8 * count and width == 8
     words = (n, *found.steps, found.columns, *found.column_steps, first, count, *walk_words(found.outer))
     isa, rows = lowering.isa, found.columns * found.points
-    each = n * 1.0 + count * 40 if few else 500 + n * (2.0 * x.itemsize) if n > _FEW else n * n * 0.3
+    each = n * 1.0 + count * 40 if few else 500 + n * (2.0 * x.itemsize) if n > FEW else n * n * 0.3
     lowering.add(
         Call(
             Source(
-                ("order", element, descending, emit, few, isa.name), lambda m, k: _Order(m, k, isa, element, descending, emit).write(few)
+                ("order", element, descending, emit, few, made.__name__, isa.name),
+                lambda m, k: made(m, k, isa, element, descending, emit).write(few),
             ),
             (x.place, out.place),
             words,
@@ -108,7 +114,7 @@ def _order(lowering: Lowering, x: View, out: View, dim: int, descending: bool, e
             (out.slot,),
             units=rows,
             cost=20 + rows * each,
-            scratch=(count + 2) * 8 if few else 2 * width * n + x.itemsize * _BUCKETS * 4 + 64,
+            scratch=(count + 2) * 8 if few else 2 * width * n + x.itemsize * _BUCKETS * 4 + 64 + further,
             label="topk" if few else "sort",
             bytes=rows * n * x.itemsize,
         )
@@ -117,7 +123,7 @@ def _order(lowering: Lowering, x: View, out: View, dim: int, descending: bool, e
 
 
 # ---------------------------------------------------------------- code
-class _Order:
+class Order:
     def __init__(self, module: Module, name: str, isa: Isa, element: str, descending: bool, emit: str) -> None:
         k = self.k = Kernel(module, name, 2)
         self.f: Function = k.f
@@ -125,6 +131,7 @@ class _Order:
         self.kind, self.size, self.type = element[0], int(element[1:]), MACHINE[element]
         self.wide = self.size == 8
         self.record = 16 if self.wide else 8
+        self.counts_bytes = self.size * _BUCKETS * 4
         self.n, self.step, self.out_step, self.columns, self.column, self.out_column, self.first, self.count = (k.word(i) for i in range(8))
         self.walk = Walk(self.f, k.word_address(8), 2)
         self.scratch = k.rest[2]
@@ -204,7 +211,7 @@ class _Order:
         with f.loop(0, self.n) as i:
             self.store(self.make(f.load(self.type, f.gep(x, i * self.step, "i8"), self.size), i), a, i)
         at = f.variable(a)
-        f.branch(self.n <= _FEW, lambda: self._insertion(a), lambda: at.set(self._radix(a, b)))
+        f.branch(self.n <= FEW, lambda: self._insertion(a), lambda: at.set(self._radix(a, b)))
         self._emit(at.get(), out)
 
     def _insertion(self, a: Value) -> None:

@@ -12,6 +12,7 @@ from ...ops import logic
 from ...ops import pointwise as basic
 from ...ops import sort as ops
 from ...ops.formula import refuse
+from ...ops.introsort import SMALL
 from ...ops.movement import reshaped
 from ...ops.promotion import title, to
 from ..core import Tensor, node_of, unary, wrap
@@ -25,11 +26,19 @@ from .arguments import check_flag, check_tensor, one_dim
 from .reduce import picked
 
 
-def _ordered(input: Tensor, dim: int, descending: bool) -> tuple[Node, Node]:
+def _ordered(input: Tensor, dim: int, descending: bool, stable: bool | None) -> tuple[Node, Node]:
     """Sorted values and their positions."""
     x = node_of(input)
-    index = ops.argsort(x, one_dim("sort", dim, len(x.shape)), bool(descending))
+    d = one_dim("sort", dim, len(x.shape))
+    index = _order(x, d, stable)(x, d, descending)
     return _along(x, index, dim), index
+
+
+def _order(x: Any, d: int, stable: bool | None) -> Any:
+    """The operation that orders elements along a dimension. A few, and those on a GPU, keep their order if they are equal."""
+    if stable or not x.shape or x.shape[d] <= SMALL or x.device.type != "cpu":
+        return ops.argsort
+    return ops.unstable_order
 
 
 def _along(x: Node, index: Node, dim: int) -> Node:
@@ -39,10 +48,13 @@ def _along(x: Node, index: Node, dim: int) -> Node:
 @function()
 @step(lambda *_, **given: "SortBackward1" if "stable" in given else None)
 def sort(input: Tensor, dim: int = -1, descending: bool = False, *, stable: bool | None = False, out: Any = None) -> Any:
-    """Values in order along `dim`, and where they were: named tuple (values, indices). Always stable; NaN counts as largest."""
+    """Values in order along `dim`, and where they were: named tuple (values, indices). NaN counts as largest.
+
+    Equal elements keep their order if it is to be `stable`; else they stand as in PyTorch.
+    """
     if isinstance(dim, bool):
         raise TypeError(f"sort(): argument 'dim' (position 2) must be int, not {type(dim).__name__}")
-    values, index = _ordered(input, dim, check_flag("sort", "descending", descending))
+    values, index = _ordered(input, dim, check_flag("sort", "descending", descending), stable)
     if values.strides != index.strides:  # as the input lies
         values = get("relayout")(values, index.strides)
     found = keeping(returns.sort(wrap(values), wrap(index)), (), (1,))
@@ -53,7 +65,8 @@ def sort(input: Tensor, dim: int = -1, descending: bool = False, *, stable: bool
 @function()
 def argsort(input: Tensor, dim: int = -1, descending: bool = False, *, stable: bool = False) -> Tensor:
     """The positions that would sort `input` along `dim`."""
-    return unary(ops.argsort, input, one_dim("argsort", dim, len(input.shape)), bool(descending))
+    d = one_dim("argsort", dim, len(input.shape))
+    return unary(_order(input, d, stable), input, d, bool(descending))
 
 
 @function()

@@ -10,8 +10,8 @@ import numpy as np
 import torchlike_asg as torch
 
 from ...facade.core import Tensor
+from ...ops.introsort import descending
 from .. import functional as F
-from .introsort import descending
 
 __all__ = [
     "PackedSequence",

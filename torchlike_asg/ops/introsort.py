@@ -1,29 +1,34 @@
-"""The order in which PyTorch sorts sequences by length: introsort, which does not keep equal keys as they stood.
+"""The order in which PyTorch's unstable sort leaves equal keys: that of introsort, which does not keep them as they stood.
 
-Which of two sequences of one length comes first changes no output by itself, but masks of dropout are drawn in that order.
+Which of two equal elements comes first changes what is picked at their positions, and for sequences of one length the order in which
+masks of dropout are drawn.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-_SMALL = 16  # parts up to here are left to the insertion sort at the end, which is stable
+SMALL = 16  # parts up to here are left to the insertion sort at the end, which is stable
 
 
 def descending(keys: Sequence[int]) -> list[int]:
-    """The places of `keys` from the largest to the smallest. Musser (1997), "Introspective sorting and selection algorithms".
+    """The places of `keys` from the largest to the smallest."""
+    return ascending([-k for k in keys])
+
+
+def ascending(keys: Sequence[int]) -> list[int]:
+    """The places of `keys` from the smallest to the largest. Musser (1997), "Introspective sorting and selection algorithms".
 
     The pivot is the median of the second, the middle and the last key; of what it divides the right part is sorted first.
     """
-    items = [(-k, i) for i, k in enumerate(keys)]
+    items = [(k, i) for i, k in enumerate(keys)]
     parts = [(0, len(items), 2 * (len(items).bit_length() - 1))]
     while parts:
         first, last, depth = parts.pop()
-        if last - first <= _SMALL:
+        if last - first <= SMALL:
             continue
-        if depth == 0:  # so lopsided that PyTorch turns to a heap: no order of lengths was seen to lead here
-            items[first:last] = sorted(items[first:last], key=lambda item: item[0])
-            continue
+        if depth == 0:  # so lopsided that PyTorch turns to a heap: no order of numbers was seen to lead here
+            return sorted(range(len(keys)), key=keys.__getitem__)
         _pivot_first(items, first, last)
         cut = _partition(items, first, last)
         parts += [(first, cut, depth - 1), (cut, last, depth - 1)]

@@ -1,0 +1,123 @@
+"""Sorting that leaves equal elements in the order in which PyTorch's unstable sort leaves them: introsort (Musser, 1997).
+
+Only where elements are equal does that differ from what radix sort gives, which is faster: a long line is sorted so first, and anew if
+there are equals. The pivot is the median of the second, the middle and the last record; parts of up to 16 are left to an insertion at the
+end. A line so lopsided that introsort would turn to a heap keeps its equals in order.
+"""
+
+from __future__ import annotations
+
+from .calls import LibraryNode, Lowering, library
+from .order import Order, order
+from .values import Value
+
+_SMALL = 16
+#: lines up to here are not sorted twice
+_SHORT = 512
+#: bytes of the stack of parts: three words for each of twice as many as a line's length has bits
+_STACK = 2048
+
+
+@library("unstable_order")
+def _unstable(lowering: Lowering, node: LibraryNode) -> bool:
+    dim, descending = node.attrs
+    x = node.operands[0]
+    return order(lowering, x, node.result, dim, descending, "some", 0, x.shape[dim] if x.shape else 1, Introsort, _STACK)
+
+
+class Introsort(Order):
+    def _sorted(self, x: Value, out: Value) -> None:
+        f, a = self.f, self.scratch
+        b = f.gep(a, self.n * self.record, "i8")
+        at, anew = f.variable(b), f.variable(self.n <= _SHORT)
+        with f.when(self.n > _SHORT):
+            self._records(x, a)
+            at.set(self._radix(a, b))
+            with f.loop(1, self.n) as i:
+                anew.set(anew.get() | f.compare("eq", self.bits(self.load(at.get(), i)), self.bits(self.load(at.get(), i - 1))))
+        with f.when(anew.get()):
+            other = f.select(f.compare("eq", at.get(), a), b, a)
+            self._records(x, other)
+            at.set(f.select(self._parted(x, other), other, at.get()))
+        self._emit(at.get(), out)
+
+    def _records(self, x: Value, to: Value) -> None:
+        f = self.f
+        with f.loop(0, self.n) as i:
+            self.store(self.make(f.load(self.type, f.gep(x, i * self.step, "i8"), self.size), i), to, i)
+
+    def before(self, a: Value, b: Value) -> Value:
+        """Whether the key of record `a` is less than that of `b`."""
+        return self.f.compare("lt", self.bits(a), self.bits(b), unsigned=True)
+
+    def follows(self, a: Value, b: Value) -> Value:
+        return self.before(b, a)
+
+    def _swap(self, a: Value, i: Value, j: Value) -> None:
+        one, other = self.load(a, i), self.load(a, j)
+        self.store(one, a, j)
+        self.store(other, a, i)
+
+    def _parted(self, x: Value, a: Value) -> Value:
+        """Sort the records of a line; whether that came to an end without a heap. A short line ends with the insertion alone."""
+        f = self.f
+        stack = f.gep(self.scratch, self.n * (2 * self.record) + self.counts_bytes, "i8")
+        depth, rest = f.variable(0, "i64"), f.variable(self.n)
+        with f.loop_while(lambda: rest.get() > 1):
+            rest.set(rest.get() // 2)
+            depth.set(depth.get() + 2)
+        top, fine = f.variable(0, "i64"), f.variable(True, "i1")
+
+        def slot(word: int) -> Value:
+            return f.gep(stack, top.get() * 3 + word, "i64")
+
+        def push(*words: Value) -> None:
+            for i, word in enumerate(words):
+                f.store(word, slot(i))
+            top.set(top.get() + 1)
+
+        push(f.value(0, "i64"), self.n, depth.get())
+        first, last = f.variable(0, "i64"), f.variable(self.n)
+        with f.loop_while(lambda: fine.get() & (top.get() > 0)):
+            top.set(top.get() - 1)
+            for i, variable in enumerate((first, last, depth)):
+                variable.set(f.load("i64", slot(i)))
+            with f.loop_while(lambda: fine.get() & (last.get() - first.get() > _SMALL)):
+
+                def part() -> None:
+                    depth.set(depth.get() - 1)
+                    cut = self._cut(a, first.get(), last.get())
+                    push(cut, last.get(), depth.get())
+                    last.set(cut)
+
+                f.branch(depth.get() > 0, part, lambda: fine.set(False))
+        short = self.n <= _SHORT
+        with f.when(short & (fine.get() ^ True)):
+            self._records(x, a)
+        with f.when(short | fine.get()):
+            self._insertion(a)
+        return short | fine.get()
+
+    def _cut(self, a: Value, first: Value, last: Value) -> Value:
+        """Records that belong on the other side of the pivot are exchanged, equal ones too; where the right side begins."""
+        f = self.f
+        places = (first + 1, first + (last - first) // 2, last - 1)
+        x, y, z = (self.load(a, i) for i in places)
+        low = f.select(self.before(y, z), places[1], f.select(self.before(x, z), places[2], places[0]))
+        high = f.select(self.before(x, z), places[0], f.select(self.before(y, z), places[2], places[1]))
+        self._swap(a, first, f.select(self.before(x, y), low, high))
+        pivot = self.load(a, first)
+        left, right, going = f.variable(first + 1), f.variable(last), f.variable(True, "i1")
+        with f.loop_while(lambda: going.get()):
+            with f.loop_while(lambda: self.before(self.load(a, left.get()), pivot)):
+                left.set(left.get() + 1)
+            right.set(right.get() - 1)
+            with f.loop_while(lambda: self.before(pivot, self.load(a, right.get()))):
+                right.set(right.get() - 1)
+
+            def exchange() -> None:
+                self._swap(a, left.get(), right.get())
+                left.set(left.get() + 1)
+
+            f.branch(left.get() < right.get(), exchange, lambda: going.set(False))
+        return left.get()
