@@ -213,3 +213,26 @@ def test_a_view_that_alone_is_to_have_a_gradient_keeps_it_itself(base, read):
         return found, v.grad.tolist(), w.grad.tolist()
 
     same(run)
+
+
+@pytest.mark.parametrize(
+    "make", [lambda b: b[0], lambda b: b.view(3, 2), lambda b: b.t(), lambda b: b[:, 1:], lambda b: b[None], lambda b: b.expand(2, 3)]
+)
+@pytest.mark.parametrize("base", [lambda w: w * 2, lambda w: w, lambda w: (w * 2)[:]])
+def test_equal_views_have_gradients_of_their_own(base, make):
+    def run(T):
+        found = []
+        w = T.tensor([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]], requires_grad=True)
+        b = base(w)
+        for _ in range(2):
+            first, second = make(b), make(b)
+            second.register_hook(lambda g: found.append(g.tolist()))
+            first.retain_grad()
+            y = (first * first).sum() + second.sum() * 3 + make(b).sum() * 5
+            found.extend(g.tolist() for g in T.autograd.grad(y, [first, second, w], retain_graph=True))
+            w.grad = None
+            y.backward(retain_graph=True)
+            found.extend((first.grad.tolist(), w.grad.tolist()))
+        return found
+
+    same(run)

@@ -43,6 +43,8 @@ def view(op: Op, a: Tensor, attrs: tuple[Any, ...], kind: str = "view") -> Tenso
             return face(f, None, 0, inherited_kind(a, kind), op.rule.geometry(a._geo, *attrs), lens=a._lens)  # type: ignore[union-attr, no-any-return]
         n = apart(op(node_of(a), *attrs))
         t = face(f, n, a._d if a._n is not None else 0, inherited_kind(a, kind), lens=a._lens)
+        if n.rg:
+            t._n = owned(n, t)  # equal views are asked for gradients of their own
         if f.cell.exposed:
             t._geo, t._n = t.geometry, None
         return t  # type: ignore[no-any-return]
@@ -69,12 +71,15 @@ def seen_view(a: Tensor, f: Family, n: Node, kind: str = "view") -> Tensor:
     t._geo = None
     if a._lens is not None:
         t._lens = a._lens
-    if a._kind is None and (_current() or current()).grad:
+    tr = _current() or current()
+    if a._kind is None and tr.grad:
         t._kind = kind
     else:
         t._kind = inherited_kind(a, kind)
         if n.rg:
-            t._n = apart(n)
+            n = t._n = apart(n)
+    if n.rg:
+        t._n = owned(n, t)
     faces = f.faces
     faces.append(ref(t))
     if len(faces) > f.limit:
