@@ -7,7 +7,7 @@ torch = pytest.importorskip("torch")
 
 import torchlike_asg as ours  # noqa: E402
 
-from .compare import same  # noqa: E402
+from .compare import same, same_error  # noqa: E402
 from .parity import agree, agree_twice, normal, refuses  # noqa: E402
 
 X = normal(2, 3, 7, 8)
@@ -227,3 +227,18 @@ def test_gradient_goes_to_the_winner_alone():
     y = torch.tensor([[[[1.0, 5.0], [5.0, 2.0]]]], requires_grad=True)
     torch.nn.functional.max_pool2d(y, 2).sum().backward()
     assert y.grad.flatten().tolist() == x.grad.flatten().tolist()
+
+
+@pytest.mark.parametrize("dims", [2, 3])
+def test_random_samples_of_fractional_pooling_fit_the_input(dims):
+    def pooled(T, samples, dtype="float32", kernel=2, size=3):
+        x = (T.arange(2.0 * 7**dims) * 1.7).sin().reshape(1, 2, *(7,) * dims)
+        run = getattr(T.nn.functional, f"fractional_max_pool{dims}d")
+        return run(x, kernel, output_size=size, _random_samples=T.full(samples, 0.4, dtype=getattr(T, dtype)))
+
+    same(lambda T: pooled(T, (2, 2, dims)))
+    for samples in ((0, 2, dims), (1, 3, dims), (1, 2, dims + 1), (2, dims)):
+        same_error(lambda T, samples=samples: pooled(T, samples))
+    same_error(lambda T: pooled(T, (1, 2, dims), "float64"))
+    same_error(lambda T: pooled(T, (1, 2, dims), kernel=(1,)))
+    same_error(lambda T: pooled(T, (1, 2, dims), size=()))

@@ -124,6 +124,21 @@ def _with_indices(input: Tensor, output_size: Any) -> Any:
 
 
 # ---------------------------------------------------------------- fractional
+def _check_samples(dims: int, x: Tensor, samples: Tensor) -> None:
+    """Refuse random numbers of another type than the input's, or fewer than it has planes."""
+    if samples.dtype is not x.dtype:
+        raise RuntimeError("Expect _random_samples to have the same dtype as input")
+    shape = samples.shape
+    if len(shape) != 3:
+        raise RuntimeError(f"Expect _random_samples to have 3 dimensions, got {len(shape)}")
+    if shape[0] < x.shape[0]:
+        raise RuntimeError("Expect _random_samples.size(0) no less then input batch size.")
+    if shape[1] != x.shape[1]:
+        raise RuntimeError("Expect _random_samples.size(1) equals to input channel size.")
+    if shape[2] != dims:
+        raise RuntimeError(f"Expect _random_samples.size(2) equals to {dims}; got {shape[2]}.")
+
+
 def _fractional(dims: int, input: Tensor, kernel_size: Any, output_size: Any, output_ratio: Any, samples: Any, indices: bool) -> Any:
     name = f"fractional_max_pool{dims}d"
     if output_size is None and output_ratio is None:
@@ -132,6 +147,9 @@ def _fractional(dims: int, input: Tensor, kernel_size: Any, output_size: Any, ou
     if output_size is None:
         ratios = (output_ratio,) * dims if isinstance(output_ratio, (int, float)) else tuple(output_ratio)
         output_size = [int(n * r) for n, r in zip(x.shape[2:], ratios, strict=True)]
+    for argument, given in (("kernel_size", kernel_size), ("output_size", output_size)):
+        if isinstance(given, (tuple, list)) and len(given) != dims:
+            raise RuntimeError(f"{name}: {argument} must either be a single Int or tuple of {'Ints' if dims == 2 else 'three Ints'}")
     kernel, sizes = _output(name, dims, x, kernel_size), _output(name, dims, x, output_size)
     for what, n, k, o in zip(("time", "height", "width")[-dims:], x.shape[2:], kernel, sizes, strict=True):
         if o + k - 1 > n:
@@ -140,7 +158,8 @@ def _fractional(dims: int, input: Tensor, kernel_size: Any, output_size: Any, ou
         from ..register import FUNCTIONS
 
         samples = FUNCTIONS["rand"](*x.shape[:2], dims, dtype=x.dtype, device=x.device)
-    index = nary(ops.fractional_max_pool_index, (x, samples if len(samples.shape) == 3 else samples.unsqueeze(0)), kernel, sizes)
+    _check_samples(dims, x, samples)
+    index = nary(ops.fractional_max_pool_index, (x, samples[: x.shape[0]]), kernel, sizes)
     values = _back(nary(ops.plane_gather, (x, index)), batched)
     result = keeping((values, _back(index, batched)) if indices else values, (input,), (1,) if indices else ())
     note(result, f"FractionalMaxPool{dims}DBackward0")
