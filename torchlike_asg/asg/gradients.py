@@ -12,7 +12,7 @@ from .. import devices
 from ..dtypes import dtype
 from ..errors import MissingGradientError
 from .declare import APART, ARGUMENT, INPUT, LEAF_OF, REBIND, TRANSFER, VAR, get
-from .geometry import is_dense
+from .geometry import is_dense, preserved_strides
 from .node import Node, const
 from .rewrite import topo
 from .scope import inherited
@@ -310,3 +310,14 @@ def ones(n: Node) -> Node:
 
 def zero(d: dtype) -> Node:
     return const(0, d)
+
+
+def argument_of(n: Node, depth: int, index: int) -> Node:
+    """A value to differentiate by, whether or not `n` has a history."""
+    key = (n, depth, index)
+    found = ARGUMENT.table.get(key)
+    if found is None:
+        strides = preserved_strides(tuple(n.shape), n.strides)
+        made = Node(ARGUMENT, (n,), (depth, index), n.shape, n.dtype, strides, 0, n.device, True)
+        found = ARGUMENT.table.setdefault(key, made)
+    return found

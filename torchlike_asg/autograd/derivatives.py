@@ -7,6 +7,8 @@ forward mode needs no rules of its own, and every operation with two derivatives
 from __future__ import annotations
 
 import functools
+import itertools
+import weakref
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -19,7 +21,7 @@ from ..facade.backward import check, grad_mode
 from ..facade.core import Tensor, node_of
 from ..facade.functions.creation import zeros_like
 from ..pytree import TreeSpec, tree_flatten, tree_map, tree_unflatten
-from .levels import Depth, argument, differentiating, result
+from .levels import Depth, argument, differentiating, level, result
 from .vectorize import Mapped, check_randomness
 
 Argnums = int | tuple[int, ...]
@@ -44,11 +46,15 @@ def _chosen(argnums: Argnums, args: tuple[Any, ...]) -> list[int]:
     return found
 
 
-class _Recorded:
+_LASTING = 1 << 16  # more than a transform has arguments
+_lasting: weakref.WeakSet[Recorded] = weakref.WeakSet()
+
+
+class Recorded:
     """A function recorded on arguments to differentiate by: those arguments' nodes, the leaves of its output and how they are nested."""
 
     def __init__(self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], places: Sequence[int], depth: Depth,
-                 has_aux: bool, name: str, forward: bool = False) -> None:  # fmt: skip
+                 has_aux: bool, name: str, forward: bool = False, lasting: bool = False) -> None:  # fmt: skip
         given, self.spec = tree_flatten(tuple(args[p] for p in places))
         for t in given:
             if not isinstance(t, Tensor):
@@ -60,8 +66,9 @@ class _Recorded:
                     raise ValueError(f"Expected primal to be floating point or complex, but got: {t.dtype}")
                 raise RuntimeError(f"only Tensors of floating point dtype can require gradients ({name} got {t.dtype})")
         self.given, self.depth, self.forward = given, depth, forward
-        inputs = [argument(t, depth, i) for i, t in enumerate(given)]
-        self.inputs = [node_of(t) for t in inputs]
+        self.first = self._free_index() if lasting else 0
+        inputs = [argument(t, depth, self.first + i) for i, t in enumerate(given)]
+        self.arguments, self.inputs = inputs, [node_of(t) for t in inputs]
         parts = tree_unflatten(inputs, self.spec)
         changed = list(args)
         for p, value in zip(places, parts, strict=True):
@@ -85,6 +92,22 @@ class _Recorded:
             if not isinstance(t, Tensor):
                 raise RuntimeError(f"{name}: Expected f to return only tensors, got unsupported type {type(t).__name__}")
         self.outputs = [node_of(t) for t in self.leaves]
+        self.made = tr.index, tr.generation
+
+    def present(self) -> None:
+        """What was recorded goes on in the present trace, if reads have ended that one since."""
+        tr = current()
+        if self.made != (tr.index, tr.generation):
+            self.made = tr.index, tr.generation
+            with level():  # inside a transform, histories are recorded again whole
+                self.inputs, self.outputs = [node_of(t) for t in self.arguments], [node_of(t) for t in self.leaves]
+
+    def _free_index(self) -> int:
+        """Where the arguments of a function that outlives its transform begin: they are told from those of others like it, and of
+        transforms of the same depth that use it."""
+        taken = {r.first for r in _lasting if r.depth == self.depth}
+        _lasting.add(self)
+        return next(i for i in itertools.count(_LASTING, _LASTING) if i not in taken)
 
     def _outside(self, x: Any) -> Any:
         return result(node_of(x), self.depth) if isinstance(x, Tensor) else x
@@ -103,7 +126,7 @@ class _Recorded:
 
     def pushed(self, tangents: Sequence[Node]) -> list[Node]:
         """The directional derivatives of the outputs: by forward mode, or by reverse mode twice, which asks for no `jvp`."""
-        first, step = (-1, -1) if self.forward else (len(self.inputs), 1)
+        first, step = (-1 - self.first, -1) if self.forward else (len(self.inputs) + self.first, 1)
         seeds = [node_of(argument(zeros_like(t), self.depth, first + step * i)) for i, t in enumerate(self.leaves)]
         pulled = [g for g in zip(self.pulled(seeds), tangents, strict=True) if g[0].rg]
         swept = gradients.sweep(tuple([g for g, _ in pulled]), tuple([v for _, v in pulled])) if pulled else None
@@ -111,8 +134,8 @@ class _Recorded:
         return [get("zeros_of")(n) if g is None else g for n, g in zip(self.outputs, found, strict=True)]
 
 
-def _shaped(values: list[Node], spec: TreeSpec, depth: Depth) -> Any:
-    return tree_unflatten([result(n, depth) for n in values], spec)
+def _shaped(values: list[Node], spec: TreeSpec, depth: Depth, own: Sequence[Node] = ()) -> Any:
+    return tree_unflatten([result(n, depth, own) for n in values], spec)
 
 
 # ---------------------------------------------------------------- gradients of scalars
@@ -123,7 +146,7 @@ def grad_and_value(func: Callable[..., Any], argnums: Argnums = 0, has_aux: bool
     def wrapper(*args: Any, **kwargs: Any) -> Any:
         with differentiating() as depth:
             places = _chosen(argnums, args)
-            r = _Recorded(func, args, kwargs, places, depth, has_aux, "grad_and_value(f)(*args)")
+            r = Recorded(func, args, kwargs, places, depth, has_aux, "grad_and_value(f)(*args)")
             if not isinstance(r.out, Tensor):
                 raise RuntimeError(
                     "Expected f(*args) to return a Tensor"
@@ -159,7 +182,7 @@ def grad(func: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = False) 
 def vjp(func: Callable[..., Any], *primals: Any, has_aux: bool = False) -> Any:
     """(``func(*primals)``, a function from gradients of the outputs to those of the inputs), with `has_aux` also what else it returns."""
     with differentiating() as depth:
-        r = _Recorded(func, primals, {}, range(len(primals)), depth, has_aux, "vjp(f, *primals)")
+        r = Recorded(func, primals, {}, range(len(primals)), depth, has_aux, "vjp(f, *primals)", lasting=True)
         value = r.value()
 
     def pull(cotangents: Any, retain_graph: bool = True, create_graph: bool | None = None) -> Any:
@@ -172,9 +195,11 @@ def vjp(func: Callable[..., Any], *primals: Any, has_aux: bool = False) -> Any:
         for t, o in zip(given, r.leaves, strict=True):
             if tuple(t.shape) != tuple(o.shape):
                 raise RuntimeError(f"Mismatch in shape: grad_output has a shape of {t.shape} and output has a shape of {o.shape}.")
-        around = Depth(depth, current().grad)
+        tr = current()
+        r.present()
+        around = Depth(max(depth, tr.level + 1), tr.grad)  # the transforms that call this one are as far out
         with grad_mode(True):
-            return _shaped(r.pulled([node_of(t) for t in given]), r.spec, around)
+            return _shaped(r.pulled([node_of(t) for t in given]), r.spec, around, r.inputs)
 
     return (value, pull, r.aux) if has_aux else (value, pull)
 
@@ -198,7 +223,7 @@ def jvp(func: Callable[..., Any], primals: Any, tangents: Any, *, strict: bool =
     """(``func(*primals)``, its derivative along `tangents`), with `has_aux` also what else it returns."""
     along = _directions(primals, tangents, "jvp(f, primals, tangents)")
     with differentiating() as depth:
-        r = _Recorded(func, primals, {}, range(len(primals)), depth, has_aux, "jvp(f, primals, tangents)", True)
+        r = Recorded(func, primals, {}, range(len(primals)), depth, has_aux, "jvp(f, primals, tangents)", True)
         found = _shaped(r.pushed([node_of(t) for t in along]), r.out_spec, depth)
         value = r.value()
     return (value, found, r.aux) if has_aux else (value, found)
@@ -207,13 +232,16 @@ def jvp(func: Callable[..., Any], primals: Any, tangents: Any, *, strict: bool =
 def linearize(func: Callable[..., Any], *primals: Any) -> Any:
     """(``func(*primals)``, its derivative there as a function of tangents)."""
     with differentiating() as depth:
-        r = _Recorded(func, primals, {}, range(len(primals)), depth, False, "linearize(f, *primals)", True)
+        r = Recorded(func, primals, {}, range(len(primals)), depth, False, "linearize(f, *primals)", True, True)
         value = r.value()
 
     def push(*tangents: Any) -> Any:
         along = _directions(primals, tangents, "linearize(f, *primals)[1](*tangents)")
+        tr = current()
+        r.present()
+        around = Depth(max(depth, tr.level + 1), depth.tracked)
         with grad_mode(True):
-            return _shaped(r.pushed([node_of(t) for t in along]), r.out_spec, depth)
+            return _shaped(r.pushed([node_of(t) for t in along]), r.out_spec, around, r.inputs)
 
     return value, push
 
@@ -233,7 +261,7 @@ def _counting(size: int) -> tuple[Any, ...]:
     return const(0, int64), const(1, int64), size, int64
 
 
-def _jacobian(
+def jacobian_by(
     func: Callable[..., Any],
     argnums: Argnums,
     has_aux: bool,
@@ -255,7 +283,7 @@ def _jacobian(
             places = _chosen(argnums, args)
             directions = _Directions(randomness, depth, tree_flatten(tuple(args[p] for p in places))[0])
             with directions:
-                r = _Recorded(func, args, kwargs, places, depth, has_aux, f"{name}(f, argnums)(*args)", forward)
+                r = Recorded(func, args, kwargs, places, depth, has_aux, f"{name}(f, argnums)(*args)", forward)
             _refuse_complex(name, r)
             table = _columns(r, directions) if forward else _rows(r)
             found = [_argument_parts([result(n, depth) for n in row], r.spec, argnums) for row in table]
@@ -265,7 +293,7 @@ def _jacobian(
     return wrapper
 
 
-def _refuse_complex(name: str, r: _Recorded) -> None:
+def _refuse_complex(name: str, r: Recorded) -> None:
     for what, tensors in (("inputs", r.given), ("outputs", r.leaves)):
         for i, t in enumerate(tensors):
             if t.dtype.is_complex:
@@ -299,7 +327,7 @@ def _argument_parts(row: list[Tensor], spec: TreeSpec, argnums: Argnums) -> Any:
     return parts[0] if isinstance(argnums, int) else parts
 
 
-def _rows(r: _Recorded) -> list[list[Node]]:
+def _rows(r: Recorded) -> list[list[Node]]:
     """Jacobians by one reverse sweep for each output, done for all its elements at once."""
     table = []
     for i, out in enumerate(r.outputs):
@@ -309,7 +337,7 @@ def _rows(r: _Recorded) -> list[list[Node]]:
     return table
 
 
-def _columns(r: _Recorded, directions: _Directions) -> list[list[Node]]:
+def _columns(r: Recorded, directions: _Directions) -> list[list[Node]]:
     """Jacobians by one forward sweep for each input, done for all its elements at once."""
     columns = []
     for i, x in enumerate(r.inputs):
@@ -335,7 +363,7 @@ def _filled(values: list[Node], leaf: Node, like: Node, shapes: list[tuple[int, 
 def jacrev(func: Callable[..., Any], argnums: Argnums = 0, *, has_aux: bool = False, chunk_size: int | None = None,
            _preallocate_and_copy: bool = False) -> Callable[..., Any]:  # fmt: skip
     """A function returning the Jacobian of `func` by reverse mode: best where outputs are few. All rows are one graph."""
-    return _jacobian(func, argnums, has_aux, chunk_size, "jacrev", False)
+    return jacobian_by(func, argnums, has_aux, chunk_size, "jacrev", False)
 
 
 def jacfwd(func: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = False, *, randomness: str = "error") -> Callable[..., Any]:
@@ -348,7 +376,7 @@ def jacfwd(func: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = False
         check_randomness(randomness)
         return jacobian(*args, **kwargs)
 
-    jacobian = _jacobian(func, argnums, has_aux, None, "jacfwd", True, randomness)
+    jacobian = jacobian_by(func, argnums, has_aux, None, "jacfwd", True, randomness)
     return functools.wraps(jacobian)(checked)
 
 
@@ -358,48 +386,3 @@ def hessian(func: Callable[..., Any], argnums: Argnums = 0) -> Callable[..., Any
 
 
 __all__ = ["grad", "grad_and_value", "hessian", "jacfwd", "jacrev", "jvp", "linearize", "vjp"]
-
-
-# ---------------------------------------------------------------- for autograd.functional and forward_ad
-class RecordedGradients:
-    """A function of several tensors that returns a tuple, recorded: its results and the gradients along given vectors."""
-
-    def __init__(self, func: Callable[..., tuple[Tensor, ...]], given: Sequence[Tensor]) -> None:
-        with differentiating() as depth:
-            self._r = _Recorded(func, tuple(given), {}, range(len(given)), depth, False, "f(*inputs)")
-            self._values = [result(n, depth) for n in self._r.outputs]
-
-    def value(self) -> tuple[Tensor, ...]:
-        """What the function returned."""
-        return tuple(self._values)
-
-    def along(self, vectors: Sequence[Tensor]) -> list[Tensor]:
-        """The gradients of the inputs for these gradients of the outputs."""
-        return [result(n, self._r.depth) for n in self._r.pulled([node_of(v) for v in vectors])]
-
-    def counts(self) -> tuple[int, int]:
-        """How many results and how many inputs there are."""
-        return len(self._r.outputs), len(self._r.inputs)
-
-    def independent(self) -> set[tuple[int, int]]:
-        """The pairs (output, input) of which the first does not depend on the second."""
-        found = set()
-        for i, out in enumerate(self._r.outputs):
-            reached = set(gradients.history((out,)))
-            found |= {(i, j) for j, x in enumerate(self._r.inputs) if x not in reached}
-        return found
-
-
-def jvp_of(func: Callable[..., Any], given: Sequence[Tensor], vectors: Sequence[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
-    """(results, derivatives along `vectors`) of a function that returns a tuple."""
-    with differentiating() as depth:
-        r = _Recorded(func, tuple(given), {}, range(len(given)), depth, False, "f(*inputs)")
-        along = [result(n, depth) for n in r.pushed([node_of(t) for t in vectors])]
-        value = [result(n, depth) for n in r.outputs]
-    return value, along
-
-
-def jacobian_of(func: Callable[..., Any], given: Sequence[Tensor], forward: bool) -> list[list[Tensor]]:
-    """The Jacobians of a function that returns a tuple: a list over inputs for each output."""
-    made = _jacobian(func, tuple(range(len(given))), False, None, "jacobian", forward)(*given)
-    return [list(row) for row in made]

@@ -12,7 +12,7 @@ from ..facade.backward import grad_mode
 from ..facade.core import Tensor
 from ..facade.functions.creation import ones_like
 from ..pytree import tree_map_only
-from .derivatives import RecordedGradients, jacobian_of, jvp_of
+from .recorded import RecordedGradients, jacobian_of, jvp_of
 
 __all__ = ["hessian", "hvp", "jacobian", "jvp", "vhp", "vjp"]
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from contextlib import contextmanager
 
 from ..asg.declare import ARGUMENT, EXAMPLE, LEAVES, ONWARD, ONWARD_VIEW, STOP
-from ..asg.geometry import preserved_strides
-from ..asg.gradients import dense, history, is_leaf
+from ..asg.gradients import argument_of, dense, history, is_leaf
 from ..asg.node import Node
 from ..asg.trace import current
 from ..facade.backward import grad_mode
@@ -49,24 +48,21 @@ def differentiating() -> Iterator[Depth]:
 def argument(t: Tensor, depth: int, index: int) -> Tensor:
     """`t` as an argument to differentiate by: a value of its own, through which gradients flow on to `t`."""
     n = node_of(t)
-    key = (n, depth, index)
-    found = ARGUMENT.table.get(key)
-    if found is None:
-        strides = preserved_strides(tuple(n.shape), n.strides)
-        made = Node(ARGUMENT, (n,), (depth, index), n.shape, n.dtype, strides, 0, n.device, True)
-        found = ARGUMENT.table.setdefault(key, made)
     with grad_mode(True):
-        return wrap(found)
+        return wrap(argument_of(n, depth, index))
 
 
-def result(n: Node, depth: Depth) -> Tensor:
-    """A tensor of the result of the transform at that depth. Its own arguments are no history: what depends on nothing else has none."""
-    further = n.rg and depth.tracked and _reaches_further(n, depth)
+def result(n: Node, depth: Depth, own: Container[Node] = ()) -> Tensor:
+    """A tensor of the result of the transform at that depth. Its own arguments are no history: what depends on nothing else has none.
+
+    `own`: those arguments, where others of that depth may be met.
+    """
+    further = n.rg and depth.tracked and _reaches_further(n, depth, own)
     # a tensor cannot be the result that another one's data are
     return wrap(dense(n if further or (not n.rg and n.op not in LEAVES) else STOP(n)))
 
 
-def _reaches_further(n: Node, depth: int) -> bool:
+def _reaches_further(n: Node, depth: int, own: Container[Node]) -> bool:
     """Whether gradients flow from `n` to a leaf, or to an argument of a transform around this one."""
     seen: set[Node] = set()
     nodes = history((n,), seen)
@@ -74,4 +70,4 @@ def _reaches_further(n: Node, depth: int) -> bool:
     if barred:  # what lies behind these alone is reached by tangents only
         seen = set(barred)
         nodes = history((n,), seen)
-    return any(is_leaf(m) or m.op is EXAMPLE or (m.op is ARGUMENT and m.attrs[0] < depth) for m in nodes)
+    return any(is_leaf(m) or m.op is EXAMPLE or (m.op is ARGUMENT and m.attrs[0] < depth and m not in own) for m in nodes)

@@ -12,8 +12,8 @@ import itertools
 from typing import Any
 
 from ..asg import arena, trace
-from ..asg.declare import INPUT, LEAF_OF, LEAVES, REBIND, VAR
-from ..asg.gradients import history
+from ..asg.declare import ARGUMENT, INPUT, LEAF_OF, LEAVES, REBIND, VAR
+from ..asg.gradients import argument_of, history
 from ..asg.node import Node
 from ..asg.rewrite import topo
 from ..asg.trace import Trace, current
@@ -279,7 +279,7 @@ def _replay(n: Node, snap: Snapshot, done: dict[Node, Node], tr: Trace) -> None:
 
     if n.op not in LEAVES and n.op is not LEAF_OF:
         srcs = tuple([done[s] for s in n.srcs])
-        new = n.op(*srcs, *n.attrs)
+        new = argument_of(srcs[0], *n.attrs) if n.op is ARGUMENT else n.op(*srcs, *n.attrs)
         if not n.op.view:
             new = owned(new, _Nobody())  # what the script records anew is another storage's value, even if it is the same expression
         done[n] = new
