@@ -83,6 +83,7 @@ _SUBMODULES = frozenset(
         "_ops",
         "_subclasses",
         "_tensor_str",
+        "_utils",
         "accelerator",
         "alias",
         "amp",

@@ -13,6 +13,11 @@ import torchlike_asg as torch
 __all__: list[str] = []
 
 
+def _element_size(dtype: Any) -> int:
+    """Bytes of one element."""
+    return dtype.itemsize  # type: ignore[no-any-return]
+
+
 def _flatten_dense_tensors(tensors: Sequence[Any]) -> Any:
     """The elements of all, as one vector."""
     return torch.cat([t.contiguous().view(-1) for t in tensors]) if len(tensors) != 1 else tensors[0].contiguous().view(-1)

@@ -6,6 +6,7 @@ computed in float32, see :func:`load` and :func:`store`. ``float16`` is stored n
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NoReturn
 
 import numpy as np
@@ -172,6 +173,8 @@ def promote_types(type1: dtype, type2: dtype) -> dtype:
 
 
 _default = float32
+#: called when the default type has become another: tables of what was inferred with the one before
+on_change: list[Callable[[], None]] = []
 
 
 def get_default_dtype() -> dtype:
@@ -184,7 +187,10 @@ def set_default_dtype(d: dtype) -> None:
     global _default
     if not isinstance(d, dtype) or not d.is_floating_point:
         raise TypeError("only floating-point types are supported as the default type")
-    _default = d
+    if d is not _default:
+        _default = d
+        for forget in on_change:
+            forget()
 
 
 def _the_type(name: str, given: tuple[Any, ...], default: dtype | None) -> dtype:

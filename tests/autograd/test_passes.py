@@ -220,3 +220,30 @@ def test_inputs_and_gradients_that_do_not_fit():
         return a.grad is None
 
     same(run)
+
+
+@pytest.mark.parametrize("create", [False, True])
+@pytest.mark.parametrize("kind", ["leaf", "result", "constant"])
+def test_a_gradient_that_goes_through_unchanged_is_the_tensor_given(kind, create):
+    def run(T):
+        x, z = (T.tensor([1.0, 2.0], requires_grad=True) for _ in range(2))
+        g = T.tensor([3.0, 4.0], requires_grad=kind != "constant")
+        g = g * 2 if kind == "result" else g
+        one = T.autograd.grad(x, x, g, create_graph=create)[0]
+        two = T.autograd.grad(x + z, [x, z], g, create_graph=create)
+        found = [one is g, two[0] is g, two[1] is g, one.requires_grad]
+        if create and kind != "constant":
+            found += T.autograd.grad((one * two[0]).sum(), g)
+        return found
+
+    same(run)
+
+
+def test_gradcheck_of_results_that_lie_in_columns():
+    """Its directions were zero for them."""
+
+    def run(T):
+        x = T.arange(12.0, dtype=T.float64).view(3, 4).requires_grad_()
+        return [T.autograd.gradcheck(lambda x: x.as_strided((4, 3), (1, 4)), x), T.autograd.gradgradcheck(lambda x: x.t() * 1.0, x)]
+
+    same(run)

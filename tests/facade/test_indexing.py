@@ -127,7 +127,24 @@ ERRORS = {
     "select_scatter out of range": lambda T, x: x.select_scatter(T.ones(4), 0, 5),
     "select_scatter of another shape": lambda T, x: x.select_scatter(T.ones(2), 0, 0),
     "slice_scatter of another shape": lambda T, x: x.slice_scatter(T.ones(2, 1), 1, 0, 2),
+    "columns out of range": lambda T, x: x[:, T.tensor([7])],
+    "columns out of range, written": lambda T, x: x.__setitem__((slice(None), T.tensor([7])), 1.0),
+    "a position of none": lambda T, x: x[:, :0][:, T.tensor([0])],
+    "too many values of another type": lambda T, x: x.__setitem__(T.tensor([True, False, False]), T.tensor([[1], [2]])),
+    "coordinates of floats": lambda T, x: T.unravel_index(x, (3, 4)),
+    "coordinates in a shape of floats": lambda T, x: T.unravel_index(T.tensor([1]), (3, 4.0)),
 }
+
+
+@pytest.mark.parametrize("byte", [0, 1])
+def test_a_byte_of_no_dimensions_writes_all_or_nothing(byte):
+    def run(T):
+        x, y = T.ones(2, 3), T.ones(2, 3)
+        x[T.tensor(byte, dtype=T.uint8)] = 2
+        y[T.tensor(byte, dtype=T.uint8)] = T.tensor([4.0, 5.0, 6.0])
+        return x, y
+
+    same(run)
 
 
 @pytest.mark.parametrize("f", ERRORS.values(), ids=ERRORS)

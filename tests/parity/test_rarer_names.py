@@ -129,6 +129,8 @@ CALLS = {
         x(T).new_empty_strided((2, 3), (1, 2), dtype=T.int32).stride(),
         T.as_strided_(x(T), (2, 2), (1, 2)),
         T.resize_as_(x(T), T.zeros(3, 2)),
+        T.ones(24).resize_as_(T.ones(1, 2, 3, 4).contiguous(memory_format=T.channels_last), memory_format=T.preserve_format).stride(),
+        T.ones(6).resize_as_(T.ones(2, 3).t(), memory_format=T.preserve_format).stride(),
         x(T).t().dim_order(),
         T.zeros(1, 2, 3, 4).dim_order(ambiguity_check=[T.contiguous_format, T.channels_last]),
     ],

@@ -9,8 +9,9 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from .. import config
+from ..dtypes import FLOAT, on_change
 from . import gradients, node, trace
-from .declare import REGISTRY, VAR
+from .declare import LEAVES, REGISTRY, SCALAR, VAR
 from .node import Node
 
 #: memo tables of other layers: functions that drop every entry for which `dead(node)` holds
@@ -92,6 +93,23 @@ def compact(roots: Iterable[Node] = (), everything: bool = False) -> int:
     """
     with trace.lock:
         return _compact(roots, everything)
+
+
+def forget_defaults() -> None:
+    """Drop the floating-point expressions of operands that are not: their type may be the default one of the time they were recorded."""
+    with trace.lock:
+        for op in REGISTRY.values():
+            if op in LEAVES:
+                continue
+            for key, n in op.table.copy().items():
+                if n.dtype.category >= FLOAT and not any(
+                    s.__class__ is Node and s.dtype.category >= FLOAT and s.op is not SCALAR for s in key
+                ):
+                    op.table.pop(key, None)
+            op.sites.clear()
+
+
+on_change.append(forget_defaults)
 
 
 def _compact(roots: Iterable[Node], everything: bool) -> int:

@@ -91,8 +91,9 @@ def _parts(x: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
 
 def _units(t: Tensor) -> Iterator[Tensor]:
     """For each element's real part, and its imaginary part if there is one, the tensor like `t` that is one there and zero elsewhere."""
-    for j in range(_parts(array_of(t)).size):
-        unit = np.zeros_like(array_of(t))
+    like = array_of(t)
+    for j in range(_parts(like).size):
+        unit = np.zeros(like.shape, like.dtype)  # in rows, however the tensor lies: it is written through `_parts_of`
         _parts_of(unit)[j] = 1.0
         yield tensor(unit, dtype=t.dtype)
 

@@ -12,7 +12,7 @@ from ..facade.accumulation import hooked, tensor_of
 from ..facade.asked import asked_nodes, given_to, record_again
 from ..facade.backward import backward as _backward
 from ..facade.backward import check_inputs, flag, grad_mode, pieced, run
-from ..facade.core import Tensor
+from ..facade.core import Tensor, node_of
 from ..facade.functions.creation import zeros_like
 from ..facade.grad_fn import Freed
 from ..facade.pieces import through as _through
@@ -88,6 +88,7 @@ def grad(
         return tuple(found)
     record_again(outs, ins)
     nodes = [asked_nodes(t) for t in ins]
+    passed = {node_of(g): g for g in given if isinstance(g, Tensor)}  # a gradient that goes through unchanged is the tensor that was given
     result = run(outs, given, retain, create_graph, frozenset([n for had in nodes for n in had]))
     with grad_mode(create_graph):
         for i, (t, had) in enumerate(zip(ins, nodes, strict=True)):
@@ -96,7 +97,10 @@ def grad(
                 found.append(hooked(t._f, gradient(g)))
                 continue
             _refuse_unused(g, i, allow_unused)
-            found.append(gradient(g) if g is not None else zeros_like(t) if materialize_grads else None)
+            if g in passed:
+                found.append(passed[g])
+            else:
+                found.append(gradient(g) if g is not None else zeros_like(t) if materialize_grads else None)
     return tuple(found)
 
 

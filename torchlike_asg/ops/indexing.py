@@ -85,19 +85,16 @@ def check(index: Array, size: int, dim: int, error: type[Exception] = IndexError
             raise error(f"index {high if high >= size else low} is out of bounds for dimension {dim} with size {size}")
 
 
-def named(dims: Shape) -> Shape:
-    """The dimensions as error messages number them: indexed ones that are no neighbours count from the front, where they are moved."""
-    return dims if place_of(dims) == dims[0] else tuple(range(len(dims)))
-
-
 def key_of(shape: Shape, indices: Any, dims: Shape) -> tuple[Any, ...]:
-    """The NumPy subscript for index arrays on `dims`, after a check of their values."""
+    """The NumPy subscript for index arrays on `dims`, after a check of their values; messages count the indexed dimensions only."""
     key: list[Any] = [slice(None)] * len(shape)
     empty = any(n == 0 for d, n in enumerate(shape) if d not in dims)
-    for i, d, shown in zip(indices, dims, named(dims), strict=True):
+    for k, (i, d) in enumerate(zip(indices, dims, strict=True)):
         if empty and shape[d]:  # nothing is read: PyTorch does not look at the indices either
             i = np.zeros_like(i)
-        check(i, shape[d], shown)
+        if i.size and not shape[d]:
+            raise IndexError("index is out of bounds for dimension with size 0")
+        check(i, shape[d], k)
         key[d] = i
     return tuple(key)
 
@@ -167,13 +164,19 @@ unindex = Op(
 
 # ---------------------------------------------------------------- writing
 def _rule_index_put(x: Node, v: Node, *args: Any) -> Meta:
+    _check_value(x, v, args)
+    return x.shape, x.dtype
+
+
+def _check_value(x: Node, v: Node, args: tuple[Any, ...]) -> None:
     indices, (dims, _) = _split(args, 0)
-    wanted = layout(tuple(x.shape), x.strides, [(tuple(i.shape), i.strides) for i in indices], dims)[0]
+    if not indices:
+        raise RuntimeError("index_put(): at least one index must be provided")
+    wanted = layout(tuple(x.shape), x.strides, [(tuple(i.shape), (0,) * len(i.shape)) for i in indices], dims)[0]
     if not fits(tuple(v.shape), wanted):
         raise RuntimeError(
             f"shape mismatch: value tensor of shape {list(v.shape)} cannot be broadcast to indexing result of shape {list(wanted)}"
         )
-    return x.shape, x.dtype
 
 
 def _ref_index_put(x: Array, v: Array, *args: Any) -> Array:
@@ -199,6 +202,12 @@ def same_type(x: Node, v: Any, *rest: Any) -> tuple[Any, ...]:
     return x, v, *rest
 
 
+def _prepare_index_put(x: Node, v: Any, *rest: Any) -> tuple[Any, ...]:
+    if v.__class__ is Node and v.op is not SCALAR and v.dtype is not x.dtype:
+        _check_value(x, v, rest)  # PyTorch looks at the shapes first
+    return same_type(x, v, *rest)
+
+
 def _vjp_index_put(n: Node, g: Node) -> Grads:
     dims, accumulate = n.attrs
     kept = g if accumulate else lambda: index_put(g, const(0, g.dtype), *n.srcs[2:], dims, False)
@@ -213,7 +222,7 @@ index_put = Op(
     vjp=_vjp_index_put,
     saves=lambda n: n.srcs[2:],
     layout="preserve",
-    prepare=same_type,
+    prepare=_prepare_index_put,
     params=("dims", "accumulate"),
     samples=lambda: [
         Sample((_X, _X[0, 0, :2, None], np.array([2, 0])), ((1,), False)),

@@ -31,7 +31,7 @@ CASES = {
     "embedding": (lambda w, i: F.embedding(i, w), IndexError, "index out of range in self: 7 of 3 (embedding, recorded at"),
     "index_select": (lambda w, i: w.index_select(0, i), IndexError, "index out of range in self: 7 of 3"),
     "index": (lambda w, i: w[i], IndexError, "index 7 is out of bounds for dimension 0 with size 3 (index, recorded at"),
-    "index of columns": (lambda w, i: w[:, i], IndexError, "index 7 is out of bounds for dimension 1 with size 2"),
+    "index of columns": (lambda w, i: w[:, i], IndexError, "index 7 is out of bounds for dimension 0 with size 2"),
     "gather": (lambda w, i: w.gather(1, i[None]), RuntimeError, "index 7 is out of bounds for dimension 1 with size 2 (gather"),
     "index_put": (lambda w, i: w.index_put((i,), w[0]), IndexError, "index 7 is out of bounds for dimension 0 with size 3"),
     "index_add": (lambda w, i: w.index_add(0, i, w[:2]), IndexError, "index 7 is out of bounds for dimension 0 with size 3"),

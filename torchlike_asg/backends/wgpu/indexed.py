@@ -28,6 +28,8 @@ from .source import failed
 ACTIONS = {"copy": "value", "sum": "old + value", "prod": "old * value", "amax": "", "amin": ""}
 #: one invocation combines, or replaces, values in their order where no more than that many may name a place
 IN_ORDER = (32, 256)
+#: operations whose messages count the indexed dimensions, not those of the tensor
+_COUNTED = ("index", "unindex", "index_put")
 
 
 def indexed(
@@ -82,7 +84,7 @@ def indexed(
     if checked:
         flags = View(lowering.checked().slot, (2,), (1,), 0, int32)
         streams.append(Stream(flags, (0,) * len(outer), "u32"))
-        words |= {f"check{k}": of_index(checks, i.dim, i.size, lowering.where) for k, i in enumerate(indices)}
+        words |= {f"check{k}": of_index(checks, k if checks in _COUNTED else i.dim, i.size, lowering.where) for k, i in enumerate(indices)}
     kinds = tuple((i.negative, i.skip is not None, i.range is not None) for i in indices)
     how = "native" if native else "integral" if integral else "exchange" if atomic else "plain"
     made = _Body(dst.dtype, action, how, kinds, len(inner), write, checked)

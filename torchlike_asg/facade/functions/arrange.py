@@ -262,8 +262,13 @@ def diagflat(input: Tensor, offset: int = 0) -> Tensor:
 def unravel_index(indices: Tensor, shape: Any) -> tuple[Tensor, ...]:
     """Flat positions in a tensor of `shape` as one tensor of coordinates for each dimension."""
     if not isinstance(indices, Tensor) or indices.dtype.category != dtypes.INTEGER:
-        raise ValueError(f"expected 'indices' to be integer dtype, but got {getattr(indices, 'dtype', type(indices).__name__)}")
+        raise TypeError(f"expected 'indices' to be integer dtype, but got {getattr(indices, 'dtype', type(indices).__name__)}")
+    if not isinstance(shape, (int, list, tuple)):
+        raise TypeError(f"expected 'shape' to be int or sequence of ints, but got {type(shape)}")
     extent = (shape,) if isinstance(shape, int) else tuple(shape)
+    for n in extent:
+        if not isinstance(n, int):
+            raise TypeError(f"expected 'shape' sequence to only contain ints, but got {type(n)}")
     if any(n < 0 for n in extent):
         raise ValueError(f"'shape' cannot have negative values, but got {extent}")
     out = []

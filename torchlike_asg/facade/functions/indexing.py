@@ -215,10 +215,10 @@ def _index_list(indices: Any) -> tuple[tuple[int, ...], list[Any]]:
 def _check_index_put(input: Tensor, dims: tuple[int, ...], index: list[Any]) -> None:
     if len(dims) > len(input.shape):
         raise IndexError(f"too many indices for tensor of dimension {len(input.shape)} (got {len(dims)})")
-    for d, i in zip(dims, index, strict=True):
+    for k, (d, i) in enumerate(zip(dims, index, strict=True)):
         values = known(i)
         if values is not None:
-            ops.check(values, input.shape[d], d)
+            ops.check(values, input.shape[d], k)
 
 
 @function()

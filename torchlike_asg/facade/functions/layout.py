@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import functools
+import itertools
+import math
+import operator
 from typing import Any
 
 from ... import formats
-from ...asg.geometry import channels_last, is_channels_last, is_contiguous, preserved_strides
+from ...asg.geometry import channels_last, is_channels_last, is_contiguous, preserved_strides, suggests_channels_last
 from ...asg.geometry import contiguous as row_major
 from ...ops import movement
 from ..core import Tensor, plain, unary
@@ -127,10 +130,26 @@ Tensor.ndim = property(dim)  # type: ignore[attr-defined]
 def resize_(self: Tensor, *size: Any, memory_format: Any = None) -> Tensor:
     """Change the shape in place, keeping the storage's elements in order."""
     shape = sizes(size)
+    _check_storage(self, shape)
     return resize(self, shape, None if memory_format is None else format_strides(memory_format, shape, row_major(shape), "resize_"))
+
+
+def _check_storage(t: Tensor, shape: tuple[int, ...]) -> None:
+    """Raise RuntimeError if elements, strides or bytes of `shape` are more than 63 bits count."""
+    counts = list(itertools.accumulate(shape, operator.mul, initial=1))
+    if max(counts) >= 2**63:
+        raise RuntimeError("numel: integer multiplication overflow")
+    if math.prod([max(n, 1) for n in shape[1:]]) >= 2**63:
+        raise RuntimeError("Stride calculation overflowed")
+    if counts[-1] * t.dtype.itemsize >= 2**63:
+        raise RuntimeError(f"Storage size calculation overflowed with sizes={list(shape)}")
 
 
 @method()
 def resize_as_(self: Tensor, the_template: Tensor, *, memory_format: Any = None) -> Tensor:
-    """``resize_(the_template.size())``."""
+    """``resize_(the_template.size())``; with ``torch.preserve_format`` also in the memory format of `the_template`."""
+    if memory_format is formats.preserve_format:
+        shape, strides, _ = the_template.geometry
+        last = next(f for f, rank in _RANKS.items() if rank == len(shape)) if suggests_channels_last(shape, strides) else None
+        memory_format = last or formats.contiguous_format
     return resize_(self, *the_template.shape, memory_format=memory_format)

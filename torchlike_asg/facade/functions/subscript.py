@@ -125,7 +125,8 @@ def _basic(t: Tensor, entries: tuple[Any, ...]) -> tuple[Tensor, list[Entry]]:
                 d += _width(k)
             elif _is_mask(k):
                 t = view(movement.unsqueeze, t, (d,))
-                found.append((d, k.reshape(1)))  # a mask of one element, for the dimension inserted for it
+                whole = k.astype(np.bool_) if isinstance(k, np.ndarray) else k.bool()  # type: ignore[attr-defined]  # a byte says yes or no
+                found.append((d, whole.reshape(1)))  # a mask of one element, for the dimension inserted for it
                 d += 1
             else:
                 t = select_at(t, d, _number(k))
