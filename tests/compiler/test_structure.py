@@ -53,6 +53,21 @@ def test_a_second_model_is_not_compiled(passes, read):
     assert not np.array_equal(first[-1], second[-1])
 
 
+def test_the_order_of_what_is_asked_for_makes_no_other_program():
+    p = torch.nn.Parameter(torch.tensor([0.3, 0.5, 0.7]))
+    ways = {"sin": lambda: (p * 2).sin(), "cos": lambda: (p * 3).cos(), "exp": lambda: p.exp()}
+    compiled = []
+    for names in (("sin", "cos", "exp"), ("sin", "cos", "exp"), ("exp", "sin", "cos"), ("cos", "exp", "sin")):
+        before = torch.asg.stats()["compiles"]
+        found = {name: ways[name]() for name in names}
+        torch.sync()
+        compiled.append(torch.asg.stats()["compiles"] - before)
+        for name, value in found.items():
+            np.testing.assert_array_equal(value.detach().numpy(), ways[name]().detach().numpy())
+        del found, value
+    assert compiled[2:] == [0, 0]
+
+
 def test_numbers_and_where_a_known_value_comes_from_tell_structures_apart():
     def run(start, factor):
         x = start()

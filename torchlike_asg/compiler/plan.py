@@ -276,6 +276,9 @@ _looked: tuple[Any, structure.Recorded] | None = None
 def _look(tr: Trace, key: Any, donated: Donated) -> structure.Recorded:
     kept = tuple(n for n in PROMOTED.get(key, ()) if n not in tr.known)
     wanted = tuple(dict.fromkeys((*key[1], *kept)))
+    # a loop's second step asks for what the third one does in another order: a program does not depend on it
+    every = set(wanted)
+    wanted = next((p.outputs for p in list(PLANS.values()) if len(p.outputs) == len(wanted) and every.issuperset(p.outputs)), wanted)
     return structure.look(wanted, topo(wanted, tr.known), tr.known, donated)
 
 

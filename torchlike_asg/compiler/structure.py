@@ -68,9 +68,11 @@ def look(wanted: tuple[Node, ...], order: list[Node], known: dict[Node, Any], do
     if config.lint or events.wanted(events.PassApplied):
         return Recorded(wanted, order, leaves, None, None)
     index = {n: i for i, n in enumerate((*leaves, *wanted))}
-    pairs = tuple([(index.get(n), index.get(leaf)) for n, leaf in donated])
+    pairs = [(index.get(n, -1), index.get(leaf, -1)) for n, leaf in donated]
+    if len({i for i, _ in pairs}) == len({i for _, i in pairs}) == len(pairs):  # else the first of several counts
+        pairs.sort()
     settings = len(cuts), len(inputs), config.backend, config.threads, config.exact_conv
-    name = digest(wanted, order, leaves), tuple(map(_behind, cuts)), pairs, settings
+    name = digest(wanted, order, leaves), tuple(map(_behind, cuts)), tuple(pairs), settings
     return Recorded(wanted, order, leaves, name, _forms.get(name))
 
 
