@@ -60,12 +60,6 @@ def _check_tensor_all(cond: Any, message: Callable[[], str] | None = None) -> No
     _check_tensor_all_with(RuntimeError, cond, message)
 
 
-def _assert_async(input: Any, assert_msg: str | None = None) -> None:
-    """Raise RuntimeError unless the one element of `input` is not zero."""
-    if not bool(input):
-        raise RuntimeError("Expected Tensor with single nonzero value, but got zero" if assert_msg is None else assert_msg)
-
-
 _ERRORS = {
     "_check": RuntimeError,
     "_check_index": IndexError,
@@ -77,5 +71,5 @@ _ERRORS = {
 #: merged into the package's namespace
 NAMES: dict[str, Any] = {
     **{name: _of(name, error_type) for name, error_type in _ERRORS.items()},
-    **{f.__name__: f for f in (_check_with, _check_is_size, _check_tensor_all_with, _check_tensor_all, _assert_async)},
+    **{f.__name__: f for f in (_check_with, _check_is_size, _check_tensor_all_with, _check_tensor_all)},
 }

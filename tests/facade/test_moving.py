@@ -228,3 +228,20 @@ def test_indices_that_are_read_in_every_step_of_a_recurrence():
     for a, b in zip(got, run(torch)[0], strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-10, atol=1e-12)
     assert not any(plans[-4:]), plans
+
+
+def test_views_of_a_row_that_moves_and_is_shared_with_numpy_lie_where_it_does(monkeypatch):
+    monkeypatch.setattr(slices, "moves", lambda *_: True)
+
+    def run(T):
+        x = T.tensor([[1.0, -2.0], [-3.0, 4.0], [5.0, 6.0]], requires_grad=True)
+        row = x.detach()[1]
+        row.add_(1)
+        column = x.detach().t().unbind(0)[1]
+        array = row.numpy()
+        column.relu_()  # the storage has recorded values again, which the row is asked for
+        part = row.narrow(0, 0, 1)
+        part.mul_(10)
+        return x.detach(), part.storage_offset(), array.tolist()
+
+    same(run)

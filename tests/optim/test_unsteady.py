@@ -47,7 +47,7 @@ def test_an_update_is_not_planned_with_every_new_shape():
 
 def test_programs_that_come_again_get_their_update():
     model, optimizer = network(ours)
-    train(ours, model, optimizer, [2, 3, 4, 5] * 9)
+    train(ours, model, optimizer, [2, 3, 4, 5] * 33)
     assert plans_of(model, optimizer, [2, 3, 4, 5]) == ([], 4)
 
 

@@ -146,7 +146,7 @@ net = torch.nn.Linear(2, 2)
 net.act, net.other = torch.tanh, torch.nn.functional.relu
 class Mine(torch.Tensor):
     pass
-assert net.act is not torch.tanh
+assert net.act is torch.tanh
 net.third = torch.sigmoid
 buffer = io.BytesIO()
 torch.save(net, buffer)

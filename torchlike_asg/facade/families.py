@@ -16,6 +16,7 @@ from ..asg.trace import _get as _current
 from ..asg.trace import current, lock
 from .core import Tensor, begin, face, owned
 from .nodes import node_of, root_of
+from .places import MARK
 from .storage import Counter, Family
 
 _new = object.__new__
@@ -41,8 +42,11 @@ def view(op: Op, a: Tensor, attrs: tuple[Any, ...], kind: str = "view") -> Tenso
     if n is None or f.h is None:
         if a._n is None and f.h is None and f.past is None and not f.wants:  # concrete and clean: host arithmetic, no node
             return face(f, None, 0, inherited_kind(a, kind), op.rule.geometry(a._geo, *attrs), lens=a._lens)  # type: ignore[union-attr, no-any-return]
-        n = apart(op(node_of(a), *attrs))
-        t = face(f, n, a._d if a._n is not None else 0, inherited_kind(a, kind), lens=a._lens)
+        whole = node_of(a)
+        n = apart(op(whole, *attrs))
+        # what shows a place that is data has a node without the offset, also where it is recorded only for this view
+        away = a._d if a._n is not None else a._geo[2] - whole.offset if MARK in a.__dict__ else 0
+        t = face(f, n, away, inherited_kind(a, kind), lens=a._lens)
         if n.rg:
             t._n = owned(n, t)  # equal views are asked for gradients of their own
         if f.cell.exposed:

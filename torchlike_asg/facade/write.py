@@ -76,8 +76,8 @@ def write(
     v = value(kept)
     if partly and stands_twice(geometry):
         v = written_last(v, kept, geometry)
-    if tr.mapped and (f.h is None or f.h in tr.mapped[-1].outside) and depends((v,)) and not depends((cur,)):
-        raise RuntimeError(texts.UNMAPPED_WRITE)
+    if tr.mapped:
+        _check_mapped(f, v, cur)
     if tuple(v.shape) != tuple(geometry[0]):
         raise RuntimeError(f"output with shape {list(geometry[0])} doesn't match the broadcast shape {list(v.shape)}")
     if v.dtype is not t.dtype:
@@ -107,12 +107,20 @@ def write(
     return t
 
 
+def _check_mapped(f: Family, v: Node, cur: Node) -> None:
+    """Refuse to write values of every example, `v`, where the family `f`, whose value is `cur`, has one for all."""
+    if (f.h is None or f.h in current().mapped[-1].outside) and depends((v,)) and not depends((cur,)):
+        raise RuntimeError(texts.UNMAPPED_WRITE)
+
+
 def assign(t: Tensor, n: Node, counted: bool = True) -> None:
     """Have `t` hold the value of `n`, which has its shape and type: ``copy_`` without grad. `counted`: the version tells."""
     if not replace(t, n, counted):
         tr = current()
         mode, tr.grad = tr.grad, False
         try:
+            if tr.mapped:
+                _check_mapped(family_of(t), n, node_of(t))
             write(t if counted else alias(t, share_counter=False), lambda _: n)
         finally:
             tr.grad = mode
