@@ -40,7 +40,10 @@ def node_of(t: Any) -> Node:
         return enter(t, f, cell, tr)
     n = derive(t)
     if t._kind is None or not t._kind.endswith("stale"):
-        t._n, t._d = n, 0 if MARK not in t.__dict__ else t._geo[2] - n.offset
+        t._n, t._d = n, 0
+        if MARK in t.__dict__:
+            t._d = t._geo[2] - n.offset
+            tr.moved.append(ref(f))  # the place is data of this trace
         if t._kind is not None and "_asked" in t.__dict__:
             from .hooks import ask_again
 

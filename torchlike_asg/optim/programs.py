@@ -10,9 +10,9 @@ from ..asg.trace import Trace
 from ..facade.flush import flush
 
 #: Programs of which each gets the update as its end: a loop's first two steps may differ from the others, which have as data what changes.
-#: One more is taken for one of many, as those of batches of other shapes are, and is not compiled with the update, which is a plan of its own
-#: that has served others or will: until it comes as often in a row as the second number says, or as often in all as the third. The fourth
-#: bounds how many are remembered.
+#: One more is taken for one of many, as those of batches of other shapes are, and is not compiled with the update, which is a plan that has
+#: served others or will: until it comes as often in a row as the second number says, or as often in all as the third. The fourth bounds how
+#: many are remembered.
 _WHOLE, _STEADY, _OFTEN, _REMEMBERED = 3, 8, 32, 4096
 
 
