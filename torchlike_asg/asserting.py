@@ -7,6 +7,7 @@ from typing import Any
 
 from .dtypes import bool_
 from .facade.core import Tensor
+from .facade.register import named
 
 __all__ = ["NAMES"]
 
@@ -34,9 +35,7 @@ def _of(name: str, error_type: type[Exception]) -> Any:
     def check(cond: Any, message: Callable[[], str] | None = None) -> None:
         _check_with(error_type, cond, message)
 
-    check.__name__ = check.__qualname__ = name
-    check.__doc__ = f"Raise {error_type.__name__} with what `message()` gives unless `cond` is true."
-    return check
+    return named(check, name, f"Raise {error_type.__name__} with what `message()` gives unless `cond` is true.")
 
 
 def _check_is_size(i: Any, message: Callable[[], str] | None = None, *, max: Any = None) -> None:

@@ -11,7 +11,7 @@ from weakref import WeakKeyDictionary, ref
 import numpy as np
 
 from .. import dtypes, notices
-from ..asg.geometry import contiguous
+from ..asg.geometry import contiguous, span
 from ..asg.trace import current, lock
 from ..errors import Unsupported
 from .core import Tensor, concrete, face
@@ -278,7 +278,7 @@ def _over(cell: Cell, d: dtypes.dtype, geometry: Any = None) -> Tensor:
     """A tensor without history over a storage read as type `d`, by default over all of it as a vector."""
     whole = math.prod(cell.shape) * cell.dtype.itemsize
     shape, strides, offset = ((whole // d.itemsize,), (1,), 0) if geometry is None else geometry
-    extent = 0 if 0 in shape else offset + 1 + sum([(n - 1) * s for n, s in zip(shape, strides, strict=True)])
+    extent = span((shape, strides, offset))
     if extent * d.itemsize > whole:
         raise RuntimeError(
             f"setStorage: sizes {list(shape)}, strides {list(strides)}, storage offset {offset}, and itemsize {d.itemsize} "

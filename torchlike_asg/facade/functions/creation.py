@@ -11,7 +11,7 @@ import numpy as np
 
 from ... import dtypes, notices
 from ...asg import scope
-from ...asg.geometry import contiguous, is_contiguous
+from ...asg.geometry import contiguous, is_contiguous, span
 from ...asg.limits import check_size
 from ...asg.node import Node, element
 from ...asg.trace import current
@@ -91,7 +91,7 @@ def _over_array(ndarray: np.ndarray[Any, Any], d: dtype) -> Tensor:
             "given numpy array strides not a multiple of the element byte size. Copy the numpy array to reallocate the memory."
         )
     strides = tuple(s // ndarray.itemsize for s in ndarray.strides)
-    extent = 0 if ndarray.size == 0 else 1 + sum((n - 1) * s for n, s in zip(ndarray.shape, strides, strict=True))
+    extent = span((ndarray.shape, strides, 0))
     if ndarray.flags.c_contiguous:
         buf, geometry, shape = ndarray.reshape(-1), (ndarray.shape, contiguous(ndarray.shape), 0), ndarray.shape
     else:
@@ -352,7 +352,7 @@ def empty_strided(
     if len(shape) != len(strides):
         raise RuntimeError(f"dimensionality of sizes ({len(shape)}) must match dimensionality of strides ({len(strides)})")
     d = dtypes.get_default_dtype() if dtype is None else dtype
-    extent = 0 if 0 in shape else 1 + sum((n - 1) * s for n, s in zip(shape, strides, strict=True))
+    extent = span((shape, strides, 0))
     dev = device_of(device)
     storage = family_of(concrete(None if dev.type == "meta" else np.zeros(extent, d.storage), (extent,), d, dev))
     return finish(face(storage, None, 0, None, (shape, strides, 0)), requires_grad)  # type: ignore[no-any-return]

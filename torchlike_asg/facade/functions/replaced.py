@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ...asg.geometry import span
 from ...asg.node import Node
 from ...ops import movement
 from ..core import Tensor, node_of, wrap
@@ -74,12 +75,7 @@ def as_strided_scatter(input: Tensor, src: Tensor, size: Any, stride: Any, stora
     target = as_strided(input, size, stride, storage_offset)
     _check_size(src, target.shape)
     own, region = input.geometry, target.geometry
-    whole = as_strided(input, (max(_extent(own), _extent(region)),), (1,), 0)
+    whole = as_strided(input, (max(span(own), span(region)),), (1,), 0)
     base = movement.clone(node_of(whole))
     written = movement.restride_scatter(base, _converted(src, base), region, base.strides, False)
     return wrap(movement.clone(movement.restride(written, *own, base.strides)))
-
-
-def _extent(geometry: Any) -> int:
-    shape, strides, offset = geometry
-    return 0 if 0 in shape else offset + 1 + sum((n - 1) * s for n, s in zip(shape, strides, strict=True))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from ...asg.geometry import ordered_strides
+from ...asg.geometry import ordered_strides, span
 from ...dtypes import dtype
 from ...ops.movement import restride as RESTRIDE
 from ..core import Tensor, face
@@ -36,7 +36,7 @@ def as_strided(input: Tensor, size: Any, stride: Any, storage_offset: int | None
         raise RuntimeError(f"as_strided: negative dimension in sizes {list(shape)}")
     if offset < 0:
         raise RuntimeError(f"Tensor: invalid storage offset {offset}")
-    extent = 0 if 0 in shape else offset + 1 + sum((n - 1) * s for n, s in zip(shape, strides, strict=True))
+    extent = span((shape, strides, offset))
     f, lens, size_of = family_of(input), input._lens, input.dtype.itemsize
     whole = math.prod(f.cell.shape) * f.cell.dtype.itemsize
     if extent * size_of > whole:
