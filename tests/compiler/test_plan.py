@@ -13,7 +13,7 @@ from torchlike_asg import events
 from torchlike_asg.asg import arena, trace
 from torchlike_asg.backends import base
 from torchlike_asg.backends.reference import ReferenceBackend
-from torchlike_asg.compiler import plan
+from torchlike_asg.compiler import execution, plan
 from torchlike_asg.compiler.memory import ALIGNMENT, Planner
 from torchlike_asg.devices import cpu
 from torchlike_asg.ops.pointwise import mul
@@ -249,6 +249,6 @@ def test_a_plan_for_a_value_whose_elements_share_memory_is_not_run_on_another_la
         tr = trace.current()
         n = mul(tr.input(value, (4, 3), (3, 1), ours.float32, cpu), tr.input(value, (4, 3), (3, 1), ours.float32, cpu))
         with trace.lock:
-            plan.execute(tr, (n,))
+            execution.execute(tr, (n,))
             np.testing.assert_array_equal(tr.known[n], value * value)
         tr.reset()

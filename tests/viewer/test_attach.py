@@ -10,7 +10,7 @@ import pytest
 import torchlike_asg as torch
 from torchlike_asg import events
 from torchlike_asg.asg import scope
-from torchlike_asg.compiler import plan
+from torchlike_asg.compiler import execution
 from torchlike_asg.viewer import attach, visualize
 
 from .models import Tiny, train
@@ -43,11 +43,11 @@ def test_losses_are_the_same_bit_for_bit():
 
 def test_detaching_leaves_nothing_behind():
     def hooks():
-        return plan.execute_plan, dict(events.listeners), events.due, events.doubtful_read, scope.on_failure
+        return execution.execute_plan, dict(events.listeners), events.due, events.doubtful_read, scope.on_failure
 
     before = hooks()
     handle = attach(Tiny(), window=False)
-    assert plan.execute_plan is not before[0]
+    assert execution.execute_plan is not before[0]
     handle.detach()
     assert hooks() == before
 

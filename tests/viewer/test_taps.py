@@ -7,7 +7,7 @@ import pytest
 
 import torchlike_asg as torch
 from torchlike_asg import nn
-from torchlike_asg.compiler import plan
+from torchlike_asg.compiler import execution
 from torchlike_asg.viewer import loss_log, taps
 from torchlike_asg.viewer.points import Points
 from torchlike_asg.viewer.probe import Governor, Pace
@@ -44,13 +44,13 @@ def curves(points):
 
 
 def test_every_loss_is_heard_and_plans_only_when_asked_for():
-    step, original = loop(Tiny()), plan.execute_plan
+    step, original = loop(Tiny()), execution.execute_plan
     tap = taps.Tap()
     taps.add(tap)
     points = Points(tap)
     try:
         losses = [step() for _ in range(40)]
-        assert plan.execute_plan is original  # steps are quick, and the first ones have been looked at
+        assert execution.execute_plan is original  # steps are quick, and the first ones have been looked at
         assert len(tap.fresh) >= 1
         seen = len(tap.marks)
         assert taps.FIRST <= seen < 40

@@ -44,7 +44,7 @@ def explain(
     what no kernel computes (on a GPU also the WGSL of every kernel); with `llvm` the LLVM IR of every kernel, too. Nothing is executed but
     what `fn` itself reads.
     """
-    from ..compiler import pipeline, plan
+    from ..compiler import building, pipeline
 
     flush()
     out = fn(*args, **kwargs)
@@ -60,7 +60,7 @@ def explain(
 
     after = pipeline.optimise(roots, known, watch)
     if kernels or llvm:
-        parts.append(f"=== compiled\n{plan.describe(after, current(), llvm)}")
+        parts.append(f"=== compiled\n{building.describe(after, current(), llvm)}")
     text = "\n\n".join(parts)
     if show is not None:
         show(text)

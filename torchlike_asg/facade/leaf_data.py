@@ -74,9 +74,9 @@ def shown(nodes: tuple[Node, ...], tr: Trace) -> list[Array] | None:
 
 def _install() -> None:
     from ..backends import reference
-    from ..compiler import plan
+    from ..compiler import execution, plan
 
-    assert reference
+    assert reference and execution
     plan.leaf_value, plan.leaf_arrays = leaf_value, leaf_arrays
 
 

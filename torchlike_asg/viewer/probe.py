@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from ..asg import trace
 from ..asg.declare import LEAVES, VAR
 from ..asg.node import Node
 from ..asg.rewrite import topo
@@ -22,6 +23,7 @@ from ..backends.cpu import timing
 from ..backends.wgpu import profiling, stamps
 from ..backends.wgpu.device import open_device
 from ..backends.wgpu.memory import DeviceArray
+from ..compiler import building
 from ..compiler import plan as plans
 from . import remote
 from .kept import Kept, copied
@@ -257,11 +259,11 @@ def evaluate(tr: Trace, nodes: tuple[Node, ...]) -> tuple[list[Any], bool]:
     """Values of nodes of a trace, computed beside it: nothing of it changes. The second result: whether a plan had to be compiled."""
     order = topo(nodes, tr.known)
     key = (nodes, frozenset(s for n in order for s in n.srcs if s in tr.known))
-    with plans._lock:
+    with trace.lock:
         plan = _plans.get(key)
         made = plan is None
         if plan is None:
-            plan = _plans[key] = plans._compile(nodes, order, tr)
+            plan = _plans[key] = building.compiled(nodes, order, tr)
             while len(_plans) > MOST_PLANS:
                 _plans.popitem(last=False)
         _plans.move_to_end(key)

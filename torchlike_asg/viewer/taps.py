@@ -18,7 +18,7 @@ from typing import Any
 from .. import events
 from ..asg import scope
 from ..asg.trace import Trace, current
-from ..compiler import plan as plans
+from ..compiler import execution
 from .links import Made, Part, details
 from .loss_log import LossLog
 from .rounds import Rounds, storages
@@ -32,7 +32,7 @@ RELINKS = 16
 _clock = time.perf_counter
 
 _taps: list[Tap] = []
-_original = plans.execute_plan
+_original = execution.execute_plan
 
 
 def _nobody() -> None:
@@ -223,7 +223,7 @@ class Tap:
 
 
 def _execute(tr: Trace, key: Any, donated: Any) -> None:
-    """Stands in for `plan.execute_plan` while somebody listens to plans."""
+    """Stands in for `execution.execute_plan` while somebody listens to plans."""
     for tap in _taps:
         if tap.near:
             tap.running = True
@@ -260,7 +260,7 @@ def _failed(error: BaseException, modules: list[Any]) -> None:
 
 def _rewire() -> None:
     """Have plans run through `_execute` or not."""
-    plans.execute_plan = _execute if any(tap.near for tap in _taps) else _original
+    execution.execute_plan = _execute if any(tap.near for tap in _taps) else _original
 
 
 def _connect() -> None:
