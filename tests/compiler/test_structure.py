@@ -5,7 +5,7 @@ import pytest
 
 import torchlike_asg as torch
 from torchlike_asg.asg.rewrite import topo
-from torchlike_asg.compiler import plan, structure
+from torchlike_asg.compiler import building, plan, structure
 from torchlike_asg.facade.core import node_of
 
 
@@ -14,8 +14,8 @@ def passes(monkeypatch):
     """How often the passes ran."""
     torch.sync()
     ran = []
-    original = plan.optimise
-    monkeypatch.setattr(plan, "optimise", lambda *args: ran.append(1) or original(*args))
+    original = building.optimise
+    monkeypatch.setattr(building, "optimise", lambda *args: ran.append(1) or original(*args))
     return ran
 
 
