@@ -9,7 +9,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 import torchlike_asg as ours  # noqa: E402
-from torchlike_asg.facade.functions import slices  # noqa: E402
+from torchlike_asg.facade import moving  # noqa: E402
 
 from .compare import equal, outcome, same  # noqa: E402
 from .test_moving import PLACES, WRITES, counts  # noqa: E402
@@ -170,7 +170,7 @@ def execute(T, code, places):
 @pytest.mark.parametrize("always", [False, True], ids=["found", "always"])
 def test_random_programs(always, monkeypatch):
     if always:
-        monkeypatch.setattr(slices, "moves", lambda *_: True)
+        monkeypatch.setattr(moving, "moves", lambda *_: True)
     for seed in range(20 if always else 15):
         code, places = program(seed)
         want, got = [outcome(lambda T, code=code, places=places: execute(T, code, places), T) for T in (torch, ours)]

@@ -68,9 +68,7 @@ class Program(Memory):
 
     def compute(self):
         r, v = self.random, self.pick()
-        k = r.choice(
-            ["__add__", "__mul__", "__sub__", "__mul__", "relu", "tanh", "clone", "contiguous", "sum", "matmul", "number", "number"]
-        )
+        k = r.choice("__add__ __mul__ __sub__ __mul__ relu tanh clone contiguous sum matmul number number roll replaced".split())
         c = r.choice(NUMBERS)
         if k.startswith("__"):
             o = self.operand(self.t[v])
@@ -79,11 +77,34 @@ class Program(Memory):
             k = "number"
         if k == "number":
             return self.do(f"{v} * {c}", lambda L, V, z: V[v] * c, True)
+        if k == "roll" and self.t[v].dim():
+            d = r.randrange(self.t[v].dim())
+            by, along = r.choice([(r.randint(-4, 4), d), (r.randint(-4, 4), None), ((r.randint(-4, 4), 1), (d, 0))])
+            return self.do(f"{v}.roll({by}, {along})", lambda L, V, z: V[v].roll(by, along), True)
+        if k in ("roll", "replaced"):
+            return self.replaced(v)
         if k == "matmul":
             a = self.pick(lambda q: q.dim() == 2)
             b = a and self.pick(lambda q: q.dim() == 2 and q.shape[0] == self.t[a].shape[1])
             return self.do(f"{a} @ {b}", lambda L, V, z: V[a] @ V[b], True) if b else None
         return self.do(f"{v}.{k}()", lambda L, V, z: getattr(V[v], k)(), True)
+
+    def replaced(self, v):
+        """A copy with one of its views replaced."""
+        r, t = self.random, self.t[v]
+        if not t.dim() or not t.numel() or t.storage_offset() or np.ptp(touched(t)) + 1 != t.numel():
+            return None  # PyTorch keeps gaps and offsets in the copy
+        d = r.randrange(t.dim())
+        lo = r.randrange(t.shape[d])
+        k, place = r.choice([("select", (d, lo)), ("slice", (d, lo, lo + 2)), ("diagonal", (r.choice([-1, 0, 1]),))])
+        if k == "diagonal" and (t.dim() < 2 or min(t.shape[:2]) < 2):
+            k, place = "select", (d, lo)
+        part = t.select(*place) if k == "select" else t.diagonal(*place) if k == "diagonal" else t.narrow(d, lo, min(2, t.shape[d] - lo))
+        shape = tuple(part.shape)
+        del part
+        o, a = self.pick(lambda q: tuple(q.shape) == shape and q.dtype == t.dtype), self.data(shape)
+        what = f"{v}.{k}_scatter({o or a.tolist()}, {place})"
+        return self.do(what, lambda L, V, z: getattr(V[v], f"{k}_scatter")(V[o] if o else L.tensor(a, False), *place), True)
 
     def alias(self):
         v = self.pick()

@@ -7,7 +7,7 @@ import pytest
 
 pytest.importorskip("torch")
 from torchlike_asg import config
-from torchlike_asg.facade.functions import slices
+from torchlike_asg.facade import moving
 
 from . import complex_programs, programs, scripts, training
 
@@ -16,9 +16,9 @@ CHUNK = 100
 
 @pytest.mark.parametrize("first, count", [(0, 100), (1828, 1), (3717, 1), (4714, 1)])
 def test_random_programs_whose_places_are_all_data(first, count, monkeypatch):
-    """Every subscript, `select` and `narrow` is taken for one that moves, as a loop's are."""
+    """Every subscript, `select`, `narrow`, `as_strided`, `diagonal` and `..._scatter` is taken for one that moves, as a loop's are."""
     monkeypatch.setattr(config, "backend", "reference")
-    monkeypatch.setattr(slices, "moves", lambda *_: True)
+    monkeypatch.setattr(moving, "moves", lambda *_: True)
     bad, _ = programs.run(first, count)
     assert not bad, "\n".join(f"seed {seed}: {message}" for seed, message, _ in bad)
 

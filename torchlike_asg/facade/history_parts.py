@@ -149,10 +149,12 @@ def _of_lines(n: Node) -> tuple[Edge, ...]:
                   _part("Unsqueeze", n.srcs[0])),) if n.srcs[0].ndim == 3 and len(n.attrs[0]) == 1 else n.srcs  # fmt: skip
 
 
-def _select(n: Node) -> tuple[Edge, ...]:
-    """At a place that is data a selection is two operations."""
-    s = plain(n.srcs[0])
-    return s.srcs[:1] if s.op.name == "window" else n.srcs
+def _placed(n: Node) -> tuple[Edge, ...]:
+    """At a place that is data a selection is two operations, a diagonal three."""
+    n = plain(n.srcs[0])
+    while n.op.name == "window":
+        n = plain(n.srcs[0])
+    return (n,)
 
 
 #: operations whose last operand says where they read or write, of which PyTorch's step knows as a number
@@ -184,7 +186,9 @@ _BY_NODE: dict[str, Callable[[Node], tuple[Edge, ...]]] = {
     "restride_scatter": _write,
     "restride_put": _write,
     "rms_norm": _rms_norm,
-    "select": _select,
+    "roll_at": lambda n: n.srcs[:1],
+    "select": _placed,
+    "diagonal": _placed,
 }
 
 

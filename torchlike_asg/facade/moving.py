@@ -1,4 +1,4 @@
-"""Slices whose place moves from iteration to iteration: ``probabilities[action]``, ``text[i : i + n]``.
+"""What is at a place that moves from iteration to iteration: ``probabilities[action]``, ``text[i : i + n]``, ``x.roll(i)``.
 
 As with Python numbers beside an operand (scalar lifting), a place is part of the graph until a later trace asks for another one at
 the same spot; from then on it is data, so that a new place makes no new graph. Places that differ within a trace, as the steps
@@ -11,17 +11,16 @@ from __future__ import annotations
 from typing import Any
 from weakref import ref
 
-import numpy as np
-
 from ..asg import arena, scope
 from ..asg.declare import Op, get
+from ..asg.geometry import Geometry
 from ..asg.node import Node
 from ..asg.trace import Trace, current
-from ..dtypes import int64
 from ..ops.window import window
 from .core import Tensor, begin, face
 from .families import apart, family_of, inherited_kind
 from .nodes import node_of
+from .places import at_data, part
 
 _MOVES = "moves"
 #: different places at one line of the script, each after a read, from which on the line's places are data
@@ -44,7 +43,7 @@ class _Line:
     def __init__(self) -> None:
         self.moves = False
         self.last: Any = None  # the trace, and its reads, at the last place
-        self.places: set[tuple[int, ...]] = set()  # those that each came after a read
+        self.places: set[tuple[Any, ...]] = set()  # those that each came after a read
         self.recorded: list[tuple[Any, ...]] = []
         self.spots = 0  # nodes whose place moved
 
@@ -59,33 +58,36 @@ class _Line:
 _lines: dict[Any, _Line] = {}
 
 
-def moves(op: Op, n: Node, attrs: tuple[int, ...], kind: tuple[int, ...]) -> bool:
-    """Whether ``op(n, *attrs)``, which was not recorded before, is a place that moves. `kind` is what places of one spot have in common."""
+def moves(op: Op, n: Node, place: tuple[Any, ...], kind: tuple[Any, ...], entry: tuple[Any, ...] | None = None) -> bool:
+    """Whether what `op` makes of `n` at `place`, which was not recorded before, is at a place that moves. `kind` is what places of one spot
+    have in common; `entry` what the node is found by in the table of `op` (by default `n` and `place`).
+    """
     tr = current()
     key = (op.name, n, *kind)
     line = _line(op, n, kind)
-    if line.moves or _follows_reads(line, op, n, attrs, tr):
+    entry = (n, *place) if entry is None else entry
+    if line.moves or _follows_reads(line, op, place, entry, tr):
         return True
     seen = window.sites.get(key)
     if seen is None:
-        window.sites[key] = (tr.index, tr.generation, {attrs})
+        window.sites[key] = (tr.index, tr.generation, {place: entry})
         return False
     if seen == _MOVES:
         return True
     index, generation, places = seen
-    if (index, generation) == (tr.index, tr.generation) or attrs in places:
-        places.add(attrs)
+    if (index, generation) == (tr.index, tr.generation) or place in places:
+        places[place] = entry
         return False
     window.sites[key] = _MOVES
-    for place in places:
-        op.table.pop((n, *place), None)
+    for entry in places.values():
+        op.table.pop(entry, None)
     line.spots += 1
     if line.spots >= _SPOTS:  # a chain of writes, ``counts[i] += 1``: each has a node of its own
         line.move(op)
     return True
 
 
-def _line(op: Op, n: Node, kind: tuple[int, ...]) -> _Line:
+def _line(op: Op, n: Node, kind: tuple[Any, ...]) -> _Line:
     key = (op.name, n.ndim, *kind, scope.place(3))  # one subscript may select several times
     found = _lines.get(key)
     if found is None:
@@ -95,15 +97,15 @@ def _line(op: Op, n: Node, kind: tuple[int, ...]) -> _Line:
     return found
 
 
-def _follows_reads(line: _Line, op: Op, n: Node, attrs: tuple[int, ...], tr: Trace) -> bool:
+def _follows_reads(line: _Line, op: Op, place: tuple[Any, ...], entry: tuple[Any, ...], tr: Trace) -> bool:
     """Whether the places asked for at a line of the script follow from what was read: one read or more before each of several."""
     now = (tr.index, tr.generation, tr.flushes)
     if len(line.recorded) < _MANY:
-        line.recorded.append((n, *attrs))
+        line.recorded.append(entry)
     if line.last == now or not tr.flushes:  # two places and no read between: an unrolled loop
         line.places.clear()
     else:
-        line.places.add(attrs)
+        line.places.add(place)
     line.last = now
     if len(line.places) < _FEW:
         return False
@@ -139,14 +141,23 @@ def pending(t: Tensor) -> Node | None:
     return t._n
 
 
+def moving_region(t: Tensor, geometry: Geometry) -> Tensor:
+    """What `geometry`, whose offset is data, shows of the storage of `t`, which is recorded and has no lens: as a view."""
+    f = family_of(t)
+    assert f.h is not None
+    current().moved.append(ref(f))
+    return face(f, apart(part(f.h, geometry, f.cell.strides)), geometry[2], inherited_kind(t, "view"))  # type: ignore[no-any-return]
+
+
 def moving_view(t: Tensor, d: int, start: int, length: int, step: int) -> Tensor:
     """``t[start : start + length * step : step]`` along `d`, as a view whose place is data."""
     n = t._n
     assert n is not None
     f, tr = family_of(t), current()
     tr.moved.append(ref(f))
-    at = tr.input(np.asarray(start), (), (), int64, n.device)
-    out = face(f, apart(window(n, at, d, length, step)), t._d + start * n.strides[d], inherited_kind(t, "view"), lens=t._lens)
+    out = face(
+        f, apart(window(n, at_data(start, n), d, length, step)), t._d + start * n.strides[d], inherited_kind(t, "view"), lens=t._lens
+    )
     if f.cell.exposed:
         out._geo, out._n = out.geometry, None
     return out  # type: ignore[no-any-return]

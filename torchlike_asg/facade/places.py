@@ -34,14 +34,15 @@ def is_moving(t: Any, n: Node) -> bool:
 def put(h: Node, v: Node, geometry: Geometry, base: tuple[int, ...], refuses: bool) -> Node:
     """A storage, of which `h` is the node and `base` the strides, with `v` at `geometry`, whose offset is data: a `restride_scatter`."""
     shape, strides, offset = geometry
-    return restride_put(h, v, _at(offset, h), shape, strides, base, refuses)
+    return restride_put(h, v, at_data(offset, h), shape, strides, base, refuses)
 
 
 def part(h: Node, geometry: Geometry, base: tuple[int, ...]) -> Node:
     """What `geometry`, whose offset is data, shows of the storage; the node has no offset."""
     shape, strides, offset = geometry
-    return restride_at(h, _at(offset, h), shape, strides, base)
+    return restride_at(h, at_data(offset, h), shape, strides, base)
 
 
-def _at(offset: int, h: Node) -> Node:
-    return current().input(np.asarray(offset), (), (), int64, h.device)
+def at_data(number: int, n: Node) -> Node:
+    """A number that moves, as data of this trace beside `n`."""
+    return current().input(np.asarray(number), (), (), int64, n.device)

@@ -13,6 +13,7 @@ import numpy as np
 from ..asg.declare import Array, Op, Sample
 from ..asg.geometry import contiguous, flat, gather
 from ..asg.node import Node, const
+from .join import cat
 from .movement import expand, reshape, restride, restride_scatter
 
 _X = np.arange(24.0).reshape(2, 3, 4)
@@ -81,6 +82,33 @@ window_put = Op(
     layout="preserve",
     params=("dim", "step"),
     samples=lambda: [Sample((_X, -_X[:, :1], np.asarray(1)), (1, 1)), Sample((_X, -_X[:, :2], np.asarray(0)), (1, 2))],
+)
+
+
+def _expand_roll_at(n: Node) -> Node:
+    x = n.srcs[0]
+    for at, d in zip(n.srcs[1:], n.attrs[0], strict=False):
+        x = window(cat(x, x, d), at, d, x.shape[d], 1)
+    return x
+
+
+#: `roll` by shifts that are data. Operands: along each dimension the place that comes first, then for each that of the inverse.
+roll_at = Op(
+    "roll_at",
+    "shape",
+    lambda x, *args: (x.shape, x.dtype),
+    lambda x, *args: np.roll(x, [-int(at) for at in args[: len(args) // 2]], args[-1]),
+    vjp=lambda n, g: (
+        roll_at(g, *n.srcs[1 + len(n.attrs[0]) :], *n.srcs[1 : 1 + len(n.attrs[0])], n.attrs[0]),
+        *[None] * (len(n.srcs) - 1),
+    ),
+    expand=_expand_roll_at,
+    params=("dims",),
+    samples=lambda: [
+        Sample((_X, np.asarray(1), np.asarray(2)), ((1,),), (0,)),
+        Sample((_X, np.asarray(0), np.asarray(0)), ((2,),), (0,)),
+        Sample((_X, np.asarray(3), np.asarray(1), np.asarray(1), np.asarray(1)), ((2, 0),), (0,)),
+    ],
 )
 
 

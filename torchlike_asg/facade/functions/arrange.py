@@ -10,16 +10,19 @@ import numpy as np
 from ... import dtypes
 from ...asg.geometry import contiguous
 from ...asg.limits import check_size
-from ...asg.node import const
+from ...asg.node import Node, const
 from ...formats import contiguous_format
 from ...ops import arrange as ops
 from ...ops import movement
 from ...ops.formula import refuse
+from ...ops.window import roll_at
+from .. import moving
 from ..core import Tensor, node_of, unary, wrap
 from ..families import view
 from ..held import value_of
 from ..hosted import data, indices
 from ..misfits import combination
+from ..places import at_data
 from ..register import function, method, named
 from ..steps import step
 from .creation import finish
@@ -70,11 +73,20 @@ def roll(input: Tensor, shifts: Any, dims: Any = None) -> Tensor:
     if not by:
         raise RuntimeError("`shifts` required")
     if not along and len(by) == 1:
-        flat = ops.roll(node_of(reshape(input, -1)), (whole_size(operator.index(by[0])),), (0,))
+        flat = _rolled(node_of(reshape(input, -1)), (whole_size(operator.index(by[0])),), (0,))
         return wrap(movement.reshape(flat, tuple(input.shape)))
     if len(by) != len(along):
         raise RuntimeError(f"shifts and dimensions must align. shifts: {len(by)}, dims:{len(along)}")
-    return unary(ops.roll, input, tuple([whole_size(operator.index(s)) for s in by]), tuple([wrap_dim(d, len(input.shape)) for d in along]))
+    dims = tuple([wrap_dim(d, len(input.shape)) for d in along])
+    return wrap(_rolled(node_of(input), tuple([whole_size(operator.index(s)) for s in by]), dims))
+
+
+def _rolled(n: Node, shifts: tuple[int, ...], dims: tuple[int, ...]) -> Node:
+    """`roll`; shifts that change from one iteration to the next are data."""
+    if (n, shifts, dims) in ops.roll.table or not (n.numel and n.ndim) or not moving.moves(ops.roll, n, (shifts, dims), dims):
+        return ops.roll(n, shifts, dims)
+    first, back = [[at_data(sign * s % n.shape[d], n) for s, d in zip(shifts, dims, strict=True)] for sign in (-1, 1)]
+    return roll_at(n, *first, *back, dims)
 
 
 @function()

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from ...asg.geometry import span
+from ...asg.geometry import Geometry, span
 from ...asg.node import Node
+from ...asg.trace import current
 from ...ops import movement
+from .. import moving
 from ..core import Tensor, node_of, wrap
+from ..places import put
 from ..register import function
 from ..steps import step
 from .strided import as_strided
@@ -18,7 +21,16 @@ def _view_replaced(input: Tensor, src: Tensor, op: Any, attrs: tuple[Any, ...]) 
     base = movement.clone(node_of(input))
     shape, strides, offset = op.rule.geometry((tuple(base.shape), base.strides, 0), *attrs)
     _check_size(src, shape)
-    return wrap(movement.restride_scatter(base, _converted(src, base), (tuple(shape), strides, offset), base.strides, False))
+    return wrap(_with(base, _converted(src, base), (tuple(shape), strides, offset)))
+
+
+def _with(base: Node, v: Node, region: Geometry) -> Node:
+    """A dense copy with `v` in a region, whose offset is data if it moves from one iteration to the next."""
+    strides, entry = base.strides, (base, v, region, base.strides, False)
+    op = movement.restride_scatter
+    if entry not in op.table and v.numel and not current().mapped and moving.moves(op, base, region[2:], region[:2], entry):
+        return put(base, v, region, strides, False)
+    return op(*entry)
 
 
 def _check_size(src: Tensor, shape: Any) -> None:
@@ -77,5 +89,5 @@ def as_strided_scatter(input: Tensor, src: Tensor, size: Any, stride: Any, stora
     own, region = input.geometry, target.geometry
     whole = as_strided(input, (max(span(own), span(region)),), (1,), 0)
     base = movement.clone(node_of(whole))
-    written = movement.restride_scatter(base, _converted(src, base), region, base.strides, False)
+    written = _with(base, _converted(src, base), region)
     return wrap(movement.clone(movement.restride(written, *own, base.strides)))

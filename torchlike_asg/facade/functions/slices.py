@@ -1,15 +1,16 @@
-"""One slice of a dimension, or a range of them, as ``x[i]`` and ``x[a:b:c]`` take them: views, and what they refuse."""
+"""One slice of a dimension, or a range of them, as ``x[i]`` and ``x[a:b:c]`` take them, and diagonals: views, and what they refuse."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from ...ops import movement
+from .. import moving
 from ..core import Tensor
 from ..families import view
-from ..moving import moves, moving_view, pending
+from ..moving import moving_view, pending
 
-__all__ = ["check_entry", "select_at", "selected", "slice_of", "sliced"]
+__all__ = ["check_entry", "diagonal_at", "select_at", "selected", "slice_of", "sliced"]
 
 
 def check_entry(k: Any) -> None:
@@ -32,7 +33,7 @@ def select_at(t: Tensor, d: int, i: int) -> Tensor:
 def selected(t: Tensor, d: int, i: int) -> Tensor:
     """The slice at `i` of dimension `d`, both checked and not negative."""
     node = pending(t)
-    if node is not None and (node, d, i) not in movement.select.table and moves(movement.select, node, (d, i), (d,)):
+    if node is not None and (node, d, i) not in movement.select.table and moving.moves(movement.select, node, (d, i), (d,)):
         return view(movement.select, moving_view(t, d, i, 1, 1), (d, 0))
     return view(movement.select, t, (d, i))
 
@@ -56,9 +57,20 @@ def sliced(t: Tensor, d: int, lo: int, hi: int, step: int = 1) -> Tensor:
     attrs, node = (d, lo, max(lo, hi), step), pending(t)
     if node is not None and (node, *attrs) not in movement.slice_.table:
         length = max(0, -(-(hi - lo) // step))
-        if moves(movement.slice_, node, attrs, (d, length, step)):
+        if moving.moves(movement.slice_, node, attrs, (d, length, step)):
             return moving_view(t, d, lo, length, step)
     return view(movement.slice_, t, attrs)
+
+
+def diagonal_at(t: Tensor, k: int, a: int, b: int) -> Tensor:
+    """The diagonal `k` of the dimensions `a` and `b`, which were checked and are not negative."""
+    attrs, node = (k, a, b), pending(t)
+    if node is not None and (node, *attrs) not in movement.diagonal.table:
+        down, right = max(-k, 0), max(k, 0)
+        length = min(t.shape[a] - down, t.shape[b] - right)
+        if length > 0 and moving.moves(movement.diagonal, node, attrs, (a, b, length)):
+            return view(movement.diagonal, moving_view(moving_view(t, a, down, length, 1), b, right, length, 1), (0, a, b))
+    return view(movement.diagonal, t, attrs)
 
 
 def _far_step(t: Tensor, d: int, step: int) -> int:

@@ -6,8 +6,10 @@ import math
 from typing import Any
 
 from ...asg.geometry import ordered_strides, span
+from ...asg.trace import current
 from ...dtypes import dtype
 from ...ops.movement import restride as RESTRIDE
+from .. import moving
 from ..core import Tensor, face
 from ..exposure import sync
 from ..families import apart, family_of, inherited_kind
@@ -50,7 +52,13 @@ def as_strided(input: Tensor, size: Any, stride: Any, storage_offset: int | None
     if f.cell.exposed or f.h is None:
         return face(f, None, 0, inherited_kind(input, "view"), (shape, strides, offset), lens=lens)  # type: ignore[no-any-return]
     node_of(input)
-    n = RESTRIDE(f.h, shape, strides, offset, f.cell.strides) if lens is None else region(f.h, f.cell, lens, (shape, strides, offset))
+    attrs = (shape, strides, offset, f.cell.strides)
+    if lens is not None:
+        n = region(f.h, f.cell, lens, attrs[:3])
+    elif (f.h, *attrs) not in RESTRIDE.table and extent and not current().mapped and moving.moves(RESTRIDE, f.h, attrs, (shape, strides)):
+        return moving.moving_region(input, attrs[:3])
+    else:
+        n = RESTRIDE(f.h, *attrs)
     return face(f, apart(n), 0, inherited_kind(input, "view"), lens=lens)  # type: ignore[no-any-return]
 
 

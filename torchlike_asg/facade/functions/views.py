@@ -19,7 +19,7 @@ from ..misfits import combination
 from ..register import function, method
 from ..steps import note, step
 from .factory_arguments import sizes, whole_size
-from .slices import selected, sliced
+from .slices import diagonal_at, selected, sliced
 
 
 def wrap_dim(d: int, rank: int) -> int:
@@ -301,7 +301,7 @@ def diagonal(input: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Te
     a, b = wrap_dim(dim1, rank), wrap_dim(dim2, rank)
     if a == b:
         raise RuntimeError(f"diagonal dimensions cannot be identical {dim1}, {dim2}")
-    return view(movement.diagonal, input, (whole_size(offset), a, b))
+    return diagonal_at(input, whole_size(offset), a, b)
 
 
 @method("unfold")
