@@ -39,6 +39,7 @@ LAYERS = [
     (
         "utils",
         "func",
+        "functorch",
         "scans",
         "masked",
         "metrics",

@@ -25,7 +25,7 @@ __all__ = ["install_as_torch", "uninstall_as_torch"]
 
 _PACKAGE = __name__.rpartition(".")[0]
 #: what an import asks for, and what it gets
-_ALIASES = {"torch": _PACKAGE, "torchvision": f"{_PACKAGE}.vision", "functorch": f"{_PACKAGE}.func"}
+_ALIASES = {"torch": _PACKAGE, "torchvision": f"{_PACKAGE}.vision", "functorch": f"{_PACKAGE}.functorch"}
 #: packages that load PyTorch's own libraries, and would not get far -> what to use instead
 _OTHERS = {
     "torchaudio": "another reader of sound files, and torch.stft",

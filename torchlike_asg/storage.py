@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from .facade.memory import TypedStorage, UntypedStorage
+from .facade.storages import UntypedStorage
+from .facade.typed_storages import TypedStorage
 
 __all__ = ["TypedStorage", "UntypedStorage"]
 

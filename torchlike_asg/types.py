@@ -11,7 +11,8 @@ from ._C import SymBool, SymFloat, SymInt
 from .devices import device as _device
 from .dtypes import dtype as _dtype  # noqa: F401
 from .facade.core import Tensor
-from .facade.memory import TypedStorage, UntypedStorage
+from .facade.storages import UntypedStorage
+from .facade.typed_storages import TypedStorage
 from .size import Size
 
 __all__ = ["Device", "FileLike", "Number", "Storage"]

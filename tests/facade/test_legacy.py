@@ -141,7 +141,7 @@ def test_storages():
         x = T.arange(6.0).reshape(2, 3)
         s, u = x[1].storage(), x[1].untyped_storage()
         return (
-            [s.tolist(), s[2], len(s), s.size(), s.nbytes(), str(s.dtype), s[1:3] if T is ours else [1.0, 2.0], s.element_size()],
+            [s.tolist(), s[2], len(s), s.size(), s.nbytes(), str(s.dtype), s.element_size()],
             [u.nbytes(), u.size(), len(u), u[6], u.tolist(), u.element_size()],
             s.data_ptr() == u.data_ptr() == x.data_ptr(),
             x.untyped_storage().data_ptr() == x.t().untyped_storage().data_ptr(),

@@ -99,6 +99,12 @@ def _size(leaves: list[Any], dims: list[Any]) -> int:
     return int(sizes[0])
 
 
+def example_count(func: Any, in_dims: Any, args: Any) -> int:
+    """How many examples `func` is to be mapped over."""
+    leaves, dims, _ = _places(in_dims, args, func)
+    return _size(leaves, dims)
+
+
 def back_to_front(n: Node, d: int) -> Node:
     """The batch dimension moved from `d` to the front."""
     return n if not d else get("permute")(n, d, *range(d), *range(d + 1, n.ndim))

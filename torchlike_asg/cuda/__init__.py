@@ -245,7 +245,9 @@ class Event:
     """Cannot be made: there is no CUDA here."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        raise RuntimeError("torch.cuda.Event requires CUDA support: time with time.perf_counter() after torch.sync()")
+        raise RuntimeError(
+            "Tried to instantiate dummy base class Event: torch.cuda.Event requires CUDA support; time with time.perf_counter() after torch.sync()"
+        )
 
 
 class Stream:

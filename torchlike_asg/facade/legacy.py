@@ -16,9 +16,11 @@ from .functions.conversion import _LEGACY
 from .functions.creation import from_array, zeros
 from .functions.factory_arguments import device_of
 from .functions.python_data import WIDE, as_array
-from .memory import TypedStorage, UntypedStorage, tensor_over
+from .memory import tensor_over
 from .register import FUNCTIONS, method
 from .steps import step
+from .storages import UntypedStorage
+from .typed_storages import TypedStorage
 
 _COMBINATIONS = (
     "new() received an invalid combination of arguments - got ({}), but expected sizes, a sequence of numbers, a tensor or a storage"

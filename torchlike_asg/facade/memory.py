@@ -1,32 +1,32 @@
-"""``x.untyped_storage()`` and ``x.storage()``: the memory behind a tensor, to be compared, measured and read."""
+"""The memory behind a tensor: its address, and tensors over the memory of another tensor or storage (`storages.py`)."""
 
 from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator
 from typing import Any
 from weakref import WeakKeyDictionary, ref
 
 import numpy as np
 
-from .. import dtypes, notices
+from .. import dtypes
 from ..asg.geometry import contiguous, span
 from ..asg.trace import current, lock
-from ..errors import Unsupported
+from ..ops.promotion import title
 from .core import Tensor, concrete, face
 from .exposure import sync
 from .families import family_of
 from .held import settle
 from .inference import refuse_write
-from .lens import lens_over, memory
+from .lens import lens_over
 from .misfits import what
-from .register import FUNCTIONS, method
+from .register import method
 from .resize import overwritten, set_data
 from .storage import Cell, Family
 
 
-def _settled(t: Tensor) -> Cell:
+def settled(t: Tensor) -> Cell:
+    """The cell of a tensor, with what was recorded computed and foreign writes noticed."""
     settle(t)
     cell = family_of(t).cell
     sync(cell)
@@ -70,10 +70,10 @@ def data_ptr(self: Tensor) -> int:
     """
     if not self.shape.numel():
         return 0
-    return _address(_settled(self)) + self.geometry[2] * self.dtype.itemsize
+    return address(settled(self)) + self.geometry[2] * self.dtype.itemsize
 
 
-def _address(cell: Cell) -> int:
+def address(cell: Cell) -> int:
     """The address of a storage's first byte."""
     if cell.device.type == "meta":
         return 0
@@ -96,185 +96,8 @@ def _address(cell: Cell) -> int:
         return known.address
 
 
-class UntypedStorage:
-    """The bytes of one storage. Equal for tensors that share memory; ``data_ptr()`` is its address."""
-
-    def __init__(self, t: Tensor) -> None:
-        self._owner = t  # keeps the storage alive and current
-        self.device = t.device
-
-    @property
-    def _buffer(self) -> np.ndarray[Any, Any]:
-        return np.ascontiguousarray(_settled(self._owner).buf).view(np.uint8)
-
-    def data_ptr(self) -> int:
-        """The address of the first byte (see `Tensor.data_ptr`); 0 if there is none."""
-        return _address(_settled(self._owner)) if self.nbytes() else 0
-
-    def nbytes(self) -> int:
-        """The number of bytes."""
-        cell = family_of(self._owner).cell
-        return math.prod(cell.shape) * cell.dtype.itemsize
-
-    size = __len__ = nbytes
-
-    def __sizeof__(self) -> int:
-        return object.__sizeof__(self) + self.nbytes()
-
-    def untyped(self) -> UntypedStorage:
-        """This storage itself."""
-        return self
-
-    def element_size(self) -> int:
-        """One: the elements are bytes."""
-        return 1
-
-    def tolist(self) -> list[int]:
-        """The bytes as numbers."""
-        return self._buffer.tolist()  # type: ignore[no-any-return]
-
-    def __getitem__(self, index: int) -> int:
-        return int(self._buffer[index])
-
-    def __iter__(self) -> Iterator[int]:
-        return iter(self.tolist())
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, UntypedStorage) and family_of(other._owner).cell is family_of(self._owner).cell
-
-    def __hash__(self) -> int:
-        return id(family_of(self._owner).cell)
-
-    def __repr__(self) -> str:
-        lines = "".join([f" {v}\n" for v in self.tolist()])
-        return f"{lines}[torch.storage.UntypedStorage(device={self.device}) of size {self.nbytes()}]"
-
-    def __setitem__(self, index: Any, value: int) -> None:
-        _elements(self, dtypes.uint8)[index] = value
-
-    def fill_(self, value: int) -> UntypedStorage:
-        """Set every byte."""
-        _elements(self, dtypes.uint8).fill_(value)
-        return self
-
-    def copy_(self, source: UntypedStorage, non_blocking: bool | None = None) -> UntypedStorage:
-        """Take the bytes of a storage of this size."""
-        if source.nbytes() != self.nbytes():
-            raise RuntimeError(f"copy_: a storage of {source.nbytes()} bytes does not fit one of {self.nbytes()}")
-        _elements(self, dtypes.uint8).copy_(_elements(source, dtypes.uint8))
-        return self
-
-    def clone(self) -> UntypedStorage:
-        """A copy."""
-        return UntypedStorage(_elements(self, dtypes.uint8).clone())
-
-    def resize_(self, size: int) -> None:
-        """Not supported: see the error."""
-        raise Unsupported("UntypedStorage.resize_() is not supported: resize the tensor with tensor.resize_(*size)")
-
-
-class TypedStorage:
-    """The elements of one storage, in memory order (deprecated in PyTorch, too)."""
-
-    def __init__(self, t: Tensor) -> None:
-        self._owner = t
-        self.dtype, self.device = t.dtype, t.device
-
-    @property
-    def _buffer(self) -> np.ndarray[Any, Any]:
-        return dtypes.load(memory(_settled(self._owner), self._owner._lens), self.dtype)
-
-    def untyped(self) -> UntypedStorage:
-        """The same memory as bytes."""
-        return UntypedStorage(self._owner)
-
-    def data_ptr(self) -> int:
-        """The address of the first element."""
-        return self.untyped().data_ptr()
-
-    def nbytes(self) -> int:
-        """The number of bytes."""
-        return self.untyped().nbytes()
-
-    def size(self) -> int:
-        """The number of elements."""
-        return self.nbytes() // self.dtype.itemsize
-
-    __len__ = size
-
-    def __sizeof__(self) -> int:
-        return object.__sizeof__(self) + self.nbytes()
-
-    def element_size(self) -> int:
-        """Bytes of one element."""
-        return self.dtype.itemsize
-
-    def tolist(self) -> list[Any]:
-        """The elements as Python numbers."""
-        return self._buffer.tolist()  # type: ignore[no-any-return]
-
-    def __getitem__(self, index: Any) -> Any:
-        picked = self._buffer[index]
-        return picked.tolist() if isinstance(index, slice) else picked.item()
-
-    def __setitem__(self, index: Any, value: Any) -> None:
-        _elements(self, self.dtype)[index] = value
-
-    def fill_(self, value: Any) -> TypedStorage:
-        """Set every element."""
-        _elements(self, self.dtype).fill_(value)
-        return self
-
-    def copy_(self, source: TypedStorage, non_blocking: bool | None = None) -> TypedStorage:
-        """Take the elements of a storage of this size, converted."""
-        _elements(self, self.dtype).copy_(_elements(source, source.dtype))
-        return self
-
-    def clone(self) -> TypedStorage:
-        """A copy."""
-        return TypedStorage(_elements(self, self.dtype).clone())
-
-    def resize_(self, size: int) -> None:
-        """Not supported: see the error."""
-        self.untyped().resize_(size)
-
-    def __iter__(self) -> Iterator[Any]:
-        return iter(self.tolist())
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, TypedStorage) and self.untyped() == other.untyped() and self.dtype is other.dtype
-
-    def __hash__(self) -> int:
-        return hash(self.untyped())
-
-    def __repr__(self) -> str:
-        lines = "".join([f" {v}\n" for v in self.tolist()])
-        return f"{lines}[torch.storage.TypedStorage(dtype={self.dtype}, device={self.device}) of size {self.size()}]"
-
-
-@method()
-def untyped_storage(self: Tensor) -> UntypedStorage:
-    """The bytes of the storage this tensor is a view of."""
-    return UntypedStorage(self)
-
-
-@method()
-def storage(self: Tensor) -> TypedStorage:
-    """The elements of the storage this tensor is a view of, in memory order."""
-    notices.once(notices.TYPED_STORAGE)
-    return TypedStorage(self)
-
-
-def is_storage(obj: Any, /) -> bool:
-    """Whether an object is a storage."""
-    return isinstance(obj, (UntypedStorage, TypedStorage))
-
-
-FUNCTIONS.update({"is_storage": is_storage, "UntypedStorage": UntypedStorage, "TypedStorage": TypedStorage})
-
-
 # ---------------------------------------------------------------- tensors over a given storage
-def _over(cell: Cell, d: dtypes.dtype, geometry: Any = None) -> Tensor:
+def over(cell: Cell, d: dtypes.dtype, geometry: Any = None) -> Tensor:
     """A tensor without history over a storage read as type `d`, by default over all of it as a vector."""
     whole = math.prod(cell.shape) * cell.dtype.itemsize
     shape, strides, offset = ((whole // d.itemsize,), (1,), 0) if geometry is None else geometry
@@ -290,14 +113,14 @@ def _over(cell: Cell, d: dtypes.dtype, geometry: Any = None) -> Tensor:
 def tensor_over(source: Any, d: dtypes.dtype, geometry: Any = None) -> Tensor:
     """A tensor without history over the memory of a storage, by default all of it as a vector."""
     owner = source._owner
-    if isinstance(source, TypedStorage) and source.dtype is not d:
-        raise TypeError(f"Expected a storage of {d}, not of {source.dtype}")
-    return _over(_settled(owner), d, geometry)
+    if getattr(source, "dtype", d) is not d:  # bytes have no type
+        raise RuntimeError(f"Expected a Storage of type {title(d)} or an UntypedStorage, but got type {title(source.dtype)}")
+    return over(settled(owner), d, geometry)
 
 
-def _elements(source: Any, d: dtypes.dtype) -> Any:
+def elements(source: Any, d: dtypes.dtype) -> Any:
     """All of a storage as a vector, to be read and written without any tensor's version noticing."""
-    return _over(_settled(source._owner), d)
+    return over(settled(source._owner), d)
 
 
 @method()
@@ -315,13 +138,13 @@ def set_(self: Tensor, source: Any = None, storage_offset: int = 0, size: Any = 
         other = concrete(np.zeros(0, self.dtype.storage), (0,), self.dtype, self.device)
     else:
         owner = source if isinstance(source, Tensor) else source._owner
-        if owner.dtype is not self.dtype and not isinstance(source, UntypedStorage):
+        if owner.dtype is not self.dtype and (isinstance(source, Tensor) or hasattr(source, "dtype")):
             raise RuntimeError(f"Could not set tensor of type {owner.dtype.name} to a tensor of type {self.dtype.name}")
         geometry = owner.geometry if isinstance(source, Tensor) and size is None else None
         if size is not None:
             shape = tuple(size)
             geometry = (shape, contiguous(shape) if stride is None else tuple(stride), storage_offset)
-        other = _over(_settled(owner), self.dtype, geometry)
+        other = over(settled(owner), self.dtype, geometry)
     if keeps:  # its gradient and its hooks, or its history
         set_data(self, other, counted=True)
         self._f.counter.version += 1  # type: ignore[union-attr]

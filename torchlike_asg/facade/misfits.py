@@ -14,10 +14,11 @@ __all__ = ["combination", "final", "misfit", "several", "told", "what"]
 #: functions that PyTorch has several signatures for: it lists them, and the types that it was given
 _SEVERAL = frozenset(
     """add addbmm addcdiv addcmul addmm addmv all any argsort baddbmm bernoulli bitwise_and bitwise_left_shift bitwise_or
-    bitwise_right_shift bitwise_xor clamp clamp_max clamp_min clip copysign count_nonzero div divide eq float_power floor_divide fmod
-    ge greater greater_equal gt histogram index_fill le lerp less less_equal lt masked_fill max mean median min moveaxis movedim
-    multiply nanmedian nanquantile narrow ne not_equal pow prod quantile remainder repeat_interleave round rsub scatter searchsorted
-    sort squeeze std sub subtract sum tensor_split true_divide var where xlogy""".split()
+    bitwise_right_shift bitwise_xor clamp clamp_max clamp_min clip copysign count_nonzero div divide eq
+    fake_quantize_per_tensor_affine float_power floor_divide fmod ge greater greater_equal gt histogram index_fill le lerp less
+    less_equal lt masked_fill max mean median min moveaxis movedim multiply nanmedian nanquantile narrow ne not_equal pow prod
+    quantile remainder repeat_interleave round rsub scatter searchsorted sort squeeze std sub subtract sum tensor_split
+    true_divide var where xlogy""".split()
 )
 _Error = TypeVar("_Error", bound=Exception)
 _POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)

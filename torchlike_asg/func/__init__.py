@@ -8,6 +8,7 @@ from ..autograd.derivatives import grad, grad_and_value, hessian, jacfwd, jacrev
 from ..autograd.vectorize import functionalize, vmap
 from ..nn.utils.stateless import called_with as functional_call
 from ..nn.utils.stateless import replace_all_batch_norm_modules_, stack_module_state
+from .rearrange import rearrange
 
 __all__ = [
     "functional_call",
@@ -19,6 +20,7 @@ __all__ = [
     "jacrev",
     "jvp",
     "linearize",
+    "rearrange",
     "replace_all_batch_norm_modules_",
     "stack_module_state",
     "vjp",

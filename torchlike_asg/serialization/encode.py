@@ -9,6 +9,8 @@ import numpy as np
 
 from ..devices import device
 from ..dtypes import dtype
+from ..errors import Unsupported
+from ..facade.typed_storages import is_storage
 from ..size import Size
 from .sparse import reduce_sparse
 from .storage import STORAGE_NAMES, StridedRecord
@@ -52,6 +54,8 @@ class Encoder:
             return Reduce(GlobalName("torch", "Size"), (tuple(obj),))
         if isinstance(obj, type):
             return tensor_class_name(obj)
+        if is_storage(obj):
+            raise Unsupported("torch.save() of a storage: save a tensor over it, torch.tensor([]).set_(storage) for one of floats")
         from .modules import reduce_module
 
         return reduce_module(obj)

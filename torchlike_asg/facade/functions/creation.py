@@ -80,10 +80,10 @@ def from_numpy(ndarray: np.ndarray[Any, Any]) -> Tensor:
         raise TypeError(f"expected np.ndarray (got {type(ndarray).__name__})")
     if not ndarray.flags.writeable:
         notices.once(notices.READ_ONLY_ARRAY)
-    return _over_array(ndarray, dtypes.from_numpy(ndarray.dtype))
+    return over_array(ndarray, dtypes.from_numpy(ndarray.dtype))
 
 
-def _over_array(ndarray: np.ndarray[Any, Any], d: dtype) -> Tensor:
+def over_array(ndarray: np.ndarray[Any, Any], d: dtype) -> Tensor:
     """A tensor of type `d` over an array of its storage's type."""
     forward(ndarray)
     if any(s % ndarray.itemsize for s in ndarray.strides):
@@ -369,7 +369,7 @@ def frombuffer(buffer: Any, *, dtype: dtype, count: int = -1, offset: int = 0, r
         raise ValueError(f"both buffer length ({length}) and count ({count}) must not be 0")
     if memoryview(buffer).readonly:
         notices.once(notices.READ_ONLY_BUFFER)
-    return finish(_over_array(np.frombuffer(buffer, dtype.storage, count, offset), dtype), requires_grad)  # type: ignore[no-any-return]
+    return finish(over_array(np.frombuffer(buffer, dtype.storage, count, offset), dtype), requires_grad)  # type: ignore[no-any-return]
 
 
 FUNCTIONS["from_numpy"] = from_numpy

@@ -1,4 +1,5 @@
-"""``torch.asarray``, and storages that are files mapped into memory: what readers of weights build their tensors from."""
+"""``torch.asarray`` and ``torch.from_file``, and storages that are files mapped into memory: what readers of weights build their tensors
+from."""
 
 from __future__ import annotations
 
@@ -14,12 +15,15 @@ from ...devices import device
 from ...ops.promotion import title
 from ..core import Tensor, concrete
 from ..leaves import require_grad
-from ..memory import TypedStorage, UntypedStorage, tensor_over
+from ..memory import tensor_over
 from ..register import FUNCTIONS, function
-from .creation import as_tensor, from_numpy, tensor
+from ..storages import UntypedStorage
+from ..typed_storages import TypedStorage
+from .creation import as_tensor, finish, from_numpy, over_array, tensor
+from .factory_arguments import device_of
 from .python_data import WIDE
 
-__all__ = ["MappedStorage", "asarray"]
+__all__ = ["MappedStorage", "asarray", "from_file"]
 
 
 class MappedStorage(UntypedStorage):
@@ -69,21 +73,59 @@ def _from_file(filename: str | os.PathLike[str], shared: bool = False, nbytes: i
         nbytes: how many of its bytes.
 
     Raises:
-        RuntimeError: the file is shorter, and not shared.
+        RuntimeError: the file cannot be opened, or is shorter and not shared.
     """
     path = Path(filename)
-    length = path.stat().st_size if path.exists() or not shared else 0
-    if length < nbytes:
-        if not shared:
-            raise RuntimeError(f"file <{path}> size <{length}> is smaller than the required mapping size <{nbytes}>")
-        with path.open("ab") as file:
-            file.truncate(nbytes)
+    try:
+        length = path.stat().st_size if path.exists() or not shared else 0
+        with path.open("ab" if shared else "rb") as file:
+            if shared and length < nbytes:
+                file.truncate(nbytes)
+    except OSError as error:
+        mode = "read-write" if shared else "read-only"
+        raise RuntimeError(f"unable to open file <{path}> in {mode} mode: {error.strerror} ({error.errno})") from None
+    if length < nbytes and not shared:
+        raise RuntimeError(f"file <{path}> size <{length}> is smaller than the required mapping size <{nbytes}>")
     if nbytes == 0:
         return MappedStorage(np.zeros(0, np.uint8), shared)
     return MappedStorage(np.memmap(path, np.uint8, "r+" if shared else "c", shape=(nbytes,)).view(np.ndarray), shared)
 
 
 UntypedStorage.from_file = staticmethod(_from_file)  # type: ignore[attr-defined]
+
+
+def from_file(
+    filename: str,
+    shared: bool | None = None,
+    size: int | None = 0,
+    *,
+    dtype: dtypes.dtype | None = None,
+    layout: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+    pin_memory: bool = False,
+) -> Tensor:
+    """The first `size` elements of a file of type `dtype` (by default the default type), as a vector.
+
+    `shared`: what is written to the tensor is written to the file, which is made or lengthened if needed; it is there after
+    ``torch.asg.sync()``, at the latest. Otherwise the file stays as it is.
+
+    Raises:
+        RuntimeError: the file cannot be opened, or is shorter and not shared; pinned memory is asked for.
+        NotImplementedError: `device` is not the CPU.
+    """
+    if not isinstance(filename, str):
+        raise TypeError(f"from_file(): argument 'filename' (position 1) must be str, not {type(filename).__name__}")
+    if pin_memory:
+        raise RuntimeError("tensors constructed from a file cannot be pinned")
+    if device_of(device).type != "cpu":
+        raise NotImplementedError("torch.from_file() makes tensors on the CPU: move what it gives with to(device)")
+    d = dtypes.get_default_dtype() if dtype is None else dtype
+    count = size or 0
+    if count < 0:
+        raise RuntimeError(f"unable to mmap {count * d.itemsize} bytes from file <{filename}>")
+    content = _from_file(filename, bool(shared), count * d.itemsize)._content.view(d.storage)
+    return finish(over_array(content if shared else content.copy(), d), requires_grad)  # type: ignore[no-any-return]
 
 
 def asarray(
@@ -144,3 +186,4 @@ def _viewed(obj: Any, dtype: dtypes.dtype | None) -> Tensor | None:
 
 
 function(method=False)(asarray)
+function(method=False)(from_file)
