@@ -30,6 +30,8 @@ _traces: weakref.WeakValueDictionary[int, Trace] = weakref.WeakValueDictionary()
 lock = threading.RLock()
 #: whether there are traces of several threads: then names of data are kept for each, and what one overwrites is kept for the others
 several = False
+#: how many functions are being recorded to be differentiated, in all threads: what data is written in them is looked at first
+transforming = 0
 #: those of threads that have ended, whose results somebody may still read
 left: list[Trace] = []
 _threads: dict[int, int] = {}
@@ -107,6 +109,7 @@ class Trace:
     ``carried``   Input that stands for a result of an earlier trace -> the history that it has there (the facade's);  ``cut`` whether the
                   trace before was closed at a read in the middle of histories;  ``reads`` how many there were since the last step,
                   ``patience`` up to how many leave it open;  ``whole`` whether histories are recorded again instead
+    ``transforms`` the functions that are being recorded to be differentiated, innermost last (the facade's)
     ``due``       how many claims there are to be before it is asked again whether a loop discards its histories
     ``division``  what steps were like that are too large to be new each time (the facade's), or None
     ``read``      (how many claims, how many slots) there were at the read that left it open last
@@ -171,6 +174,7 @@ class Trace:
         "swept",
         "thread",
         "torn",
+        "transforms",
         "twinned",
         "updates",
         "varied",
@@ -185,6 +189,7 @@ class Trace:
         self.generation = self.held = self.level = self.forward = 0
         self.loop: Any = None
         self.mapped: list[Any] = []
+        self.transforms: list[Any] = []
         self.claims: dict[Node, Any] = {}
         self.looked: tuple[Node | None, list[Node]] = (None, [])
         self.bound: dict[Node, np.ndarray[Any, Any]] = {}

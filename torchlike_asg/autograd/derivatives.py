@@ -18,6 +18,7 @@ from ..asg.declare import get
 from ..asg.node import Node, const
 from ..asg.trace import current
 from ..facade.backward import check, grad_mode
+from ..facade.captured import Transform, recording
 from ..facade.core import Tensor, node_of
 from ..facade.functions.creation import zeros_like
 from ..pytree import TreeSpec, tree_flatten, tree_map, tree_unflatten
@@ -54,7 +55,7 @@ class Recorded:
     """A function recorded on arguments to differentiate by: those arguments' nodes, the leaves of its output and how they are nested."""
 
     def __init__(self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], places: Sequence[int], depth: Depth,
-                 has_aux: bool, name: str, forward: bool = False, lasting: bool = False) -> None:  # fmt: skip
+                 has_aux: bool, name: str, forward: bool = False, lasting: bool = False, captures: bool = False) -> None:  # fmt: skip
         given, self.spec = tree_flatten(tuple(args[p] for p in places))
         for t in given:
             if not isinstance(t, Tensor):
@@ -75,8 +76,10 @@ class Recorded:
             changed[p] = value
         tr = current()
         tr.forward += forward
+        transform = Transform(forward, lambda n: node_of(result(n, depth)), captures)
+        transform.arguments += zip(inputs, given, strict=True)
         try:
-            with grad_mode(True):
+            with grad_mode(True), recording(transform):
                 out = func(*changed, **kwargs)
         finally:
             tr.forward -= forward
@@ -119,7 +122,7 @@ class Recorded:
     def pulled(self, seeds: Sequence[Node]) -> list[Node]:
         """The gradients of the inputs for these gradients of the outputs."""
         swept = gradients.sweep(tuple(self.outputs), tuple(seeds)) if self.outputs else None
-        if swept is not None:
+        if swept is not None and not self.forward:  # tangents go along with the values, also where these are overwritten afterwards
             check(swept.roots, swept.savers, current())
         found = [None if swept is None else swept.gradients.get(n) for n in self.inputs]
         return [get("zeros_of")(n) if g is None else g for n, g in zip(self.inputs, found, strict=True)]
@@ -269,10 +272,12 @@ def jacobian_by(
     name: str,
     forward: bool,
     randomness: str | None = None,
+    captures: bool = False,
 ) -> Callable[..., Any]:
     """The Jacobian of each output by each chosen argument: nested as outputs, then as arguments, with shape (*output, *argument).
 
     `randomness`: of a vmap over the elements of the arguments, of which each is a direction; None: what is drawn is drawn once.
+    `captures`: whether what `func` captures may be written.
     """
     if chunk_size is not None and chunk_size <= 0:
         raise ValueError(f"{name}: `chunk_size` should be greater than 0.")
@@ -283,7 +288,7 @@ def jacobian_by(
             places = _chosen(argnums, args)
             directions = _Directions(randomness, depth, tree_flatten(tuple(args[p] for p in places))[0])
             with directions:
-                r = Recorded(func, args, kwargs, places, depth, has_aux, f"{name}(f, argnums)(*args)", forward)
+                r = Recorded(func, args, kwargs, places, depth, has_aux, f"{name}(f, argnums)(*args)", forward, captures=captures)
             _refuse_complex(name, r)
             table = _columns(r, directions) if forward else _rows(r)
             found = [_argument_parts([result(n, depth) for n in row], r.spec, argnums) for row in table]

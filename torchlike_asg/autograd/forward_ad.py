@@ -15,6 +15,7 @@ from ..asg.declare import get
 from ..asg.node import Node
 from ..asg.trace import current
 from ..facade.backward import grad_mode
+from ..facade.captured import Transform, begin, end
 from ..facade.core import Tensor, node_of
 from ..facade.functions.creation import zeros_like
 from ..facade.functions.layout import clone
@@ -30,8 +31,9 @@ class UnpackedDualTensor(NamedTuple):
     tangent: Tensor | None
 
 
-#: for each level entered: the depth in the trace, and the dual arguments with their tangents, as they were then and as tensors
-_levels: list[tuple[Depth, list[tuple[Node, Node, Tensor]]]] = []
+#: for each level entered: the depth in the trace, the dual arguments with their tangents, as they were then and as tensors, and what sees
+#: to writes to them
+_levels: list[tuple[Depth, list[tuple[Node, Node, Tensor]], Transform]] = []
 
 
 def enter_dual_level() -> int:
@@ -42,7 +44,9 @@ def enter_dual_level() -> int:
     tr.level += 1
     tr.held += 1
     tr.forward += 1
-    _levels.append((Depth(tr.level, True), []))
+    depth = Depth(tr.level, True)
+    _levels.append((depth, [], Transform(True, lambda n: node_of(result(n, depth)), True)))
+    begin(_levels[-1][2])
     return len(_levels) - 1
 
 
@@ -50,7 +54,7 @@ def exit_dual_level(*, level: int | None = None) -> None:
     """End the level; its dual tensors become plain ones."""
     if not _levels or (level is not None and level != len(_levels) - 1):
         raise RuntimeError("Trying to exit a forward AD level that was not the last one that was created. This is not supported.")
-    _levels.pop()
+    end(_levels.pop()[2])
     tr = current()
     tr.level -= 1
     tr.held -= 1
@@ -67,7 +71,7 @@ def dual_level() -> Iterator[int]:
         exit_dual_level()
 
 
-def _innermost(what: str) -> tuple[Depth, list[tuple[Node, Node, Tensor]]]:
+def _innermost(what: str) -> tuple[Depth, list[tuple[Node, Node, Tensor]], Transform]:
     if not _levels:
         raise RuntimeError(f"Trying to {what} but no level exists. Make sure to enter_dual_level() first.")
     return _levels[-1]
@@ -86,7 +90,7 @@ def dual_depth() -> int | None:
 
 def make_dual(tensor: Tensor, tangent: Tensor, *, level: int | None = None) -> Tensor:
     """`tensor`, carrying a derivative `tangent` of its shape and type: `tangent` itself, if it has the layout of `tensor`."""
-    depth, duals = _innermost("create a dual Tensor for forward AD")
+    depth, duals, transform = _innermost("create a dual Tensor for forward AD")
     if not (tensor.dtype.is_floating_point or tensor.dtype.is_complex):
         raise ValueError(f"Expected primal to be floating point or complex, but got: {tensor.dtype}")
     if tuple(tensor.shape) != tuple(tangent.shape):
@@ -97,6 +101,7 @@ def make_dual(tensor: Tensor, tangent: Tensor, *, level: int | None = None) -> T
     dual = argument(tensor, depth, len(duals))
     held = tangent if tuple(tangent.geometry[1]) == tuple(tensor.geometry[1]) else clone(tangent)
     duals.append((node_of(dual), node_of(held), held))
+    transform.arguments.append((dual, tensor))
     return dual
 
 
@@ -112,7 +117,7 @@ def unpack_dual(tensor: Tensor, *, level: int | None = None) -> UnpackedDualTens
 
 
 def _unpacked(tensor: Tensor) -> tuple[Tensor, Tensor | None]:
-    depth, duals = _levels[-1]
+    depth, duals, _ = _levels[-1]
     n = node_of(tensor)
     for d, _, tangent in duals:
         if d is n:

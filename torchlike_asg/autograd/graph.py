@@ -151,22 +151,20 @@ class saved_tensors_hooks(contextlib.ContextDecorator):
     """A block in which what operations keep for their gradient is replaced by ``pack_hook(tensor)``; a backward pass reads
     ``unpack_hook(packed)`` instead.
 
-    `pack_hook` is called for all operations of the block when it ends, or a backward pass begins in it. What it is given has no history.
+    `pack_hook` is called for all operations of the block when it ends, or a backward pass begins in it. Leaves it is given as they are, of
+    what was computed the value without its history.
     """
 
     def __init__(self, pack_hook: Callable[[Tensor], Any], unpack_hook: Callable[[Any], Tensor]) -> None:
         self.pack_hook, self.unpack_hook = pack_hook, unpack_hook
-        self._open: list[Region] = []
 
     def __enter__(self) -> None:
         if _disabled:
             raise RuntimeError(_disabled[-1])
-        region = Region(self.pack_hook, self.unpack_hook)
-        enter(region)
-        self._open.append(region)
+        enter(Region(self.pack_hook, self.unpack_hook))
 
     def __exit__(self, *_: Any) -> None:
-        leave(self._open.pop())
+        leave()
 
 
 @contextlib.contextmanager

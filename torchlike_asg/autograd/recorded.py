@@ -16,7 +16,7 @@ class RecordedGradients:
 
     def __init__(self, func: Callable[..., tuple[Tensor, ...]], given: Sequence[Tensor]) -> None:
         with differentiating() as depth:
-            self._r = Recorded(func, tuple(given), {}, range(len(given)), depth, False, "f(*inputs)")
+            self._r = Recorded(func, tuple(given), {}, range(len(given)), depth, False, "f(*inputs)", captures=True)
             self._values = [result(n, depth) for n in self._r.outputs]
 
     def value(self) -> tuple[Tensor, ...]:
@@ -43,7 +43,7 @@ class RecordedGradients:
 def jvp_of(func: Callable[..., Any], given: Sequence[Tensor], vectors: Sequence[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
     """(results, derivatives along `vectors`) of a function that returns a tuple."""
     with differentiating() as depth:
-        r = Recorded(func, tuple(given), {}, range(len(given)), depth, False, "f(*inputs)")
+        r = Recorded(func, tuple(given), {}, range(len(given)), depth, False, "f(*inputs)", captures=True)
         along = [result(n, depth) for n in r.pushed([node_of(t) for t in vectors])]
         value = [result(n, depth) for n in r.outputs]
     return value, along
@@ -51,5 +51,5 @@ def jvp_of(func: Callable[..., Any], given: Sequence[Tensor], vectors: Sequence[
 
 def jacobian_of(func: Callable[..., Any], given: Sequence[Tensor], forward: bool) -> list[list[Tensor]]:
     """The Jacobians of a function that returns a tuple: a list over inputs for each output."""
-    made = jacobian_by(func, tuple(range(len(given))), False, None, "jacobian", forward)(*given)
+    made = jacobian_by(func, tuple(range(len(given))), False, None, "jacobian", forward, captures=True)(*given)
     return [list(row) for row in made]

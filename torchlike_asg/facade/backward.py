@@ -106,6 +106,7 @@ def run(
 
         pack_pending(tr)
     tr.running = (roots, retain, wanted)
+    saving = tr.saving.copy()
     home = home_of(roots[0]) if roots else tr  # where another thread recorded it, its versions count
     hooks = _all_hooks(tr)
     watch = _Watch(roots, home, keep)
@@ -123,6 +124,8 @@ def run(
         if home.retained:
             _keep_retained({n: watch.gradients[n] for n in watch.passed}, home, create)
         raise
+    finally:
+        tr.saving[:] = saving  # blocks that what was called on the way has left open, or has ended
     if result.memoised:
         check(roots, result.savers, home)
     try:

@@ -77,6 +77,8 @@ def target(t: Tensor, exposed: bool = False) -> Family | None:
     f = t._f
     if f is None or t.__class__ is not Tensor or f.h is not None or f.past is not None or f.wants or t._lens is not None:
         return None
+    if trace.transforming:  # what a function that is being differentiated may write to, `write` sees to
+        return None
     cell = f.cell
     if f.inferred is True and current().inference is None:  # which is refused
         return None

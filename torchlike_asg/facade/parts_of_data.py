@@ -124,7 +124,7 @@ _ALONE = _references(_Alone)
 
 def _memory(f: Any) -> Any:
     """The buffer of a storage that is plain data and nobody else's, to be written where it is; else None (see `direct.target`)."""
-    if f is None or f.h is not None or f.past is not None or f.wants or f.inferred or trace.several:
+    if f is None or f.h is not None or f.past is not None or f.wants or f.inferred or trace.several or trace.transforming:
         return None
     cell = f.cell
     buf = cell._flat

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from ..asg.declare import CONST, IDENTITIES, SCALAR, STOP
+from ..asg.declare import CONST, IDENTITIES, INPUT, REBIND, SCALAR, STOP
 from ..asg.gradients import history, is_leaf
 from ..asg.keeps import KEEPING
 from ..asg.node import Node
@@ -18,6 +18,7 @@ from ..asg.rewrite import substitute
 from ..asg.trace import Trace, current
 from .core import Tensor, node_of, wrap
 from .hooks import NodeHooks
+from .owners import leaf_family
 
 
 class Region:
@@ -43,13 +44,15 @@ def enter(region: Region) -> None:
     tr.saving.append(region)
 
 
-def leave(region: Region) -> None:
-    """End a block."""
+def leave() -> None:
+    """End the innermost block, if there is one: a hook may have ended it already."""
     tr = current()
+    if not tr.saving:
+        return
     try:
         pack_pending(tr)
     finally:
-        tr.saving.remove(region)
+        del tr.saving[-1:]
         if tr.saving:
             tr.saving[-1].look(tr)
 
@@ -78,15 +81,30 @@ def _pack(n: Node, region: Region, tr: Trace) -> None:
     saved = list(enumerate(n.saved or ()))
     if tuple(n.saved or ()) == n.srcs[:2]:  # PyTorch keeps first what the gradient of the first operand reads
         saved.reverse()
-    packed = [(i, _packed(wrap(STOP(s)), region)) for i, s in saved if s.op is not CONST and s.op is not SCALAR]
+    packed = [(i, _packed(_given(s), region)) for i, s in saved if not _is_number(s)]
     if packed:
         hooks = tr.hooks.setdefault(n, NodeHooks())
         hooks.packed = packed, region.unpack  # type: ignore[attr-defined]
 
 
+def _is_number(s: Node) -> bool:
+    """Whether a saved operand is a Python number, which PyTorch keeps beside the tensors."""
+    return s.op is CONST or s.op is SCALAR or (s.op is INPUT and s.attrs[2] == "number")
+
+
+def _given(s: Node) -> Tensor:
+    """What a hook is given of a saved value: a leaf as it is, so that parameters can be told from what was computed of them; of that the
+    value. (With its history, what is packed would keep the whole iteration until somebody asks for its gradients.)
+    """
+    f = leaf_family(s) if is_leaf(s) else None
+    faces = [] if f is None or f.h is not s else [t for r in f.faces if (t := r()) is not None and t._kind is None and t._n is s]
+    return faces[0] if faces else wrap(STOP(s))
+
+
 def _packed(t: Tensor, region: Region) -> Any:
+    before = 0 if t._f is None else t._f.counter.version
     held = region.pack(t)
-    if t._f is not None and t._f.counter.version:
+    if t._f is not None and t._f.counter.version != before:
         raise RuntimeError(
             "A saved tensor pack hook is modifying its input in place. What a pack hook is given must not be written to: work on a copy."
         )
@@ -105,7 +123,7 @@ def unpacked(n: Node, g: Node, parts: list[Node | None], packed: Any) -> list[No
         while u.op in IDENTITIES and u is not s:
             u = u.srcs[IDENTITIES[u.op]]
         if u is not s:
-            changed[s] = node_of(value)
+            changed[s] = REBIND(s, node_of(value)) if s.rg else node_of(value)  # derivatives of the gradient are those by what was saved
     if not changed:
         return parts
     mapping = {s: s for s in (g, n, *n.srcs)} | changed

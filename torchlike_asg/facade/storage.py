@@ -34,6 +34,17 @@ def on_device(values: Any, device: Any, strides: Any, d: dtype) -> DeviceArray:
     return upload(open_device(device.index), np.asarray(values), strides, d)
 
 
+#: how many functions have been recorded to be differentiated: storages are told from those that were there when one of these began
+_generation = 0
+
+
+def next_generation() -> int:
+    """Begin another generation of storages, and give its number, which is that of those made from now on."""
+    global _generation
+    _generation += 1
+    return _generation
+
+
 #: nodes that a view has had to be remembered, beside the last
 _HAD = 7
 
@@ -67,8 +78,8 @@ class Cell:
     """
 
     __slots__ = (
-        "__weakref__", "_flat", "array", "device", "dtype", "exposed", "families", "plain", "sent", "shadow", "shape", "source", "strides",
-        "writer",
+        "__weakref__", "_flat", "array", "born", "device", "dtype", "exposed", "families", "plain", "sent", "shadow", "shape", "source",
+        "strides", "writer",
     )  # fmt: skip
 
     def __init__(self, shape: Any, strides: Any, d: dtype, device: Any, buf: np.ndarray[Any, Any] | None = None) -> None:
@@ -77,6 +88,8 @@ class Cell:
         self.exposed, self.shadow, self.source, self.writer = False, None, None, None
         #: whether the content went to another device with a step's data once: the next time it stays there
         self.sent = False
+        #: its generation
+        self.born = _generation
         #: row-major, so that a value is kept as it is
         self.plain = is_contiguous(self.shape, strides)
 

@@ -22,6 +22,10 @@ WITHIN = (
     "Output 0 of {} is a view and is being modified inplace. This view was created inside a custom Function (or because an input was "
     "returned as-is), whose backward would not see the change. You can clone the output of the custom Function."
 )
+CAPTURED = (
+    "During a grad (vjp, jvp, grad, etc) transform, the function provided attempted to call an in-place operation that would mutate a captured "  # noqa: E501
+    "Tensor. This is not supported: give the function the tensors that it mutates as arguments, or have it compute new ones."
+)
 NOGRAD_VIEW = "A view was created in {0} mode and {1} modified inplace {2}."
 VIEW_HINT = (
     " Given that this use case is ambiguous and error-prone, it is forbidden. You can clarify your code by moving both the view and the "

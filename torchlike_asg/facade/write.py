@@ -17,12 +17,13 @@ from ..asg.declare import DETACH, ONWARD, SNAP, STOP
 from ..asg.geometry import broadcast, flat
 from ..asg.interrupts import whole
 from ..asg.node import Node
-from ..asg.trace import current, lock
+from ..asg.trace import Trace, current, lock
 from ..dtypes import promote_types, store
 from ..ops.movement import restride_scatter as RESTRIDE_SCATTER
 from ..ops.promotion import title, to
 from . import texts
-from .core import Tensor, owned, twin
+from .captured import refuse_captured
+from .core import Tensor, owned, twin, wrap
 from .exposure import shared, sync
 from .families import alias, family_of
 from .history_names import output
@@ -43,6 +44,7 @@ def write(
     apart: bool = False,
     overlaps: bool = True,
     bounded: bool = False,
+    captured: bool = False,
 ) -> Tensor:
     """Replace the content of `t` by ``value(current node)``; returns `t`.
 
@@ -50,10 +52,13 @@ def write(
     `partly`: so they are, since only some elements are written, of those that share memory the last that was. `apart`: other operands must
     not share the target's memory at all.
     `overlaps`: whether operands that partly share the target's memory are refused. `bounded`: whether operands that would enlarge
-    the target are refused before `value` is asked. Checks come in PyTorch's order.
+    the target are refused before `value` is asked. `captured`: also where `t` was captured by a function that is being differentiated.
+    Checks come in PyTorch's order.
     """
     tr = current()
     f = family_of(t)
+    if tr.transforms and not captured:
+        refuse_captured(t, f, tr)
     if f.inferred is True and tr.inference is None:
         raise RuntimeError(texts.INFERENCE_WRITE)
     cell = f.cell
@@ -104,7 +109,29 @@ def write(
         new = v
     new = owned(new, f)
     commit(f, new if tr.grad or tr.forward else history_of(root_of(f), new), new, v)
+    if tr.transforms:
+        _pass_on(f, tr, captured)
     return t
+
+
+def _pass_on(f: Family, tr: Trace, captured: bool) -> None:
+    """What an argument of a function that is being differentiated holds now is what the tensor given for it holds."""
+    transforms = tr.transforms
+    for i in range(len(transforms) - 1, -1, -1):
+        pair = transforms[i].given(f.cell)
+        if pair is not None:
+            _hand_out(transforms[i].outside(node_of(pair[0])), pair[1], transforms[:i], captured)
+            return
+
+
+def _hand_out(n: Node, t: Tensor, around: list[Any], captured: bool) -> None:
+    """Write a value to a tensor outside of a transform; `around` are those that it is inside of."""
+    tr = current()
+    transforms, tr.transforms = tr.transforms, around
+    try:
+        write(t, lambda _: n, (wrap(n),) if n.rg else (), captured=captured)
+    finally:
+        tr.transforms = transforms
 
 
 def _check_mapped(f: Family, v: Node, cur: Node) -> None:
@@ -121,7 +148,7 @@ def assign(t: Tensor, n: Node, counted: bool = True) -> None:
         try:
             if tr.mapped:
                 _check_mapped(family_of(t), n, node_of(t))
-            write(t if counted else alias(t, share_counter=False), lambda _: n)
+            write(t if counted else alias(t, share_counter=False), lambda _: n, captured=True)
         finally:
             tr.grad = mode
 
@@ -150,7 +177,7 @@ def _replace(t: Tensor, n: Node, counted: bool) -> bool:
     ):
         return False
     tr, r, counter = current(), ref(f), f.counter
-    if tr.mapped:
+    if tr.mapped or tr.transforms:
         return False
     if tr.claims.setdefault(n, r) is not r:
         n = twin(tr, n, r)

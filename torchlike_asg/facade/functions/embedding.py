@@ -6,12 +6,15 @@ import operator
 
 from ... import dtypes
 from ...asg.batching import depends
+from ...asg.declare import REBIND
 from ...asg.trace import current
 from ...ops import embedding as ops
+from ...ops.pointwise import mul
 from ..core import Tensor, bound, nary, node_of, wrap
 from ..hosted import outside, refuse
 from ..register import checked, function
 from ..sparse_gradients import table
+from ..write import write
 from .arguments import check_flag, check_tensor
 
 
@@ -63,7 +66,6 @@ def _renormalize(weight: Tensor, input: Tensor, max_norm: float, norm_type: floa
     """Rows of `weight` in use are brought down to norm `max_norm`, in place and without history."""
     import numpy as np
 
-    from ...asg.trace import current
     from ..held import value_of
     from .creation import from_array
 
@@ -72,9 +74,13 @@ def _renormalize(weight: Tensor, input: Tensor, max_norm: float, norm_type: floa
     scale = np.ones((len(table), 1), table.dtype)
     scale[rows, 0] = np.where(norms > max_norm, max_norm / (norms + 1e-7), 1)
     tr = current()
+    factor = from_array(scale, weight.dtype, weight.device)
     grad, tr.grad = tr.grad, False
     try:
-        weight.mul_(from_array(scale, weight.dtype, weight.device))  # type: ignore[attr-defined]
+        if tr.forward and weight.requires_grad:  # the tangent stays as it is
+            write(weight, lambda cur: REBIND(cur, mul(cur, node_of(factor))))
+        else:
+            weight.mul_(factor)  # type: ignore[attr-defined]
     finally:
         tr.grad = grad
 
