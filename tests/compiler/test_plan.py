@@ -16,6 +16,7 @@ from torchlike_asg.backends.reference import ReferenceBackend
 from torchlike_asg.compiler import execution, plan
 from torchlike_asg.compiler.memory import ALIGNMENT, Planner
 from torchlike_asg.devices import cpu
+from torchlike_asg.facade.core import node_of
 from torchlike_asg.ops.pointwise import mul
 
 
@@ -252,3 +253,21 @@ def test_a_plan_for_a_value_whose_elements_share_memory_is_not_run_on_another_la
             execution.execute(tr, (n,))
             np.testing.assert_array_equal(tr.known[n], value * value)
         tr.reset()
+
+
+def test_outputs_are_asked_for_in_the_order_of_a_plan_that_is_there():
+    """So steps that ask for the same in other orders share a program; and nothing of plans that are gone is kept."""
+    ours.sync()
+    plan.clear()
+    outputs = tuple([node_of(ours.ones(3) * i) for i in (2, 3, 4)])
+    kept = [plan.Plan(outputs, [], (), (), None, ()) for _ in range(2)]
+    with trace.lock:
+        for i, p in enumerate(kept):
+            plan.enter(i, p)
+        assert plan.ordered(outputs[::-1]) is outputs
+        assert plan.ordered(outputs[1::-1]) == outputs[1::-1]
+        plan.retire(0)
+        assert plan.ordered(outputs[::-1]) is outputs
+        plan.retire(1)
+        assert plan.ordered(outputs[::-1]) == outputs[::-1]
+        assert not plan._orders

@@ -20,7 +20,7 @@ from . import plan as plans
 from . import structure
 from .arguments import arguments_of, pairs_of, strides_of
 from .pipeline import optimise
-from .plan import EXECUTABLES, FIRST, PLANS, PROMOTED, Donated, Plan, retire
+from .plan import EXECUTABLES, FIRST, PLANS, PROMOTED, Donated, Plan, enter, ordered, retire
 from .reason import difference
 
 _lock = trace.lock
@@ -44,10 +44,7 @@ _looked: tuple[Any, structure.Recorded] | None = None
 
 def _look(tr: Trace, key: Any, donated: Donated) -> structure.Recorded:
     kept = tuple(n for n in PROMOTED.get(key, ()) if n not in tr.known)
-    wanted = tuple(dict.fromkeys((*key[1], *kept)))
-    # a loop's second step asks for what the third one does in another order: a program does not depend on it
-    every = set(wanted)
-    wanted = next((p.outputs for p in list(PLANS.values()) if len(p.outputs) == len(wanted) and every.issuperset(p.outputs)), wanted)
+    wanted = ordered(tuple(dict.fromkeys((*key[1], *kept))))
     return structure.look(wanted, topo(wanted, tr.known), tr.known, donated)
 
 
@@ -61,11 +58,10 @@ def build(tr: Trace, key: Any, outputs: tuple[Node, ...], donated: Donated = ())
         looked, _looked = _looked, None
         recorded = looked[1] if looked is not None and looked[0] is key else _look(tr, key, donated)
         plan = _compiled(recorded, tr, donated)
-    _promote(tr, plan)
     COUNTS["plans"] += 1
     with _lock:
-        retire(key)
-        PLANS[key] = plan
+        _promote(tr, plan)
+        enter(key, plan)
         if len(PLANS) > config.max_plans:  # a few at once: each time all of them are looked at
             few = len(PLANS) - config.max_plans + config.max_plans // 32
             table = PLANS.copy().items()  # a copy: other threads retire plans, too

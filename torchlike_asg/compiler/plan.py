@@ -145,15 +145,37 @@ EXECUTABLES: OrderedDict[Any, Any] = OrderedDict()
 FIRST: weakref.WeakKeyDictionary[Any, tuple[tuple[int, ...], dict[Node, int]]] = weakref.WeakKeyDictionary()
 #: plan key -> nodes that later plans of the same trace had to compute again, to be kept from the next iteration on
 PROMOTED: dict[Any, dict[Node, None]] = {}
+#: the outputs of plans in the table -> (these in the order of all such plans, how many there are)
+_orders: dict[frozenset[Node], tuple[tuple[Node, ...], int]] = {}
 #: plan key -> the values that pass between devices, for what takes several of them
 STAGED: dict[Any, tuple[Node, ...]] = {}
 
 
+def ordered(outputs: tuple[Node, ...]) -> tuple[Node, ...]:
+    """Outputs in the order in which a plan in the table has them: a loop's second step asks for what the third one does in another order,
+    and a program does not depend on it.
+    """
+    return _orders.get(frozenset(outputs), (outputs, 0))[0]
+
+
+def enter(key: Any, plan: Plan) -> None:
+    """Put a plan into the table, in place of what is there. The caller holds `trace.lock`."""
+    retire(key)
+    PLANS[key] = plan
+    every = frozenset(plan.outputs)
+    outputs, count = _orders.get(every, (plan.outputs, 0))
+    _orders[every] = outputs, count + 1
+
+
 def retire(key: Any) -> None:
-    """Take a plan out of the table."""
+    """Take a plan out of the table. The caller holds `trace.lock`."""
     plan = PLANS.pop(key, None)
     if plan is not None:
         plan.retired = True
+        every = frozenset(plan.outputs)
+        outputs, count = _orders.pop(every, ((), 0))
+        if count > 1:
+            _orders[every] = outputs, count - 1
 
 
 @arena.register
@@ -173,6 +195,7 @@ def clear() -> None:
     """Forget every plan (for tests and benchmarks of cold starts)."""
     for key in list(PLANS):
         retire(key)
+    _orders.clear()
     EXECUTABLES.clear()
     PROMOTED.clear()
     STAGED.clear()
