@@ -63,14 +63,21 @@ class _Mode:
         @functools.wraps(fn)
         def wrapped(*args: Any, **kwargs: Any) -> Any:
             running = fn(*args, **kwargs)
-            send: Any = None
+            go_on = functools.partial(running.send, None)
             while True:
                 with self.clone():
                     try:
-                        value = running.send(send)
+                        value = go_on()
                     except StopIteration as stop:
                         return stop.value
-                send = yield value
+                try:
+                    go_on = functools.partial(running.send, (yield value))
+                except GeneratorExit:
+                    with self.clone():
+                        running.close()
+                    raise
+                except BaseException as error:
+                    go_on = functools.partial(running.throw, error)
 
         return wrapped
 

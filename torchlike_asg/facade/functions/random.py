@@ -223,10 +223,14 @@ def normal(
             raise TypeError("normal() received an invalid combination of arguments: a size is needed where mean and std are numbers")
         d, dev = _float_type(dtype), device_of(device)
         shape = allocatable(sequence(size, "size", 3), d)
-        if counted(dev, d, generator):
-            return finish(normal_numbers(shape, d, dev, generator, float(mean), float(std)), requires_grad)  # type: ignore[no-any-return]
-        drawn = of_values(shape, d, dev, lambda: draws.normal(engine_of(generator), shape, None, d, float(mean), float(std)))
-        return finish(drawn, requires_grad)  # type: ignore[no-any-return]
+
+        def drawn(lead: tuple[int, ...]) -> Tensor:
+            whole = (*lead, *shape)
+            if counted(dev, d, generator):
+                return normal_numbers(whole, d, dev, generator, float(mean), float(std))  # type: ignore[no-any-return]
+            return of_values(whole, d, dev, lambda: draws.normal(engine_of(generator), whole, None, d, float(mean), float(std)))
+
+        return finish(for_examples(drawn), requires_grad)  # type: ignore[no-any-return]
     like = mean if isinstance(mean, Tensor) else std
     shape = broadcast(*[tuple(t.shape) for t in (mean, std) if isinstance(t, Tensor)])
     if counted(like.device, like.dtype, generator):
@@ -322,8 +326,22 @@ def _of_examples(make: Any, draw: Any) -> Any:
     return drawn
 
 
-def _bernoulli_of_examples(input: Tensor, *, generator: Any = None, out: Any = None) -> Tensor:
+def _bernoulli_of_examples(input: Tensor, p: Any = None, *, generator: Any = None, out: Any = None) -> Tensor:
+    if p is not None:
+        return FUNCTIONS["empty"](input.shape, dtype=input.dtype, device=input.device).bernoulli_(p, generator=generator)  # type: ignore[no-any-return]
     return (FUNCTIONS["rand_like"](input, generator=generator) < input).to(input.dtype)  # type: ignore[no-any-return]
+
+
+def _of_tensors(make: Any) -> Any:
+    """`normal` inside vmap: with tensors it is called for each example, with numbers it draws for all of them."""
+    each = mapped(make)
+
+    @functools.wraps(make)
+    def drawn(mean: Any = 0.0, std: Any = 1.0, size: Any = None, **kwargs: Any) -> Tensor:
+        tensors = size is None and (isinstance(mean, Tensor) or isinstance(std, Tensor))
+        return (each if tensors else make)(mean, std, size, **kwargs)  # type: ignore[no-any-return]
+
+    return drawn
 
 
 def _normal_of_examples(mean: Any, std: Any = 1.0, *, generator: Any = None, out: Any = None) -> Tensor:
@@ -331,7 +349,8 @@ def _normal_of_examples(mean: Any, std: Any = 1.0, *, generator: Any = None, out
     return mean + std * noise  # type: ignore[no-any-return]
 
 
-for _name in ("randint_like", "randperm", "normal", "bernoulli", "multinomial", "poisson", "binomial"):
+FUNCTIONS["normal"] = _of_tensors(FUNCTIONS["normal"])
+for _name in ("randint_like", "randperm", "bernoulli", "multinomial", "poisson", "binomial"):
     _plain = FUNCTIONS[_name]
     FUNCTIONS[_name] = mapped(_plain)
     if Tensor.__dict__.get(_name) is _plain:

@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 
 from ... import dtypes
+from ...asg.batching import depends
 from ...asg.geometry import broadcast, contiguous
 from ...asg.trace import current
 from ...ops.movement import copy
 from ...rng import draws
-from ..core import Tensor
+from ..core import Tensor, node_of
 from ..generator import Generator
 from ..misfits import combination
 from ..register import FUNCTIONS, method, named
@@ -52,6 +53,10 @@ def _inside_vmap(sample: Any) -> Any:
     def drawn(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         if not current().mapped:
             return sample(self, *args, **kwargs)  # type: ignore[no-any-return]
+        p = args[0] if args else kwargs.get("p")
+        if isinstance(p, Tensor) and depends((node_of(p),)):  # of `bernoulli_`: the probabilities of one example
+            wide = p.expand(self.shape)  # type: ignore[attr-defined]
+            return self.copy_(FUNCTIONS["bernoulli"](wide, generator=kwargs.get("generator")))  # type: ignore[attr-defined, no-any-return]
         shape, d, dev = tuple(self.shape), self.dtype, self.device
         if any(isinstance(a, Tensor) for a in (*args, *kwargs.values())):
             return self.copy_(each(shape, d, dev, args, kwargs))  # type: ignore[attr-defined, no-any-return]
