@@ -20,7 +20,7 @@ from ..asg.trace import current
 from ..facade import texts
 from ..facade.backward import grad_mode, held
 from ..facade.core import Tensor, is_dense, node_of, wrap
-from ..facade.families import family_of
+from ..facade.families import family_of, shown_in
 from ..facade.functions.creation import zeros
 from ..facade.hooks import changed_by
 from ..facade.inference import is_inference
@@ -223,8 +223,9 @@ def connect(cls: Any, ctx: Any, args: tuple[Any, ...], outs: list[Any]) -> list[
             write(o, lambda v, i=i: operation(cls, i)(v, joint))  # type: ignore[misc]
             made.append(o)
         else:
-            t = wrap(operation(cls, i)(node_of(o), joint))
-            shown = o._f is not None and any(x._f is not None and x._f.cell is o._f.cell for x in inputs)
+            n = operation(cls, i)(node_of(o), joint)
+            shown = any(o is x or (o._f is not None and x._f is not None and x._f.cell is o._f.cell) for x in inputs)
+            t = shown_in(o, n) if shown and not current().level else wrap(n)
             if shown:
                 t.__dict__["_within"] = cls.__name__
             if id(o) in outputs:  # the same tensor twice is one output, the last

@@ -14,8 +14,8 @@ from ..asg.declare import APART, DETACH, INFERRED, INPUT, ONWARD_VIEW, STOP, VAR
 from ..asg.node import Node
 from ..asg.trace import _get as _current
 from ..asg.trace import current, lock
-from .core import Tensor, begin, face, owned
-from .nodes import node_of, root_of
+from .core import Tensor, begin, face, owned, wrap
+from .nodes import in_whole, node_of, root_of
 from .places import MARK
 from .storage import Counter, Family
 
@@ -159,3 +159,21 @@ def _alias(t: Tensor, f: Family, share_counter: bool) -> Tensor:
         out._n, out._d = t._n, t._d  # bound in this trace already: the same Input
         g.take_part()
     return out  # type: ignore[no-any-return]
+
+
+def shown_in(o: Tensor, n: Node) -> Tensor:
+    """A tensor of the memory of `o` whose history is that of `n`, a node of its value: what a custom Function returns of an argument. It is
+    a family of its own, since nobody's history is that of `o` there; where either is written, the other has the new values.
+    """
+    f = family_of(o)
+    if f.cell.exposed or o._lens is not None or trace.several or o._n is None:
+        return wrap(n)
+    whole = root_of(f)
+    g = Family(f.cell, None, f.counter)
+    n = owned(n, g)
+    t: Tensor = face(g, n, o._d, None)
+    h = in_whole(t, g, STOP(whole) if whole.rg else whole, n)
+    g.h = h if h is n else owned(h, g)
+    f.counter.roots += [n, g.h]
+    g.take_part()
+    return t

@@ -157,9 +157,11 @@ def bind(f: Family, geometry: Geometry, tr: Trace | None = None, buf: Any = None
 
 def refuse_stale(t: Any) -> None:
     """A view from a function of several views, or made under no_grad, cannot be used for differentiation once its base was written."""
-    if t._kind in ("multi stale", "nograd stale", "inference stale") and current().grad:
+    if t._kind in ("multi stale", "nograd stale", "inference stale", "custom stale") and current().grad:
         from .history_names import output
 
+        if t._kind == "custom stale":
+            raise RuntimeError(texts.WITHIN.format(t.__dict__["_within"], "its base or another view of its base has been"))
         raise RuntimeError(
             f"{output(t)} is a view and its base or another view of its base has been modified inplace. " + texts.MULTI_VIEW
             if t._kind == "multi stale"

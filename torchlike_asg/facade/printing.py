@@ -162,8 +162,17 @@ def text(t: Tensor, prefix: str = "tensor(", body: str | None = None) -> str:
     return _text(t, prefix, body)
 
 
+def _step(t: Tensor) -> str | None:
+    """The name of the step that made `t`; of a view whose base was overwritten, so that it cannot be differentiated, "Invalid"."""
+    try:
+        step = t.grad_fn  # type: ignore[attr-defined]
+    except RuntimeError:
+        return "Invalid"
+    return None if step is None else step.name().rpartition("::")[2]  # type: ignore[no-any-return]
+
+
 def _text(t: Tensor, prefix: str, body: str | None, more: list[str] | None = None) -> str:
-    function = t.grad_fn if more is None else None  # type: ignore[attr-defined]  # first: looking at the values may end the trace it is in
+    function = None if more is not None else _step(t)  # first: looking at the values may end the trace it is in
     suffixes = [] if t.device.type == "cpu" else [f"device='{t.device}'"]
     usual = dtypes.get_default_dtype()
     if t.device.type == "meta":
@@ -184,7 +193,7 @@ def _text(t: Tensor, prefix: str, body: str | None, more: list[str] | None = Non
     if more is not None:
         suffixes += more
     elif function is not None:
-        suffixes.append(f"grad_fn=<{function.name().rpartition('::')[2]}>")
+        suffixes.append(f"grad_fn=<{function}>")
     elif t.requires_grad:
         suffixes.append("requires_grad=True")
     return with_suffixes(prefix + body, suffixes, len(prefix))

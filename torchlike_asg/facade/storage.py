@@ -329,6 +329,8 @@ class Family:
                     t.__dict__.pop("_shown", None)
                 if bumped:
                     t._kind = _STALE.get(t._kind, t._kind)
+                    if t._kind is None and h is not None and h.rg and "_within" in t.__dict__:  # its Function knows nothing of the write
+                        t._kind = "custom stale"
         faces[:seen] = out  # another thread may have added some
 
     def changed(self) -> None:

@@ -19,7 +19,7 @@ MULTI_VIEW = (
     "You should replace the inplace operation by an out-of-place one."
 )
 WITHIN = (
-    "Output 0 of {} is a view and is being modified inplace. This view was created inside a custom Function (or because an input was "
+    "Output 0 of {} is a view and {} modified inplace. This view was created inside a custom Function (or because an input was "
     "returned as-is), whose backward would not see the change. You can clone the output of the custom Function."
 )
 CAPTURED = (

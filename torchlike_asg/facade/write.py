@@ -217,7 +217,7 @@ def check_tracked(t: Tensor, f: Family) -> None:
     if t._kind is not None and t._kind.startswith(("nograd", "inference")):
         raise RuntimeError(texts.apart_view(t._kind, "is being"))
     if "_within" in t.__dict__:
-        raise RuntimeError(texts.WITHIN.format(t.__dict__["_within"]))
+        raise RuntimeError(texts.WITHIN.format(t.__dict__["_within"], "is being"))
     if t.requires_grad and (f.wants if f.h is None else f.leaf_history):
         raise RuntimeError(texts.LEAF if t._kind is None else texts.LEAF_VIEW)
 
