@@ -150,3 +150,32 @@ def test_data_can_be_written_again_after_a_transform():
     table[0] = 7
     table += 1
     assert table.tolist() == [8, 3]
+
+
+OTHERS = {
+    "an argument": lambda L, x, held: L.func.grad(lambda x, y: (y.copy_(x * 2) * x).sum())(x, held),
+    "a keyword": lambda L, x, held: L.func.grad(lambda x, y: (y.add_(x) * x).sum())(x, y=held),
+    "in a dictionary": lambda L, x, held: L.func.grad(lambda x, d: (d["y"].mul_(x) * x).sum())(x, {"y": held}),
+    "rows": lambda L, x, held: L.func.jacrev(lambda x, y: y.copy_(x * 2))(x, held),
+    "columns": lambda L, x, held: L.func.jacfwd(lambda x, y: y.copy_(x * 2))(x, held),
+}
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_what_else_a_function_is_given_may_be_written(name):
+    found = []
+    for L in (torch, ours):
+        held = L.ones(3)
+        found.append((OTHERS[name](L, L.tensor([1.0, 2.0, 3.0]), held).tolist(), held.tolist(), held.grad_fn))
+    assert found[0] == found[1]
+
+
+def test_what_else_a_function_is_given_keeps_the_history_of_outside():
+    found = []
+    for L in (torch, ours):
+        w = L.ones(3, requires_grad=True)
+        held = w * 2
+        L.func.grad(lambda x, y: (y.mul_(x) * x).sum())(L.tensor([1.0, 2.0, 3.0]), held)
+        held.sum().backward()
+        found.append((held.tolist(), w.grad.tolist()))
+    assert found[0] == found[1]

@@ -21,6 +21,7 @@ from ..facade.backward import check, grad_mode
 from ..facade.captured import Transform, recording
 from ..facade.core import Tensor, node_of
 from ..facade.functions.creation import zeros_like
+from ..facade.write import hand_out
 from ..pytree import TreeSpec, tree_flatten, tree_map, tree_unflatten
 from .levels import Depth, argument, differentiating, level, result
 from .vectorize import Mapped, check_randomness
@@ -78,6 +79,7 @@ class Recorded:
         tr.forward += forward
         transform = Transform(forward, lambda n: node_of(result(n, depth)), captures)
         transform.arguments += zip(inputs, given, strict=True)
+        transform.also_given(tree_flatten(([a for p, a in enumerate(args) if p not in places], kwargs))[0])
         try:
             with grad_mode(True), recording(transform):
                 out = func(*changed, **kwargs)
@@ -95,6 +97,11 @@ class Recorded:
             if not isinstance(t, Tensor):
                 raise RuntimeError(f"{name}: Expected f to return only tensors, got unsupported type {type(t).__name__}")
         self.outputs = [node_of(t) for t in self.leaves]
+        written = transform.written()
+        stale = tr.stale.copy() if written else tr.stale
+        for t in written:  # outside it holds the value, without the history that it has in here: nothing is overwritten
+            hand_out(transform.outside(node_of(t)), t)
+            tr.stale &= stale
         self.made = tr.index, tr.generation
 
     def present(self) -> None:

@@ -7,8 +7,9 @@ it changes that tensor, too.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from ..asg import trace
 from ..asg.node import Node
@@ -18,19 +19,25 @@ from .core import Tensor
 from .storage import Cell, Family
 
 
+def _version(t: Tensor) -> int:
+    return 0 if t._f is None else t._f.counter.version
+
+
 class Transform:
     """One function being recorded.
 
-    ``arguments``  its arguments and the tensors that they stand for;  ``outside`` the value of a node for what is around the transform
+    ``arguments``  its arguments and the tensors that they stand for;  ``others`` what else it is given, and the versions of that
+    ``outside``    the value of a node for what is around the transform
     ``forward``    whether tangents are pushed through it: gradients do not end at its arguments
     ``earlier``    the nodes that had been claimed when it began, ``born`` the count of storages then; None: what it captures may be written
     """
 
-    __slots__ = ("arguments", "born", "earlier", "forward", "outside")
+    __slots__ = ("arguments", "born", "earlier", "forward", "others", "outside")
 
     def __init__(self, forward: bool, outside: Callable[[Node], Node], captures: bool) -> None:
         self.forward, self.outside = forward, outside
         self.arguments: list[tuple[Tensor, Tensor]] = []
+        self.others: list[tuple[Tensor, int]] = []
         self.earlier = None if captures else set(current().claims)
         self.born = storage.next_generation()
 
@@ -41,6 +48,14 @@ class Transform:
             if f is not None and f.cell is cell:
                 return pair
         return None
+
+    def also_given(self, tensors: Iterable[Any]) -> None:
+        """Tensors among what the function is given and not differentiated by: it may write to them."""
+        self.others = [(t, _version(t)) for t in tensors if isinstance(t, Tensor)]
+
+    def written(self) -> list[Tensor]:
+        """Those of them that it has written to."""
+        return [t for t, version in self.others if _version(t) != version]
 
     def captured(self, cell: Cell) -> bool:
         """Whether a storage was there before the function ran."""
@@ -77,6 +92,8 @@ def refuse_captured(t: Tensor, f: Family, tr: Trace) -> None:
             if tr.grad and not transform.forward and t.requires_grad:
                 raise RuntimeError(texts.LEAF if t._kind is None else texts.LEAF_VIEW)
             return
+        if any([o._f is not None and o._f.cell is f.cell for o, _ in transform.others]):
+            continue
         if transform.captured(f.cell):
             raise RuntimeError(texts.CAPTURED)
         if transform.earlier is not None:

@@ -120,18 +120,18 @@ def _pass_on(f: Family, tr: Trace, captured: bool) -> None:
     for i in range(len(transforms) - 1, -1, -1):
         pair = transforms[i].given(f.cell)
         if pair is not None:
-            _hand_out(transforms[i].outside(node_of(pair[0])), pair[1], transforms[:i], captured)
+            n = transforms[i].outside(node_of(pair[0]))
+            tr.transforms = transforms[:i]
+            try:
+                hand_out(n, pair[1], captured)
+            finally:
+                tr.transforms = transforms
             return
 
 
-def _hand_out(n: Node, t: Tensor, around: list[Any], captured: bool) -> None:
-    """Write a value to a tensor outside of a transform; `around` are those that it is inside of."""
-    tr = current()
-    transforms, tr.transforms = tr.transforms, around
-    try:
-        write(t, lambda _: n, (wrap(n),) if n.rg else (), captured=captured)
-    finally:
-        tr.transforms = transforms
+def hand_out(n: Node, t: Tensor, captured: bool = True) -> None:
+    """Write a value to a tensor outside of a transform. `captured`: also where a transform around that has captured it."""
+    write(t, lambda _: n, (wrap(n),) if n.rg else (), captured=captured)
 
 
 def _check_mapped(f: Family, v: Node, cur: Node) -> None:
