@@ -391,3 +391,23 @@ def test_nan_and_infinite_gradients(twins: Any) -> None:
         return found
 
     np.testing.assert_allclose(run(ours), run(twins.torch), rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "name", ["SGD", "Adam", "AdamW", "RMSprop", "Adagrad", "Adadelta", "Adamax", "NAdam", "RAdam", "ASGD", "Adafactor"]
+)
+def test_a_weight_decay_of_true(name):
+    """It is no factor of a sum of floats, and one of a product of floats."""
+    torch = pytest.importorskip("torch")
+
+    def run(T):
+        p = T.nn.Parameter(T.tensor([1.0, 2.0]))
+        p.grad = T.tensor([0.5, -1.0])
+        optimizer = getattr(T.optim, name)([p], lr=0.1, weight_decay=True)
+        try:
+            optimizer.step()
+        except RuntimeError as error:
+            return str(error)
+        return np.round(p.tolist(), 5).tolist()
+
+    assert run(ours) == run(torch)

@@ -116,3 +116,45 @@ def test_scaler_errors():
     other = GradScaler("cpu", init_scale=2.0)
     other.load_state_dict(scaler.state_dict())
     assert other.get_scale() == scaler.get_scale()
+
+
+@pytest.mark.parametrize("named", [False, True], ids=["by attributes", "by keyword"])
+@pytest.mark.parametrize("unscaled", [False, True])
+@pytest.mark.parametrize("overflow", [False, True])
+@pytest.mark.filterwarnings("ignore:GradScaler is going to stop")
+def test_an_optimizer_that_unscales_by_itself(named, unscaled, overflow):
+    torch = pytest.importorskip("torch")
+
+    def run(T):
+        seen = []
+
+        class Own(T.optim.SGD):
+            _step_supports_amp_scaling = True
+
+            def step(self, closure=None):
+                scale = self.grad_scale
+                seen.extend([None if scale is None else float(scale), float(self.found_inf)])
+
+        class Named(Own):
+            def step(self, closure=None, *, grad_scaler=None):
+                seen.append(grad_scaler.get_scale())
+
+        p = T.nn.Parameter(T.tensor([1.0, 2.0]))
+        optimizer = (Named if named else Own)([p], 0.1)
+        scaler = T.amp.GradScaler("cpu", init_scale=8.0, growth_interval=1)
+        for _ in range(2):
+            optimizer.zero_grad()
+            scaler.scale((p * (float("inf") if overflow else 3.0)).sum()).backward()
+            if unscaled:
+                scaler.unscale_(optimizer)
+            scaler.step(optimizer)
+            seen.append(p.grad.tolist())
+            scaler.update()
+            seen.append(scaler.get_scale())
+            with pytest.raises(AttributeError):
+                optimizer.grad_scale  # noqa: B018
+        return seen
+
+    if named and not unscaled:
+        pytest.skip("such a step has to ask the scaler to unscale")
+    assert run(ours) == run(torch)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import inspect
 import warnings
 from typing import Any
 from weakref import ref
 
-from .. import devices
+from .. import devices, notices
 from ..autograd.grad_mode import no_grad
 from ..backends.wgpu.adapter import is_available
 from ..dtypes import float16
 from ..facade.core import Tensor
+from ..facade.functions.creation import full
 
 __all__ = ["GradScaler"]
 
@@ -102,12 +104,41 @@ class GradScaler:
         state = self._states.get(id(optimizer), _READY)
         if state == _STEPPED:
             raise RuntimeError("step() has already been called since the last update().")
+        if getattr(optimizer, "_step_supports_amp_scaling", False):
+            return self._delegated(optimizer, state, args, kwargs)
         if state == _READY:
             self.unscale_(optimizer)
         self._states[id(optimizer)] = _STEPPED
         if self._overflow(optimizer):
             return None
         return optimizer.step(*args, **kwargs)
+
+    def _delegated(self, optimizer: Any, state: Any, args: Any, kwargs: dict[str, Any]) -> Any:
+        """A step of an optimizer that unscales and skips by itself: by ``grad_scaler=``, or by its attributes `grad_scale`, None if the
+        gradients are unscaled, and `found_inf`, whether one of them overflowed.
+        """
+        named = "grad_scaler" in inspect.signature(optimizer.step).parameters
+        if named:
+            notices.deprecated(
+                "GradScaler is going to stop passing itself as a keyword argument to the passed optimizer: a step reads the attributes "
+                "`grad_scale` and `found_inf` of its optimizer instead."
+            )
+            kwargs["grad_scaler"] = self
+        else:
+            if state == _READY:
+                self._overflowed[id(optimizer)] = self._overflows(optimizer)
+            optimizer.grad_scale = None if state == _UNSCALED else full((), self._scale)
+            optimizer.found_inf = full((), float(self._overflow(optimizer)))
+        result = optimizer.step(*args, **kwargs)
+        self._states[id(optimizer)] = _STEPPED
+        if not named:
+            del optimizer.grad_scale, optimizer.found_inf
+        return result
+
+    def _overflows(self, optimizer: Any) -> bool:
+        """Whether a gradient is infinite or NaN as it is."""
+        grads = [p.grad for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
+        return not all([bool((g._values() if g.is_sparse else g).isfinite().all()) for g in grads])
 
     def _check_begun(self, name: str) -> None:
         if not self._begun:

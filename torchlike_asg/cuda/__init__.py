@@ -246,7 +246,10 @@ class Event:
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         raise RuntimeError(
-            "Tried to instantiate dummy base class Event: torch.cuda.Event requires CUDA support; time with time.perf_counter() after torch.sync()"
+            raise RuntimeError(
+                "Tried to instantiate dummy base class Event: torch.cuda.Event requires CUDA support; time with time.perf_counter() after "
+                "torch.sync()"
+            )
         )
 
 

@@ -46,7 +46,11 @@ def decay_numbers(group: Group) -> dict[str, float]:
     decay = float(group["weight_decay"])
     if not decay:
         return {}
-    return {"shrink": 1 - float(group["lr"]) * decay} if group.get("decoupled_weight_decay") else {"weight_decay": decay}
+    if group.get("decoupled_weight_decay"):
+        return {"shrink": 1 - float(group["lr"]) * decay}
+    if group["weight_decay"] is True:  # the factor of a sum of floats, in PyTorch
+        raise RuntimeError("Boolean alpha only supported for Boolean results.")
+    return {"weight_decay": decay}
 
 
 def loss_gradient(group: Group, p: Node, g: Node, numbers: Nodes) -> Node:

@@ -11,6 +11,7 @@ from . import safetensors
 from .atomic import atomic_write
 from .errors import CorruptFileError, UnsafeContentError
 from .safe import add_safe_globals, clear_safe_globals, get_safe_globals, safe_globals
+from .skipping import skip_data
 from .storage import Storage
 from .torchfile import get_unsafe_globals_in_checkpoint, load, save
 
@@ -34,6 +35,7 @@ __all__ = [
     "safe_globals",
     "safetensors",
     "save",
+    "skip_data",
 ]
 
 #: the pickle protocol inside PyTorch's files

@@ -20,6 +20,7 @@ from .encode import Encoder
 from .errors import CorruptFileError
 from .legacy import is_legacy, read_legacy, survey_legacy, write_legacy
 from .placement import Place, placement
+from .skipping import blank_storage, refuse_legacy, skipping
 
 __all__ = ["get_unsafe_globals_in_checkpoint", "load", "save"]
 
@@ -43,6 +44,8 @@ def save(
     Raises pickle.PicklingError for what cannot be written, RuntimeError if the parent directory does not exist.
     """
     _check_pickle_module("save", pickle_module)
+    if not _use_new_zipfile_serialization:
+        refuse_legacy()
     if not isinstance(pickle_protocol, int) or not 0 <= pickle_protocol <= pickle.HIGHEST_PROTOCOL:
         raise ValueError(f"pickle protocol must be <= {pickle.HIGHEST_PROTOCOL}, got {pickle_protocol!r}")
     if isinstance(f, str | os.PathLike):
@@ -69,7 +72,8 @@ def _records(obj: Any, byteorder: bool) -> list[tuple[str, Any]]:
     records: list[tuple[str, Any]] = [("data.pkl", encoder.dumps(obj))]
     if byteorder:
         records.append(("byteorder", sys.byteorder.encode()))
-    records += [(f"data/{key}", content) for key, content in encoder.storages.items()]
+    kept = encoder.storages.items()
+    records += [(f"data/{key}", blank_storage(key, len(content), 1) if skipping() else content) for key, content in kept]
     records.append(("version", b"3\n"))
     return records
 
@@ -106,10 +110,12 @@ def load(
         if not is_archive(_head(stream)):
             if mmap:
                 raise RuntimeError(f"mmap can only be used with zip files, but {where} is not one: load it without mmap, and save it again")
+            refuse_legacy()
             return _load_legacy(stream, where, place, weights_only is False, encoding)
         mapped = np.memmap(f, np.uint8, "c") if mmap else None
         archive = _archive(stream, where, mapped)
-        return Decoder(where, archive.storage, place, weights_only is False).loads(archive.read("data.pkl"), encoding=encoding)
+        read = blank_storage if skipping() else archive.storage
+        return Decoder(where, read, place, weights_only is False).loads(archive.read("data.pkl"), encoding=encoding)
 
 
 def get_unsafe_globals_in_checkpoint(f: Any) -> list[str]:
