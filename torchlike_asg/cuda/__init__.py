@@ -246,10 +246,8 @@ class Event:
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         raise RuntimeError(
-            raise RuntimeError(
-                "Tried to instantiate dummy base class Event: torch.cuda.Event requires CUDA support; time with time.perf_counter() after "
-                "torch.sync()"
-            )
+            "Tried to instantiate dummy base class Event: torch.cuda.Event requires CUDA support; time with time.perf_counter() after "
+            "torch.sync()"
         )
 
 
