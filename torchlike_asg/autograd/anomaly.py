@@ -1,4 +1,4 @@
-"""Anomaly detection: find the operation whose gradient is the first to be NaN."""
+"""Anomaly detection: find the operation whose gradient is the first to be NaN (see facade/anomaly_checks.py)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from .. import config
 
 
 class set_detect_anomaly:
-    """Run eagerly and check every result, so that the first NaN is reported at the line that made it. Also a context manager."""
+    """Check what every step of a backward pass returns, at the call: RuntimeError names the first that returns a NaN. What is read is run
+    eagerly and checked, too, and reported at the line that made it. Also a context manager."""
 
     def __init__(self, mode: bool, check_nan: bool = True) -> None:
         if not isinstance(mode, bool):

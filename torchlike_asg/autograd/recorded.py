@@ -7,7 +7,8 @@ from typing import Any
 
 from ..asg import gradients
 from ..facade.core import Tensor, node_of
-from .derivatives import Recorded, jacobian_by
+from .derivatives import Recorded
+from .jacobians import jacobian_by
 from .levels import differentiating, result
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 from weakref import ref
 
-from .. import notices
+from .. import config, notices
 from ..asg import arena, gradients, trace
 from ..asg.declare import STOP, VAR, get
 from ..asg.node import Node
@@ -112,9 +112,14 @@ def run(
     watch = _Watch(roots, home, keep)
     try:
         with grad_mode(create):
-            if hooks:
+            if hooks or config.detect_anomaly:
+                called, after = _hooks(hooks), _after(hooks)
+                if config.detect_anomaly:
+                    from .anomaly_checks import looked_at
+
+                    called, after = looked_at(roots, called, after)
                 with held():
-                    result = gradients.sweep(roots, seeds, _hooks(hooks), _after(hooks), wanted, watch)
+                    result = gradients.sweep(roots, seeds, called, after, wanted, watch)
             else:
                 result = gradients.sweep(roots, seeds, wanted=wanted, watch=watch)
     except BaseException:
@@ -279,7 +284,8 @@ def backward(
 def pieced(outputs: Sequence[Tensor]) -> bool:
     """Whether a history of one of them may lie in several traces, or has custom Functions (pieces.py)."""
     tr, families = current(), [getattr(t, "_f", None) for t in outputs]
-    return bool(tr.carried or tr.contexts) or any([f is not None and f.h is None and f.past.__class__ is Past for f in families])
+    contexts = tr.contexts and not config.detect_anomaly  # which looks at every step of the pass
+    return bool(tr.carried or contexts) or any([f is not None and f.h is None and f.past.__class__ is Past for f in families])
 
 
 def check_inputs(inputs: list[Any]) -> list[Any]:
@@ -348,7 +354,7 @@ def again(n: Node | None, retain: bool | None) -> bool:
     if prepared is None:
         return False
     tr = current()
-    if tr.hooks or tr.retained or tr.saving:
+    if tr.hooks or tr.retained or tr.saving or config.detect_anomaly:
         return False
     home = tr
     if tr.apart:

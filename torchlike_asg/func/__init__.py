@@ -4,7 +4,8 @@ A function is recorded once. Its derivative is a sweep over the nodes it recorde
 with a batch dimension (asg/batching.py). Both are ordinary graph again: they nest in any order, and repeated calls meet the same nodes.
 """
 
-from ..autograd.derivatives import grad, grad_and_value, hessian, jacfwd, jacrev, jvp, linearize, vjp
+from ..autograd.derivatives import grad, grad_and_value, jvp, linearize, vjp
+from ..autograd.jacobians import hessian, jacfwd, jacrev
 from ..autograd.vectorize import functionalize, vmap
 from ..nn.utils.stateless import called_with as functional_call
 from ..nn.utils.stateless import replace_all_batch_norm_modules_, stack_module_state
