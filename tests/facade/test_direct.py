@@ -377,3 +377,25 @@ def test_data_of_numpy_in_another_type_is_a_copy(name):
         return [np.array(v[0].tolist()).tolist() for v in kept], [v[1:] for v in kept], [v.untyped_storage().nbytes() == 0 for v in b]
 
     assert run(ours) == run(torch)
+
+
+@pytest.mark.parametrize(
+    "made", ["ones(())", "full((), 2.5)", "rand(3).new_ones(())", "ones_like(T.tensor(3.0))", "ones((), dtype=T.bfloat16)"]
+)
+def test_a_parameter_that_is_one_number(made):
+    """Its memory has no dimensions either: a plan that expected a number refused a vector of one."""
+
+    def run(T):
+        p = T.nn.Parameter(eval(f"T.{made}"))
+        x = T.arange(4.0).to(p.dtype)
+        optimizer = T.optim.SGD([p], 0.125)
+        losses = []
+        for _ in range(3):
+            optimizer.zero_grad()
+            loss = (x * p).square().mean()
+            loss.backward()
+            optimizer.step()
+            losses.append(loss)
+        return [*losses, p, p.grad]
+
+    same(run)

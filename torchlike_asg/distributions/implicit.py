@@ -23,12 +23,12 @@ Array = np.ndarray[Any, Any]
 
 
 def _log_gamma(x: Array) -> Array:
-    return array_of(torch.lgamma(torch.from_numpy(np.ascontiguousarray(x))))
+    return array_of(torch.lgamma(torch.from_numpy(np.asarray(x, order="C"))))
 
 
 def _gamma_tail(a: Array, x: Array, upper: Array) -> Array:
     """The regularised incomplete gamma function, the upper one where asked."""
-    ta, tx = torch.from_numpy(np.ascontiguousarray(a)), torch.from_numpy(np.ascontiguousarray(x))
+    ta, tx = torch.from_numpy(np.asarray(a, order="C")), torch.from_numpy(np.asarray(x, order="C"))
     return np.where(upper, array_of(torch.special.gammaincc(ta, tx)), array_of(torch.special.gammainc(ta, tx)))
 
 

@@ -27,7 +27,7 @@ from ..asg import scope, trace
 from ..asg.declare import CONST, Op, get
 from ..asg.geometry import Geometry, gather
 from ..asg.node import within
-from ..asg.reference import apply, constant
+from ..asg.reference import constant
 from ..asg.trace import current, lock
 from ..devices import cpu
 from ..dtypes import dtype, store
@@ -138,7 +138,7 @@ def _fill(f: Family) -> None:
     assert n is not None
     cell = f.cell
     value = constant(n.srcs[0])
-    cell.take(np.ascontiguousarray(apply(n, [value])) if any(value.tobytes()) else np.zeros(n.shape, value.dtype))
+    cell.take(np.full(n.shape, value) if any(value.tobytes()) else np.zeros(n.shape, value.dtype))
     f.h = cell.writer = None
     f.invalidate()
 

@@ -116,9 +116,9 @@ def operand(t: Any) -> Node:
         return node_of(t)
     from ..dtypes import from_numpy
 
-    return current().input(np.ascontiguousarray(t), t.shape, contiguous(t.shape), from_numpy(t.dtype), cpu)
+    return current().input(np.asarray(t, order="C"), t.shape, contiguous(t.shape), from_numpy(t.dtype), cpu)
 
 
 def indices(values: Any, device: Any = cpu) -> Tensor:
     """A new int64 tensor of indices computed on the host, for tensors of that device."""
-    return data(np.ascontiguousarray(values, np.int64), int64, device)
+    return data(np.asarray(values, np.int64, order="C"), int64, device)

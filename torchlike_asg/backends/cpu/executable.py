@@ -59,7 +59,7 @@ class CpuExecutable:
     # ---------------------------------------------------------------- memory
     def _constants(self, a: CpuAssembly) -> None:
         for slot, n in a.constants.items():
-            value = np.ascontiguousarray(reference.evaluate([n], _no_leaf)[0])
+            value = np.asarray(reference.evaluate([n], _no_leaf)[0], order="C")
             self._memory[slot] = value if value.size else np.zeros(1, value.dtype)
 
     # ---------------------------------------------------------------- code
