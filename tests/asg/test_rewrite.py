@@ -6,7 +6,7 @@ from torchlike_asg import dtypes
 from torchlike_asg.asg import scope
 from torchlike_asg.asg.declare import VAR, get
 from torchlike_asg.asg.node import Node, const
-from torchlike_asg.asg.rewrite import rewrite, substitute
+from torchlike_asg.asg.rewrite import rewrite, settle, substitute
 
 
 def leaf(shape, d=dtypes.float32):
@@ -49,3 +49,24 @@ def test_what_a_pass_makes_was_recorded_where_the_node_was_that_it_comes_from(x)
         here.site = ("", "elsewhere.py", 1)
         assert scope.site() == ("", "elsewhere.py", 1)
     assert scope.site()[1] == __file__
+
+
+def test_what_a_replacement_is_made_of_is_replaced_at_once(x):
+    asked = []
+
+    def rule(m):
+        asked.append(m)
+        if m.op.name == "softplus":
+            return get("neg")(get("sigmoid")(m.srcs[0]))
+        if m.op.name == "sigmoid":
+            return get("abs")(m.srcs[0])
+        return None
+
+    n = get("softplus")(x, 1.0, 20.0)
+    n.site = ("Model.layer", "script.py", 7)
+    root = get("add")(get("tanh")(n), get("sigmoid")(x))
+    (made,) = settle([root], rule)
+    assert made is get("add")(get("tanh")(get("neg")(get("abs")(x))), get("abs")(x))
+    assert len(asked) == len(set(asked)), "nothing is asked about twice"
+    assert made.srcs[0].srcs[0].site == n.site and made.srcs[0].srcs[0].origin == n.origin
+    assert settle([root], rule, {n})[0].srcs[0].srcs[0] is n, "what is known is left as it is"

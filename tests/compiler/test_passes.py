@@ -9,8 +9,9 @@ import torchlike_asg as ours
 from torchlike_asg import dtypes
 from torchlike_asg.asg import reference
 from torchlike_asg.asg.declare import REGISTRY, VAR
+from torchlike_asg.asg.digest import digest
 from torchlike_asg.asg.lint import lint
-from torchlike_asg.asg.node import Node, const, weak
+from torchlike_asg.asg.node import COUNTS, Node, const, weak
 from torchlike_asg.asg.rewrite import topo
 from torchlike_asg.compiler import pipeline
 from torchlike_asg.compiler.passes.fold import constant_nodes, fold
@@ -175,3 +176,25 @@ def test_the_pipeline_preserves_values_on_random_graphs(graph, seed):
     lint([out])
     with np.errstate(all="ignore"):
         np.testing.assert_allclose(bits(out, values), bits(root, values), rtol=1e-6, atol=1e-7)
+
+
+@given(graphs())
+@settings(max_examples=100, deadline=None)
+def test_the_passes_in_one_walk_leave_nothing_to_any_of_them(graph):
+    leaves, root = graph
+    (out,) = pipeline.optimise([root], ())
+    (apart,) = pipeline.optimise([out], (), lambda *_: None)
+    assert apart is out
+    (watched,) = pipeline.optimise([root], (), lambda *_: None)
+    (again,) = pipeline.optimise([watched], ())
+    assert digest([again], topo([again]), leaves) == digest([out], topo([out]), leaves)
+
+
+def test_what_follows_several_changes_is_made_anew_once():
+    x = var(5, 7, rg=True)
+    root = R["mul"](R["snap"](R["mul"](x, weak(1.0))), R["add"](const(2.0, F32), const(3.0, F32)))
+    for _ in range(20):
+        root = R["tanh"](root)
+    before = COUNTS["nodes"]
+    pipeline.optimise([root], ())
+    assert COUNTS["nodes"] - before <= 24

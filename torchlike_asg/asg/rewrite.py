@@ -95,3 +95,58 @@ def rewrite(roots: Sequence[Node], rule: Callable[[Node], Node | None], stop: Co
                         done.add(m)
             done.add(new)
     return [changed.get(r, r) for r in roots]
+
+
+class Settling:
+    """Rewriting in one walk: what a replacement is made of is looked at as well, before anything is made of it.
+
+    Several walks one after the other make anew, each of them, all that depends on what they change.
+    """
+
+    def __init__(self, rule: Callable[[Node], Node | None], fuel: int = 1_000_000) -> None:
+        """`rule`: see `rewrite`; it is asked about nodes whose operands it has nothing more to say about."""
+        self._rule, self._fuel = rule, fuel
+        #: what became of a node
+        self.of: dict[Node, Node] = {}
+
+    def operands(self, n: Node) -> tuple[Node, ...]:
+        """What became of a node's operands; those that nothing was said about are left as they are."""
+        found = self.of
+        return tuple([found[s] if s in found else found.setdefault(s, s) for s in n.srcs])
+
+    def settle(self, n: Node, origin: int) -> Node:
+        """What becomes of a node whose operands are settled. `origin`: of what is made of it."""
+        found = self.of.get(n)
+        if found is not None:
+            return found
+        if n.op not in LEAVES:
+            n.origin = origin
+            better = self._rule(n) if self._fuel > 0 else None
+            if better is not None and better is not n:
+                self._fuel -= 1
+                found = self._whole(better, origin)
+        found = self.of[n] = n if found is None else found
+        self.of.setdefault(found, found)
+        return found
+
+    def _whole(self, root: Node, origin: int) -> Node:
+        """The same of a node over settled ones."""
+        settled = self.of
+        for n in topo((root,), settled):
+            srcs = self.operands(n)
+            settled[n] = self.settle(n if srcs == n.srcs else n.op.again(n, srcs), origin)
+        return settled[root]
+
+
+def settle(roots: Sequence[Node], rule: Callable[[Node], Node | None], stop: Container[Node] = ()) -> list[Node]:
+    """`rewrite`, over and over, until `rule` has nothing more to say about any node."""
+    settling = Settling(rule)
+    settled = settling.of
+    with inherited() as made:
+        for n in topo(roots, stop):
+            if n in settled:  # it was made of another node, too
+                continue
+            made.site, made.origin = n.site, n.origin
+            srcs = settling.operands(n)
+            settled[n] = settling.settle(n if srcs == n.srcs else n.op.again(n, srcs), n.origin)
+    return [settled.get(r, r) for r in roots]

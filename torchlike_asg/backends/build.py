@@ -10,6 +10,7 @@ from typing import Any
 from ..asg.declare import CONST, INPUT, VAR
 from ..asg.geometry import Geometry, contiguous, is_dense
 from ..asg.node import Node
+from ..asg.rewrite import settle
 from ..asg.rewrite import users as readers
 from ..compiler.fuse import Fuser
 from ..compiler.groups import Group
@@ -17,9 +18,9 @@ from ..compiler.kinds import kind_of
 from ..compiler.passes import likelihood  # noqa: F401  (registers its expansions)
 from ..compiler.passes.decompose import Expansion, decompose
 from ..compiler.passes.exchange import EXCHANGED
-from ..compiler.passes.fold import constant_nodes, fold
+from ..compiler.passes.fold import constant_nodes, folded
 from ..compiler.passes.join import join_pieces
-from ..compiler.passes.simplify import simplify
+from ..compiler.passes.simplify import simpler
 from ..compiler.views import is_view, ordered_strides, permuted_order, viewed
 from .library import Library
 
@@ -40,8 +41,9 @@ def native(n: Node, library: Library) -> bool:
 
 def lower(roots: Sequence[Node], stop: Container[Node], library: Library, preferred: Mapping[str, Expansion] | None = None) -> list[Node]:
     """The graph as kernels are made from it, where `library` says what has a kernel of its own; `preferred`: see `decompose`."""
-    current = decompose(join_pieces(roots, stop), stop, lambda n: native(n, library), EXCHANGED | dict(preferred or {}))
-    return fold(simplify(current, stop, opaque=True), stop)
+    apart = decompose(join_pieces(roots, stop), stop, lambda n: native(n, library), EXCHANGED | dict(preferred or {}))
+    simple = simpler(stop, opaque=True)  # not in the same walk: how an operand lies decides what some composites become
+    return settle(apart, lambda n: simple(n) or folded(n), stop)
 
 
 #: categories and names of operations whose kernels may refuse an index or another value, and those that refuse integers

@@ -14,7 +14,7 @@ from typing import Any
 from ... import dtypes
 from ...asg.declare import get
 from ...asg.node import Node, const
-from ...asg.rewrite import rewrite
+from ...asg.rewrite import settle
 from ..kinds import in_one_pass
 
 Expansion = Callable[..., "Node | None"]
@@ -37,20 +37,16 @@ def expansion(*names: str) -> Callable[[Expansion], Expansion]:
 def decompose(
     roots: Sequence[Node], stop: Container[Node], native: Callable[[Node], bool], preferred: Mapping[str, Expansion] | None = None
 ) -> list[Node]:
-    """The roots with composites expanded, but for those that the backend has a kernel for: ``native(node)``. `preferred`: expansions to be
-    tried before those of this module."""
+    """The roots with composites expanded, also those that expansions are made of, but for those that the backend has a kernel for:
+    ``native(node)``. `preferred`: expansions to be tried before those of this module."""
     preferred = preferred or {}
 
-    expanded = True
-
     def apply(n: Node) -> Node | None:
-        nonlocal expanded
         if n in stop or n.op.multi or n.dtype.is_complex:
             return None
         first = preferred.get(n.op.name)
         better = None if first is None else _widened(n, first)
         if better is not None:
-            expanded = True
             return better
         if native(n):
             return None
@@ -59,14 +55,9 @@ def decompose(
             if n.op.expand is None or n.op.scalar is not None or n.op.name in _KEPT or any(s.dtype.is_complex for s in n.srcs):
                 return None
             found = _own
-        better = _widened(n, found)
-        expanded |= better is not None
-        return better
+        return _widened(n, found)
 
-    while expanded:  # expansions are made of composites, too
-        expanded = False
-        roots = rewrite(roots, apply, stop)
-    return list(roots)
+    return settle(roots, apply, stop)
 
 
 def _own(n: Node, *operands: Node) -> Node | None:

@@ -28,14 +28,20 @@ def fold(roots: Sequence[Node], stop: Container[Node]) -> list[Node]:
                 made.site, made.origin = n.site, n.origin
                 new = n.op.again(n, tuple([changed.get(s, s) for s in n.srcs]))
                 new.origin = n.origin
-            if not new.shape and new.srcs and not new.op.multi and all(s.op is CONST for s in new.srcs):
-                made.site, made.origin = n.site, n.origin
-                with np.errstate(all="ignore"):
-                    value = reference.apply(new, [reference.constant(s) for s in new.srcs])
-                new = const(np.asarray(value).item(), new.dtype)
+            made.site, made.origin = n.site, n.origin
+            new = folded(new) or new
             if new is not n:
                 changed[n] = new
     return [changed.get(r, r) for r in roots]
+
+
+def folded(n: Node) -> Node | None:
+    """The literal that an operation on literals is; None for others."""
+    if n.shape or not n.srcs or n.op.multi or not all([s.op is CONST for s in n.srcs]):
+        return None
+    with np.errstate(all="ignore"):
+        value = reference.apply(n, [reference.constant(s) for s in n.srcs])
+    return const(np.asarray(value).item(), n.dtype)
 
 
 def constant_nodes(order: Sequence[Node]) -> set[Node]:

@@ -24,7 +24,14 @@ def rule(*names: str) -> Callable[[Rule], Rule]:
 
 
 def simplify(roots: Sequence[Node], stop: Container[Node], opaque: bool = False) -> list[Node]:
-    """`opaque`: nothing may follow from what a node in `stop` was computed from, numbers included. So it must be where code is made that
+    """See `simpler`."""
+    return rewrite(roots, simpler(stop, opaque), stop)
+
+
+def simpler(stop: Container[Node], opaque: bool = False) -> Rule:
+    """The rule of this pass: something simpler than a node, or None.
+
+    `opaque`: nothing may follow from what a node in `stop` was computed from, numbers included. So it must be where code is made that
     serves every graph of one structure: there the node is data, which are others the next time.
     """
 
@@ -38,7 +45,7 @@ def simplify(roots: Sequence[Node], stop: Container[Node], opaque: bool = False)
                 return better
         return None
 
-    return rewrite(roots, apply, stop)
+    return apply
 
 
 def _looks_behind(better: Node, n: Node, stop: Container[Node], opaque: bool) -> bool:
