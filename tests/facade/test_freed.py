@@ -191,3 +191,27 @@ def test_keeping_a_gradient_does_not_mend_what_was_overwritten(lib):
         with lib.no_grad():
             w -= 0.01
     assert w.grad is None
+
+
+@pytest.mark.parametrize("asked", ["computed since", "the result", "a leaf behind", "another leaf"])
+def test_a_history_that_has_ended_is_refused_only_where_gradients_would_go_through_it(asked):
+    def run(T):
+        w = T.ones(3, 3, requires_grad=True)
+        other = T.ones(3, requires_grad=True)
+        other.sum().backward()  # both are leaves for good
+        w.sum().backward()
+        v = T.tanh(T.ones(2, 3) @ w)
+        loss = v.sum()
+        v.tolist()
+        with T.no_grad():
+            w.mul_(2)
+        v.tolist()
+        u = v[0]
+        loss = (u * other).sum() + v.sum()
+        inputs = {"computed since": [u], "the result": [v], "a leaf behind": [w], "another leaf": [other, u]}[asked]
+        try:
+            return [g.tolist() for g in T.autograd.grad(loss, inputs, retain_graph=True)]
+        except RuntimeError as error:
+            return "modified by an inplace operation" in str(error)
+
+    assert run(ours) == run(torch)

@@ -25,7 +25,7 @@ silent = [0]  # backward passes in which PyTorch silently reads overwritten byte
 _check = ours_backward.check
 
 
-def _watching_check(roots, savers, tr):
+def _watching_check(roots, savers, tr, wanted=None):
     for n in savers:
         for s in n.saved or ():
             root = version_root(s)
@@ -34,7 +34,7 @@ def _watching_check(roots, savers, tr):
     if any(isinstance(tr.retained.get(n), Ended) for n in savers):
         possible.update(("twice", "version"))  # refused when its iteration ended: of several reasons only the first is kept
     possible.update(kind_of(RuntimeError(error)) for n in savers if (error := blame(roots, (n,), tr)))
-    _check(roots, savers, tr)
+    _check(roots, savers, tr, wanted)
 
 
 @contextlib.contextmanager

@@ -11,6 +11,7 @@ from ..asg.node import Node
 from ..asg.trace import current
 from .core import Tensor, node_of
 from .families import family_of
+from .nodes import recorded_as
 from .saved_values import Ended
 
 
@@ -53,7 +54,7 @@ def asked_nodes(t: Tensor) -> tuple[Node, ...]:
     found = [n]
     for when, m in had:
         if when != now:
-            m = next((new for snap in tr.replays if snap.made == when and (new := snap.replayed[1].get(m)) is not None), n)
+            m = recorded_as(m, when, tr) or n
         if m not in found:
             found.append(m)
     return tuple(found)

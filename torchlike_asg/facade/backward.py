@@ -21,7 +21,7 @@ from .history_parts import operand_places
 from .hooks import changed_by, own_node
 from .owners import leaf_family
 from .past import Past
-from .saved_values import blame
+from .saved_values import blame, leads_to
 from .sparse_gradients import is_sparse
 
 
@@ -70,12 +70,14 @@ def seed(t: Tensor, given: Any, index: int) -> Node:
 class _Watch(gradients.Watch):
     """Refuses a pass over freed or overwritten values before it calls anything, and hands over each leaf's gradient once it is known."""
 
-    def __init__(self, roots: tuple[Node, ...], home: Trace, keep: Callable[[Node, Node], None] | None) -> None:
+    def __init__(
+        self, roots: tuple[Node, ...], home: Trace, wanted: frozenset[Node] | None, keep: Callable[[Node, Node], None] | None
+    ) -> None:
         super().__init__()
-        self.roots, self.home, self.keep = roots, home, keep
+        self.roots, self.home, self.wanted, self.keep = roots, home, wanted, keep
 
     def begins(self, savers: tuple[Node, ...]) -> None:
-        check(self.roots, savers, self.home)
+        check(self.roots, savers, self.home, self.wanted)
 
     def leaf(self, n: Node, g: Node) -> None:
         if self.keep is not None:
@@ -109,7 +111,7 @@ def run(
     saving = tr.saving.copy()
     home = home_of(roots[0]) if roots else tr  # where another thread recorded it, its versions count
     hooks = _all_hooks(tr)
-    watch = _Watch(roots, home, keep)
+    watch = _Watch(roots, home, wanted, keep)
     try:
         with grad_mode(create):
             if hooks or config.detect_anomaly:
@@ -132,7 +134,7 @@ def run(
     finally:
         tr.saving[:] = saving  # blocks that what was called on the way has left open, or has ended
     if result.memoised:
-        check(roots, result.savers, home)
+        check(roots, result.savers, home, wanted)
     try:
         if result.memoised and keep is not None:
             with grad_mode(create), held():
@@ -171,9 +173,11 @@ def _free(result: gradients.Sweep, tr: Trace) -> None:
         snapshot.give_up(set(result.savers))
 
 
-def check(roots: tuple[Node, ...], savers: tuple[Node, ...], tr: Trace) -> None:
-    """Only mutation and a second backward pay for this."""
+def check(roots: tuple[Node, ...], savers: tuple[Node, ...], tr: Trace, wanted: frozenset[Node] | None = None) -> None:
+    """Only mutation and a second backward pay for this. `wanted`: the nodes whose gradients alone are asked for."""
     if tr.freed or tr.stale or tr.retained:
+        if wanted is not None and tr.retained:
+            savers = tuple([n for n in savers if n not in tr.retained or leads_to(tr.retained[n], n, wanted, tr)])
         if tr.forgiving:
             savers = tuple([n for n in savers if n in tr.freed])
         elif tr.stale and tr.hooks:  # what was packed is the hooks' to keep

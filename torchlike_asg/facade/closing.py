@@ -176,6 +176,9 @@ def _overwrite(tr: Trace, live: Live, pasts: dict[Any, Any]) -> None:
     for f in live.families:
         n = f.h
         if n is not None and n.op is VAR:
+            if len(f.faces) > 1:  # its views have nodes of their own in every trace
+                f.invalidate()
+                to_leaf(f)
             continue
         if n is not None and n.op is not INPUT and f.cell not in written:
             written[f.cell] = None

@@ -160,6 +160,12 @@ def owned(n: Node, who: Any) -> Node:
     return n if tr.claims.setdefault(n, r) is r else twin(tr, n, r)
 
 
+class Nobody:
+    """Claims a node that is to be no tensor's (`owned`): that of a replayed value, say, whose tensor is gone, or finds it by its `Past`."""
+
+    __slots__ = ("__weakref__",)
+
+
 def face(
     f: Family, n: Node | None, d: int, kind: str | None, geometry: Geometry | None = None, cls: type = Tensor, lens: Lens | None = None
 ) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 from weakref import WeakKeyDictionary, ref
 
-from ..asg.declare import APART, IDENTITIES, INPUT, LEAF_OF, STOP, VAR
+from ..asg.declare import APART, IDENTITIES, INPUT, LEAF_OF, REBIND, STOP, VAR
 from ..asg.keeps import KEEPING
 from ..asg.node import Node
 from ..asg.trace import current, look_up
@@ -303,7 +303,7 @@ def grad_fn(t: Tensor) -> GradFn | None:
     name = noted(t, n) or (t.__dict__.get("_made") if f is not None and t._kind is not None else None)
     if name is not None:
         step = _step(GradFn, name)
-        while n.op in KEEPING:
+        while n.op in KEEPING or n.op is REBIND:
             n = n.srcs[0]
         step._node = n
         return step  # type: ignore[no-any-return]

@@ -16,6 +16,7 @@ from ..ops.movement import restride as RESTRIDE
 from .core import Tensor, node_of
 from .families import family_of
 from .owners import left_behind, owner
+from .past import shown_by
 
 _ids = itertools.count()
 #: the views that `keep_on` noted
@@ -149,10 +150,35 @@ def add_hook(t: Tensor, fn: Callable[[Tensor], Any]) -> RemovableHandle:
         raise RuntimeError("cannot register a hook on a tensor that doesn't require gradient")
     if t.is_leaf and (t._f is None or t._kind is None):
         return attach(leaf_hooks(family_of(t)), fn)
+    earlier = _earlier_hooks(t)
+    if earlier is not None:
+        return _append(earlier, fn)
+    rejoin(t)
     n = own_node(t)
     handle = add_node_hook(n, fn)
     keep_on(t, n)
     return handle
+
+
+def rejoin(t: Tensor) -> None:
+    """Have the histories of earlier traces in which a view has a place be recorded again: what is asked of it is asked once, for all of its
+    gradient."""
+    if "_shown" in t.__dict__ and (places := shown_by(t)):
+        from .pieces import undivided
+
+        undivided(current())
+        for past in places:
+            past.recorded(current())
+
+
+def _earlier_hooks(t: Tensor) -> Any:
+    """The hooks of a view whose storage other names have written since, while nobody has used it: PyTorch still puts new ones beside them,
+    on what the view showed when it had them.
+    """
+    if t._f is None or t._kind is None or t._n is not None or "_asked" not in t.__dict__:
+        return None
+    version, hooks = t.__dict__["_asked"]
+    return hooks if version != t._f.counter.version else None  # type: ignore[union-attr]
 
 
 def own_node(t: Tensor) -> Node:
@@ -174,7 +200,16 @@ def keep_on(t: Tensor, n: Node) -> None:
     if t._f is not None and t._kind is not None:
         if "_asked" not in t.__dict__:
             _asked.append(ref(t))
-        t.__dict__["_asked"] = t._f.counter.version, current().hooks.get(n)
+        hooks = current().hooks.get(n)
+        t.__dict__["_asked"] = t._f.counter.version, hooks
+        kept = current().retained.get(n)
+        for past in shown_by(t):
+            if hooks is not None:
+                past.snapshot.hooks[past.node] = hooks
+            if kept is ref(t):
+                past.snapshot.retained[past.node] = kept
+        if steps := t.__dict__.get("_viewed"):
+            steps[-1].hooks, steps[-1].kept = hooks, kept
 
 
 def asking() -> set[Any]:
@@ -209,7 +244,10 @@ def leaf_hooks(f: Any) -> LeafHooks:
 
 def add_node_hook(n: Node, fn: Callable[[Tensor], Any]) -> RemovableHandle:
     """Call ``fn(gradient)`` when a backward pass knows the gradient of `n`."""
-    hooks: Any = current().hooks.setdefault(n, NodeHooks())
+    return _append(current().hooks.setdefault(n, NodeHooks()), fn)
+
+
+def _append(hooks: Any, fn: Callable[[Tensor], Any]) -> RemovableHandle:
     handle = RemovableHandle(hooks)
     hooks.append(_Hook(handle.id, fn))
     return handle

@@ -18,6 +18,7 @@ from .lens import Lens, region, scattered, seen_values
 from .owners import owner
 from .places import MARK, part
 from .storage import Cell, Family
+from .view_steps import is_made_by, made_by
 
 
 def node_of(t: Any) -> Node:
@@ -181,8 +182,37 @@ def derive(t: Any, check: bool = True, root: Node | None = None) -> Node:
         n = part_of(t, f, h)
         if n is h:  # a view that shows all of its base is not its base: it has a gradient of its own
             n = RESTRIDE(h, *f.cell.geometry, f.cell.strides)
-        return n
+        return _own_part(t, f, n) if root is None else n
     return part_of(t, f, h)
+
+
+def _own_part(t: Any, f: Family, n: Node) -> Node:
+    """The node of a view, where that of what it shows is `n`: the one that it has in histories, if it was not written since it took part in
+    them, and none of an equal view's, which has a gradient of its own.
+    """
+    from .core import owned
+
+    tr = current()
+    for when, m in reversed(t.__dict__.get("_shown", ())):
+        had = m if when == (tr.index, tr.generation) else recorded_as(m, when, tr)
+        if had is not None and had.rg and had.shape == n.shape:
+            if had.op is n.op and had.srcs == n.srcs and had.attrs == n.attrs:
+                return had
+            n = history_of(had, n)  # other values under the same history, as where the storage was written without being counted
+            f.counter.roots.append(n)
+            return n
+    if is_made_by(n, t.__dict__.get("_viewed", ()), tr):
+        tr.claims[n] = ref(t)
+        return n
+    n = owned(n, t)
+    if f.cell.exposed:  # else that is noted where it loses it
+        f.note_shown(t, n)
+    return n
+
+
+def recorded_as(n: Node, when: tuple[int, int], tr: Trace) -> Node | None:
+    """What a node of an earlier trace is in this one, if its history was recorded again."""
+    return next((new for snap in tr.replays if snap.made == when and (new := snap.replayed[1].get(n)) is not None), None)
 
 
 def part_of(t: Any, f: Family, h: Node) -> Node:
@@ -191,9 +221,7 @@ def part_of(t: Any, f: Family, h: Node) -> Node:
     if t._lens is not None:
         return region(h, f.cell, t._lens, (tuple(shape), strides, offset))
     if "_viewed" in t.__dict__ and h.rg and h.shape == f.cell.shape:  # histories may go on from it: the same node beside them again
-        n = h
-        for step in t.__dict__["_viewed"]:
-            n = step.op(n, *step.attrs)
+        n = made_by(t.__dict__["_viewed"], h, current())
         if (tuple(n.shape), n.strides, n.offset) == (tuple(shape), strides, offset):
             return n
     if (tuple(shape), strides, offset) == f.cell.geometry:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import itertools
 from typing import Any
+from weakref import WeakValueDictionary
 
 from ..asg import arena, trace
 from ..asg.declare import ARGUMENT, INPUT, LEAF_OF, LEAVES, REBIND, VAR
@@ -27,6 +28,8 @@ from .saved_values import version_root
 from .storage import Family
 
 _numbers = itertools.count()
+#: trace that was closed -> what is kept of it, as long as anything is
+_living: WeakValueDictionary[tuple[int, int], Snapshot] = WeakValueDictionary()
 #: element types in which gradients of several pieces can be added up outside of a plan
 SUMMED = (float32, float64)
 
@@ -65,6 +68,7 @@ class Snapshot:
     def __init__(self, tr: Trace) -> None:
         self.number, self.slots, self.leaves = next(_numbers), tr.slots, tr.leaves
         self.made = tr.index, tr.generation
+        _living[self.made] = self
         self.carried: dict[Node, Past] = {}
         #: nodes of histories of earlier traces that were recorded again in this one -> what they are in the trace they come from, where
         #: other histories may lead to them, too
@@ -142,6 +146,13 @@ class Snapshot:
         if self.holders:
             for n in self.saved & self.holders.keys():
                 self.watch(n, self.holders[n])
+
+
+def shown_by(t: Any) -> list[Past]:
+    """The places that a view has in histories of earlier traces which are still kept."""
+    tr = current()
+    had = [(_living.get(when), n) for when, n in t.__dict__.get("_shown", ()) if when != (tr.index, tr.generation)]
+    return [_known_as(snap, n) for snap, n in had if snap is not None and n in snap.kept]
 
 
 class _Needs:
@@ -245,12 +256,6 @@ def _known_as(snapshot: Snapshot, node: Node) -> Past:
     return past
 
 
-class _Nobody:
-    """Claims a replayed value: its tensor is gone, or finds it by its `Past`."""
-
-    __slots__ = ("__weakref__",)
-
-
 def replay(root: Node, snap: Snapshot, done: dict[Node, Node], tr: Trace) -> Node:
     if snap.origins:
         for n in topo([root], done):
@@ -275,13 +280,13 @@ def replay(root: Node, snap: Snapshot, done: dict[Node, Node], tr: Trace) -> Nod
 
 
 def _replay(n: Node, snap: Snapshot, done: dict[Node, Node], tr: Trace) -> None:
-    from .core import owned
+    from .core import Nobody, owned
 
     if n.op not in LEAVES and n.op is not LEAF_OF:
         srcs = tuple([done[s] for s in n.srcs])
         new = argument_of(srcs[0], *n.attrs) if n.op is ARGUMENT else n.op(*srcs, *n.attrs)
-        if not n.op.view:
-            new = owned(new, _Nobody())  # what the script records anew is another storage's value, even if it is the same expression
+        if not n.op.view or n.rg:
+            new = owned(new, Nobody())  # what the script records anew is another storage's value, even if it is the same expression
         done[n] = new
         if n in snap.contexts:
             tr.contexts[new] = snap.contexts[n]

@@ -264,7 +264,7 @@ class _Pass:
             tr.running = roots, self.retain, aims
             with grad_mode(False), held():
                 result = gradients.sweep(roots, seeds, wanted=None if aims is None else aims | stop, stop=stop)
-            passes.check(result.roots, result.savers, tr)
+            passes.check(result.roots, result.savers, tr, aims)
             self.distribute(result, snap.carried, {} if self.wanted is None else self.wanted.asked(snap))
         except BaseException:
             flush(closing=True)

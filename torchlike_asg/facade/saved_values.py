@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 from weakref import ref
 
 from ..asg import arena
-from ..asg.declare import LEAF_OF, LEAVES, REBIND
-from ..asg.gradients import history
+from ..asg.declare import LEAF_OF, LEAVES, REBIND, VAR
+from ..asg.gradients import history, is_leaf
 from ..asg.keeps import KEEPING
 from ..asg.node import Node
 from ..asg.rewrite import users
@@ -26,10 +26,10 @@ class Ended:
     its result may be asked for nevertheless, through what was computed from it: ``places`` says where histories that live on have it.
     """
 
-    __slots__ = ("_node", "_noted", "error", "places")
+    __slots__ = ("_noted", "error", "node", "places")
 
     def __init__(self, error: str, n: Node, noted: str | None) -> None:
-        self.error, self._node, self._noted = error, n, noted
+        self.error, self.node, self._noted = error, n, noted
         self.places: list[tuple[Any, Node]] = []
 
     def note(self, snapshot: Any, n: Node) -> None:
@@ -40,7 +40,7 @@ class Ended:
     @property
     def name(self) -> str:
         """PyTorch's name of the backward step (of which hardly anybody asks)."""
-        return self._noted or title(self._node)
+        return self._noted or title(self.node)
 
     def revive(self, f: Family) -> None:
         tr = current()
@@ -196,6 +196,19 @@ def blame(roots: tuple[Node, ...], savers: tuple[Node, ...], tr: Trace) -> str |
             if version_root(s) in tr.stale:
                 return texts.overwritten(s.shape)
     return None
+
+
+def leads_to(end: Any, n: Node, wanted: frozenset[Node], tr: Trace) -> bool:
+    """Whether a history that has ended, with `n` as its result in this trace, may lead to one of these nodes: not to what was computed
+    since. Where leaves may be other nodes than they were, it is assumed.
+    """
+    if end.__class__ is not Ended:
+        return True
+    asked = [m for m in wanted if m is not n and (is_leaf(m) or any([m in snap.replayed[1].values() for snap in tr.replays]))]
+    if not asked:
+        return False
+    before = [m for m in history((end.node,)) if is_leaf(m)]
+    return any([m.op is not VAR or m in before for m in asked]) or not all([m.op is VAR for m in before])
 
 
 def _gave_up(m: Node, roots: tuple[Node, ...], tr: Trace) -> bool:

@@ -21,6 +21,7 @@ from ..backends.wgpu.memory import DeviceArray, normal
 from ..dtypes import bfloat16, dtype, load, store
 from ..ops.movement import restride_scatter as RESTRIDE_SCATTER
 from ..ops.reinterpret import conj_of, neg_of, unbits
+from .view_steps import steps_to
 
 #: elements of a storage up to which it may be on the host, if it came from there: counters and rates, which scripts set by hand
 SENT = 1
@@ -309,7 +310,7 @@ class Family:
                 if t._kind is not None and not bumped and (h if n is None else n) is not None and (h if n is None else n).rg:
                     t.__dict__["_older"] = True  # its node so far may lie in histories: that of its next use is another one
                     if n is not None:
-                        self._note_shown(t, n)
+                        self.note_shown(t, n)
                 if n is not None:
                     if t._geo is None:
                         t._geo = t.geometry
@@ -318,7 +319,8 @@ class Family:
                         from .steps import noted
 
                         t.__dict__["_made"] = noted(t, n) or title(n, t._kind)  # a view is still made as it was
-                        self._note_steps(t, n)
+                        if not t._d and t._lens is None and (steps := steps_to(n, h, current())):
+                            t.__dict__["_viewed"] = steps
                     t._n = None
                 if bumped and t._kind is not None:
                     if h is not None and h.rg:
@@ -350,22 +352,13 @@ class Family:
         if dead > _DEAD:
             self.prune()
 
-    def _note_shown(self, t: Any, n: Node) -> None:
+    def note_shown(self, t: Any, n: Node) -> None:
         """Note on a view a node that it has had, and in which trace: it is still asked for the gradient of what was made of that."""
         tr = current()
         had = (tr.index, tr.generation), n
         noted = t.__dict__.get("_shown", ())
         if had not in noted:
             t.__dict__["_shown"] = (*noted[-_HAD:], had)
-
-    def _note_steps(self, t: Any, n: Node) -> None:
-        """Note on a view, whose node is `n`, the operations that it is made by of the whole storage."""
-        steps = []
-        while n is not self.h and n.op.view and len(n.srcs) == 1:
-            steps.append(n)
-            n = n.srcs[0]
-        if n is self.h and steps and not t._d and t._lens is None:
-            t.__dict__["_viewed"] = steps[::-1]
 
     def take_part(self) -> None:
         """Have the next flush look at this family."""

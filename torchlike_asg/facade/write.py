@@ -19,11 +19,12 @@ from ..asg.interrupts import whole
 from ..asg.node import Node
 from ..asg.trace import Trace, current, lock
 from ..dtypes import promote_types, store
+from ..ops.movement import restride as RESTRIDE
 from ..ops.movement import restride_scatter as RESTRIDE_SCATTER
 from ..ops.promotion import title, to
 from . import texts
 from .captured import refuse_captured
-from .core import Tensor, owned, twin, wrap
+from .core import Nobody, Tensor, owned, twin, wrap
 from .exposure import shared, sync
 from .families import alias, family_of
 from .history_names import output
@@ -77,6 +78,8 @@ def write(
         check_overlap(t, geometry, cell, others if overlaps else (), partly, apart)
     if bounded:
         check_broadcast(t, others)
+    if t._kind is not None and cur.rg and (tr.hooks or tr.retained):
+        cur = _apart_from_hooks(t, f, cur)
     kept = SNAP(cur) if cur.rg or any(isinstance(o, Tensor) and o.requires_grad for o in others) else cur
     v = value(kept)
     if partly and stands_twice(geometry):
@@ -132,6 +135,21 @@ def _pass_on(f: Family, tr: Trace, captured: bool) -> None:
 def hand_out(n: Node, t: Tensor, captured: bool = True) -> None:
     """Write a value to a tensor outside of a transform. `captured`: also where a transform around that has captured it."""
     write(t, lambda _: n, (wrap(n),) if n.rg else (), captured=captured)
+
+
+def _apart_from_hooks(t: Tensor, f: Family, cur: Node) -> Node:
+    """The node that a write through the view `t`, of node `cur`, starts from. For PyTorch that is a part of the base: no hook on this view,
+    or on one that it was made of, is on the way. Those that are put on it from now on belong to what it shows then.
+    """
+    tr = current()
+    if not tr.grad:
+        return cur
+    if "_asked" in t.__dict__:
+        t.__dict__["_asked"] = f.counter.version, None
+    if t._lens is not None:
+        return cur
+    shape, strides, offset = t.geometry
+    return owned(RESTRIDE(root_of(f), tuple(shape), strides, offset, f.cell.strides), Nobody())
 
 
 def _check_mapped(f: Family, v: Node, cur: Node) -> None:

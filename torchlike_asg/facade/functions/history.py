@@ -14,7 +14,7 @@ from ..backward import backward as _backward
 from ..backward import check_inputs
 from ..core import Tensor, face
 from ..families import alias, family_of
-from ..hooks import add_hook, add_post_hook, keep_on, own_node
+from ..hooks import add_hook, add_post_hook, keep_on, own_node, rejoin
 from ..inference import is_inference
 from ..leaves import require_grad
 from ..register import method
@@ -92,6 +92,7 @@ def retain_grad(self: Tensor) -> None:
     if self.is_leaf:
         return
     family_of(self)
+    rejoin(self)
     n = own_node(self)
     retained = current().retained
     if retained.get(n).__class__ is not Ended:  # whose error every backward pass through it is to raise

@@ -1,0 +1,86 @@
+"""How a view is made of its storage, remembered over the traces in which it is used.
+
+A view of a leaf, or of a result whose history lives on, has another node in every trace. One that was made of another view leads through
+that one's node each time, where hooks may be: they hold for all that was made of it, also when nobody has the view itself any more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ..asg.declare import Op
+from ..asg.node import Node
+from ..asg.trace import Trace
+
+
+class Step:
+    """An operation on the way from a storage to a view. Views that are made of one another share steps.
+
+    ``hooks``, ``kept``  what was asked of the gradient of its result
+    """
+
+    __slots__ = ("attrs", "hooks", "kept", "op")
+
+    def __init__(self, n: Node, tr: Trace) -> None:
+        self.op: Op = n.op
+        self.attrs, self.hooks, self.kept = n.attrs, tr.hooks.get(n), tr.retained.get(n)
+
+
+class _Table:
+    """The nodes of steps in a trace, and the other way round."""
+
+    def __init__(self, generation: int) -> None:
+        self.generation = generation
+        self.nodes: dict[Step, Node] = {}
+        self.steps: dict[Node, Step] = {}
+
+
+#: number of a trace -> that of the last time when steps were asked for
+_tables: dict[int, _Table] = {}
+
+
+def _table(tr: Trace) -> _Table:
+    found = _tables.get(tr.index)
+    if found is None or found.generation != tr.generation:
+        found = _tables[tr.index] = _Table(tr.generation)
+    return found
+
+
+def steps_to(n: Node, h: Node | None, tr: Trace) -> list[Step]:
+    """The steps by which a view, of node `n`, is made of its storage, of node `h`. None if there are others between."""
+    nodes = []
+    while n is not h and n.op.view and len(n.srcs) == 1:
+        nodes.append(n)
+        n = n.srcs[0]
+    if n is not h:
+        return []
+    table = _table(tr)
+    for m in nodes:
+        if m not in table.steps:
+            table.steps[m] = step = Step(m, tr)
+            table.nodes[step] = m
+    return [table.steps[m] for m in reversed(nodes)]
+
+
+def made_by(steps: Sequence[Step], h: Node, tr: Trace) -> Node:
+    """The node of the view that these steps make of the storage `h`: the same for all that ask in this trace."""
+    from .core import Nobody, owned
+
+    table = _table(tr)
+    n = h
+    for step in steps:
+        found = table.nodes.get(step)
+        if found is None or found.srcs[0] is not n:
+            found = owned(step.op(n, *step.attrs), Nobody())
+            table.nodes[step], table.steps[found] = found, step
+            if found.rg and step.hooks is not None:
+                tr.hooks.setdefault(found, step.hooks)
+            if found.rg and step.kept is not None:
+                tr.retained.setdefault(found, step.kept)
+        n = found
+    return n
+
+
+def is_made_by(n: Node, steps: Sequence[Step], tr: Trace) -> bool:
+    """Whether `made_by` gives this node, which is then no other view's."""
+    return bool(steps) and _table(tr).nodes.get(steps[-1]) is n
