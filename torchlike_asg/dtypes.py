@@ -112,6 +112,8 @@ quint8, quint4x2, quint2x4 = [NamedOnly(name, 1, INTEGER, (255,), is_signed=Fals
 ALL = (bool_, uint8, int8, int16, int32, int64, float16, bfloat16, float32, float64, complex64, complex128)
 BY_NAME = {d.name: d for d in ALL} | {"double": float64, "float": float32, "half": float16, "long": int64, "int": int32, "short": int16}
 BY_SHORT = {d.short: d for d in ALL}
+#: Python's types that stand for element types wherever one is asked for
+OF_PYTHON: dict[Any, dtype] = {float: float64, int: int64, bool: bool_, complex: complex128}
 _FROM_NUMPY = {d.storage: d for d in ALL if d is not bfloat16}
 
 
@@ -129,6 +131,18 @@ def from_numpy(d: Any) -> dtype:
             "complex64, complex128, int64, int32, int16, int8, uint8, and bool."
         )
     return found
+
+
+def required(value: Any, function: str, name: str, position: int | None = None) -> dtype:
+    """The element type that the argument `name` of `function` names, itself or as Python's float, int, bool or complex; raises TypeError
+    for anything else.
+    """
+    if isinstance(value, dtype):
+        return value
+    if isinstance(value, type) and value in OF_PYTHON:
+        return OF_PYTHON[value]
+    where = "" if position is None else f" (position {position})"
+    raise TypeError(f"{function}(): argument '{name}'{where} must be torch.dtype, not {type(value).__name__}")
 
 
 def load(buffer: np.ndarray[Any, Any], d: dtype) -> np.ndarray[Any, Any]:
@@ -156,11 +170,9 @@ def promote_types(type1: dtype, type2: dtype) -> dtype:
     a, b = type1, type2
     if a is b:
         return a
-    for position, given in enumerate((a, b), 1):
-        if not isinstance(given, dtype):
-            raise TypeError(
-                f"promote_types(): argument 'type{position}' (position {position}) must be torch.dtype, not {type(given).__name__}"
-            )
+    a, b = required(a, "promote_types", "type1", 1), required(b, "promote_types", "type2", 2)
+    if a is b:
+        return a
     if a.category != b.category:
         low, high = (a, b) if a.category < b.category else (b, a)
         return complex128 if high is complex64 and low is float64 else high
@@ -197,10 +209,10 @@ def _the_type(name: str, given: tuple[Any, ...], default: dtype | None) -> dtype
     """The argument `type` of finfo and iinfo."""
     if not given and default is not None:
         return default
-    if len(given) != 1 or not isinstance(given[0], dtype):
+    if len(given) != 1:
         found = type(given[0]).__name__ if given else "nothing"
         raise TypeError(f"{name}(): argument 'type' (position 1) must be torch.dtype, not {found}")
-    return given[0]
+    return required(given[0], name, "type", 1)
 
 
 class finfo:

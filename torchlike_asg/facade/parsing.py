@@ -67,7 +67,7 @@ _KINDS: dict[str, Callable[[Any], bool]] = {
     "bool": lambda v: isinstance(v, (bool, np.bool_)),
     "str": lambda v: isinstance(v, str),
     "None": lambda v: v is None,
-    "torch.dtype": lambda v: isinstance(v, dtypes.dtype) or (isinstance(v, type) and v in _PYTHONS),
+    "torch.dtype": lambda v: isinstance(v, dtypes.dtype) or (isinstance(v, type) and v in dtypes.OF_PYTHON),
     "torch.device": lambda v: isinstance(v, (str, device, np.integer)) or v.__class__ is int,
     "torch.layout": lambda v: isinstance(v, formats.layout),
     "torch.Generator": lambda v: isinstance(v, Generator),
@@ -94,8 +94,6 @@ _FLAGS = frozenset(("pin_memory", "requires_grad"))
 _STRICT = frozenset(("new_tensor", "range", "tensor"))
 #: flags that PyTorch only asks whether they are true
 _TRUTHS = frozenset(("inplace", "return_indices"))
-#: Python's types that stand for element types
-_PYTHONS: dict[Any, dtypes.dtype] = {float: dtypes.float64, int: dtypes.int64, bool: dtypes.bool_, complex: dtypes.complex128}
 #: functions that PyTorch's argument parser knows under another name
 _PARSED = {"cross_entropy": "cross_entropy_loss", "nll_loss": "nll_loss_nd", "unfold": "im2col", "fold": "col2im"}
 #: functions that PyTorch writes in Python, and the attribute of their tensors that they look at before anything is parsed
@@ -111,7 +109,7 @@ _MADE: dict[str, Callable[[Any], Any]] = {
     "int": int,
     "float": lambda v: v.item(),
     "number": lambda v: v.item(),
-    "torch.dtype": lambda v: v if isinstance(v, dtypes.dtype) else _PYTHONS[v],
+    "torch.dtype": lambda v: v if isinstance(v, dtypes.dtype) else dtypes.OF_PYTHON[v],
 }
 #: a parameter whose annotation says what may be given for it: position (None if it has none), name, kinds, whether None is its default
 _Parameter = tuple[int | None, str, list[str], bool]

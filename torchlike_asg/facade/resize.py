@@ -47,6 +47,8 @@ def resize(t: Tensor, shape: tuple[int, ...], strides: tuple[int, ...] | None = 
     assert f is not None
     needed = t.storage_offset() + math.prod(shape)  # type: ignore[attr-defined]
     if needed > math.prod(f.cell.shape):  # a view leaves the storage that others see: PyTorch enlarges it under them
+        if f.cell.exposed:
+            raise RuntimeError("Trying to resize storage that is not resizable: a NumPy array shares its memory, clone() it first")
         cell = Cell(shape, strides, f.cell.dtype, f.cell.device)
         if cell.device.type == "meta":
             cell.take(Absent(shape, strides, cell.dtype))  # type: ignore[arg-type]

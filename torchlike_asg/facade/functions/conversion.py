@@ -97,10 +97,14 @@ def to(
             dtype = a
         elif isinstance(a, Tensor):
             dtype, device = a.dtype, a.device
+        elif a.__class__ is type and a in dtypes.OF_PYTHON:
+            dtype = a
         elif isinstance(a, bool):
             copy = copy or (a and args.index(a) == 2)
         elif a is not None:
             device = a
+    if dtype is not None and not isinstance(dtype, dtypes.dtype):
+        dtype = dtypes.required(dtype, "to", "dtype")
     moved = self
     if device is not None:
         target = device_of(device)

@@ -13,7 +13,7 @@ import numpy as np
 from ... import config, devices, notices
 from ...asg.declare import node
 from ...devices import device
-from ...dtypes import INTEGER, dtype
+from ...dtypes import INTEGER, dtype, required
 from ...formats import strided
 from ...ops.promotion import result_type as common_type
 from ...ops.promotion import title
@@ -83,10 +83,7 @@ def is_inference(input: Tensor) -> bool:
 @_public
 def can_cast(from_: dtype, to: dtype) -> bool:
     """Whether type promotion may convert one type to the other: never to a weaker kind of number."""
-    for position, (name, given) in enumerate((("from_", from_), ("to", to)), 1):
-        if not isinstance(given, dtype):
-            raise TypeError(f"can_cast(): argument '{name}' (position {position}) must be torch.dtype, not {type(given).__name__}")
-    return from_.category <= to.category
+    return required(from_, "can_cast", "from_", 1).category <= required(to, "can_cast", "to", 2).category
 
 
 @_public

@@ -58,10 +58,10 @@ def view_(self: Tensor, *shape: Any, size: Any = None, dtype: Any = None) -> Ten
                 return seen_view(self, f, n)
     if size is not None:
         shape = (size,)
-    if len(shape) == 1 and isinstance(shape[0], dtypes.dtype):
+    if len(shape) == 1 and isinstance(shape[0], (dtypes.dtype, type)):
         dtype = shape[0]
     if dtype is not None:
-        return _view_dtype(self, dtype)
+        return _view_dtype(self, dtypes.required(dtype, "view", "dtype"))
     if not shape:
         raise combination("view", (), {}, ", but expected (torch.dtype dtype) or (tuple of ints size)")
     return view(movement.view, self, infer_size(sizes(shape, "size"), self.shape.numel()))

@@ -147,7 +147,7 @@ def _parse_to(*args: Any, device: Any = None, dtype: Any = None, non_blocking: b
     for position, value in enumerate(args):
         if isinstance(value, Tensor) and position == 0:
             device, dtype = value.device, value.dtype
-        elif isinstance(value, dtypes.dtype):
+        elif isinstance(value, dtypes.dtype) or (value.__class__ is type and value in dtypes.OF_PYTHON):
             dtype = value
         elif isinstance(value, bool) and position > 0:
             continue  # non_blocking: copies are never asynchronous here
@@ -155,4 +155,6 @@ def _parse_to(*args: Any, device: Any = None, dtype: Any = None, non_blocking: b
             device = value
     if device is not None:
         device = check(as_device(device))
+    if dtype is not None:
+        dtype = dtypes.required(dtype, "to", "dtype")
     return device, dtype, {} if memory_format is None else {"memory_format": memory_format}
