@@ -85,6 +85,7 @@ TENSORS = {
     "complex": lambda T, make: make((2,), dtype=T.complex64, device="cpu"),
     "noncontiguous": lambda T, make: make((3, 2), dtype=T.float32, device="cpu", noncontiguous=True),
     "without zero": lambda T, make: make((20,), dtype=T.int64, device="cpu", low=-1, high=2, exclude_zero=True),
+    "as wide as the type": lambda T, make: make(5, dtype=T.float32, device="cpu", low=T.finfo(T.float32).min, high=T.finfo(T.float32).max),
     "a leaf": lambda T, make: make(2, dtype=T.float32, device="cpu", requires_grad=True),
 }
 

@@ -248,6 +248,11 @@ def _interval(low: Any, high: Any, least: Any, beyond: Any, usual: tuple[Any, An
     return max(low, least), min(high, beyond)
 
 
+def _uniform(target: Any, low: float, high: float, most: float) -> Any:
+    """`target`, filled evenly; an interval wider than its type goes is filled at half its width."""
+    return target.uniform_(low / 2, high / 2).mul_(2) if high - low >= most else target.uniform_(low, high)
+
+
 def make_tensor(
     *shape: Any,
     dtype: dtype,
@@ -284,10 +289,10 @@ def make_tensor(
         most = dtypes.finfo(part).max
         low, high = _interval(low, high, -most, most, (-9, 9), dtype)
         if dtype.is_complex:
-            pairs = empty((*sizes, 2), dtype=part, device=device).uniform_(low, high)
+            pairs = _uniform(empty((*sizes, 2), dtype=part, device=device), low, high, most)
             result = (pairs[..., 0] + pairs[..., 1] * 1j).to(dtype)
         else:
-            result = empty(sizes, dtype=dtype, device=device).uniform_(low, high)
+            result = _uniform(empty(sizes, dtype=dtype, device=device), low, high, most)
     if apart:
         result = result[..., 1::2]
     if exclude_zero:

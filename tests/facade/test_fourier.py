@@ -125,3 +125,9 @@ def test_istft_of_pending_data_without_a_history():
         return [T.istft(spectrum, 16, 4, window=window), T.istft(spectrum * 2, 16, 4, window=window, length=70)]
 
     same(run)
+
+
+@pytest.mark.parametrize("options", [{}, {"onesided": False}, {"center": False}], ids=str)
+def test_the_inverse_of_a_whole_spectrum_reads_its_first_half(options):
+    spectrum = np.random.default_rng(3).normal(size=(10, 4, 2)) @ [1, 1j]
+    same(lambda T: T.istft(T.tensor(spectrum), n_fft=10, window=T.ones(10, dtype=T.float64), **options))

@@ -52,3 +52,16 @@ def test_what_was_given_where_there_are_several_signatures(line):
 def test_sizes_that_are_none(code, words):
     for T in (torch, ours):
         assert words in said(T, code)[1]
+
+
+@pytest.mark.parametrize("T", [torch, ours], ids=["torch", "ours"])
+def test_a_number_that_wants_a_gradient_is_none(T):
+    number = T.tensor(2.0, requires_grad=True)
+    for call in (
+        lambda: T.add(T.ones(2), T.ones(2), alpha=number),
+        lambda: T.renorm(T.ones(2, 2), 2, 0, number),
+        lambda: T.isclose(T.ones(2), T.ones(2), rtol=number),
+    ):
+        with pytest.raises(TypeError):
+            call()
+    assert T.equal(T.add(T.ones(2), T.ones(2), alpha=number.detach()), T.full((2,), 3.0))

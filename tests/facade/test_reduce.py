@@ -295,3 +295,10 @@ def test_equal_elements_have_no_deviation_and_no_gradient(name, count, backend, 
         deviation.sum().backward()
         assert not deviation.any()
         assert not x.grad.any()
+
+
+def test_reductions_of_complex_numbers():
+    x = [[1e3 + 1401j, 2 + 3j], [complex(-np.inf, 1), 1j], [complex(np.inf, 2), 0]]
+    same(lambda T: T.logsumexp(T.tensor(x), 1))
+    same(lambda T: T.logsumexp(T.tensor(3 + 1000j), 0))
+    same(lambda T: T.nansum(T.tensor(x)))

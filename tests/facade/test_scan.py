@@ -122,3 +122,28 @@ def test_outputs_of_another_type_are_refused():
     for name in ("cummax", "cummin"):
         same_error(lambda T, name=name: getattr(T, name)(T.ones(3), 0, out=(T.ones(3).short(), T.ones(3).long())))
         same_error(lambda T, name=name: getattr(T, name)(T.ones(3), 0, out=(T.ones(3), T.ones(3).int())))
+
+
+INF = float("inf")
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        [[1e3 + 0j, 1e-18 + 1e4j, 1e2 + 1e-8j], [1j, 2 - 1j, -3 + 0.5j]],
+        [complex(-INF, 4), complex(-INF, 1), 1.2 + 2.1j, complex(INF, 0), complex(INF, 1)],
+        [1j, complex(0, float("nan")), 1],
+        2 + 3j,
+    ],
+)
+def test_log_of_running_sums_of_complex_exponentials(values):
+    same(lambda T: T.logcumsumexp(T.tensor(values, dtype=T.complex128), -1))
+
+
+def test_gradient_of_the_log_of_running_sums_of_complex_exponentials():
+    def run(T):
+        x = T.tensor([[1 + 2j, -0.3j, 0.7 - 1j], [0.2, 1 - 1j, 3j]], dtype=T.complex128, requires_grad=True)
+        (T.logcumsumexp(x, 1) * (1 + 2j)).abs().sum().backward()
+        return x.grad.resolve_conj()
+
+    same(run)

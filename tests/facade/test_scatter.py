@@ -194,3 +194,7 @@ def test_sources_have_the_rank_of_the_input(name, shape, index, of):
 def test_nothing_is_added_to_nothing():
     same(lambda T: T.zeros(0, 1, 2, 0).index_add_(0, T.tensor([], dtype=T.int64) * 1, T.ones(0, 1, 2, 0) * 2))
     same(lambda T: T.zeros(2, 0).index_add_(0, T.tensor([1]) * 1, T.ones(1, 0) * 2))
+
+
+def test_means_of_complex_numbers():
+    same(lambda T: T.scatter_reduce(T.ones(2, dtype=T.complex64), 0, T.tensor([0, 0]), T.tensor([1j, 2]), "mean"))

@@ -215,3 +215,8 @@ def test_equal_elements_stand_as_in_pytorch(kind):
             assert y.t().argsort(0, descending).tolist() == x.t().argsort(0, descending).tolist()
             kept = {"dim": 1, "descending": descending, "stable": True}
             assert y.sort(**kept).indices.tolist() == x.sort(**kept).indices.tolist()
+
+
+def test_kth_of_nothing():
+    same(lambda T: T.kthvalue(T.ones(2, 0, 4), 1, 1))
+    same(lambda T: T.kthvalue(T.ones(2, 0, 4), 1, 2)[0])

@@ -79,3 +79,14 @@ def test_precisions_that_have_no_kernel(d):
 
     for group, count in ((names, 1), (pairs, 2)):
         assert [said(ours, n, count) for n in group] == [said(torch, n, count) for n in group]
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32"])
+def test_the_next_number_of_a_type(dtype):
+    numbers = [0.0, -0.0, 1.0, 3.0, -2.0, math.inf, -math.inf, 1e-6, 6e4, math.nan]
+
+    def run(T):
+        x = T.tensor(numbers, dtype=getattr(T, dtype))
+        return T.nextafter(x[:, None], x).double(), T.nextafter(x, x).signbit(), x.clone().nextafter_(x.new_ones(())).double()
+
+    same(run, rtol=0, atol=0)

@@ -75,3 +75,14 @@ def test_mistakes(case):
             MISTAKES[case](T, T.nn.utils.prune)
         found.append((caught.type, str(caught.value)[:40]))
     assert found[0] == found[1]
+
+
+def test_what_pruning_leaves_is_handed_out():
+    def run(T):
+        T.manual_seed(0)
+        layer = T.nn.Linear(3, 2)
+        T.nn.utils.prune.custom_from_mask(layer, "weight", T.eye(2, 3))
+        T.nn.utils.prune.remove(layer, "weight")
+        return T.from_numpy(layer.weight.detach().numpy())
+
+    same(run)

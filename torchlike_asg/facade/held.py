@@ -40,7 +40,7 @@ def settle(t: Tensor) -> bool:
             return False
         cell = f.cell  # the trace stays open: the buffer takes the value now, and what was recorded keeps the old one
         for g in cell.live():
-            if g.leaf is not None and g.leaf.op is VAR:
+            if g.leaf is not None and g.leaf.op is VAR and not cell.empty:  # a leaf that took a pending result has nothing to keep yet
                 preserve(g.leaf, cell.whole())
         cell.take(evaluate(n))
         cell.writer = None

@@ -212,7 +212,8 @@ def _offered(fn: Function, name: str, bound: bool = False) -> Function:
         out = kwargs.pop("out")
         if out is None:
             return fn(*args, **kwargs)
-        return deliver(fn(*args, **compute_in_type_of(out, name, kwargs)), out, name, (*args, *kwargs.values()))
+        given, meant = compute_in_type_of(out, name, args, kwargs)
+        return deliver(fn(*given, **meant), out, name, (*args, *kwargs.values()))
 
     return offered
 

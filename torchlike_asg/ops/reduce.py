@@ -307,8 +307,8 @@ def _ref_logsumexp(x: Array, dims: tuple[int, ...], keepdim: bool) -> Array:
     with np.errstate(all="ignore"):
         if not count_of(x.shape, dims):
             return np.full(reduced_shape(x.shape, dims, keepdim), -np.inf, x.dtype)
-        top = x.max(dims, keepdims=True) if dims else x
-        top = np.where(np.isinf(top), x.dtype.type(0), top)
+        top = x.real.max(dims, keepdims=True) if dims else x.real
+        top = np.where(np.isinf(top), top.dtype.type(0), top)
         out = np.log(total(np.exp(x - top), dims, True)) + top
         return np.asarray(out.reshape(reduced_shape(x.shape, dims, keepdim)))
 

@@ -11,9 +11,11 @@ from typing import Any
 import numpy as np
 
 from .. import dtypes
+from ..asg import gradients
 from ..asg.declare import Array, Grads, Meta, Op, Sample, node
 from ..asg.node import Node, weak
 from .arrange import flip
+from .complex import conj
 from .elementwise import bar
 from .formula import refuse
 from .logic import gt, lt
@@ -241,10 +243,27 @@ def _rule_logcumsumexp(x: Node, dim: int) -> Meta:
     return x.shape, x.dtype
 
 
+def _log_add_exp(a: Array, b: Array) -> Array:
+    """log(exp(a) + exp(b)) of complex numbers, by the one with the larger real part. PyTorch's cases: what is not a number makes both parts
+    so; of two that vanish, which have no angle, `b` is taken; of two that are infinite, the formula as it stands.
+    """
+    smaller, larger = np.where(a.real < b.real, a, b), np.where(a.real < b.real, b, a)
+    sums = np.log1p(np.exp(smaller - larger)) + larger
+    alike = np.isinf(smaller.real) & (smaller.real == larger.real)
+    sums = np.where(alike, np.where(smaller.real < 0, smaller, np.log(np.exp(smaller) + np.exp(larger))), sums)
+    return np.where(np.isnan(a) | np.isnan(b), complex(np.nan, np.nan), sums)
+
+
 def _ref_logcumsumexp(x: Array, dim: int) -> Array:
     if not x.ndim:
         return x
     with np.errstate(all="ignore"):  # as in PyTorch, the running sum is a double
+        if x.dtype.kind == "c":
+            terms = _along(x, dim).astype(np.complex128)
+            total, sums = np.full(terms.shape[1:], complex(-np.inf, 0.0)), np.empty_like(terms)
+            for k, term in enumerate(terms):
+                sums[k] = total = _log_add_exp(term, total)
+            return _back(sums.astype(x.dtype), dim)
         return _back(np.logaddexp.accumulate(_along(x, dim).astype(np.float64), 0).astype(x.dtype), dim)
 
 
@@ -253,11 +272,13 @@ def _vjp_logcumsumexp(n: Node, g: Node) -> Grads:
     because in float32 its cancellation can be seen in the third digit.
     """
     x, dim = n.srcs[0], n.attrs[0]
+    dims = (dim,) if x.shape else ()
+    if x.dtype.is_complex:  # a complex logarithm has no need of two parts
+        return (conj(exp(flip(logcumsumexp(flip(log(conj(g)) - n, *dims), dim), *dims) + x)),)
 
     def later(part: Node, of: Node) -> Node:
         terms = log(where(of, part, weak(1.0))) - n  # type: ignore[operator]
         kept = where(of, terms, weak(float(np.finfo(np.float32).min)))
-        dims = (dim,) if x.shape else ()
         return exp(flip(logcumsumexp(flip(kept, *dims), dim), *dims) + x)  # type: ignore[operator]
 
     return (sub(later(g, gt(g, weak(0.0))), later(neg(g), lt(g, weak(0.0)))),)
@@ -273,3 +294,4 @@ logcumsumexp = Op(
     params=("dim",),
     samples=_samples(_X),
 )
+gradients.COMPLEX.add("logcumsumexp")

@@ -151,7 +151,7 @@ def _ref_scatter_reduce(x: Array, index: Array, v: Array, d: int, reduce: str, i
         counts = np.zeros(flat.size, np.int64)
         np.add.at(counts, at, 1)
         counts = np.maximum(counts + include_self, 1)
-        flat[...] = flat / counts if x.dtype.kind == "f" else flat // counts
+        flat[...] = flat / counts if x.dtype.kind in "fc" else flat // counts
     return out
 
 

@@ -280,10 +280,8 @@ def istft(
     z = node_of(spectrum.transpose(1, 2))
     if return_complex:
         pieces = complex_transform(z, (2,), (n_fft,), norm, False)
-    elif half:
-        pieces = to_real(z, (2,), (n_fft,), norm, False)
-    else:
-        pieces = parts.real(complex_transform(z, (2,), (n_fft,), norm, False))
+    else:  # of both halves of a spectrum, too, only the first is read
+        pieces = to_real(node_of(spectrum[:, : n_fft // 2 + 1].transpose(1, 2)), (2,), (n_fft,), norm, False)
     w = _window("istft", window, width, n_fft, pieces)
     if w is not None:
         pieces = pieces * w  # type: ignore[operator]

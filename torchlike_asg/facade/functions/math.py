@@ -7,6 +7,7 @@ from typing import Any
 
 from ... import dtypes
 from ...asg.limits import check_size
+from ...formats import contiguous_format
 from ...ops import blend, gamma, logic
 from ...ops import math as ops
 from ...ops import pointwise as basic
@@ -14,7 +15,7 @@ from ...ops.formula import title
 from ...ops.movement import contiguous
 from ...ops.promotion import to
 from ..core import Tensor, binary, node_of, operand, unary, wrap
-from ..register import function, named
+from ..register import FUNCTIONS, function, named
 from ..steps import RESULT, SECOND, step, unsaved
 from . import returns
 from .arguments import check_tensor
@@ -145,7 +146,29 @@ def _tensors(name: str, op: Any, doc: str, inplace: bool = True, aliases: tuple[
 atan2 = _tensors("atan2", ops.atan2, "The angle of the point (`other`, `input`), in (-pi, pi].", aliases=("arctan2",))
 hypot = _tensors("hypot", ops.hypot, "``sqrt(input**2 + other**2)`` without overflow.")
 heaviside = _tensors("heaviside", ops.heaviside, "0 below zero, 1 above, `other` at zero.")
-nextafter = _tensors("nextafter", ops.nextafter, "The next number of the type after `input` towards `other`.")
+
+
+@function(inplace=True)
+def nextafter(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """The next number of the type after `input` towards `other`. It has no gradient in types of 16 bits."""
+    check_tensor("nextafter", "input", 1, input)
+    check_tensor("nextafter", "other", 2, other)
+    d = dtypes.promote_types(input.dtype, other.dtype)
+    return binary(ops.nextafter, input, other) if d.itemsize != 2 or not d.is_floating_point else _next_half(input, other, d)
+
+
+def _next_half(input: Any, other: Any, d: dtypes.dtype) -> Tensor:
+    """`nextafter` in a type of 16 bits, which arithmetic widens: the numbers of one sign are in the order of their bits."""
+    if input.requires_grad or other.requires_grad:
+        raise NotImplementedError(f"the derivative for 'nextafter' is not implemented in {d}: use float32")
+    a, b = FUNCTIONS["broadcast_tensors"](input.to(d), other.to(d))
+    bits, least = a.clone(memory_format=contiguous_format).view(dtypes.int16), 2.0 ** (-24 if d is dtypes.float16 else -133)
+    where, up = FUNCTIONS["where"], b > a
+    found = (bits + where(up == (bits >= 0), 1, -1)).to(dtypes.int16).view(d)
+    found = where(a == 0, where(up, least, -least).to(d), found)
+    return where(a == b, b, where((a != a) | (b != b), a + b, found))  # type: ignore[no-any-return]
+
+
 logaddexp = _tensors("logaddexp", ops.logaddexp, "``log(exp(input) + exp(other))`` without overflow.", inplace=False)
 logaddexp2 = _tensors("logaddexp2", ops.logaddexp2, "``log2(2**input + 2**other)`` without overflow.", inplace=False)
 gcd = _tensors("gcd", blend.gcd, "The greatest common divisor of integers, non-negative.")

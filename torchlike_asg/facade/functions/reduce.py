@@ -180,6 +180,8 @@ def count_nonzero(input: Tensor, dim: Any = None) -> Tensor:
 @step("NansumBackward0", keeps=((0, (0,)),))
 def nansum(input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: Any = None, out: Tensor | None = None) -> Tensor:
     """The sum with NaN counted as zero."""
+    if input.dtype.is_complex and input.device.type == "cpu":
+        raise RuntimeError("nansum on CPU does not support complex inputs")
     clean = input if input.dtype.category < dtypes.FLOAT else _without_nan(input)
     return sum(clean, dim, keepdim, dtype=dtype)  # type: ignore[no-any-return]
 

@@ -102,6 +102,8 @@ def _single(result: Any, name: str, op: Any, input: Tensor, dim: int, keepdim: b
 def kthvalue(input: Tensor, k: int, dim: int = -1, keepdim: bool = False, *, out: Any = None) -> Any:
     """The k-th smallest element (from 1) along `dim`: named tuple (values, indices)."""
     d = one_dim("kthvalue", dim, len(input.shape))
+    if input.shape and not input.shape[d]:
+        raise IndexError(f"kthvalue(): Expected reduction dim {d} to have non-zero size.")
     if not 0 < k <= (input.shape[d] if input.shape else 1):
         raise RuntimeError(f"kthvalue(): selected number k out of range for dimension {d}")
     return _single(returns.kthvalue, "kthvalue", ops.kth_index, input, dim, keepdim, int(k) - 1)
