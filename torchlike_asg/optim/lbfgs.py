@@ -89,7 +89,7 @@ class LBFGS(Optimizer):
             start = state["n_iter"] == 1
             direction = memory.direction(gradient, start)
             before, memory.loss = loss, loss
-            step = min(1.0, 1.0 / float(np.abs(gradient).sum())) * lr if start else lr
+            step = min(1.0, 1.0 / (float(np.abs(gradient).sum()) or 1.0)) * lr if start else lr
             slope = float(gradient @ direction)
             memory.step = step
             if slope > -group["tolerance_change"]:

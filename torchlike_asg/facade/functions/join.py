@@ -48,6 +48,8 @@ def cat(tensors: Any, dim: int = 0, *, axis: int | None = None, out: Tensor | No
         if tuple(t.shape) != (0,):
             rank = len(t.shape)
             break
+    else:  # of tensors of no elements and no shape, whatever the dimension
+        return _join(ops.cat, ts, 0)
     return _join(ops.cat, ts, wrap_dim(dim if axis is None else axis, rank))
 
 

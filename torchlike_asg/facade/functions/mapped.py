@@ -141,8 +141,10 @@ def asarray(
     Raises:
         ValueError: copy is False, and a copy is needed.
         ValueError: the bytes are no whole number of elements.
-        RuntimeError: a gradient is asked for of a type that has none.
+        RuntimeError: a gradient is asked for of a type that has none; copy is False, and it is one of NumPy's numbers.
     """
+    if copy is False and isinstance(obj, np.generic):
+        raise RuntimeError("can't alias NumPy scalars. Either remove copy=False or transform it in an ndarray.")
     found = None if dtype is not None and isinstance(obj, np.ndarray) and obj.dtype in WIDE else _viewed(obj, dtype)
     if found is None:
         if copy is False:

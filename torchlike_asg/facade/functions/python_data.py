@@ -52,7 +52,8 @@ def as_array(data: Any, d: dtype | None, asked: dtype | None = None) -> tuple[np
         _reject(plain, asked)
     if a.dtype.kind in "US":
         raise ValueError("too many dimensions 'str'")
-    if a.dtype == np.uint64 and not isinstance(data, np.generic):  # what NumPy makes of Python numbers from 2**63 on
+    whole = d is None or d.category == dtypes.INTEGER
+    if a.dtype == np.uint64 and whole and not isinstance(data, np.generic):  # what NumPy makes of Python numbers from 2**63 on
         raise ValueError("Overflow when unpacking long long")
     if d is None:
         found = _type_of(data) or dtypes.get_default_dtype()
@@ -144,7 +145,10 @@ def _plain(data: Any, d: dtype | None, outermost: bool = True) -> Any:
     if isinstance(data, (list, tuple)):
         if _NUMBERS.issuperset(map(type, data)):
             return data
-        return [_plain(v, d, False) for v in data]
+        try:
+            return [_plain(v, d, False) for v in data]
+        except RecursionError:
+            raise TypeError("new(): self-referential lists are incompatible") from None
     if hasattr(data, "__array__") or isinstance(data, (int, float, complex, np.generic)):
         _check_number(data, d)
         return data

@@ -146,12 +146,21 @@ def _assert_async(input: Tensor, assert_msg: str = "Expected Tensor with single 
 @method()
 def __float__(self: Tensor) -> float:
     _notice_scalar(self)
-    return float(_only(self))
+    return float(_real(_only(self), "double"))
 
 
 def _notice_scalar(t: Tensor) -> None:
     if t.requires_grad:
         notices.once(notices.TO_SCALAR)
+
+
+def _real(value: Any, kind: str) -> Any:
+    """`value`, unless it has an imaginary part: a `kind` of C++ has none."""
+    if isinstance(value, complex):
+        if value.imag:
+            raise RuntimeError(f"value cannot be converted to type {kind} without overflow")
+        return value.real
+    return value
 
 
 def _only(t: Tensor) -> Any:
@@ -164,7 +173,7 @@ def _only(t: Tensor) -> Any:
 @method()
 def __int__(self: Tensor) -> int:
     _notice_scalar(self)
-    return int(_only(self))
+    return int(_real(_only(self), "int64_t"))
 
 
 @method()

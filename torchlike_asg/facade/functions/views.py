@@ -211,11 +211,14 @@ Tensor.mT = property(_matrices_transposed, doc="The last two dimensions exchange
 def movedim(input: Tensor, source: Any, destination: Any) -> Tensor:
     """A view with dimensions moved to new positions, the others keeping their order."""
     rank = len(input.shape)
-    src, dst = dims_of(source, rank), dims_of(destination, rank)
+    src, dst = ([wrap_dim(d, rank) for d in (v if isinstance(v, (tuple, list)) else (v,))] for v in (source, destination))
     if len(src) != len(dst):
         raise RuntimeError(
             f"movedim: Invalid source or destination dims: source ({list(src)} dims) should contain the same number of dims as destination ({list(dst)} dims)"  # noqa: E501
         )
+    for name, dims in (("source", src), ("destination", dst)):
+        if len(set(dims)) < len(dims):
+            raise RuntimeError(f"movedim: repeated dim in `{name}` ({dims})")
     if not rank:
         return view(movement.view, input, ())
     order = [-1] * rank
