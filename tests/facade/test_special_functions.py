@@ -90,3 +90,20 @@ def test_the_next_number_of_a_type(dtype):
         return T.nextafter(x[:, None], x).double(), T.nextafter(x, x).signbit(), x.clone().nextafter_(x.new_ones(())).double()
 
     same(run, rtol=0, atol=0)
+
+
+def test_the_logarithm_of_complex_numbers_near_one():
+    z = [1e-19 + 1e-18j, 1e-20, 1e-6j, -1 + 1e-9j, 3 - 4j, 0.3 + 0.2j, complex(math.inf, 1), complex(math.nan, 1)]
+    same(lambda T: T.log1p(T.tensor(z)), rtol=1e-6, atol=0)
+
+
+@pytest.mark.parametrize("options", [{}, {"nan": 123.0}, {"nan": 1.0, "posinf": 2.0, "neginf": 3.0}], ids=str)
+def test_complex_numbers_made_finite(options):
+    z = [complex(math.nan, 12), complex(1, math.nan), complex(math.inf, -math.inf)]
+    same(lambda T: T.nan_to_num(T.tensor(z), **options))
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32"])
+def test_bounds_are_numbers_of_the_type(dtype):
+    x = [-1, -0.6, -0.5, -0.3, 0, 0.3, 0.6, 1]
+    same(lambda T: [T.nn.functional.hardshrink(T.tensor(x, dtype=getattr(T, dtype)), bound) for bound in (0.3, 0.5, 0.6)])

@@ -43,7 +43,7 @@ class NumpyHandler:
     add, sub, mul, neg, abs = np.add, np.subtract, np.multiply, np.negative, np.absolute
     pow, fmod, maximum, minimum = np.power, np.fmod, np.maximum, np.minimum
     div, remainder, floor_div = np.true_divide, np.remainder, np.floor_divide
-    exp, expm1, exp2, log, log1p, log2, log10, sqrt = np.exp, np.expm1, np.exp2, np.log, np.log1p, np.log2, np.log10, np.sqrt
+    exp, expm1, exp2, log, log2, log10, sqrt = np.exp, np.expm1, np.exp2, np.log, np.log2, np.log10, np.sqrt
     sin, cos, tan, asin, acos, atan, atan2 = np.sin, np.cos, np.tan, np.arcsin, np.arccos, np.arctan, np.arctan2
     sinh, cosh, tanh, asinh, acosh, atanh = np.sinh, np.cosh, np.tanh, np.arcsinh, np.arccosh, np.arctanh
     floor, ceil, round, trunc, sign = np.floor, np.ceil, np.rint, np.trunc, np.sign
@@ -52,8 +52,8 @@ class NumpyHandler:
     logical_and, logical_or, logical_not, logical_xor = np.logical_and, np.logical_or, np.logical_not, np.logical_xor
     bit_and, bit_or, bit_xor, bit_not = np.bitwise_and, np.bitwise_or, np.bitwise_xor, np.invert
     shift_left, shift_right = np.left_shift, np.right_shift
-    erf, erfc, erfinv, lgamma, digamma, sigmoid = map(
-        staticmethod, (special.erf, special.erfc, special.erfinv, special.lgamma, special.digamma, special.sigmoid)
+    erf, erfc, erfinv, lgamma, digamma, log1p, sigmoid = map(
+        staticmethod, (special.erf, special.erfc, special.erfinv, special.lgamma, special.digamma, special.log1p, special.sigmoid)
     )
 
     def require(self, c: Any, x: Any) -> Any:

@@ -14,6 +14,7 @@ from .. import dtypes
 from ..asg import gradients
 from ..asg.declare import Array, Grads, Meta, Op, Sample, node
 from ..asg.node import Node, weak
+from . import special
 from .arrange import flip
 from .complex import conj
 from .elementwise import bar
@@ -248,7 +249,7 @@ def _log_add_exp(a: Array, b: Array) -> Array:
     so; of two that vanish, which have no angle, `b` is taken; of two that are infinite, the formula as it stands.
     """
     smaller, larger = np.where(a.real < b.real, a, b), np.where(a.real < b.real, b, a)
-    sums = np.log1p(np.exp(smaller - larger)) + larger
+    sums = special.log1p(np.exp(smaller - larger)) + larger
     alike = np.isinf(smaller.real) & (smaller.real == larger.real)
     sums = np.where(alike, np.where(smaller.real < 0, smaller, np.log(np.exp(smaller) + np.exp(larger))), sums)
     return np.where(np.isnan(a) | np.isnan(b), complex(np.nan, np.nan), sums)

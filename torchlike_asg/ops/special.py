@@ -23,6 +23,18 @@ def _in_double(f: Any) -> Any:
     return wrapped
 
 
+def log1p(x: Array) -> Array:
+    """log(1 + x); of complex numbers with the digits that NumPy's loses near zero: |1 + z|^2 = 1 + (2 + re z) re z + (im z)^2."""
+    if np.asarray(x).dtype.kind != "c":
+        return np.log1p(x)  # type: ignore[no-any-return]
+    z = np.asarray(x, np.complex128)
+    re, im = z.real, z.imag
+    size = np.where(np.abs(z) < 0.5, 0.5 * np.log1p((2 + re) * re + im * im), np.log(np.hypot(1 + re, im)))
+    found = np.empty_like(z)
+    found.real, found.imag = size, np.arctan2(im, 1 + re)
+    return found.astype(np.asarray(x).dtype)
+
+
 def sigmoid(x: Any) -> Any:
     """1 / (1 + exp(-x)) without overflow."""
     x = np.asarray(x)

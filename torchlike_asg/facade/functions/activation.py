@@ -89,7 +89,10 @@ def _threshold(input: Tensor, threshold: float, value: float, *, out: Tensor | N
 
 @function(inplace=False)
 def hardshrink(input: Tensor, lambd: float = 0.5, *, out: Tensor | None = None) -> Tensor:
-    """`input` outside [-lambd, lambd], zero inside."""
+    """`input` outside [-lambd, lambd], zero inside: bounds in the type of `input`, as in PyTorch."""
+    d = input.dtype
+    if d.is_floating_point and d.itemsize == 2:
+        lambd = dtypes.load(dtypes.store(lambd, d), d).item()
     return unary(ops.hardshrink, input, float(lambd))
 
 

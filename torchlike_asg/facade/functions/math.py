@@ -73,6 +73,9 @@ def nan_to_num(
     input: Tensor, nan: float | None = None, posinf: float | None = None, neginf: float | None = None, *, out: Tensor | None = None
 ) -> Tensor:
     """NaN replaced by `nan` (0), infinities by `posinf` and `neginf` (the largest and smallest finite values of the type)."""
+    if input.dtype.is_complex:
+        parts = [nan_to_num(FUNCTIONS[part](input), nan, posinf, neginf) for part in ("real", "imag")]
+        return FUNCTIONS["complex"](*parts)  # type: ignore[no-any-return]
     if not input.dtype.is_floating_point:
         return input.clone()  # type: ignore[attr-defined, no-any-return]
     limits = dtypes.finfo(input.dtype)
