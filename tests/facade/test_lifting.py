@@ -152,3 +152,21 @@ def test_a_batch_of_examples_and_a_module_that_is_told_anew():
         slope.negative_slope = v
         got = asg.func.vmap(slope)(asg.tensor(_X))
         np.testing.assert_allclose(got.numpy(), np.where(_X > 0, _X, _X * np.float32(v)), rtol=1e-6)
+
+
+def test_a_weight_that_rises_to_an_integer_settles_once() -> None:
+    """``min(1, step / 10)`` is a float until it is 1, ``max(0, 1 - step / 8)`` until it is 0."""
+
+    def run(p, found):
+        w = p.ones(4, requires_grad=True)
+        for i in range(14):
+            loss = (w * w).sum() * min(1, (i + 1) / 10) + (w * max(0, 1 - i / 8) / min(2, 1 + i / 6)).sum() - min(3, i / 3)
+            loss.backward()
+            found.append((loss.item(), w.grad.tolist()))
+            w.grad = None
+            plans.append(COUNTS["plans"])
+        return found
+
+    plans: list[int] = []
+    np.testing.assert_equal(run(asg, []), run(torch, []))
+    assert plans[13] == plans[1]

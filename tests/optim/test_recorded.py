@@ -283,3 +283,20 @@ def test_update_rule_of_ones_own(twins: Any) -> None:
     recorded_.step(10)
     plain.step(10)
     twins.same(plain, recorded_, 1e-6)
+
+
+def test_the_first_step_prepares_its_data_as_the_others_do() -> None:
+    """Parameters take their initial values when the optimizer is made: later, what the first step computed before its model was called
+    would have been computed with them, and the step would have been a program of its own."""
+    model = ours.nn.Linear(4, 3)
+    with ours.no_grad():
+        model.weight.normal_(0, 0.1)
+    opt = ours.optim.Adam(model.parameters(), lr=0.01)
+    compiles = []
+    for _ in range(4):
+        x = ours.randn(5, 4).cumsum(0) * 0.5
+        opt.zero_grad()
+        model(x).square().sum().backward()
+        opt.step()
+        compiles.append(ours.asg.stats()["compiles"])
+    assert compiles[0] == compiles[3]

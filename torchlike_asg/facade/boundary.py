@@ -63,13 +63,20 @@ def enter(module: Any, args: tuple[Any, ...], calls: Calls) -> None:
     key = id(module)
     if key not in tr.entered and key not in _called:
         _called[key] = ref(module, lambda _: _called.pop(key, None))
-        if tr.grad and _initialised(tr):
-            flush(closing=True)
+        begin_training(tr)
     before = tr.entered.get(key, 0)
     if (before and _anew(tr, before, args)) or len(tr.claims) > MAX_PENDING:
         flush(closing=True)
         before = 0
     tr.entered[key] = before + 1
+
+
+def begin_training(tr: Trace) -> None:
+    """Have parameters that were initialised by hand take their values, if that is pending. An optimizer that is made asks for it, too: what a
+    loop's first step prepares before it calls the model is then part of that step, as it is of all others, and they share a plan.
+    """
+    if tr.grad and not tr.held and _initialised(tr):
+        flush(closing=True)
 
 
 def _anew(tr: Trace, before: int, args: tuple[Any, ...]) -> bool:

@@ -47,6 +47,8 @@ def scalar(op: Op, value: Any, beside: Node) -> Node:
         return weak(value)
     if kind is int and not held_in_64_bits(value):
         return weak(value)  # which refuses it, before it is noted for calls to come
+    if kind is int and op.name in _ARITHMETIC and beside.dtype.is_floating_point:
+        kind = float  # beside which both are the same: a rising weight, ``min(1, step / 100)``, ends at an integer
     site = (beside, kind)
     seen = op.sites.get(site)
     if op.name in _STORED:

@@ -19,7 +19,9 @@ import numpy as np
 from .. import dtypes
 from ..asg.geometry import preserved_strides
 from ..asg.node import Node
+from ..asg.trace import current
 from ..facade.backward import grad_mode
+from ..facade.boundary import begin_training
 from ..facade.core import Tensor, concrete
 from ..facade.held import settle
 from ..facade.hooks import RemovableHandle, attach
@@ -79,6 +81,7 @@ class Optimizer:
             groups = [{"params": groups}]
         for group in groups:
             self.add_param_group(group)
+        begin_training(current())
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
