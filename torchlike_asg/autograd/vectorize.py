@@ -224,9 +224,12 @@ def _mapped(func: Any, leaves: list[Any], dims: list[Any], spec: TreeSpec, kwarg
                 f"vmap({name}, ..., out_dims={out_dims})(<inputs>): out_dims is not compatible with the structure of `outputs`. out_dims "
                 f"has structure {tree_flatten(out_dims)[1]} but outputs has structure {out_spec}."
             )
-        for t in found:
-            if not isinstance(t, Tensor):
-                raise ValueError(f"vmap({name}, ...): `{name}` must only return Tensors, got type {type(t)}.")
+        for t, place in zip(found, places, strict=True):
+            if not isinstance(t, Tensor) and place is not None:
+                raise ValueError(
+                    f"vmap({name}, ...): `{name}` must only return Tensors, got type {type(t)}. "
+                    "Did you mean to set out_dims= to None for output?"
+                )
         return tree_unflatten([_delivered(t, d, mapped, name, out_dims) for t, d in zip(found, places, strict=True)], out_spec)
 
 
@@ -237,7 +240,9 @@ def _written(t: Tensor, n: Node, d: int, mapped: Mapped) -> None:
     write(t, lambda _: value, (bare(value),) if value.rg else ())
 
 
-def _delivered(t: Tensor, d: Any, mapped: Mapped, name: str, out_dims: Any) -> Tensor:
+def _delivered(t: Any, d: Any, mapped: Mapped, name: str, out_dims: Any) -> Any:
+    if not isinstance(t, Tensor):
+        return t
     n = node_of(t)
     (whole,) = batched([n], mapped.values, mapped.size)
     if d is None:
