@@ -24,6 +24,8 @@ backend = os.environ.get("TORCHLIKE_ASG_BACKEND", "cpu")
 exact_conv = False
 #: Have a GPU add up what goes to one place in a fixed order, not as it comes (set by `use_deterministic_algorithms`).
 deterministic = False
+#: While `deterministic` is set, fill memory that PyTorch leaves uninitialised as it does then: with NaN, or the largest integer.
+fill_uninitialized = True
 #: Where compiled code is kept: a folder, "off", or None for ``TORCHLIKE_ASG_CACHE`` and, without that, the platform's place for caches.
 cache: str | None = None
 #: Threads one operation may use on the CPU (`set_num_threads`).

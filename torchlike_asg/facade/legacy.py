@@ -13,7 +13,7 @@ from ..size import Size
 from .core import Tensor, make_parameter
 from .families import of_class, view
 from .functions.conversion import _LEGACY
-from .functions.creation import from_array, zeros
+from .functions.creation import empty, from_array
 from .functions.factory_arguments import device_of
 from .functions.python_data import WIDE, as_array
 from .memory import tensor_over
@@ -31,11 +31,11 @@ def construct(d: dtypes.dtype, args: tuple[Any, ...], device: Any = None, free: 
     """The rule of all legacy constructors for element type `d`: nothing gives an empty vector, integers are sizes, a sequence or an
     array is data (converted), a tensor or a storage is shared.
 
-    `free`: a tensor of any type will do. Sizes give zeros (PyTorch leaves them uninitialised).
+    `free`: a tensor of any type will do. Sizes give what `empty` holds.
     """
     dev = device_of(device)
     if not args:
-        return zeros(0, dtype=d, device=dev)  # type: ignore[no-any-return]
+        return empty(0, dtype=d, device=dev)  # type: ignore[no-any-return]
     first = args[0]
     if len(args) == 1:
         if isinstance(first, Tensor):
@@ -58,7 +58,7 @@ def construct(d: dtypes.dtype, args: tuple[Any, ...], device: Any = None, free: 
 def _of_size(shape: tuple[int, ...], d: dtypes.dtype, dev: Any) -> Tensor:
     if any(n < 0 for n in shape):
         raise RuntimeError(f"Trying to create tensor with negative dimension {min(shape)}: {list(shape)}")
-    return zeros(tuple(shape), dtype=d, device=dev)  # type: ignore[no-any-return]
+    return empty(tuple(shape), dtype=d, device=dev)  # type: ignore[no-any-return]
 
 
 def _is_size(a: Any) -> bool:

@@ -22,10 +22,11 @@ from .inference import refuse_write
 from .nodes import history_of, in_whole, node_of, part_of, root_of
 from .sharing import preserve
 from .storage import Cell, Family
+from .uninitialised import memory
 
 
 def resize(t: Tensor, shape: tuple[int, ...], strides: tuple[int, ...] | None = None) -> Tensor:
-    """Give `t` another shape over its storage, enlarging that if need be; new elements are zero (PyTorch leaves them undefined).
+    """Give `t` another shape over its storage, enlarging that if need be; new elements are those of `empty`.
 
     `strides` are dense ones; by default row-major, or as they are where the shape is what it was.
     """
@@ -55,7 +56,7 @@ def resize(t: Tensor, shape: tuple[int, ...], strides: tuple[int, ...] | None = 
         else:
             was, order = tuple(t.shape), t.geometry[1]
             values = flat(np.array(value_of(t)), order if is_dense(was, order) else contiguous(was))  # as they lie in memory
-            cell.buf = buf = np.zeros(math.prod(shape), cell.dtype.storage)
+            cell.buf = buf = memory(math.prod(shape), cell.dtype)
             buf[: values.size] = store(values, cell.dtype)
         t._f = Family(cell, None)
         t._f.counter.version = f.counter.version + 1

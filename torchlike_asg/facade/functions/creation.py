@@ -24,6 +24,7 @@ from ..leaves import require_grad
 from ..lifting import changes
 from ..register import FUNCTIONS, function, named
 from ..storage import Cell, Family
+from ..uninitialised import memory, undefined
 from .factory_arguments import allocatable, device_of, given_sizes, sequence
 from .python_data import WIDE, as_array, forward, inferred
 
@@ -144,6 +145,9 @@ def laid_out(t: Tensor, wanted: Any, strides: Any, requires_grad: bool) -> Tenso
 
 
 def _factory(name: str, value: Any) -> Any:
+    def number(d: dtype) -> Any:
+        return undefined(d) if name == "empty" else value
+
     def make(
         *shape: Any,
         size: Any = None,
@@ -159,8 +163,8 @@ def _factory(name: str, value: Any) -> Any:
         if name != "empty" and memory_format is not None:
             raise TypeError(f"{name}() got an unexpected keyword argument 'memory_format'")
         if memory_format is not None:
-            return laid_out(_fill(value, given, d, device_of(device), False), memory_format, None, requires_grad)
-        return _fill(value, given, d, device_of(device), requires_grad)
+            return laid_out(_fill(number(d), given, d, device_of(device), False), memory_format, None, requires_grad)
+        return _fill(number(d), given, d, device_of(device), requires_grad)
 
     def like(
         input: Tensor,
@@ -174,8 +178,8 @@ def _factory(name: str, value: Any) -> Any:
     ) -> Tensor:
         d, strides = input.dtype if dtype is None else dtype, input.geometry[1]
         if memory_format is not None or not is_contiguous(input.shape, strides):
-            return laid_out(_fill(value, tuple(input.shape), d, device_of(device, input), False), memory_format, strides, requires_grad)
-        return _fill(value, tuple(input.shape), d, device_of(device, input), requires_grad)
+            return laid_out(_fill(number(d), tuple(input.shape), d, device_of(device, input), False), memory_format, strides, requires_grad)
+        return _fill(number(d), tuple(input.shape), d, device_of(device, input), requires_grad)
 
     def new(
         self: Tensor,
@@ -187,9 +191,14 @@ def _factory(name: str, value: Any) -> Any:
         layout: Any = None,
         pin_memory: bool = False,
     ) -> Tensor:
-        return _fill(value, given_sizes(shape, size), self.dtype if dtype is None else dtype, device_of(device, self), requires_grad)
+        d = self.dtype if dtype is None else dtype
+        return _fill(number(d), given_sizes(shape, size), d, device_of(device, self), requires_grad)
 
-    what = {"zeros": "zeros", "ones": "ones", "empty": "zeros (PyTorch leaves it uninitialised)"}[name]
+    what = {
+        "zeros": "zeros",
+        "ones": "ones",
+        "empty": "zeros, or what the deterministic mode puts there (PyTorch leaves it uninitialised)",
+    }[name]
     named(make, name, f"A tensor of {what} of the given size; `dtype` defaults to the default floating type.")
     named(like, f"{name}_like", f"A tensor of {what}, of the shape and (by default) type of `input`.")
     named(new, f"new_{name}", f"A tensor of {what}, of this tensor's type.")
@@ -347,14 +356,15 @@ def empty_strided(
     requires_grad: bool = False,
     pin_memory: bool = False,
 ) -> Tensor:
-    """A tensor of zeros with the given strides (PyTorch leaves it uninitialised)."""
+    """A tensor with the given strides, of what `empty` holds."""
     shape, strides = sequence(size), sequence(stride, "stride", 2)
     if len(shape) != len(strides):
         raise RuntimeError(f"dimensionality of sizes ({len(shape)}) must match dimensionality of strides ({len(strides)})")
     d = dtypes.get_default_dtype() if dtype is None else dtype
     extent = span((shape, strides, 0))
     dev = device_of(device)
-    storage = family_of(concrete(None if dev.type == "meta" else np.zeros(extent, d.storage), (extent,), d, dev))
+    values = None if dev.type == "meta" else memory(extent, d)
+    storage = family_of(concrete(values, (extent,), d, dev))
     return finish(face(storage, None, 0, None, (shape, strides, 0)), requires_grad)  # type: ignore[no-any-return]
 
 

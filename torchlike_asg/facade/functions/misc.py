@@ -237,7 +237,8 @@ def _set_deterministic(mode: int, warn_only: bool) -> None:
 
 @_public
 def use_deterministic_algorithms(mode: bool, *, warn_only: bool = False) -> None:
-    """Whether scatters on a GPU, whose order is else that of its threads, have a fixed one; all else is the same from run to run anyway."""
+    """Whether scatters on a GPU, whose order is else that of its threads, have a fixed one, and new memory that nothing was written to
+    holds NaN or the largest integer (`utils.deterministic.fill_uninitialized_memory`). All else is the same from run to run anyway."""
     for argument, value in (("mode", mode), ("warn_only", warn_only)):
         if value.__class__ is not bool:
             raise TypeError(f"_set_deterministic_algorithms(): argument '{argument}' must be bool, not {type(value).__name__}")
