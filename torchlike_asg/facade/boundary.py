@@ -72,8 +72,8 @@ def enter(module: Any, args: tuple[Any, ...], calls: Calls) -> None:
 
 
 def begin_training(tr: Trace) -> None:
-    """Have parameters that were initialised by hand take their values, if that is pending. An optimizer that is made asks for it, too: what a
-    loop's first step prepares before it calls the model is then part of that step, as it is of all others, and they share a plan.
+    """Have parameters that were initialised by hand take their values, if that is pending. An optimizer that is made asks for it, too: what
+    a loop's first step prepares before it calls the model is then part of that step, as it is of all others, and they share a plan.
     """
     if tr.grad and not tr.held and _initialised(tr):
         flush(closing=True)

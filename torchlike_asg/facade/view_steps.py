@@ -7,6 +7,7 @@ that one's node each time, where hooks may be: they hold for all that was made o
 from __future__ import annotations
 
 from collections.abc import Sequence
+from weakref import WeakKeyDictionary
 
 from ..asg.declare import Op
 from ..asg.node import Node
@@ -35,14 +36,14 @@ class _Table:
         self.steps: dict[Node, Step] = {}
 
 
-#: number of a trace -> that of the last time when steps were asked for
-_tables: dict[int, _Table] = {}
+#: trace -> that of the last time when steps were asked for
+_tables: WeakKeyDictionary[Trace, _Table] = WeakKeyDictionary()
 
 
 def _table(tr: Trace) -> _Table:
-    found = _tables.get(tr.index)
+    found = _tables.get(tr)
     if found is None or found.generation != tr.generation:
-        found = _tables[tr.index] = _Table(tr.generation)
+        found = _tables[tr] = _Table(tr.generation)
     return found
 
 
