@@ -38,6 +38,10 @@ def test_what_needs_cuda_says_so(name):
         getattr(ours.cuda, name)()
 
 
+def test_cuda_is_not_initialized():
+    assert ours.cuda._initialized is False and not ours.cuda.is_initialized()
+
+
 def test_cuda_objects():
     for make in (ours.cuda.Event, ours.cuda.Stream):
         with pytest.raises(RuntimeError, match="requires CUDA"):

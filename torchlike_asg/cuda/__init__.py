@@ -24,6 +24,8 @@ from .random import (
 )
 
 _MISSING = "Torch not compiled with CUDA enabled"
+#: what scripts ask in place of `is_initialized`, before they save CUDA's random numbers
+_initialized = False
 
 __all__ = [
     "OutOfMemoryError",
