@@ -410,3 +410,22 @@ def test_results_of_several_traces_lead_to_one_another():
         return found
 
     assert run(ours) == pytest.approx(run(torch), rel=1e-5)
+
+
+@pytest.mark.parametrize("create", [False, True])
+def test_gradients_by_a_result_with_a_hook_go_through_what_was_carried(create):
+    def run(T):
+        b = T.tensor([0.1, 0.2, 0.3], requires_grad=True)
+        y = T.ones(3, 3) + b
+        y.sum().item()
+        y.register_hook(lambda g: g * 0.5)
+        z = y.sum(0, keepdim=True).expand(3, 3)
+        z.sum().item()
+        found = list(T.autograd.grad((z**2).sum(), [b], retain_graph=True))
+        z = T.sin(z)
+        z.sum().item()
+        u = z.view(-1)[:2]
+        found += T.autograd.grad((u**2).sum() + z.sum(), [u, y, u], retain_graph=True, create_graph=create)
+        return found
+
+    both(run)

@@ -40,14 +40,14 @@ class Wanted:
         self.nodes = [(i, n) for i, t in enumerate(inputs) for n in asked_nodes(t)]
         self.leaves: dict[Family, list[int]] = {}
         self.places: dict[tuple[Snapshot, Node], list[int]] = {}
-        #: whether one is a view of what earlier traces may have gone through, or a result whose own history has ended: it is another node
-        #: here than there
+        #: whether one is a view of what earlier traces may have gone through, a result that was recorded again alone (it has hooks), or one
+        #: whose own history has ended: it is another node here than there
         self.apart = False
         for i, n in self.nodes:
             if n in tr.carried:
                 self.places.setdefault(_place(tr.carried[n]), []).append(i)
             elif not gradients.is_leaf(n):
-                self.apart |= _made_before(inputs[i], n)
+                self.apart |= _made_before(inputs[i], n) or any([n in snap.replayed[1].values() for snap in tr.replays])
             elif (end := tr.retained.get(n)).__class__ is Ended:
                 self.apart |= any([r() is not None for r, _ in end.places])  # type: ignore[union-attr]
             elif (f := leaf_family(n)) is not None:
