@@ -99,9 +99,9 @@ class Program(Memory):
         k, place = r.choice([("select", (d, lo)), ("slice", (d, lo, lo + 2)), ("diagonal", (r.choice([-1, 0, 1]),))])
         if k == "diagonal" and (t.dim() < 2 or min(t.shape[:2]) < 2):
             k, place = "select", (d, lo)
-        part = t.select(*place) if k == "select" else t.diagonal(*place) if k == "diagonal" else t.narrow(d, lo, min(2, t.shape[d] - lo))
-        shape = tuple(part.shape)
-        del part
+        whole = np.empty(tuple(t.shape))
+        part = whole.diagonal(*place) if k == "diagonal" else whole.take(lo if k == "select" else range(lo, min(lo + 2, t.shape[d])), d)
+        shape = part.shape
         o, a = self.pick(lambda q: tuple(q.shape) == shape and q.dtype == t.dtype), self.data(shape)
         what = f"{v}.{k}_scatter({o or a.tolist()}, {place})"
         return self.do(what, lambda L, V, z: getattr(V[v], f"{k}_scatter")(V[o] if o else L.tensor(a, False), *place), True)
