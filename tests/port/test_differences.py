@@ -95,14 +95,6 @@ def flushed(T):
     return before
 
 
-def filled(T):
-    T.use_deterministic_algorithms(True)
-    try:
-        return str(T.empty(1).item())
-    finally:
-        T.use_deterministic_algorithms(False)
-
-
 def scattered(T):
     x = T.ones(3, requires_grad=True)
     T.as_strided_scatter(x, T.zeros(1), (1,), (1,), 0).sum().backward()
@@ -140,7 +132,6 @@ CASES = {
     "The meta device": (lambda T: T.empty(2, device="meta").add_(T.ones(2)).is_meta, True, RuntimeError),
     "`torch.profiler`": (profiled, True, False),
     "`torch.backends`": (lambda T: T.backends.openmp.is_available(), True, False),
-    "`torch.use_deterministic_algorithms`": (filled, "nan", "0.0"),
     "`torch.set_flush_denormal`": (flushed, True, False),
     "`torch.empty`": (lambda T: T.empty(3).fill_(5).sum().item() if T is torch else T.empty(3).sum().item(), 15, 0),
     "`torch.utils.model_zoo.load_url`": (lambda T: default_of(T, "utils.model_zoo", "load_url", "weights_only"), False, True),

@@ -57,10 +57,6 @@ DIFFERENCES: dict[str, tuple[str, str]] = {
         "events of what runs: steps of plans, compiling, regions",
     ),
     "`torch.backends`": ("settings choose libraries", "remembered and without effect; `mkl`, `mkldnn`, `openmp` are not available"),
-    "`torch.use_deterministic_algorithms`": (
-        "memory of `torch.empty` is filled with NaN",
-        "remembered; all operations are deterministic",
-    ),
     "`torch.set_flush_denormal`": ("True where the processor can", "False: denormal numbers stay"),
     "`torch.empty`": ("whatever the memory held", "zeros"),
     "`torch.utils.model_zoo.load_url`": ("`weights_only=False` by default", "True by default"),
