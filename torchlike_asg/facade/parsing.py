@@ -135,6 +135,15 @@ def _declared(fn: Callable[..., Any]) -> list[_Parameter]:
     return found
 
 
+def numbers_of(fn: Callable[..., Any]) -> dict[str, int | None]:
+    """The parameters of a function that are numbers and never tensors -> their positions."""
+    return {
+        name: position
+        for position, name, kinds, _ in _declared(inspect.unwrap(fn))
+        if not {"float", "number"}.isdisjoint(kinds) and "Tensor" not in kinds
+    }
+
+
 def parse(
     fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], bound: bool = False, called: str = ""
 ) -> tuple[tuple[Any, ...], dict[str, Any]]:

@@ -17,7 +17,7 @@ from .core import Tensor, node_of
 from .misfits import combination, final, misfit, several, told
 from .overlaps import ALIKE, APART, LOOSE, PARTLY
 from .overloads import earlier
-from .parsing import elsewhere, parse, read_again
+from .parsing import elsewhere, numbers_of, parse, read_again
 from .results import compute_in_type_of, deliver
 from .spellings import spellings
 from .unbound import unbind
@@ -226,9 +226,15 @@ _BUSY_LAYERS = frozenset(
 )
 
 
+def _tensors_at(places: dict[str, int | None], args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+    """Whether a tensor is given for one of these parameters."""
+    return any([isinstance(args[i] if i is not None and i < len(args) else kwargs.get(n), Tensor) for n, i in places.items()])
+
+
 def checked(fn: Function, name: str = "") -> Function:
     """`fn`, a function of `nn.functional`, whose arguments are read as PyTorch's argument parser would: those of a busy one after it has
-    failed. It follows the policies of its name (its own by default) in autocast regions.
+    failed, or where a number comes as a tensor, which has a gradient perhaps. It follows the policies of its name (its own by default) in
+    autocast regions.
 
     There is one more call between a user's line and the function: its warnings count it (``stacklevel``).
     """
@@ -236,11 +242,16 @@ def checked(fn: Function, name: str = "") -> Function:
     busy = name in _BUSY or name in _BUSY_LAYERS
     policies = POLICIES.get(name)
     fitting: set[Any] = set()
+    numeric = numbers_of(fn) if busy else {}
+    first = min([i for i in numeric.values() if i is not None], default=0)
 
     @functools.wraps(fn)
     def call(*args: Any, **kwargs: Any) -> Any:
         try:
-            if not (busy or (kinds := (*map(type, args), *kwargs, *map(type, kwargs.values()))) in fitting):
+            if busy:
+                if (kwargs or len(args) > first) and _tensors_at(numeric, args, kwargs):
+                    args, kwargs = parse(fn, args, kwargs)
+            elif (kinds := (*map(type, args), *kwargs, *map(type, kwargs.values()))) not in fitting:
                 read, meant = parse(fn, args, kwargs)
                 if read is args and meant is kwargs:
                     fitting.add(kinds)

@@ -231,7 +231,7 @@ def full(
 
 def _full(shape: tuple[int, ...], value: Any, d: dtype | None, dev: Any, requires_grad: bool = False) -> Tensor:
     if isinstance(value, Tensor):
-        if value.shape:
+        if value.shape or value.requires_grad:
             raise TypeError("full(): argument 'fill_value' (position 2) must be Number, not Tensor")
         n = node_of(value)
         d = n.dtype if d is None else d

@@ -37,7 +37,7 @@ def _check_precision(name: str, own: dtypes.dtype, asked: dtypes.dtype) -> None:
 
 def vector_norm(input: Tensor, p: float, dim: Any, keepdim: bool, dtype: Any, name: str = "linalg.vector_norm") -> Tensor:
     """The p-norm over `dim`; an empty list of dimensions means all."""
-    if isinstance(p, np.number) or (isinstance(p, Tensor) and not p.shape):
+    if isinstance(p, np.number) or (isinstance(p, Tensor) and not p.shape and not p.requires_grad):
         p = p.item()  # type: ignore[union-attr]
     if not isinstance(p, (int, float)):
         raise TypeError(f"{name}(): argument 'ord' must be Number, not {type(p).__name__}")

@@ -10,6 +10,9 @@ from ... import notices
 from ...facade.core import Tensor
 from ..modules.module import Module
 
+#: what a name that no module has stands for
+_NOTHING = object()
+
 
 def _merged(given: Any) -> dict[str, Tensor]:
     if isinstance(given, dict):
@@ -18,26 +21,37 @@ def _merged(given: Any) -> dict[str, Tensor]:
         merged: dict[str, Tensor] = {}
         for d in given:
             for key, value in d.items():
-                if key in merged:
-                    raise ValueError(f"{key} appears in multiple dictionaries; behavior of functional call is ambiguous")
                 merged[key] = value
+        twice = {key for i, d in enumerate(given) for key in d if any(key in other for other in given[:i])}
+        if twice:
+            raise ValueError(f"{sorted(twice)} appeared in multiple dictionaries; behavior of functional call is ambiguous")
         return merged
     raise ValueError(f"Expected parameter_and_buffer_dicts to be a dict, or a list/tuple of dicts, but got {type(given)}")
 
 
 def _slot(module: Module, path: str) -> tuple[dict[str, Any], str]:
-    """Where a parameter or buffer is kept: (the registry of its module, its name)."""
-    prefix, _, name = path.rpartition(".")
-    owner = module.get_submodule(prefix)
+    """Where the tensor of that name is kept, or would be: (the registry of its module, or all attributes; its name)."""
+    *parents, name = path.split(".")
+    owner: Any = module
+    for parent in parents:
+        inner = getattr(owner, parent, _NOTHING)
+        if inner is _NOTHING:
+            raise AttributeError(f"{owner._get_name()} has no attribute `{parent}`")
+        if not isinstance(inner, Module):
+            raise TypeError(f"submodule `{parent}`: {inner} is not an instance of torch.nn.Module")
+        owner = inner
     for registry in (owner._parameters, owner._buffers):
         if name in registry:
             return registry, name
-    raise KeyError(path)
+    found = getattr(owner, name, _NOTHING)
+    if found is not _NOTHING and not isinstance(found, Tensor):
+        raise TypeError(f"attribute `{name}`: {found} is not an instance of torch.Tensor")
+    return owner.__dict__, name
 
 
 @contextmanager
 def swapped(module: Module, values: dict[str, Tensor], tie_weights: bool = True, strict: bool = False) -> Iterator[None]:
-    """Inside, the module's parameters and buffers are these tensors; with `tie_weights` everywhere the same tensor is kept.
+    """Inside, the module's parameters, buffers and other attributes are these tensors; with `tie_weights` wherever the same tensor is kept.
 
     What is another tensor afterwards, since `forward` assigned it, is in `values` then, and the module has its own again.
     """
@@ -45,33 +59,40 @@ def swapped(module: Module, values: dict[str, Tensor], tie_weights: bool = True,
         **dict(module.named_parameters(remove_duplicate=False)),
         **dict(module.named_buffers(remove_duplicate=False)),
     }
-    unknown = [k for k in values if k not in own]
-    if strict and (unknown or set(own) - set(values)):
-        raise RuntimeError(
-            f"Error(s) in loading state_dict: Unexpected key(s): {unknown}; Missing key(s): {sorted(set(own) - set(values))}."
-        )
-    targets = {k: v for k, v in values.items() if k in own}
+    if strict and values.keys() != own.keys():
+        named = (("Unexpected", set(values) - set(own)), ("Missing", set(own) - set(values)))
+        lines = [f"\n\t{kind} key(s): {', '.join(map(repr, sorted(keys)))}." for kind, keys in named if keys]
+        raise RuntimeError(f"Error(s) in reparametrizing for {module._get_name()}:{''.join(lines)}")
+    targets = dict(values)
     if tie_weights:
         by_identity: dict[int, list[str]] = {}
         for name, t in own.items():
             by_identity.setdefault(id(t), []).append(name)
-        for name, value in list(targets.items()):
-            tied = by_identity[id(own[name])]
+        for name, value in values.items():
+            tied = by_identity[id(own[name])] if name in own else ()
             if any(values.get(other, value) is not value for other in tied):
                 keys = sorted(other for other in tied if other in values)
                 raise ValueError(f"functional_call got multiple values for keys {keys}, which are tied. Consider using tie_weights=False")
             for other in tied:
                 targets.setdefault(other, value)
+    for value in targets.values():
+        if value is not None and not isinstance(value, Tensor):
+            raise TypeError(f"{value} is not an instance of torch.Tensor")
     kept = [(*_slot(module, name), value) for name, value in targets.items()]
-    old = [registry[name] for registry, name, _ in kept]
+    old = [registry.get(name, _NOTHING) for registry, name, _ in kept]
     try:
         for registry, name, value in kept:
             registry[name] = value
         yield
     finally:
-        values.update({path: registry[name] for path, (registry, name, _) in zip(targets, kept, strict=True) if path in values})
+        values.update(
+            {path: registry[name] for path, (registry, name, _) in zip(targets, kept, strict=True) if path in values and name in registry}
+        )
         for (registry, name, _), before in zip(kept, old, strict=True):
-            registry[name] = before
+            if before is _NOTHING:
+                registry.pop(name, None)
+            else:
+                registry[name] = before
 
 
 def functional_call(
