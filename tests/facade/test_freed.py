@@ -215,3 +215,24 @@ def test_a_history_that_has_ended_is_refused_only_where_gradients_would_go_throu
             return "modified by an inplace operation" in str(error)
 
     assert run(ours) == run(torch)
+
+
+def test_a_view_that_an_ended_history_leads_to_is_not_taken_for_one_made_since():
+    """Its gradient was none, and nothing said so. That a history is refused of which only a part was overwritten is ours alone."""
+
+    def run(T):
+        w = T.tensor([[0.5, -0.3, 0.2], [0.1, 0.2, 0.3], [0.4, -0.2, 0.1]], requires_grad=True)
+        optimizer = T.optim.SGD([w], lr=0.01)
+        first = T.tanh(T.full((1, 3), 0.3) @ w)
+        part = T.cat([T.tanh(first @ w), first], 1)[:, 1:4]
+        ((part * first) ** 2).sum().backward(inputs=[w], retain_graph=True)
+        u = part * 1.5
+        optimizer.step()
+        return T.autograd.grad((T.tanh(u @ w) ** 2).sum(), part, allow_unused=True)[0].tolist()
+
+    try:
+        mine = run(ours)
+    except RuntimeError as error:
+        assert "modified by an inplace operation" in str(error)
+    else:
+        assert np.allclose(mine, run(torch))

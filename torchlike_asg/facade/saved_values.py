@@ -198,13 +198,21 @@ def blame(roots: tuple[Node, ...], savers: tuple[Node, ...], tr: Trace) -> str |
     return None
 
 
+def _whole(n: Node) -> Node:
+    """What a view is a view of; any other node itself."""
+    while n.op.view or n.op in KEEPING or n.op is REBIND:
+        n = n.srcs[0]
+    return n
+
+
 def leads_to(end: Any, n: Node, wanted: frozenset[Node], tr: Trace) -> bool:
     """Whether a history that has ended, with `n` as its result in this trace, may lead to one of these nodes: not to what was computed
-    since. Where leaves may be other nodes than they were, it is assumed.
+    since. Where leaves may be other nodes than they were, it is assumed, and of views of what an earlier trace has: they may be as old.
     """
     if end.__class__ is not Ended:
         return True
-    asked = [m for m in wanted if m is not n and (is_leaf(m) or any([m in snap.replayed[1].values() for snap in tr.replays]))]
+    shown = {m: _whole(m) for m in wanted}
+    asked = [shown[m] for m in wanted if m is not n and (is_leaf(shown[m]) or any([m in snap.replayed[1].values() for snap in tr.replays]))]
     if not asked:
         return False
     before = [m for m in history((end.node,)) if is_leaf(m)]
