@@ -64,14 +64,15 @@ def test_few_dropped_parameters_are_not_looked_for_in_a_large_graph(monkeypatch)
     monkeypatch.setitem(arena._state, "removed", arena.node.COUNTS["nodes"] - arena._state["kept"])
     swept, compact = [], arena.compact
     monkeypatch.setattr(arena, "compact", lambda *a: swept.append(1) or compact(*a))
+    few = 20 + arena._counts["vars"] // 8  # what other tests keep counts, too
     for _ in range(3):
-        parameters = [nn.Parameter(ours.ones(2)) for _i in range(20)]
+        parameters = [nn.Parameter(ours.ones(2)) for _i in range(few)]
         sum(parameters).sum().item()
         del parameters
         gc.collect()
-    assert arena._counts["dead"] > 40 and not swept
+    assert arena._counts["dead"] > 2 * few and not swept
     x = ours.ones(2)
-    for i in range(2_000):
+    for i in range(1_000 + arena._state["kept"] // 16):
         x = x * (i + 0.5) + x.sum(0, keepdim=True)
     x.sum().item()
     (ours.ones(3) * 7.5).sum().item()
