@@ -83,7 +83,7 @@ def due() -> bool:
     return _counts["dead"] > 16 and 4 * _counts["dead"] > _counts["vars"] and made > max(_floor, kept + kept // 8)
 
 
-_state = {"removed": 0, "kept": 0}
+_state = {"removed": 0, "kept": 0, "looked": 0}
 
 
 def compact(roots: Iterable[Node] = (), everything: bool = False) -> int:
@@ -96,14 +96,19 @@ def compact(roots: Iterable[Node] = (), everything: bool = False) -> int:
 
 
 def forget_defaults() -> None:
-    """Drop the floating-point expressions of operands that are not: their type may be the default one of the time they were recorded."""
+    """Drop the floating-point expressions of operands that are not: their type may be the default one of the time they were recorded. Those
+    recorded before the last time that it changed have been looked at then.
+    """
     with trace.lock:
+        looked, _state["looked"] = _state["looked"], node.COUNTS["nodes"]
         for op in REGISTRY.values():
             if op in LEAVES:
                 continue
             for key, n in op.table.copy().items():
-                if n.dtype.category >= FLOAT and not any(
-                    s.__class__ is Node and s.dtype.category >= FLOAT and s.op is not SCALAR for s in key
+                if (
+                    n.serial >= looked
+                    and n.dtype.category >= FLOAT
+                    and not any(s.__class__ is Node and s.dtype.category >= FLOAT and s.op is not SCALAR for s in key)
                 ):
                     op.table.pop(key, None)
             op.sites.clear()
