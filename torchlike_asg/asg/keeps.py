@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from .declare import IDENTITIES, Array, Grads, Meta, Op, Sample
+from .declare import IDENTITIES, REBIND, Array, Grads, Meta, Op, Sample
 from .node import Node
 
 
@@ -30,3 +30,10 @@ KEEPS_RESULT = Op(
 )
 KEEPING = (KEEPS, KEEPS_RESULT)
 IDENTITIES.update(dict.fromkeys(KEEPING, 0))
+
+
+def made(n: Node) -> Node:
+    """The node that made the history of `n`, which may have another value, or keep more, since."""
+    while n.op is REBIND or n.op in KEEPING:
+        n = n.srcs[0]
+    return n

@@ -6,8 +6,8 @@ from typing import Any
 from weakref import ref
 
 from ..asg import arena, trace
-from ..asg.declare import INFERRED, INPUT, LEAVES, REBIND, VAR
-from ..asg.keeps import KEEPING
+from ..asg.declare import INFERRED, INPUT, LEAVES, VAR
+from ..asg.keeps import made
 from ..asg.node import Node
 from ..asg.trace import Trace
 from . import texts
@@ -109,8 +109,7 @@ def _called(o: Any, n: Node, tr: Trace) -> str | None:
         name = noted(t, t._n)
     if name is not None:
         return name
-    while n.op is REBIND or n.op in KEEPING:
-        n = n.srcs[0]
+    n = made(n)
     if n.op is not INPUT:
         return None
     past = tr.carried.get(n) or tr.retained.get(n)

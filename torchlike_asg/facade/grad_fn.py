@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 from weakref import WeakKeyDictionary, ref
 
-from ..asg.declare import APART, IDENTITIES, INPUT, LEAF_OF, REBIND, STOP, VAR
-from ..asg.keeps import KEEPING
+from ..asg.declare import APART, IDENTITIES, INPUT, LEAF_OF, STOP, VAR
+from ..asg.keeps import made
 from ..asg.node import Node
 from ..asg.trace import current, look_up
 from ..dtypes import INTEGER
@@ -303,9 +303,7 @@ def grad_fn(t: Tensor) -> GradFn | None:
     name = noted(t, n) or (t.__dict__.get("_made") if f is not None and t._kind is not None else None)
     if name is not None:
         step = _step(GradFn, name)
-        while n.op in KEEPING or n.op is REBIND:
-            n = n.srcs[0]
-        step._node = n
+        step._node = made(n)
         return step  # type: ignore[no-any-return]
     found = of(n, t._kind if f is not None else None)
     return None if isinstance(found, AccumulateGrad) and t._n is not None and t._n.op in (VAR, LEAF_OF) else found

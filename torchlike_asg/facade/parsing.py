@@ -58,7 +58,7 @@ def _foreign(values: Any) -> tuple[str, int] | None:
 _LIMIT = 1 << 63
 
 
-def _constant(v: Any) -> bool:
+def constant(v: Any) -> bool:
     """Whether a tensor stands for a number: one of no dimension, whose gradient nobody would miss."""
     return isinstance(v, Tensor) and not v.shape and not v.requires_grad
 
@@ -67,8 +67,8 @@ def _constant(v: Any) -> bool:
 _KINDS: dict[str, Callable[[Any], bool]] = {
     "Tensor": lambda v: isinstance(v, Tensor) or hasattr(v, "__torch_function__"),
     "int": _whole,
-    "float": lambda v: isinstance(v, (numbers.Real, np.number)) or _constant(v),
-    "number": lambda v: isinstance(v, (numbers.Number, np.number)) or _constant(v),
+    "float": lambda v: isinstance(v, (numbers.Real, np.number)) or constant(v),
+    "number": lambda v: isinstance(v, (numbers.Number, np.number)) or constant(v),
     "bool": lambda v: isinstance(v, (bool, np.bool_)),
     "str": lambda v: isinstance(v, str),
     "None": lambda v: v is None,

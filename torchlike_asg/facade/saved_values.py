@@ -10,7 +10,7 @@ from weakref import ref
 from ..asg import arena
 from ..asg.declare import LEAF_OF, LEAVES, REBIND, VAR
 from ..asg.gradients import history, is_leaf
-from ..asg.keeps import KEEPING
+from ..asg.keeps import KEEPING, made
 from ..asg.node import Node
 from ..asg.rewrite import users
 from ..asg.trace import Trace, current
@@ -200,7 +200,7 @@ def blame(roots: tuple[Node, ...], savers: tuple[Node, ...], tr: Trace) -> str |
 
 def _whole(n: Node) -> Node:
     """What a view is a view of; any other node itself."""
-    while n.op.view or n.op in KEEPING or n.op is REBIND:
+    while (n := made(n)).op.view:
         n = n.srcs[0]
     return n
 

@@ -9,7 +9,7 @@ from typing import Any
 from .. import notices
 from ..facade.core import Tensor
 from ..nn.modules.module import Module
-from ..nn.utils.stateless import called_with, stack_module_state
+from ..nn.utils.stateless import alike, called_with, stack_module_state
 
 __all__ = [
     "FunctionalModule",
@@ -95,13 +95,7 @@ def combine_state_for_ensemble(models: Any) -> tuple[FunctionalModuleWithBuffers
     Raises:
         RuntimeError: no models, or models of several classes or modes.
     """
-    models = list(models)
-    if not models:
-        raise RuntimeError("combine_state_for_ensemble: Expected at least one model, got 0.")
-    if len({m.training for m in models}) > 1:
-        raise RuntimeError("combine_state_for_ensemble: Expected all models to have the same training/eval mode.")
-    if len({type(m) for m in models}) > 1:
-        raise RuntimeError("combine_state_for_ensemble: Expected all models to be of the same class.")
+    models = alike(models, "combine_state_for_ensemble")
     _deprecated("combine_state_for_ensemble", "stack_module_state")
     params, buffers = stack_module_state(models)
     stateless = copy.deepcopy(models[0]).to("meta")

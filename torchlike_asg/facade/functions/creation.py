@@ -22,6 +22,7 @@ from ..core import Tensor, concrete, face, node_of, unary, wrap
 from ..families import family_of
 from ..leaves import require_grad
 from ..lifting import changes
+from ..parsing import constant
 from ..register import FUNCTIONS, function, named
 from ..storage import Cell, Family
 from ..uninitialised import memory, undefined
@@ -231,7 +232,7 @@ def full(
 
 def _full(shape: tuple[int, ...], value: Any, d: dtype | None, dev: Any, requires_grad: bool = False) -> Tensor:
     if isinstance(value, Tensor):
-        if value.shape or value.requires_grad:
+        if not constant(value):
             raise TypeError("full(): argument 'fill_value' (position 2) must be Number, not Tensor")
         n = node_of(value)
         d = n.dtype if d is None else d

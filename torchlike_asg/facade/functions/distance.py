@@ -14,6 +14,7 @@ from ...ops.pointwise import mul, where
 from ...ops.promotion import title
 from ..core import Tensor, binary, node_of, unary, wrap
 from ..lifting import scalar
+from ..parsing import constant
 from ..register import function, method
 from ..steps import RESULT, step
 from . import pointwise
@@ -37,7 +38,7 @@ def _check_precision(name: str, own: dtypes.dtype, asked: dtypes.dtype) -> None:
 
 def vector_norm(input: Tensor, p: float, dim: Any, keepdim: bool, dtype: Any, name: str = "linalg.vector_norm") -> Tensor:
     """The p-norm over `dim`; an empty list of dimensions means all."""
-    if isinstance(p, np.number) or (isinstance(p, Tensor) and not p.shape and not p.requires_grad):
+    if isinstance(p, np.number) or constant(p):
         p = p.item()  # type: ignore[union-attr]
     if not isinstance(p, (int, float)):
         raise TypeError(f"{name}(): argument 'ord' must be Number, not {type(p).__name__}")

@@ -129,15 +129,21 @@ def called_with(
         return module(*positional, **(kwargs or {}))
 
 
-def stack_module_state(models: Any) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-    """(parameters, buffers) of several models of one structure, each stacked along a new first dimension, as leaves of their own."""
+def alike(models: Any, name: str) -> list[Module]:
+    """A list of the models given to the function `name`; RuntimeError if there are none, or they are of several classes or modes."""
     models = list(models)
     if not models:
-        raise RuntimeError("stack_module_state: Expected at least one model, got 0.")
+        raise RuntimeError(f"{name}: Expected at least one model, got 0.")
     if len({m.training for m in models}) > 1:
-        raise RuntimeError("stack_module_state: Expected all models to have the same training/eval mode.")
+        raise RuntimeError(f"{name}: Expected all models to have the same training/eval mode.")
     if len({type(m) for m in models}) > 1:
-        raise RuntimeError("stack_module_state: Expected all models to be of the same class.")
+        raise RuntimeError(f"{name}: Expected all models to be of the same class.")
+    return models
+
+
+def stack_module_state(models: Any) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """(parameters, buffers) of several models of one structure, each stacked along a new first dimension, as leaves of their own."""
+    models = alike(models, "stack_module_state")
     from ... import no_grad, stack  # type: ignore[attr-defined]
 
     def stacked(tables: list[dict[str, Any]]) -> dict[str, Tensor]:
