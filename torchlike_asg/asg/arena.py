@@ -10,7 +10,7 @@ from typing import Any
 
 from .. import config
 from ..dtypes import FLOAT, on_change
-from . import gradients, node, trace
+from . import gradients, node, trace, traces
 from .declare import LEAVES, REGISTRY, SCALAR, VAR
 from .node import Node
 
@@ -55,7 +55,7 @@ def track(leaf: Node, owner: Any, storage: Any) -> None:
         if tr.claims or tr.grads or any([r() is not None for r in tr.families]):
             tr.orphans[leaf] = kept
         if trace.several:
-            for other in trace.others(tr):
+            for other in traces.others(tr):
                 other.orphans[leaf] = kept
 
     leaf.owner = weakref.ref(owner, died)

@@ -10,7 +10,8 @@ import numpy as np
 
 from .. import devices
 from ..dtypes import INTEGER
-from .geometry import Geometry, as_image, channels_last, pointwise_strides, preserved_strides, suggests_channels_last
+from .geometry import Geometry, preserved_strides
+from .layouts import strides_of
 from .limits import check_size
 from .node import Node, weak
 
@@ -182,7 +183,7 @@ class Op:
         assert self.rule is not None
         meta = self.rule(*canonical)
         shape, d = meta[0], meta[1]
-        strides = meta[2] if len(meta) > 2 else self._strides(shape, srcs)
+        strides = meta[2] if len(meta) > 2 else strides_of(self.layout, shape, srcs, self.category == "conv")
         if self is TRANSFER:
             device = attrs[0]
         if not self.view:
@@ -206,32 +207,6 @@ class Op:
             return self.make(args)
         found = Node(self, srcs, n.attrs, n.shape, n.dtype, n.strides, n.offset, n.device, n.rg)
         return self.table.setdefault(args, found)
-
-    def _strides(self, shape: Any, srcs: tuple[Node, ...]) -> Any:
-        if self.layout == "dense":
-            return None
-        if self.layout == "preserve":
-            return preserved_strides(shape, srcs[0].strides) if tuple(srcs[0].shape) == tuple(shape) else None
-        if self.layout in _IMAGES:
-            return self._image_strides(tuple(shape), srcs)
-        shape = tuple(shape)
-        return pointwise_strides(shape, [(tuple(s.shape), s.strides) for s in srcs]) if srcs else None
-
-    def _image_strides(self, shape: Any, srcs: tuple[Node, ...]) -> Any:
-        """Channels last if the image given lies so (of a convolution, or its weight; of pieces that are joined, all of them)."""
-        if len(shape) not in _IMAGES[self.layout]:
-            return None
-        given = [as_image(tuple(s.shape), s.strides) for s in (srcs if self.layout == "joined" else srcs[:2])]
-        suggested = [suggests_channels_last(*g) for g in given]
-        if self.category == "conv":  # lines are made contiguous first
-            last = suggested[1] if len(shape) == 3 else any(suggested)
-        else:
-            last = all(suggested) if self.layout == "joined" else suggested[0]
-        return channels_last(shape) if last else None
-
-
-#: layouts of results that follow the memory format of images, and for which ranks of them
-_IMAGES = {"images": (4, 5), "joined": (4, 5), "planes": (4,), "lines and planes": (3, 4), "lines and images": (3, 4, 5)}
 
 
 def _alike(a: Node, b: Node) -> bool:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import weakref
 from typing import Any, NamedTuple
 
-from ..asg import trace
+from ..asg import traces
 from ..asg.batching import batched, depends, spread
 from ..asg.declare import ARGUMENT, EXAMPLE, INFERENCE_SAVED, LEAF_OF, SNAP, STOP, Meta, Op, get
 from ..asg.geometry import broadcast
@@ -69,7 +69,7 @@ def _rule(v: Node, *rest: Any) -> Meta:
 
 def call_of(n: Node) -> Any:
     """What the forward pass left for the joint `n`, in whichever thread it was."""
-    found = trace.look_up("contexts", n)
+    found = traces.look_up("contexts", n)
     if found is None:
         raise KeyError(n)
     return found

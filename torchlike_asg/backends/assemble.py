@@ -15,8 +15,9 @@ from ..asg.node import Node
 from ..compiler.groups import Group
 from ..compiler.kernel import LoopKernel
 from ..compiler.lower import GroupKernel
-from ..compiler.views import ordered_strides, unviewed, viewed
+from ..compiler.views import unviewed, viewed
 from .build import Build, Unit
+from .epilogues import follows_result, is_matrix
 from .library import LibraryNode, View
 
 
@@ -345,8 +346,8 @@ class Assembly(ABC):
         k, operands = self._kernel(g, n)
         at = next(i for i, (m, _) in k.loads.items() if m is n)
         columns = self.b.library.columns.get(n.op.name, -1) % n.ndim
-        follows = _is_matrix(self.view(n), columns) and _follows(k.kernel, operands, at, self.view(n))
-        made = self.epilogue(k.kernel, operands, at, n.shape[columns]) if follows else None
+        fits = is_matrix(self.view(n), columns) and follows_result(k.kernel, operands, at, self.view(n))
+        made = self.epilogue(k.kernel, operands, at, n.shape[columns]) if fits else None
         if made is None:
             self._slot.pop(n, None) if raw else None
             return None
@@ -386,31 +387,6 @@ class Assembly(ABC):
         if self.b.kind[base] == "literal" or base in self.b._constant or base.op is CONST:
             return r
         return self.view(r)
-
-
-def _is_matrix(result: View, columns: int) -> bool:
-    """Whether a result lies in memory as a matrix of (all other dimensions in their order, dimension `columns`), without gaps."""
-    order = (*[d for d in range(len(result.shape)) if d != columns], columns)
-    strides = ordered_strides(result.shape, order)
-    return all(n == 1 or a == b for n, a, b in zip(result.shape, result.strides, strides, strict=True))
-
-
-def _follows(k: LoopKernel, views: Sequence[View], at: int, result: View) -> bool:
-    """Whether a kernel goes over an operation's result, its operand `at`, in the result's own dimensions (those of one element aside),
-    reads nothing else of its memory (such as the transposed result, parts of which do not exist yet), and what it stores there takes the
-    place of the very elements it read: else it is no epilogue."""
-    own = [s for n, s in zip(result.shape, result.strides, strict=True) if n != 1]
-
-    def equal(strides: tuple[int, ...]) -> bool:
-        return [s for n, s in zip(k.sizes, strides, strict=True) if n != 1] == own
-
-    slot, stored = views[at].slot, {o for o, _ in k.stores}
-    return (
-        [n for n in k.sizes if n != 1] == [n for n in result.shape if n != 1]
-        and equal(k.operands[at].strides)
-        and all(v.slot != slot or equal(k.operands[o].strides) for o, v in enumerate(views))
-        and all(v.slot != slot or v.offset == result.offset or o in stored for o, v in enumerate(views))
-    )
 
 
 def _label(nodes: Sequence[Node]) -> str:

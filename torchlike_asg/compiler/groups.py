@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from ..asg.node import Node
 
@@ -50,6 +50,64 @@ class Group:
 
     def full(self, n: Node) -> bool:
         return sum(map(len, self.axes[n])) == len(self.sizes)
+
+
+def match(home: Group, g: Group, n: Node, axes: tuple[tuple[int, ...], ...], fresh: Iterator[int]) -> dict[int, int] | None:
+    """The atoms of `g` by their names in `home`, given that both have `n`; None if the index spaces differ."""
+    for _ in range(16):
+        axes = axes if n not in g.axes else g.axes[n]
+        g.axes[n] = axes
+        names: dict[int, int] = {}
+        again = False
+        for mine, theirs in zip(home.axes[n], g.axes[n], strict=True):
+            here, there = list(mine), list(theirs)
+            while here and there:
+                p, q = home.sizes[here[0]], g.sizes[there[0]]
+                if p == q:
+                    names[there.pop(0)] = here.pop(0)
+                    continue
+                if p > q and p % q == 0:
+                    home.split(here[0], q, fresh)
+                elif q > p and q % p == 0:
+                    g.split(there[0], p, fresh)
+                else:
+                    del g.axes[n]
+                    return None
+                again = True
+                break
+            if again:
+                break
+            if here or there:
+                del g.axes[n]
+                return None
+        if not again:
+            break
+    else:
+        del g.axes[n]
+        return None
+    del g.axes[n]
+    rest = [a for a in g.inner if a not in names]
+    if rest:  # `n` is a row in `g`
+        if rest != list(g.inner) or not home.inner:
+            if home.inner or set(names.values()) != set(home.sizes) or rest != list(g.inner):
+                return None
+            for a in rest:  # and all of `home` is rows of the larger space
+                names[a] = next(fresh)
+                home.sizes[names[a]] = g.sizes[a]
+        else:
+            if [g.sizes[a] for a in rest] != [home.sizes[a] for a in home.inner] or any(v in home.inner for v in names.values()):
+                return None
+            names.update(zip(rest, home.inner, strict=True))
+    if set(names) != set(g.sizes):
+        return None
+    image = set(names.values())
+    if g.inner and home.inner and tuple([names[a] for a in g.inner]) != home.inner:
+        return None
+    if g.inner and not home.inner and image != set(home.sizes):
+        return None
+    if not g.inner and image not in (set(home.sizes), set(home.sizes) - set(home.inner)):
+        return None
+    return names
 
 
 class Dependence:

@@ -9,10 +9,11 @@ from typing import Any
 from weakref import ref
 
 from .. import config, notices
-from ..asg import arena, gradients, trace
+from ..asg import arena, gradients, trace, traces
 from ..asg.declare import STOP, VAR, get
 from ..asg.node import Node
-from ..asg.trace import Trace, current, home_of, lock
+from ..asg.trace import Trace, current, lock
+from ..asg.traces import home_of
 from . import texts
 from .accumulation import accumulate, accumulate_in_leaf, changed
 from .asked import asked_nodes, keeper, record_again
@@ -191,7 +192,7 @@ def _all_hooks(tr: Trace) -> dict[Node, list[Any]]:
     """The hooks that a backward pass may meet: also those on what other threads recorded."""
     if not trace.several:
         return tr.hooks
-    return {n: hooks for t in (*trace.others(tr), tr) for n, hooks in t.hooks.copy().items()}
+    return {n: hooks for t in (*traces.others(tr), tr) for n, hooks in t.hooks.copy().items()}
 
 
 def _hooks(hooks: dict[Node, list[Any]]) -> dict[Node, gradients.Hook]:

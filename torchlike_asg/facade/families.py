@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 from weakref import ref
 
-from ..asg import trace
+from ..asg import trace, traces
 from ..asg.declare import APART, DETACH, INFERRED, INPUT, ONWARD_VIEW, STOP, VAR, Op
 from ..asg.node import Node
 from ..asg.trace import _get as _current
@@ -122,7 +122,7 @@ def _family_of(t: Tensor) -> Family:
         f.leaf = f.held = f.past = f.hooks = f.first = f.value = t._geo = t._kind = None  # type: ignore[assignment]
         t._d, t._f = 0, f
         tr = current()
-        home = next((o for o in trace.others(tr) if (r := o.claims.get(n)) is not None and r() is t), tr)
+        home = next((o for o in traces.others(tr) if (r := o.claims.get(n)) is not None and r() is t), tr)
         if tr.inference is not None and home is tr:
             f.inferred = tr.inference.made(tr, n)
         home.claims[n] = ref(f)

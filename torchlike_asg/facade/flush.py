@@ -10,7 +10,7 @@ import itertools
 from typing import Any
 from weakref import ref
 
-from ..asg import trace
+from ..asg import trace, traces
 from ..asg.batching import dependent, depends
 from ..asg.declare import CONST, IDENTITIES, INPUT, REBIND, VAR
 from ..asg.gradients import history
@@ -376,7 +376,7 @@ def evaluate(n: Node) -> Any:
             found = leaf_value(n, tr)
             if found is not None:
                 return found
-            if trace.several and (home := trace.home_of(n)) is not tr:
+            if trace.several and (home := traces.home_of(n)) is not tr:
                 return value_elsewhere(n, home)
             compute(tr, (n,))
     return tr.known[n]  # type: ignore[no-any-return]

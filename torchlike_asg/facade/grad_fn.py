@@ -8,7 +8,8 @@ from weakref import WeakKeyDictionary, ref
 from ..asg.declare import APART, IDENTITIES, INPUT, LEAF_OF, STOP, VAR
 from ..asg.keeps import made
 from ..asg.node import Node
-from ..asg.trace import current, look_up
+from ..asg.trace import current
+from ..asg.traces import look_up
 from ..dtypes import INTEGER
 from ..errors import Unsupported
 from ..ops.movement import restride as RESTRIDE

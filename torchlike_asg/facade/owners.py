@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 from weakref import ref
 
-from ..asg import trace
+from ..asg import trace, traces
 from ..asg.declare import VAR
 from ..asg.node import Node
 from .storage import Family
@@ -37,7 +37,7 @@ def leaf_family(n: Node) -> Family | None:
         f: Family | None = n.owner() if n.owner is not None else None
         if f is not None:
             return f
-    found = trace.look_up("leaf_owner", n)
+    found = traces.look_up("leaf_owner", n)
     return found() if found is not None else None
 
 
@@ -50,6 +50,6 @@ def left_behind(leaf: Node, hooks: Any, f: Family | None) -> None:
         f.held = f.past = f.first = f.value = None
         f.hooks, f.faces, f.limit, f.wants, f.inferred = hooks, [], 64, True, False
     tr = trace.current()
-    for t in (tr, *trace.others(tr)) if trace.several else (tr,):
+    for t in (tr, *traces.others(tr)) if trace.several else (tr,):
         if t.pending:
             t.leaf_owner[leaf] = Kept(f)

@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from ..asg import reference, trace
+from ..asg import reference, trace, traces
 from ..asg.declare import INPUT, LEAVES, VAR
 from ..asg.node import Node
 from ..asg.rewrite import topo
@@ -42,8 +42,8 @@ def keep(tr: Trace, overwritten: Iterable[tuple[Node, Any]]) -> list[Family]:
     what they read of it. Returns the families whose leaves have another value in some trace than in the others.
     """
     torn: list[Family] = []
-    for other in trace.others(tr):
-        read = trace.leaves_of(other)
+    for other in traces.others(tr):
+        read = traces.leaves_of(other)
         known = other.known
         for leaf, f in overwritten:
             if leaf in read and leaf not in known:
@@ -64,7 +64,7 @@ def preserve(leaf: Node, value: Any) -> None:
     """Have all that was recorded on a permanent leaf read this value, in every thread: its storage is about to get another one."""
     trace.current().known.setdefault(leaf, value)
     if trace.several:
-        for other in trace.others(trace.current()):
+        for other in traces.others(trace.current()):
             other.known.setdefault(leaf, value)
 
 
@@ -82,7 +82,7 @@ def recover(tr: Trace, outputs: tuple[Node, ...]) -> bool:
     """Compute what was recorded from results of a trace that was closed between two steps of the recording: from their values. False if
     they are not known any more.
     """
-    results, cut, lost = trace.results_before(tr), dict(tr.known), set()
+    results, cut, lost = traces.results_before(tr), dict(tr.known), set()
     for n in topo(outputs, cut):
         if n.op is INPUT:
             home = trace.by_index(n.attrs[0])

@@ -15,7 +15,8 @@ from ..asg import arena
 from ..asg.declare import REBIND, VAR
 from ..asg.geometry import Geometry, flat, gather, is_contiguous
 from ..asg.node import Node
-from ..asg.trace import current, home_of, lock
+from ..asg.trace import current, lock
+from ..asg.traces import home_of
 from ..backends.meta import AWAY, Absent
 from ..backends.wgpu.memory import DeviceArray, normal
 from ..dtypes import bfloat16, dtype, load, store
