@@ -179,3 +179,42 @@ def test_errors():
     refuses("cosine_embedding_loss", X, Y, np.ones((4, 3)))
     refuses("cosine_embedding_loss", X[0], Y, np.array(1))
     refuses("poisson_nll_loss", X, P, reduction="average")
+
+
+TYPES = (("float32", "float64"), ("float64", "float32"), ("bfloat16", "float32"), ("float16", "bfloat16"))
+
+
+@pytest.mark.parametrize("name", ["binary_cross_entropy_with_logits", "soft_margin_loss"])
+@pytest.mark.parametrize("reduction", ["mean", "none"])
+def test_types_of_losses_of_two_types(name, reduction):
+    torch = pytest.importorskip("torch")
+    import torchlike_asg as ours
+
+    for first, second in TYPES:
+        results = []
+        for T in (torch, ours):
+            x = T.tensor([0.2, 0.7, 0.4]).to(getattr(T, first)).requires_grad_()
+            loss = getattr(T.nn.functional, name)(x, T.tensor([1.0, 0.3, 0.6]).to(getattr(T, second)), reduction=reduction)
+            loss.sum().backward()
+            results.append((str(loss.dtype), str(x.grad.dtype), [*loss.double().flatten().tolist(), *x.grad.double().tolist()]))
+        (a, b, values), (c, d, mine) = results
+        assert (a, b) == (c, d), (first, second)
+        assert mine == pytest.approx(values, rel=2e-2, abs=1e-2), (first, second)
+
+
+@pytest.mark.parametrize(
+    "name, error",
+    [
+        ("binary_cross_entropy_with_logits", NotImplementedError),
+        ("multilabel_margin_loss", NotImplementedError),
+        ("hinge_embedding_loss", RuntimeError),
+    ],
+)
+def test_losses_of_integers_are_refused(name, error):
+    torch = pytest.importorskip("torch")
+    import torchlike_asg as ours
+
+    for T in (torch, ours):
+        target = T.tensor([1.0, 0.0]) if "logits" in name else T.tensor([1, 0])
+        with pytest.raises(error):
+            getattr(T.nn.functional, name)(T.tensor([3, 2]), target)

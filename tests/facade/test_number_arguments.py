@@ -17,6 +17,12 @@ CALLS = {
     "layer_norm": lambda T, x, p: T.nn.functional.layer_norm(x, (2,), eps=p),
     "full": lambda T, x, p: T.full((2,), p),
     "norm": lambda T, x, p: T.linalg.vector_norm(x, p),
+    "addcmul": lambda T, x, p: T.addcmul(x, x, x, value=p),
+    "addcdiv": lambda T, x, p: x.addcdiv(x, x, value=p),
+    "scalar_tensor": lambda T, x, p: T.scalar_tensor(p),
+    "normal_": lambda T, x, p: (T.manual_seed(0), x.detach().normal_(p, 1.0))[1],
+    "uniform_": lambda T, x, p: (T.manual_seed(0), x.detach().uniform_(0, p))[1],
+    "exponential_": lambda T, x, p: (T.manual_seed(0), x.detach().exponential_(p))[1],
 }
 
 
@@ -28,3 +34,19 @@ def test_a_number_that_wants_a_gradient_is_refused(what):
             CALLS[what](T, x, T.tensor(0.5, requires_grad=True))
     theirs, mine = [CALLS[what](T, T.tensor([-1.0, 2.0], requires_grad=True), T.tensor(0.5)).tolist() for T in (torch, ours)]
     assert mine == pytest.approx(theirs, rel=1e-6)
+
+
+@pytest.mark.parametrize("bounds", [lambda p: (p,), lambda p: (0, p), lambda p: (0, 2, p)])
+def test_a_bound_that_wants_a_gradient_is_refused(bounds):
+    for T in (torch, ours):
+        with pytest.raises(TypeError):
+            T.arange(*bounds(T.tensor(0.5, requires_grad=True)))
+    assert ours.arange(*bounds(ours.tensor(0.5))).tolist() == torch.arange(*bounds(torch.tensor(0.5))).tolist()
+
+
+@pytest.mark.parametrize("value", ["a", 1, None])
+def test_requires_grad_is_a_bool(value):
+    for T in (torch, ours):
+        x = T.ones(2)
+        with pytest.raises(RuntimeError, match="requires_grad must be a bool"):
+            x.requires_grad = value

@@ -99,6 +99,8 @@ class Tensor(metaclass=_TensorMeta):
     def requires_grad(self, on: bool) -> None:
         from .leaves import require_grad
 
+        if on.__class__ is not bool:
+            raise RuntimeError("requires_grad must be a bool")
         if on and not self.is_leaf:
             raise RuntimeError(texts.NOT_LEAF.partition(" If ")[0])
         require_grad(self, on)

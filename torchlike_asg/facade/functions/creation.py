@@ -343,6 +343,8 @@ def scalar_tensor(
     pin_memory: bool = False,
 ) -> Tensor:
     """A 0-d tensor of a number."""
+    if isinstance(s, Tensor) and s.requires_grad:
+        raise TypeError("scalar_tensor(): argument 's' (position 1) must be Number, not Tensor")
     return finish(_fill(s, (), dtypes.get_default_dtype() if dtype is None else dtype, device_of(device), False), requires_grad)  # type: ignore[no-any-return]
 
 

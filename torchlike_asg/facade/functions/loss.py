@@ -9,6 +9,7 @@ from typing import Any
 from ...asg.trace import current
 from ...dtypes import FLOAT, INTEGER, bool_
 from ...ops import loss as ops
+from ...ops.formula import refuse
 from ...ops.promotion import title
 from ...rng.checks import C_NAME
 from ..core import Tensor, binary, bound, node_of, wrap
@@ -171,6 +172,8 @@ def binary_cross_entropy_with_logits(
         raise ValueError(f"Target size ({target.shape}) must be the same as input size ({input.shape})")
     if not target.dtype.is_floating_point and input.dtype.is_floating_point:
         raise RuntimeError(f"result type {title(input.dtype)} can't be cast to the desired output type {title(target.dtype)}")
+    if not input.dtype.is_floating_point and not input.dtype.is_complex:
+        raise refuse("log_sigmoid_cpu", input.dtype)
     _refuse_gradient("binary_cross_entropy_with_logits", weight=weight, pos_weight=pos_weight)
     loss: Any
     if pos_weight is None:
@@ -178,7 +181,11 @@ def binary_cross_entropy_with_logits(
     else:
         factor = (pos_weight - 1) * target + 1  # type: ignore[operator]
         loss = (1 - target) * input - factor * logsigmoid(input)  # type: ignore[operator]
-    found: Tensor = reduced(loss if weight is None else loss * weight, reduction)
+    if weight is not None:
+        loss = loss * weight
+    if loss.dtype is not target.dtype:  # PyTorch writes the loss into a tensor like the target
+        loss = loss.to(target.dtype)
+    found: Tensor = reduced(loss, reduction)
     if weight is not None or pos_weight is not None:
         found = keeping(found, (input, target, weight, pos_weight))
         note(found, "BinaryCrossEntropyWithLogitsBackward0")

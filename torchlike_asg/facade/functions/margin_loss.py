@@ -32,6 +32,8 @@ def hinge_embedding_loss(
 ) -> Tensor:
     """`input` where the target is 1, ``max(0, margin - input)`` where it is -1."""
     reduction = reduction_of(reduction, size_average, reduce)
+    if not input.dtype.is_floating_point and not input.dtype.is_complex:
+        margin = int(margin)  # a number in a tensor like the input
     return reduced(where(target != 1, clamp_min(margin - input, 0), 0) + where(target != -1, input, 0), reduction)
 
 
@@ -66,7 +68,10 @@ def soft_margin_loss(
         raise RuntimeError(f"result type Float can't be cast to the desired output type {title(input.dtype)}")
     if input.shape != target.shape:
         check_broadcast(input, (target,))
-    return reduced(binary(ops.soft_margin, input, target), reduction_of(reduction, size_average, reduce))
+    loss: Any = binary(ops.soft_margin, input, target)
+    if loss.dtype is not input.dtype:  # PyTorch writes the loss into a tensor like the input
+        loss = loss.to(input.dtype)
+    return reduced(loss, reduction_of(reduction, size_average, reduce))
 
 
 @checked
@@ -214,9 +219,9 @@ def multilabel_margin_loss(
     reduction = reduction_of(reduction, size_average, reduce)
     if tuple(target.shape) != tuple(input.shape):
         raise RuntimeError(f"inconsistent target size: {list(target.shape)} for input of size: {list(input.shape)}")
+    if input.dtype not in (dtypes.float32, dtypes.float64):
+        raise refuse("multilabel_margin_loss_forward_out_frame", input.dtype)
     if target.dtype is not dtypes.int64:
-        from ...ops.promotion import title
-
         raise RuntimeError(f"expected scalar type Long but found {title(target.dtype)}")
     classes = input.shape[-1] if input.shape else 1
     x, y = input.reshape(-1, classes), target.reshape(-1, classes)

@@ -222,6 +222,8 @@ def _fused(name: str, op: Any, doc: str) -> Any:
     def f(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: Any = 1, out: Tensor | None = None) -> Tensor:
         check_tensor(name, "tensor1", 2, tensor1)
         check_tensor(name, "tensor2", 3, tensor2)
+        if isinstance(value, Tensor) and value.requires_grad:
+            raise TypeError(f"{name}(): argument 'value' must be Number, not Tensor")
         x = node_of(input)
         return wrap(op(x, node_of(tensor1), node_of(tensor2), operand(op, value, x)))
 

@@ -83,7 +83,7 @@ def _sampler(name: str, draw: Any, doc: str, numbers: Any = None) -> None:
 
 
 def _number(v: Any) -> float:
-    if isinstance(v, str) or (isinstance(v, Tensor) and v.shape):
+    if isinstance(v, str) or (isinstance(v, Tensor) and (v.shape or v.requires_grad)):
         raise TypeError(f"a parameter of a distribution must be float, not {type(v).__name__}")
     return float(v)
 

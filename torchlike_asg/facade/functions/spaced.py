@@ -26,6 +26,8 @@ def _number(name: str, argument: str, v: Any) -> Any:
     if isinstance(v, Tensor) and v.shape:
         kind = RuntimeError if name in ("linspace", "logspace") else TypeError
         raise kind(f"{name} only supports 0-dimensional start and end tensors, but got {argument} with {len(v.shape)} dimension(s).")
+    if isinstance(v, Tensor) and v.requires_grad and name in ("arange", "range"):
+        raise TypeError(f"{name}(): argument '{argument}' must be Number, not Tensor")
     v = v.item() if isinstance(v, (Tensor, np.generic)) else v
     if not isinstance(v, (int, float, complex)):
         raise TypeError(f"{name}(): argument '{argument}' must be Number, not {type(v).__name__}")
