@@ -193,6 +193,35 @@ def test_what_was_made_of_a_leaf_before_it_was_given_another_storage_has_its_gra
     same(run)
 
 
+@pytest.mark.parametrize("leaf", [True, False])
+def test_views_go_on_showing_what_is_written_through_data(leaf):
+    def run(T):
+        w = T.nn.Parameter(T.arange(4.0).reshape(2, 2)) if leaf else T.arange(4.0).reshape(2, 2)
+        seen = w.view(4)
+        w.data *= 2
+        w.data[0, 0] = 7
+        with T.no_grad():
+            w += 1
+        if leaf:
+            (seen * 3).sum().backward()
+        return seen.tolist(), w.tolist(), w.grad
+
+    same(run)
+
+
+def test_a_view_of_a_parameter_that_is_given_another_storage_outlives_the_iteration():
+    def run(T):
+        w, x = T.nn.Parameter(T.arange(4.0).reshape(2, 2)), T.ones(2)
+        seen = w.view(4)
+        found = T.mv(w.view(2, -1), x), seen[:2] @ x
+        w.data = T.ones(2, 2)
+        layer = T.nn.Linear(2, 1)
+        layer(w).sum().backward()
+        return [seen.tolist(), w.tolist(), *(f.tolist() for f in found)]
+
+    same(run)
+
+
 @pytest.mark.parametrize("read", [False, True])
 @pytest.mark.parametrize("shape", [(3,), (5,)])
 def test_what_set_has_overwritten_is_refused_by_a_backward_pass(shape, read):

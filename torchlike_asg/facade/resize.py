@@ -91,7 +91,10 @@ def _rebase(t: Tensor, old: Family, source: Tensor, shares: Tensor) -> None:
 
 def _leave(v: Tensor) -> None:
     """A view of a leaf that is given another storage stays what it is: a result with the leaf's history."""
-    n = owned(clone(node_of(v)), v)
+    had, claims = node_of(v), current().claims
+    n = owned(clone(had), v)
+    if (r := claims.get(had)) is not None and r() is v:  # one claim for a tensor: it becomes concrete once
+        del claims[had]
     v._n, v._f, v._lens = n, None, None
 
 
@@ -146,6 +149,8 @@ def set_data(t: Tensor, source: Any, counted: bool = False) -> None:
     assert new is not None
     new.inferred = False  # a parameter goes on as one
     same = tuple(source.shape) == tuple(t.shape) and source.dtype is t.dtype and source.device == t.device
+    if new.cell is old.cell and same and not counted and shares._lens is t._lens and shares.geometry == t.geometry:
+        return  # it lies there already, as after `t.data *= 2`: its views go on showing it
     if counted:
         current().stale.update(old.counter.roots)
     if t.requires_grad and not t.is_leaf:
