@@ -323,7 +323,7 @@ def title(n: Node, kind: Any = None) -> str:
     if name in _WHOLE:
         return _WHOLE[name]
     if kind is not None and kind.startswith("multi"):
-        if name in ("select", "slice"):
+        if name in ("select", "slice", "window"):
             return "UnbindBackward0" if name == "select" else "SplitBackward0"
     by_node = _BY_NODE.get(name)
     if by_node is not None:

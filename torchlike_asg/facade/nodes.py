@@ -18,7 +18,7 @@ from .lens import Lens, region, scattered, seen_values
 from .owners import owner
 from .places import MARK, part
 from .storage import Cell, Family
-from .view_steps import is_made_by, made_by
+from .view_steps import DEFERRED, is_made_by, made_by
 
 
 def node_of(t: Any) -> Node:
@@ -217,6 +217,11 @@ def recorded_as(n: Node, when: tuple[int, int], tr: Trace) -> Node | None:
 
 def part_of(t: Any, f: Family, h: Node) -> Node:
     """What a face shows of its storage, of which `h` is the node."""
+    if DEFERRED in t.__dict__:
+        from .deferred import node_of_part
+
+        if (n := node_of_part(t, h, current())) is not None:
+            return n
     shape, strides, offset = t.geometry
     if t._lens is not None:
         return region(h, f.cell, t._lens, (tuple(shape), strides, offset))

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 from ..asg.declare import SNAP
 from ..asg.keeps import KEEPS, KEEPS_RESULT
 from .core import Tensor, node_of, wrap
+from .view_steps import DEFERRED
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -90,6 +91,8 @@ def note(result: Any, name: str, place: int = 0) -> None:
         n = result._n
         if n is not None and n.rg:
             result.__dict__["_step"] = n.serial, name, place
+        elif n is None and (made := result.__dict__.get(DEFERRED)) is not None:
+            made.called = name, place
     elif isinstance(result, (tuple, list)):
         differentiable = 0
         for r in result:

@@ -22,7 +22,7 @@ from ..backends.wgpu.memory import DeviceArray, normal
 from ..dtypes import bfloat16, dtype, load, store
 from ..ops.movement import restride_scatter as RESTRIDE_SCATTER
 from ..ops.reinterpret import conj_of, neg_of, unbits
-from .view_steps import steps_to
+from .view_steps import DEFERRED, steps_to, unused
 
 #: elements of a storage up to which it may be on the host, if it came from there: counters and rates, which scripts set by hand
 SENT = 1
@@ -323,6 +323,8 @@ class Family:
                         if not t._d and t._lens is None and (steps := steps_to(n, h, current())):
                             t.__dict__["_viewed"] = steps
                     t._n = None
+                elif DEFERRED in t.__dict__:
+                    unused(t, bumped)
                 if bumped and t._kind is not None:
                     if h is not None and h.rg:
                         t.__dict__["_made"] = "AsStridedBackward0"  # as PyTorch makes a view anew

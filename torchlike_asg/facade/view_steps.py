@@ -7,11 +7,15 @@ that one's node each time, where hooks may be: they hold for all that was made o
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 from weakref import WeakKeyDictionary
 
 from ..asg.declare import Op
 from ..asg.node import Node
-from ..asg.trace import Trace
+from ..asg.trace import Trace, current
+
+#: marks a view that has had no node yet, see deferred.py
+DEFERRED = "_deferred"
 
 
 class Step:
@@ -22,9 +26,20 @@ class Step:
 
     __slots__ = ("attrs", "hooks", "kept", "op")
 
-    def __init__(self, n: Node, tr: Trace) -> None:
-        self.op: Op = n.op
-        self.attrs, self.hooks, self.kept = n.attrs, tr.hooks.get(n), tr.retained.get(n)
+    def __init__(self, op: Op, attrs: tuple[Any, ...], hooks: Any = None, kept: Any = None) -> None:
+        self.op, self.attrs, self.hooks, self.kept = op, attrs, hooks, kept
+
+
+class Deferred:
+    """What a view that was not used yet is to be: ``op(source, *place)``, in the storage whose node is `root`. `when`: in which trace;
+    `called`: the name of its step, and which of that step's results it is, if they were noted.
+    """
+
+    __slots__ = ("called", "op", "place", "root", "source", "when")
+
+    def __init__(self, root: Node, source: Node, op: Op, place: tuple[Any, ...], when: tuple[int, int]) -> None:
+        self.root, self.source, self.op, self.place, self.when = root, source, op, place, when
+        self.called: tuple[str, int] | None = None
 
 
 class _Table:
@@ -58,7 +73,7 @@ def steps_to(n: Node, h: Node | None, tr: Trace) -> list[Step]:
     table = _table(tr)
     for m in nodes:
         if m not in table.steps:
-            table.steps[m] = step = Step(m, tr)
+            table.steps[m] = step = Step(m.op, m.attrs, tr.hooks.get(m), tr.retained.get(m))
             table.nodes[step] = m
     return [table.steps[m] for m in reversed(nodes)]
 
@@ -85,3 +100,16 @@ def made_by(steps: Sequence[Step], h: Node, tr: Trace) -> Node:
 def is_made_by(n: Node, steps: Sequence[Step], tr: Trace) -> bool:
     """Whether `made_by` gives this node, which is then no other view's."""
     return bool(steps) and _table(tr).nodes.get(steps[-1]) is n
+
+
+def unused(t: Any, bumped: bool) -> None:
+    """A view that has had no node yet loses what it was to be, as its storage moves on. How it is made is remembered, if it has a history
+    and the storage was not written (`bumped`).
+    """
+    made: Deferred = t.__dict__.pop(DEFERRED)
+    if bumped or not made.root.rg or "_made" in t.__dict__:
+        return
+    t.__dict__["_made"] = "UnbindBackward0" if made.op.name == "select" else "SplitBackward0" if made.called is None else made.called[0]
+    steps = steps_to(made.source, made.root, current())
+    if steps or made.source is made.root:
+        t.__dict__["_viewed"] = [*steps, Step(made.op, made.place)]

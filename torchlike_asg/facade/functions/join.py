@@ -13,14 +13,15 @@ from ...asg.declare import Op
 from ...asg.geometry import broadcast
 from ...asg.limits import check_size
 from ...ops import join as ops
+from ...ops.movement import slice_
 from ..core import Tensor, nary
+from ..deferred import parts
 from ..hosted import indices, joined
 from ..misfits import combination
 from ..register import FUNCTIONS, function, named
 from ..steps import step
 from .factory_arguments import whole_size
 from .indexing import index_select
-from .slices import slice_of
 from .views import expand, reshape, unsqueeze, wrap_dim
 
 
@@ -118,12 +119,8 @@ def _cut(input: Tensor, by: Any, d: int) -> tuple[Tensor, ...]:
         check_size((by,), dtypes.int64, input.device)
         small, larger = divmod(n, by)
         by = [i * small + min(i, larger) for i in range(1, by)]
-    bounds = [0, *by, n]
-    return tuple([_whole(slice_of(input, d, slice(lo, hi)), input) for lo, hi in itertools.pairwise(bounds)])
-
-
-def _whole(part: Tensor, of: Tensor) -> Tensor:
-    return part[...] if part is of else part  # type: ignore[index, no-any-return]
+    bounds = [slice(lo, hi).indices(n) for lo, hi in itertools.pairwise([0, *by, n])]
+    return parts(input, slice_, [(d, lo, max(lo, hi), 1) for lo, hi, _ in bounds], "view")
 
 
 @function()

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import operator
 from typing import Any
 
 from ...ops import movement
 from ..core import Tensor
+from ..deferred import parts
 from ..families import view
 from ..misfits import what
 from ..register import function, method
@@ -19,7 +21,7 @@ from .views import wrap_dim
 def unbind(input: Tensor, dim: int = 0) -> tuple[Tensor, ...]:
     """The slices along a dimension, as views."""
     d = wrap_dim(dim, len(input.shape))
-    return tuple([view(movement.select, input, (d, i), "multi") for i in range(input.shape[d])])
+    return parts(input, movement.select, [(d, i) for i in range(input.shape[d])])
 
 
 def _sizes(given: Any) -> list[int]:
@@ -55,14 +57,14 @@ def split(tensor: Tensor, split_size_or_sections: Any, dim: int = 0) -> tuple[Te
             whole_size(k)
         bounds = [(i, min(i + k, n)) for i in range(0, n, k)] if n else [(0, 0)]
     else:
-        parts = _sizes(split_size_or_sections)
-        if sum(parts) != n:
+        counts = _sizes(split_size_or_sections)
+        if sum(counts) != n:
             raise RuntimeError(
-                f"split_with_sizes expects split_sizes to sum exactly to {n} (input tensor's size at dimension {d}), but got split_sizes={parts}"  # noqa: E501
+                f"split_with_sizes expects split_sizes to sum exactly to {n} (input tensor's size at dimension {d}), but got split_sizes={counts}"  # noqa: E501
             )
-        ends = [sum(parts[: i + 1]) for i in range(len(parts))]
-        bounds = [(e - p, e) for p, e in zip(parts, ends, strict=True)]
-    views = tuple([view(movement.slice_, tensor, (d, lo, hi, 1), "multi") for lo, hi in bounds])
+        ends = list(itertools.accumulate(counts))
+        bounds = [(e - p, e) for p, e in zip(counts, ends, strict=True)]
+    views = parts(tensor, movement.slice_, [(d, lo, hi, 1) for lo, hi in bounds])
     if not isinstance(split_size_or_sections, int):  # places that the views' geometry does not tell
         for i, v in enumerate(views):
             v.__dict__["_output"] = f"Output {i} of SplitWithSizes"

@@ -24,10 +24,11 @@ from ..lens import memory
 from ..places import MARK
 from ..register import function, method
 from ..storage import Cell, Counter, Family
+from ..view_steps import DEFERRED
 
 #: what this package itself notes on a tensor; no copy takes it along
 OWN_ATTRIBUTES = frozenset(
-    ("_asked", MARK, "_lens", "_made", "_older", "_output", "_parted", "_shown", "_snapshot", "_step", "_unread", "_viewed", "_within")
+    (DEFERRED, MARK, *"_asked _lens _made _older _output _parted _shown _snapshot _step _unread _viewed _within".split())
 )
 
 
