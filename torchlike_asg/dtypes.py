@@ -159,7 +159,8 @@ def store(values: Any, d: dtype) -> np.ndarray[Any, Any]:
             return values  # type: ignore[no-any-return]
         with np.errstate(invalid="ignore", over="ignore"):
             return np.asarray(values).astype(d.storage, copy=False)
-    exact = np.asarray(values, np.float32)
+    with np.errstate(over="ignore"):
+        exact = np.asarray(values, np.float32)
     bits = exact.view(np.uint32)
     rounded = (bits + np.uint32(0x7FFF) + ((bits >> np.uint32(16)) & np.uint32(1))) >> np.uint32(16)
     return np.where(np.isnan(exact), np.uint32(0x7FC0), rounded).astype(np.uint16)

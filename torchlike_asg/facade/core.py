@@ -340,14 +340,15 @@ def bound(a: Tensor, b: Tensor) -> tuple[Node, Node]:
 def _miss(op: Op, a: Tensor, b: Any, swapped: bool) -> Node:
     begin((a, b))
     x = node_of(a)
-    y = operand(op, b, x)
+    y = operand(op, b, x, swapped)
     return op(y, x) if swapped else op(x, y)
 
 
-def operand(op: Op, value: Any, beside: Node | None = None) -> Node:
-    """The node of a tensor or number. A number seen at one place with changing values becomes run-time data instead of a constant."""
+def operand(op: Op, value: Any, beside: Node | None = None, first: bool = False) -> Node:
+    """The node of a tensor, or of a number (`first`: before the other operand), which becomes run-time data instead of a constant if it is
+    seen at one place with changing values."""
     if isinstance(value, Tensor):
         return node_of(value)
     if value.__class__ is Node:
         return value  # type: ignore[no-any-return]
-    return weak(value) if beside is None else scalar(op, value, beside)
+    return weak(value) if beside is None else scalar(op, value, beside, first)

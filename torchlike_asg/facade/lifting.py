@@ -37,8 +37,8 @@ _FEW = 4
 _MOST = 16384
 
 
-def scalar(op: Op, value: Any, beside: Node) -> Node:
-    """The node of a Python number that is an operand of `op` beside another one."""
+def scalar(op: Op, value: Any, beside: Node, first: bool = False) -> Node:
+    """The node of a Python number that is an operand of `op` beside another one, or before it (`first`)."""
     kind = value.__class__
     if kind not in _NUMBERS:
         value = weak(value).attrs[0]
@@ -54,7 +54,7 @@ def scalar(op: Op, value: Any, beside: Node) -> Node:
     if op.name in _STORED:
         check_held(value, beside.dtype)
     if seen == _LIFTED:
-        return scalar_input(value, beside)
+        return scalar_input(value, beside, _rounds(op, first))
 
     def forget(values: dict[Any, Any]) -> None:
         for v in map(weak, values):
@@ -62,7 +62,7 @@ def scalar(op: Op, value: Any, beside: Node) -> Node:
             op.table.pop((v, beside), None)
 
     lifted = _lifted(op, site, value, None, kind, op.name in _ARITHMETIC, forget)
-    return scalar_input(value, beside) if lifted else weak(value)
+    return scalar_input(value, beside, _rounds(op, first)) if lifted else weak(value)
 
 
 def told(op: Op, srcs: tuple[Node, ...], attrs: tuple[Any, ...]) -> Node:
@@ -145,12 +145,21 @@ def _note(key: Any, found: Any) -> None:
     _places[key] = found
 
 
-def scalar_input(value: Any, beside: Node) -> Node:
-    """A Python number as a 0-d Input of the type it would have had as a constant beside that operand."""
+def _rounds(op: Op, first: bool) -> bool:
+    """Whether an operation rounds a number as elements are, see `promotion.promoting`."""
+    rounds = getattr(op.prepare, "elements", (op.name in _STORED,))
+    return bool(rounds[0 if first else -1])
+
+
+def scalar_input(value: Any, beside: Node, rounds: bool = False) -> Node:
+    """A Python number as a 0-d Input of the type it would have had as a constant beside that operand, or as an element of that type."""
     from ..ops.promotion import result_type
 
     d = result_type((beside, weak(type(value)(1))))
-    return current().input(np.asarray(value).astype(d.compute), (), (), d, beside.device, "number")
+    data = np.asarray(value).astype(d.compute)
+    if rounds and d.compute is not d.storage:
+        data = np.asarray(dtypes.load(dtypes.store(data, d), d))
+    return current().input(data, (), (), d, beside.device, "number")
 
 
 @arena.register

@@ -104,6 +104,9 @@ class NodeHandler:
     def const(self, value: Any) -> Node:
         return const(value, self.type)
 
+    def rounded(self, x: Node, d: dtype) -> Node:
+        return x if x.dtype is d else get("cast")(get("cast")(x, d), x.dtype)
+
     def __getattr__(self, name: str) -> Op:
         found = _OPS.get(name)
         if found is None:

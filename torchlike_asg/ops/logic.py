@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import numpy as np
@@ -14,8 +15,11 @@ from .promotion import promoting, title
 
 # ---------------------------------------------------------------- comparisons
 def comparison(name: str, formula: Any) -> Op:
+    promote = promoting(2, elements=True)
+
+    @functools.wraps(promote)
     def prepare(a: Any, b: Any) -> tuple[Any, ...]:
-        args = promoting(2, elements=True)(a, b)
+        args = promote(a, b)
         if args[0].dtype.is_complex and name not in ("eq", "ne"):
             raise NotImplementedError(f"\"{name}_cpu\" not implemented for '{title(args[0].dtype)}'")
         return args  # type: ignore[no-any-return]

@@ -19,6 +19,7 @@ from .elementwise import INPUT_, bar, binary, pointwise, unary, unary_samples, u
 from .formula import floating_only
 from .logic import eq, logical_and, lt, ne
 from .pointwise import log, log1p, mul, neg, where, zeros_like
+from .promotion import in_steps, promoting
 
 _X = np.array([[-2.3, -0.7, 0.4], [1.1, 0.9, 2.6]])
 _Y = np.array([[1.7, -1.2, 0.6], [-0.8, 2.2, 0.3]])
@@ -316,8 +317,9 @@ logaddexp2 = binary(
 
 
 def _times_log(shift: bool) -> Any:
-    def formula(e: Any, x: Any, y: Any) -> Any:
-        found = e.mul(x, e.log1p(y) if shift else e.log(y))
+    def formula(e: Any, x: Any, y: Any, steps: Any = None) -> Any:
+        power = e.log1p(y) if shift else e.log(y)
+        found = e.mul(x, power if steps is None else e.rounded(power, steps))
         return e.where(e.isnan(y), y, e.where(e.eq(x, e.const(0)), e.const(0), found))
 
     return formula
@@ -347,5 +349,8 @@ def _log_samples() -> list[Sample]:
     ]
 
 
-xlogy = binary("xlogy", _times_log(False), _vjp_times_log(False), keep((0, (0, 1)), (1, (0, 1))), floating=True, samples=_log_samples)
-xlog1py = binary("xlog1py", _times_log(True), _vjp_times_log(True), keep((0, (0, 1)), (1, (0, 1))), floating=True, samples=_log_samples)
+_log_steps = in_steps(promoting(2, floating=True, elements=True))
+xlogy = binary("xlogy", _times_log(False), _vjp_times_log(False), keep((0, (0, 1)), (1, (0, 1))), prepare=_log_steps, samples=_log_samples)
+xlog1py = binary(
+    "xlog1py", _times_log(True), _vjp_times_log(True), keep((0, (0, 1)), (1, (0, 1))), prepare=_log_steps, samples=_log_samples
+)

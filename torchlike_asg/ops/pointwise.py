@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import numpy as np
@@ -28,8 +29,11 @@ from .logic import eq, ge, gt, le, logical_and, logical_or, lt, ne
 from .power import power
 from .promotion import promoting, title
 
-
 # ---------------------------------------------------------------- four operations
+#: 16-bit floats are added to numbers that are rounded as they are, and multiplied with those that are not
+_rounding_numbers = promoting(2, elements=True)
+
+
 def _ref_add(a: Array, b: Array) -> Array:
     return np.logical_or(a, b) if a.dtype.kind == "b" else np.add(a, b)
 
@@ -38,6 +42,7 @@ def _ref_mul(a: Array, b: Array) -> Array:
     return np.logical_and(a, b) if a.dtype.kind == "b" else np.multiply(a, b)
 
 
+@functools.wraps(_rounding_numbers)
 def _prepare_sub(a: Any, b: Any) -> tuple[Any, ...]:
     booleans = (node(a).dtype is dtypes.bool_) + (node(b).dtype is dtypes.bool_)
     if booleans == 2:
@@ -48,10 +53,10 @@ def _prepare_sub(a: Any, b: Any) -> tuple[Any, ...]:
         raise RuntimeError(
             "Subtraction, the `-` operator, with a bool tensor is not supported. If you are trying to invert a mask, use the `~` or `logical_not()` operator instead."  # noqa: E501
         )
-    return promoting(2)(a, b)  # type: ignore[no-any-return]
+    return _rounding_numbers(a, b)  # type: ignore[no-any-return]
 
 
-add = binary("add", lambda e, a, b: e.add(a, b), lambda n, g: (g, g), ref=_ref_add)
+add = binary("add", lambda e, a, b: e.add(a, b), lambda n, g: (g, g), ref=_ref_add, prepare=_rounding_numbers)
 sub = binary("sub", lambda e, a, b: e.sub(a, b), lambda n, g: (g, lambda: neg(g)), prepare=_prepare_sub, ref=np.subtract)
 mul = binary(
     "mul", lambda e, a, b: e.mul(a, b), lambda n, g: (lambda: mul(g, bar(n.srcs[1])), lambda: mul(g, bar(n.srcs[0]))), BOTH, ref=_ref_mul
@@ -128,70 +133,6 @@ def zeros_like(g: Node) -> Node:
     return zeros_of(g)
 
 
-def _ref_floor_divide(a: Array, b: Array) -> Array:
-    if a.dtype.kind in "iu" and (b == 0).any():
-        raise RuntimeError("ZeroDivisionError")
-    with np.errstate(all="ignore"):
-        return np.floor_divide(a, b)
-
-
-def _ref_trunc_divide(a: Array, b: Array) -> Array:
-    if a.dtype.kind in "iu":
-        if (b == 0).any():
-            raise RuntimeError("ZeroDivisionError")
-        q = np.abs(a) // np.abs(b)
-        return np.where((a < 0) != (b < 0), -q, q).astype(a.dtype)
-    with np.errstate(all="ignore"):
-        return np.trunc(a / b)
-
-
-def _ref_remainder(a: Array, b: Array) -> Array:
-    if a.dtype.kind in "iu" and (b == 0).any():
-        raise RuntimeError("ZeroDivisionError")
-    with np.errstate(all="ignore"):
-        return np.remainder(a, b)
-
-
-def _ref_fmod(a: Array, b: Array) -> Array:
-    if a.dtype.kind in "iu" and (b == 0).any():
-        raise RuntimeError("ZeroDivisionError")
-    with np.errstate(all="ignore"):
-        return np.fmod(a, b)
-
-
-def _vjp_remainder(rounded: str) -> Any:
-    def vjp(n: Node, g: Node) -> Grads:
-        return g, lambda: neg(mul(g, get(rounded)(n.srcs[0], n.srcs[1])))
-
-    return vjp
-
-
-def _zeros_both(n: Node, g: Node) -> Grads:
-    return lambda: zeros_like(g), lambda: zeros_like(g)
-
-
-floor_divide = binary(
-    "floor_divide",
-    lambda e, a, b: e.floor_div(a, b),
-    _zeros_both,
-    keep((1, (0, 1)), (0, (1,))),
-    ref=_ref_floor_divide,
-    samples=lambda: [Sample((_X, _Y), (), False), *integer_samples()],
-)
-trunc_divide = binary(
-    "trunc_divide",
-    lambda e, a, b: e.trunc(e.div(a, b)),
-    _zeros_both,
-    keep((1, (0, 1)), (0, (1,))),
-    ref=_ref_trunc_divide,
-    samples=lambda: [Sample((_X, _Y), (), False), *integer_samples()],
-)
-remainder = binary(
-    "remainder", lambda e, a, b: e.remainder(a, b), _vjp_remainder("floor_divide"), keep((0, (1,)), (1, (1,))), ref=_ref_remainder
-)
-fmod = binary("fmod", lambda e, a, b: e.fmod(a, b), _vjp_remainder("trunc_divide"), keep((0, (1,)), (1, (1,))), ref=_ref_fmod)
-
-
 def _vjp_pow(n: Node, g: Node) -> Grads:
     a, b = n.srcs
 
@@ -215,7 +156,7 @@ pow_ = binary(
     _vjp_pow,
     lambda n: (n.srcs if n.srcs[1].op is not CONST else n.srcs[:1]) + ((n,) if n.srcs[1].rg else ()),
     ref=power,
-    prepare=promoting(2, exact=True),
+    prepare=promoting(2, exact=True, elements=True),
     samples=lambda: [Sample((_P, _Y)), Sample((_P, np.asarray(2.0))), Sample((_X, np.asarray(3.0)), (), False), *integer_samples()],
 )
 
@@ -223,6 +164,7 @@ pow_ = binary(
 _prepare_pow = pow_.prepare
 
 
+@functools.wraps(_prepare_pow)
 def _integer_powers(a: Any, b: Any) -> tuple[Any, ...]:
     """Integers to a negative Python number are refused: they are no integers."""
     power = b.attrs[0] if isinstance(b, Node) and b.op is SCALAR else b

@@ -5,6 +5,7 @@ Operands with dimensions decide first, 0-d tensors second, Python scalars last; 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from .. import dtypes
@@ -84,18 +85,36 @@ def to(n: Node, d: dtype, exact: bool = True, elements: bool = False) -> Node:
     return n if n.dtype is d else cast(n, d)
 
 
-def promoting(count: int, floating: bool = False, skip: int = 0, exact: bool = False, elements: bool = False) -> Any:
+def promoting(count: int, floating: bool = False, skip: int = 0, exact: bool = False, elements: bool | tuple[bool, ...] = False) -> Any:
     """A `prepare` rule: operands `skip` to `count` are cast to their common type (a floating one, with `floating`).
 
     Integers that are too large for it wrap around, as in PyTorch's arithmetic and comparisons; with `exact` they are refused, and with
-    `elements` besides so are numbers beyond its range. `elements`: numbers are rounded as elements of that type are.
+    `elements` besides so are numbers beyond its range. `elements`: numbers are rounded as elements of that type are, said for all
+    operands or for each.
     """
+    of_elements = elements if isinstance(elements, tuple) else (elements,) * (count - skip)
 
     def prepare(*args: Any) -> tuple[Any, ...]:
         operands = [node(a) for a in args[:count]]
         d = result_type(operands[skip:])
         if floating and d.category < dtypes.FLOAT:
             d = dtypes.get_default_dtype()
-        return (*operands[:skip], *[to(n, d, exact, elements) for n in operands[skip:]], *args[count:])
+        converted = [to(n, d, exact, rounds) for n, rounds in zip(operands[skip:], of_elements, strict=True)]
+        return (*operands[:skip], *converted, *args[count:])
 
+    prepare.elements = of_elements  # type: ignore[attr-defined]
+    return prepare
+
+
+def in_steps(promote: Any, once: Callable[[Node, Node], bool] = lambda a, b: False) -> Any:
+    """A `prepare` rule of two operands: of 16-bit floats, unless they are to be rounded `once`, the type is an attribute, to which every
+    step of the formula is rounded."""
+
+    def prepare(a: Any, b: Any, *steps: Any) -> tuple[Any, ...]:
+        x, y = promote(a, b)
+        d = x.dtype
+        narrow = d.is_floating_point and d.compute is not d.storage
+        return (x, y, d) if narrow and not steps and not once(x, y) else (x, y, *steps)
+
+    prepare.elements = promote.elements  # type: ignore[attr-defined]
     return prepare

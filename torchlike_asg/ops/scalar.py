@@ -8,7 +8,7 @@ arithmetic  add sub mul div neg abs sign pow fmod remainder floor_div maximum mi
             fma(a, b, c): a * b + c, rounded once where the processor can
 functions   exp expm1 log log1p log2 log10 sqrt rsqrt sin cos tan asin acos atan atan2 sinh cosh tanh sigmoid erf erfc erfinv
             lgamma digamma exp2 asinh acosh atanh
-rounding    floor ceil round trunc
+rounding    floor ceil round trunc;  rounded(x, dtype): a number of a 16-bit float formula as that type has it
 tests       eq ne lt le gt ge isnan isinf (give booleans), where(c, a, b), logical_and logical_or logical_not logical_xor
 bits        bit_and bit_or bit_xor bit_not shift_left shift_right
 other       const(value): a literal of the formula's type;  cast(x, dtype);  is_float: whether the type is floating
@@ -21,6 +21,7 @@ from typing import Any
 
 import numpy as np
 
+from .. import dtypes
 from . import special
 
 
@@ -42,7 +43,7 @@ class NumpyHandler:
 
     add, sub, mul, neg, abs = np.add, np.subtract, np.multiply, np.negative, np.absolute
     pow, fmod, maximum, minimum = np.power, np.fmod, np.maximum, np.minimum
-    div, remainder, floor_div = np.true_divide, np.remainder, np.floor_divide
+    div, floor_div = np.true_divide, np.floor_divide
     exp, expm1, exp2, log, log2, log10, sqrt = np.exp, np.expm1, np.exp2, np.log, np.log2, np.log10, np.sqrt
     sin, cos, tan, asin, acos, atan, atan2 = np.sin, np.cos, np.tan, np.arcsin, np.arccos, np.arctan, np.arctan2
     sinh, cosh, tanh, asinh, acosh, atanh = np.sinh, np.cosh, np.tanh, np.arcsinh, np.arccosh, np.arctanh
@@ -60,6 +61,15 @@ class NumpyHandler:
         if not np.all(c):
             raise ValueError("a value is out of range")
         return x
+
+    def remainder(self, a: Any, b: Any) -> Any:
+        if self.type.kind != "f":
+            return np.remainder(a, b)
+        rest = np.fmod(a, b)  # whose sign a zero keeps, unlike NumPy's
+        return np.where((rest != 0) & ((rest < 0) != (b < 0)), rest + b, rest)
+
+    def rounded(self, x: Any, d: Any) -> Any:
+        return dtypes.load(dtypes.store(np.asarray(x), d), d)
 
     def fma(self, a: Any, b: Any, c: Any) -> Any:
         if self.type != np.float32:

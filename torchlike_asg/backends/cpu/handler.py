@@ -108,6 +108,9 @@ class Handler:
         self._cast[out.ref] = d
         return out
 
+    def rounded(self, x: Value, d: dtype) -> Value:
+        return rounded(self.f, x, d)
+
     def _numbers(self, *values: Value) -> tuple[Value, ...]:
         """Booleans beside numbers become numbers."""
         other = next((v for v in values if element(v.type) != "i1"), None)
@@ -169,9 +172,8 @@ class Handler:
 
     def remainder(self, a: Value, b: Value) -> Value:
         a, b = self._numbers(a, b)
-        f, rest = self.f, self.fmod(a, b)
-        out = f.select(self._apart(rest, b), rest + b, rest)
-        return f.select(f.compare("eq", rest, 0.0), self.math.copysign(f.value(0.0, a.type), b), out) if a.floating else out
+        rest = self.fmod(a, b)
+        return self.f.select(self._apart(rest, b), rest + b, rest)
 
     def floor_div(self, a: Value, b: Value) -> Value:
         a, b = self._numbers(a, b)

@@ -178,6 +178,9 @@ class Handler:
     def cast(self, x: Value, d: dtype) -> Value:
         return convert(self.b, x, d)
 
+    def rounded(self, x: Value, d: dtype) -> Value:
+        return Value(wrapped(self.b, Value(x.text, d)).text, x.dtype)
+
     def _numbers(self, *values: Value) -> tuple[Value, ...]:
         """Booleans beside numbers become numbers."""
         other = next((v for v in values if not v.boolean), None)

@@ -8,7 +8,7 @@ import numpy as np
 
 from ... import dtypes, notices
 from ...errors import Unsupported
-from ...ops import logic
+from ...ops import division, logic
 from ...ops import pointwise as ops
 from ...ops.formula import refuse
 from ...ops.promotion import title
@@ -100,9 +100,9 @@ def mul(input: Any, other: Any, *, out: Tensor | None = None) -> Tensor:
     return _either(ops.mul, input, other)
 
 
-_ROUNDED = {None: ops.div, "floor": ops.floor_divide, "trunc": ops.trunc_divide}
+_ROUNDED = {None: ops.div, "floor": division.floor_divide, "trunc": division.trunc_divide}
 #: divisions that integers by zero have no result of
-_WHOLE = (ops.floor_divide, ops.trunc_divide, ops.remainder, ops.fmod)
+_WHOLE = (division.floor_divide, division.trunc_divide, division.remainder, division.fmod)
 
 
 @function(inplace=True, aliases=("divide",))
@@ -130,16 +130,16 @@ def _two(name: str, op: Any, doc: str, inplace: bool = True, aliases: tuple[str,
         return check_divisor(found, other) if whole else found
 
     whole = op in _WHOLE
-    alone = "" if op is ops.floor_divide else name
+    alone = "" if op is division.floor_divide else name
     named(f, name, doc)
     if not numbers:
         f.__annotations__["other"] = "Tensor"
     return function(inplace=inplace, aliases=aliases, name=name)(f)
 
 
-floor_divide = _two("floor_divide", ops.floor_divide, "``input / other``, rounded down.")
-remainder = _two("remainder", ops.remainder, "The remainder of division with the sign of the divisor (as Python's %).")
-fmod = _two("fmod", ops.fmod, "The remainder of division with the sign of the dividend (as C's fmod).")
+floor_divide = _two("floor_divide", division.floor_divide, "``input / other``, rounded down.")
+remainder = _two("remainder", division.remainder, "The remainder of division with the sign of the divisor (as Python's %).")
+fmod = _two("fmod", division.fmod, "The remainder of division with the sign of the dividend (as C's fmod).")
 pow = _two("pow", ops.pow_, "``input ** other``.")
 eq = _two("eq", logic.eq, "Elementwise equality.")
 ne = _two("ne", logic.ne, "Elementwise inequality.", aliases=("not_equal",))
@@ -295,6 +295,9 @@ def _operator(name: str, op: Any) -> None:
             return binary(op, self, other)
         return rbinary(op, self, other) if _is_operand(other) else NotImplemented
 
+    def multiple(self: Tensor, other: Any) -> Any:  # as PyTorch computes it, rounded twice
+        return binary(ops.mul, unary(ops.reciprocal, self), other) if _is_operand(other) else NotImplemented
+
     def quotient(self: Tensor, other: Any) -> Any:
         return check_divisor(binary(op, self, other), other) if isinstance(other, Tensor) or _is_operand(other) else NotImplemented
 
@@ -303,7 +306,7 @@ def _operator(name: str, op: Any) -> None:
 
     whole = op in _WHOLE
     setattr(Tensor, f"__{name}__", governed(quotient if whole else forward, name))
-    setattr(Tensor, f"__r{name}__", governed(reversed_quotient if whole else backward, name))
+    setattr(Tensor, f"__r{name}__", governed(reversed_quotient if whole else multiple if name == "truediv" else backward, name))
 
 
 for _name, _op in (
@@ -311,8 +314,8 @@ for _name, _op in (
     ("sub", ops.sub),
     ("mul", ops.mul),
     ("truediv", ops.div),
-    ("floordiv", ops.floor_divide),
-    ("mod", ops.remainder),
+    ("floordiv", division.floor_divide),
+    ("mod", division.remainder),
     ("pow", ops.pow_),
     ("and", logic.bitwise_and),
     ("or", logic.bitwise_or),

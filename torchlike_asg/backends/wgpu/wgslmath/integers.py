@@ -24,8 +24,7 @@ fn k_fmod(a: f32, b: f32) -> f32 {{
 
 fn k_remainder(a: f32, b: f32) -> f32 {{
     let r = k_fmod(a, b);
-    let y = select(r, r + b, r != 0f && ((r < 0f) != (b < 0f)));
-    return select(y, k_copysign(0f, b), y == 0f);
+    return select(r, r + b, r != 0f && ((r < 0f) != (b < 0f)));
 }}
 
 fn k_floor_div(a: f32, b: f32) -> f32 {{
