@@ -97,3 +97,28 @@ def test_softmax_may_not_be_overwritten_before_backward():
     y.add_(1)
     with pytest.raises(RuntimeError, match="modified by an inplace operation"):
         y.sum().backward()
+
+
+@pytest.mark.parametrize("name", ["_softmax_backward_data", "_log_softmax_backward_data"])
+def test_the_gradient_of_softmax_by_itself(name):
+    results = []
+    for T in (torch, ours):
+        g, y = T.arange(6.0).reshape(2, 3).requires_grad_(), T.tensor([[0.2, 0.3, 0.5], [0.1, 0.1, 0.8]], requires_grad=True)
+        f = getattr(T, name)
+        out = f(g, y, -1, T.float32)
+        (out * out).sum().backward()
+        results.append([out.detach().numpy(), g.grad.numpy(), y.grad.numpy(), type(out.grad_fn).__name__])
+        for error, arguments in (
+            (RuntimeError, (g, y[:1], 1, T.float32)),
+            (RuntimeError, (g, y.double(), 1, T.float32)),
+            (IndexError, (g, y, 2, T.float32)),
+            (NotImplementedError, (g.long(), y.long(), 1, T.int64)),
+            (TypeError, (g, y, 1, "a")),
+        ):
+            if arguments[1].shape != g.shape and T is torch and name.startswith("_log"):
+                continue  # reads what lies behind
+            with pytest.raises(error):
+                f(*arguments)
+    for a, b in zip(results[0][:3], results[1][:3], strict=True):
+        np.testing.assert_allclose(b, a, rtol=1e-5, atol=1e-6)
+    assert results[0][3] == results[1][3]

@@ -6,10 +6,14 @@ import warnings
 from typing import Any
 
 from ... import formats
+from ...dtypes import dtype
 from ...ops import movement
 from ...ops import softmax as ops
-from ..core import Tensor, unary
-from ..register import checked, function
+from ...ops.formula import refuse
+from ...ops.promotion import title
+from ..core import Tensor, nary, unary
+from ..register import checked, function, named
+from ..steps import step
 from .views import wrap_dim
 
 
@@ -56,6 +60,28 @@ def _log_softmax(input: Tensor, dim: int, dtype: Any = None, *, out: Tensor | No
 def softmin(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: Any = None) -> Tensor:
     """``softmax(-x)`` along `dim`."""
     return _over(ops.softmax, -input, implicit_dim("softmin", len(input.shape), _stacklevel) if dim is None else dim, dtype)  # type: ignore[operator]
+
+
+def _backward_data(name: str, op: Any, recorded: str) -> Any:
+    def backward(grad_output: Tensor, output: Tensor, dim: int, input_dtype: dtype) -> Tensor:
+        at = wrap_dim(dim, len(grad_output.shape))
+        if grad_output.shape != output.shape:
+            raise RuntimeError(
+                "Expected tensor for argument #1 'grad' to have same size as tensor for argument #2 'output'; but "
+                f"{list(grad_output.shape)} does not equal {list(output.shape)} (while checking arguments for {name}_backward)"
+            )
+        if not grad_output.dtype.is_floating_point:
+            raise refuse(f"{name}_backward_lastdim_kernel_impl", grad_output.dtype)
+        if output.dtype is not grad_output.dtype:
+            raise RuntimeError(f"expected scalar type {title(grad_output.dtype)} but found {title(output.dtype)}")
+        return nary(op, (grad_output, output), at)
+
+    named(backward, f"_{name}_backward_data", f"The gradient of `{name}`'s input, of that of its output and the output itself.")
+    return function(method=False)(step(recorded)(backward))
+
+
+_softmax_backward_data = _backward_data("softmax", ops.softmax_grad, "SoftmaxBackwardDataBackward0")
+_log_softmax_backward_data = _backward_data("log_softmax", ops.log_softmax_grad, "LogSoftmaxBackwardDataBackward0")
 
 
 def gumbel_softmax(logits: Tensor, tau: float = 1, hard: bool = False, eps: float = 1e-10, dim: int = -1) -> Tensor:
