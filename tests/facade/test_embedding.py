@@ -84,6 +84,17 @@ def test_bag_errors():
     refuses("embedding_bag", I1, TABLE, OFFSETS, mode="max", scale_grad_by_freq=True)
 
 
+@pytest.mark.parametrize("options", [{}, {"mode": "sum"}, {"mode": "max"}, {"padding_idx": 0}, {"padding_idx": 0, "mode": "sum"}], ids=str)
+@pytest.mark.parametrize("wrong", [-1, 99])
+def test_bags_of_what_is_not_in_the_table_are_refused_in_the_same_words(wrong, options):
+    said = []
+    for T in (pytest.importorskip("torch"), ours):
+        with pytest.raises(RuntimeError) as caught:
+            T.nn.functional.embedding_bag(T.tensor([[1, wrong]]), T.ones(10, 2), **options)
+        said.append(str(caught.value))
+    assert said[0] == said[1]
+
+
 class TestOneHot:
     @pytest.mark.parametrize("indices", [I1, I2, np.array(3)])
     def test_values(self, indices):

@@ -1,5 +1,6 @@
 """The namespace torch.nn.functional: every public function of PyTorch's is there, with its signature, or refuses with advice."""
 
+import importlib
 import inspect
 import types
 
@@ -46,6 +47,10 @@ def test_signature(name):
     for key, parameter in want.items():
         assert got[key].kind == parameter.kind, key
         assert got[key].default == parameter.default, key
+
+
+def test_gradients_of_convolutions_are_reached_from_there():
+    assert F.grad.conv2d_input is importlib.import_module("torchlike_asg.nn.grad").conv2d_input
 
 
 def test_an_unknown_name():

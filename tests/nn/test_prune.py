@@ -67,6 +67,21 @@ MISTAKES = {
 }
 
 
+def test_a_method_of_the_users_own_asks_how_much_to_prune():
+    def run(T):
+        p, t = T.nn.utils.prune, T.arange(6.0).view(2, 3)
+        for amount in (0, 3, 0.5):
+            p._validate_pruning_amount_init(amount)
+            p._validate_pruning_amount(amount, 6)
+        with pytest.raises(ValueError, match="smaller than the number of parameters"):
+            p._validate_pruning_amount(7, 6)
+        p._validate_structured_pruning(t)
+        p._validate_pruning_dim(t, 1)
+        return [p._compute_nparams_toprune(0.4, 17), p._compute_nparams_toprune(4, 17), p._compute_norm(t, 2, 0), p._compute_norm(t, 1, -1)]
+
+    same(run)
+
+
 @pytest.mark.parametrize("case", MISTAKES)
 def test_mistakes(case):
     found = []

@@ -278,6 +278,7 @@ _PRIVATE = {
     "_single": "nn.modules.utils:_single",
     "_triple": "nn.modules.utils:_triple",
     "_VF": "_VF",
+    "grad": "nn.grad",
     "handle_torch_function": "overrides:handle_torch_function",
     "has_torch_function": "overrides:has_torch_function",
     "has_torch_function_unary": "overrides:has_torch_function_unary",

@@ -60,6 +60,8 @@ def embedding_bag(
     wrong = outside(input, weight.shape[0]) if weight.shape else None
     if wrong is not None:
         at = int(((wrong < 0) | (wrong >= weight.shape[0])).argmax())
+        if mode == "max" or padding_idx is not None:  # two kernels in PyTorch, each with its words
+            raise RuntimeError(f"embedding_bag: Expected idx >= 0 && idx < num_embeddings but found idx to be {wrong.flat[at]}")
         raise RuntimeError(f"Index {at} of input takes value {wrong.flat[at]} which is not in the valid range [0, {weight.shape[0]})")
     found: Any = embedding(input, weight, padding_idx, max_norm, norm_type, scale_grad_by_freq, sparse)
     if per_sample_weights is not None:

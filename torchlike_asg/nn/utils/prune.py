@@ -165,28 +165,43 @@ class PruningContainer(BasePruningMethod):
         return found
 
 
-# ---------------------------------------------------------------- how many
-def _check_amount(amount: Any) -> None:
+# ---------------------------------------------------------------- how many: PyTorch's names, which methods of others call
+def _validate_pruning_amount_init(amount: Any) -> None:
+    """Refuse what is neither a part nor a number of parameters."""
     if not isinstance(amount, numbers.Real):
         raise TypeError(f"Invalid type for amount: {amount}. Must be int or float.")
     if amount < 0 if isinstance(amount, numbers.Integral) else not 0.0 <= amount <= 1.0:
         raise ValueError(f"amount={amount} should either be a float in the range [0, 1] or a non-negative integer")
 
 
-def _count(amount: Any, size: int) -> int:
-    """How many of `size` are pruned: `amount` of them, or that part."""
-    if isinstance(amount, numbers.Integral) and amount > size:
-        raise ValueError(f"amount={amount} should be smaller than the number of parameters to prune={size}")
-    return amount if isinstance(amount, numbers.Integral) else round(amount * size)
+def _validate_pruning_amount(amount: Any, tensor_size: int) -> None:
+    """Refuse to prune more than there is."""
+    if isinstance(amount, numbers.Integral) and amount > tensor_size:
+        raise ValueError(f"amount={amount} should be smaller than the number of parameters to prune={tensor_size}")
 
 
-def _check_dimensions(t: torch.Tensor, dim: int) -> None:
+def _compute_nparams_toprune(amount: Any, tensor_size: int) -> int:
+    """How many of `tensor_size` are pruned: `amount` of them, or that part."""
+    return amount if isinstance(amount, numbers.Integral) else round(amount * tensor_size)
+
+
+def _validate_structured_pruning(t: torch.Tensor) -> None:
+    """Refuse what has no slices."""
     if t.dim() <= 1:
         raise ValueError(
             f"Structured pruning can only be applied to multidimensional tensors. Found tensor of shape {t.shape} with {t.dim()} dims"
         )
+
+
+def _validate_pruning_dim(t: torch.Tensor, dim: int) -> None:
+    """Refuse a dimension beyond the last."""
     if dim >= t.dim():
         raise IndexError(f"Invalid index {dim} for tensor of size {t.shape}")
+
+
+def _compute_norm(t: torch.Tensor, n: Any, dim: int) -> torch.Tensor:
+    """The n-norm of each slice along `dim`."""
+    return torch.norm(t, p=n, dim=[d for d in range(t.dim()) if d != dim % t.dim()])
 
 
 # ---------------------------------------------------------------- methods
@@ -205,11 +220,12 @@ class RandomUnstructured(BasePruningMethod):
     PRUNING_TYPE = "unstructured"
 
     def __init__(self, amount: Any) -> None:
-        _check_amount(amount)
+        _validate_pruning_amount_init(amount)
         self.amount = amount
 
     def compute_mask(self, t: torch.Tensor, default_mask: torch.Tensor) -> torch.Tensor:
-        count = _count(self.amount, t.nelement())
+        _validate_pruning_amount(self.amount, t.nelement())
+        count = _compute_nparams_toprune(self.amount, t.nelement())
         mask = default_mask.clone()
         if count:
             mask.view(-1)[torch.topk(torch.rand_like(t).view(-1), k=count).indices] = 0
@@ -222,11 +238,12 @@ class L1Unstructured(BasePruningMethod):
     PRUNING_TYPE = "unstructured"
 
     def __init__(self, amount: Any) -> None:
-        _check_amount(amount)
+        _validate_pruning_amount_init(amount)
         self.amount = amount
 
     def compute_mask(self, t: torch.Tensor, default_mask: torch.Tensor) -> torch.Tensor:
-        count = _count(self.amount, t.nelement())
+        _validate_pruning_amount(self.amount, t.nelement())
+        count = _compute_nparams_toprune(self.amount, t.nelement())
         mask = default_mask.clone()
         if count:
             mask.view(-1)[torch.topk(torch.abs(t).view(-1), k=count, largest=False).indices] = 0
@@ -245,9 +262,11 @@ class _Structured(BasePruningMethod):
         raise NotImplementedError
 
     def compute_mask(self, t: torch.Tensor, default_mask: torch.Tensor) -> torch.Tensor:
-        _check_dimensions(t, self.dim)
+        _validate_structured_pruning(t)
+        _validate_pruning_dim(t, self.dim)
         size = t.shape[self.dim]
-        count = _count(self.amount, size)
+        _validate_pruning_amount(self.amount, size)
+        count = _compute_nparams_toprune(self.amount, size)
         if not count:
             return default_mask
         kept = torch.topk(self._scores(t), k=size - count).indices
@@ -260,7 +279,7 @@ class RandomStructured(_Structured):
     """Prunes slices at random."""
 
     def __init__(self, amount: Any, dim: int = -1) -> None:
-        _check_amount(amount)
+        _validate_pruning_amount_init(amount)
         self.amount, self.dim = amount, dim
 
     def _scores(self, t: torch.Tensor) -> torch.Tensor:
@@ -271,12 +290,11 @@ class LnStructured(_Structured):
     """Prunes the slices of smallest n-norm."""
 
     def __init__(self, amount: Any, n: Any, dim: int = -1) -> None:
-        _check_amount(amount)
+        _validate_pruning_amount_init(amount)
         self.amount, self.n, self.dim = amount, n, dim
 
     def _scores(self, t: torch.Tensor) -> torch.Tensor:
-        others = [d for d in range(t.dim()) if d != self.dim % t.dim()]
-        return torch.norm(t, p=self.n, dim=others)
+        return _compute_norm(t, self.n, self.dim)
 
 
 class CustomFromMask(BasePruningMethod):
