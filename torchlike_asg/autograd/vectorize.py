@@ -25,6 +25,7 @@ class Mapped:
         self.size, self.randomness, self.depth = size, randomness, depth
         self.outside = outside  # what was pending before: values of tensors that know nothing of the batch
         self.values: dict[Node, Node] = {}
+        self.moved: set[Node] = set()  # leaves of arguments whose batch is not in front
         self.drawn: list[tuple[Node, list[Node]]] = []
 
     def stand_in(self, whole: Node, rg: bool, number: int | None = None) -> Node:
@@ -205,6 +206,8 @@ def _mapped(func: Any, leaves: list[Any], dims: list[Any], spec: TreeSpec, kwarg
                 continue
             whole = back_to_front(node_of(t), d)
             given.append(wrap(mapped.stand_in(whole, whole.rg and tr.grad)))
+            if d:
+                mapped.moved.add(given[-1]._n)
         before = [None if d is None else g._n for g, d in zip(given, dims, strict=True)]
         tr.mapped.append(mapped)
         try:

@@ -44,7 +44,7 @@ from . import (  # noqa: F401  (they declare what gets a rule here)
 from .arrange import flip, roll
 from .indexing import index, index_put, index_select, place_of, unindex
 from .linalg import matmul, swap_last
-from .movement import arange, expand, permute, reshape
+from .movement import arange, expand, permute, reshape, reshaped
 from .pointwise import add, mul, where
 
 
@@ -90,7 +90,13 @@ def _only(operands: Sequence[Operand]) -> Node:
 
 
 def _reshaped(n: Node, operands: Sequence[Operand], size: int) -> Node:
-    return reshape(_only(operands), (size, *n.shape))
+    return reshaped(_only(operands), (size, *n.shape))
+
+
+def _lone(n: Node, operands: Sequence[Operand], size: int) -> Node:
+    """A dimension of one element more or fewer."""
+    x = _only(operands)
+    return n.op(x, n.attrs[0] + 1) if n.srcs[0].ndim or n.op.name == "unsqueeze" else reshape(x, (size, *n.shape))
 
 
 def _permute(n: Node, operands: Sequence[Operand], size: int) -> Node:
@@ -382,9 +388,10 @@ _RULES: dict[Any, tuple[str, ...]] = {
                "cholesky_info", "inverse_info", "lu_compact", "lu_pivots", "lu_permutation", "ldl_compact", "ldl_pivots", "ldl_info",
                "geqrf_vectors", "geqrf_tau", "svdvals",
                "svd_left", "svd_right", "qr_q", "qr_r", "pinv", "tril", "triu", "real", "imag", "conj", "view_as_real", "view_as_complex",
-               "real_of", "imag_of", "pairs_of", "complex_of", "conj_of", "neg_of"),
-    _reshaped: ("view", "reshape", "unsqueeze", "squeeze"),
-    _contiguous: ("contiguous", "clone", "relayout"),
+               "real_of", "imag_of", "pairs_of", "complex_of", "conj_of", "neg_of", "clone"),
+    _reshaped: ("view", "reshape"),
+    _lone: ("unsqueeze", "squeeze"),
+    _contiguous: ("contiguous", "relayout"),
     _first_like: ("fill", "copy"),
     _dim_first: ("select", "slice", "unfold"),
     _window: ("window", "unwindow", "window_put"),

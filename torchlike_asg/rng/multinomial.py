@@ -20,11 +20,14 @@ Array = np.ndarray[Any, Any]
 MOST_CATEGORIES = 2**24
 
 
-def multinomial(engine: Engine, weights: Array, dtype: dtypes.dtype, count: int, replacement: bool = False) -> Array:
+def multinomial(
+    engine: Engine, weights: Array, dtype: dtypes.dtype, count: int, replacement: bool = False, strides: tuple[int, ...] | None = None
+) -> Array:
     """`torch.multinomial`: `count` category numbers (int64) for each row of `weights`, a (categories,) or (rows, categories) array
     of non-negative values of `dtype` (bfloat16 as float32).
 
-    Without replacement, and for a single draw either way: the categories with the largest weight / Exp(1), two words a category.
+    Without replacement, and for a single draw either way: the categories with the largest weight / Exp(1), two words a category,
+    in the order in which a tensor of `strides` lies.
     With replacement: a search in the cumulative weights, two words a draw. Of equal candidates the first one comes first, where
     PyTorch leaves the order to its partial sort (in the 16-bit types, and among categories of weight 0).
 
@@ -44,18 +47,20 @@ def multinomial(engine: Engine, weights: Array, dtype: dtypes.dtype, count: int,
     rows = weights.reshape(-1, categories)
     if rows.size == 0:
         return np.zeros((*weights.shape[:-1], count), np.int64)
-    pick = _with_replacement if replacement and count > 1 else _without_replacement
-    picked = pick(engine, rows, dtype, count)
+    if replacement and count > 1:
+        picked = _with_replacement(engine, rows, dtype, count)
+    else:
+        picked = _without_replacement(engine, rows, dtype, count, strides if weights.ndim == 2 else None)
     return picked.reshape(*weights.shape[:-1], count)
 
 
-def _without_replacement(engine: Engine, rows: Array, dtype: dtypes.dtype, count: int) -> Array:
+def _without_replacement(engine: Engine, rows: Array, dtype: dtypes.dtype, count: int, strides: tuple[int, ...] | None) -> Array:
     if not (np.isfinite(rows).all() and (rows >= 0).all()):
         raise RuntimeError("probability tensor contains either `inf`, `nan` or element < 0")
     if (rows.sum(axis=1) == 0).any():
         raise RuntimeError("invalid multinomial distribution (sum of probabilities <= 0)")
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        race = rounded(rows / exponential(engine, rows.shape, None, dtype, 1.0), dtype)
+        race = rounded(rows / exponential(engine, rows.shape, strides, dtype, 1.0), dtype)
     if count == 1:
         return race.argmax(axis=1, keepdims=True).astype(np.int64)
     return np.argsort(-race, axis=1, kind="stable")[:, :count].astype(np.int64)

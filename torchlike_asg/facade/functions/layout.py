@@ -11,8 +11,10 @@ from typing import Any
 from ... import formats
 from ...asg.geometry import channels_last, is_channels_last, is_contiguous, preserved_strides, suggests_channels_last
 from ...asg.geometry import contiguous as row_major
+from ...asg.trace import current
 from ...ops import movement
 from ..core import Tensor, plain, unary
+from ..examples import layout
 from ..register import function, method
 from ..resize import resize
 from .factory_arguments import sizes
@@ -48,9 +50,10 @@ def clone(input: Tensor, *, memory_format: Any = None) -> Tensor:
     """A copy, laid out as `input` is or as `memory_format` asks; gradients flow through."""
     if memory_format is None or memory_format is formats.preserve_format:
         return unary(movement.clone, input)
-    shape, strides, _ = input.geometry
+    shape, strides, _ = layout(input)
     given = format_strides(memory_format, shape, strides)
-    return unary(movement.clone, input) if given == preserved_strides(tuple(shape), strides) else unary(movement.relayout, input, given)
+    plainly = given == preserved_strides(tuple(shape), strides) and not current().mapped
+    return unary(movement.clone, input) if plainly else unary(movement.relayout, input, given)
 
 
 Tensor.clone = clone  # type: ignore[attr-defined]
@@ -59,8 +62,7 @@ Tensor.clone = clone  # type: ignore[attr-defined]
 @method()
 def contiguous(self: Tensor, *, memory_format: Any = None) -> Tensor:
     """This tensor if its elements lie in row-major order (or as `memory_format` asks), else a copy that does."""
-    n = self._n
-    shape, strides = (n.shape, n.strides) if n is not None else self._geo[:2]
+    shape, strides, _ = layout(self)
     if memory_format is not None and memory_format is not formats.contiguous_format:
         if memory_format is formats.preserve_format:
             if _row_major(shape, strides):
@@ -82,7 +84,7 @@ def ravel(input: Tensor) -> Tensor:
 
 def _is_contiguous(self: Tensor, *, memory_format: Any = None) -> bool:
     """Whether the elements lie in row-major order without gaps, or as `memory_format` asks."""
-    shape, strides, _ = self.geometry
+    shape, strides, _ = layout(self)
     rank = _RANKS.get(memory_format)
     return is_contiguous(shape, strides) if rank is None else is_channels_last(tuple(shape), strides, rank)
 
@@ -93,14 +95,14 @@ Tensor.is_contiguous = _is_contiguous  # type: ignore[attr-defined]
 @method()
 def stride(self: Tensor, dim: int | None = None) -> Any:
     """Strides in elements, of all dimensions or of one."""
-    strides = self.geometry[1]
+    strides = layout(self)[1]
     return strides if dim is None else strides[wrap_dim(dim, len(strides))]
 
 
 @method()
 def storage_offset(self: Tensor) -> int:
     """Where in its storage the tensor starts, in elements."""
-    return self.geometry[2]
+    return layout(self)[2]
 
 
 @method()

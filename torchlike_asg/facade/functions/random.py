@@ -12,7 +12,7 @@ import numpy as np
 
 from ... import dtypes
 from ...asg.batching import depends
-from ...asg.geometry import broadcast, flat
+from ...asg.geometry import broadcast, flat, preserved_strides
 from ...asg.trace import current
 from ...dtypes import dtype
 from ...ops import logic
@@ -29,12 +29,14 @@ from .factory_arguments import allocatable, device_of, given_sizes, sequence
 from .layout import format_strides
 from .reading import value_of
 from .streams import (
+    SAME,
     bernoulli_numbers,
     counted,
     counter_uniform,
     engine_of,
     for_examples,
     in_order_of,
+    laid_out_of_examples,
     mapped,
     normal_numbers,
     of_values_of_examples,
@@ -81,9 +83,9 @@ def _factory(name: str, draw: Any, numbers: Any, doc: str) -> None:
         pin_memory: bool = False,
     ) -> Tensor:
         d, dev = input.dtype if dtype is None else dtype, input.device if device is None else device_of(device)
-        if current().mapped:
-            return make(input.shape, generator=generator, dtype=d, device=dev, requires_grad=requires_grad)
         if counted(dev, d, generator):
+            if current().mapped:
+                return make(input.shape, generator=generator, dtype=d, device=dev, requires_grad=requires_grad)
             return finish(in_order_of(input, lambda shape: numbers(shape, d, dev, generator), memory_format), requires_grad)  # type: ignore[no-any-return]
         return finish(
             _like(input, d, dev, lambda shape, strides: draw(engine_of(generator), shape, strides, d), memory_format), requires_grad
@@ -97,7 +99,12 @@ def _factory(name: str, draw: Any, numbers: Any, doc: str) -> None:
 
 def _like(t: Tensor, d: dtype, dev: Any, draw: Any, memory_format: Any = None) -> Tensor:
     """A new tensor laid out as `t` is (or in another memory format), filled in memory order."""
-    shape, strides, _ = t.geometry
+    if current().mapped:
+        return laid_out_of_examples(t, lambda shape, strides: _laid_out(shape, strides, d, dev, draw, memory_format))
+    return _laid_out(*t.geometry[:2], d, dev, draw, memory_format)
+
+
+def _laid_out(shape: Any, strides: Any, d: dtype, dev: Any, draw: Any, memory_format: Any) -> Tensor:
     strides = format_strides(memory_format, shape, strides)
     if dev.type == "meta":
         return blank(shape, d, dev, strides)
@@ -267,7 +274,8 @@ def multinomial(input: Tensor, num_samples: int, replacement: bool = False, *, g
 
     def drawn() -> np.ndarray[Any, Any]:
         weights = np.ascontiguousarray(value_of(input))
-        return draws.multinomial(engine_of(generator), weights, input.dtype, count, replacement)  # type: ignore[no-any-return]
+        strides = preserved_strides(tuple(input.shape), input.geometry[1])
+        return draws.multinomial(engine_of(generator), weights, input.dtype, count, replacement, strides)  # type: ignore[no-any-return]
 
     return of_values((*input.shape[:-1], count), dtypes.int64, input.device, drawn)
 
@@ -321,15 +329,24 @@ def _of_examples(make: Any, draw: Any) -> Any:
     def drawn(*args: Any, **kwargs: Any) -> Tensor:
         tr = current()
         tensors = [a._n for a in (*args, *kwargs.values()) if isinstance(a, Tensor) and a._n is not None]
-        return draw(*args, **kwargs) if tr.mapped and depends(tensors) else make(*args, **kwargs)  # type: ignore[no-any-return]
+        if not tr.mapped or not depends(tensors):
+            return make(*args, **kwargs)  # type: ignore[no-any-return]
+        if any(m.randomness == "same" for m in tr.mapped):
+            raise RuntimeError(SAME)
+        return draw(*args, **kwargs)  # type: ignore[no-any-return]
 
     return drawn
+
+
+def _of_shape(name: str, like: Tensor, generator: Any) -> Tensor:
+    """Draws for all the examples, one after another, however they lie."""
+    return FUNCTIONS[name](like.shape, dtype=like.dtype, device=like.device, generator=generator)  # type: ignore[no-any-return]
 
 
 def _bernoulli_of_examples(input: Tensor, p: Any = None, *, generator: Any = None, out: Any = None) -> Tensor:
     if p is not None:
         return FUNCTIONS["empty"](input.shape, dtype=input.dtype, device=input.device).bernoulli_(p, generator=generator)  # type: ignore[no-any-return]
-    return (FUNCTIONS["rand_like"](input, generator=generator) < input).to(input.dtype)  # type: ignore[no-any-return]
+    return (_of_shape("rand", input, generator) < input).to(input.dtype)  # type: ignore[no-any-return]
 
 
 def _of_tensors(make: Any) -> Any:
@@ -345,12 +362,12 @@ def _of_tensors(make: Any) -> Any:
 
 
 def _normal_of_examples(mean: Any, std: Any = 1.0, *, generator: Any = None, out: Any = None) -> Tensor:
-    noise = FUNCTIONS["randn_like"](mean + std * 0.0, generator=generator)
+    noise = _of_shape("randn", mean + std * 0.0, generator)
     return mean + std * noise  # type: ignore[no-any-return]
 
 
 FUNCTIONS["normal"] = _of_tensors(FUNCTIONS["normal"])
-for _name in ("randint_like", "randperm", "bernoulli", "multinomial", "poisson", "binomial"):
+for _name in ("randperm", "bernoulli", "multinomial", "poisson", "binomial"):
     _plain = FUNCTIONS[_name]
     FUNCTIONS[_name] = mapped(_plain)
     if Tensor.__dict__.get(_name) is _plain:

@@ -10,7 +10,7 @@ import numpy as np
 
 from ... import dtypes
 from ...asg.batching import depends
-from ...asg.geometry import broadcast, contiguous
+from ...asg.geometry import broadcast, contiguous, preserved_strides
 from ...asg.trace import current
 from ...ops.movement import copy
 from ...rng import draws
@@ -20,7 +20,17 @@ from ..misfits import combination
 from ..register import FUNCTIONS, method, named
 from ..write import write
 from .reading import value_of
-from .streams import bernoulli_numbers, counted, engine_of, for_examples, in_order_of, mapped, normal_numbers, uniform_numbers
+from .streams import (
+    bernoulli_numbers,
+    counted,
+    engine_of,
+    for_examples,
+    in_order_of,
+    laid_out_of_examples,
+    mapped,
+    normal_numbers,
+    uniform_numbers,
+)
 
 
 def _overwrite(t: Tensor, draw: Callable[[], np.ndarray[Any, Any]]) -> Tensor:
@@ -44,8 +54,11 @@ def _overwrite_by(t: Tensor, numbers: Any) -> Tensor:
 def _inside_vmap(sample: Any) -> Any:
     """Inside vmap, fill a tensor of the examples' shape by `sample` and copy it."""
 
-    def filled(shape: Any, d: Any, dev: Any, args: Any, kwargs: Any) -> Tensor:
-        return sample(FUNCTIONS["empty"](shape, dtype=d, device=dev), *args, **kwargs)  # type: ignore[no-any-return]
+    def filled(shape: Any, strides: Any, d: Any, dev: Any, args: Any, kwargs: Any) -> Tensor:
+        empty = FUNCTIONS["empty_strided"](
+            shape, contiguous(shape) if strides is None else preserved_strides(shape, strides), dtype=d, device=dev
+        )
+        return sample(empty, *args, **kwargs)  # type: ignore[no-any-return]
 
     each = mapped(filled)
 
@@ -59,8 +72,10 @@ def _inside_vmap(sample: Any) -> Any:
             return self.copy_(FUNCTIONS["bernoulli"](wide, generator=kwargs.get("generator")))  # type: ignore[attr-defined, no-any-return]
         shape, d, dev = tuple(self.shape), self.dtype, self.device
         if any(isinstance(a, Tensor) for a in (*args, *kwargs.values())):
-            return self.copy_(each(shape, d, dev, args, kwargs))  # type: ignore[attr-defined, no-any-return]
-        return self.copy_(for_examples(lambda lead: filled((*lead, *shape), d, dev, args, kwargs)))  # type: ignore[attr-defined, no-any-return]
+            return self.copy_(each(shape, None, d, dev, args, kwargs))  # type: ignore[attr-defined, no-any-return]
+        if any(m.randomness == "different" for m in current().mapped):
+            return self.copy_(laid_out_of_examples(self, lambda s, strides: filled(s, strides, d, dev, args, kwargs)))  # type: ignore[attr-defined, no-any-return]
+        return self.copy_(for_examples(lambda lead: filled((*lead, *shape), None, d, dev, args, kwargs)))  # type: ignore[attr-defined, no-any-return]
 
     return drawn
 

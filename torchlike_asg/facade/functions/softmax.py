@@ -6,12 +6,14 @@ import warnings
 from typing import Any
 
 from ... import formats
+from ...asg.trace import current
 from ...dtypes import dtype
 from ...ops import movement
 from ...ops import softmax as ops
 from ...ops.formula import refuse
 from ...ops.promotion import title
-from ..core import Tensor, nary, unary
+from ..core import Tensor, nary, node_of, unary
+from ..examples import moved
 from ..register import checked, function, named
 from ..steps import step
 from .views import wrap_dim
@@ -93,6 +95,11 @@ def gumbel_softmax(logits: Tensor, tau: float = 1, hard: bool = False, eps: floa
 
     if eps != 1e-10:
         warnings.warn("`eps` parameter is deprecated and has no effect.", stacklevel=2)
+    if any(m.randomness == "different" for m in current().mapped) and moved(node_of(logits)):
+        raise NotImplementedError(
+            "gumbel_softmax() inside vmap with randomness='different' draws in PyTorch's order only if the mapped dimension is the first: "
+            "move it there with movedim() and call vmap with in_dims=0"
+        )
     noise = -zeros_like(logits.detach(), memory_format=formats.contiguous_format).exponential_().log()  # type: ignore[attr-defined]
     soft = softmax((logits + noise) / tau, dim)
     if not hard:

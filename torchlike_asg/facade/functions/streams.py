@@ -23,6 +23,7 @@ from ...ops.movement import cast, permute
 from ...ops.random import philox_normal, philox_uniform
 from ...size import Size
 from ..core import Tensor, binary, nary, node_of, unary, wrap
+from ..examples import whole_layout
 from ..generator import Generator, default_generator, generator_of
 from ..register import FUNCTIONS
 from .factory_arguments import device_of
@@ -96,11 +97,24 @@ def in_order_of(t: Tensor, numbers: Any, memory_format: Any = None) -> Tensor:
 
 
 # ---------------------------------------------------------------- inside vmap
+SAME = "Vmap does not currently support same randomness with a batched tensor input."
+
+
 def for_examples(make: Callable[[tuple[int, ...]], Tensor]) -> Tensor:
     """Random numbers of one example: ``make(lead)`` draws them with dimensions `lead` in front, those of every vmap around that gives each
     of its examples numbers of its own. RuntimeError if one of them allows none."""
     levels = current().mapped
     return _handed_out(make(_lead(levels)), levels) if levels else make(())
+
+
+def laid_out_of_examples(t: Tensor, make: Callable[[tuple[int, ...], tuple[int, ...]], Tensor]) -> Tensor:
+    """`for_examples` of numbers that are drawn in the order in which the whole batches of `t` lie: ``make(shape, strides)`` draws them."""
+    levels = current().mapped
+    _lead(levels)
+    batches, strides, _ = whole_layout(node_of(t))
+    ahead = [(m.size, step or 0) for m, step in zip(levels, batches, strict=True) if m.randomness == "different"]
+    shape = (*[size for size, _ in ahead], *t.shape)
+    return _handed_out(make(shape, (*[step for _, step in ahead], *strides)), levels)
 
 
 def _lead(levels: list[Any]) -> tuple[int, ...]:
@@ -132,7 +146,7 @@ def of_values_of_examples(name: str, batch: Any, random: bool = True) -> None:
         if not levels or not isinstance(input, Tensor) or not depends((node_of(input),)):
             return plain(input, *args, **kwargs)  # type: ignore[no-any-return]
         if random and not all(_lead([m]) for m in levels):
-            raise RuntimeError("Vmap does not currently support same randomness with a batched tensor input.")
+            raise RuntimeError(SAME)
         return levels[-1].over(input, lambda whole: batch(called, whole, *args, **kwargs))  # type: ignore[no-any-return]
 
     FUNCTIONS[name] = called

@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from ...asg.batching import depends
 from ...asg.geometry import ordered_strides, span
 from ...asg.trace import current
 from ...dtypes import dtype
 from ...ops.movement import restride as RESTRIDE
 from .. import moving
 from ..core import Tensor, face
+from ..examples import layout, separate
 from ..exposure import sync
 from ..families import apart, family_of, inherited_kind
 from ..lens import region
@@ -22,6 +24,15 @@ from .factory_arguments import device_of, sequence
 from .inplace_views import take
 
 
+def _refuse_scattered(t: Tensor, offset: int | None) -> None:
+    """NotImplementedError for one example of a batch whose storage is not a piece of memory by itself."""
+    if not separate(t) or (offset is not None and layout(t)[2] != t.geometry[2]):
+        raise NotImplementedError(
+            "as_strided() inside vmap of an example that lies scattered in the memory of its batch is not supported: call contiguous() on "
+            "the batch, with the mapped dimension in front, or use views by dimension"
+        )
+
+
 @function()
 @step("AsStridedBackward0")
 def as_strided(input: Tensor, size: Any, stride: Any, storage_offset: int | None = None) -> Tensor:
@@ -31,6 +42,8 @@ def as_strided(input: Tensor, size: Any, stride: Any, storage_offset: int | None
     shape, strides = sequence(size), sequence(stride, "stride", 2)
     if len(shape) != len(strides):
         raise RuntimeError("mismatch in length of strides and shape")
+    if current().mapped and depends((node_of(input),)):
+        _refuse_scattered(input, storage_offset)
     offset = input.geometry[2] if storage_offset is None else storage_offset
     if any(s < 0 for s in strides):
         raise RuntimeError(f"as_strided: Negative strides are not supported at the moment, got strides: {list(strides)}")
