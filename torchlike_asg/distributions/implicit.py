@@ -102,7 +102,8 @@ class _Dirichlet(torch.autograd.Function):
     def forward(ctx: Any, concentration: torch.Tensor) -> torch.Tensor:
         gammas = _standard_gamma(concentration.cpu().to(torch.float64))  # a GPU has no float64
         draw = (gammas / gammas.sum(-1, True)).to(concentration.dtype).to(concentration.device)
-        draw = draw.clamp(min=torch.finfo(concentration.dtype).tiny)
+        numbers = torch.finfo(concentration.dtype)
+        draw = draw.clamp(numbers.tiny, 1 - numbers.eps / 2)  # between 0 and 1, which no density has: the next to them
         ctx.save_for_backward(draw, concentration)
         return draw
 
