@@ -1,5 +1,6 @@
 import atexit
 import gc
+import itertools
 import os
 import shutil
 import signal
@@ -27,6 +28,18 @@ def pytest_collection_finish(session):
     gc.freeze()
     if os.environ.pop("PYTHONDONTWRITEBYTECODE", ""):  # of children from now on: pytest's workers, which are there, read what was installed
         os.environ["PYTHONPYCACHEPREFIX"] = os.environ[BYTECODE]
+
+
+#: after so many tests what is alive then is taken for what stays
+FREEZE_EVERY = 200
+_tests = itertools.count(1)
+
+
+def pytest_runtest_setup(item):
+    """The graph, the plans and the compiled code of the tests before stay, too: a test that collects garbage has to look at its own."""
+    if next(_tests) % FREEZE_EVERY == 0:
+        gc.collect()
+        gc.freeze()
 
 
 @pytest.fixture(autouse=True)

@@ -11,10 +11,18 @@ from .compare import same  # noqa: E402
 
 ITSELF: list = [0]
 ITSELF.append(ITSELF)
+FIRST: list = []  # begins with itself
+FIRST.append(FIRST)
+DEEP: list = [1]
+for _ in range(200):
+    DEEP = [DEEP]
 CALLS = {
     "joining nothing": lambda T: T.cat([T.empty(0), T.empty(0)], dim=1),
     "joining nothing to something": lambda T: T.cat([T.empty(0), T.ones(2, 2)], dim=1),
     "a list in itself": lambda T: T.tensor(ITSELF),
+    "a list that begins with itself": lambda T: T.tensor(FIRST),
+    "a list in itself, within others": lambda T: T.tensor([1, [ITSELF]]),
+    "a list that is too deep": lambda T: T.tensor(DEEP),
     "a large number": lambda T: T.tensor([2**63, 1], dtype=T.float64),
     "a larger number": lambda T: T.tensor(2**64 - 1, dtype=T.float32),
     "a large integer": lambda T: T.tensor(2**63),

@@ -13,6 +13,8 @@ from ...dtypes import dtype, promote_types
 from ..core import Tensor
 
 _NUMBERS = frozenset((int, float, bool))
+#: dimensions of nested sequences: NumPy's arrays have no more (PyTorch goes to 128)
+_DEEPEST = 64
 #: NumPy's types that no tensor here has, and that PyTorch converts where another type is asked for
 WIDE = frozenset(map(np.dtype, ("uint16", "uint32", "uint64")))
 #: what NumPy makes of Python's integers beyond 64 bits
@@ -132,8 +134,9 @@ def _no_number(value: Any, d: dtype | None) -> Exception:
     return TypeError(f"{name!r} object cannot be interpreted as an integer" if whole else f"must be real number, not {name}")
 
 
-def _plain(data: Any, d: dtype | None, outermost: bool = True) -> Any:
-    """Tensors inside lists become numbers."""
+def _plain(data: Any, d: dtype | None, within: tuple[Any, ...] = ()) -> Any:
+    """Tensors inside lists become numbers. `within`: the lists around it."""
+    outermost = not within
     if isinstance(data, Tensor):
         if data.numel() != 1 and not outermost:
             if d is not None and d.category <= dtypes.INTEGER:
@@ -145,10 +148,10 @@ def _plain(data: Any, d: dtype | None, outermost: bool = True) -> Any:
     if isinstance(data, (list, tuple)):
         if _NUMBERS.issuperset(map(type, data)):
             return data
-        try:
-            return [_plain(v, d, False) for v in data]
-        except RecursionError:
-            raise TypeError("new(): self-referential lists are incompatible") from None
+        within = (*within, data)
+        if any(v is outer for v in data for outer in within):
+            raise TypeError("new(): self-referential lists are incompatible")
+        return [_plain(v, d, within) for v in data]
     if hasattr(data, "__array__") or isinstance(data, (int, float, complex, np.generic)):
         _check_number(data, d)
         return data
@@ -157,14 +160,18 @@ def _plain(data: Any, d: dtype | None, outermost: bool = True) -> Any:
     if isinstance(data, (dict, set, frozenset)):
         raise _no_number(data, d)
     if hasattr(data, "__getitem__") and hasattr(data, "__len__"):
-        return [_plain(v, d, False) for v in data]
+        return [_plain(v, d, (*within, data)) for v in data]
     raise _no_number(data, d)
 
 
 def _of_first(data: Any) -> tuple[tuple[int, ...], bool]:
-    """The shape that nested sequences have by the first of each, and whether what is first is a text."""
+    """The shape that nested sequences have by the first of each, and whether what is first is a text. ValueError for more dimensions
+    than an array has, as of a list that begins with itself.
+    """
     shape: tuple[int, ...] = ()
     while isinstance(data, (list, tuple, np.ndarray)):
+        if len(shape) == _DEEPEST:
+            raise ValueError(f"too many dimensions '{type(data).__name__}'")
         shape += (len(data),)
         if not len(data):
             break
