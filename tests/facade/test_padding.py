@@ -27,6 +27,7 @@ def test_constant():
     agree("pad", normal(2, 3), (1, 1), value=2.5)
     agree("pad", normal(2, 3), (-1, -1, 3, -1))
     agree("pad", normal(3), (0, 0))
+    refuses("pad", normal(3), (-5, 5))
     same(lambda lib: lib.nn.functional.pad(lib.tensor([1, 2]), (1, 1), value=2.5))
     same(lambda lib: lib.nn.functional.pad(lib.tensor([True, False]), (1, 1), value=1))
     same(lambda lib: lib.nn.functional.pad(lib.tensor(normal(2, 3)).half(), (1, 1), value=0.1))

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from .. import dtypes
+from ..asg.declare import CONST
 from ..asg.geometry import Geometry, contiguous
 from ..asg.node import Node
 from ..ops.random import philox_uniform
@@ -112,6 +113,7 @@ class GroupKernel:
 
     def _ramp(self, n: Node, strides: tuple[int, ...], offset: int) -> int:
         """start + step * index"""
+        assert all(s.op is CONST for s in n.srcs), "a row of numbers that begins with data"
         start, step = (s.attrs[0] for s in n.srcs)
         if n.dtype is dtypes.int64 and isinstance(start, int) and isinstance(step, int):
             return self._emit(Index(tuple([s * step for s in strides]), start + offset * step))

@@ -45,6 +45,10 @@ _NAMES = {
     "rnn": "Stack",
     "logsigmoid": "LogSigmoid",
     "window": "Slice",
+    "pad_at": "ConstantPadNd",
+    "roll_at": "Roll",
+    "tril_at": "Tril",
+    "triu_at": "Triu",
     "absolute_error": "Abs",
     "binary_cross_entropy_logits": "BinaryCrossEntropyWithLogits",
     "deg2rad": "Deg2Rad",
@@ -173,7 +177,7 @@ def _interpolate(n: Node) -> str:
 
 
 def _mirror(n: Node) -> str:
-    rank = sum(1 for a, b in n.attrs[0] if a or b)
+    rank = len(n.attrs[0]) if n.op.name == "mirror_at" else sum(1 for a, b in n.attrs[0] if a or b)
     return {"reflect": f"ReflectionPad{rank}D", "replicate": f"ReplicationPad{rank}D"}.get(str(n.attrs[1]), "Cat") + "Backward0"
 
 
@@ -286,6 +290,7 @@ _BY_NODE: dict[str, Callable[[Node], str]] = {
     "kl_divergence": lambda n: "SubBackward0",
     "kl_divergence_log": lambda n: "MulBackward0",
     "pad_mirror": _mirror,
+    "mirror_at": _mirror,
     "permute": _permute,
     "pick": _picked,
     "pow": _pow,

@@ -186,7 +186,7 @@ _BY_NODE: dict[str, Callable[[Node], tuple[Edge, ...]]] = {
     "restride_scatter": _write,
     "restride_put": _write,
     "rms_norm": _rms_norm,
-    "roll_at": lambda n: n.srcs[:1],
+    **dict.fromkeys(("mirror_at", "pad_at", "roll_at", "tril_at", "triu_at"), lambda n: n.srcs[:1]),
     "select": _placed,
     "diagonal": _placed,
 }

@@ -21,7 +21,7 @@ from ..asg.declare import Op
 from ..asg.node import Node, check_held, held_in_64_bits, weak
 from ..asg.trace import Trace, current
 
-__all__ = ["changes", "scalar", "scalar_input", "told"]
+__all__ = ["changes", "lifted", "scalar", "scalar_input", "told"]
 
 _LIFTED = "lifted"
 _NUMBERS = frozenset((bool, int, float, complex))
@@ -61,8 +61,8 @@ def scalar(op: Op, value: Any, beside: Node, first: bool = False) -> Node:
             op.table.pop((beside, v), None)
             op.table.pop((v, beside), None)
 
-    lifted = _lifted(op, site, value, None, kind, op.name in _ARITHMETIC, forget)
-    return scalar_input(value, beside, _rounds(op, first)) if lifted else weak(value)
+    found = lifted(op, site, value, None, kind, op.name in _ARITHMETIC, forget)
+    return scalar_input(value, beside, _rounds(op, first)) if found else weak(value)
 
 
 def told(op: Op, srcs: tuple[Node, ...], attrs: tuple[Any, ...]) -> Node:
@@ -82,7 +82,7 @@ def told(op: Op, srcs: tuple[Node, ...], attrs: tuple[Any, ...]) -> Node:
         value = attrs[i]
         if value.__class__ is not float or not value or not math.isfinite(value):
             continue
-        if _lifted(op, (srcs, i), value, attrs, i, op.scalar is not None, forget):
+        if lifted(op, (srcs, i), value, attrs, i, op.scalar is not None, forget):
             wide = dtypes.float64 if any(s.dtype is dtypes.float64 for s in srcs) else dtypes.float32
             given[i] = current().input(np.asarray(value, wide.storage), (), (), wide, srcs[0].device, "number")
     if given == list(attrs):
@@ -91,7 +91,7 @@ def told(op: Op, srcs: tuple[Node, ...], attrs: tuple[Any, ...]) -> Node:
     return op.varied(srcs, tuple(given))
 
 
-def _lifted(op: Op, site: Any, value: Any, attrs: Any, kind: Any, between: bool, forget: Callable[[dict[Any, Any]], None]) -> bool:
+def lifted(op: Op, site: Any, value: Any, attrs: Any, kind: Any, between: bool, forget: Callable[[dict[Any, Any]], None]) -> bool:
     """Whether the number at a site of an operation is data. From when it is, what was recorded with those before is forgotten."""
     seen = op.sites.get(site)
     if seen == _LIFTED:

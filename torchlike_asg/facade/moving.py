@@ -126,6 +126,19 @@ def _prune(dead: Any) -> None:
         _lines.pop(key, None)
 
 
+def moved(op: Op, t: Tensor, place: tuple[Any, ...], kind: tuple[Any, ...]) -> Node | None:
+    """The node of `t`, if ``op(t, *place)`` is at a place that moves."""
+    table = op.table
+    try:
+        if (t._n, *place) in table:
+            return None
+    except AttributeError:  # a sparse tensor
+        return None
+    begin((t,))
+    n = node_of(t)
+    return n if n.numel and (n, *place) not in table and moves(op, n, place, kind) else None
+
+
 def pending(t: Tensor) -> Node | None:
     """The node of a tensor that is part of what is recorded, also after a write through another name; None for data, whose views
     need none.

@@ -36,6 +36,11 @@ def remember(key: tuple[Any, ...], nodes: tuple[Node, ...], tr: Trace, slots: in
         _seen[key] = nodes
 
 
+def unremember(key: Any) -> None:
+    """Record what was remembered under this key anew."""
+    _seen.pop(key, None)
+
+
 @arena.register
 def _prune(dead: Any) -> None:
     for key in [k for k, nodes in _seen.copy().items() if any(n.__class__ is Node and dead(n) for n in (*k, *nodes))]:

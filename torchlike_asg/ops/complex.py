@@ -138,7 +138,7 @@ _LINEAR = """
     unfold restride unview restride_scatter fill copy full where masked_fill cat flip roll tril triu index unindex gather scatter
     scatter_add index_select index_add index_put index_copy index_fill masked_scatter masked_unscatter stack block_diag repeat
     repeat_interleave pad_constant pad_mirror pad_mirror_grad zeros_of complex real imag conj view_as_real view_as_complex
-    window unwindow window_put restride_at restride_put roll_at
+    window unwindow window_put restride_at restride_put roll_at pad_at mirror_at tril_at triu_at
 """
 _CONJUGATED = """
     mul div reciprocal pow exp exp2 expm1 log log1p log2 log10 sqrt rsqrt sin cos tan asin acos atan sinh cosh tanh asinh acosh atanh

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from ..asg.declare import REGISTRY
-from . import arrange, conv, join, moments, norm, padding, pooling, resize, sort  # noqa: F401  (they declare what is named here)
+from . import arrange, conv, join, moments, moving, norm, padding, pooling, resize, sort, window  # noqa: F401  (they declare what is named here)
 
 #: results follow the operands' memory format, as ``suggest_memory_format`` reads it
 _IMAGES = """
     max_pool max_pool_index batch_norm batch_norm_eval group_norm interpolate pad_constant pad_mirror roll rms_norm
+    pad_at mirror_at roll_at
 """
 #: results keep the order of the dimensions in memory
 _PRESERVED = "flip argsort unstable_order"

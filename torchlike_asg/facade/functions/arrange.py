@@ -15,6 +15,7 @@ from ...formats import contiguous_format
 from ...ops import arrange as ops
 from ...ops import movement
 from ...ops.formula import refuse
+from ...ops.moving import tril_at, triu_at
 from ...ops.window import roll_at
 from .. import moving
 from ..core import Tensor, node_of, unary, wrap
@@ -188,18 +189,20 @@ def _counts(repeats: Tensor) -> Any:
 _FAR = 1 << 48
 
 
-def _triangle(name: str, op: Any, which: str) -> Any:
+def _triangle(name: str, op: Any, at: Any, which: str) -> Any:
     def f(input: Tensor, diagonal: int = 0, *, out: Tensor | None = None) -> Tensor:
         if len(input.shape) < 2:
             raise RuntimeError(f"{name}: input tensor must have at least 2 dimensions")
         d = whole_size(operator.index(diagonal))
-        return unary(op, input, max(d, -_FAR) if d < 0 else min(d, _FAR))
+        d = max(d, -_FAR) if d < 0 else min(d, _FAR)
+        n = moving.moved(op, input, (d,), ())
+        return unary(op, input, d) if n is None else wrap(at(n, at_data(d, n)))
 
     return function(inplace=True)(named(f, name, f"The {which} triangle of matrices, zero elsewhere; `diagonal` moves its edge up."))
 
 
-tril = _triangle("tril", ops.tril, "lower")
-triu = _triangle("triu", ops.triu, "upper")
+tril = _triangle("tril", ops.tril, tril_at, "lower")
+triu = _triangle("triu", ops.triu, triu_at, "upper")
 
 
 def _triangle_indices(name: str, pick: Any) -> None:

@@ -9,8 +9,12 @@ from ... import dtypes
 from ...asg.node import check_held
 from ...ops import padding as ops
 from ...ops.formula import refuse
+from ...ops.moving import mirror_at, pad_at
+from .. import moving
 from ..autocast import governed
-from ..core import Tensor, unary
+from ..core import Tensor, node_of, unary, wrap
+from ..hosted import indices
+from ..places import at_data
 from ..register import checked, function
 
 
@@ -34,6 +38,8 @@ def pad(input: Tensor, pad: Any, mode: str = "constant", value: float | None = N
         )
     widths = ((0, 0),) * (rank - len(pairs) // 2) + tuple([(pairs[i], pairs[i + 1]) for i in range(len(pairs) - 2, -1, -2)])
     for n, (a, b) in zip(input.shape, widths, strict=True):
+        if mode == "constant" and n + min(a, 0) + min(b, 0) < 0:
+            raise RuntimeError("narrow(): length must be non-negative.")
         if n + a + b < 0:
             raise RuntimeError(
                 f"The input size {n}, plus negative padding {a} and {b} resulted in a negative output size, which is invalid. Check "
@@ -44,7 +50,7 @@ def pad(input: Tensor, pad: Any, mode: str = "constant", value: float | None = N
             value = bool(value)
         elif value is not None:
             check_held(value, input.dtype)
-        return unary(ops.pad_constant, input, widths, 0.0 if value is None else value)
+        return _surrounded(input, widths, 0.0 if value is None else value)
     if mode not in ("reflect", "replicate", "circular"):
         raise NotImplementedError(f"Unrecognised padding mode {mode}")
     if value is not None and value != 0.0:
@@ -61,14 +67,43 @@ def pad(input: Tensor, pad: Any, mode: str = "constant", value: float | None = N
                 f"input, but got: {list(input.shape)}"
             )
     _check(mode, tuple(input.shape), widths, count)
-    return unary(ops.pad_mirror, input, widths, mode) if mode == "circular" else _mirrored(input, widths, mode)
+    return _wrapped(input, widths, mode) if mode == "circular" else _mirrored(input, widths, mode)
 
 
-def _mirrored(input: Tensor, widths: ops.Widths, mode: str) -> Tensor:
-    return unary(ops.pad_mirror, input, widths, mode)
+def _extent(shape: Any, widths: ops.Widths) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """The dimensions that are padded, and their sizes in the result."""
+    dims = tuple([d for d, (a, b) in enumerate(widths) if a or b])
+    return dims, tuple([shape[d] + sum(widths[d]) for d in dims])
 
 
-_mirrored = governed(_mirrored, "reflection_pad")
+def _surrounded(input: Tensor, widths: ops.Widths, value: Any) -> Tensor:
+    """Padding with a constant. Widths that change from one iteration to the next, where the sizes do not, are data."""
+    dims, sizes = extent = _extent(input.shape, widths)
+    n = moving.moved(ops.pad_constant, input, (widths, value), (*extent, value)) if dims and all(sizes) else None
+    if n is None:
+        return unary(ops.pad_constant, input, widths, value)
+    starts, margins = [], []
+    for d, size in zip(dims, sizes, strict=True):
+        (before, after), whole = widths[d], n.shape[d]
+        grows, shrinks = before >= 0 and after >= 0 and size > whole, before <= 0 and after <= 0 and size < whole
+        margin = None if grows else 0 if shrinks else size
+        margins.append(margin)
+        starts.append(before if margin is None else margin - before)
+    kinds = bool if n.dtype is dtypes.bool_ else complex if n.dtype.is_complex else float if n.dtype.is_floating_point else int
+    return wrap(pad_at(n, *[at_data(s, n) for s in starts], dims, sizes, tuple(margins), kinds(value)))
+
+
+def _wrapped(input: Tensor, widths: ops.Widths, mode: str) -> Tensor:
+    """Padding with the tensor's own elements."""
+    dims, _ = extent = _extent(input.shape, widths)
+    n = moving.moved(ops.pad_mirror, input, (widths, mode), (*extent, mode)) if dims else None
+    if n is None:
+        return unary(ops.pad_mirror, input, widths, mode)
+    shown = [node_of(indices(ops.sources(mode, n.shape[d], *widths[d]), n.device)) for d in dims]
+    return wrap(mirror_at(n, *shown, dims, mode))
+
+
+_mirrored = governed(_wrapped, "reflection_pad")
 
 
 def _check(mode: str, shape: tuple[int, ...], widths: ops.Widths, count: int) -> None:

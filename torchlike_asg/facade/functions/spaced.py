@@ -8,18 +8,24 @@ from typing import Any
 import numpy as np
 
 from ... import dtypes, notices
-from ...asg.node import const
+from ...asg.node import Node, const
 from ...asg.reference import rounded
 from ...asg.trace import current
 from ...dtypes import dtype
 from ...ops import movement
 from ...ops.formula import refuse
+from ...ops.pointwise import add
+from ...ops.promotion import to
 from ...rng.fma import fma32, fma64
 from ..core import Tensor, wrap
+from ..lifting import lifted
 from ..register import function
-from ..remembered import recall, remember
+from ..remembered import recall, remember, unremember
 from .creation import finish, from_array, of_values, placed
 from .factory_arguments import device_of
+
+#: numbers that no integer type fails to hold
+_LARGE = 1 << 62
 
 
 def _number(name: str, argument: str, v: Any) -> Any:
@@ -86,11 +92,32 @@ def arange(
         first, last, by = (int(v) if d is not dtypes.bool_ else v for v in (first, last, by))
     count = -(-(last - first) // by) if integral or d.category < dtypes.FLOAT else math.ceil((last - first) / by)
     work = dtypes.int64 if d.category == dtypes.INTEGER else dtypes.float64 if d.is_floating_point else d
-    n = movement.arange(const(first, work), const(by, work), int(count), d)
+    over, count, on = const(by, work), int(count), device_of(device)
+    if count and on.type == "cpu" and _moves(first, over, count, d, key):
+        return finish(wrap(_from(first, over, count, d, on)), requires_grad)  # type: ignore[no-any-return]
+    n = movement.arange(const(first, work), over, count, d)
     if key is not None:
         tr = current()
         remember(key, (n,), tr, tr.slots)
-    return finish(wrap(placed(n, device_of(device))), requires_grad)  # type: ignore[no-any-return]
+    return finish(wrap(placed(n, on)), requires_grad)  # type: ignore[no-any-return]
+
+
+def _moves(first: Any, by: Node, count: int, d: dtype, key: Any) -> bool:
+    """Whether the first of `count` numbers changes from iteration to iteration: then it is data. `key`: what is remembered of the call."""
+
+    def forget(values: dict[Any, Any]) -> None:
+        for value, called in values.items():
+            movement.arange.table.pop((const(value, by.dtype), by, count, d), None)
+            unremember(called)
+
+    return abs(first) < _LARGE and lifted(movement.arange, (by, count, d), first, key, (by.attrs[0], count, d), True, forget)
+
+
+def _from(first: Any, by: Node, count: int, d: dtype, on: Any) -> Node:
+    """`arange` from a number that is data."""
+    work = by.dtype
+    start = current().input(np.asarray(first, work.storage), (), (), work, on)
+    return to(add(movement.arange(const(0, work), by, count, work), start), d)
 
 
 @function(method=False)
