@@ -384,3 +384,9 @@ def test_variational_autoencoder():
 
     same(run, rtol=1e-3, atol=1e-4)
     steady(make, warm=4)
+
+
+@pytest.mark.parametrize("make", [lambda D, T: D.VonMises(T.zeros(2), T.ones(2)), lambda D, T: D.Normal(T.zeros(2), T.ones(2))])
+def test_expand_to_a_size_of_minus_one(make):
+    shapes = [tuple(make(D, T).expand((3, -1)).batch_shape) for D, T in ((torch.distributions, torch), (ours.distributions, ours))]
+    assert shapes[0] == shapes[1]

@@ -108,3 +108,11 @@ def test_cholesky_of_nan_is_told_by_its_info():
         return T.linalg.cholesky_ex(T.tensor(ms)).info
 
     same(run)
+
+
+@pytest.mark.parametrize("matrix", [[[float("inf")] * 3] * 3, [[float("inf"), 0.0], [0.0, 1.0]]])
+def test_what_follows_an_infinite_pivot_is_no_factor(matrix):
+    for T in (torch, ours):
+        with pytest.raises(T.linalg.LinAlgError, match="leading minor of order 2 is not positive-definite"):
+            T.linalg.cholesky(T.tensor(matrix))
+        assert T.linalg.cholesky(T.tensor([[float("inf")]])).item() == float("inf")

@@ -16,6 +16,7 @@ from ..asg import gradients
 from ..asg.declare import get
 from ..asg.node import Node
 from ..asg.trace import current
+from ..facade import texts
 from ..facade.backward import check, grad_mode
 from ..facade.captured import Transform, recording
 from ..facade.core import Tensor, node_of
@@ -171,6 +172,8 @@ def grad_and_value(func: Callable[..., Any], argnums: Argnums = 0, has_aux: bool
                     f"Expected f(*args) to return a scalar Tensor, got tensor with {len(r.out.shape)} dims. "
                     "Maybe you wanted to use the vjp or jacrev APIs instead?"
                 )
+            if r.out.dtype.is_complex:
+                raise RuntimeError(texts.REAL_ONLY.format(r.out.dtype))
             parts = _shaped(r.pulled([gradients.ones(r.outputs[0])]), r.spec, depth)
             value = r.value()
         found = parts[0] if isinstance(argnums, int) else parts
@@ -208,6 +211,8 @@ def vjp(func: Callable[..., Any], *primals: Any, has_aux: bool = False) -> Any:
         for t, o in zip(given, r.leaves, strict=True):
             if tuple(t.shape) != tuple(o.shape):
                 raise RuntimeError(f"Mismatch in shape: grad_output has a shape of {t.shape} and output has a shape of {o.shape}.")
+            if t.dtype.is_complex is not o.dtype.is_complex:
+                raise RuntimeError(texts.ONE_FIELD.format(0, t.dtype, o.dtype))
         tr = current()
         r.present()
         around = Depth(max(depth, tr.level + 1), tr.grad)  # the transforms that call this one are as far out

@@ -171,7 +171,9 @@ class VonMises(Distribution):
         super().__init__(self.loc.shape, validate_args=validate_args)
 
     def expand(self, batch_shape: Any, _instance: Any = None) -> Any:
-        return self._expanded(_instance, ("loc", "concentration"), batch_shape)
+        return self._expanded(
+            _instance, ("loc", "concentration"), self.loc.expand(batch_shape).shape
+        )  # -1 keeps a size, in PyTorch only here
 
     def log_prob(self, value: torch.Tensor) -> torch.Tensor:
         if self._validate_args:

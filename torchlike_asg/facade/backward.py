@@ -62,9 +62,9 @@ def seed(t: Tensor, given: Any, index: int) -> Node:
     if not isinstance(given, Tensor):
         raise TypeError(f"gradients can be either Tensors or None, but got {type(given).__name__}")
     if tuple(given.shape) != tuple(t.shape):
-        raise RuntimeError(
-            f"Mismatch in shape: grad_output[{index}] has a shape of {given.shape} and output[{index}] has a shape of {t.shape}."
-        )
+        raise RuntimeError(texts.ONE_SHAPE.format(index, given.shape, t.shape))
+    if given.dtype.is_complex is not t.dtype.is_complex:
+        raise RuntimeError(texts.ONE_FIELD.format(index, given.dtype, t.dtype))
     return node_of(given)
 
 

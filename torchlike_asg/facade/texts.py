@@ -60,6 +60,11 @@ ONLY_FLOATING = "only Tensors of floating point and complex dtype can require gr
 NO_GRAD_FN = "element {} of tensors does not require grad and does not have a grad_fn"
 SCALAR_ONLY = "grad can be implicitly created only for scalar outputs"
 REAL_ONLY = "grad can be implicitly created only for real scalar outputs but got {}"
+ONE_SHAPE = "Mismatch in shape: grad_output[{0}] has a shape of {1} and output[{0}] has a shape of {2}."
+ONE_FIELD = (
+    "For complex Tensors, both grad_output and output are required to have the same dtype. Mismatch in dtype: grad_output[{0}] has a dtype "
+    "of {1} and output[{0}] has a dtype of {2}."
+)
 OTHER_THREAD = (
     "a tensor recorded in another thread (or in an iteration that has ended) is used here before it was computed: read it there first "
     "(x.item(), x.numpy(), torchlike_asg.sync()) and pass the value on"

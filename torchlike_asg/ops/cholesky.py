@@ -45,9 +45,11 @@ def _ref_cholesky(x: Array) -> Array:
 
 
 def _strict_cholesky(x: Array) -> Array:
-    """NumPy's, which fails at a pivot that is a NaN, too, as LAPACK does since version 3.10 (NumPy's own may be older)."""
+    """NumPy's, which fails at a pivot that is a NaN, too, as LAPACK does since version 3.10 (NumPy's own may be older), and at one that
+    follows an infinite one: what is divided by that is no number."""
     factor = np.linalg.cholesky(x)
-    if np.isnan(np.diagonal(factor, axis1=-2, axis2=-1)).any():
+    pivots = np.diagonal(factor, axis1=-2, axis2=-1)
+    if np.isnan(pivots).any() or np.isinf(pivots[..., :-1]).any():
         raise np.linalg.LinAlgError
     return factor
 

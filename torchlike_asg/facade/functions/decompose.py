@@ -228,6 +228,8 @@ def lstsq(A: Tensor, B: Tensor, rcond: float | None = None, *, driver: str | Non
             f"dtype {title(B.dtype)}"
         )
     check_double(A)
+    if not 0 <= len(A.shape) - len(B.shape) <= 1:
+        raise RuntimeError("torch.linalg.lstsq: input.dim() must be greater or equal to other.dim() and (input.dim() - other.dim()) <= 1")
     m, n = A.shape[-2:]
     limit = dtypes.finfo(A.dtype).eps * max(m, n) if rcond is None else float(rcond)
     regular = m > n and kind != "gelsy" and bool((value_of(wrap(_full_rank(node_of(A), limit))) == n).all())

@@ -11,6 +11,7 @@ from ...asg.geometry import is_contiguous
 from ...asg.node import Node
 from ...ops import linalg as ops
 from ...ops.arrange import roll
+from ...ops.formula import refuse
 from ...ops.movement import diagonal, expand, permute, reshape, reshaped
 from ...ops.pointwise import add, mul, sub
 from ...ops.promotion import title, to
@@ -257,6 +258,10 @@ def cross_product(input: Tensor, other: Tensor, dim: int) -> Tensor:
     d = wrap_dim(dim, len(x.shape))
     if x.shape[d] != 3 or y.shape[d] != 3:
         raise RuntimeError(f"linalg.cross: inputs dimension {d} must have length 3. Got {x.shape[d]} and {y.shape[d]}")
+    if x.dtype is dtypes.bool_:
+        raise refuse("cross", x.dtype)
+    if x.dtype is not y.dtype:
+        raise RuntimeError(f"expected scalar type {title(x.dtype)} but found {title(y.dtype)}")
 
     def turned(n: Node, by: int) -> Node:
         return roll(n, (-by,), (d,))

@@ -233,6 +233,8 @@ def vander(x: Tensor, N: int | None = None) -> Tensor:
     count = (x.shape[-1] if x.shape else 1) if N is None else N
     if count <= 1:
         raise RuntimeError("N must be greater than 1.")
+    if x.dtype in (dtypes.bool_, dtypes.float16, dtypes.bfloat16):
+        raise RuntimeError(f"linalg.vander supports floating point, complex, and integer tensors, but got {title(x.dtype)}")
     return wrap(_powers(node_of(x), count, True))
 
 
