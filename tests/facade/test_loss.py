@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 
+import torchlike_asg as ours
+
 from .compare import same
 from .parity import agree, agree_twice, normal, positive, refuses
 
@@ -147,6 +149,20 @@ class TestCTC:
         x, _, lengths = self.sample()
         agree("ctc_loss", x, np.array([[1, 1, 1], [3, 3, 0], [4, 0, 0]]), np.array([3, 6, 5]), lengths, zero_infinity=True)
         agree("ctc_loss", x, np.array([[1, 1, 1], [3, 3, 0], [4, 0, 0]]), np.array([3, 6, 5]), lengths, reduction="none", order=0)
+
+    @pytest.mark.parametrize(
+        ("times", "lengths"), [((7, 6, 5), (4, 2, 0)), ((7, 8, 5), (3, 2, 0)), ((7, 6, 5), (3, 2, -1)), ((7, -1, 5), (3, 2, 0))]
+    )
+    @pytest.mark.parametrize("tensors", [False, True])
+    def test_lengths_that_there_are_not_are_refused_at_the_call(self, times, lengths, tensors):
+        said = []
+        for lib in (pytest.importorskip("torch"), ours):
+            x, y = lib.zeros(7, 3, 5).log_softmax(-1), lib.ones(3, 3, dtype=lib.int64)
+            given = [lib.tensor(times), lib.tensor(lengths)] if tensors else [times, lengths]
+            with pytest.raises(RuntimeError) as caught:
+                lib.nn.functional.ctc_loss(x, y, *given)
+            said.append(str(caught.value))
+        assert said[0] == said[1]
 
     def test_through_log_softmax(self):
         def run(lib):

@@ -99,27 +99,32 @@ def _scores(x: Array, labels: Array) -> Array:
     return np.take_along_axis(x, np.broadcast_to(labels, (len(x), *labels.shape)), 2)
 
 
-def _check(x: Array, targets: Array, times: Array, lengths: Array) -> None:
-    """RuntimeError for lengths that the input or the targets do not have, and for labels that are no classes."""
+def check_lengths(times: Array, lengths: Array, targets: tuple[int, ...], rows: int, batch: int) -> None:
+    """RuntimeError for lengths that an input of `rows` times, or targets of that shape, do not have."""
     longest = int(lengths.max(initial=0))
     total = int(lengths.sum())
     why = ""
     for name, least, most, limit in (
-        ("input_lengths", int(times.min(initial=0)), int(times.max(initial=0)), len(x)),
+        ("input_lengths", int(times.min(initial=0)), int(times.max(initial=0)), rows),
         ("target_lengths", int(lengths.min(initial=0)), 0, 0),
     ):
         if least < 0:
             why = why or f"Expected {name} to have value at least 0, but got value {least}"
         elif most > limit:
             why = why or f"Expected {name} to have value at most {limit}, but got value {most}"
-    if not why and targets.ndim == 1 and len(targets) != total:
-        why = f"Expected tensor to have size {total} at dimension 0, but got size {len(targets)} for argument #2 'targets'"
-    if not why and targets.ndim == 2 and len(targets) != x.shape[1]:
-        why = f"Expected tensor to have size {x.shape[1]} at dimension 0, but got size {len(targets)} for argument #2 'targets'"
-    if not why and targets.ndim == 2 and targets.shape[1] < longest:
-        why = f"Expected tensor to have size at least {longest} at dimension 1, but got size {targets.shape[1]} for argument #2 'targets'"
+    if not why and len(targets) == 1 and targets[0] != total:
+        why = f"Expected tensor to have size {total} at dimension 0, but got size {targets[0]} for argument #2 'targets'"
+    if not why and len(targets) == 2 and targets[0] != batch:
+        why = f"Expected tensor to have size {batch} at dimension 0, but got size {targets[0]} for argument #2 'targets'"
+    if not why and len(targets) == 2 and targets[1] < longest:
+        why = f"Expected tensor to have size at least {longest} at dimension 1, but got size {targets[1]} for argument #2 'targets'"
     if why:
         raise RuntimeError(f"{why} (while checking arguments for ctc_loss_allocate_outputs)")
+
+
+def _check(x: Array, targets: Array, times: Array, lengths: Array) -> None:
+    """`check_lengths`, and RuntimeError for labels that are no classes."""
+    check_lengths(times, lengths, targets.shape, len(x), x.shape[1])
     listed = targets[np.arange(targets.shape[1]) < lengths[:, None]] if targets.ndim == 2 else targets
     bad = listed[(listed < 0) | (listed >= x.shape[2])]
     if bad.size:  # PyTorch would read whatever lies there

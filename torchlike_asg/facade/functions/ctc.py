@@ -9,6 +9,7 @@ import numpy as np
 from ... import dtypes
 from ...ops import ctc as ops
 from ..core import Tensor, nary
+from ..hosted import known
 from ..register import checked, function
 from .arguments import wholes
 from .creation import from_array
@@ -56,6 +57,9 @@ def ctc_loss(
         raise RuntimeError("blank must be in label range")
     given = (input_lengths, "input_lengths"), (target_lengths, "target_lengths")
     times, lengths = [_lengths(value, x.shape[1], name, x.device) for value, name in given]
+    have, want = known(times), known(lengths)
+    if have is not None and want is not None:  # those that are computed are looked at where they are used
+        ops.check_lengths(have, want, tuple(targets.shape), x.shape[0], x.shape[1])
     loss: Any = nary(ops.ctc_loss, (x, targets.to(x.device, dtypes.int64), times, lengths), blank, zero_infinity)  # type: ignore[attr-defined]
     if reduction == "mean":
         return (loss / clamp_min(lengths, 1).to(loss.dtype)).mean()  # type: ignore[no-any-return]
