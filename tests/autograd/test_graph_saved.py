@@ -2,6 +2,8 @@
 
 import pytest
 
+import torchlike_asg as ours
+
 torch = pytest.importorskip("torch")
 
 from ..facade.compare import same, same_error  # noqa: E402
@@ -26,6 +28,53 @@ def test_saved_values_by_name():
                 hasattr(power.grad_fn, "_saved_other")]  # fmt: skip
 
     same(run)
+
+
+def test_saved_operands_are_the_tensors_themselves():
+    def run(lib):
+        x = vector(lib, 1, 2)
+        y, z = x.pow(2), x.exp()
+        w = z * y
+        result = z.grad_fn._saved_result
+        inner = (x * 2).sin().grad_fn._saved_self
+        inner.sum().backward()
+        return [y.grad_fn._saved_self is x, w.grad_fn._saved_self is z, w.grad_fn._saved_other is y, result is z, result.grad_fn == z.grad_fn,
+                inner.tolist(), inner.grad_fn.name(), x.grad.tolist()]  # fmt: skip
+
+    same(run)
+
+
+def test_saved_values_that_were_packed_are_unpacked_for_whoever_asks():
+    def run(lib):
+        asked, x = [], vector(lib, 1, 2)
+        with lib.autograd.graph.saved_tensors_hooks(lambda t: t.detach() * 3, lambda t: asked.append(1) or t):
+            y = x.pow(2)
+        return [y.grad_fn._saved_self.tolist(), y.grad_fn._saved_self is x, len(asked)]
+
+    same(run)
+
+
+def test_saved_values_that_are_gone_are_refused():
+    def freed(lib):
+        y = vector(lib, 1, 2).pow(2)
+        y.sum().backward()
+        return y.grad_fn._saved_self
+
+    def overwritten(lib):
+        y = vector(lib, 1, 2).exp()
+        step = y.grad_fn
+        y.add_(1)
+        return step._saved_result
+
+    def wrong(lib):
+        with lib.autograd.graph.saved_tensors_hooks(lambda t: t, lambda t: 3):
+            y = vector(lib, 1, 2).pow(2)
+        return y.grad_fn._saved_self
+
+    for run in (freed, wrong):
+        same_error(run)
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        overwritten(ours)
 
 
 def test_saved_values_are_packed_and_unpacked():

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 from weakref import WeakKeyDictionary, ref
 
-from ..asg.declare import APART, IDENTITIES, INPUT, LEAF_OF, STOP, VAR
+from ..asg.declare import APART, IDENTITIES, INPUT, LEAF_OF, VAR
 from ..asg.keeps import made
 from ..asg.node import Node
 from ..asg.trace import current
@@ -14,13 +14,14 @@ from ..dtypes import INTEGER
 from ..errors import Unsupported
 from ..ops.movement import restride as RESTRIDE
 from ..ops.movement import restride_scatter as RESTRIDE_SCATTER
-from .core import Tensor, node_of, wrap
+from .core import Tensor, node_of
 from .history_names import number, operands, place, title
 from .history_parts import Part, edges
 from .hooks import RemovableHandle, add_node_hook, add_node_post_hook, attach, leaf_hooks
 from .owners import leaf_family
 from .past import Past
 from .pieces import undivided
+from .saved_hooks import saved_value
 from .saved_values import Ended
 from .steps import noted
 
@@ -65,7 +66,7 @@ class GradFn:
         if which is not None and n is not None and n.saved is not None:
             kept = n if which < 0 else n.srcs[which] if which < len(n.srcs) else None
             if kept in n.saved:
-                return wrap(STOP(kept))
+                return saved_value(n, n.saved.index(kept))
         raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'")
 
     def register_hook(self, fn: Any) -> RemovableHandle:

@@ -19,6 +19,7 @@ from ..asg.trace import Trace, current
 from .core import Tensor, node_of, wrap
 from .hooks import NodeHooks
 from .owners import leaf_family
+from .saved_values import blame
 
 
 class Region:
@@ -96,9 +97,38 @@ def _given(s: Node) -> Tensor:
     """What a hook is given of a saved value: a leaf as it is, so that parameters can be told from what was computed of them; of that the
     value. (With its history, what is packed would keep the whole iteration until somebody asks for its gradients.)
     """
+    leaf = _leaf(s)
+    return wrap(STOP(s)) if leaf is None else leaf
+
+
+def _leaf(s: Node) -> Tensor | None:
+    """The tensor that is this leaf."""
     f = leaf_family(s) if is_leaf(s) else None
     faces = [] if f is None or f.h is not s else [t for r in f.faces if (t := r()) is not None and t._kind is None and t._n is s]
-    return faces[0] if faces else wrap(STOP(s))
+    return faces[0] if faces else None
+
+
+def saved_value(n: Node, i: int) -> Tensor:
+    """What a step shows of the value it saved i-th: the operand itself if it is there, its result as another tensor of the same history; of
+    packed values what `unpack` returns. RuntimeError for what was freed or overwritten.
+    """
+    tr = current()
+    pack_pending(tr)
+    hooks: Any = tr.hooks.get(n)
+    if hooks is not None and hooks.packed is not None:
+        packed, unpack = hooks.packed
+        for place, held in packed:
+            if place == i:
+                return _whole(unpack(held))
+    error = blame((n,), (n,), tr)
+    if error is not None:
+        raise RuntimeError(error)
+    s = n.saved[i]  # type: ignore[index]
+    operand = _leaf(s)
+    if operand is None and s is not n:
+        owner = tr.claims.get(s)
+        operand = None if owner is None else owner()
+    return operand if isinstance(operand, Tensor) else wrap(REBIND(s, s) if s.rg else s)
 
 
 def _packed(t: Tensor, region: Region) -> Any:
@@ -111,14 +141,19 @@ def _packed(t: Tensor, region: Region) -> Any:
     return held
 
 
+def _whole(value: Any) -> Tensor:
+    """What a hook has unpacked."""
+    if not isinstance(value, Tensor):
+        raise TypeError(f"Output of saved tensor unpack_hook expected to be a Tensor but got result of type {type(value).__name__}")
+    return value
+
+
 def unpacked(n: Node, g: Node, parts: list[Node | None], packed: Any) -> list[Node | None]:
     """The gradients `parts` of the operands of `n`, reading unpacked values in the place of those that were saved."""
     kept, unpack = packed
     changed: dict[Node, Node] = {}
     for i, held in kept:
-        value = unpack(held)
-        if not isinstance(value, Tensor):
-            raise TypeError(f"Output of saved tensor unpack_hook expected to be a Tensor but got result of type {type(value).__name__}")
+        value = _whole(unpack(held))
         s, u = n.saved[i], node_of(value)  # type: ignore[index]
         while u.op in IDENTITIES and u is not s:
             u = u.srcs[IDENTITIES[u.op]]
