@@ -66,3 +66,34 @@ def test_a_handle_keeps_no_leaf_alive_and_can_be_copied():
         other.handle.remove()
         assert not other._forward_hooks
     assert len(model._forward_hooks) == 1
+
+
+GRADIENTS_OF_ANOTHER_TYPE = {
+    "accumulated": "x.grad_dtype = T.float32; (x * 2).sum().backward(); (x * 3).sum().backward(); R = x.grad",
+    "asked for": "x.grad_dtype = T.float64; R = T.autograd.grad((x * x).sum(), x)[0]",
+    "hooked": "h = []; x.grad_dtype = T.float32; x.register_hook(lambda g: h.append(str(g.dtype))); (x * 2).sum().backward(); R = h",
+    "any": "x.grad_dtype = None; x.grad = T.ones(2).double(); R = x.grad_dtype, x.grad",
+    "assigned": "x.grad_dtype = T.float64; x.grad = T.ones(2).double(); R = x.grad_dtype, x.grad",
+    "stepped": "x.grad_dtype = T.float32; (x * 2).sum().backward(); T.optim.SGD([x], 0.5).step(); R = x",
+    "back": "x.grad_dtype = T.float64; x.sum().backward(); x.grad = None; x.grad_dtype = T.bfloat16; x.sum().backward(); R = x.grad",
+    "before it is a leaf": "y = T.ones(2); y.grad_dtype = T.float64; y.requires_grad_(); (y * 2).sum().backward(); R = y.grad",
+    "refused: a string": "x.grad_dtype = 'a'",
+    "refused: a result": "y = x * 2; y.grad_dtype = T.float32",
+    "refused: beside a gradient": "(x * 2).sum().backward(); x.grad_dtype = T.float32",
+    "refused: an integer": "x.grad_dtype = T.int64; (x * 2).sum().backward()",
+    "refused: another is assigned": "x.grad_dtype = T.float32; x.grad = T.ones(2, dtype=T.bfloat16)",
+}
+
+
+@pytest.mark.parametrize("name", GRADIENTS_OF_ANOTHER_TYPE)
+def test_gradients_of_another_type(name):
+    found = []
+    for T in (torch, ours):
+        space = {"T": T, "x": T.ones(2, dtype=T.bfloat16, requires_grad=True)}
+        if name.startswith("refused"):
+            with pytest.raises(RuntimeError):
+                exec(GRADIENTS_OF_ANOTHER_TYPE[name], space)
+        else:
+            exec(GRADIENTS_OF_ANOTHER_TYPE[name], space)
+            found.append(str(space["R"]).replace("torchlike_asg", "torch"))
+    assert len(set(found)) <= 1

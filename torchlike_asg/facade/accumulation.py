@@ -80,7 +80,12 @@ def add(f: Family | Tensor, t: Any) -> None:
 
 
 def hooked(f: Family, t: Any) -> Any:
-    """The gradient of a leaf after the hooks on it."""
+    """The gradient of a leaf in the type that it was asked for in, after the hooks on it."""
+    wanted = f.hooks.grad_dtype  # type: ignore[union-attr]
+    if wanted and wanted[0] is not None and t.dtype is not wanted[0]:
+        if not (wanted[0].is_floating_point or wanted[0].is_complex):
+            raise RuntimeError(f"a gradient has a floating point or complex type, not grad_dtype={wanted[0]}")
+        t = t.to(wanted[0])
     for fn in list(f.hooks.values()):  # type: ignore[union-attr]
         out = fn(t)
         if out is not None:

@@ -105,6 +105,11 @@ class LeafHooks(dict):  # type: ignore[type-arg]
 
     #: the node of a permanent leaf
     leaf: Node | None = None
+    #: (the type of the gradient,) where it was asked for; (None,) for whatever comes
+    grad_dtype: tuple[Any, ...] = ()
+
+    def __bool__(self) -> bool:
+        return len(self) > 0 or self.grad_dtype != ()
 
     def __init__(self) -> None:
         super().__init__()

@@ -50,6 +50,13 @@ def _get_grad(self: Tensor) -> Any:
     return g
 
 
+def type_of_gradient(t: Tensor) -> Any:
+    """The type that a leaf's gradient has, None for any: its own, unless another was asked for (`grad_dtype`)."""
+    f = t._f
+    asked = f.hooks.grad_dtype if f is not None and t._kind is None and f.hooks is not None else ()
+    return asked[0] if asked else t.dtype
+
+
 def _set_grad(self: Tensor, g: Any) -> None:
     if g is not None:
         if not isinstance(g, Tensor):
@@ -61,9 +68,9 @@ def _set_grad(self: Tensor, g: Any) -> None:
                 f"attempting to assign a gradient of size '{list(g.shape)}' to a tensor of size '{list(self.shape)}'. "
                 "Please ensure that the gradient and the tensor are the same size"
             )
-        if g.dtype is not self.dtype:
+        if (wanted := type_of_gradient(self)) is not None and g.dtype is not wanted:
             raise RuntimeError(
-                f"attempting to assign a gradient with dtype '{title(g.dtype).lower()}' to a tensor with grad_dtype '{title(self.dtype)}'. "
+                f"attempting to assign a gradient with dtype '{title(g.dtype).lower()}' to a tensor with grad_dtype '{title(wanted)}'. "
                 "The gradient must match the tensor's grad_dtype (defaults to the tensor's dtype)."
             )
     elif self._f is None:

@@ -9,12 +9,17 @@ from typing import Any, NoReturn
 from ... import formats
 from ...asg.declare import SNAP
 from ...asg.trace import current
+from ...dtypes import dtype
+from ...errors import Unsupported
+from ...ops.promotion import title
 from ..core import Tensor, face, node_of, owned
 from ..families import alias, family_of
+from ..hooks import leaf_hooks
 from ..nodes import root_of
 from ..register import FUNCTIONS, function, method, named
 from ..steps import step
 from ..storage import Counter, Family
+from .history import type_of_gradient
 
 for _name in ("is_xpu", "is_mtia", "is_ipu", "is_maia", "is_mkldnn", "is_nested", "is_vulkan", "is_xla", "is_sparse_csr", "volatile"):
     setattr(Tensor, _name, property(lambda self: False, doc="False: there is nothing of the kind here."))
@@ -36,13 +41,31 @@ def _output_nr(self: Tensor) -> int:
 
 
 def _grad_dtype(self: Tensor) -> Any:
-    """The type of a leaf's gradient: its own."""
+    """The type of a leaf's gradient: its own, unless another was asked for; None: any."""
     if not self.is_leaf:
         raise RuntimeError("grad_dtype can only be accessed on leaf tensors.")
-    return self.dtype
+    return type_of_gradient(self)
 
 
-Tensor.name, Tensor.output_nr, Tensor.grad_dtype = property(_name_of), property(_output_nr), property(_grad_dtype)  # type: ignore[attr-defined]
+def _set_grad_dtype(self: Tensor, d: Any) -> None:
+    if d is not None and not isinstance(d, dtype):
+        raise RuntimeError(f"grad_dtype must be a torch.dtype or None, but got {type(d).__name__}")
+    if not self.is_leaf:
+        raise RuntimeError("grad_dtype can only be set on leaf tensors.")
+    kept = self.grad  # type: ignore[attr-defined]
+    if kept is not None and d is not None and kept.dtype is not d:
+        raise RuntimeError(
+            f"Cannot set grad_dtype to '{title(d)}' because there is already a gradient with dtype '{title(kept.dtype).lower()}'. Please "
+            "clear the gradient (.grad = None) before changing grad_dtype, or ensure the new grad_dtype matches the existing gradient's "
+            "dtype."
+        )
+    if self._f is not None and self._kind is not None:
+        raise Unsupported("grad_dtype of a view is not implemented: use x.clone().detach()")
+    leaf_hooks(family_of(self)).grad_dtype = (d,)
+
+
+Tensor.name, Tensor.output_nr = property(_name_of), property(_output_nr)  # type: ignore[attr-defined]
+Tensor.grad_dtype = property(_grad_dtype, _set_grad_dtype)  # type: ignore[attr-defined]
 
 
 @function()
