@@ -221,11 +221,17 @@ class Past:
         return when == (tr.index, tr.generation) and done.get(self.node) is n
 
     def ask(self, n: Node, tr: Trace) -> None:
-        """Note the hooks on the value, which was carried into `tr` as `n`, and whether it is to keep its gradient."""
-        if n in tr.hooks:
-            self.snapshot.hooks[self.node] = tr.hooks[n]
-        if n in tr.retained:
-            self.snapshot.retained[self.node] = tr.retained[n]
+        """Note the hooks on the value, which was carried into `tr` as `n`, and whether it is to keep its gradient: in every trace that it
+        was recorded in, where other histories may lead to it."""
+        snap, node = self.snapshot, self.node
+        while True:
+            if n in tr.hooks:
+                snap.hooks[node] = tr.hooks[n]
+            if n in tr.retained:
+                snap.retained[node] = tr.retained[n]
+            if node not in snap.origins:
+                return
+            snap, node = snap.origins[node]
 
     def recorded(self, tr: Trace) -> Node:
         """The node of the history, recorded again in the current trace, after those of earlier traces that it goes on from."""

@@ -58,11 +58,14 @@ class Wanted:
         """Whether one of them may have a gradient through this history."""
         if not self.leaves and not self.places:
             return False
-        own = past.snapshot, past.node
+        own = _place(past)
         if own in self.places and len(self.places) == 1 and not self.leaves:
             return False
-        traces = {snap for snap, n in self.places if (snap, n) != own}
-        return any([snap in traces or not self.leaves_in(snap).isdisjoint(self.leaves) for snap in reached([past])])
+        return any([self._leads(snap, own) or not self.leaves_in(snap).isdisjoint(self.leaves) for snap in reached([past])])
+
+    def _leads(self, snap: Snapshot, but: tuple[Snapshot, Node]) -> bool:
+        """Whether a result of that trace is asked for, other than the one at a place."""
+        return any([_first(snap, n) != but for n in self.asked(snap)])
 
     def leaves_in(self, snap: Snapshot) -> set[Any]:
         return {_owner(n, snap) for n in snap.versions}
@@ -73,18 +76,27 @@ class Wanted:
         return frozenset((*found, *snap.carried, *self.asked(snap)))
 
     def asked(self, snap: Snapshot) -> dict[Node, list[int]]:
-        """The nodes of a trace whose gradients are asked for."""
-        return {n: found for (s, n), found in self.places.items() if s is snap}
+        """The nodes of a trace whose gradients are asked for, also where they were recorded again."""
+        found = {n: which for (s, n), which in self.places.items() if s is snap}
+        if self.places:
+            found.update([(n, self.places[place]) for n in snap.origins if (place := _first(snap, n)) in self.places])
+        return found
 
 
 def _place(past: Past) -> tuple[Snapshot, Node]:
     """Where a history has its gradient: a write without history leaves it where it was."""
-    snap, n = past.snapshot, past.node
-    while n.op is REBIND or n in snap.carried:
-        if n.op is REBIND:
-            n = n.srcs[0]
-        else:
+    return _first(past.snapshot, past.node)
+
+
+def _first(snap: Snapshot, n: Node) -> tuple[Snapshot, Node]:
+    """The first trace that a node of this one was recorded in, and the node there."""
+    while n.op is REBIND or n in snap.carried or n in snap.origins:
+        if n in snap.carried:
             snap, n = snap.carried[n].snapshot, snap.carried[n].node
+        elif n in snap.origins:
+            snap, n = snap.origins[n]
+        else:
+            n = n.srcs[0]
     return snap, n
 
 
