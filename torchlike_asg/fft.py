@@ -16,6 +16,7 @@ from .facade.functions.arrange import roll as _roll
 from .facade.functions.spaced import arange as _arange
 from .facade.functions.views import dims_of as _dims_of
 from .facade.register import function
+from .facade.results import deliver as _deliver
 
 #: (name, kind, forward, what it gives)
 _TRANSFORMS = (
@@ -80,7 +81,9 @@ def _check(name: str, n: Any, d: Any, dtype: Any) -> None:
             raise TypeError(f"fft_{name}(): argument {argument} must be {kind}, not {type(value).__name__}")
 
 
-def _frequencies(name: str, count: int, dtype: Any, options: Any) -> Tensor:
+def _frequencies(name: str, count: int, dtype: Any, options: Any, out: Tensor | None) -> Tensor:
+    if out is not None and dtype is None:
+        dtype = out.dtype
     if isinstance(dtype, type):
         dtype = _arange(0, dtype=dtype).dtype
     if dtype is not None and not (dtype.is_floating_point or dtype.is_complex):
@@ -91,16 +94,16 @@ def _frequencies(name: str, count: int, dtype: Any, options: Any) -> Tensor:
 def fftfreq(n: int, d: float = 1.0, *, out: Tensor | None = None, dtype: Any = None, **options: Any) -> Tensor:
     """The frequencies of the elements of a transform of `n` samples a time `d` apart: ``[0, 1, ..., -2, -1] / (d n)``."""
     _check("fftfreq", n, d, dtype)
-    at = _frequencies("fftfreq", n, dtype, options)
+    at = _frequencies("fftfreq", n, dtype, options, out)
     values = (at - n * (at >= (n + 1) // 2)) * _per(n * d)
-    return values if out is None else out.copy_(values)  # type: ignore[attr-defined, no-any-return]
+    return values if out is None else _deliver(values, out, "fftfreq")  # type: ignore[no-any-return]
 
 
 def rfftfreq(n: int, d: float = 1.0, *, out: Tensor | None = None, dtype: Any = None, **options: Any) -> Tensor:
     """The frequencies of the elements of half a spectrum: ``[0, 1, ..., n // 2] / (d n)``."""
     _check("rfftfreq", n, d, dtype)
-    values = _frequencies("rfftfreq", n // 2 + 1, dtype, options) * _per(n * d)
-    return values if out is None else out.copy_(values)  # type: ignore[attr-defined, no-any-return]
+    values = _frequencies("rfftfreq", n // 2 + 1, dtype, options, out) * _per(n * d)
+    return values if out is None else _deliver(values, out, "rfftfreq")  # type: ignore[no-any-return]
 
 
 def fftshift(input: Tensor, dim: Any = None) -> Tensor:

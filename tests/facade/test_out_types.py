@@ -38,6 +38,16 @@ EXACT = {
     "median": lambda T, x, out: T.median(x, 1, out=(out, T.empty(0, dtype=T.long)))[0],
     "joined": lambda T, x, out: T.cat([x, x], out=out),
     "stacked": lambda T, x, out: T.hstack([x, x], out=out),
+    "nonzero_static": lambda T, x, out: T.nonzero_static(x, size=3, out=out),
+    "slice_scatter": lambda T, x, out: T.slice_scatter(x, x[:1], 0, 1, 2, out=out),
+    "cholesky": lambda T, x, out: T.linalg.cholesky(x, out=out),
+    "triangles": lambda T, x, out: T.linalg.lu(x, out=(T.empty(0), out, T.empty(0)))[1],
+    "lu_factor_ex": lambda T, x, out: T.linalg.lu_factor_ex(x, out=(out, T.empty(0, dtype=T.int32), T.empty(0, dtype=T.int32)))[0],
+    "ldl_factor": lambda T, x, out: T.linalg.ldl_factor(x, out=(out, T.empty(0, dtype=T.int32)))[0],
+    "irfft": lambda T, x, out: T.fft.irfft(x + 0j, out=out),
+    "hfft2": lambda T, x, out: T.fft.hfft2(x + 0j, out=out),
+    "fftfreq": lambda T, x, out: T.fft.fftfreq(5, 0.5, out=out),
+    "rfftfreq": lambda T, x, out: T.fft.rfftfreq(5, 0.5, out=out),
     "differences": lambda T, x, out: T.diff(x, out=out),
 }
 

@@ -313,3 +313,20 @@ def test_places_outside_are_refused_at_once():
         ours.sparse_coo_tensor([[5], [0]], [1.0], (3, 3))
     with pytest.raises(RuntimeError, match="negative index"):
         ours.sparse_coo_tensor([[-1], [0]], [1.0], (3, 3))
+
+
+@pytest.mark.parametrize("dim, start, length", [(0, 1, 1), (1, 0, 2), (2, 1, 2), (0, 0, 0)])
+def test_narrow_copy(dim, start, length):
+    def run(T):
+        s = T.sparse_coo_tensor(T.tensor([[0, 1, 0], [1, 2, 1]]), T.arange(9.0).reshape(3, 3), (2, 3, 3))
+        part = s.narrow_copy(dim, start, length)
+        return part.to_dense(), list(part.shape), part.is_coalesced()
+
+    same(run)
+
+
+@pytest.mark.parametrize("dim, start, length", [(0, 2, 5), (-1, 0, 1), (3, 0, 1)])
+def test_narrow_copy_beyond_the_tensor(dim, start, length):
+    for T in (torch, ours):
+        with pytest.raises(RuntimeError, match=r"out of range|Invalid range"):
+            made(T).narrow_copy(dim, start, length)

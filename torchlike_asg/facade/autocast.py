@@ -42,7 +42,7 @@ _LISTS = {
         quantile nanquantile stft fft_fft fft_ifft fft_rfft fft_irfft fft_hfft fft_ihfft fft_fft2 fft_ifft2 fft_rfft2 fft_irfft2
         fft_fftn fft_ifftn fft_rfftn fft_irfftn
         inverse inv pinv pinverse det slogdet logdet svd svd_full svdvals qr qr_mode cholesky cholesky_inverse cholesky_solve eigh eigvalsh
-        lstsq solve matrix_rank triangular_solve solve_triangular tensorinv tensorsolve
+        linalg_cholesky lstsq solve matrix_rank triangular_solve solve_triangular tensorinv tensorsolve
         cond matrix_exp""",
         WIDEST: "cat stack index_copy",
         KEEP: "bilinear",

@@ -36,7 +36,7 @@ _REFUSALS = {
         inv inv_ex inverse isin lu_factor lu_solve matmul matrix_power mm msort mv norm permute_copy qr qr_mode renorm
         scatter scatter_add scatter_reduce select_copy slice_copy slogdet softmax solve sort split_copy squeeze_copy
         svd svd_full svdvals t_copy take_along_dim topk transpose_copy tril triu unfold_copy unsqueeze_copy
-        vector_norm view_as_real_copy view_copy""",
+        vector_norm view_as_real_copy view_copy ldl_factor ldl_factor_ex linalg_cholesky lu lu_factor_ex slice_scatter triangular_solve""",
     "Found dtype {Given} but expected {Expected}": """abs bitwise_not ceil clamp clamp_max clamp_min conj_physical floor frac neg round sgn
         sign trunc""",
     "Expected the dtype for input and out to match, but got {Expected} for input's dtype and {Given} for out's dtype.": "amax amin",
@@ -45,7 +45,7 @@ _REFUSALS = {
     "{name}() out tensor must be same dtype as the input tensor": "quantile nanquantile",
     "{name}(): self and result must have the same scalar type": "masked_select index_select",
     "{name}(): self and out expected to have the same dtype, but got self.dtype = {Expected} and out.dtype = {Given}": "take",
-    "{name}: Expected out tensor to have scalar type {Expected} but got scalar type {Given}": "nonzero",
+    "{name}: Expected out tensor to have scalar type {Expected} but got scalar type {Given}": "nonzero nonzero_static",
     "{name}: Expected the output tensor to have dtype {Expected}, but got an output tensor with dtype {Given}": "inner tensordot",
     "{name}(): expected out tensor to have dtype {expected} but got {given}": "multi_dot",
     "torch.{name}() expects mantissa to have dtype {expected} but got {given}": "frexp",
@@ -71,6 +71,8 @@ _REFUSALS = {
 _OF_PARTS = dict.fromkeys(("max", "min"), "Expected out tensor to have dtype {expected}, but got {given} instead")
 _REFUSAL_OF = {name: text for text, names in _REFUSALS.items() for name in names.split()}
 
+#: transforms whose results are real, under the name that PyTorch refuses a complex ``out`` by
+_REAL_TRANSFORMS = {f"fft_{kind}{many}": kind + ("n" if many else "") for kind in ("irfft", "hfft") for many in ("", "2", "n")}
 #: functions that refuse it where their bounds are numbers only
 _OF_NUMBERS = frozenset(("clamp", "clamp_max", "clamp_min"))
 #: functions that join tensors, whose refusal is `cat`'s
@@ -115,6 +117,8 @@ def _check_type(found: dtype, given: dtype, name: str, operands: Any) -> None:
         text = None
     if text is not None and not (given is uint8 and found is bool_ and name in ("all", "any")):
         _refuse(text, found, given, name)
+    if given.is_complex and name in _REAL_TRANSFORMS:
+        raise RuntimeError(f"{_REAL_TRANSFORMS[name]} expects a floating point output tensor, but got {title(given)}")
     if given.category < found.category and name in _JOINING:
         raise TypeError(f"torch.cat(): input types can't be cast to the desired output type {title(given)}")
     if given.category < found.category and name not in _CONVERTED:

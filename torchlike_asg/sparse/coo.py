@@ -317,6 +317,20 @@ class SparseTensor(Arithmetic):
         size = [len(index) if d == axis else n for d, n in enumerate(self.shape)]
         return SparseTensor(torch.stack(rows), self._v[held], size, self._coalesced and axis == 0)
 
+    def narrow_copy(self, dim: int, start: int, length: int) -> SparseTensor:
+        """A copy of `length` slices of dimension `dim` from `start` on."""
+        if not 0 <= dim < self.ndim:
+            raise RuntimeError(f"Dimension {dim} out of range. Expecting 0 <= dim < {self.ndim}.")
+        if not 0 <= start <= start + length <= self.shape[dim]:
+            raise RuntimeError(f"Invalid range to narrow. range(start, start+length) must be a subset of range(0, {self.shape[dim]}).")
+        size = [length if d == dim else n for d, n in enumerate(self.shape)]
+        if dim >= self.sparse_dim():
+            values = self._v.narrow_copy(dim - self.sparse_dim() + 1, start, length)
+            return SparseTensor(self._i, values, size, self._coalesced)
+        within = ((self._i[dim] >= start) & (self._i[dim] < start + length)).nonzero()[:, 0]
+        rows = [row[within] - (start if d == dim else 0) for d, row in enumerate(self._i)]
+        return SparseTensor(torch.stack(rows), self._v[within], size, self._coalesced)
+
     def unsqueeze(self, dim: int) -> SparseTensor:
         """The same values with a sparse dimension of length 1 before the sparse dimension `dim`, or after the last one."""
         axis = dim + self.ndim + 1 if dim < 0 else dim

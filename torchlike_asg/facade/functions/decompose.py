@@ -169,7 +169,7 @@ def _factor(x: Node, upper: bool) -> Tensor:
     return wrap(solve.column_major(swap_last(factors.cholesky(swap_last(x)))) if upper else factors.cholesky(x))
 
 
-@function(name="cholesky", method=False, namespace=False)
+@function(method=False, namespace=False)
 @outright
 @step("LinalgCholeskyExBackward0", keeps=((RESULT, (0,)),))
 def linalg_cholesky(A: Tensor, *, upper: bool = False, out: Tensor | None = None) -> Tensor:

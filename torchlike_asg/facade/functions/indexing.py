@@ -280,7 +280,7 @@ def nonzero(input: Tensor, *, as_tuple: bool = False, out: Tensor | None = None)
 
 
 @function()
-def nonzero_static(input: Tensor, *, size: int, fill_value: int = -1) -> Tensor:
+def nonzero_static(input: Tensor, *, size: int, fill_value: int = -1, out: Tensor | None = None) -> Tensor:
     """The positions of the first `size` nonzero elements, one row each, and rows of `fill_value` after them. Looks at the values."""
     if size < 0:
         raise RuntimeError("nonzero_static: 'size' must be an non-negative integer")

@@ -58,7 +58,9 @@ def select_scatter(input: Tensor, src: Tensor, dim: int, index: int) -> Tensor:
 
 @function()
 @step("SliceScatterBackward0")
-def slice_scatter(input: Tensor, src: Tensor, dim: int = 0, start: int | None = None, end: int | None = None, step: int = 1) -> Tensor:
+def slice_scatter(
+    input: Tensor, src: Tensor, dim: int = 0, start: int | None = None, end: int | None = None, step: int = 1, *, out: Tensor | None = None
+) -> Tensor:
     """A copy of `input` with the slice ``start:end:step`` of dimension `dim` replaced by `src`."""
     if step <= 0:
         raise RuntimeError("slice step must be positive")
