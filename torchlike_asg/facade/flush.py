@@ -21,11 +21,12 @@ from ..errors import HostMemoryError
 from . import texts
 from .closing import Live, close, make_concrete, to_leaf
 from .division import look
+from .failed import Failed
 from .leaf_data import Lost, leaf_value, shown
 from .past import SUMMED
 from .saved_values import blameless, ended, saved_together, verdict
 from .sharing import foreign, keep, recover, settle_left, value_elsewhere
-from .storage import Failed, Family
+from .storage import Family
 
 _LEAVES = (VAR, INPUT, CONST)
 #: storages that take part in an open trace, from which on the dead ones are struck off at every read

@@ -17,7 +17,7 @@ from .families import family_of
 from .flush import flush
 from .held import value_of
 from .inference import is_inference
-from .nodes import make_leaf_of, node_of, root_of
+from .nodes import PASSING, make_leaf_of, node_of, root_of
 from .storage import Cell, Family
 
 
@@ -43,10 +43,14 @@ def require_grad(t: Tensor, on: bool = True, permanent: bool = False) -> Tensor:
     if t._kind is not None:
         return _view_leaf(t)
     _rejoin(t, f)
-    lasting = permanent or (not current().held and _first_here())
-    if lasting and f.h is not None and f.leaf is None:
+    lasting, passing = permanent or (not current().held and _first_here()), False
+    if f.h is not None and f.leaf is None and not permanent and _goes_round():
+        lasting, passing = False, True  # the data of a loop whose iterations end here
+        flush(closing=True)
+    elif lasting and f.h is not None and f.leaf is None:
         flush()  # a parameter made by a computation: it gets a storage, and so a node of its own, now
         _first_here(again=True)
+    _note_here()
     if f.h is None or (f.leaf is f.h and not f.h.rg):
         if f.leaf is not None:  # a buffer with a leaf of its own: the other of its two leaves
             f.h = f.leaf = None
@@ -57,6 +61,8 @@ def require_grad(t: Tensor, on: bool = True, permanent: bool = False) -> Tensor:
             f.invalidate()
         if whole and lasting:
             f.permanent(True)
+        elif passing:
+            f.first = PASSING, 0
         return t
     whole = root_of(f)
     make_leaf_of(f, t, whole, node_of(t), current())
@@ -77,7 +83,10 @@ def separate(t: Tensor) -> None:
     t._f.add(t)
 
 
+#: line of the script -> the trace in which it made its first leaf
 _sites: dict[tuple[str, int], tuple[int, int]] = {}
+#: line of the script -> the trace in which it made its last leaf, and the backward pass before
+_last: dict[tuple[str, int], tuple[tuple[int, int], Any]] = {}
 
 
 def _first_here(again: bool = False) -> bool:
@@ -90,6 +99,23 @@ def _first_here(again: bool = False) -> bool:
     if again:
         _sites[here] = now
     return _sites.setdefault(here, now) == now
+
+
+def _goes_round() -> bool:
+    """Whether a backward pass was run in this trace since this line made its last leaf, as in ``x = (x - rate * gradient).detach()
+    .requires_grad_()``: then that leaf was one iteration's, and so is the next one.
+    """
+    tr, here = current(), scope.site()[1:]
+    last = _last.get(here)
+    if last is None or last[0] != (tr.index, tr.generation) or last[1] is tr.running or tr.held or tr.level:
+        return False
+    _sites[here] = PASSING, 0
+    return True
+
+
+def _note_here() -> None:
+    tr = current()
+    _last[scope.site()[1:]] = (tr.index, tr.generation), tr.running
 
 
 def _view_leaf(t: Tensor) -> Tensor:

@@ -20,6 +20,11 @@ from .places import MARK, part
 from .storage import Cell, Family
 from .view_steps import DEFERRED, is_made_by, made_by
 
+#: in place of a trace's index: that of leaves that a loop makes in every iteration
+PASSING = -1
+#: uses of a leaf that a loop makes in every iteration, from which on it is one that lasts
+_OFTEN = 8
+
 
 def node_of(t: Any) -> Node:
     """The node that is the tensor's value now."""
@@ -115,7 +120,7 @@ def enter(t: Any, f: Family, cell: Cell, tr: Trace) -> Node:
             return node_of(t)
         if f.first is None:
             f.first = (tr.index, tr.generation)
-        if f.first != (tr.index, tr.generation):  # used before: worth a leaf of its own
+        if f.first != (tr.index, tr.generation) and _lasts(f):  # used before: worth a leaf of its own
             n = f.permanent(True)
             if t._n is None:
                 t._n, t._d = n, 0
@@ -138,6 +143,16 @@ def enter(t: Any, f: Family, cell: Cell, tr: Trace) -> Node:
     n = t._n = bind(f, geometry, tr, lens=t._lens)
     t._d = geometry[2]
     return n
+
+
+def _lasts(f: Family) -> bool:
+    """Whether a leaf that is used again is worth a node of its own: one that a loop makes in every iteration, if it is used in many."""
+    assert f.first is not None
+    place, uses = f.first
+    if place != PASSING or uses >= _OFTEN:
+        return True
+    f.first = PASSING, uses + 1
+    return False
 
 
 def bind(f: Family, geometry: Geometry, tr: Trace | None = None, buf: Any = None, lens: Lens | None = None, dense: bool = False) -> Node:

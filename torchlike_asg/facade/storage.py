@@ -22,6 +22,7 @@ from ..backends.wgpu.memory import DeviceArray, normal
 from ..dtypes import bfloat16, dtype, load, store
 from ..ops.movement import restride_scatter as RESTRIDE_SCATTER
 from ..ops.reinterpret import conj_of, neg_of, unbits
+from .failed import Failed
 from .view_steps import DEFERRED, steps_to, unused
 
 #: elements of a storage up to which it may be on the host, if it came from there: counters and rates, which scripts set by hand
@@ -190,19 +191,6 @@ class Cell:
         if self.device.type == "meta":
             return Absent(geometry[0], geometry[1], self.dtype)
         return load(gather(self.buf, geometry), self.dtype)  # type: ignore[arg-type]
-
-
-class Failed:
-    """Stands for a value whose computation raised: reading it raises the same error again, and nothing else is lost."""
-
-    def __init__(self, error: Exception) -> None:
-        self.error = error
-
-    def again(self) -> Exception:
-        try:
-            return type(self.error)(*self.error.args)
-        except TypeError:
-            return RuntimeError(str(self.error))
 
 
 #: the kinds of faces that a counted write makes stale
