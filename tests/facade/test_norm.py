@@ -184,3 +184,28 @@ def test_local_response_norm(x, size):
 
 def test_local_response_norm_errors():
     refuses("local_response_norm", normal(2, 4), 2)
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+@pytest.mark.parametrize("name", ["batch_norm", "instance_norm", "group_norm"])
+def test_gradients_of_wider_parameters_are_added_up_in_their_type(name, dtype):
+    x, g, w, b = normal(4, 8, 3, 5), normal(4, 8, 3, 5)[::-1].copy(), positive(8), normal(8)
+
+    def run(T):
+        d, F = getattr(T, dtype), T.nn.functional
+        given = T.tensor(x, dtype=T.float32).to(d).requires_grad_()
+        weight, bias = (T.tensor(v, dtype=T.float32, requires_grad=True) for v in (w, b))
+        if name == "group_norm":
+            y = F.group_norm(given, 4, weight, bias)
+        else:
+            options = {"training": True} if name == "batch_norm" else {}
+            y = getattr(F, name)(given, T.zeros(8), T.ones(8), weight, bias, **options)
+        y.backward(T.tensor(g, dtype=T.float32).to(d))
+        return [weight.grad, bias.grad]
+
+    same(run)
+
+
+@pytest.mark.parametrize("ratio", [(0.5,), (0.5, 0.5, 0.5)])
+def test_ratios_of_fractional_pooling(ratio):
+    refuses("fractional_max_pool2d", normal(1, 2, 8, 8), 2, output_ratio=ratio)

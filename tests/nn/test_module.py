@@ -146,6 +146,44 @@ def test_assignment_registers_by_kind(package):
     assert "mean" not in m.state_dict()
 
 
+@pytest.mark.parametrize("persistent", [True, False])
+def test_an_assigned_buffer_is_registered_by_the_class(persistent):
+    """Also where the class has a register_buffer that knows nothing of `persistent`; other attributes of the name are in the way."""
+
+    def attempt(package):
+        class Counting(package.nn.Module):
+            def register_buffer(self, name, value):
+                super().register_buffer(name, value, True)
+
+        m = Counting()
+        m.bar = package.nn.Buffer(package.ones(2), persistent=persistent)
+        return list(m.state_dict())
+
+    if persistent:
+        assert attempt(ours) == attempt(torch) == ["bar"]
+    else:
+        errors_alike(attempt)
+    for before in (5, None):
+
+        def occupied(package, before=before):
+            m = package.nn.Module()
+            m.a = before
+            m.a = package.nn.Buffer(package.ones(2))
+
+        errors_alike(occupied)
+
+
+def test_a_module_is_not_copied_by_to():
+    errors_alike(lambda package: package.nn.Linear(1, 1).to("cpu", copy=True))
+
+
+def test_a_count_of_batches_that_is_not_loaded_leaves_the_meta_device():
+    with ours.device("meta"):
+        m = ours.nn.BatchNorm2d(3)
+    m.load_state_dict({}, assign=True, strict=False)
+    assert m.num_batches_tracked.item() == 0
+
+
 def test_registration_errors():
     def before_init(what):
         def action(package):

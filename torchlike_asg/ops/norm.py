@@ -84,9 +84,17 @@ def _vjp(n: Node, g: Node) -> Grads:
     grads: Grads = (lambda: norm_grad_input(g, x, *affine[:1], *n.attrs),)
     if not affine:
         return grads
-    # PyTorch's layer norm adds up the bias's gradient beside the weight's, row after row
-    by_bias = (lambda: get("sum_to")(g, tuple(affine[1].shape), "rows")) if n.op is layer_norm and len(affine) > 1 else g
-    return (*grads, lambda: norm_grad_weight(g, x, tuple(affine[0].shape), *n.attrs), by_bias)
+    shape = tuple(affine[0].shape)
+    if n.op is not layer_norm:  # parameters of a wider type: their gradients are added up in it
+        d = affine[0].dtype
+        return (*grads, lambda: norm_grad_weight(_in(d, g), _in(d, x), shape, *n.attrs), lambda: _in(d, g))
+    # PyTorch's layer norm adds up the bias's gradient beside the weight's, row after row, in the type of the input
+    by_bias = (lambda: get("sum_to")(g, tuple(affine[1].shape), "rows")) if len(affine) > 1 else g
+    return (*grads, lambda: norm_grad_weight(g, x, shape, *n.attrs), by_bias)
+
+
+def _in(d: Any, n: Node) -> Node:
+    return n if n.dtype is d else get("cast")(n, d)  # type: ignore[no-any-return]
 
 
 def _ref_grad_input(*args: Any) -> Array:
@@ -204,9 +212,10 @@ def _vjp_group(n: Node, g: Node) -> Grads:
         return reshape(norm_grad_input(gg, xg, *w, (2, 3), eps), tuple(x.shape))
 
     def by_weight() -> Node:
-        return reshape(norm_grad_weight(gg, xg, each, (2, 3), eps), (x.shape[1],))
+        d = affine[0].dtype
+        return reshape(norm_grad_weight(_in(d, gg), _in(d, xg), each, (2, 3), eps), (x.shape[1],))
 
-    return by_input, by_weight, lambda: reshape(sum_over(g, (0, *range(2, x.ndim))), (x.shape[1],))
+    return by_input, by_weight, lambda: reshape(sum_over(_in(affine[1].dtype, g), (0, *range(2, x.ndim))), (x.shape[1],))
 
 
 _IMAGE = np.sin(1.7 * np.arange(48.0)).reshape(2, 4, 2, 3)

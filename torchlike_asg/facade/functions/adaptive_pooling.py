@@ -146,7 +146,9 @@ def _fractional(dims: int, input: Tensor, kernel_size: Any, output_size: Any, ou
     x, batched = _batched(name, dims, input, ":")
     if output_size is None:
         ratios = (output_ratio,) * dims if isinstance(output_ratio, (int, float)) else tuple(output_ratio)
-        output_size = [int(n * r) for n, r in zip(x.shape[2:], ratios, strict=True)]
+        if len(ratios) > dims:
+            raise ValueError(f"{name} requires output_ratio to either be a single Int or tuple of {'Ints' if dims == 2 else 'three Ints'}.")
+        output_size = [int(n * ratios[d]) for d, n in enumerate(x.shape[2:])]
     for argument, given in (("kernel_size", kernel_size), ("output_size", output_size)):
         if isinstance(given, (tuple, list)) and len(given) != dims:
             raise RuntimeError(f"{name}: {argument} must either be a single Int or tuple of {'Ints' if dims == 2 else 'three Ints'}")

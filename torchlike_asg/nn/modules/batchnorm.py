@@ -88,7 +88,9 @@ class _NormBase(Module):
         if (local_metadata.get("version") or 1) < 2 and self.track_running_stats:
             key = prefix + "num_batches_tracked"
             if key not in state_dict:
-                state_dict[key] = self.num_batches_tracked
+                count = self.num_batches_tracked
+                known = count is not None and count.device.type != "meta"
+                state_dict[key] = count if known else torch.tensor(0, dtype=torch.int64)
         super()._load_from_state_dict(state_dict, prefix, local_metadata, *rest)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any, Self
@@ -159,8 +160,7 @@ class Module(TreeMixin, ConversionMixin, StateMixin, HookMixin):
                 raise TypeError(f"cannot assign '{typename(value)}' as child module '{name}' (torch.nn.Module or None expected)")
             self._modules[name] = None
         elif isinstance(value, Tensor) and isinstance(value, Buffer):
-            self._unregister(name, "_buffers")
-            self.register_buffer(name, value, value.persistent)  # type: ignore[attr-defined]
+            self._register_assigned(name, value, value.persistent)  # type: ignore[attr-defined]
         elif name in attributes["_buffers"]:
             if value is not None and not isinstance(value, Tensor):
                 raise TypeError(f"cannot assign '{typename(value)}' as buffer '{name}' (torch.nn.Buffer, torch.Tensor or None expected)")
@@ -232,6 +232,18 @@ class Module(TreeMixin, ConversionMixin, StateMixin, HookMixin):
             self._non_persistent_buffers_set.discard(name)
         else:
             self._non_persistent_buffers_set.add(name)
+
+    def _register_assigned(self, name: str, buffer: Buffer, persistent: bool) -> None:
+        """`register_buffer` for a Buffer that is assigned, where a class has one of its own without `persistent`, too."""
+        if type(self).register_buffer is Module.register_buffer or "persistent" in inspect.signature(self.register_buffer).parameters:
+            self.register_buffer(name, buffer, persistent)
+        elif persistent:
+            self.register_buffer(name, buffer)
+        else:
+            raise RuntimeError(
+                "Registering a non-persistent buffer on a Module subclass that implements register_buffer() without the persistent "
+                "argument is not allowed."
+            )
 
     def register_parameter(self, name: str, param: Any) -> None:
         """Adds a Parameter; None reserves the name, as for a layer without bias."""

@@ -142,8 +142,12 @@ class ConversionMixin:
                 gradient.zero_()
 
 
-def _parse_to(*args: Any, device: Any = None, dtype: Any = None, non_blocking: bool = False, memory_format: Any = None) -> Any:
+def _parse_to(
+    *args: Any, device: Any = None, dtype: Any = None, non_blocking: bool = False, copy: Any = None, memory_format: Any = None
+) -> Any:
     """The arguments of `Module.to` -> (device or None, dtype or None, further options of `Tensor.to`)."""
+    if copy is not None:
+        raise RuntimeError(".to() does not accept copy argument")
     for position, value in enumerate(args):
         if isinstance(value, Tensor) and position == 0:
             device, dtype = value.device, value.dtype
