@@ -263,3 +263,37 @@ def test_hooks_around_saving(twins: Any) -> None:
         return [sorted(saved), seen]
 
     assert run(ours) == run(twins.torch)
+
+
+MISSING = [
+    ("SGD", "lr", {}),
+    ("SGD", "nesterov", {"momentum": 0.9, "nesterov": True}),
+    ("Adam", "betas", {}),
+    ("Adam", "maximize", {"maximize": True}),
+    ("AdamW", "weight_decay", {}),
+    ("AdamW", "amsgrad", {"amsgrad": False}),
+    ("RMSprop", "momentum", {"momentum": 0.5}),
+    ("RMSprop", "alpha", {}),
+    ("Adagrad", "lr_decay", {}),
+]
+
+
+@pytest.mark.parametrize("name, key, options", MISSING)
+def test_a_group_without_a_hyper_parameter(name, key, options):
+    torch = pytest.importorskip("torch")
+    found = []
+    for T in (torch, ours):
+        p = T.nn.Parameter(T.ones(2))
+        optimizer = getattr(T.optim, name)([p], lr=0.1, **options)
+        (p * p).sum().backward()
+        optimizer.step()
+        state = optimizer.state_dict()
+        del state["param_groups"][0][key]
+        optimizer.load_state_dict(state)
+        try:
+            optimizer.step()
+        except KeyError as error:
+            found.append(str(error))
+        else:
+            found.append([round(v, 5) for v in p.tolist()])
+    assert found[0] == found[1]

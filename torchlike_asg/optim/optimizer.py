@@ -44,6 +44,11 @@ class _Required:
 required = _Required()
 
 
+#: what groups of older versions of PyTorch's optimizers lack, and how these worked
+_LATER: dict[str, Any] = dict.fromkeys("amsgrad capturable centered decoupled_weight_decay differentiable maximize nesterov".split(), False)
+_LATER |= {"foreach": None, "fused": None}
+
+
 class Optimizer:
     """Parameters in groups with their hyper-parameters, and what an optimizer remembers of each parameter.
 
@@ -251,13 +256,15 @@ class Optimizer:
         return {"defaults": self.defaults, "state": self.state, "param_groups": self.param_groups}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        """Take over attributes, as saved by pickle, deepcopy or an older version: missing hyper-parameters get the defaults."""
+        """Take over attributes, as saved by pickle, deepcopy or an older version: what came later is as it was then. (A missing
+        learning rate is an error of the next step.)"""
         self.__dict__.update(state)
         self.__dict__.setdefault("_hooks", no_hooks())
         self._recorded = Recorded()
         for group in self.param_groups:
-            for name, default in self.defaults.items():
-                group.setdefault(name, default)
+            for name in self.defaults:
+                if name in _LATER:
+                    group.setdefault(name, _LATER[name])
 
     def __repr__(self) -> str:
         groups = []

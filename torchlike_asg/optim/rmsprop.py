@@ -55,6 +55,11 @@ class RMSprop(Optimizer):
             },
         )
 
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        for group in self.param_groups:  # which the first version lacked
+            group.setdefault("momentum", 0)
+
     def form(self, group: Group) -> tuple[Any, ...]:
         return bool(group["momentum"] > 0), bool(group["centered"]), decay_form(group), bool(group["maximize"])
 
