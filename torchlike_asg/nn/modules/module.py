@@ -14,6 +14,7 @@ from ...facade.boundary import enter
 from ...facade.core import Tensor
 from ..parameter import Buffer, Parameter
 from . import module_hooks
+from .kept import keep
 from .module_conversion import ConversionMixin
 from .module_hooks import (
     HookMixin,
@@ -165,12 +166,16 @@ class Module(TreeMixin, ConversionMixin, StateMixin, HookMixin):
             if value is not None and not isinstance(value, Tensor):
                 raise TypeError(f"cannot assign '{typename(value)}' as buffer '{name}' (torch.nn.Buffer, torch.Tensor or None expected)")
             self._buffers[name] = self._replaced_by_hooks(module_hooks._global_buffer_registration_hooks, name, value)
+            if value is not None and _stack():
+                keep(self, name, value)
         elif name in _REGISTRIES:  # scripts that clone a module do `clone._parameters = clone._parameters.copy()`
             for old in attributes[name]:
                 attributes.pop(old, None)
             attributes[name] = Registry(self, value)
         else:
             object.__setattr__(self, name, value)
+            if isinstance(value, Tensor) and _stack():
+                keep(self, name, value)
 
     def __getattr__(self, name: str) -> Any:
         # Registered things are ordinary attributes (see Registry), so this runs only for names that do not exist, and for those in a
@@ -228,6 +233,8 @@ class Module(TreeMixin, ConversionMixin, StateMixin, HookMixin):
         if tensor is not None and not isinstance(tensor, Tensor):
             raise TypeError(f"cannot assign '{typename(tensor)}' object to buffer '{name}' (torch Tensor or None required)")
         self._buffers[name] = self._replaced_by_hooks(module_hooks._global_buffer_registration_hooks, name, tensor)
+        if tensor is not None and _stack():
+            keep(self, name, tensor)
         if persistent:
             self._non_persistent_buffers_set.discard(name)
         else:
