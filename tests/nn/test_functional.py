@@ -3,6 +3,7 @@
 import importlib
 import inspect
 import types
+import warnings
 
 import pytest
 
@@ -10,6 +11,8 @@ torch = pytest.importorskip("torch")
 
 import torchlike_asg.nn.functional as F  # noqa: E402
 from torchlike_asg.errors import Unsupported  # noqa: E402
+
+from ..parity.scripts import same  # noqa: E402
 
 INTERNAL = set(
     """BroadcastingList1 BroadcastingList2 BroadcastingList3 Callable DType Optional Tensor TYPE_CHECKING assert_int_or_pair
@@ -47,6 +50,30 @@ def test_signature(name):
     for key, parameter in want.items():
         assert got[key].kind == parameter.kind, key
         assert got[key].default == parameter.default, key
+
+
+OUT = {
+    "avg_pool2d": lambda T: (T.ones(1, 1, 4, 4), 2),
+    "avg_pool3d": lambda T: (T.ones(1, 1, 4, 4, 4), 2),
+    "linear": lambda T: (T.ones(4), T.ones(2, 4)),
+    "normalize": lambda T: (T.ones(1, 4),),
+    **dict.fromkeys(("gelu", "hardshrink", "logsigmoid", "softplus", "softshrink"), lambda T: (T.linspace(-2, 2, 4),)),
+}
+
+
+@pytest.mark.parametrize("name", OUT)
+def test_writes_into_what_is_given(name):
+    for size in (0, 3):
+
+        def run(T, size=size):
+            out = T.empty(size)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # that it takes another shape
+                found = getattr(T.nn.functional, name)(*OUT[name](T), out=out)
+            assert found is out
+            return out
+
+        same(run)
 
 
 def test_gradients_of_convolutions_are_reached_from_there():

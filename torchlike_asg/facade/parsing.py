@@ -29,6 +29,9 @@ __all__ = ["OTHERS", "elsewhere", "parse", "read_again"]
 #: what other kinds of tensors make of a call that failed: (name, args, kwargs) -> its result, or NotImplemented
 OTHERS: list[Callable[[str, tuple[Any, ...], dict[str, Any]], Any]] = []
 
+#: functions of `nn.functional` that PyTorch lets write into an ``out=``. So few calls do that they are told by failing
+_INTO = frozenset("avg_pool2d avg_pool3d gelu linear logsigmoid softplus softshrink".split())
+
 
 def elsewhere(fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], public: Callable[..., Any] | None = None) -> Any:
     """What an argument of another kind makes of a call that failed: a tensor that is not ours, or an object with a ``__torch_function__``,
@@ -200,6 +203,12 @@ def read_again(
         return (public or fn)(*args[1:], **kwargs)
     if (result := elsewhere(fn, args, kwargs, public)) is not NotImplemented:
         return result
+    if "out" in kwargs and fn.__name__ in _INTO:
+        from .results import deliver
+
+        rest = {k: v for k, v in kwargs.items() if k != "out"}
+        found = (public or fn)(*args, **rest)
+        return found if kwargs["out"] is None else deliver(found, kwargs["out"], fn.__name__, (*args, *rest.values()))
     try:
         if isinstance(error, MemoryError) and not isinstance(error, HostMemoryError):  # NumPy's
             raise HostMemoryError(f"DefaultCPUAllocator: can't allocate memory: {error}") from error

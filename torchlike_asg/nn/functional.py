@@ -16,7 +16,6 @@ from ..facade.functions.activation import (
     elu_,
     gelu,
     glu,
-    hardshrink,
     hardsigmoid,
     hardswish,
     hardtanh,
@@ -121,7 +120,10 @@ from ..facade.functions.resize import (
 )
 from ..facade.functions.similarity import bilinear, cosine_similarity, normalize, pairwise_distance, pdist
 from ..facade.functions.softmax import gumbel_softmax, log_softmax, softmax, softmin
+from ..facade.register import FUNCTIONS as _FUNCTIONS
 from .modules._attention_functional import multi_head_attention_forward
+
+hardshrink = _FUNCTIONS["hardshrink"]  # as in the namespace, with an ``out=``
 
 _UNSUPPORTED = {
     "scaled_mm": "scale the operands and use torch.mm",

@@ -7,6 +7,7 @@ from typing import Any
 from ...ops.promotion import result_type, title
 from ..core import Tensor, node_of
 from ..register import function
+from ..results import deliver
 from ..steps import note, step
 from .distance import vector_norm
 from .pointwise import clamp_min
@@ -66,7 +67,7 @@ def pdist(input: Tensor, p: float = 2) -> Tensor:
 def normalize(input: Any, p: float = 2.0, dim: Any = 1, eps: float = 1e-12, out: Tensor | None = None) -> Tensor:
     """``input / max(norm, eps)`` with the `p`-norm along `dim`."""
     unit: Any = input / clamp_min(vector_norm(input, p, dim, True, None), eps)
-    return unit if out is None else out.copy_(unit)  # type: ignore[attr-defined, no-any-return]
+    return unit if out is None else deliver(unit, out, "div", (input,))  # type: ignore[no-any-return]
 
 
 @function(method=False)
