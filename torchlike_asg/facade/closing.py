@@ -89,6 +89,8 @@ def close(tr: Trace, live: Live) -> None:
     if tr.hooks or tr.retained:
         for n, past in tr.carried.items():
             past.ask(n, tr)
+        for earlier in tr.replays:
+            earlier.hear(tr)
         for f in asking():  # their nodes may be the same in the next trace: they are to ask for them again
             if f.h is not None and f.h.op is VAR:
                 f.invalidate()

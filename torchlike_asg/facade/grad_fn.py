@@ -17,7 +17,7 @@ from ..ops.movement import restride_scatter as RESTRIDE_SCATTER
 from .core import Tensor, node_of
 from .history_names import number, operands, place, title
 from .history_parts import Part, edges
-from .hooks import RemovableHandle, add_node_hook, add_node_post_hook, attach, leaf_hooks
+from .hooks import RemovableHandle, add_node_hook, add_node_post_hook, attach, keep_on, leaf_hooks, own_node, rejoin
 from .owners import leaf_family
 from .past import Past
 from .pieces import undivided
@@ -38,6 +38,8 @@ class GradFn:
 
     _node: Node
     _title: str
+    #: the view that it is the last step of, and its version then
+    _view: tuple[Any, int] | None = None
 
     def name(self) -> str:
         return self._title
@@ -71,11 +73,22 @@ class GradFn:
 
     def register_hook(self, fn: Any) -> RemovableHandle:
         """Call ``fn(grad_inputs, grad_outputs)`` after a backward pass; a tuple that it returns replaces the first."""
-        return add_node_post_hook(self._node, fn)
+        return self._hooked(add_node_post_hook, fn)
 
     def register_prehook(self, fn: Any) -> RemovableHandle:
         """Call ``fn(grad_outputs)`` before a backward pass goes through this step; a tuple that it returns replaces them."""
-        return add_node_hook(self._node, _of_one(fn))
+        return self._hooked(add_node_hook, _of_one(fn))
+
+    def _hooked(self, add: Any, fn: Any) -> RemovableHandle:
+        """Have a hook on the step, which a view that lives takes along: it has another node in the next trace."""
+        t = None if self._view is None else self._view[0]()
+        if t is None or t._f is None or t._f.counter.version != self._view[1]:  # type: ignore[index]
+            return add(self._node, fn)  # type: ignore[no-any-return]
+        rejoin(t)
+        n = own_node(t)
+        handle = add(n, fn)
+        keep_on(t, n)
+        return handle  # type: ignore[no-any-return]
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} object at 0x{id(self._node):x}>"
@@ -210,6 +223,13 @@ class Freed(GradFn):
     def next_functions(self) -> tuple[tuple[Any, int], ...]:
         return ()
 
+    @property
+    def metadata(self) -> dict[str, Any]:
+        return self.__dict__.setdefault("_own", {})  # type: ignore[no-any-return]
+
+    def _hooked(self, add: Any, fn: Any) -> RemovableHandle:
+        return attach({}, fn)  # no backward pass comes here
+
     def __repr__(self) -> str:
         return f"<{type(self).__name__} object at 0x{id(self):x}>"
 
@@ -306,9 +326,17 @@ def grad_fn(t: Tensor) -> GradFn | None:
     if name is not None:
         step = _step(GradFn, name)
         step._node = made(n)
-        return step  # type: ignore[no-any-return]
+        return _of_view(step, t)
     found = of(n, t._kind if f is not None else None)
-    return None if isinstance(found, AccumulateGrad) and t._n is not None and t._n.op in (VAR, LEAF_OF) else found
+    if isinstance(found, AccumulateGrad) and t._n is not None and t._n.op in (VAR, LEAF_OF):
+        return None
+    return None if found is None else _of_view(found, t)
+
+
+def _of_view(step: GradFn, t: Tensor) -> GradFn:
+    if t._f is not None and t._kind is not None:
+        step._view = ref(t), t._f.counter.version
+    return step
 
 
 Tensor.grad_fn = property(grad_fn)  # type: ignore[attr-defined]

@@ -101,6 +101,13 @@ class Snapshot:
         """Note what a backward pass of the current trace freed: another tensor of this history may be revived in a later one."""
         self.freed.update(old for old, new in self.replayed[1].items() if new in savers)
 
+    def hear(self, tr: Trace) -> None:
+        """Note the hooks on steps that were recorded again in the trace: their histories may be, in a later one."""
+        for old, new in self.replayed[1].items():
+            hooks = tr.hooks.get(new)
+            if hooks is not None and (hooks or hooks.post) and new.op not in LEAVES:
+                self.hooks[old] = hooks
+
     def watch(self, n: Node, counter: Any) -> None:
         """Note that a storage with that counter holds the value of `n`, so that a later write to it is noticed."""
         if n in self.saved:
