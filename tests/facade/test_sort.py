@@ -220,3 +220,22 @@ def test_equal_elements_stand_as_in_pytorch(kind):
 def test_kth_of_nothing():
     same(lambda T: T.kthvalue(T.ones(2, 0, 4), 1, 1))
     same(lambda T: T.kthvalue(T.ones(2, 0, 4), 1, 2)[0])
+
+
+@pytest.mark.parametrize("n", [3, 16, 40, 150, 700])
+@pytest.mark.parametrize("dtype", ["int64", "float32", "float64"])
+def test_selections_pick_as_pytorch_does_among_equals(n, dtype):
+    data = np.random.default_rng(n).integers(0, 1 + n // 8, (3, n)).astype(dtype)
+    if dtype != "int64":
+        data[0, [0, n // 2]] = np.nan
+        data[1, 1] = -0.0
+
+    def run(T):
+        x, found = T.tensor(data), []
+        for k in sorted({1, n // 64 or 1, n // 3, n - 1, n}):
+            for largest in (True, False):
+                found += [x.topk(k, 1, largest).indices, x.topk(k, 1, largest, sorted=False).indices, x.T.topk(k, 0, largest).indices]
+            found.append(x.kthvalue(k, 1).indices)
+        return [f.tolist() for f in found], x[2].mode().indices.item()
+
+    same(run)

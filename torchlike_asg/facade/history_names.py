@@ -107,7 +107,8 @@ _LOSSES = {
     "soft_margin": "SoftMarginLoss",
 }
 _PICKED = {"argmax": "Max", "argmin": "Min", "median_index": "Median", "kth_index": "Kthvalue", "mode_index": "Mode", "topk_index": "Topk",
-           "argsort": "Sort", "unstable_order": "Sort", "cummax_index": "Cummax", "cummin_index": "Cummin"}  # fmt: skip
+           "argsort": "Sort", "unstable_order": "Sort", "topk_unstable": "Topk", "kth_unstable": "Kthvalue", "mode_unstable": "Mode",
+           "cummax_index": "Cummax", "cummin_index": "Cummin"}  # fmt: skip
 
 
 #: operations that are one of several results of PyTorch's step, by which of them it is

@@ -34,6 +34,7 @@ from . import (  # noqa: F401  (they declare what gets a rule here)
     reinterpret,
     scan,
     scatter,
+    selection,
     softmax,
     solve,
     sort,
@@ -378,11 +379,11 @@ def _scatter(n: Node, operands: Sequence[Operand], size: int) -> Node:
 
 _RULES: dict[Any, tuple[str, ...]] = {
     _mean: ("sum", "mean", "amax", "amin", "max", "min", "prod", "all", "any", "logsumexp", "variance", "std"),
-    _moves(1): ("vector_norm", "topk_index"),
+    _moves(1): ("vector_norm", "topk_index", "topk_unstable"),
     _moves(0, rank_of=0): ("fft", "rfft", "irfft"),
     _moves(0): ("kth_index", "softmax", "log_softmax", "cumsum", "cumprod", "cummax_index", "cummin_index", "logcumsumexp", "recurrence",
-                "shift",
-                "gather",                "pick", "argsort", "unstable_order", "median_index", "mode_index", "stack", "glu"),
+                "shift", "gather", "pick", "argsort", "unstable_order", "median_index", "mode_index", "kth_unstable", "mode_unstable",
+                "stack", "glu"),
     _like: ("cast",),
     _leading: ("inverse", "det", "logabsdet", "det_sign", "cholesky", "matrix_exp", "eigvalsh", "eigh_vectors", "eigvals", "eig_vectors",
                "cholesky_info", "inverse_info", "lu_compact", "lu_pivots", "lu_permutation", "ldl_compact", "ldl_pivots", "ldl_info",

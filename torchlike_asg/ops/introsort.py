@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+#: keys with their places
+Items = list[tuple[int, int]]
 SMALL = 16  # parts up to here are left to the insertion sort at the end, which is stable
 
 
@@ -17,31 +19,46 @@ def descending(keys: Sequence[int]) -> list[int]:
 
 
 def ascending(keys: Sequence[int]) -> list[int]:
-    """The places of `keys` from the smallest to the largest. Musser (1997), "Introspective sorting and selection algorithms".
+    """The places of `keys` from the smallest to the largest. Musser (1997), "Introspective sorting and selection algorithms"."""
+    items = as_items(keys)
+    if not sort(items, 0, len(items)):  # no order of numbers was seen to lead here
+        return sorted(range(len(keys)), key=keys.__getitem__)
+    return [i for _, i in items]
+
+
+def as_items(keys: Sequence[int]) -> Items:
+    return [(k, i) for i, k in enumerate(keys)]
+
+
+def sort(items: Items, low: int, high: int) -> bool:
+    """Sort a part of the items; False if it is so lopsided that PyTorch would turn to a heap.
 
     The pivot is the median of the second, the middle and the last key; of what it divides the right part is sorted first.
     """
-    items = [(k, i) for i, k in enumerate(keys)]
-    parts = [(0, len(items), 2 * (len(items).bit_length() - 1))]
+    parts = [(low, high, 2 * ((high - low).bit_length() - 1))]
     while parts:
         first, last, depth = parts.pop()
         if last - first <= SMALL:
             continue
-        if depth == 0:  # so lopsided that PyTorch turns to a heap: no order of numbers was seen to lead here
-            return sorted(range(len(keys)), key=keys.__getitem__)
-        _pivot_first(items, first, last)
-        cut = _partition(items, first, last)
+        if depth == 0:
+            return False
+        pivot_first(items, first, last)
+        cut = partition(items, first, last)
         parts += [(first, cut, depth - 1), (cut, last, depth - 1)]
-    for i in range(1, len(items)):
+    insertion(items, low, high)
+    return True
+
+
+def insertion(items: Items, low: int, high: int) -> None:
+    for i in range(low + 1, high):
         item, j = items[i], i
-        while j > 0 and item[0] < items[j - 1][0]:
+        while j > low and item[0] < items[j - 1][0]:
             items[j] = items[j - 1]
             j -= 1
         items[j] = item
-    return [i for _, i in items]
 
 
-def _pivot_first(items: list[tuple[int, int]], first: int, last: int) -> None:
+def pivot_first(items: Items, first: int, last: int) -> None:
     """Exchange the first item with the median of three; of equal ones the later candidate is taken."""
     x, y, z = first + 1, first + (last - first) // 2, last - 1
     a, b, c = items[x][0], items[y][0], items[z][0]
@@ -52,7 +69,7 @@ def _pivot_first(items: list[tuple[int, int]], first: int, last: int) -> None:
     items[first], items[at] = items[at], items[first]
 
 
-def _partition(items: list[tuple[int, int]], first: int, last: int) -> int:
+def partition(items: Items, first: int, last: int) -> int:
     """Items that belong on the other side of the pivot (at `first`) are exchanged, equal ones too; where the right side begins."""
     pivot, left, right = items[first][0], first + 1, last
     while True:

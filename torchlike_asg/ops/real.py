@@ -27,12 +27,14 @@ _KERNELS = {
     "floor_divide": "div_floor_cpu",
     "fmod": "fmod_cpu",
     "kth_index": "kthvalue_cpu",
+    "kth_unstable": "kthvalue_cpu",
     "logit": "logit_cpu",
     "max": "max_all",
     "median": "median_cpu",
     "median_index": "median_out",
     "min": "min_all",
     "mode_index": "mode_cpu",
+    "mode_unstable": "mode_cpu",
     "nanmedian": "median_cpu",
     "nextafter": "nextafter_cpu",
     "remainder": "remainder_cpu",
@@ -49,6 +51,7 @@ _SENTENCES: dict[str, Exception] = {
     "unstable_order": RuntimeError("Sort does not support complex dtypes on CPU"),
     "signbit": NotImplementedError("signbit is not implemented for complex tensors."),
     "topk_index": RuntimeError("topk does not support complex dtypes on CPU"),
+    "topk_unstable": RuntimeError("topk does not support complex dtypes on CPU"),
 }
 _SENTENCES |= {n: RuntimeError(f"{n}(): does not support complex input") for n in ("argmax", "argmin")}
 _SENTENCES |= {n: RuntimeError(f"{n} is not supported for complex tensors.") for n in ("deg2rad", "rad2deg")}
@@ -63,7 +66,7 @@ _NUMBERS = {
     "bitwise_right_shift": "rshift_cpu",
     "pow": "pow",
 }
-_NUMBERS |= {n: _KERNELS[n] for n in ("floor_divide", "fmod", "kth_index", "remainder", "searchsorted", "trunc_divide")}
+_NUMBERS |= {n: _KERNELS[n] for n in ("floor_divide", "fmod", "kth_index", "kth_unstable", "remainder", "searchsorted", "trunc_divide")}
 
 
 def _numeric(op: Op, rule: Callable[..., Meta]) -> Callable[..., Meta]:

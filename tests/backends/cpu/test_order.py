@@ -40,6 +40,20 @@ def test_every_type_and_length(d, descending):
         check_all("unstable_order", (a.T,), 0, descending, threads=(2,))
 
 
+@pytest.mark.parametrize("d", [np.uint8, np.int64, np.float32, np.float64])
+def test_selections_pick_as_pytorch_does_among_equals(d):
+    for n, ks in ((1, (1,)), (5, (2, 5)), (100, (1, 3, 40, 100)), (700, (2, 10, 30, 300))):  # a heap, the best few, all; sorted or not
+        a = RNG.integers(0, 9, (2, n)).astype(d)
+        for k in ks:
+            check_all("topk_unstable", (a,), k, 1, True, True, threads=(2,))
+            check_all("topk_unstable", (a.T,), k, 0, False, k % 2 == 0, threads=(2,))
+            check_all("kth_unstable", (a,), 1, k - 1, threads=(2,))
+        check_all("mode_unstable", (a,), 1, threads=(2,))
+        b = numbers((2, n), d)
+        check_all("topk_unstable", (b,), ks[-1], 1, True, True, threads=(2,))
+        check_all("kth_unstable", (b,), 1, ks[0] - 1, threads=(2,))
+
+
 def test_bytes_that_all_keys_share_are_left_out():
     for d in (np.int32, np.int64):
         check_all("argsort", (RNG.integers(0, 200, (2, 500)).astype(d) * 256,), 1, False)

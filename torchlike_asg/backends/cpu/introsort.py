@@ -7,7 +7,10 @@ end. A line so lopsided that introsort would turn to a heap keeps its equals in 
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from .calls import LibraryNode, Lowering, library
+from .emit import Variable
 from .order import Order, order
 from .values import Value
 
@@ -15,31 +18,44 @@ _SMALL = 16
 #: lines up to here are not sorted twice
 _SHORT = 512
 #: bytes of the stack of parts: three words for each of twice as many as a line's length has bits
-_STACK = 2048
+STACK = 2048
 
 
 @library("unstable_order")
 def _unstable(lowering: Lowering, node: LibraryNode) -> bool:
     dim, descending = node.attrs
     x = node.operands[0]
-    return order(lowering, x, node.result, dim, descending, "some", 0, x.shape[dim] if x.shape else 1, Introsort, _STACK)
+    return order(lowering, x, node.result, dim, descending, "some", 0, x.shape[dim] if x.shape else 1, Introsort, STACK)
+
+
+@library("mode_unstable")
+def _mode(lowering: Lowering, node: LibraryNode) -> bool:
+    return order(lowering, node.operands[0], node.result, *node.attrs, False, "mode", 0, 1, Introsort, STACK)
 
 
 class Introsort(Order):
+    #: where the stack of parts is
+    stack: Value
+
     def _sorted(self, x: Value, out: Value) -> None:
         f, a = self.f, self.scratch
         b = f.gep(a, self.n * self.record, "i8")
+        self.stack = f.gep(a, self.n * (2 * self.record) + self.counts_bytes, "i8")
         at, anew = f.variable(b), f.variable(self.n <= _SHORT)
         with f.when(self.n > _SHORT):
             self._records(x, a)
             at.set(self._radix(a, b))
-            with f.loop(1, self.n) as i:
+            with f.loop(1, self.looked_at()) as i:
                 anew.set(anew.get() | f.compare("eq", self.bits(self.load(at.get(), i)), self.bits(self.load(at.get(), i - 1))))
         with f.when(anew.get()):
             other = f.select(f.compare("eq", at.get(), a), b, a)
             self._records(x, other)
-            at.set(f.select(self._parted(x, other), other, at.get()))
+            at.set(f.select(self._anew(x, other), other, at.get()))
         self._emit(at.get(), out)
+
+    def looked_at(self) -> Value:
+        """How many of the first places must hold different keys for radix sort's order to be right."""
+        return self.n
 
     def _records(self, x: Value, to: Value) -> None:
         f = self.f
@@ -58,31 +74,42 @@ class Introsort(Order):
         self.store(one, a, j)
         self.store(other, a, i)
 
-    def _parted(self, x: Value, a: Value) -> Value:
+    def _anew(self, x: Value, a: Value) -> Value:
         """Sort the records of a line; whether that came to an end without a heap. A short line ends with the insertion alone."""
+        f, fine = self.f, self.f.variable(True, "i1")
+
+        def lopsided(first: Variable, last: Variable) -> None:
+            fine.set(False)
+            last.set(first.get())
+
+        self._parted(a, self.n, lopsided, fine.get)
+        short = self.n <= _SHORT
+        with f.when(short & (fine.get() ^ True)):
+            self._records(x, a)
+        with f.when(short | fine.get()):
+            self._insertion(a)
+        return short | fine.get()
+
+    def _parted(self, a: Value, n: Value, lopsided: Callable[[Variable, Variable], None], going: Callable[[], Value]) -> None:
+        """Divide the first `n` records into small parts in order. `lopsided`: what is done with a part where a heap would be turned to."""
         f = self.f
-        stack = f.gep(self.scratch, self.n * (2 * self.record) + self.counts_bytes, "i8")
-        depth, rest = f.variable(0, "i64"), f.variable(self.n)
-        with f.loop_while(lambda: rest.get() > 1):
-            rest.set(rest.get() // 2)
-            depth.set(depth.get() + 2)
-        top, fine = f.variable(0, "i64"), f.variable(True, "i1")
+        depth, top = self._depth(n), f.variable(0, "i64")
 
         def slot(word: int) -> Value:
-            return f.gep(stack, top.get() * 3 + word, "i64")
+            return f.gep(self.stack, top.get() * 3 + word, "i64")
 
         def push(*words: Value) -> None:
             for i, word in enumerate(words):
                 f.store(word, slot(i))
             top.set(top.get() + 1)
 
-        push(f.value(0, "i64"), self.n, depth.get())
-        first, last = f.variable(0, "i64"), f.variable(self.n)
-        with f.loop_while(lambda: fine.get() & (top.get() > 0)):
+        push(f.value(0, "i64"), n, depth.get())
+        first, last = f.variable(0, "i64"), f.variable(n)
+        with f.loop_while(lambda: going() & (top.get() > 0)):
             top.set(top.get() - 1)
             for i, variable in enumerate((first, last, depth)):
                 variable.set(f.load("i64", slot(i)))
-            with f.loop_while(lambda: fine.get() & (last.get() - first.get() > _SMALL)):
+            with f.loop_while(lambda: last.get() - first.get() > _SMALL):
 
                 def part() -> None:
                     depth.set(depth.get() - 1)
@@ -90,13 +117,16 @@ class Introsort(Order):
                     push(cut, last.get(), depth.get())
                     last.set(cut)
 
-                f.branch(depth.get() > 0, part, lambda: fine.set(False))
-        short = self.n <= _SHORT
-        with f.when(short & (fine.get() ^ True)):
-            self._records(x, a)
-        with f.when(short | fine.get()):
-            self._insertion(a)
-        return short | fine.get()
+                f.branch(depth.get() > 0, part, lambda: lopsided(first, last))
+
+    def _depth(self, n: Value) -> Variable:
+        """How often a part of `n` records may be divided: twice the logarithm."""
+        f = self.f
+        depth, rest = f.variable(0, "i64"), f.variable(n)
+        with f.loop_while(lambda: rest.get() > 1):
+            rest.set(rest.get() // 2)
+            depth.set(depth.get() + 2)
+        return depth
 
     def _cut(self, a: Value, first: Value, last: Value) -> Value:
         """Records that belong on the other side of the pivot are exchanged, equal ones too; where the right side begins."""

@@ -98,7 +98,7 @@ def order(lowering: Lowering, x: View, out: View, dim: int, descending: bool, em
     if found is None or n > _MOST:
         return False
     width = 8 if x.itemsize < 8 else 16
-    few = emit == "some" and first == 0 and 0 < count <= 32 and n >= 8 * count and width == 8
+    few = emit in ("some", "first") and first == 0 and 0 < count <= 32 and n >= 8 * count and width == 8
     words = (n, *found.steps, found.columns, *found.column_steps, first, count, *walk_words(found.outer))
     isa, rows = lowering.isa, found.columns * found.points
     each = n * 1.0 + count * 40 if few else 500 + n * (2.0 * x.itemsize) if n > FEW else n * n * 0.3
@@ -114,7 +114,7 @@ def order(lowering: Lowering, x: View, out: View, dim: int, descending: bool, em
             (out.slot,),
             units=rows,
             cost=20 + rows * each,
-            scratch=(count + 2) * 8 if few else 2 * width * n + x.itemsize * _BUCKETS * 4 + 64 + further,
+            scratch=(count + 2) * 8 + further if few else 2 * width * n + x.itemsize * _BUCKETS * 4 + 64 + further,
             label="topk" if few else "sort",
             bytes=rows * n * x.itemsize,
         )
@@ -214,13 +214,13 @@ class Order:
         f.branch(self.n <= FEW, lambda: self._insertion(a), lambda: at.set(self._radix(a, b)))
         self._emit(at.get(), out)
 
-    def _insertion(self, a: Value) -> None:
+    def _insertion(self, a: Value, low: Value | int = 0, high: Value | None = None) -> None:
         f = self.f
-        with f.loop(1, self.n) as i:
+        with f.loop(low + 1, self.n if high is None else high) as i:
             record = self.load(a, i)
             hole = f.variable(i)
             going = f.variable(True, "i1")
-            with f.loop_while(lambda: going.get() & (hole.get() > 0)):
+            with f.loop_while(lambda: going.get() & (hole.get() > low)):
                 before = self.load(a, hole.get() - 1)
 
                 def move() -> None:
@@ -315,11 +315,15 @@ class Order:
 
     # ------------------------------------------------------------ the first few
     def _best(self, x: Value, out: Value) -> None:
+        self._keep(x, self.count)
+        self._emit(self.scratch, out)
+
+    def _keep(self, x: Value, count: Value) -> None:
         """Keep the best `count` records in order; a vector of elements is looked at closer only if one of them beats the last kept."""
         f, kept = self.f, self.scratch
-        last = self.count - 1
+        last = count - 1
         none = f.value(-1, "i64")
-        with f.loop(0, self.count) as i:
+        with f.loop(0, count) as i:
             f.store(none, f.gep(kept, i, "i64"))
         lanes = self.isa.lanes(self.size)
         worst = f.variable(none)
@@ -352,5 +356,3 @@ class Order:
                 take(j)
         with f.loop(whole, self.n) as i:
             take(i)
-        with f.loop(0, self.count) as i:
-            f.store(self.position(f.load("i64", f.gep(kept, i, "i64"))), f.gep(out, i * self.out_step, "i8"))

@@ -15,6 +15,7 @@ from ...ops.formula import refuse
 from ...ops.introsort import SMALL
 from ...ops.movement import reshaped
 from ...ops.promotion import title, to
+from ...ops.selection import kth_unstable, mode_unstable, topk_unstable
 from ..core import Tensor, node_of, unary, wrap
 from ..held import value_of
 from ..lifting import scalar
@@ -78,10 +79,14 @@ def msort(input: Tensor, *, out: Tensor | None = None) -> Tensor:
 @function()
 @step("TopkBackward0", keeps=((SECOND, (0,)),))
 def topk(input: Tensor, k: int, dim: int = -1, largest: bool = True, sorted: bool = True, *, out: Any = None) -> Any:
-    """The `k` largest (or smallest) elements along `dim`, in order: named tuple (values, indices)."""
+    """The `k` largest (or smallest) elements along `dim`, in order if they are to be `sorted`: named tuple (values, indices).
+
+    On the CPU PyTorch's are picked among equal ones, and they stand as in PyTorch.
+    """
     x = node_of(input)
     d = one_dim("topk", dim, len(x.shape))
-    index = ops.topk_index(x, operator.index(k), d, bool(largest))
+    places = (operator.index(k), d, bool(largest))
+    index = topk_unstable(x, *places, bool(sorted)) if x.device.type == "cpu" else ops.topk_index(x, *places)
     return returns.topk(wrap(_along(x, index, d)), wrap(index))
 
 
@@ -106,7 +111,8 @@ def kthvalue(input: Tensor, k: int, dim: int = -1, keepdim: bool = False, *, out
         raise IndexError(f"kthvalue(): Expected reduction dim {d} to have non-zero size.")
     if not 0 < k <= (input.shape[d] if input.shape else 1):
         raise RuntimeError(f"kthvalue(): selected number k out of range for dimension {d}")
-    return _single(returns.kthvalue, "kthvalue", ops.kth_index, input, dim, keepdim, int(k) - 1)
+    op = kth_unstable if input.device.type == "cpu" else ops.kth_index
+    return _single(returns.kthvalue, "kthvalue", op, input, dim, keepdim, int(k) - 1)
 
 
 def _median(whole: Any, result: Any, name: str, skip_nan: bool, doc: str) -> Any:
@@ -141,8 +147,10 @@ nanmedian = _median(
 @function()
 @step("ModeBackward0", keeps=((SECOND, (0,)),))
 def mode(input: Tensor, dim: int = -1, keepdim: bool = False, *, out: Any = None) -> Any:
-    """The most frequent element along `dim` (the smallest of equally frequent ones) and the position of its last occurrence."""
-    return _single(returns.mode, "mode", ops.mode_index, input, dim, keepdim)
+    """The most frequent element along `dim` (the smallest of equally frequent ones) and the position of its last occurrence in PyTorch's
+    unstable order (on a GPU in a stable one)."""
+    op = mode_unstable if input.device.type == "cpu" else ops.mode_index
+    return _single(returns.mode, "mode", op, input, dim, keepdim)
 
 
 # ---------------------------------------------------------------- quantiles
