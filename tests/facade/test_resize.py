@@ -77,9 +77,20 @@ def test_deprecated_names():
             agree(name, X, scale_factor=2, **arguments)
 
 
+@pytest.mark.parametrize("given", [{"size": v} for v in ("a", 1.5, True, (2.0, 2), 2**70)] + [{"scale_factor": "a"}], ids=str)
+def test_what_is_no_size(given):
+    torch = pytest.importorskip("torch")
+    import torchlike_asg as ours
+
+    for T in (torch, ours):
+        with pytest.raises(TypeError):
+            T.nn.functional.interpolate(T.ones(1, 1, 4, 4), **given)
+
+
 def test_interpolate_errors():
     refuses("interpolate", X)
     refuses("interpolate", X, size=3, scale_factor=2)
+    refuses("interpolate", X, size="a", scale_factor=2)
     refuses("interpolate", X, size=(3, 3, 3))
     refuses("interpolate", X, scale_factor=(3, 3, 3))
     refuses("interpolate", X, size=3, align_corners=True)

@@ -152,7 +152,8 @@ def triplet_margin_with_distance_loss(
     reduction = reduction_of(reduction)
     _check_margin(margin)
     _check_triplet(anchor, positive, negative)
-    return _triplet(anchor, positive, negative, distance_function or pairwise_distance, margin, swap, reduction)
+    distance = pairwise_distance if distance_function is None else distance_function
+    return _triplet(anchor, positive, negative, distance, margin, swap, reduction)
 
 
 def _triplet(anchor: Any, positive: Any, negative: Any, distance: Any, margin: float, swap: bool, reduction: str) -> Tensor:

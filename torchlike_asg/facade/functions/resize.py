@@ -23,7 +23,7 @@ _MODES = {"linear": 3, "bilinear": 4, "bicubic": 4, "lanczos": 4, "trilinear": 5
 @checked
 def interpolate(
     input: Tensor,
-    size: Any = None,
+    size: object = None,
     scale_factor: Any = None,
     mode: Any = "nearest",
     align_corners: Any = None,
@@ -98,8 +98,21 @@ def _targets(input: Tensor, size: Any, scale_factor: Any, dims: int) -> tuple[An
     else:
         values = (given,) * dims
     if size is not None:
-        return tuple([int(v) for v in values]), (None,) * dims
-    return None, tuple([float(v) for v in values])
+        return tuple([_length(v) for v in values]), (None,) * dims
+    return None, tuple([_factor(v) for v in values])
+
+
+def _length(value: Any) -> int:
+    n = None if isinstance(value, (bool, float)) or (isinstance(value, Tensor) and value.dtype.is_floating_point) else value
+    if not hasattr(n, "__index__") or abs(int(n)) >> 63:
+        raise TypeError(f"interpolate(): argument 'size' (position 2) must be int or tuple of ints, not {type(value).__name__}")
+    return int(n)
+
+
+def _factor(value: Any) -> float:
+    if isinstance(value, (str, bytes)):
+        raise TypeError(f"interpolate(): argument 'scale_factor' (position 3) must be float or tuple of floats, not {type(value).__name__}")
+    return float(value)
 
 
 def _scaled(input: Tensor, scales: Any) -> tuple[int, ...]:

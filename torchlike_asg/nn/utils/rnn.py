@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numbers
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple, Self
 
@@ -202,6 +203,12 @@ def pad_sequence(sequences: Any, batch_first: bool = False, padding_value: float
         raise TypeError(f"pad_sequence(): argument 'padding_side' (position 4) must be str, not {type(padding_side).__name__}")
     if padding_side not in ("left", "right"):
         raise RuntimeError(f"Expected padding_side to be one of left or right, but got {padding_side}.")
+    if isinstance(padding_value, torch.Tensor):
+        wrong = bool(padding_value.shape) or padding_value.requires_grad
+    else:
+        wrong = not isinstance(padding_value, numbers.Real)
+    if wrong:
+        raise TypeError(f"pad_sequence(): argument 'padding_value' (position 3) must be float, not {type(padding_value).__name__}")
     for i, sequence in enumerate(sequences):
         if not isinstance(sequence, torch.Tensor):
             raise TypeError(f"expected Tensor as element {i} in argument 0, but got {type(sequence).__name__}")
