@@ -24,6 +24,17 @@ def run(optimizer: Optimizer) -> None:
                 _advance(optimizer, group, p, p.grad)
 
 
+def _refuse_hidden(optimizer: Optimizer, group: Group, counts: dict[str, Any], lr: bool) -> None:
+    """NotImplementedError for what wants a gradient and enters the rule as a number: the gradient would be lost."""
+    for name, given in (*group.items(), *counts.items()):
+        values = () if name == "params" or (name == "lr" and lr) else given if isinstance(given, (tuple, list)) else (given,)
+        if any([isinstance(v, Tensor) and v.requires_grad for v in values]):
+            raise NotImplementedError(
+                f"{type(optimizer).__name__}(differentiable=True) computes with '{name}' as a number, which has no gradient: give it a "
+                "number or detach() it, or write the step out with tensors"
+            )
+
+
 def _advance(optimizer: Optimizer, group: Group, p: Tensor, g: Tensor) -> None:
     state, names = _state(optimizer, p), optimizer.state_names(group, p)
     clock = optimizer.clock(group)
@@ -35,6 +46,7 @@ def _advance(optimizer: Optimizer, group: Group, p: Tensor, g: Tensor) -> None:
     numbers = {name: const(value, d) for name, value in optimizer.scalars(group, ahead, p.dtype).items()}
     if isinstance(group["lr"], Tensor) and "lr" in numbers:  # it may want a gradient, too
         numbers["lr"] = to(node_of(group["lr"]), d)
+    _refuse_hidden(optimizer, group, {name: dict.get(state, name) for name in clock}, "lr" in numbers)
     for name in names:
         if dict.get(state, name) is None:
             state[name] = optimizer.initial(group, p, name)
