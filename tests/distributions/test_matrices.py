@@ -1,6 +1,7 @@
 """Correlation matrices, excesses over thresholds, covariances of low rank, and divergences between variables of different types."""
 
 import itertools
+import warnings
 
 import numpy as np
 import pytest
@@ -126,6 +127,23 @@ def test_covariances(form):
         return [*out, wide.log_prob(draws), wide.batch_shape, wide.event_shape, repr(d.support), T.rand(2)]
 
     same(run, rtol=1e-7, atol=1e-9)
+
+
+def test_singular_draws_are_drawn_again():
+    """Rounding makes some of few degrees of freedom singular: none is in the sample, and what is scored is within the support."""
+
+    def run(T):
+        T.manual_seed(0)
+        root = T.randn(5, 3, 3).tril()
+        df = T.tensor([3.0, 4, 3, 5, 3.1])
+        d = T.distributions.Wishart(df, covariance_matrix=root @ root.mT + T.eye(3) * 1e-2)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # PyTorch's, of singular samples, comes always
+            x = d.sample((3000,))
+        assert d.support.check(x).all().item()
+        return [*x.shape, T.isfinite(d.log_prob(x)).all().item()]
+
+    same(run)
 
 
 def test_gradients_of_random_covariances():

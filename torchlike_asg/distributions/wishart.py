@@ -119,10 +119,29 @@ class Wishart(ExponentialFamily):
         return factor @ factor.mT
 
     def rsample(self, sample_shape: Any = (), max_try_correction: int | None = None) -> torch.Tensor:
-        """Draws twice and keeps the second: PyTorch 2.13 takes regular matrices for singular ones and draws them once more."""
-        self._bartlett(sample_shape)
-        again = self._bartlett((math.prod(sample_shape),))
-        return again.reshape(self._extended_shape(sample_shape))
+        """Numbers are rounded, so that a draw may be singular; it is drawn again, up to `max_try_correction` (10) times.
+
+        PyTorch 2.13 takes the regular ones of the first draws for singular; they are drawn twice here, too.
+        """
+        sample = self._bartlett(sample_shape)
+        again = self._anywhere(self.support.check(sample.detach()))
+        for _ in range(10 if max_try_correction is None else max_try_correction):
+            count = int(again.sum())
+            if not count:
+                break
+            new = self._bartlett((count,))
+            singular = self._anywhere(~self.support.check(new.detach()))
+            if count == again.numel():
+                sample, again = new.reshape(self._extended_shape(sample_shape)), singular.reshape(again.shape)
+            else:
+                sample[again] = new
+                again[again.clone()] = singular
+        return sample
+
+    def _anywhere(self, found: torch.Tensor) -> torch.Tensor:
+        """For each sample, whether one of its batch is `found`."""
+        batch = len(self._batch_shape)
+        return found.reshape((*found.shape[: found.dim() - batch], -1)).any(-1) if batch else found
 
     def log_prob(self, value: torch.Tensor) -> torch.Tensor:
         if self._validate_args:
