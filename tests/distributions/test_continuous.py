@@ -192,6 +192,10 @@ TRANSFORMS = {
     "inverse": lambda D, T: D.ExpTransform().inv.inv,
     "stacked": lambda D, T: D.StackTransform([D.ExpTransform(), D.TanhTransform(), D.identity_transform], dim=-1),
     "joined": lambda D, T: D.CatTransform([D.ExpTransform(), D.TanhTransform()], dim=-1, lengths=[1, 2]),
+    "joined within an event": lambda D, T: D.CatTransform(
+        [D.AffineTransform(0.0, 2.0, event_dim=1), D.AffineTransform(1.0, T.tensor([3.0, 0.5]), event_dim=1)], dim=1, lengths=[1, 2]
+    ),
+    "joined beside events": lambda D, T: D.CatTransform([D.IndependentTransform(D.ExpTransform(), 1), D.TanhTransform()], dim=0),
     "cdf": lambda D, T: D.CumulativeDistributionTransform(D.Normal(0.0, 1.0)),
 }
 
@@ -206,6 +210,14 @@ def test_transforms(case):
                 t.domain.event_dim, t.codomain.event_dim, t == TRANSFORMS[case](T.distributions, T) if case != "cdf" else None]  # fmt: skip
 
     same(run)
+
+
+def test_the_support_of_a_class_is_a_constraint():
+    for name in ("Uniform", "Independent", "Categorical", "Normal"):
+        for T in (torch, ours):
+            D = T.distributions
+            assert isinstance(getattr(D, name).support, D.constraints.Constraint)
+            assert D.constraints.is_dependent(getattr(D, name).support) == (name != "Normal")
 
 
 def test_transformed_distributions():

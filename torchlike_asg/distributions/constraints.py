@@ -70,10 +70,10 @@ class _Dependent(Constraint):
 
 def is_dependent(constraint: Any) -> bool:
     """Whether a constraint cannot be judged without the distribution."""
-    return isinstance(constraint, (_Dependent, dependent_property))
+    return isinstance(constraint, _Dependent)
 
 
-class dependent_property(property):
+class dependent_property(property, _Dependent):
     """A property whose constraint depends on the distribution; on the class it stands for `dependent`."""
 
     def __init__(self, fn: Any = None, *, is_discrete: bool = False, event_dim: int = 0) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import torchlike_asg as torch
 
 from .. import constraints
+from ..utils import sum_rightmost
 from .base import Transform
 from .elementwise import _Plain
 
@@ -161,8 +162,10 @@ class CatTransform(_Parts):
         return torch.cat(parts, dim=self.dim)
 
     def log_abs_det_jacobian(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-        rows = zip(self.transforms, self._pieces(x), self._pieces(y), strict=True)
-        return torch.cat([t.log_abs_det_jacobian(a, b) for t, a, b in rows], dim=self.dim)
+        pieces, dims = zip(self.transforms, self._pieces(x), self._pieces(y), strict=True), self.event_dim
+        terms = [sum_rightmost(t.log_abs_det_jacobian(a, b), dims - t.event_dim) for t, a, b in pieces]
+        behind = (self.dim - x.dim() if self.dim >= 0 else self.dim) + dims
+        return torch.cat(terms, dim=behind) if behind < 0 else torch.stack(terms).sum(0)  # pieces of one event: their terms add up
 
     @property
     def domain(self) -> Any:  # type: ignore[override]
