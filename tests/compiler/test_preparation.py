@@ -143,3 +143,26 @@ def test_models_that_are_gone_leave_nothing():
     del step, _
     ours.asg.collect()
     assert not preparation.SPLIT and not any(key[1][0].owner for key in plan.PLANS if key[1][0].op.name == "var")
+
+
+@pytest.mark.parametrize("rows", [1, 2])
+def test_a_text_that_grows_by_what_its_last_words_give_does_not_change_the_program(rows):
+    def run(p, each=lambda: None):
+        p.manual_seed(0)
+        m = p.nn.Sequential(
+            p.nn.Embedding(9, 6), p.nn.Linear(6, 6), p.nn.Tanh(), p.nn.LayerNorm(6), p.nn.Linear(6, 6), p.nn.GELU(), p.nn.Linear(6, 9)
+        )
+        text = p.arange(rows * 4).reshape(rows, 4) % 9
+        with p.no_grad():
+            for _ in range(12):
+                word = m(text[:, -4:]).sum(1).argmax(-1, keepdim=True)
+                text = p.cat([text, word], 1)
+                word.tolist()
+                each()
+        return text.tolist()
+
+    with Built() as built:
+        counts = []
+        got = run(ours, lambda: counts.append(len(built.found)))
+    assert got == run(torch)
+    assert counts[-1] == counts[2] <= 3

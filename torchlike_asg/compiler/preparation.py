@@ -1,14 +1,15 @@
-"""Data that are prepared in a new way each time, before a program that stays the same.
+"""Data that are prepared in a new way each time, before a program that stays the same, or joined to its results in a new way after it.
 
 A batch of padded sentences, or the places of a mask, has other shapes in every step of a script. What is computed from parameters need not:
 but in one plan with it, all of it would be compiled anew. When that was seen to happen, the data are computed first, by a plan of their
-own, and the rest is found among the executables.
+own, and the rest is found among the executables. So is a text that grows by the word that was found from its last ones: the word is
+computed first, and joined to the text by a plan of its own.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Container
+from collections.abc import Container, Sequence
 from typing import Any
 
 from .. import config
@@ -26,15 +27,17 @@ _LARGE = 100
 _STEADY = 8
 #: different preparations with which a program is compiled as a whole: a loop's first iterations differ from the others, too
 _DIFFERENT = 2
+#: names of programs whose results were joined to data
+_joined: OrderedDict[bytes, None] = OrderedDict()
 #: names of programs -> those of the preparations that they were compiled with
 _seen: OrderedDict[bytes, set[bytes]] = OrderedDict()
 #: plan key -> the data that are computed first, and how often they were; none if all is one plan
 SPLIT: dict[Any, tuple[tuple[Node, ...], int]] = {}
 
 
-def first(key: Any, known: dict[Node, Any], varied: bool) -> tuple[Node, ...]:
+def first(key: Any, known: dict[Node, Any], varied: bool, overwrites: bool = False) -> tuple[Node, ...]:
     """What to compute before the outputs of a plan that is not there. Asked for each such plan before it is built. `varied`: others of many
-    programs came before it.
+    programs came before it; `overwrites`: some of its outputs are written over what they replace.
     """
     found = SPLIT.get(key)
     if found is not None:
@@ -45,6 +48,9 @@ def first(key: Any, known: dict[Node, Any], varied: bool) -> tuple[Node, ...]:
     order = topo(outputs, known)
     if len(order) < _LARGE or any(n.device.type != "cpu" for n in outputs):
         return ()
+    core = () if overwrites else _core(outputs, order, known)
+    if core and _again(core, known):
+        return core
     data = _data(order, known)
     rest, prepared = _rest(order, data)
     if not prepared or len(rest) < _LARGE:
@@ -63,6 +69,27 @@ def first(key: Any, known: dict[Node, Any], varied: bool) -> tuple[Node, ...]:
     while len(SPLIT) > config.max_plans:
         SPLIT.pop(next(iter(SPLIT)))
     return nodes
+
+
+def _core(outputs: tuple[Node, ...], order: list[Node], known: Container[Node]) -> tuple[Node, ...]:
+    """The outputs without those that only join results to data, and these results; nothing if there are no such joins."""
+    joins = [n for n in outputs if n.op.name == "cat" and any(s in known or (s.op is INPUT and not s.rg) for s in n.srcs)]
+    if not joins:
+        return ()
+    read = {s for n in order for s in n.srcs}
+    joins = [n for n in joins if n not in read]
+    results = [s for n in joins for s in n.srcs if s not in known and s.op not in LEAVES]
+    return tuple(dict.fromkeys([*[n for n in outputs if n not in joins], *results])) if results else ()
+
+
+def _again(core: tuple[Node, ...], known: Container[Node]) -> bool:
+    """Whether the program of these outputs was met before."""
+    name = _name(core, known)
+    found = name in _joined
+    _joined[name] = None
+    while len(_joined) > config.max_plans:
+        _joined.popitem(last=False)
+    return found
 
 
 def _data(order: list[Node], known: Container[Node]) -> set[Node]:
@@ -98,11 +125,11 @@ def _rest(order: list[Node], data: set[Node]) -> tuple[set[Node], list[Node]]:
     return rest, list(prepared)
 
 
-def _name(prepared: list[Node], known: Container[Node]) -> bytes:
-    """What tells the preparation of data from others."""
-    order = topo(prepared, known)
+def _name(nodes: Sequence[Node], known: Container[Node]) -> bytes:
+    """What tells a program from others."""
+    order = topo(nodes, known)
     given = dict.fromkeys([s for n in order for s in (n, *n.srcs) if s in known or (s.op in LEAVES and s.op is not CONST)])
-    return digest(prepared, order, list(given))
+    return digest(nodes, order, list(given))
 
 
 @arena.register
@@ -116,3 +143,4 @@ def clear() -> None:
     """Forget all that was seen."""
     SPLIT.clear()
     _seen.clear()
+    _joined.clear()
