@@ -21,7 +21,7 @@ def first(keys: Sequence[int], k: int, ordered: bool) -> list[int]:
     elif k:
         _select(items, k - 1)
         if ordered:
-            sort(items, 0, k - 1)
+            sort(items, 0, k - 1, _heap_sort)
     return [i for _, i in items[:k]]
 
 
@@ -93,6 +93,11 @@ def sort_heap(items: Items, low: int, high: int) -> None:
         high -= 1
         item, items[high] = items[high], items[low]
         _sift(items, low, 0, high - low, item)
+
+
+def _heap_sort(items: Items, low: int, high: int) -> None:
+    heap_select(items, low, high, high)
+    sort_heap(items, low, high)
 
 
 def _sift(items: Items, low: int, hole: int, n: int, item: tuple[int, int]) -> None:

@@ -6,7 +6,7 @@ masks of dropout are drawn.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 #: keys with their places
 Items = list[tuple[int, int]]
@@ -30,8 +30,8 @@ def as_items(keys: Sequence[int]) -> Items:
     return [(k, i) for i, k in enumerate(keys)]
 
 
-def sort(items: Items, low: int, high: int) -> bool:
-    """Sort a part of the items; False if it is so lopsided that PyTorch would turn to a heap.
+def sort(items: Items, low: int, high: int, lopsided: Callable[[Items, int, int], None] | None = None) -> bool:
+    """Sort a part of the items. What is so lopsided that PyTorch turns to a heap is left to `lopsided`; without it the answer is False.
 
     The pivot is the median of the second, the middle and the last key; of what it divides the right part is sorted first.
     """
@@ -41,7 +41,10 @@ def sort(items: Items, low: int, high: int) -> bool:
         if last - first <= SMALL:
             continue
         if depth == 0:
-            return False
+            if lopsided is None:
+                return False
+            lopsided(items, first, last)
+            continue
         pivot_first(items, first, last)
         cut = partition(items, first, last)
         parts += [(first, cut, depth - 1), (cut, last, depth - 1)]
