@@ -9,17 +9,7 @@ torch = pytest.importorskip("torch")
 import torchlike_asg as ours  # noqa: E402
 
 from ..facade.compare import same, same_error  # noqa: E402
-
-
-def plain(lib, x):
-    """Tensors as lists, in any nest."""
-    if isinstance(x, lib.Tensor):
-        return x.tolist()
-    return [plain(lib, i) for i in x] if isinstance(x, (list, tuple)) else x
-
-
-def vector(lib, *numbers):
-    return lib.tensor([float(n) for n in numbers], requires_grad=True)
+from .tensors import plain, vector  # noqa: E402
 
 
 def test_a_hook_after_a_step_sees_both_sides():

@@ -7,17 +7,7 @@ import torchlike_asg as ours
 torch = pytest.importorskip("torch")
 
 from ..facade.compare import same, same_error  # noqa: E402
-
-
-def plain(lib, x):
-    """Tensors as lists, in any nest."""
-    if isinstance(x, lib.Tensor):
-        return x.tolist()
-    return [plain(lib, i) for i in x] if isinstance(x, (list, tuple)) else x
-
-
-def vector(lib, *numbers):
-    return lib.tensor([float(n) for n in numbers], requires_grad=True)
+from .tensors import vector  # noqa: E402
 
 
 def test_saved_values_by_name():

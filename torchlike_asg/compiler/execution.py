@@ -36,11 +36,9 @@ def execute(tr: Trace, outputs: tuple[Node, ...], donated: Donated = ()) -> None
     elif key not in preparation.SPLIT and staged(tr, key):
         run_staged(tr, STAGED[key], outputs, donated)
     else:
-        prepared = (
-            ()
-            if key not in preparation.SPLIT and foreseen(tr, key, donated)
-            else preparation.first(key, tr.known, tr.varied, bool(donated))
-        )
+        prepared: tuple[Node, ...] = ()
+        if key in preparation.SPLIT or not foreseen(tr, key, donated):
+            prepared = preparation.first(key, tr.known, tr.varied, bool(donated))
         if prepared:
             execute_plan(tr, (tr.plan, prepared), ())
             key = tr.plan, tuple([n for n in outputs if n not in tr.known])

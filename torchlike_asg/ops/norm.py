@@ -16,6 +16,7 @@ from ..asg.node import Node
 from ..asg.saving import keep, keep_all
 from .formula import mean_over, refuse, sum_over
 from .movement import reshape
+from .promotion import to
 
 _X = np.array([[[0.3, -1.2, 2.0], [0.8, 1.5, -0.4]], [[-0.6, 0.9, 0.1], [0.4, -0.2, 1.1]]])
 _G = np.array([[[0.7, -0.2, 1.8], [0.5, -1.6, 0.3]], [[0.9, 2.2, 0.1], [1.1, -0.4, -0.8]]])
@@ -87,14 +88,10 @@ def _vjp(n: Node, g: Node) -> Grads:
     shape = tuple(affine[0].shape)
     if n.op is not layer_norm:  # parameters of a wider type: their gradients are added up in it
         d = affine[0].dtype
-        return (*grads, lambda: norm_grad_weight(_in(d, g), _in(d, x), shape, *n.attrs), lambda: _in(d, g))
+        return (*grads, lambda: norm_grad_weight(to(g, d), to(x, d), shape, *n.attrs), lambda: to(g, d))
     # PyTorch's layer norm adds up the bias's gradient beside the weight's, row after row, in the type of the input
     by_bias = (lambda: get("sum_to")(g, tuple(affine[1].shape), "rows")) if len(affine) > 1 else g
     return (*grads, lambda: norm_grad_weight(g, x, shape, *n.attrs), by_bias)
-
-
-def _in(d: Any, n: Node) -> Node:
-    return n if n.dtype is d else get("cast")(n, d)  # type: ignore[no-any-return]
 
 
 def _ref_grad_input(*args: Any) -> Array:
@@ -213,9 +210,9 @@ def _vjp_group(n: Node, g: Node) -> Grads:
 
     def by_weight() -> Node:
         d = affine[0].dtype
-        return reshape(norm_grad_weight(_in(d, gg), _in(d, xg), each, (2, 3), eps), (x.shape[1],))
+        return reshape(norm_grad_weight(to(gg, d), to(xg, d), each, (2, 3), eps), (x.shape[1],))
 
-    return by_input, by_weight, lambda: reshape(sum_over(_in(affine[1].dtype, g), (0, *range(2, x.ndim))), (x.shape[1],))
+    return by_input, by_weight, lambda: reshape(sum_over(to(g, affine[1].dtype), (0, *range(2, x.ndim))), (x.shape[1],))
 
 
 _IMAGE = np.sin(1.7 * np.arange(48.0)).reshape(2, 4, 2, 3)

@@ -4,47 +4,22 @@ first nor the last of them (introselect.py). Where all differ they are those of 
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 import numpy as np
 
-from .. import dtypes
-from ..asg.declare import Array, Meta, Op, Sample
-from ..asg.node import Node
+from ..asg.declare import Array, Op, Sample
 from .introselect import SPARSE, first, kth
 from .introsort import SMALL, ascending
-from .sort import kth_index, mode_index, stable_order, topk_index
+from .sort import by_line, kth_index, mode_index, topk_index
 
 _TIED = np.cos(np.arange(140.0) ** 2).reshape(2, 70).round(1)
 
 
-def _lines(
-    x: Array, dim: int, descending: bool, told: Callable[[Array], bool], pick: Callable[[list[int], Array], Any], found: Array
-) -> Array:
-    """`found` with those lines done anew of which `told` says so, from whether their elements in order differ, each from the one before.
-    `pick` is given keys in the place of the elements, equal ones for equal elements and for NaN, and the elements.
-    """
-    order = np.moveaxis(stable_order(x, dim, descending), dim, -1)
-    lines = np.moveaxis(x, dim, -1)
-    values = np.take_along_axis(lines, order, -1)
-    before, after = values[..., :-1], values[..., 1:]
-    steps = (before != after) & ~((before != before) & (after != after))
-    found = np.moveaxis(found, dim, -1).copy()
-    for line in np.ndindex(found.shape[:-1]):
-        if told(steps[line]):
-            keys = np.zeros(order.shape[-1], np.int64)
-            keys[order[line][1:]] = np.cumsum(steps[line])
-            found[line] = pick(keys.tolist(), lines[line])
-    return np.moveaxis(found, -1, dim)
-
-
 def _ref_topk(x: Array, k: int, dim: int, largest: bool, ordered: bool) -> Array:
-    found = topk_index.ref(x, k, dim, largest)  # type: ignore[misc]
     if not x.ndim or not k or 0 in x.shape:
-        return found  # type: ignore[no-any-return]
+        return topk_index.ref(x, k, dim, largest)  # type: ignore[misc, no-any-return]
     always = not ordered and k * SPARSE > x.shape[dim]
-    return _lines(x, dim, largest, lambda steps: always or not steps[:k].all(), lambda keys, _: first(keys, k, ordered), found)
+    told = lambda steps: always or not steps[:k].all()  # noqa: E731
+    return by_line(x, dim, largest, slice(k), told, lambda keys, _: first(keys, k, ordered))
 
 
 topk_unstable = Op(
@@ -63,20 +38,16 @@ topk_unstable = Op(
 
 
 def _ref_kth(x: Array, dim: int, k: int) -> Array:
-    found = kth_index.ref(x, dim, k)  # type: ignore[misc]
     if not x.ndim or 0 in x.shape:
-        return found  # type: ignore[no-any-return]
-    return _lines(x, dim, False, lambda steps: not steps[max(k - 1, 0) : k + 1].all(), lambda keys, _: kth(keys, k), found)
-
-
-def _single(x: Node, dim: int, *_: Any) -> Meta:
-    return tuple([1 if i == dim else n for i, n in enumerate(x.shape)]), dtypes.int64
+        return kth_index.ref(x, dim, k)  # type: ignore[misc, no-any-return]
+    told = lambda steps: not steps[max(k - 1, 0) : k + 1].all()  # noqa: E731
+    return by_line(x, dim, False, slice(k, k + 1), told, lambda keys, _: kth(keys, k))
 
 
 kth_unstable = Op(
     "kth_unstable",
     "sort",
-    _single,
+    kth_index.rule,
     _ref_kth,
     params=("dim", "k"),
     differentiable=False,
@@ -85,10 +56,9 @@ kth_unstable = Op(
 
 
 def _ref_mode(x: Array, dim: int) -> Array:
-    found = mode_index.ref(x, dim)  # type: ignore[misc]
     if not x.ndim or 0 in x.shape or x.shape[dim] <= SMALL:
-        return found  # type: ignore[no-any-return]
-    return _lines(x, dim, False, lambda steps: True, _last_of_longest, found)
+        return mode_index.ref(x, dim)  # type: ignore[misc, no-any-return]
+    return by_line(x, dim, False, slice(1), lambda steps: True, _last_of_longest)
 
 
 def _last_of_longest(keys: list[int], line: Array) -> int:
@@ -101,7 +71,7 @@ def _last_of_longest(keys: list[int], line: Array) -> int:
 mode_unstable = Op(
     "mode_unstable",
     "sort",
-    _single,
+    mode_index.rule,
     _ref_mode,
     params=("dim",),
     differentiable=False,

@@ -5,6 +5,7 @@ NaN counts as larger than every number. Equal elements keep their order.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -48,20 +49,30 @@ argsort = Op(
 )
 
 
-def _unstable_order(x: Array, dim: int, descending: bool) -> Array:
-    """Argsort with equal elements in the order of PyTorch's unstable sort."""
-    order = stable_order(x, dim, descending)
-    if not x.ndim or x.shape[dim] <= SMALL:
-        return order
-    found, values = np.moveaxis(order, dim, -1).copy(), np.moveaxis(np.take_along_axis(x, order, dim), dim, -1)
+def by_line(
+    x: Array, dim: int, descending: bool, places: slice, told: Callable[[Array], bool], pick: Callable[[list[int], Array], Any]
+) -> Array:
+    """The `places` of the stable order, and of those lines that `told` of, from whether their elements in order differ, each from the one
+    before, what `pick` finds. It is given keys in the place of the elements, equal ones for equal elements and for NaN, and the elements.
+    """
+    order, lines = np.moveaxis(stable_order(x, dim, descending), dim, -1), np.moveaxis(x, dim, -1)
+    values = np.take_along_axis(lines, order, -1)
     before, after = values[..., :-1], values[..., 1:]
     steps = (before != after) & ~((before != before) & (after != after))
+    found = order[..., places].copy()
     for line in np.ndindex(found.shape[:-1]):
-        if not steps[line].all():
-            keys = np.zeros(x.shape[dim], np.int64)
-            keys[found[line][1:]] = np.cumsum(steps[line])
-            found[line] = ascending(keys.tolist())
+        if told(steps[line]):
+            keys = np.zeros(order.shape[-1], np.int64)
+            keys[order[line][1:]] = np.cumsum(steps[line])
+            found[line] = pick(keys.tolist(), lines[line])
     return np.moveaxis(found, -1, dim)
+
+
+def _unstable_order(x: Array, dim: int, descending: bool) -> Array:
+    """Argsort with equal elements in the order of PyTorch's unstable sort."""
+    if not x.ndim or x.shape[dim] <= SMALL:
+        return stable_order(x, dim, descending)
+    return by_line(x, dim, descending, slice(None), lambda steps: not steps.all(), lambda keys, _: ascending(keys))
 
 
 _TIED = np.cos(np.arange(120.0) ** 2).reshape(2, 60).round(1)

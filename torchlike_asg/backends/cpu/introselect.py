@@ -38,11 +38,6 @@ class Introselect(Introsort):
         if emit != "kth":
             self._write_sift(module)
 
-    def _emit(self, a: Value, out: Value) -> None:
-        f = self.f
-        with f.loop(0, self.count) as i:
-            f.store(self.position(self.load(a, self.first + i)), f.gep(out, i * self.out_step, "i8"))
-
     # ------------------------------------------------------------ which way
     def _best(self, x: Value, out: Value) -> None:
         f = self.f
@@ -68,7 +63,6 @@ class Introselect(Introsort):
             self._records(x, a)
             self._quick(a)
         else:
-            self.stack = self.f.gep(a, self.n * (2 * self.record) + self.counts_bytes, "i8")
             self._anew_into(x, a)
         self._emit(a, out)
 

@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from .calls import LibraryNode, Lowering, library
-from .emit import Variable
+from .emit import Module, Variable
+from .isa import Isa
 from .order import Order, order
 from .values import Value
 
@@ -34,13 +35,14 @@ def _mode(lowering: Lowering, node: LibraryNode) -> bool:
 
 
 class Introsort(Order):
-    #: where the stack of parts is
-    stack: Value
+    def __init__(self, module: Module, name: str, isa: Isa, element: str, descending: bool, emit: str) -> None:
+        super().__init__(module, name, isa, element, descending, emit)
+        #: where the stack of parts is
+        self.stack = self.f.gep(self.scratch, self.n * (2 * self.record) + self.counts_bytes, "i8")
 
     def _sorted(self, x: Value, out: Value) -> None:
         f, a = self.f, self.scratch
         b = f.gep(a, self.n * self.record, "i8")
-        self.stack = f.gep(a, self.n * (2 * self.record) + self.counts_bytes, "i8")
         at, anew = f.variable(b), f.variable(self.n <= _SHORT)
         with f.when(self.n > _SHORT):
             self._records(x, a)

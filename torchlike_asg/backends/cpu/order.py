@@ -273,12 +273,12 @@ class Order:
     # ------------------------------------------------------------ results
     def _emit(self, a: Value, out: Value) -> None:
         f = self.f
-        if self.emit == "some":
-            with f.loop(0, self.count) as i:
-                f.store(self.position(self.load(a, self.first + i)), f.gep(out, i * self.out_step, "i8"))
-        else:
+        if self.emit in ("mode", "median", "nanmedian"):
             at = self._longest(a) if self.emit == "mode" else self._middle(a)
             f.store(self.position(self.load(a, at)), out)
+            return
+        with f.loop(0, self.count) as i:
+            f.store(self.position(self.load(a, self.first + i)), f.gep(out, i * self.out_step, "i8"))
 
     def _nan(self, record: Value) -> Any:
         """Whether the element was a NaN."""

@@ -17,6 +17,7 @@ from ...rng import draws
 from ..core import Tensor, node_of
 from ..generator import Generator
 from ..misfits import combination
+from ..parsing import constant
 from ..register import FUNCTIONS, method, named
 from ..write import write
 from .reading import value_of
@@ -98,7 +99,7 @@ def _sampler(name: str, draw: Any, doc: str, numbers: Any = None) -> None:
 
 
 def _number(v: Any) -> float:
-    if isinstance(v, str) or (isinstance(v, Tensor) and (v.shape or v.requires_grad)):
+    if isinstance(v, str) or (isinstance(v, Tensor) and not constant(v)):
         raise TypeError(f"a parameter of a distribution must be float, not {type(v).__name__}")
     return float(v)
 

@@ -11,6 +11,7 @@ import numpy as np
 import torchlike_asg as torch
 
 from ...facade.core import Tensor
+from ...facade.parsing import constant
 from ...ops.introsort import descending
 from .. import functional as F
 
@@ -203,11 +204,7 @@ def pad_sequence(sequences: Any, batch_first: bool = False, padding_value: float
         raise TypeError(f"pad_sequence(): argument 'padding_side' (position 4) must be str, not {type(padding_side).__name__}")
     if padding_side not in ("left", "right"):
         raise RuntimeError(f"Expected padding_side to be one of left or right, but got {padding_side}.")
-    if isinstance(padding_value, torch.Tensor):
-        wrong = bool(padding_value.shape) or padding_value.requires_grad
-    else:
-        wrong = not isinstance(padding_value, numbers.Real)
-    if wrong:
+    if not (isinstance(padding_value, numbers.Real) or constant(padding_value)):
         raise TypeError(f"pad_sequence(): argument 'padding_value' (position 3) must be float, not {type(padding_value).__name__}")
     for i, sequence in enumerate(sequences):
         if not isinstance(sequence, torch.Tensor):
