@@ -114,11 +114,78 @@ def test_a_loop_whose_histories_are_kept_stays_one_trace(kept):
     (total + state.sum()).backward()
 
 
-def test_micro_batches_without_reads_stay_one_trace():
+def test_a_few_micro_batches_without_reads_stay_one_trace():
     decoder = Decoder(ours)
     float(decoder(ours.arange(3), 2)[1].sum())
     before = ours.asg.stats()["flushes"]
-    for i in range(16):
+    for i in range(8):
         decoder.body(decoder.words(ours.tensor([i % 9]))).sum().backward()
     assert len(current().claims) > boundary.MAX_INSIDE
     assert ours.asg.stats()["flushes"] == before
+
+
+class Fisher:
+    """Squared gradients of each example, as estimates of weights' importance collect them: nothing is read, nobody takes a step."""
+
+    def __init__(self, p, classes=3):
+        p.manual_seed(2)
+        self.p, self.classes = p, classes
+        self.model = p.nn.Sequential(p.nn.Linear(4, 6), p.nn.Tanh(), p.nn.Linear(6, classes))
+        self.parameters = list(self.model.parameters())
+        self.inputs = p.randn(40, 4)
+
+    def __call__(self, kept=None):
+        p = self.p
+        found = [p.zeros_like(q) for q in self.parameters]
+        pending = []
+        for i in range(40):
+            out = self.model(self.inputs[i : i + 1])
+            pending.append(len(current().claims))
+            if i == 3 and kept is not None:
+                kept.append(out[0, 0] * 2)
+            for c in range(self.classes):
+                self.model.zero_grad()
+                loss = p.nn.functional.cross_entropy(out, p.full((1,), c, dtype=p.long))
+                loss.backward(retain_graph=c + 1 < self.classes or kept is not None)
+                for f, q in zip(found, self.parameters, strict=True):
+                    f += q.grad.detach() ** 2
+        return found, pending
+
+
+def test_a_loop_of_backward_passes_builds_the_plans_of_its_first_iterations():
+    fisher, plans = Fisher(ours), []
+    for _ in range(4):
+        found, pending = fisher()
+        found[0].tolist()
+        plans.append(ours.asg.stats()["plans"])
+        assert max(pending) < 9 * boundary.MAX_INSIDE, "all examples are one program"
+    assert plans[-1] == plans[2]
+
+
+def test_what_a_loop_of_backward_passes_collects_and_leaves():
+    def run(p):
+        fisher, kept = Fisher(p), []
+        found, _ = fisher(kept)
+        kept[0].backward()
+        return [float(f.sum()) for f in found] + [float(q.grad.sum()) for q in fisher.parameters]
+
+    agree(run)
+
+
+def test_a_batch_in_many_parts_is_one_step_each_time():
+    def run(p):
+        p.manual_seed(3)
+        model = p.nn.Sequential(p.nn.Linear(4, 6), p.nn.Tanh(), p.nn.Linear(6, 1))
+        optimizer = p.optim.SGD(model.parameters(), lr=0.05, momentum=0.9)
+        x, counts = p.randn(20, 2, 4), []
+        for _ in range(6):
+            optimizer.zero_grad()
+            for part in x:
+                (model(part).square().mean() / len(x)).backward()
+            optimizer.step()
+            if p is ours:
+                counts.append(ours.asg.stats()["plans"])
+        assert not counts or counts[-1] == counts[2], "a step of those parts builds new plans"
+        return [q.sum().item() for q in model.parameters()]
+
+    agree(run)

@@ -20,6 +20,8 @@ MAX_PENDING = 50_000
 MAX_INSIDE = 512
 #: calls of one outermost module that are a loop, in a trace with gradients of which nothing was read
 _LOOP = 4
+#: the same where backward passes ran: they may be the parts of a batch whose gradients are summed up to one step
+_PASSES = 8
 #: id of each module that was called -> weak reference that takes it out of here
 _called: dict[int, Any] = {}
 
@@ -86,7 +88,8 @@ def _anew(tr: Trace, before: int, args: tuple[Any, ...]) -> bool:
     if tr.division is not None and tr.division.on and divides(tr):  # its parts are met again, as a whole it is not
         return True
     read = tr.flushes > 0
-    if not read and (before < _LOOP or len(tr.claims) <= max(MAX_INSIDE, tr.due)):
+    least = _PASSES if tr.swept or tr.grads else _LOOP
+    if not read and (before < least or len(tr.claims) <= max(MAX_INSIDE, tr.due)):
         return False
     if any([a.__class__ is Tensor and not a.is_leaf for a in args]):
         return False

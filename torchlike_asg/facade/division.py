@@ -74,6 +74,8 @@ def look(tr: Trace, ended: bool) -> None:
     if division is not None and division.on:
         division.ran(tr, ended)
         return
+    if not ended:  # a part of one, perhaps, whose data is other data than that of the part before
+        return
     for _, plan in tr.ran:
         if plan.nodes > LARGE and max(tr.entered.values(), default=0) >= _CALLS:
             if division is None:

@@ -323,11 +323,11 @@ def divides(tr: Trace) -> bool:
 
 def discarded(tr: Trace) -> bool:
     """Whether the trace may end though histories live, and no gradient can be asked for any more through most of what was recorded: that
-    of a decoder, say, whose script records gradients and only looks at the words.
+    of a decoder, say, whose script records gradients and only looks at the words, or of one that collects squared gradients.
     """
-    if _needed(tr) or tr.grads or tr.swept or tr.mapped:
+    if _needed(tr) or tr.mapped:
         return False
-    nodes = tuple([n for _, n in _differentiable(_live(tr))])
+    nodes = tuple([n for _, n in _histories(tr, _live(tr))[0]])
     if not all(map(_carries, nodes)):
         return False
     claims = tr.claims
