@@ -75,12 +75,12 @@ class Built:
 
 def test_steps_on_batches_of_new_shapes_share_what_they_have_in_common():
     m, step = training(ours)
-    losses = [float(step(n)) for n in LENGTHS[:3]]
+    losses = [float(step(n)) for n in LENGTHS[:4]]  # the first ones may differ in more: by what code before has met
     with Built() as built:
-        losses += [float(step(n)) for n in LENGTHS[3:5]]
+        losses += [float(step(n)) for n in LENGTHS[4:]]
     assert len(built.found) >= 2 and len(set(built.found)) == 1, "what the steps share was compiled anew"
     other, theirs = training(torch)
-    np.testing.assert_allclose(losses, [float(theirs(n)) for n in LENGTHS[:5]], rtol=1e-5)
+    np.testing.assert_allclose(losses, [float(theirs(n)) for n in LENGTHS], rtol=1e-5)
     for p, q in zip(m.parameters(), other.parameters(), strict=True):
         np.testing.assert_allclose(p.detach().numpy(), q.detach().numpy(), rtol=1e-4, atol=1e-6)
 
