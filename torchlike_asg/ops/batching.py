@@ -43,15 +43,11 @@ from . import (  # noqa: F401  (they declare what gets a rule here)
     window,
 )
 from .arrange import flip, roll
-from .indexing import index, index_put, index_select, place_of, unindex
+from .batching_shared import leading, moves, shifted, whole
+from .indexing import index_select, unindex
 from .linalg import matmul, swap_last
 from .movement import arange, expand, permute, reshape, reshaped
 from .pointwise import add, mul, where
-
-
-def whole(operands: Sequence[Operand], size: int) -> list[Node]:
-    """Every operand as a batch."""
-    return [n if mapped else spread(n, size) for n, mapped in operands]
 
 
 def _first_like(n: Node, operands: Sequence[Operand], size: int) -> Node:
@@ -59,30 +55,6 @@ def _first_like(n: Node, operands: Sequence[Operand], size: int) -> Node:
     first, *rest = operands
     target = first[0] if first[1] else spread(first[0], size)
     return n.op(target, *aligned(rest, n.ndim), *n.attrs)
-
-
-# ---------------------------------------------------------------- dimensions counted from the front
-def _shifted(value: Any) -> Any:
-    return tuple([v + 1 for v in value]) if isinstance(value, tuple) else value + 1
-
-
-def _moves(*places: int, rank_of: int = 0) -> Any:
-    """All operands become batches; the attributes at `places`, dimensions or tuples of them, count one more."""
-
-    def rule(n: Node, operands: Sequence[Operand], size: int) -> Node:
-        attrs = [_shifted(a) if i in places else a for i, a in enumerate(n.attrs)]
-        xs = whole(operands, size)
-        if not n.srcs[rank_of].ndim and any(not isinstance(n.attrs[i], tuple) for i in places):  # dimension 0 of a 0-d tensor
-            xs = [reshape(x, (size, 1)) if x.ndim == 1 else x for x in xs]
-            return reshape(n.op(*xs, *attrs), (size, *n.shape))
-        return n.op(*xs, *attrs)
-
-    return rule
-
-
-def _leading(n: Node, operands: Sequence[Operand], size: int) -> Node:
-    """Leading dimensions are a batch to the operation itself."""
-    return n.op(*whole(operands, size), *n.attrs)
 
 
 # ---------------------------------------------------------------- views and copies
@@ -101,7 +73,7 @@ def _lone(n: Node, operands: Sequence[Operand], size: int) -> Node:
 
 
 def _permute(n: Node, operands: Sequence[Operand], size: int) -> Node:
-    return permute(_only(operands), 0, *_shifted(n.attrs))
+    return permute(_only(operands), 0, *shifted(n.attrs))
 
 
 def _expand(n: Node, operands: Sequence[Operand], size: int) -> Node:
@@ -203,12 +175,12 @@ def _contiguous(n: Node, operands: Sequence[Operand], size: int) -> Node:
 
 
 def _flip(n: Node, operands: Sequence[Operand], size: int) -> Node:
-    return flip(_only(operands), *_shifted(n.attrs))
+    return flip(_only(operands), *shifted(n.attrs))
 
 
 def _roll(n: Node, operands: Sequence[Operand], size: int) -> Node:
     shifts, dims = n.attrs
-    return roll(_only(operands), shifts, _shifted(dims))
+    return roll(_only(operands), shifts, shifted(dims))
 
 
 def _window(n: Node, operands: Sequence[Operand], size: int) -> Node:
@@ -245,94 +217,13 @@ def _linear(n: Node, operands: Sequence[Operand], size: int) -> Node:
     return y if not bias else add(*aligned([(y, True), bias[0]], n.ndim))
 
 
-# ---------------------------------------------------------------- indexing
-def _rows_of(size: int, rank: int) -> Node:
-    """The numbers of the examples, to be indexed with beside index tensors of that rank."""
-    return reshape(arange(const(0, int64), const(1, int64), size, int64), (size, *(1,) * rank))
-
-
-def _index(n: Node, operands: Sequence[Operand], size: int) -> Node:
-    (dims,) = n.attrs
-    x, *indices = operands
-    if not any(mapped for _, mapped in indices):
-        y = index(x[0], *[i for i, _ in indices], _shifted(dims))
-        at, rank = place_of(dims), max(i.ndim for i, _ in indices)
-        if place_of(_shifted(dims)) == at + 1:
-            return y
-        return permute(y, rank, *range(rank), *range(rank + 1, y.ndim))  # the indexed dimensions came in front of the batch
-    rank = max(s.ndim for s in n.srcs[1:])
-    data = x[0] if x[1] else spread(x[0], size)
-    y = index(data, _rows_of(size, rank), *aligned(indices, rank), (0, *_shifted(dims)))
-    at = place_of(dims)
-    now = place_of((0, *_shifted(dims)))  # 0: batch, then the index dimensions, then the rest
-    if now or not at:
-        return y
-    return permute(y, 0, *range(1 + rank, 1 + rank + at), *range(1, 1 + rank), *range(1 + rank + at, y.ndim))
-
-
-def _flat_rows(n: Node, g: Operand, indices: Sequence[Operand], dims: Any, shape: Any, size: int) -> tuple[Node, list[Node], Any, Any]:
-    """Values (batch, indices..., rest...), index tensors and dimensions with the batch as one more indexed dimension."""
-    rank = max(i.ndim - mapped for i, mapped in indices)
-    at = place_of(dims)
-    value = g[0] if g[1] else spread(g[0], size)
-    value = permute(value, 0, *range(1 + at, 1 + at + rank), *range(1, 1 + at), *range(1 + at + rank, value.ndim))
-    rows = [_rows_of(size, rank), *aligned(indices, rank)]
-    return value, rows, (0, *_shifted(dims)), (size, *shape)
-
-
-def _unindex(n: Node, operands: Sequence[Operand], size: int) -> Node:
-    dims, shape = n.attrs
-    g, *indices = operands
-    value, rows, moved, wide = _flat_rows(n, g, indices, dims, shape, size)
-    return unindex(value, *rows, moved, wide)
-
-
-def _index_put(n: Node, operands: Sequence[Operand], size: int) -> Node:
-    dims, accumulate = n.attrs
-    x, v, *indices = operands
-    picked = index(n.srcs[0], *n.srcs[2:], dims)
-    value = expand(aligned([v], picked.ndim)[0], size, *picked.shape)
-    value, rows, moved, _ = _flat_rows(n, (value, True), indices, dims, n.shape, size)
-    return index_put(x[0] if x[1] else spread(x[0], size), value, *rows, moved, accumulate)
-
-
-def _one_index(n: Node, operands: Sequence[Operand], size: int) -> Node:
-    """index_select, index_add, index_copy, index_fill: one index tensor for a dimension."""
-    x, i, *value = operands
-    dim = n.attrs[0]
-    if not n.srcs[0].ndim:
-        return one_by_one(n, operands, size)
-    if i[1] and value:
-        same = index_put(n.srcs[0], n.srcs[2], n.srcs[1], (dim,), n.op.name == "index_add")
-        return _index_put(same, [x, value[0], i], size)
-    if i[1]:
-        return _index(index(*n.srcs, (dim,)), operands, size)
-    data = x[0] if x[1] else spread(x[0], size)
-    if value and n.op.name == "index_fill":
-        return one_by_one(n, operands, size) if value[0][1] else n.op(data, i[0], value[0][0], dim + 1)
-    return n.op(data, i[0], *whole(value, size), dim + 1)
-
-
-def _searchsorted(n: Node, operands: Sequence[Operand], size: int) -> Node:
-    (edges, edges_mapped), (values, mapped) = operands
-    if not edges_mapped and n.srcs[0].ndim == 1 and mapped:
-        return n.op(edges, values, *n.attrs)
-    if n.srcs[0].ndim == n.srcs[1].ndim and n.srcs[0].ndim > 0:
-        return _leading(n, operands, size)
-    return one_by_one(n, operands, size)
-
-
-def _isin(n: Node, operands: Sequence[Operand], size: int) -> Node:
-    return one_by_one(n, operands, size) if operands[1][1] else n.op(operands[0][0], operands[1][0], *n.attrs)
-
-
 def _mean(n: Node, operands: Sequence[Operand], size: int) -> Node:
-    return n.op(_only(operands), _shifted(n.attrs[0]), *n.attrs[1:])
+    return n.op(_only(operands), shifted(n.attrs[0]), *n.attrs[1:])
 
 
 def _cdist(n: Node, operands: Sequence[Operand], size: int) -> Node:
     ranks = {s.ndim for s in n.srcs}
-    return _leading(n, operands, size) if len(ranks) == 1 else n.op(*aligned(operands, max(ranks)), *n.attrs)
+    return leading(n, operands, size) if len(ranks) == 1 else n.op(*aligned(operands, max(ranks)), *n.attrs)
 
 
 def _masked_fill(n: Node, operands: Sequence[Operand], size: int) -> Node:
@@ -370,22 +261,15 @@ def _systems(n: Node, operands: Sequence[Operand], size: int) -> Node:
     return n.op(*aligned(operands, n.ndim), *n.attrs)
 
 
-def _scatter(n: Node, operands: Sequence[Operand], size: int) -> Node:
-    x, i, v = operands
-    if not n.srcs[2].ndim and n.srcs[1].ndim:  # one value for every position
-        v = expand(aligned([v], n.srcs[1].ndim)[0], size, *n.srcs[1].shape), True
-    return _moves(0)(n, [x, i, v], size)  # type: ignore[no-any-return]
-
-
 _RULES: dict[Any, tuple[str, ...]] = {
     _mean: ("sum", "mean", "amax", "amin", "max", "min", "prod", "all", "any", "logsumexp", "variance", "std"),
-    _moves(1): ("vector_norm", "topk_index", "topk_unstable"),
-    _moves(0, rank_of=0): ("fft", "rfft", "irfft"),
-    _moves(0): ("kth_index", "softmax", "log_softmax", "cumsum", "cumprod", "cummax_index", "cummin_index", "logcumsumexp", "recurrence",
+    moves(1): ("vector_norm", "topk_index", "topk_unstable"),
+    moves(0, rank_of=0): ("fft", "rfft", "irfft"),
+    moves(0): ("kth_index", "softmax", "log_softmax", "cumsum", "cumprod", "cummax_index", "cummin_index", "logcumsumexp", "recurrence",
                 "shift", "gather", "pick", "argsort", "unstable_order", "median_index", "mode_index", "kth_unstable", "mode_unstable",
                 "stack", "glu"),
     _like: ("cast",),
-    _leading: ("inverse", "det", "logabsdet", "det_sign", "cholesky", "matrix_exp", "eigvalsh", "eigh_vectors", "eigvals", "eig_vectors",
+    leading: ("inverse", "det", "logabsdet", "det_sign", "cholesky", "matrix_exp", "eigvalsh", "eigh_vectors", "eigvals", "eig_vectors",
                "cholesky_info", "inverse_info", "lu_compact", "lu_pivots", "lu_permutation", "ldl_compact", "ldl_pivots", "ldl_info",
                "geqrf_vectors", "geqrf_tau", "svdvals",
                "svd_left", "svd_right", "qr_q", "qr_r", "pinv", "tril", "triu", "real", "imag", "conj", "view_as_real", "view_as_complex",
@@ -397,15 +281,12 @@ _RULES: dict[Any, tuple[str, ...]] = {
     _dim_first: ("select", "slice", "unfold"),
     _window: ("window", "unwindow", "window_put"),
     _pad: ("pad_constant", "pad_mirror", "pad_mirror_grad"),
-    _one_index: ("index_select", "index_add", "index_copy", "index_fill"),
     _cdist: ("cdist", "cdist_euclidean"),
     _systems: ("solve", "solve_triangular", "cholesky_solve"),
-    _scatter: ("scatter", "scatter_add", "scatter_reduce"),
 }  # fmt: skip
 _SINGLE: dict[str, Any] = {
     "permute": _permute, "expand": _expand, "diagonal": _diagonal, "restride": _restride, "restride_scatter": _restride_scatter,
     "unview": _unview, "sum_to": _sum_to, "full": _full, "flip": _flip, "roll": _roll, "matmul": _matmul, "linear": _linear,
-    "index": _index,    "unindex": _unindex, "index_put": _index_put, "searchsorted": _searchsorted, "isin": _isin,
     "masked_fill": _masked_fill, "argmax": _extreme, "argmin": _extreme, "cat": _cat, "median": _median, "nanmedian": _median,
     "zeros_of": lambda n, operands, size: mul(_only(operands), const(0, n.dtype)),
 }  # fmt: skip

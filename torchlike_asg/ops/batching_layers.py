@@ -14,7 +14,7 @@ from ..asg.declare import REGISTRY, STOP
 from ..asg.node import Node, const, weak
 from ..dtypes import int64
 from . import attention, conv, fold, norm, pooling, resize, sampling  # noqa: F401  (they declare what gets a rule here)
-from .batching import _rows_of, _shifted, whole
+from .batching_shared import rows_of, shifted, whole
 from .cross_entropy import class_dim, nll_loss, nll_loss_grad
 from .embedding import embedding, embedding_grad
 from .formula import sum_over
@@ -78,8 +78,8 @@ def _normalised(n: Node, operands: Sequence[Operand], size: int) -> Node:
     data = x[0] if x[1] else spread(x[0], size)
     dims, *rest = n.attrs
     if n.op.name in ("layer_norm", "rms_norm") and not any(mapped for _, mapped in affine):
-        return n.op(data, *[a for a, _ in affine], _shifted(dims), *rest)
-    y = n.op(data, _shifted(dims), *rest)
+        return n.op(data, *[a for a, _ in affine], shifted(dims), *rest)
+    y = n.op(data, shifted(dims), *rest)
     for combine, a in zip((mul, add), affine, strict=False):
         y = combine(y, *aligned([a], n.ndim))
     return y
@@ -99,7 +99,7 @@ def _offset(indices: Operand, rows: int, size: int) -> Node:
     i, mapped = indices
     i = i if mapped else spread(i, size)
     i = i if i.dtype is int64 else cast(i, int64)
-    return add(i, mul(_rows_of(size, i.ndim - 1), const(rows, int64)))
+    return add(i, mul(rows_of(size, i.ndim - 1), const(rows, int64)))
 
 
 def _padded(indices: Operand, padding: int, size: int) -> Node:
