@@ -195,34 +195,6 @@ def test_history_of_what_the_function_closes_over():
     same(run)
 
 
-def test_different_draws_for_each_example():
-    x = ours.ones(4, 3)
-    out = ours.func.vmap(lambda r: r + ours.rand(3), randomness="different")(x)
-    assert len({tuple(r) for r in out.tolist()}) == 4
-    drop = ours.func.vmap(lambda r: ours.nn.functional.dropout(r.repeat(50)), randomness="different")(x)
-    assert len({tuple(r) for r in drop.tolist()}) == 4
-    coin = ours.func.vmap(ours.bernoulli, randomness="different")(ours.tensor([[0.0, 1.0], [1.0, 0.0]]))
-    assert coin.tolist() == [[0.0, 1.0], [1.0, 0.0]]
-    noise = ours.func.vmap(lambda r: ours.empty(3).normal_(), randomness="different")(x)
-    assert len({tuple(r) for r in noise.tolist()}) == 4
-
-
-NESTED = ["different", "same"]
-
-
-@pytest.mark.parametrize("outer", NESTED)
-@pytest.mark.parametrize("inner", NESTED)
-def test_draws_inside_nested_vmaps_are_pytorchs(outer, inner):
-    def run(L):
-        def draws(r):
-            return L.rand(2) + r, L.randn(9) + r, L.randint(0, 99, (2,)) + r.long(), L.nn.functional.dropout(r.repeat(9))
-
-        drawn = L.func.vmap(L.func.vmap(draws, randomness=inner), randomness=outer)(L.ones(3, 2))
-        return drawn, L.func.vmap(lambda r: r.repeat(4).normal_(), randomness=inner)(L.ones(3, 5))
-
-    same(run)
-
-
 def test_indices_of_each_example():
     def run(L):
         x, v, i = L.arange(24.0).view(2, 3, 4), L.arange(16.0).view(2, 4, 2), L.tensor([[0, 2], [3, 3]])
@@ -327,14 +299,6 @@ def test_tensors_inside_of_transforms_are_printed():
         return seen
 
     same(run)
-
-
-def test_draws_inside_jacfwd():
-    for kind in ("same", "different"):
-        same(lambda L, kind=kind: L.func.jacfwd(lambda a, b: a * L.rand(3) + b.sum() * L.rand(3), (0, 1), randomness=kind)(
-            L.arange(3.0), L.ones(2, 2)))  # fmt: skip
-    with pytest.raises(RuntimeError, match="randomness error mode"):
-        ours.func.hessian(lambda a: (a * ours.rand(3)).sum())(ours.ones(3))
 
 
 def test_what_escapes_from_vmap_is_refused_and_harmless():
