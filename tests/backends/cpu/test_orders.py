@@ -75,6 +75,23 @@ def test_softmax(length):
 
 
 @same_vectors
+@pytest.mark.parametrize("length", [2, 15, 33, 100])
+def test_softmax_of_columns(length):
+    x = draw(length, 200)
+    assert differing(asg.softmax(asg.from_numpy(x), 0), torch.softmax(torch.from_numpy(x), 0)) <= 6 * length
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("dim", [0, 1, None])
+def test_quotients_by_totals_are_rounded_once(dtype, dim):
+    """Many elements share such a divisor; its reciprocal would be a rounding more."""
+    x = np.abs(draw(60, 97, dtype=dtype)) + dtype(0.1)
+    total = asg.from_numpy(x).sum(dim, keepdim=dim is not None).numpy()
+    a = asg.from_numpy(x)
+    np.testing.assert_array_equal((a / a.sum(dim, keepdim=dim is not None)).numpy(), x / total)
+
+
+@same_vectors
 @pytest.mark.parametrize("rows,columns", [(160, 16), (7, 5), (40, 40), (33, 100), (64, 128), (5, 23)])
 def test_layer_norm_and_its_gradients(rows, columns):
     results = []

@@ -78,8 +78,9 @@ def _log_softmax_of(x: Node, dim: int) -> Node:
 def _softmax(n: Node, x: Node) -> Node | None:
     if not x.numel or not x.ndim:
         return None
-    _, e, total = _exponentials(x, n.attrs[-1])
-    return get("div")(e, total)
+    dim = n.attrs[-1]
+    _, e, total = _exponentials(x, dim)
+    return _mul(e, get("reciprocal")(total)) if dim == x.ndim - 1 else get("div")(e, total)
 
 
 @_register("log_softmax")

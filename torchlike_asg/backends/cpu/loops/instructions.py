@@ -12,7 +12,7 @@ from ..philox import numbers
 from ..rounding import rounded
 from ..values import Value, lanes, vector
 from .memory import At, Memory, Place
-from .nest import Nest, Pass
+from .nest import Nest
 from .weigh import words
 
 #: formulas of one operation of arithmetic
@@ -26,8 +26,6 @@ class Instructions(Memory):
         super().__init__(nest, isa, module, name)
         #: row values: those of the row (or block of columns) that is being written
         self.rows: dict[int, list[Value]] = {}
-        #: for each total that elements are divided by: pairs (power of two, reciprocal of their product)
-        self.reciprocals: dict[int, list[tuple[Value, Value]]] = {}
         #: values that are the same everywhere
         self.fixed: dict[int, Value] = {}
         #: numbers of points, at the block's first place, of the instructions that number them
@@ -94,8 +92,6 @@ class Instructions(Memory):
         if isinstance(i, Convert):
             return [convert(f, v, self.k.body[i.arg].dtype, i.dtype) for v in self.fetch(i.arg, at, values)]
         assert isinstance(i, Apply)
-        if i.op == "div" and self._by_total(i) and not self.nest.row[n]:
-            return self._times_reciprocal(i, at, values)
         h = self.handler(i.compute, at.lanes)
         args = []
         for a in i.args:
@@ -111,35 +107,6 @@ class Instructions(Memory):
             out.append(convert(f, v, d, i.dtype) if d is not i.dtype else rounded(f, v, d))
         f.contract = False
         return out
-
-    def _by_total(self, i: Apply) -> bool:
-        """Whether a division is by a result of reductions, which many elements share."""
-        divisor = i.args[1]
-        plain = i.compute is i.dtype and i.dtype in (dtypes.float32, dtypes.float64)
-        return plain and self.nest.row[divisor] and self.nest.stage[divisor] > 0
-
-    def invert(self, p: Pass) -> None:
-        """Find the reciprocals that a pass needs."""
-        f = self.f
-        for n in p.values:
-            i = self.k.body[n]
-            if not (isinstance(i, Apply) and i.op == "div" and self._by_total(i)) or i.args[1] in self.reciprocals:
-                continue
-            found = self.reciprocals[i.args[1]] = []
-            for s in self.rows[i.args[1]]:
-                size = f.intrinsic("fabs", s.type, s)
-                one = f.value(1.0, s.type)
-                c = f.select(size < 2.0**-60, f.value(2.0**60, s.type), f.select(size > 2.0**60, f.value(2.0**-60, s.type), one))
-                found.append((c, 1.0 / (s * c)))
-
-    def _times_reciprocal(self, i: Apply, at: At, values: dict[int, list[Value]]) -> list[Value]:
-        """x / s as (x c) (1 / (s c)), with c a power of two that keeps the reciprocal in range; right to 1.5 units in the last place."""
-        type_ = vector(register_type(i.dtype), at.lanes)
-        pairs = self.reciprocals[i.args[1]]
-        if pairs[0][0].type != type_:
-            pairs = [(self.f.splat(c, type_), self.f.splat(r, type_)) for c, r in pairs]
-        pairs = pairs if len(pairs) == at.copies else pairs * at.copies
-        return [x * c * r for x, (c, r) in zip(self.fetch(i.args[0], at, values), pairs, strict=True)]
 
     def _ramp(self, n: int, i: Index, at: At, copy: int) -> Value:
         f = self.f

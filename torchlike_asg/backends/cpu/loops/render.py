@@ -149,7 +149,7 @@ class Renderer(Instructions):
     # ---------------------------------------------------------------- a row (or a block of columns)
     def begin(self, at: At) -> None:
         """Find the row values that depend on no reduction. `at`: where row values live."""
-        self.rows, self.reciprocals = {}, {}
+        self.rows = {}
         self.row_values(0, at)
 
     def row_values(self, stage: int, at: At) -> None:
@@ -194,7 +194,6 @@ class Renderer(Instructions):
 
     def _pass(self, p: Pass, row: At, bounds: tuple[Value, Value] | None) -> None:
         nest, k = self.nest, self.k
-        self.invert(p)
         copies = row.copies if nest.column else nest.copies_along(p)
         width = row.lanes if nest.column else nest.lanes
         accumulators: dict[int, Accumulator] = {}
