@@ -204,6 +204,23 @@ def whole_lists(T):
     return found, [n is None for n in nothing], a, b, hasattr(T, "_foreach_no_function")
 
 
+def whole_lists_and_numbers(T):
+    a, b = [T.tensor([1.0, -2.0]), T.tensor([3.0, 0.5])], [T.tensor([0.5, 0.25]), T.tensor([4.0, 0.125])]
+    found = [
+        T._foreach_maximum(a, 0.75),
+        T._foreach_minimum(a, [0.75, 2.0]),
+        T._foreach_maximum(a, T.tensor(1.0)),
+        T._foreach_minimum(a, b),
+    ]
+    found += [T._foreach_powsum(a, 2), T._foreach_powsum(a, 3.0)]
+    numbers = T.tensor([0.5, 2.0])  # one for each item, not for each element
+    found += [T._foreach_addcmul(a, b, b, numbers), T._foreach_addcdiv(a, b, b, numbers)]
+    T._foreach_addcmul_(b, a, a, numbers)
+    T._foreach_maximum_(a, -1)
+    T._foreach_minimum_(a, [2, 0.75])
+    return found, a, b
+
+
 class Step:
     def __init__(self, T):
         class Own(T.optim.Optimizer):
@@ -272,6 +289,7 @@ CASES = {
     "layers": layers,
     "lists by device and type": lists_by_kind,
     "whole lists": whole_lists,
+    "whole lists and numbers": whole_lists_and_numbers,
     "files": files,
     "loaders": batches,
 }

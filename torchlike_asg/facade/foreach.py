@@ -17,11 +17,28 @@ def _norm(t: Tensor, ord: Any = 2, dtype: Any = None) -> Any:
     return FUNCTIONS["norm"](t, ord, dtype=dtype)
 
 
-#: functions that are no methods of this name
+def _powsum(t: Tensor, ord: Any = 2, dtype: Any = None) -> Any:
+    return FUNCTIONS["sum"](FUNCTIONS["pow"](FUNCTIONS["abs"](t), ord), dtype=dtype)
+
+
+def _bounded(name: str, bound: str, in_place: bool) -> Any:
+    """`name`, maximum or minimum, also with numbers, with which ``torch.maximum`` itself has no form: those are a `bound`."""
+
+    def bounded(t: Tensor, other: Any) -> Tensor:
+        result = FUNCTIONS[name if isinstance(other, Tensor) else bound](t, other)
+        return t.copy_(result) if in_place else result
+
+    return bounded
+
+
+#: functions that are no methods of this name, or differ from it
 _NAMES: dict[str, Any] = {
     "norm": _norm,
-    "maximum_": lambda t, other: t.copy_(FUNCTIONS["maximum" if isinstance(other, Tensor) else "clamp_min"](t, other)),
-    "minimum_": lambda t, other: t.copy_(FUNCTIONS["minimum" if isinstance(other, Tensor) else "clamp_max"](t, other)),
+    "powsum": _powsum,
+    "maximum": _bounded("maximum", "clamp_min", False),
+    "maximum_": _bounded("maximum", "clamp_min", True),
+    "minimum": _bounded("minimum", "clamp_max", False),
+    "minimum_": _bounded("minimum", "clamp_max", True),
 }
 
 
@@ -37,7 +54,8 @@ def foreach(base: str) -> Any:
         given = [a if isinstance(a, list | tuple) else [a] * count for a in args]
         named = {k: a if isinstance(a, list | tuple) else [a] * count for k, a in kwargs.items()}
         if base in _FUSED and len(given) == 4:
-            named["value"] = given.pop()
+            value = given.pop()
+            named["value"] = list(args[3].unbind()) if isinstance(args[3], Tensor) else value  # a tensor has a number for each item
         results = []
         for i in range(count):
             first, *rest = [a[i] for a in given]
