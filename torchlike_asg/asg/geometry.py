@@ -210,12 +210,16 @@ def view_strides(geometry: Geometry, shape: Shape) -> Shape | None:
 def infer_size(shape: Sequence[int], numel: int) -> Shape:
     """`shape` with its one -1 filled in; raises RuntimeError when the element counts differ."""
     shape = tuple(shape)
-    if shape.count(-1) > 1:
+    known = math.prod(shape)
+    if known == numel and (not shape or min(shape) >= 0):  # nothing to fill in
+        return shape
+    holes = shape.count(-1)
+    if holes > 1:
         raise RuntimeError("only one dimension can be inferred")
-    if any(d < -1 for d in shape):
+    if min(shape, default=0) < -holes:
         raise RuntimeError(f"invalid shape dimension {min(shape)}")
-    known = math.prod(d for d in shape if d != -1)
-    if -1 in shape:
+    if holes:
+        known = -known
         if known == 0:
             if numel != 0:
                 raise RuntimeError(f"shape '{list(shape)}' is invalid for input of size {numel}")
@@ -223,10 +227,8 @@ def infer_size(shape: Sequence[int], numel: int) -> Shape:
                 f"cannot reshape tensor of 0 elements into shape {list(shape)} because the unspecified dimension size -1 can be any value and is ambiguous"  # noqa: E501
             )
         if numel % known == 0:
-            return tuple(numel // known if d == -1 else d for d in shape)
-    if known != numel or -1 in shape:
-        raise RuntimeError(f"shape '{list(shape)}' is invalid for input of size {numel}")
-    return shape
+            return tuple([numel // known if d == -1 else d for d in shape])
+    raise RuntimeError(f"shape '{list(shape)}' is invalid for input of size {numel}")
 
 
 def partial_overlap(a: Geometry, b: Geometry) -> bool:

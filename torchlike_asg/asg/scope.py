@@ -152,8 +152,16 @@ def origin() -> int | None:
     return _inherited.origin
 
 
-#: whether a piece of code is this package's
-_ours: dict[CodeType, bool] = {}
+#: this package's pieces of code by identity, kept alive; a piece of code is hashed by its whole text, each time
+_ours: dict[int, CodeType] = {}
+
+
+def _is_ours(code: CodeType) -> bool:
+    """Whether a piece of code is this package's; what is not is not noted, of which there may be many: functions made in a loop."""
+    if not code.co_filename.startswith(_PACKAGE):
+        return False
+    _ours[id(code)] = code
+    return True
 
 
 def site() -> Site:
@@ -164,12 +172,7 @@ def site() -> Site:
     frame = sys._getframe(1)
     while frame is not None:
         code = frame.f_code
-        ours = _ours.get(code)
-        if ours is None:
-            ours = code.co_filename.startswith(_PACKAGE)
-            if ours:  # others may be many: functions made in a loop
-                _ours[code] = ours
-        if not ours:
+        if id(code) not in _ours and not _is_ours(code):
             break
         frame = frame.f_back  # type: ignore[assignment]
     where = (_EXAMPLES, 0) if frame is None else (frame.f_code.co_filename, frame.f_lineno)
@@ -183,12 +186,7 @@ def place(depth: int) -> tuple[Any, ...]:
     frame = sys._getframe(depth)
     while frame is not None:
         code = frame.f_code
-        ours = _ours.get(code)
-        if ours is None:
-            ours = code.co_filename.startswith(_PACKAGE)
-            if ours:
-                _ours[code] = ours
-        if not ours:
+        if id(code) not in _ours and not _is_ours(code):
             found.append((code.co_filename, code.co_firstlineno, frame.f_lasti))
             break
         found.append((id(code), frame.f_lasti))

@@ -12,7 +12,8 @@ from ..asg.declare import STOP
 from ..asg.node import Node
 from ..asg.trace import Trace, by_index, current, lock
 from ..ops.promotion import title
-from .core import Tensor, twin, wrap
+from .claiming import twin
+from .core import Tensor, wrap
 from .hooks import name_of
 from .owners import leaf_family
 from .sparse_gradients import gradient, is_sparse

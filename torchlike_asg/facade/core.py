@@ -21,6 +21,7 @@ from ..devices import refuse
 from ..formats import strided
 from ..size import Size, sized
 from . import texts
+from .claiming import twin
 from .lens import Lens
 from .lifting import scalar, told
 from .nodes import node_of, refuse_stale
@@ -139,33 +140,6 @@ def wrap(n: Node) -> Tensor:
     if tr.claims.setdefault(n, r) is not r:
         t._n = twin(tr, n, r)
     return t
-
-
-def twin(tr: Trace, n: Node, r: Any) -> Node:
-    """`n` is another storage's value in this trace already: give this storage the next twin (same operation, own identity)."""
-    used = tr.twinned.get(n, 0)
-    tr.twinned[n] = used + 1
-    if n.twins is not None and used < len(n.twins):
-        m = n.twins[used]
-        tr.claims[m] = r
-        return m
-    m = n.twin()
-    if n.saved and n in n.saved:
-        m.saved = tuple([m if s is n else s for s in n.saved])
-    tr.claims[m] = r
-    return m
-
-
-def owned(n: Node, who: Any) -> Node:
-    """`n`, or a twin of it that no other storage has claimed."""
-    tr, r = current(), ref(who)
-    return n if tr.claims.setdefault(n, r) is r else twin(tr, n, r)
-
-
-class Nobody:
-    """Claims a node that is to be no tensor's (`owned`): that of a replayed value, say, whose tensor is gone, or finds it by its `Past`."""
-
-    __slots__ = ("__weakref__",)
 
 
 def face(

@@ -14,7 +14,8 @@ from ..asg.declare import APART, DETACH, INFERRED, INPUT, ONWARD_VIEW, STOP, VAR
 from ..asg.node import Node
 from ..asg.trace import _get as _current
 from ..asg.trace import current, lock
-from .core import Tensor, begin, face, owned, wrap
+from .claiming import owned
+from .core import Tensor, begin, face, wrap
 from .nodes import in_whole, node_of, root_of
 from .places import MARK
 from .storage import Counter, Family

@@ -337,6 +337,12 @@ def title(n: Node, kind: Any = None) -> str:
     return (_NAMES.get(name) or "".join(part.capitalize() for part in name.strip("_").split("_"))) + "Backward0"
 
 
+def step_noted(t: Any, n: Node) -> str | None:
+    """The name noted on tensor `t`, of node `n`, by the function that gave it (`steps.note`)."""
+    found = t.__dict__.get("_step")
+    return found[1] if found is not None and found[0] == n.serial else None
+
+
 def output(t: Any) -> str:
     """Which output of which function a view made with others at once is: "Output 1 of Split", for PyTorch's messages."""
     noted = t.__dict__.get("_output")

@@ -13,7 +13,8 @@ from ..asg.declare import INFERRED
 from ..asg.node import Node
 from ..asg.trace import Trace, current
 from . import texts
-from .core import Tensor, twin
+from .claiming import twin
+from .core import Tensor
 from .storage import Family
 
 #: the claims of a trace without any

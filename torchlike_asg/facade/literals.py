@@ -13,8 +13,9 @@ from ..asg import trace
 from ..asg.declare import CONST, INPUT, VAR
 from ..asg.node import Node
 from ..asg.trace import Trace, current, lock, using
+from .claiming import Nobody
 from .closing import make_concrete
-from .core import Nobody, Tensor
+from .core import Tensor
 from .flush import evaluate
 
 #: nodes that are gone through for it

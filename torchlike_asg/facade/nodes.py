@@ -14,6 +14,7 @@ from ..asg.trace import _get as _current
 from ..ops.movement import restride as RESTRIDE
 from ..ops.movement import restride_scatter as RESTRIDE_SCATTER
 from . import texts
+from .claiming import owned
 from .lens import Lens, region, scattered, seen_values
 from .owners import owner
 from .places import MARK, part
@@ -205,8 +206,6 @@ def _own_part(t: Any, f: Family, n: Node) -> Node:
     """The node of a view, where that of what it shows is `n`: the one that it has in histories, if it was not written since it took part in
     them, and none of an equal view's, which has a gradient of its own.
     """
-    from .core import owned
-
     tr = current()
     for when, m in reversed(t.__dict__.get("_shown", ())):
         had = m if when == (tr.index, tr.generation) else recorded_as(m, when, tr)

@@ -21,6 +21,7 @@ from ..asg.trace import Trace, current
 from ..backends.meta import AWAY
 from ..dtypes import float32, float64
 from ..ops.movement import restride_scatter as RESTRIDE_SCATTER
+from .claiming import Nobody, owned
 from .history_names import title
 from .nodes import root_of
 from .owners import owner
@@ -293,8 +294,6 @@ def replay(root: Node, snap: Snapshot, done: dict[Node, Node], tr: Trace) -> Nod
 
 
 def _replay(n: Node, snap: Snapshot, done: dict[Node, Node], tr: Trace) -> None:
-    from .core import Nobody, owned
-
     if n.op not in LEAVES and n.op is not LEAF_OF:
         srcs = tuple([done[s] for s in n.srcs])
         new = argument_of(srcs[0], *n.attrs) if n.op is ARGUMENT else n.op(*srcs, *n.attrs)

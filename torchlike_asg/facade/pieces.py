@@ -227,17 +227,18 @@ class _Pass:
         pairs = [(n, g, f) for n, g, f in pairs if f is not None or n in carried or not n.op.pure]
         inner = [(which, gradients.dense(result.gradients[n])) for n, which in nodes.items() if n in result.gradients]
         values = _computed(self.tr, [*[g for _, g, _ in pairs], *[g for _, g in inner]])
-        for (n, g, f), value in zip(pairs, values[: len(pairs)], strict=True):
-            if n in carried:
-                self.hand_on(carried[n], (g, value))
-            elif not n.op.pure:
-                _add(self.calls.setdefault(n.srcs[1], {}), n.op.output, (g, value))  # type: ignore[attr-defined]
-            elif wanted is None:
-                _add(found.leaves, f, (g, value))
-            elif f in wanted.leaves:
-                _give(found.inputs, wanted.leaves[f], (g, value))
-        for (which, g), value in zip(inner, values[len(pairs) :], strict=True):
-            _give(found.inputs, which, (g, value))
+        with np.errstate(all="ignore"):  # of all sums: entering it takes longer than a small one
+            for (n, g, f), value in zip(pairs, values[: len(pairs)], strict=True):
+                if n in carried:
+                    self.hand_on(carried[n], (g, value))
+                elif not n.op.pure:
+                    _add(self.calls.setdefault(n.srcs[1], {}), n.op.output, (g, value))  # type: ignore[attr-defined]
+                elif wanted is None:
+                    _add(found.leaves, f, (g, value))
+                elif f in wanted.leaves:
+                    _give(found.inputs, wanted.leaves[f], (g, value))
+            for (which, g), value in zip(inner, values[len(pairs) :], strict=True):
+                _give(found.inputs, which, (g, value))
 
     def run(self) -> Gradients:
         """Go through the earlier traces."""
@@ -339,11 +340,12 @@ def _laid_out(value: Any, g: Node) -> Any:
     """A value with the layout that its node names: a plan may give it as a part of something else, and what an Input stands for has to lie
     as the Input says. Plans are found again by that.
     """
-    shape, strides = tuple(g.shape), g.strides
-    steps = tuple([s // value.itemsize for s in value.strides])
-    if all([d == 1 or s == t for d, s, t in zip(shape, steps, strides, strict=True)]):
+    shape, strides, size = g.shape, g.strides, value.itemsize
+    if value.strides == tuple([s * size for s in strides]):
         return value
-    return gather(flat(value, strides), (shape, strides, 0))
+    if all([d == 1 or s == t * size for d, s, t in zip(shape, value.strides, strides, strict=True)]):
+        return value
+    return gather(flat(value, strides), (tuple(shape), strides, 0))
 
 
 def _add(table: dict[Any, Value], key: Any, value: Value) -> None:
@@ -358,5 +360,4 @@ def _give(table: list[Value | None], places: Sequence[int], value: Value) -> Non
 
 
 def _sum(a: Value, b: Value) -> Value:
-    with np.errstate(all="ignore"):
-        return a[0], _laid_out(np.add(a[1], b[1]), a[0])
+    return a[0], _laid_out(np.add(a[1], b[1]), a[0])

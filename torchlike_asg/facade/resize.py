@@ -16,7 +16,8 @@ from ..backends.meta import Absent
 from ..dtypes import store
 from ..errors import Unsupported
 from ..ops.movement import clone, relayout
-from .core import Tensor, owned
+from .claiming import owned
+from .core import Tensor
 from .families import alias, family_of
 from .inference import refuse_write
 from .nodes import history_of, in_whole, node_of, part_of, root_of

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 from ..asg.declare import SNAP
 from ..asg.keeps import KEEPS, KEEPS_RESULT
 from .core import Tensor, node_of, wrap
+from .history_names import step_noted
 from .view_steps import DEFERRED
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -115,5 +116,4 @@ def noted_place(t: Any, n: Any) -> int | None:
 
 def noted(t: Any, n: Any) -> str | None:
     """The name noted on a tensor whose node is `n`."""
-    found = t.__dict__.get("_step") if isinstance(t, Tensor) else None
-    return found[1] if found is not None and found[0] == n.serial else None
+    return step_noted(t, n) if isinstance(t, Tensor) else None

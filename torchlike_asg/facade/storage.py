@@ -23,6 +23,7 @@ from ..dtypes import bfloat16, dtype, load, store
 from ..ops.movement import restride_scatter as RESTRIDE_SCATTER
 from ..ops.reinterpret import conj_of, neg_of, unbits
 from .failed import Failed
+from .history_names import step_noted, title
 from .view_steps import DEFERRED, steps_to, unused
 
 #: elements of a storage up to which it may be on the host, if it came from there: counters and rates, which scripts set by hand
@@ -304,10 +305,7 @@ class Family:
                     if t._geo is None:
                         t._geo = t.geometry
                     if n.rg and t._kind is not None and not bumped and "_made" not in t.__dict__:
-                        from .history_names import title
-                        from .steps import noted
-
-                        t.__dict__["_made"] = noted(t, n) or title(n, t._kind)  # a view is still made as it was
+                        t.__dict__["_made"] = step_noted(t, n) or title(n, t._kind)  # a view is still made as it was
                         if not t._d and t._lens is None and (steps := steps_to(n, h, current())):
                             t.__dict__["_viewed"] = steps
                     t._n = None

@@ -13,6 +13,7 @@ from weakref import WeakKeyDictionary
 from ..asg.declare import Op
 from ..asg.node import Node
 from ..asg.trace import Trace, current
+from .claiming import Nobody, owned
 
 #: marks a view that has had no node yet, see deferred.py
 DEFERRED = "_deferred"
@@ -80,8 +81,6 @@ def steps_to(n: Node, h: Node | None, tr: Trace) -> list[Step]:
 
 def made_by(steps: Sequence[Step], h: Node, tr: Trace) -> Node:
     """The node of the view that these steps make of the storage `h`: the same for all that ask in this trace."""
-    from .core import Nobody, owned
-
     table = _table(tr)
     n = h
     for step in steps:

@@ -24,7 +24,8 @@ from ..ops.movement import restride_scatter as RESTRIDE_SCATTER
 from ..ops.promotion import title, to
 from . import texts
 from .captured import refuse_captured
-from .core import Nobody, Tensor, owned, twin, wrap
+from .claiming import Nobody, owned, twin
+from .core import Tensor, wrap
 from .exposure import shared, sync
 from .families import alias, family_of
 from .history_names import output

@@ -6,7 +6,8 @@ from typing import Any
 
 from ...asg.declare import SNAP
 from ...asg.trace import current, lock
-from ..core import Tensor, owned
+from ..claiming import owned
+from ..core import Tensor
 from ..inference import refuse_write
 from ..nodes import node_of, refuse_stale
 from ..register import method

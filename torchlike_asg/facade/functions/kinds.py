@@ -12,7 +12,8 @@ from ...asg.trace import current
 from ...dtypes import dtype
 from ...errors import Unsupported
 from ...ops.promotion import title
-from ..core import Tensor, face, node_of, owned
+from ..claiming import owned
+from ..core import Tensor, face, node_of
 from ..families import alias, family_of
 from ..hooks import leaf_hooks
 from ..nodes import root_of
