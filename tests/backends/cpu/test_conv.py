@@ -125,6 +125,21 @@ def test_exact_convolutions(monkeypatch):
         assert not any(c.source.key[0].startswith("winograd") for c in low.calls)
 
 
+@pytest.mark.parametrize(
+    ("x", "transformed"), [((16, 128, 1, 1), False), ((16, 64, 2, 2), False), ((2, 64, 4, 4), False), ((4, 64, 4, 4), True)]
+)
+def test_few_small_images_leave_filters_as_they_are(x, transformed):
+    """Their tiles are mostly padding, or too few to earn what transforming the filters takes."""
+    for name, (operands, numbers) in _arrays(
+        np.random.default_rng(0), x, (128, x[1], 3, 3), ((1, 1), (1, 1), (1, 1), 1), np.float32
+    ).items():
+        views = [laid_out(i, a.shape, dtypes.float32, "contiguous")[0] for i, a in enumerate(operands)]
+        result = laid_out(2, REGISTRY[name].ref(*operands, *numbers).shape, dtypes.float32, "contiguous")[0]
+        low = Lowering(3)
+        assert LIBRARY[name](low, LibraryNode(name, numbers, tuple(views), result))
+        assert any(c.source.key[0].startswith("winograd") for c in low.calls) is transformed
+
+
 def test_results_do_not_depend_on_the_partition():
     """Bit for bit, for one thread and for many."""
     rng = np.random.default_rng(2)

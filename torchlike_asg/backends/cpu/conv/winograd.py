@@ -23,6 +23,8 @@ from .transforms import IN, OUT, PLACES, filter_line, input_line, output_line, s
 BLOCK, APART = 160 << 10, 16
 #: multiply-adds below which the transformations do not pay
 _LEAST = 1 << 20
+#: multiply-adds of each filter that must be saved: what transforming it, or its gradient, takes. Few small images save none
+_FILTER = 250
 WORDS = "kit c o block tiles across plane height width top left x_n x_h x_w y_n y_h y_w y_height y_width with_bias finish".split()
 
 
@@ -38,6 +40,7 @@ def suits(x: View, w: View, y: View, stride: Three, dilation: Three, t: Tiles) -
         and o % t.lanes == 0
         and min(c, o) >= 16
         and math.prod(y.shape) * c * 9 >= _LEAST
+        and y.shape[0] * (9 * math.prod(y.shape[2:4]) - PLACES * math.prod(-(-size // OUT) for size in y.shape[2:4])) >= _FILTER
     )
 
 
