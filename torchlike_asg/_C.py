@@ -72,6 +72,11 @@ def _get_tracing_state() -> None:
     """None: no function is being traced."""
 
 
+def _is_tracing() -> bool:
+    """False: Python runs."""
+    return False
+
+
 def __getattr__(name: str) -> Any:
     raise Unsupported(f"torch._C.{name} is internal to PyTorch: use the public functions")
 

@@ -187,7 +187,15 @@ def _flatten(x: Any) -> tuple[list[Any], Any]:
     return SUPPORTED_NODES[_kind(x)].flatten_fn(x)
 
 
-SUPPORTED_NODES[namedtuple] = NodeDef(lambda x: (list(x), type(x)), lambda c, kind: kind(*c))
+def _namedtuple_flatten(d: Any) -> tuple[list[Any], Any]:
+    return list(d), type(d)
+
+
+def _namedtuple_unflatten(values: Any, context: Any) -> Any:
+    return context(*values)
+
+
+SUPPORTED_NODES[namedtuple] = NodeDef(_namedtuple_flatten, _namedtuple_unflatten)
 _KEYED[namedtuple] = lambda x: ([(GetAttrKey(name), child) for name, child in zip(x._fields, x, strict=True)], type(x))
 register_pytree_node(tuple, lambda x: (list(x), None), lambda c, _: tuple(c))
 register_pytree_node(list, lambda x: (list(x), None), lambda c, _: list(c))

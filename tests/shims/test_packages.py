@@ -1,5 +1,7 @@
 """Names that packages written for PyTorch look up when they are imported."""
 
+from collections import namedtuple
+
 import numpy as np
 import pytest
 
@@ -181,3 +183,35 @@ def test_what_packages_make_or_ask_for_whether_or_not_they_use_it():
     assert counter.get_total_flops() == 0 and counter.get_flop_counts() == {}
     assert not isinstance(torch.nn.Linear(1, 1), torch._dynamo.eval_frame.OptimizedModule)
     assert dataloader._collate_fn_t and dataloader._worker_init_fn_t
+
+
+def test_named_tuples_are_taken_apart_by_functions_that_packages_register_for_their_own():
+    Point = namedtuple("Point", "x y")
+    values, context = pytree._namedtuple_flatten(Point(1, 2))
+    assert values == [1, 2] and pytree._namedtuple_unflatten([3, 4], context) == Point(3, 4)
+
+
+def test_vmap_is_found_where_older_packages_import_it_from():
+    from torchlike_asg._vmap_internals import _vmap
+
+    assert _vmap(torch.sum)(torch.ones(2, 3)).tolist() == [3.0, 3.0]
+
+
+def test_a_wrapper_of_an_optimizer_that_makes_no_base_takes_its_steps():
+    class Wrapper(torch.optim.Optimizer):
+        def __init__(self, inner):
+            self.inner = inner
+            self._patch_step_function()
+
+        @property
+        def param_groups(self):
+            return self.inner.param_groups
+
+        def step(self, closure=None):
+            return self.inner.step(closure)
+
+    p = torch.nn.Parameter(torch.ones(2))
+    o = Wrapper(torch.optim.SGD([p], lr=0.5))
+    p.sum().backward()
+    o.step()
+    assert p.tolist() == [0.5, 0.5] and torch._C._is_tracing() is False

@@ -11,6 +11,9 @@ from ..nn.utils.stateless import called_with as functional_call
 from ..nn.utils.stateless import replace_all_batch_norm_modules_, stack_module_state
 from .rearrange import rearrange
 
+#: the name under which ``torch._vmap_internals`` has it
+_vmap = vmap
+
 __all__ = [
     "functional_call",
     "functionalize",

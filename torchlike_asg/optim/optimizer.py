@@ -93,6 +93,10 @@ class Optimizer:
         if "step" in cls.__dict__:
             cls.step = hooked(cls.__dict__["step"])  # type: ignore[method-assign]
 
+    def _patch_step_function(self) -> None:
+        """Nothing is left to do: a class's `step` has what belongs around it from the start. Wrappers of another optimizer, which do
+        not call ``super().__init__()``, ask for it by this name."""
+
     # ---------------------------------------------------------------- groups
     def add_param_group(self, param_group: Group) -> None:
         """Add a group ``{"params": ..., "lr": ...}``; missing hyper-parameters take the defaults."""

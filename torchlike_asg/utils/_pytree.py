@@ -12,6 +12,8 @@ from ..pytree import (  # noqa: F401
     _dict_flatten,
     _dict_flatten_with_keys,
     _get_node_type,
+    _namedtuple_flatten,
+    _namedtuple_unflatten,
     key_get,
     keystr,
     register_pytree_node,
