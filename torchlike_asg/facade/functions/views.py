@@ -50,7 +50,7 @@ def dims_of(dim: Any, rank: int) -> tuple[int, ...]:
 @method("view")
 def view_(self: Tensor, *shape: Any, size: Any = None, dtype: Any = None) -> Tensor:
     """The same elements with another shape, sharing memory; raises where only a copy could have that shape."""
-    if size is None and dtype is None and _integers(shape):
+    if shape and size is None and dtype is None and _integers(shape):
         n = _views.get((self._n, *shape))
         if n is not None:  # seen before
             f = self._f or family_of(self)
