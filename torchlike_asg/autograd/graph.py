@@ -51,6 +51,8 @@ def get_gradient_edge(tensor: Tensor) -> GradientEdge:
     if tensor._f is not None and (tensor._kind or "").startswith("multi"):
         return GradientEdge(step, int(output(tensor).split()[1]))
     n = node_of(tensor)
+    if n in (carried := current().carried):  # made in an earlier trace, which knows by what
+        n = carried[n].node
     found = noted_place(tensor, n)
     return GradientEdge(step, place(n) if found is None else found)
 
