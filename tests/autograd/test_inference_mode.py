@@ -9,6 +9,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 import torchlike_asg as ours  # noqa: E402
+from torchlike_asg.asg.arena import compact  # noqa: E402
 from torchlike_asg.asg.node import COUNTS  # noqa: E402
 
 torch.set_num_threads(1)
@@ -192,6 +193,9 @@ def _inside(lib, run):
 @pytest.mark.parametrize("read", [False, True])
 @pytest.mark.parametrize("case", USED)
 def test_what_may_be_done(case, read):
+    """Without the expressions of other tests: one that `no_grad` let be recorded is not refused when it comes again."""
+    compact(everything=True)
+
     def run(lib):
         with lib.inference_mode():
             a = lib.ones(3) * 2

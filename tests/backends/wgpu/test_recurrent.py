@@ -9,7 +9,7 @@ from torchlike_asg.asg.declare import REGISTRY, Sample
 from torchlike_asg.backends.wgpu import recurrent
 from torchlike_asg.backends.wgpu.calls import LIBRARY, LibraryNode
 
-from .harness import lowering, run
+from .harness import device, lowering, run
 from .nodes import check, laid_out, node_of, shown
 
 assert recurrent  # importing it registers the generators
@@ -80,15 +80,16 @@ def test_one_dispatch_for_each_step():
 
 def test_packed_sequences():
     """Their places are made on the CPU, and follow the data."""
+    device()
     rnn, found = ours.nn.utils.rnn, []
-    for device in ("cpu", "wgpu"):
+    for place in ("cpu", "wgpu"):
         ours.manual_seed(0)
-        layer = ours.nn.LSTM(3, 4, bidirectional=True).to(device)
-        rows = [(ours.arange(3.0 * n).reshape(n, 3) / 9).to(device) for n in (2, 5, 3)]
+        layer = ours.nn.LSTM(3, 4, bidirectional=True).to(place)
+        rows = [(ours.arange(3.0 * n).reshape(n, 3) / 9).to(place) for n in (2, 5, 3)]
         output, (h, _) = layer(rnn.pack_sequence(rows, enforce_sorted=False))
         padded, lengths = rnn.pad_packed_sequence(output)
         (padded.sin().sum() + h.sum()).backward()
-        assert padded.device.type == device and lengths.tolist() == [2, 5, 3]
+        assert padded.device.type == place and lengths.tolist() == [2, 5, 3]
         found.append([padded.detach().cpu().numpy(), *(p.grad.cpu().numpy() for p in layer.parameters())])
     for a, b in zip(*found, strict=True):
         np.testing.assert_allclose(b, a, 1e-4, 1e-6)
