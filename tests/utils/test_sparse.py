@@ -330,3 +330,12 @@ def test_narrow_copy_beyond_the_tensor(dim, start, length):
     for T in (torch, ours):
         with pytest.raises(RuntimeError, match=r"out of range|Invalid range"):
             made(T).narrow_copy(dim, start, length)
+
+
+def test_what_a_refused_call_was_given_is_not_searched_without_end():
+    """Where there are sparse tensors, a call that fails is looked at for one."""
+    itself: list = [0]
+    itself.append(itself)
+    assert ours.eye(2).to_sparse().is_sparse
+    with pytest.raises(TypeError, match="self-referential"):
+        ours.tensor(itself)

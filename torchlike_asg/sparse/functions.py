@@ -151,7 +151,8 @@ def _dropout(input: Sparse, p: float, training: bool) -> Any:
 
 
 def _has_sparse(values: Any) -> bool:
-    return any(isinstance(v, Sparse) or (isinstance(v, (list, tuple)) and _has_sparse(v)) for v in values)
+    """Whether an argument is sparse, or one of the tensors in a list is."""
+    return any(isinstance(v, Sparse) or (isinstance(v, (list, tuple)) and any(isinstance(u, Sparse) for u in v)) for v in values)
 
 
 def _densified(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
