@@ -1,7 +1,5 @@
 """Rebuilding parts of the graph: what nodes that are made of others take from them."""
 
-import timeit
-
 import pytest
 
 from torchlike_asg import dtypes
@@ -72,16 +70,3 @@ def test_what_a_replacement_is_made_of_is_replaced_at_once(x):
     assert len(asked) == len(set(asked)), "nothing is asked about twice"
     assert made.srcs[0].srcs[0].site == n.site and made.srcs[0].srcs[0].origin == n.origin
     assert settle([root], rule, {n})[0].srcs[0].srcs[0] is n, "what is known is left as it is"
-
-
-def test_asking_for_the_place_of_a_call_takes_no_longer_in_long_functions():
-    """A piece of code is hashed by its whole text, each time: it is looked up by its identity."""
-
-    def seconds(lines):
-        names = {"place": scope.place}
-        body = "\n".join([f"    if x == {i}: x = {i + 1}" for i in range(lines)])
-        exec(compile(f"def f(x=-1):\n    return place(1)\n{body}\n", scope._PACKAGE + "made.py", "exec"), names)
-        names["f"]()
-        return min(timeit.repeat(names["f"], number=50, repeat=20))
-
-    assert seconds(3000) < 5 * seconds(1)
