@@ -127,9 +127,10 @@ class Recorded:
 
     def pulled(self, seeds: Sequence[Node]) -> list[Node]:
         """The gradients of the inputs for these gradients of the outputs."""
-        swept = gradients.sweep(tuple(self.outputs), tuple(seeds)) if self.outputs else None
+        swept = gradients.sweep(tuple(self.outputs), tuple(seeds), wanted=frozenset(self.inputs)) if self.outputs else None
         if swept is not None and not self.forward:  # tangents go along with the values, also where these are overwritten afterwards
-            check(swept.roots, swept.savers, current())
+            # nobody enters the histories that arguments and captured tensors have outside: they may be freed
+            check(swept.roots, tuple([n for n in swept.savers if not gradients.is_leaf(n)]), current())
         found = [None if swept is None else swept.gradients.get(n) for n in self.inputs]
         return [get("zeros_of")(n) if g is None else g for n, g in zip(self.inputs, found, strict=True)]
 
