@@ -9,9 +9,9 @@ from typing import Any
 from .. import events
 from ..facade import texts
 from ..facade.accumulation import hooked, tensor_of
-from ..facade.asked import asked_nodes, given_to, record_again
+from ..facade.asked import asked_nodes, check_inputs, given_to, record_again
 from ..facade.backward import backward as _backward
-from ..facade.backward import check_inputs, flag, grad_mode, pieced, run
+from ..facade.backward import flag, grad_mode, pieced, run
 from ..facade.core import Tensor, node_of
 from ..facade.functions.creation import zeros_like
 from ..facade.grad_fn import Freed

@@ -75,3 +75,22 @@ def given_to(result: gradients.Sweep, nodes: tuple[Node, ...]) -> Node | None:
     for g in found[1:]:
         total = get("add")(total, gradients.dense(g))
     return total
+
+
+def check_inputs(inputs: list[Any]) -> list[Any]:
+    """Those `inputs`; RuntimeError if there are none, or one of them is no tensor that wants a gradient."""
+    if not inputs:
+        raise RuntimeError("`inputs` argument to `backward()` cannot be empty.")
+    for t in inputs:
+        if not isinstance(t, Tensor):
+            raise RuntimeError(f"all inputs have to be Tensors or GradientEdges, but got {type(t).__name__}")
+    if not all([t.requires_grad for t in inputs]):
+        raise RuntimeError("One of the differentiated Tensors does not require grad")
+    return inputs
+
+
+def keep_asked(inputs: Sequence[Tensor] | None) -> None:
+    """Those with a history keep their gradients of later passes, too, as after `retain_grad`."""
+    for t in inputs or ():
+        if not t.is_leaf:
+            t.retain_grad()  # type: ignore[attr-defined]

@@ -16,7 +16,7 @@ from ..asg.trace import Trace, current, lock
 from ..asg.traces import home_of
 from . import texts
 from .accumulation import accumulate, accumulate_in_leaf, changed
-from .asked import asked_nodes, keeper, record_again
+from .asked import asked_nodes, keep_asked, keeper, record_again
 from .core import Tensor, node_of, wrap
 from .history_parts import operand_places
 from .hooks import changed_by, own_node
@@ -266,6 +266,7 @@ def backward(
         found = through(outputs, grads, retain, create, inputs)
         if found is not None:
             found.accumulate(inputs)
+            keep_asked(inputs)
             return
     first = getattr(outputs[0], "_n", None) if trace.several and outputs else None  # what is no tensor is refused below
     home = tr if first is None else home_of(first)
@@ -279,6 +280,7 @@ def backward(
                 g = result.gradients.get(n)
                 if g is not None and n not in kept:
                     accumulate(f, gradients.dense(g))
+        keep_asked(inputs)
         return
     simple = not create and len(outputs) == len(grads) == 1 and grads[0] is None and not (_all_hooks(tr) or home.retained)
     result = run(outputs, grads, retain, create, None, accumulate_in_leaf)
@@ -291,18 +293,6 @@ def pieced(outputs: Sequence[Tensor]) -> bool:
     tr, families = current(), [getattr(t, "_f", None) for t in outputs]
     contexts = tr.contexts and not config.detect_anomaly  # which looks at every step of the pass
     return bool(tr.carried or contexts) or any([f is not None and f.h is None and f.past.__class__ is Past for f in families])
-
-
-def check_inputs(inputs: list[Any]) -> list[Any]:
-    """The tensors that alone are to have a gradient, if they can."""
-    if not inputs:
-        raise RuntimeError("`inputs` argument to `backward()` cannot be empty.")
-    for t in inputs:
-        if not isinstance(t, Tensor):
-            raise RuntimeError(f"all inputs have to be Tensors or GradientEdges, but got {type(t).__name__}")
-    if not all([t.requires_grad for t in inputs]):
-        raise RuntimeError("One of the differentiated Tensors does not require grad")
-    return inputs
 
 
 def _follow(tr: Trace) -> None:

@@ -25,7 +25,7 @@ from .claiming import twin
 from .lens import Lens
 from .lifting import scalar, told
 from .nodes import node_of, refuse_stale
-from .storage import Cell, Counter, Family
+from .storage import Cell, Family
 
 _new = object.__new__
 _stopped = STOP.table
@@ -174,8 +174,8 @@ def make_parameter(cls: type, data: Tensor, requires_grad: bool = True) -> Any:
     if not settle(data):
         data = data.clone()  # type: ignore[attr-defined]
         settle(data)
-    f = Family(data._f.cell, None, Counter())  # type: ignore[union-attr]
-    f.inferred, f.counter.version = data._f.inferred, data._f.counter.version  # type: ignore[union-attr]
+    f = Family(data._f.cell, None, data._f.counter)  # type: ignore[union-attr]
+    f.inferred = data._f.inferred  # type: ignore[union-attr]
     t = face(f, None, 0, None, data.geometry, cls, data._lens)
     if requires_grad:
         from .leaves import require_grad

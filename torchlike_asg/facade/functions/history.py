@@ -9,9 +9,9 @@ from ... import events, notices
 from ...asg.trace import current
 from ...ops.promotion import title
 from .. import texts
+from ..asked import check_inputs
 from ..backward import again as backward_again
 from ..backward import backward as _backward
-from ..backward import check_inputs
 from ..core import Tensor, face
 from ..families import alias, family_of
 from ..hooks import add_hook, add_post_hook, keep_on, own_node, rejoin

@@ -20,6 +20,8 @@ from ..remembered import recall, remember
 from ..steps import keeping, note
 from .activation import logsigmoid
 from .arguments import check_tensor
+from .math import xlogy
+from .pointwise import exp
 from .reduction import numbered, reduced, reduction_of
 
 
@@ -217,7 +219,11 @@ def kl_div(
         )
     if target.dtype.category < FLOAT or input.dtype.category < FLOAT:
         raise RuntimeError("kl_div: Integral inputs not supported.")
-    loss: Any = binary(ops.kl_divergence_log if log_target else ops.kl_divergence, input, target)
+    loss: Any
+    if input.dtype is target.dtype and input.dtype.itemsize >= 4:
+        loss = binary(ops.kl_divergence_log if log_target else ops.kl_divergence, input, target)
+    else:  # PyTorch rounds each step to the type that its operands have
+        loss = exp(target) * (target - input) if log_target else xlogy(target, target) - target * input  # type: ignore[operator]
     note(loss, "MulBackward0" if log_target else "SubBackward0")
     if reduction == "batchmean":
         total = loss.sum()
