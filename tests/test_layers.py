@@ -14,6 +14,7 @@ LAYERS = [
         "dtypes",
         "devices",
         "errors",
+        "absent",
         "processors",
         "config",
         "events",

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from . import devices
+from .absent import asked
 from .backends.wgpu import adapter
 from .devices import device as as_device
 
@@ -187,3 +188,6 @@ def reset_peak_memory_stats(device_index: Any = None, /) -> None:
 
 
 current_device_idx, set_device_idx = current_device_index, set_device_index
+
+
+__getattr__ = asked(__name__)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from .absent import asked
 from .errors import Unsupported
 
 __all__ = ["export", "is_in_onnx_export"]
@@ -22,3 +23,6 @@ def export(*args: Any, **kwargs: Any) -> Any:
 def is_in_onnx_export() -> bool:
     """False: nothing is being exported."""
     return False
+
+
+__getattr__ = asked(__name__)

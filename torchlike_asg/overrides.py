@@ -6,6 +6,7 @@ import functools
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from .absent import asked
 from .errors import Unsupported
 from .facade.core import Tensor
 
@@ -99,3 +100,6 @@ def get_ignored_functions() -> set[Any]:
 def get_default_nowrap_functions() -> set[Any]:
     """Functions whose result stays a plain tensor: none are listed here."""
     return set()
+
+
+__getattr__ = asked(__name__)

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from . import dtypes, notices
+from .absent import asked
 from .dtypes import dtype
 from .facade.core import Tensor
 from .facade.functions.creation import as_tensor, empty
@@ -298,3 +299,6 @@ def make_tensor(
     if exclude_zero:
         result[result == 0] = 1 if dtype.category < dtypes.FLOAT else dtypes.finfo(dtype.to_real()).tiny
     return require_grad(result, True) if requires_grad else result  # type: ignore[no-any-return]
+
+
+__getattr__ = asked(__name__)

@@ -50,3 +50,19 @@ def test_requires_grad_is_a_bool(value):
         x = T.ones(2)
         with pytest.raises(RuntimeError, match="requires_grad must be a bool"):
             x.requires_grad = value
+
+
+SECOND_ONLY = "maximum minimum fmax fmin fmod eq ne lt le gt ge copysign logical_and logical_or logical_xor rsub".split()
+
+
+@pytest.mark.parametrize("name", [*SECOND_ONLY, "pow", "remainder", "floor_divide", "xlogy", "add", "mul", "div"])
+@pytest.mark.parametrize("number", [2.0, 2, True])
+def test_a_number_as_the_first_operand(name, number):
+    def run(T):
+        try:
+            return getattr(T, name)(number, T.tensor([1.5, 3.0])).tolist()
+        except TypeError:
+            return "refused"
+
+    assert run(ours) == run(torch)
+    assert (run(ours) == "refused") is (name in SECOND_ONLY)

@@ -1,5 +1,6 @@
 """Differentiation: grad modes, `grad`, `backward`, custom functions, and functional transforms of them."""
 
+from ..absent import asked
 from ..facade.hooks import RemovableHandle
 from . import graph
 from .function import Function, FunctionCtx, once_differentiable
@@ -45,3 +46,5 @@ __all__ = [
 from . import forward_ad, function, functional, grad_mode, profiler, shown  # noqa: F401
 from .anomaly import detect_anomaly, set_detect_anomaly
 from .check import gradcheck, gradgradcheck
+
+__getattr__ = asked(__name__)

@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
+from ..absent import asked
 from ..asg.trace import _get as _current
 from ..asg.trace import current
 from ..facade.inference import NOTHING, Block
@@ -220,3 +221,6 @@ def is_grad_enabled() -> bool:
 def is_inference_mode_enabled() -> bool:
     """Whether this thread is inside `inference_mode`."""
     return current().inference is not None
+
+
+__getattr__ = asked(__name__)

@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
+from ..absent import asked
 from ..asg.gradients import history, leading_to
 from ..asg.trace import current
 from ..facade.core import Tensor, node_of
@@ -186,3 +187,6 @@ def increment_version(tensor: Tensor | Sequence[Tensor]) -> None:
         f = family_of(t)
         current().stale.update(f.counter.roots)
         f.counter.version += 1
+
+
+__getattr__ = asked(__name__)

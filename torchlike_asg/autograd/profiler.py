@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
+from ..absent import asked
 from ..errors import Unsupported
 
 
@@ -27,7 +28,11 @@ class emit_itt(emit_nvtx):
     """Cannot be entered: marks for Intel's tools are not made."""
 
 
+_absent = asked(__name__)
+
+
 def __getattr__(name: str) -> Any:
     if name == "profile":
         return importlib.import_module("torchlike_asg.profiler.legacy").profile
-    return getattr(importlib.import_module("torchlike_asg.profiler"), name)
+    home = importlib.import_module("torchlike_asg.profiler")
+    return getattr(home, name) if name in vars(home) else _absent(name)

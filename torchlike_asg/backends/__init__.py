@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
+from ..absent import asked
 from . import forks  # noqa: F401  (before the compiler is loaded, see there)
 
 _SWITCHES = frozenset("cuda cudnn cusparselt kleidiai mha mkl mkldnn mps nnpack openmp opt_einsum quantized".split())
@@ -13,7 +14,10 @@ _SWITCHES = frozenset("cuda cudnn cusparselt kleidiai mha mkl mkldnn mps nnpack 
 fp32_precision = "none"
 
 
+_absent = asked(__name__)
+
+
 def __getattr__(name: str) -> Any:
     if name in _SWITCHES or name == "wgpu":
         return importlib.import_module(f"{__name__}.{name}")
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return _absent(name)

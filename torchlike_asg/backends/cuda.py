@@ -8,6 +8,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from .. import notices
+from ..absent import asked
 
 #: ``torch.backends.cuda.matmul.allow_tf32 = True``
 matmul = SimpleNamespace(
@@ -98,3 +99,6 @@ def preferred_blas_library(backend: str | None = None) -> str:
     if backend is not None:
         _library["blas"] = backend
     return str(_library["blas"])
+
+
+__getattr__ = asked(__name__)

@@ -6,6 +6,8 @@ import importlib
 from collections.abc import Callable
 from typing import Any
 
+from ..absent import asked
+
 
 def is_compiling() -> bool:
     """False: the script itself runs, and what it records is compiled afterwards."""
@@ -54,3 +56,6 @@ def nested_compile_region(fn: Any = None, *args: Any, **options: Any) -> Any:
 def compile(*args: Any, **options: Any) -> Any:
     """`torchlike_asg.compile`."""
     return importlib.import_module("torchlike_asg").compile(*args, **options)
+
+
+__getattr__ = asked(__name__)

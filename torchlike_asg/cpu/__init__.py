@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Iterator
 from typing import Any
 
+from ..absent import asked
 from ..facade.flush import flush
 from . import amp
 
@@ -90,3 +91,6 @@ def stream(stream: Stream) -> Iterator[None]:
 
 
 StreamContext = stream
+
+
+__getattr__ = asked(__name__)

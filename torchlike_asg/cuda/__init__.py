@@ -9,6 +9,7 @@ from collections import OrderedDict
 from typing import Any
 
 from .. import accelerator, devices, notices
+from ..absent import asked
 from ..errors import OutOfMemoryError
 from . import amp, nvtx
 from .random import (
@@ -289,3 +290,6 @@ class _CudaType(type):
 
 for _name in ("Float", "Double", "Half", "BFloat16", "Long", "Int", "Short", "Char", "Byte", "Bool"):
     globals()[f"{_name}Tensor"] = _CudaType(f"{_name}Tensor", (), {"__module__": "torch.cuda"})
+
+
+__getattr__ = asked(__name__)

@@ -6,6 +6,8 @@ from typing import Any
 
 import torchlike_asg as torch
 
+from ..absent import asked
+
 __all__ = [
     "Constraint",
     "boolean",
@@ -312,3 +314,6 @@ nonnegative_integer, positive_integer = _IntegerGreaterThan(0), _IntegerGreaterT
 positive, nonnegative, unit_interval = _GreaterThan(0.0), _GreaterThanEq(0.0), _Interval(0.0, 1.0)
 integer_interval, interval, half_open_interval = _IntegerInterval, _Interval, _HalfOpenInterval
 greater_than, greater_than_eq, less_than, multinomial = _GreaterThan, _GreaterThanEq, _LessThan, _Multinomial
+
+
+__getattr__ = asked(__name__)

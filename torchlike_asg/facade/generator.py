@@ -74,6 +74,14 @@ class Generator:
         """Alias of `clone_state`."""
         return self.clone_state()
 
+    def get_offset(self) -> int:
+        """RuntimeError: the CPU's stream has no offset."""
+        raise RuntimeError("CPU Generator does not use offset")
+
+    def set_offset(self, offset: int) -> None:
+        """RuntimeError: the CPU's stream has no offset."""
+        raise RuntimeError("CPU Generator does not use offset")
+
     def __deepcopy__(self, memo: dict[int, Any]) -> Generator:
         return self.clone_state()
 

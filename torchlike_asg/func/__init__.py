@@ -4,6 +4,7 @@ A function is recorded once. Its derivative is a sweep over the nodes it recorde
 with a batch dimension (asg/batching.py). Both are ordinary graph again: they nest in any order, and repeated calls meet the same nodes.
 """
 
+from ..absent import asked
 from ..autograd.derivatives import grad, grad_and_value, jvp, linearize, vjp
 from ..autograd.jacobians import hessian, jacfwd, jacrev
 from ..autograd.vectorize import functionalize, vmap
@@ -30,3 +31,6 @@ __all__ = [
     "vjp",
     "vmap",
 ]
+
+
+__getattr__ = asked(__name__)

@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from typing import Any, Final, NamedTuple, TypeVar
 
+from ..absent import asked
 from ..errors import Absent, Unsupported
 from ..futures import Future as _Future
 from ..nn.modules.module import Module
@@ -245,3 +246,6 @@ class TopLevelTracedModule(TracedModule):
 
 class ScriptFunction:
     """The type of scripted functions, for isinstance; nothing is an instance."""
+
+
+__getattr__ = asked(__name__)

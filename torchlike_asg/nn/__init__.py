@@ -45,4 +45,4 @@ def __getattr__(name: str) -> Any:
         return importlib.import_module(f"{__name__}.{name}")
     if name in _EARLIER:
         return getattr(modules, _EARLIER[name])
-    raise Unsupported(f"torchlike_asg.nn.{name} is not implemented")
+    raise Unsupported(f"torchlike_asg.nn.{name} is not implemented: docs/porting.md lists what is there and what to use instead")

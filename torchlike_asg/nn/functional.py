@@ -126,6 +126,9 @@ from .modules._attention_functional import multi_head_attention_forward
 hardshrink = _FUNCTIONS["hardshrink"]  # as in the namespace, with an ``out=``
 
 _UNSUPPORTED = {
+    **dict.fromkeys(("BroadcastingList1", "BroadcastingList2", "BroadcastingList3"), "annotate with int or tuple[int, ...]"),
+    "assert_int_or_pair": "check the argument with isinstance",
+    "boolean_dispatch": "call one function or the other",
     "scaled_mm": "scale the operands and use torch.mm",
     "scaled_grouped_mm": "scale the operands and use torch.mm for each group",
     "ScalingType": "8-bit floating-point types are not supported",

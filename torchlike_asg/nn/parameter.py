@@ -7,6 +7,7 @@ from typing import Any
 
 import torchlike_asg as torch
 
+from ..absent import asked
 from ..asg.declare import VAR
 from ..asg.geometry import is_dense as fills
 from ..asg.trace import current
@@ -228,3 +229,6 @@ def empty_parameter(*shape: Any, device: Any = None, dtype: Any = None, requires
     """A Parameter of `shape` whose content is yet to be filled, as the constructors of layers need it."""
     parameter: Parameter = Parameter(torch.empty(shape[0] if len(shape) == 1 else shape, device=device, dtype=dtype), requires_grad)
     return parameter
+
+
+__getattr__ = asked(__name__)

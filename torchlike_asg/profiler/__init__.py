@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .. import events
+from ..absent import asked
 from ..backends.cpu import timing
 from ..backends.wgpu import profiling
 from ..facade.flush import flush
@@ -386,3 +387,6 @@ class record_function(contextlib.ContextDecorator):
         p = _active
         if p is not None:
             p._others.append(FunctionEvent(self.name, "user_annotation", start, time.perf_counter_ns(), 0.0))
+
+
+__getattr__ = asked(__name__)

@@ -7,6 +7,7 @@ import enum
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
+from ..absent import asked
 from . import safetensors
 from .atomic import atomic_write
 from .errors import CorruptFileError, UnsafeContentError
@@ -70,3 +71,6 @@ def _is_zipfile(f: Any) -> bool:
     found = bytes(f.read(4)) == b"PK\x03\x04"
     f.seek(start)
     return found
+
+
+__getattr__ = asked(__name__)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
+from ..absent import asked
 from ..errors import Unsupported
 from ..facade.swapping import swap as swap_tensors
 from . import data
@@ -30,9 +31,12 @@ def set_module(obj: Any, mod: str) -> None:
     obj.__module__ = mod
 
 
+_absent = asked(__name__)
+
+
 def __getattr__(name: str) -> Any:
     if name in _MODULES:
         return importlib.import_module(f"{__name__}.{name}")
     if name in _INSTEAD:
         raise Unsupported(f"torchlike_asg.utils.{name} is not supported: use {_INSTEAD[name]}")
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return _absent(name)

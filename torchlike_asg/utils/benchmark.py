@@ -20,6 +20,7 @@ from typing import Any
 
 import torchlike_asg as torch
 
+from ..absent import asked
 from ..errors import Unsupported
 
 __all__ = ["Compare", "Language", "Measurement", "TaskSpec", "Timer", "select_unit", "timer", "trim_sigfig"]
@@ -342,3 +343,6 @@ class Compare:
     def print(self) -> None:
         """Print the tables."""
         print(str(self))
+
+
+__getattr__ = asked(__name__)

@@ -15,6 +15,8 @@ from typing import Any
 
 import torchlike_asg as torch
 
+from ..absent import asked
+
 __all__ = ["CheckpointPolicy", "checkpoint", "CheckpointError", "DefaultDeviceType", "check_backward_validity", "checkpoint_sequential",
            "create_selective_checkpoint_contexts", "detach_variable", "get_device_states", "noop_context_fn", "set_device_states",
            "set_checkpoint_debug_enabled", "set_checkpoint_early_stop"]  # fmt: skip
@@ -166,3 +168,6 @@ def check_backward_validity(inputs: Iterable[Any]) -> None:
     """Warn if no tensor among the inputs requires a gradient."""
     if not any(isinstance(x, torch.Tensor) and x.requires_grad for x in inputs):
         warnings.warn("None of the inputs have requires_grad=True. Gradients will be None", stacklevel=2)
+
+
+__getattr__ = asked(__name__)

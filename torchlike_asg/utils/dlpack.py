@@ -8,6 +8,8 @@ import numpy as np
 
 import torchlike_asg as torch
 
+from ..absent import asked
+
 __all__ = ["from_dlpack", "to_dlpack"]
 
 
@@ -55,3 +57,6 @@ def from_dlpack(ext_tensor: Any, *, device: Any = None, copy: bool | None = None
 def to_dlpack(tensor: torch.Tensor) -> Any:
     """A capsule that another library takes the tensor's memory from, once."""
     return tensor.__dlpack__()
+
+
+__getattr__ = asked(__name__)

@@ -7,6 +7,7 @@ from __future__ import annotations
 from typing import Any
 
 from ... import amp, notices
+from ...absent import asked
 from ...amp.autocast_mode import custom_bwd as _custom_bwd
 from ...amp.autocast_mode import custom_fwd as _custom_fwd
 
@@ -48,3 +49,6 @@ class GradScaler(amp.GradScaler):
     ) -> None:
         notices.deprecated(_OLD.format("GradScaler", "'cuda', args..."))
         super().__init__("cuda", init_scale, growth_factor, backoff_factor, growth_interval, enabled)
+
+
+__getattr__ = asked(__name__)

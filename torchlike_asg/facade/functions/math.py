@@ -179,7 +179,7 @@ lcm = _tensors("lcm", blend.lcm, "The least common multiple of integers, non-neg
 igamma = _tensors("igamma", gamma.igamma, "The regularised lower incomplete gamma function P(input, other).")
 igammac = _tensors("igammac", gamma.igammac, "The regularised upper incomplete gamma function Q(input, other).")
 copysign = _two("copysign", ops.copysign, "The magnitude of `input` with the sign of `other`.")
-xlogy = _two("xlogy", ops.xlogy, "``input * log(other)``, and 0 where `input` is 0.")
+xlogy = _two("xlogy", ops.xlogy, "``input * log(other)``, and 0 where `input` is 0.", first=True)
 
 
 @function(inplace=True)

@@ -39,6 +39,13 @@ def _either(op: Any, a: Any, b: Any, name: str = "") -> Tensor:
     return binary(op, tensor(a), b)
 
 
+def _with_tensor(op: Any, a: Any, b: Any, name: str) -> Tensor:
+    """``op(a, b)``. TypeError if `a` is a number: the function takes one as its second operand only."""
+    if isinstance(a, Tensor):
+        return binary(op, a, b)
+    raise combination(name, (a, b), {}, ", but expected (Tensor input, Tensor other) or (Tensor input, Number other)")
+
+
 def _scaled(input: Any, other: Any, alpha: Any) -> Any:
     """``alpha * other``, to be added to `input`. RuntimeError if the sum is of a type that cannot hold `alpha`."""
     if alpha.__class__ is int:
@@ -91,6 +98,8 @@ def sub(input: Any, other: Any, *, alpha: Any = 1, out: Tensor | None = None) ->
 @step(lambda input, other, **_: "RsubBackward0" if isinstance(other, Tensor) else "RsubBackward1")
 def rsub(input: Tensor, other: Any, *, alpha: Any = 1) -> Tensor:
     """``other - alpha * input``."""
+    if not isinstance(input, Tensor):
+        raise combination("rsub", (input, other), {}, ", but expected (Tensor input, Tensor other) or (Tensor input, Number other)")
     return _either(ops.sub, other, _scaled(other, input, alpha), "rsub")
 
 
@@ -120,27 +129,30 @@ def true_divide(input: Any, other: Any, *, out: Tensor | None = None) -> Tensor:
     return _either(ops.div, input, other)
 
 
-def _two(name: str, op: Any, doc: str, inplace: bool = True, aliases: tuple[str, ...] = (), numbers: bool = True) -> Any:
-    """Register a plain function of two operands."""
+def _two(
+    name: str, op: Any, doc: str, inplace: bool = True, aliases: tuple[str, ...] = (), numbers: bool = True, first: bool = False
+) -> Any:
+    """Register a plain function of two operands. `numbers`: the second may be one, with `first` the first, too."""
 
     def f(input: Any, other: Any, *, out: Tensor | None = None) -> Tensor:
         if not numbers and not isinstance(other, Tensor):
             raise TypeError(f"{name}(): argument 'other' must be Tensor, not {type(other).__name__}")
-        found = _either(op, input, other, alone)
+        found = apply(op, input, other, alone)
         return check_divisor(found, other) if whole else found
 
     whole = op in _WHOLE
     alone = "" if op is division.floor_divide else name
+    apply = _either if first else _with_tensor
     named(f, name, doc)
     if not numbers:
         f.__annotations__["other"] = "Tensor"
     return function(inplace=inplace, aliases=aliases, name=name)(f)
 
 
-floor_divide = _two("floor_divide", division.floor_divide, "``input / other``, rounded down.")
-remainder = _two("remainder", division.remainder, "The remainder of division with the sign of the divisor (as Python's %).")
+floor_divide = _two("floor_divide", division.floor_divide, "``input / other``, rounded down.", first=True)
+remainder = _two("remainder", division.remainder, "The remainder of division with the sign of the divisor (as Python's %).", first=True)
 fmod = _two("fmod", division.fmod, "The remainder of division with the sign of the dividend (as C's fmod).")
-pow = _two("pow", ops.pow_, "``input ** other``.")
+pow = _two("pow", ops.pow_, "``input ** other``.", first=True)
 eq = _two("eq", logic.eq, "Elementwise equality.")
 ne = _two("ne", logic.ne, "Elementwise inequality.", aliases=("not_equal",))
 lt = _two("lt", logic.lt, "Elementwise ``input < other``.", aliases=("less",))
@@ -150,11 +162,11 @@ ge = _two("ge", logic.ge, "Elementwise ``input >= other``.", aliases=("greater_e
 logical_and = _two("logical_and", logic.logical_and, "Elementwise logical and.", numbers=False)
 logical_or = _two("logical_or", logic.logical_or, "Elementwise logical or.", numbers=False)
 logical_xor = _two("logical_xor", logic.logical_xor, "Elementwise exclusive or.", numbers=False)
-bitwise_and = _two("bitwise_and", logic.bitwise_and, "Bitwise and of integers; logical and of booleans.")
-bitwise_or = _two("bitwise_or", logic.bitwise_or, "Bitwise or of integers; logical or of booleans.")
-bitwise_xor = _two("bitwise_xor", logic.bitwise_xor, "Bitwise exclusive or.")
-bitwise_left_shift = _two("bitwise_left_shift", logic.shift_left, "``input << other``.")
-bitwise_right_shift = _two("bitwise_right_shift", logic.shift_right, "``input >> other``.")
+bitwise_and = _two("bitwise_and", logic.bitwise_and, "Bitwise and of integers; logical and of booleans.", first=True)
+bitwise_or = _two("bitwise_or", logic.bitwise_or, "Bitwise or of integers; logical or of booleans.", first=True)
+bitwise_xor = _two("bitwise_xor", logic.bitwise_xor, "Bitwise exclusive or.", first=True)
+bitwise_left_shift = _two("bitwise_left_shift", logic.shift_left, "``input << other``.", first=True)
+bitwise_right_shift = _two("bitwise_right_shift", logic.shift_right, "``input >> other``.", first=True)
 maximum = _two("maximum", ops.maximum, "The larger of two elements; NaN wins.", inplace=False, numbers=False)
 minimum = _two("minimum", ops.minimum, "The smaller of two elements; NaN wins.", inplace=False, numbers=False)
 fmax = _two("fmax", ops.fmax, "The larger of two elements; a number wins over NaN.", inplace=False, numbers=False)

@@ -6,6 +6,7 @@ import contextlib
 import enum
 from collections.abc import Iterator
 
+from ...absent import asked
 from . import bias, flex_attention
 
 __all__ = ["SDPBackend", "bias", "flex_attention", "sdpa_kernel"]
@@ -34,3 +35,6 @@ def sdpa_kernel(backends: list[SDPBackend] | SDPBackend, set_priority: bool = Fa
         "Backend must be an instance of SDPBackend or a list of SDPBackend instances"
     )
     yield
+
+
+__getattr__ = asked(__name__)

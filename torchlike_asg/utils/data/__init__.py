@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ...absent import asked
 from ...errors import Unsupported
 from . import _utils  # noqa: F401  (scripts reach the inner parts by attribute)
 from .collate import default_collate, default_convert
@@ -51,9 +52,12 @@ class functional_datapipe:
         return cls
 
 
+_absent = asked(__name__)
+
+
 def __getattr__(name: str) -> Any:
     if name in _BASES:
         return _BASES[name]
     if name in _DATAPIPES:
         raise Unsupported(f"torchlike_asg.utils.data.{name} is not supported: write a Dataset or an IterableDataset instead of a data pipe")
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return _absent(name)
