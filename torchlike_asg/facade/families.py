@@ -138,9 +138,10 @@ def alias(t: Tensor, share_counter: bool) -> Tensor:
 
 
 def _alias(t: Tensor, f: Family, share_counter: bool) -> Tensor:
-    from .exposure import sync
+    if f.cell.exposed:  # an import here takes a microsecond
+        from .exposure import sync
 
-    sync(f.cell)
+        sync(f.cell)
     if f.h is None and (f.wants or f.past is not None):
         root_of(f)
     share_counter = share_counter or f.inferred  # which has no version

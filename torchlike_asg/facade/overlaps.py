@@ -45,7 +45,7 @@ def check_out(out: Tensor, result: Tensor, operands: Iterable[Any], name: str) -
 
 def stands_twice(geometry: Any) -> bool:
     """Whether a geometry shows an element more than once because it was expanded (PyTorch looks no further)."""
-    return any(s == 0 and d > 1 for d, s in zip(geometry[0], geometry[1], strict=True))
+    return 0 in geometry[1] and any(s == 0 and d > 1 for d, s in zip(geometry[0], geometry[1], strict=True))
 
 
 def check_overlap(t: Tensor, geometry: Any, cell: Any, others: Sequence[Any], partly: bool = False, apart: bool = False) -> None:

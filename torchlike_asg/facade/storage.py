@@ -136,8 +136,10 @@ class Cell:
         return self.shape, self.strides, 0
 
     def live(self) -> list[Family]:
-        self.families = [r for r in self.families if r() is not None]
-        return [f for r in self.families if (f := r()) is not None]
+        live = [f for r in self.families if (f := r()) is not None]
+        if len(live) != len(self.families):
+            self.families = [r for r in self.families if r() is not None]
+        return live
 
     def captured(self) -> np.ndarray[Any, Any]:
         """The whole storage's values for a recorded operation: NumPy writes to an exposed buffer must not reach it."""
@@ -297,6 +299,10 @@ class Family:
             if t is not None:
                 out.append(r)
                 n = t._n
+                if t._kind is None and n is not None and (h is None or not h.rg):  # a base without history, as most are
+                    t._geo = t._geo or t.geometry
+                    t._n = None
+                    continue
                 if t._kind is not None and not bumped and (h if n is None else n) is not None and (h if n is None else n).rg:
                     t.__dict__["_older"] = True  # its node so far may lie in histories: that of its next use is another one
                     if n is not None:

@@ -64,16 +64,18 @@ def write(
     if f.inferred is True and tr.inference is None:
         raise RuntimeError(texts.INFERENCE_WRITE)
     cell = f.cell
-    sync(cell)
-    shared(cell)
-    geometry = t.geometry
+    if cell.exposed:
+        sync(cell)
+        shared(cell)
     if tr.grad and (t.requires_grad or any(isinstance(o, Tensor) and o.requires_grad for o in others)):
         check_tracked(t, f)
     cur = node_of(t)
     geometry = t.geometry
+    followed = cur.rg
     for o in others:
         if isinstance(o, Tensor):
             node_of(o)
+            followed = followed or o.requires_grad
     lens = t._lens
     if not fills or (lens is not None and (lens.conj or lens.neg)):
         check_overlap(t, geometry, cell, others if overlaps else (), partly, apart)
@@ -81,7 +83,7 @@ def write(
         check_broadcast(t, others)
     if t._kind is not None and cur.rg and (tr.hooks or tr.retained):
         cur = _apart_from_hooks(t, f, cur)
-    kept = SNAP(cur) if cur.rg or any(isinstance(o, Tensor) and o.requires_grad for o in others) else cur
+    kept = SNAP(cur) if followed or cur.rg else cur
     v = value(kept)
     if partly and stands_twice(geometry):
         v = written_last(v, kept, geometry)
@@ -112,7 +114,10 @@ def write(
     else:
         new = v
     new = owned(new, f)
-    commit(f, new if tr.grad or tr.forward else history_of(root_of(f), new), new, v)
+    if not (tr.grad or tr.forward or (f.h is None and f.past is None and not f.wants)):  # data has no history: nor is it read once more
+        commit(f, history_of(root_of(f), new), new, v)
+    else:
+        commit(f, new, new, v)
     if tr.transforms:
         _pass_on(f, tr, captured)
     return t
@@ -243,7 +248,10 @@ def check_tracked(t: Tensor, f: Family) -> None:
 
 def check_broadcast(t: Tensor, others: Sequence[Any]) -> None:
     """An in-place operation never enlarges its target."""
-    shape = tuple(t.shape)
+    shape: Any = t.shape
+    if all([o.shape == shape for o in others if isinstance(o, Tensor)]):
+        return
+    shape = tuple(shape)
     wide = broadcast(shape, *[tuple(o.shape) for o in others if isinstance(o, Tensor)])
     if wide != shape:
         raise RuntimeError(f"output with shape {list(shape)} doesn't match the broadcast shape {list(wide)}")
@@ -258,32 +266,32 @@ def commit(f: Family, h: Node, value: Node, extra: Node) -> None:
 
 def _commit(f: Family, h: Node, value: Node, extra: Node) -> None:
     tr = current()
-    cell, moved = f.cell, set()
+    cell, counter, moved = f.cell, f.counter, set()
     cell.writer = tr.index
     live = cell.live()
     for g in live:
-        old = g.h
+        old, counted = g.h, g.counter is counter
         if old is not None:  # after a closing flush a shared counter may not list the leaves' own nodes
-            (tr.stale if g.counter is f.counter else tr.silent).add(old)
+            (tr.stale if counted else tr.silent).add(old)
         if g is f:
             g.h = h
-        elif g.counter is f.counter:
+        elif counted:
             old = _settled_root(g, old)
             g.h = history_of(old, value) if old is not None and old.rg else DETACH(value) if value.rg else value
         else:
             old = _settled_root(g, old)
             g.h = history_of(old, value) if old is not None and old.rg else owned(STOP(value), g)
-        if g.counter is not f.counter and g.counter not in moved:
+        if not counted and g.counter not in moved:
             tr.silent.update(g.counter.roots)  # PyTorch would read the new bytes here without noticing
             g.counter.silent += 1
             moved.add(g.counter)
-        g.take_part()
-    tr.stale.update(f.counter.roots)
-    f.counter.version += 1
-    f.counter.roots = [extra]
+        tr.families.append(ref(g))
+    tr.stale.update(counter.roots)
+    counter.version += 1
+    counter.roots = [extra]
     for g in live:
         g.counter.roots.append(g.h)
-        g.invalidate(bumped=g.counter is f.counter)
+        g.invalidate(g.counter is counter)
     if cell.exposed:  # NumPy may look at any time: write through now
         from .flush import evaluate
 
