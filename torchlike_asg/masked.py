@@ -163,7 +163,8 @@ def _spread(
     squares = away * away.conj() if x.dtype.is_complex else away * away  # type: ignore[operator]
     squares = squares.real if x.dtype.is_complex else squares
     count = _count(input, dims, keepdim, mask) - less  # type: ignore[operator]
-    return squares.sum(dims, keepdim) / count.clamp(min=0)  # type: ignore[no-any-return]
+    found = squares.sum(dims, keepdim) / count.clamp(min=0)
+    return found.to(x.dtype)  # type: ignore[no-any-return]
 
 
 def var(

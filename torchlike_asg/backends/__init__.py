@@ -8,7 +8,7 @@ from typing import Any
 from ..absent import asked
 from . import forks  # noqa: F401  (before the compiler is loaded, see there)
 
-_SWITCHES = frozenset("cuda cudnn cusparselt kleidiai mha mkl mkldnn mps nnpack openmp opt_einsum quantized".split())
+_SWITCHES = frozenset("cuda cudnn cusparselt kleidiai mha mkl mkldnn mps nnpack openmp opt_einsum quantized xnnpack".split())
 
 #: how precise float32 products may be: remembered, without effect
 fp32_precision = "none"

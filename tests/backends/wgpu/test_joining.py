@@ -169,6 +169,7 @@ def training(where, steps=3):
 
 
 def test_training(monkeypatch):
+    device()
     sizes = []
     run = WgpuExecutable.run
     monkeypatch.setattr(WgpuExecutable, "run", lambda self, *a: (sizes.append(self.assembly.steps), run(self, *a))[1])

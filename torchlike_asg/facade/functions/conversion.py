@@ -99,10 +99,10 @@ def to(
             dtype, device = a.dtype, a.device
         elif a.__class__ is type and a in dtypes.OF_PYTHON:
             dtype = a
-        elif isinstance(a, bool):
-            copy = copy or (a and args.index(a) == 2)
-        elif a is not None:
+        elif not isinstance(a, bool) and a is not None:
             device = a
+    flags = [a for a in args if isinstance(a, bool)]  # non_blocking, copy
+    copy = copy or (len(flags) > 1 and flags[1])
     if dtype is not None and not isinstance(dtype, dtypes.dtype):
         dtype = dtypes.required(dtype, "to", "dtype")
     moved = self

@@ -151,6 +151,8 @@ def _added(input: Tensor, product: Node, beta: Any, alpha: Any, by_rows: bool = 
     """``beta * input + alpha * product``; with beta = 0 not even a NaN of `input` counts. `by_rows`: it lies as a matrix product does."""
     if input.dtype is not product.dtype:
         raise RuntimeError(f"self and mat2 must have the same dtype, but got {title(input.dtype)} and {title(product.dtype)}")
+    if by_rows and product.dtype.category == dtypes.INTEGER:  # PyTorch's products of integers cut these
+        beta, alpha = [int(v) if isinstance(v, float) and math.isfinite(v) else v for v in (beta, alpha)]
     found = _scaled("alpha", product, alpha)
     base = node_of(input)
     if not ops.expands(tuple(base.shape), tuple(product.shape)):

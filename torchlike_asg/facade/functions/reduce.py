@@ -288,4 +288,6 @@ def sum_to_size(self: Tensor, *size: Any) -> Tensor:
         raise RuntimeError(f"size {{{list(target)}}} is not expandable to size {{{list(shape)}}}.")
     if not target:
         return self.sum()  # type: ignore[no-any-return, attr-defined]
-    return self if target == shape else unary(sum_to, self, target)
+    if target == shape:
+        return self
+    return unary(sum_to, self.to(dtypes.int64) if self.dtype.category <= dtypes.INTEGER else self, target)  # type: ignore[attr-defined]

@@ -227,6 +227,8 @@ def logspace(
 ) -> Tensor:
     """`steps` values whose logarithms to `base` are evenly spaced from `start` to `end`."""
     d, first, last = _bounds("logspace", start, end, steps, dtype)
+    if d.category < dtypes.FLOAT and steps > 1:  # PyTorch cuts bounds to the type, and the powers of what lies between them
+        first, last = int(first), int(last)
     wide = dtypes.complex128 if d.is_complex else dtypes.float64
     work = wide.compute.type
     a = np.power(work(base), _row(work(first), work(last), steps, lambda x, y, z: z + x * y))

@@ -1,0 +1,4 @@
+"""``torch.backends.xnnpack`` for scripts that ask: XNNPACK."""
+
+#: whether products on mobile processors are its
+enabled = False
