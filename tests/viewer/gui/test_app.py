@@ -18,13 +18,13 @@ from torchlike_asg.viewer.gui.store import Store
 from torchlike_asg.viewer.protocol import VERSION, Bye, Hello, encode
 
 SCRIPT = """
-import os, signal, sys
+import os, signal, sys, threading
 from torchlike_asg import nn
 import torchlike_asg as torch
 from torchlike_asg.viewer.gui import app
 handle = nn.Linear(2, 2).visualize(shot={shot!r})
 publisher = handle._session.publisher
-while not publisher.connected:
+while not any(thread.name == "asg-viewer-in" for thread in threading.enumerate()):  # which listens once the window was greeted
     handle._session.join(0.05)
 print(publisher._process.pid, flush=True)
 os.kill(os.getpid(), signal.SIGKILL)
