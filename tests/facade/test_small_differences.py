@@ -41,6 +41,9 @@ CALLS = {
     "the spread of complex numbers under a mask": lambda T: [
         f(T.tensor([1 + 1j, 2.0, 3j]), 0, mask=T.tensor([True, True, False])) for f in (T.masked.var, T.masked.std)
     ],
+    "a number rolled": lambda T: T.tensor(1.0).roll(1),
+    "a number rolled along a dimension": lambda T: T.tensor(1.0).roll(1, 0),
+    "a number rolled along dimensions": lambda T: T.roll(T.tensor(1.0, requires_grad=True), (1, 2), (-1, 0)),
     "a large number": lambda T: T.tensor([2**63, 1], dtype=T.float64),
     "a larger number": lambda T: T.tensor(2**64 - 1, dtype=T.float32),
     "a large integer": lambda T: T.tensor(2**63),

@@ -78,6 +78,8 @@ def roll(input: Tensor, shifts: Any, dims: Any = None) -> Tensor:
         return wrap(movement.reshape(flat, tuple(input.shape)))
     if len(by) != len(along):
         raise RuntimeError(f"shifts and dimensions must align. shifts: {len(by)}, dims:{len(along)}")
+    if not input.shape:
+        raise IndexError(f"Dimension specified as {along[0]} but tensor has no dimensions")
     dims = tuple([wrap_dim(d, len(input.shape)) for d in along])
     return wrap(_rolled(node_of(input), tuple([whole_size(operator.index(s)) for s in by]), dims))
 
