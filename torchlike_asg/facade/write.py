@@ -114,10 +114,8 @@ def write(
     else:
         new = v
     new = owned(new, f)
-    if not (tr.grad or tr.forward or (f.h is None and f.past is None and not f.wants)):  # data has no history: nor is it read once more
-        commit(f, history_of(root_of(f), new), new, v)
-    else:
-        commit(f, new, new, v)
+    traced = f.h is not None or f.past is not None or f.wants  # data has no history: nor is it read once more to ask for one
+    commit(f, history_of(root_of(f), new) if traced and not (tr.grad or tr.forward) else new, new, v)
     if tr.transforms:
         _pass_on(f, tr, captured)
     return t

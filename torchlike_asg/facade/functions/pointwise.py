@@ -33,7 +33,7 @@ def _either(op: Any, a: Any, b: Any, name: str = "") -> Tensor:
     if isinstance(b, Tensor):
         return rbinary(op, b, a)
     if name:
-        raise combination(name, (a, b), {}, ", but expected (Tensor input, Tensor other) or (Tensor input, Number other)")
+        raise _no_tensor(name, a, b)
     from .creation import tensor
 
     return binary(op, tensor(a), b)
@@ -43,7 +43,11 @@ def _with_tensor(op: Any, a: Any, b: Any, name: str) -> Tensor:
     """``op(a, b)``. TypeError if `a` is a number: the function takes one as its second operand only."""
     if isinstance(a, Tensor):
         return binary(op, a, b)
-    raise combination(name, (a, b), {}, ", but expected (Tensor input, Tensor other) or (Tensor input, Number other)")
+    raise _no_tensor(name, a, b)
+
+
+def _no_tensor(name: str, a: Any, b: Any) -> Exception:
+    return combination(name, (a, b), {}, ", but expected (Tensor input, Tensor other) or (Tensor input, Number other)")
 
 
 def _scaled(input: Any, other: Any, alpha: Any) -> Any:
@@ -99,7 +103,7 @@ def sub(input: Any, other: Any, *, alpha: Any = 1, out: Tensor | None = None) ->
 def rsub(input: Tensor, other: Any, *, alpha: Any = 1) -> Tensor:
     """``other - alpha * input``."""
     if not isinstance(input, Tensor):
-        raise combination("rsub", (input, other), {}, ", but expected (Tensor input, Tensor other) or (Tensor input, Number other)")
+        raise _no_tensor("rsub", input, other)
     return _either(ops.sub, other, _scaled(other, input, alpha), "rsub")
 
 
