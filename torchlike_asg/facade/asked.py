@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..asg import gradients
-from ..asg.declare import INPUT, REBIND, get
+from ..asg.declare import INPUT, get
 from ..asg.node import Node
 from ..asg.trace import current
 from .core import Tensor, node_of
 from .families import family_of
-from .nodes import recorded_as
+from .nodes import recorded_as, with_history
 from .saved_values import Ended
 
 
@@ -21,15 +21,8 @@ def asked_node(t: Tensor) -> Node:
     """
     n, f = node_of(t), t._f
     if f is None or f.leaf is None or n is f.leaf or t._kind is not None or f.leaf.shape != n.shape or not t.is_leaf:  # type: ignore[attr-defined]
-        return _with_history(n)
+        return with_history(n)
     return f.leaf
-
-
-def _with_history(n: Node) -> Node:
-    """The node whose history a value has that was written without one."""
-    while n.op is REBIND:
-        n = n.srcs[0]
-    return n
 
 
 def keeper(t: Tensor) -> Any:
@@ -60,7 +53,7 @@ def asked_nodes(t: Tensor) -> tuple[Node, ...]:
     for when, m in had:
         if when != now:
             m = recorded_as(m, when, tr) or n
-        m = _with_history(m)
+        m = with_history(m)
         if m not in found:
             found.append(m)
     return tuple(found)

@@ -9,12 +9,13 @@ from collections.abc import Callable
 from typing import Any
 from weakref import ref
 
-from ..asg.declare import REBIND, VAR
+from ..asg.declare import VAR
 from ..asg.node import Node
 from ..asg.trace import current
 from ..ops.movement import restride as RESTRIDE
 from .core import Tensor, node_of
 from .families import family_of
+from .nodes import with_history
 from .owners import left_behind, owner
 from .past import shown_by
 
@@ -195,9 +196,7 @@ def own_node(t: Tensor) -> Node:
         shape, strides, offset = t.geometry
         n = t._n = RESTRIDE(n, tuple(shape), strides, offset, f.cell.strides)
         t._d = 0
-    while n.op is REBIND:
-        n = n.srcs[0]
-    return n
+    return with_history(n)
 
 
 def keep_on(t: Tensor, n: Node) -> None:

@@ -224,6 +224,13 @@ def _own_part(t: Any, f: Family, n: Node) -> Node:
     return n
 
 
+def with_history(n: Node) -> Node:
+    """The node whose history a value has that was written without one."""
+    while n.op is REBIND:
+        n = n.srcs[0]
+    return n
+
+
 def recorded_as(n: Node, when: tuple[int, int], tr: Trace) -> Node | None:
     """What a node of an earlier trace is in this one, if its history was recorded again."""
     return next((new for snap in tr.replays if snap.made == when and (new := snap.replayed[1].get(n)) is not None), None)
