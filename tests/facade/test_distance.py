@@ -114,3 +114,23 @@ def test_renorm(p):
         return y, z, gradients(T, y, x)
 
     same(run, 1e-4)
+
+
+BEYOND = [[0, 0, 0], [1, 2, 0], [np.nan, 1, 0], [np.inf, 1, 2], [-np.inf, 0, 1], [1, 0, np.nan], [np.inf, -1, np.nan], [np.nan] * 3]
+BEYOND += [[np.inf, 1, 2], [2, -1, -np.inf], [-1, 1, 0]]
+
+
+@pytest.mark.parametrize("d", ["float32", "float64"])
+@pytest.mark.parametrize("width", [3, 11])
+@pytest.mark.parametrize("p", [0, 0.5, 1, 1.5, 2, 3, math.inf])
+def test_distances_that_are_not_finite(p, width, d):
+    """The maximum of cdist passes over NaN and that of pdist does not; a NaN is a NaN in p = 0; its sign is one, too."""
+
+    def run(T):
+        points = [[*row, *[0.5] * (width - 3)] for row in BEYOND]
+        a, b = (T.tensor(v, dtype=getattr(T, d), requires_grad=True) for v in (points, points[::-2]))
+        modes = ("use_mm_for_euclid_dist", "donot_use_mm_for_euclid_dist")
+        found = [T.cdist(a, b, p, compute_mode=m) for m in modes] + [T.nn.functional.pdist(a, p)]
+        return found, [T.autograd.grad(y.sum(), (a, b), allow_unused=True) for y in found]
+
+    same(run)

@@ -12,9 +12,9 @@ from ..asg.declare import Array, Grads, Meta, Op, Sample
 from ..asg.geometry import broadcast
 from ..asg.node import Node, weak
 from .linalg import matmul, swap_last
-from .logic import eq, isnan, logical_and, logical_or
+from .logic import eq, isnan, logical_and, logical_or, ne
 from .movement import cast, reshape
-from .pointwise import abs_, mul, pow_, sign, where, zeros_like
+from .pointwise import abs_, ceil, minimum, mul, pow_, sign, where, zeros_like
 from .promotion import title
 from .reduce import X, kept, reduced_shape, sum_
 
@@ -120,14 +120,23 @@ def _blocks(a: Array, b: Array) -> Any:
     step = max(1, _BLOCK // per_row)
     for lo in range(0, a.shape[-2], step):
         rows = slice(lo, lo + step)
-        yield rows, a[..., rows, None, :] - b[..., None, :, :]
+        with np.errstate(invalid="ignore"):
+            yield rows, a[..., rows, None, :] - b[..., None, :, :]
+
+
+def _ref_gaps(gap: Array, p: float) -> Array:
+    """The norm over the last dimension as a distance has it: a NaN is no difference of 1."""
+    if p:
+        return _ref_norm(gap, p, (gap.ndim - 1,), False)
+    return np.asarray(np.where(np.isnan(gap), gap, gap != 0).sum(-1, dtype=gap.dtype))
 
 
 def _ref_cdist(a: Array, b: Array, p: float) -> Array:
     out = np.zeros((*np.broadcast_shapes(a.shape[:-2], b.shape[:-2]), a.shape[-2], b.shape[-2]), a.dtype)
     if a.shape[-1] and out.size:
         for rows, gap in _blocks(a, b):
-            out[..., rows, :] = _ref_norm(gap, p, (gap.ndim - 1,), False)
+            # as PyTorch's kernel, which asks of each size whether it is larger: a NaN is not, though pdist's maximum is NaN
+            out[..., rows, :] = np.fmax.reduce(np.abs(gap), -1, initial=0) if p == math.inf else _ref_gaps(gap, p)
     return out
 
 
@@ -166,6 +175,47 @@ cdist = Op(
 )
 
 
+def _slope(g: Node, gap: Node, near: Node, p: float) -> Node:
+    """g times the slope of the norm `near` at each coordinate of a difference. The sign of a NaN is NaN here."""
+    if p == 0:
+        return zeros_like(mul(g, gap))
+    if p == 1:
+        return mul(g, where(isnan(gap), gap, sign(gap)))
+    if p == math.inf:
+        # infinitely far from an infinite distance is a NaN, as in PyTorch's formula
+        reached = weak(1.0) - minimum(ceil(abs_(abs_(gap) - near)), weak(1.0))  # type: ignore[operator]
+        return mul(g, mul(where(isnan(gap), gap, sign(gap)), reached))
+    found = mul(power_slope(gap, p), _over(g, near if p == 2 else pow_(near, weak(p - 1))))
+    return where(eq(gap, weak(0.0)), weak(0.0), found) if p < 1 else found
+
+
+def _expand_gaps(n: Node) -> Node:
+    (gap,), (p,) = n.srcs, n.attrs
+    last = (len(gap.shape) - 1,)
+    if p:
+        return vector_norm(gap, p, last, False)
+    return sum_(where(isnan(gap), gap, cast(ne(gap, weak(0.0)), gap.dtype)), last, False)
+
+
+def _vjp_gaps(n: Node, g: Node) -> Grads:
+    (gap,), (p,) = n.srcs, n.attrs
+    return (lambda: _slope(reshape(g, (*g.shape, 1)), gap, reshape(n, (*n.shape, 1)), p),)
+
+
+#: The norm of differences along the last dimension: `vector_norm`, but for what NaN and infinities give.
+gap_norm = Op(
+    "gap_norm",
+    "reduction",
+    lambda gap, p: (tuple(gap.shape[:-1]), gap.dtype),
+    _ref_gaps,
+    vjp=_vjp_gaps,
+    expand=_expand_gaps,
+    saves=lambda n: (n.srcs[0], n),
+    params=("p",),
+    samples=lambda: [Sample((X,), (p,), p not in (0, math.inf)) for p in (0.0, 0.5, 1.0, 1.5, 2.0, 3.0, math.inf)],
+)
+
+
 def _ref_cdist_grad(g: Array, a: Array, b: Array, d: Array, p: float) -> Array:
     out = np.zeros((*d.shape[:-1], a.shape[-1]), g.dtype)
     if p == 0 or not d.size:
@@ -176,10 +226,11 @@ def _ref_cdist_grad(g: Array, a: Array, b: Array, d: Array, p: float) -> Array:
             if p == 1:
                 slope = np.sign(gap)
             elif p == math.inf:
-                slope = np.sign(gap) * (np.abs(gap) == near)
+                slope = np.sign(gap) * (1 - np.minimum(1, np.ceil(np.abs(np.abs(gap) - near))))
             else:
                 slope = np.where(gap == 0, 0, np.sign(gap) * np.abs(gap) ** g.dtype.type(p - 1)) if p != 2 else gap
                 slope = np.where(near == 0, 0, slope / np.where(near == 0, 1, near) ** g.dtype.type(p - 1))
+                slope = np.where(gap == 0, 0, slope) if p < 1 else slope
             out[..., rows, :] = (weight * slope).sum(-2)
     return out
 
@@ -188,14 +239,7 @@ def _expand_cdist_grad(n: Node) -> Node:
     (g, a, b, d), (p,) = n.srcs, n.attrs
     gap = reshape(a, (*a.shape[:-1], 1, a.shape[-1])) - reshape(b, (*b.shape[:-2], 1, *b.shape[-2:]))  # type: ignore[operator]
     weight, near = reshape(g, (*g.shape, 1)), reshape(d, (*d.shape, 1))
-    last = (len(gap.shape) - 2,)
-    if p == 0:
-        return sum_(zeros_like(mul(weight, gap)), last, False)
-    if p == 1:
-        return sum_(mul(weight, sign(gap)), last, False)
-    if p == math.inf:
-        return sum_(mul(weight, mul(sign(gap), cast(eq(abs_(gap), near), gap.dtype))), last, False)
-    return sum_(mul(power_slope(gap, p), _over(weight, near if p == 2 else pow_(near, weak(p - 1)))), last, False)
+    return sum_(_slope(weight, gap, near, p), (len(gap.shape) - 2,), False)
 
 
 def _gradient_samples(p: float) -> list[Sample]:
@@ -216,13 +260,26 @@ cdist_grad = Op(
 )
 
 
+def _squares(x: Array, y: Array) -> Array:
+    """|x|^2 - 2 x.y + |y|^2 for all pairs."""
+    return np.asarray((x * x).sum(-1)[..., :, None] + (y * y).sum(-1)[..., None, :] - 2 * (x @ np.swapaxes(y, -1, -2)))
+
+
 def _ref_euclidean(a: Array, b: Array) -> Array:
-    """|a|^2 - 2 a.b + |b|^2 around the mean of `b`, in double precision, so that close points lose little."""
+    """By the product, around the mean of `b` and in double precision, so that close points lose little.
+
+    Around nothing where a coordinate is not finite: the product of infinities and zeros decides between infinity and NaN.
+    """
     if not a.shape[-1] or not b.shape[-2]:
         return np.zeros((*np.broadcast_shapes(a.shape[:-2], b.shape[:-2]), a.shape[-2], b.shape[-2]), a.dtype)
-    centre = b.mean(-2, keepdims=True, dtype=np.float64)
-    x, y = a - centre, b - centre
-    squares = (x * x).sum(-1)[..., :, None] + (y * y).sum(-1)[..., None, :] - 2 * (x @ np.swapaxes(y, -1, -2))
+    rows, columns = (np.isfinite(v).all(-1, keepdims=True) for v in (a, b))
+    y = np.where(columns, b, 0).astype(np.float64)
+    centre = y.mean(-2, keepdims=True)
+    squares = _squares(np.where(rows, a, 0) - centre, y - centre)
+    if not (rows.all() and columns.all()):
+        with np.errstate(all="ignore"):
+            plain = _squares(a.astype(np.float64), b.astype(np.float64))
+        squares = np.where(rows & np.swapaxes(columns, -1, -2), squares, plain)
     return np.sqrt(np.maximum(squares, 0)).astype(a.dtype)
 
 

@@ -29,6 +29,7 @@ def test_missing_coordinates():
     a[1, 0], a[2, 3], b[18, 2], b[3, 3] = np.nan, np.inf, np.nan, -np.inf
     for p in (0.0, 1.0, 2.0, math.inf):
         check_all("cdist", (a, b), p, layouts=LAYOUTS)
+    check_all("cdist_euclidean", (a, b), layouts=LAYOUTS)
 
 
 def test_close_points_lose_nothing():

@@ -9,9 +9,10 @@ from ..views import broadcast, merge, moved, row_major
 from .calls import Call, Kernel, LibraryNode, Lowering, Source, library
 from .copies import copy
 from .elements import MACHINE, code
-from .emit import Function, Module
+from .emit import Function, Module, Variable
 from .isa import Isa
 from .values import Value, vector
+from .vpieces import Pieces
 from .walk import MAX_RANK, Walk, walk_words
 
 #: points of the first set that share each read of the second
@@ -22,7 +23,7 @@ _NORMS = {0.0: "count", 1.0: "sum", 2.0: "square", math.inf: "max"}
 @library("cdist", "cdist_euclidean")
 def _cdist(lowering: Lowering, node: LibraryNode) -> bool:
     (a, b), out = node.operands, node.result
-    norm = _NORMS.get(float(node.attrs[0]) if node.attrs else 2.0)
+    norm = _NORMS.get(float(node.attrs[0])) if node.attrs else "product"
     if norm is None or a.dtype is not out.dtype or a.dtype.storage != a.dtype.compute or 0 in (*out.shape, *a.shape, *b.shape):
         return False
     if out.strides[-1] != 1:
@@ -104,19 +105,36 @@ class _Pairs:
                     for r, s in enumerate(sums):
                         x = f.load(self.type, f.gep(f.gep(a, self.steps[0] * r, "i8"), m * self.steps[1], "i8"), self.size)
                         s.set(self._add(s.get(), f.splat(x, t) - y))
+                if self.norm == "product":
+                    self._beyond(a, f.gep(b, j, self.type), sums, t)
                 for r, s in enumerate(sums):
-                    total = f.intrinsic("sqrt", t, s.get()) if self.norm == "square" else s.get()
+                    total = f.intrinsic("sqrt", t, s.get()) if self.norm in ("square", "product") else s.get()
                     f.store(total, f.gep(f.gep(out, self.steps[3] * r, "i8"), j, self.type), self.size)
+
+    def _beyond(self, a: Value, b: Value, sums: list[Variable], t: str) -> None:
+        """Distances that are not finite again, as the product has them: infinity times zero in it is a NaN."""
+        f = self.f
+        for r, s in enumerate(sums):
+            odd = f.compare("ne", s.get() - s.get(), 0.0)
+            with f.when(Pieces(f, self.isa).any(odd)):
+                squares, products = f.variable(0.0, t), f.variable(0.0, t)
+                with f.loop(0, self.features) as m:
+                    y = f.load(t, f.gep(b, m * self.steps[2], "i8"), self.size)
+                    x = f.load(self.type, f.gep(f.gep(a, self.steps[0] * r, "i8"), m * self.steps[1], "i8"), self.size)
+                    x = f.splat(x, t)
+                    squares.set(f.fma(x, x, f.fma(y, y, squares.get())))
+                    products.set(f.fma(x, y, products.get()))
+                found = squares.get() - products.get() * 2.0
+                s.set(f.select(odd, f.select(found < 0.0, 0.0, found), s.get()))
 
     def _add(self, total: Value, gap: Value) -> Value:
         f = self.f
-        if self.norm == "square":
+        if self.norm in ("square", "product"):
             return f.fma(gap, gap, total)
         if self.norm == "count":
-            return total + f.select(f.compare("ne", gap, 0.0), 1.0, f.value(0.0, gap.type))
+            one = f.select(f.compare("ne", gap, 0.0), 1.0, f.value(0.0, gap.type))
+            return total + f.select(f.compare("ne", gap, gap), gap, one)
         size = f.intrinsic("fabs", gap.type, gap)
         if self.norm == "sum":
             return total + size
-        # a NaN difference stays
-        kept = f.compare("ge", total, size) | f.compare("ne", total, total)
-        return f.select(kept, total, size)
+        return f.select(f.compare("gt", size, total), size, total)  # a NaN is not larger

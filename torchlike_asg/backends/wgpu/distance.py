@@ -13,10 +13,10 @@ from .points import Scope, Stream, points
 
 #: what a difference adds to the distance, and the distance of the sum, by the norm
 _NORMS = {
-    0.0: ("total += select(0f, 1f, gap != 0f)", "total"),
+    0.0: ("total += select(select(0f, 1f, gap != 0f), gap, k_isnan(gap))", "total"),
     1.0: ("total += gap", "total"),
     2.0: ("total = fma(gap, gap, total)", "k_sqrt(total)"),
-    math.inf: ("total = k_max(total, gap)", "total"),
+    math.inf: ("total = select(k_max(total, gap), total, k_isnan(gap))", "total"),
 }
 _ANY = "total += k_pow(gap, {p})", "k_pow(total, 1f / {p})"
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from ...ops.distance import gap_norm
 from ...ops.promotion import result_type, title
-from ..core import Tensor, node_of
+from ..core import Tensor, node_of, unary
 from ..register import function
 from ..results import deliver
 from ..steps import note, step
@@ -61,7 +62,8 @@ def pdist(input: Tensor, p: float = 2) -> Tensor:
     first, second = (from_array(i.astype(np.int64), dtypes.int64, input.device) for i in np.triu_indices(input.shape[0], 1))
     if not input.shape[1]:
         return (input.sum(1)[first] * 0).contiguous()  # type: ignore[no-any-return]
-    return vector_norm(input.index_select(0, first) - input.index_select(0, second), float(p), 1, False, None)
+    gaps: Any = input.index_select(0, first) - input.index_select(0, second)
+    return unary(gap_norm, gaps, float(p))
 
 
 def normalize(input: Any, p: float = 2.0, dim: Any = 1, eps: float = 1e-12, out: Tensor | None = None) -> Tensor:
