@@ -109,13 +109,13 @@ def argmin(input: Tensor, dim: int | None = None, *, keepdim: bool = False, dtyp
 
 
 def cumsum(input: Tensor, dim: int, *, dtype: Any = None, mask: Tensor | None = None) -> Tensor:
-    """Running sums, in which elements that do not count are 0."""
-    return _filled(input, mask, 0).cumsum(dim, dtype=dtype)  # type: ignore[no-any-return]
+    """Running sums, in which elements that do not count are 0, in the input's type."""
+    return _filled(input, mask, 0).cumsum(dim, dtype=input.dtype if dtype is None else dtype)  # type: ignore[no-any-return]
 
 
 def cumprod(input: Tensor, dim: int, *, dtype: Any = None, mask: Tensor | None = None) -> Tensor:
-    """Running products, in which elements that do not count are 1."""
-    return _filled(input, mask, 1).cumprod(dim, dtype=dtype)  # type: ignore[no-any-return]
+    """Running products, in which elements that do not count are 1, in the input's type."""
+    return _filled(input, mask, 1).cumprod(dim, dtype=input.dtype if dtype is None else dtype)  # type: ignore[no-any-return]
 
 
 def _count(input: Tensor, dims: tuple[int, ...], keepdim: bool, mask: Tensor | None) -> Tensor:
@@ -125,6 +125,12 @@ def _count(input: Tensor, dims: tuple[int, ...], keepdim: bool, mask: Tensor | N
 
 def mean(input: Tensor, dim: Any = None, *, keepdim: bool = False, dtype: Any = None, mask: Tensor | None = None) -> Tensor:
     """The mean of the elements that count; NaN where none does."""
+    asked = input.dtype if dtype is None else dtype
+    if not (asked.is_floating_point or asked.is_complex):
+        raise ValueError(
+            f"mean(): Could not infer output dtype. {'Input' if dtype is None else 'Optional'} dtype must be either a floating point or "
+            f"complex dtype. Got: {asked}"
+        )
     dims = _dims(input, dim)
     if mask is None:
         return input.mean(dims, keepdim, dtype=dtype)  # type: ignore[no-any-return]
@@ -218,9 +224,13 @@ def normalize(input: Tensor, ord: float, dim: int, *, eps: float = 1e-12, dtype:
 
 
 def logsumexp(input: Tensor, dim: Any = None, *, keepdim: bool = False, dtype: Any = None, mask: Tensor | None = None) -> Tensor:
-    """The logarithm of the sum of exponentials of the elements that count."""
-    x = input if dtype is None else input.to(dtype)
-    return _filled(x, mask, -math.inf).logsumexp(_dims(input, dim), keepdim)  # type: ignore[no-any-return]
+    """The logarithm of the sum of exponentials of the elements that count, in the input's type unless `dtype` is given."""
+    if mask is not None and input.dtype is dtypes.bool_:
+        raise NotImplementedError("identity of logsumexp on torch.bool input")
+    # of integers the smallest one counts for nothing, unless all do not count: then it is the result
+    least = -math.inf if input.dtype.is_complex or mask is None else _extreme(input, True)
+    found = _filled(input, mask, least).logsumexp(_dims(input, dim), keepdim)
+    return found.to(input.dtype if dtype is None else dtype)  # type: ignore[no-any-return]
 
 
 def logaddexp(

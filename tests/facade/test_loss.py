@@ -1,5 +1,7 @@
 """The other losses of torch.nn.functional against PyTorch: values, gradients, second gradients, reductions, errors."""
 
+import math
+
 import numpy as np
 import pytest
 
@@ -234,3 +236,16 @@ def test_losses_of_integers_are_refused(name, error):
         target = T.tensor([1.0, 0.0]) if "logits" in name else T.tensor([1, 0])
         with pytest.raises(error):
             getattr(T.nn.functional, name)(T.tensor([3, 2]), target)
+
+
+@pytest.mark.parametrize("p", [1, 2])
+@pytest.mark.parametrize("margin", [math.nan, math.inf, -math.inf])
+def test_margins_that_are_not_finite(margin, p):
+    """A score counts where it is beyond the margin, which a NaN is not; what does not count has no gradient, not NaN."""
+
+    def run(T):
+        x = T.tensor([[0.1, 0.5, 0.3], [1, 2, math.nan]], requires_grad=True)
+        loss = T.nn.functional.multi_margin_loss(x, T.tensor([1, 0]), p, margin, T.tensor([1.0, 2, 3]), reduction="none")
+        return loss, T.autograd.grad(loss.sum(), x)
+
+    same(run)

@@ -6,6 +6,7 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("torch.masked")
 
+from .compare import same, same_error  # noqa: E402
 from .parity import agree, normal  # noqa: E402
 
 X = normal(3, 4, dtype=np.float64)
@@ -47,3 +48,11 @@ def test_whole_numbers():
     n = np.arange(12).reshape(3, 4) - 5
     for name in ("sum", "prod", "amax", "amin"):
         agree(masked(name), n, dim=1, mask=MASK, order=0)
+    for name in ("logsumexp", "cumsum", "cumprod"):
+        for kind in (np.int64, np.int32, np.uint8):
+            agree(masked(name), np.abs(n).astype(kind), dim=1, mask=MASK, order=0)
+    agree(masked("logsumexp"), n, dim=1, order=0)
+    same(lambda T: T.masked.logsumexp(T.tensor(n), 1, dtype=T.float32, mask=T.tensor(MASK)))
+    same_error(lambda T: T.masked.logsumexp(T.tensor(n > 0), 1, mask=T.tensor(MASK)))
+    same_error(lambda T: T.masked.mean(T.tensor(n), 1, mask=T.tensor(MASK)))
+    same_error(lambda T: T.masked.mean(T.tensor(n), 1, dtype=T.int32))

@@ -200,12 +200,15 @@ def multi_margin_loss(
     if weight is not None and tuple(weight.shape) != (classes,):
         raise RuntimeError(f"inconsistent weight size, expected {classes} but got {list(weight.shape)}")
     check_places(x, target, classes, lambda _: RuntimeError("target out of range"))
-    loss = clamp_min(margin - x.gather(1, y[:, None]) + x, 0)
+    gap = margin - x.gather(1, y[:, None]) + x
+    # a NaN is not beyond the margin; what does not count is left out first, so that no gradient multiplies an infinity by 0
+    counts = (gap > 0) & (y[:, None] != arange(classes, device=x.device))
+    loss = where(counts, gap, 0)
     if p == 2:
         loss = loss * loss
     if weight is not None:
         loss = loss * weight[y][:, None]
-    loss = where(y[:, None] == arange(classes, device=x.device), 0, loss).sum(1) / classes
+    loss = loss.sum(1) / classes
     return reduced(loss if len(target.shape) else loss.reshape(()), reduction)
 
 
