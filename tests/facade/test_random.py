@@ -220,3 +220,40 @@ def test_fused_normals_are_philox_s(fused, shape):
 def test_means_and_deviations_of_shapes_that_do_not_fit():
     same_error(lambda T: T.normal(T.ones(120), T.ones(2, 3, 4, 5)))
     same_error(lambda T: T.normal(T.ones(2, 3), T.ones(4)))
+
+
+#: draws that depend on what they are given: PyTorch records a step for them whose gradients and tangents are 0
+DEPENDING = {
+    "bernoulli": lambda T, x: T.bernoulli(x),
+    "bernoulli, as a method": lambda T, x: x.bernoulli(),
+    "normal around": lambda T, x: T.normal(x, 1.0),
+    "normal of deviations": lambda T, x: T.normal(0.0, std=x),
+    "normal of both": lambda T, x: T.normal(x, x[:1]),
+    "poisson": lambda T, x: T.poisson(x),
+    "bernoulli_": lambda T, x: x.clone().bernoulli_(),
+    "bernoulli_ of each": lambda T, x: x.clone().bernoulli_(x),
+    "random_": lambda T, x: x.clone().random_(),
+    "random_ up to": lambda T, x: x.clone().random_(5),
+    "random_ between": lambda T, x: x.clone().random_(2, 5),
+    "geometric_": lambda T, x: x.clone().geometric_(0.5),
+    **{n: lambda T, x, n=n: getattr(x.clone(), n)() for n in ("uniform_", "normal_", "exponential_", "cauchy_", "log_normal_")},
+}
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit.script:DeprecationWarning")
+@pytest.mark.parametrize("draw", DEPENDING.values(), ids=DEPENDING)
+def test_draws_in_histories(draw):
+    found = []
+    for T in (torch, ours):
+        T.manual_seed(3)
+        x, fw = T.tensor([0.2, 0.5, 0.9], requires_grad=True), T.autograd.forward_ad
+        y = draw(T, x)
+        gradient = T.autograd.grad((y * T.arange(3.0)).sum() + x.sum(), x)[0]
+        with fw.dual_level():
+            primal, tangent = fw.unpack_dual(draw(T, fw.make_dual(x.detach(), T.ones(3))))
+            pair = primal.tolist(), tangent.tolist()
+        pushed = [t.tolist() for t in T.func.jvp(lambda v, T=T: draw(T, v), (x.detach(),), (T.ones(3),))]
+        with T.no_grad():
+            plain = draw(T, x).requires_grad
+        found.append((y.tolist(), y.requires_grad, type(y.grad_fn).__name__, gradient.tolist(), pair, pushed, plain))
+    assert found[0] == found[1]

@@ -19,6 +19,7 @@ from ..generator import Generator
 from ..misfits import combination
 from ..parsing import constant
 from ..register import FUNCTIONS, method, named
+from ..steps import note_write
 from ..write import write
 from .reading import value_of
 from .streams import (
@@ -170,5 +171,36 @@ def bernoulli_(self: Tensor, p: Any = 0.5, *, generator: Any = None) -> Tensor:
     return _overwrite(self, lambda: draws.bernoulli(engine, tuple(shape), strides, float(p), d))
 
 
-for _name in ("uniform_", "normal_", "exponential_", "geometric_", "cauchy_", "log_normal_", "random_", "bernoulli_"):
-    setattr(Tensor, _name, _inside_vmap(getattr(Tensor, _name)))
+def _random_step(*args: Any, **kwargs: Any) -> str:
+    bounds = len(args) + ("from" in kwargs) + ("to" in kwargs)
+    return f"RandomBackward{2 - bounds}"
+
+
+def _bernoulli_step(p: Any = 0.5, **_: Any) -> str:
+    return f"BernoulliBackward{1 if isinstance(p, Tensor) else 2}"
+
+
+def _named_in_histories(sample: Any, step: Any) -> Any:
+    """The write of the numbers has the name of the draw as its step."""
+
+    @functools.wraps(sample)
+    def drawn(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        result = sample(self, *args, **kwargs)
+        kwargs.pop("generator", None)
+        note_write(self, step if isinstance(step, str) else step(*args, **kwargs))
+        return result  # type: ignore[no-any-return]
+
+    return drawn
+
+
+for _name, _step in (
+    ("uniform_", "UniformBackward0"),
+    ("normal_", "NormalBackward0"),
+    ("exponential_", "ExponentialBackward0"),
+    ("geometric_", "GeometricBackward0"),
+    ("cauchy_", "CauchyBackward0"),
+    ("log_normal_", "LogNormalBackward0"),
+    ("random_", _random_step),
+    ("bernoulli_", _bernoulli_step),
+):
+    setattr(Tensor, _name, _named_in_histories(_inside_vmap(getattr(Tensor, _name)), _step))
