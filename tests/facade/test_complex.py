@@ -233,3 +233,40 @@ def test_powers_are_rounded_as_exponentials_of_logarithms(exponent, each):
     assert np.array_equal(*found) if each else np.allclose(*found, rtol=3e-7, atol=3e-7)
     for T in (torch, ours):
         assert (1 + T.tensor(root[0]) ** T.arange(13)[12:]).abs().item() > 1e-7
+
+
+def test_logaddexp():
+    agree(lambda T, a, b: T.logaddexp(a, b), Z, W)
+    agree(lambda T, a: T.logaddexp(a, T.from_numpy(X)), Z)
+    inf, nan = np.inf, np.nan
+    pairs = [(10j, -100), (-100, 10j), (complex(-inf, 10), complex(-inf, 2)), (complex(inf, 10), complex(inf, 2)), (complex(inf, 1), 3)]
+    pairs += [
+        (complex(-inf, inf), 3),
+        (complex(-inf, nan), 1),
+        (complex(nan, 1), 2),
+        (1, complex(5, nan)),
+        (complex(2, inf), 3),
+        (1, 1j * np.pi),
+    ]
+    a, b = (np.array(part, np.complex128) for part in zip(*pairs, strict=True))
+    want, got = (array(T.logaddexp(T.from_numpy(a), T.from_numpy(b))) for T in (torch, ours))
+    np.testing.assert_allclose(got.real, want.real)
+    np.testing.assert_allclose(got.imag, want.imag)
+    x = ours.from_numpy(Z).requires_grad_()
+    assert type(ours.logaddexp(x, x).grad_fn).__name__ == "LogaddexpBackward0"
+
+
+def test_rms_norm():
+    """By the squares, not the sizes."""
+    agree(lambda T, x: T.nn.functional.rms_norm(x, (3,)), Z)
+    agree(lambda T, x: T.nn.functional.rms_norm(x, (2, 3), eps=0.1), Z)
+    agree(lambda T, x, w: T.nn.functional.rms_norm(x, (3,), w[0], eps=0.01), Z, W)
+    agree(lambda T, x, w: T.nn.functional.rms_norm(x, (3,), w[0], eps=0.01), Z, X)
+
+
+def test_padding_with_a_complex_number():
+    agree(lambda T, x: T.constant_pad_nd(x, (1, -1, 0, 2), 1 - 2j), Z)
+    agree(lambda T, x: T.constant_pad_nd(x, (1, 1), 2 + 0j), X)
+    same_error(lambda T: T.constant_pad_nd(T.ones(2), (1, 1), 1j))
+    same_error(lambda T: T.constant_pad_nd(T.ones(2), (1, 1), None))
+    same_error(lambda T: T.nn.functional.pad(T.ones(2, dtype=T.complex64), (1, 1), "constant", 1j))

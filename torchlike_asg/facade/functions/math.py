@@ -172,7 +172,33 @@ def _next_half(input: Any, other: Any, d: dtypes.dtype) -> Tensor:
     return where(a == b, b, where((a != a) | (b != b), a + b, found))  # type: ignore[no-any-return]
 
 
-logaddexp = _tensors("logaddexp", ops.logaddexp, "``log(exp(input) + exp(other))`` without overflow.", inplace=False)
+@function()
+def logaddexp(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """``log(exp(input) + exp(other))`` without overflow."""
+    check_tensor("logaddexp", "input", 1, input)
+    check_tensor("logaddexp", "other", 2, other)
+    if input.dtype.is_complex or other.dtype.is_complex:
+        return _complex_logaddexp(input, other)  # type: ignore[no-any-return]
+    return binary(ops.logaddexp, input, other)
+
+
+@step("LogaddexpBackward0", keeps=((0, (0, 1)), (1, (0, 1))))
+def _complex_logaddexp(input: Any, other: Any) -> Any:
+    """The number of the larger real part, and what the other one adds to it."""
+    d = dtypes.promote_types(input.dtype, other.dtype)
+    where = FUNCTIONS["where"]
+    a, b = FUNCTIONS["broadcast_tensors"](input.to(d), other.to(d))
+    first = a.real.detach() >= b.real.detach()
+    high, low = where(first, a, b), where(first, b, a)
+    ends = (high.real == low.real) & high.real.isinf()  # of both: their difference says nothing
+    nothing = low.real == -numbers.inf
+    apart = where(ends | nothing, 0, low) - where(ends | nothing, 0, high)
+    found = where(nothing, high, high + apart.exp().log1p())
+    missing, real = complex(numbers.nan, numbers.nan), b.real.detach()
+    found = where(ends, where(real < 0, b, FUNCTIONS["complex"](real, real * numbers.nan)), found)
+    return where(a.isnan() | b.isnan(), missing, found)
+
+
 logaddexp2 = _tensors("logaddexp2", ops.logaddexp2, "``log2(2**input + 2**other)`` without overflow.", inplace=False)
 gcd = _tensors("gcd", blend.gcd, "The greatest common divisor of integers, non-negative.")
 lcm = _tensors("lcm", blend.lcm, "The least common multiple of integers, non-negative.")

@@ -123,6 +123,10 @@ def rms_norm(input: Tensor, normalized_shape: Any, weight: Tensor | None = None,
         raise ValueError(f"Input tensor must have at least {len(given)} dimensions, but got {len(input.shape)}")
     _, dims = _normalized_shape(input, given, weight, None, "*")
     x = node_of(input)
+    if x.dtype.is_complex:  # as written, by the mean of the squares and not of the sizes
+        e = dtypes.finfo(x.dtype).eps if eps is None else eps
+        scaled: Any = input * (input * input).mean(dims, True).add(e).rsqrt()  # type: ignore[operator]
+        return scaled if weight is None else scaled * weight  # type: ignore[no-any-return]
     if not x.dtype.is_floating_point:
         raise refuse("rms_norm", x.dtype)
     w = [] if weight is None else [to(node_of(weight), x.dtype)]

@@ -5,6 +5,8 @@ from __future__ import annotations
 import operator
 from typing import Any
 
+import numpy as np
+
 from ... import dtypes
 from ...asg.node import check_held
 from ...ops import padding as ops
@@ -27,6 +29,10 @@ def pad(input: Tensor, pad: Any, mode: str = "constant", value: float | None = N
     if isinstance(pad, (tuple, list)) and bool in map(type, pad):
         at = [type(p) for p in pad].index(bool)
         raise TypeError(f"pad(): argument 'pad' (position 2) must be tuple of ints, but found element of type bool at pos {at}")
+    return _padded(input, pad, mode, value)
+
+
+def _padded(input: Tensor, pad: Any, mode: str, value: Any) -> Tensor:
     pairs = tuple([operator.index(p) for p in (pad if isinstance(pad, (tuple, list)) else (pad,))])
     rank = len(input.shape)
     if len(pairs) % 2:
@@ -126,8 +132,11 @@ def _check(mode: str, shape: tuple[int, ...], widths: ops.Widths, count: int) ->
 
 @function(method=False)
 def constant_pad_nd(input: Tensor, pad: Any, value: Any = 0) -> Tensor:
-    """`torch.nn.functional.pad` with a constant."""
-    return _pad(input, pad, "constant", value)
-
-
-_pad = pad
+    """`torch.nn.functional.pad` with a constant, which may be a complex number."""
+    if isinstance(value, Tensor) and not value.shape:
+        value = value.item()
+    if not isinstance(value, (int, float, complex, np.number)):
+        raise TypeError(f"constant_pad_nd(): argument 'value' (position 3) must be Number, not {type(value).__name__}")
+    if isinstance(value, complex) and not input.dtype.is_complex and input.dtype is not dtypes.bool_ and not value.imag:
+        value = value.real
+    return _padded(input, pad, "constant", value)
