@@ -183,3 +183,76 @@ def test_another_shape_is_another_version(name, kind, read):
 
     for before in (False, True):
         assert found(ours, before) == found(torch, before)
+
+
+SHAPED = {
+    "t_": lambda p: p.t_(),
+    "squeeze_": lambda p: p.squeeze_(0),
+    "unsqueeze_": lambda p: p.unsqueeze_(0),
+    "transpose_": lambda p: p.transpose_(0, 1),
+    "as_strided_": lambda p: p.as_strided_((3, 2), (1, 3)),
+}
+
+
+@pytest.mark.parametrize("change", SHAPED.values(), ids=SHAPED)
+@pytest.mark.parametrize("had_grad", [False, True])
+def test_leaves_outside_of_histories(change, had_grad):
+    """They stay leaves over the same memory; a gradient of the old shape stays, and the next one meets it as any of another shape."""
+
+    def run(T):
+        p = T.arange(6.0).reshape(2, 3).clone().requires_grad_()
+        seen, version = p.detach(), p._version
+        if had_grad:
+            (p * p).sum().backward()
+        with T.no_grad():
+            out = [change(p) is p, p.shape, p.stride(), p.is_leaf, p.requires_grad, p._version - version]
+            p.mul_(2)
+        out += [seen.clone(), None if p.grad is None else p.grad.shape]
+        try:
+            (p * T.arange(6.0).reshape(p.shape)).sum().backward()
+        except RuntimeError as error:
+            return [*out, str(error)]
+        T.optim.SGD([p], lr=0.1).step()
+        return [*out, p.grad.clone(), p.grad.stride(), p.detach().clone(), seen]
+
+    same(run)
+
+
+def test_a_weight_is_turned_between_steps():
+    def run(T):
+        T.manual_seed(0)
+        layer, x = T.nn.Linear(3, 2), T.arange(12.0).reshape(4, 3) / 10
+        optimizer, out = T.optim.SGD(layer.parameters(), lr=0.1), []
+        for step in range(6):
+            w = layer.weight if step % 2 == 0 else layer.weight.t()
+            loss = (T.nn.functional.linear(x, w, layer.bias) ** 2).sum()
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            out += [loss.item(), layer.weight.shape]
+            del w, loss  # PyTorch's step that adds up gradients keeps the shape of the weight for as long as it lives
+            with T.no_grad():
+                layer.weight.t_()
+        return [*out, layer.weight.detach()]
+
+    same(run)
+
+
+def test_what_was_saved_of_a_leaf_of_another_shape_is_refused():
+    for T in (torch, ours):
+        p = T.ones(2, 3, requires_grad=True)
+        y = (p * p).sum()
+        with T.no_grad():
+            p.t_()
+        with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+            y.backward()
+
+
+def test_a_leaf_with_views_keeps_its_shape():
+    p = ours.ones(2, 3, requires_grad=True)
+    row = p[0]
+    with ours.no_grad(), pytest.raises(NotImplementedError, match="has views"):
+        p.t_()
+    del row
+    with ours.no_grad():
+        assert tuple(p.t_().shape) == (3, 2)

@@ -6,11 +6,14 @@ from typing import Any
 
 from ...asg.declare import SNAP
 from ...asg.trace import current, lock
+from ...errors import Unsupported
 from ..claiming import owned
 from ..core import Tensor
+from ..families import family_of
 from ..inference import refuse_write
 from ..nodes import node_of, refuse_stale
 from ..register import method
+from ..resize import set_data
 from ..steps import note
 from ..storage import Family
 from ..write import check_tracked
@@ -21,7 +24,9 @@ def take(x: Tensor, seen: Tensor, name: str) -> Tensor:
     """Have `x` see its memory as its view `seen` does. `name`: of the step in its history."""
     refuse_write(x)
     if x.requires_grad and x.is_leaf and (x._f is None or x._kind is None):
-        raise RuntimeError("a leaf Variable that requires grad is being used in an in-place operation.")
+        if current().grad:
+            raise RuntimeError("a leaf Variable that requires grad is being used in an in-place operation.")
+        return _take_as_leaf(x, seen)
     if x._n is None and x.requires_grad:
         refuse_stale(x)
     f = seen._f
@@ -33,6 +38,21 @@ def take(x: Tensor, seen: Tensor, name: str) -> Tensor:
     if x.requires_grad:
         node_of(x)
         note(x, name)
+    return x
+
+
+def _take_as_leaf(x: Tensor, seen: Tensor) -> Tensor:
+    """Outside of histories a leaf may take another shape: it goes on over the same memory as a leaf that was given other data does, and its
+    version counts. Its `grad` stays as it is, of the old shape.
+    """
+    f = family_of(x)
+    if any((v := r()) is not None and v is not x and v is not seen for r in f.faces):
+        raise Unsupported(
+            "a leaf that requires grad and has views cannot take another shape in place here, as they would no longer show its memory: "
+            "let go of them first, or assign its data (x.data = x.data.t())"
+        )
+    set_data(x, seen.detach(), counted=True)  # type: ignore[attr-defined]
+    family_of(x).counter.version += 1
     return x
 
 
