@@ -5,7 +5,7 @@ import pytest
 
 import torchlike_asg as ours
 
-from .compare import same
+from .compare import same, same_error
 from .parity import agree, agree_twice, normal, positive, refuses
 
 W, B = positive(6), normal(6, seed=1)
@@ -209,3 +209,34 @@ def test_gradients_of_wider_parameters_are_added_up_in_their_type(name, dtype):
 @pytest.mark.parametrize("ratio", [(0.5,), (0.5, 0.5, 0.5)])
 def test_ratios_of_fractional_pooling(ratio):
     refuses("fractional_max_pool2d", normal(1, 2, 8, 8), 2, output_ratio=ratio)
+
+
+NATIVE = {
+    "layers": lambda T, x, w, c: T.native_layer_norm(x, [4], w, w * 0.1, 1e-5),
+    "layers of two dimensions": lambda T, x, w, c: T.native_layer_norm(x, (3, 4), None, None, 1e-2),
+    "batches": lambda T, x, w, c: T.native_batch_norm(x, c, c * 0.1, None, None, True, 0.1, 1e-5),
+    "batches, by running statistics": lambda T, x, w, c: T.native_batch_norm(x, c, None, T.zeros(3), T.ones(3), False, 0.1, 1e-5),
+    "groups": lambda T, x, w, c: T.native_group_norm(x, c, c * 0.1, 2, 3, 4, 3, 1e-5),
+    "one group": lambda T, x, w, c: T.native_group_norm(x, None, None, 2, 3, 4, 1, 1e-5),
+}
+
+
+@pytest.mark.parametrize("call", NATIVE.values(), ids=NATIVE)
+def test_with_their_statistics(call):
+    def run(T):
+        x, w, c = (v.requires_grad_() for v in (T.arange(24.0).reshape(2, 3, 4).sin(), T.arange(1.0, 5), T.arange(1.0, 4)))
+        y, mean, scale = call(T, x, w, c)
+        name = type(y.grad_fn).__name__
+        return name, y, mean, scale, mean.dtype, mean.stride(), T.autograd.grad((y * x.detach().cos()).sum(), (x, w, c), allow_unused=True)
+
+    same(run, 1e-4, 1e-5)
+
+
+def test_running_statistics_of_the_native_form():
+    def run(T):
+        mean, var, x = T.zeros(3), T.ones(3), T.arange(24.0).reshape(2, 3, 4).sin()
+        return T.native_batch_norm(x, None, None, mean, var, True, 0.2, 1e-5), mean, var
+
+    same(run)
+    same_error(lambda T: T.native_group_norm(T.ones(2, 3, 4), None, None, 2, 3, 4, 2, 1e-5))
+    same_error(lambda T: T.native_layer_norm(T.ones(2, 3), [4], None, None, 1e-5))
