@@ -196,3 +196,33 @@ def test_errors():
     refuses("rrelu", X, lower=1.0, upper=0.5)
     refuses("celu", X, alpha=0.0)
     refuses("hardtanh", X, 2.0, 1.0)
+
+
+SLOPED = {
+    "leaky_relu_": lambda F, x, slope: F.leaky_relu_(x, slope),
+    "leaky_relu": lambda F, x, slope: F.leaky_relu(x, slope, inplace=True),
+    "elu_": lambda F, x, slope: F.elu_(x, slope),
+    "celu_": lambda F, x, slope: F.celu_(x, slope),
+    "rrelu_": lambda F, x, slope: F.rrelu_(x, slope, slope + 0.1),
+    "selu_": lambda F, x, slope: F.selu_(x),
+}
+
+
+@pytest.mark.parametrize("slope", [-1.0, -0.3, 0.2])
+@pytest.mark.parametrize("call", SLOPED.values(), ids=SLOPED)
+def test_gradients_through_slopes_in_place(call, slope):
+    """PyTorch's gradients read the result, whose sign says nothing after a negative slope: they are refused. The values are not."""
+
+    def run(T):
+        x = T.tensor([-2.0, -0.5, 0.0, 0.5, 2.0], requires_grad=True)
+        y = call(T.nn.functional, x * 1, slope)
+        return y.detach().clone(), type(y.grad_fn).__name__, T.signbit(y.detach()), _gradient(T, y, x)
+
+    same(run)
+
+
+def _gradient(T, y, x):
+    try:
+        return T.autograd.grad((y * T.arange(5.0)).sum(), x)[0]
+    except RuntimeError as error:
+        return str(error)

@@ -136,3 +136,8 @@ def test_of_expanded_and_permuted_tensors(name, make):
         return y, y.stride(), x.grad, lib.rand(2)
 
     same(run)
+
+
+@pytest.mark.parametrize("p", [(0.5, {}), ([0.5], {}), (0.5, {"requires_grad": True})], ids=["number", "vector", "leaf"])
+def test_probabilities_in_tensors(p):
+    same(lambda T: tuple(T.nn.functional.dropout(T.ones(3), T.tensor(p[0], **p[1])).shape))

@@ -282,7 +282,7 @@ _ELU = ("alpha", "scale", "input_scale")
 def _elu(e: Any, x: Any, alpha: float, scale: float, inner: float) -> Any:
     """scale * (x if x > 0 else alpha * (exp(inner * x) - 1)): ELU, SELU and CELU in one."""
     falls = e.mul(e.expm1(e.mul(x, e.const(inner))), product(e, alpha, scale))
-    return e.where(e.le(x, e.const(0)), falls, e.mul(x, e.const(scale)))
+    return e.where(e.lt(x, e.const(0)), falls, e.mul(x, e.const(scale)))
 
 
 def _elu_slope(e: Any, g: Any, x: Any, alpha: float, scale: float, inner: float) -> Any:
@@ -292,6 +292,28 @@ def _elu_slope(e: Any, g: Any, x: Any, alpha: float, scale: float, inner: float)
 
 elu_grad = derivative("elu_grad", _elu_slope, _ELU, (1.3, 1.1, 0.9))
 elu = activation("elu", _elu, elu_grad, "elu_cpu", _ELU, (1.3, 1.1, 0.9))
+
+
+def _refuse_slope(n: Node, g: Node) -> Grads:
+    name, more = n.attrs
+    raise RuntimeError(
+        f"In-place {name} backward calculation is triggered with a negative slope which is not supported. This is caused by calling "
+        f"in-place forward function with a negative slope, please call out-of-place version instead.{more}"
+    )
+
+
+#: What a negative slope was written over, whose sign no longer tells that of the operand: PyTorch's gradient reads the result, and refuses.
+overwritten_slope = Op(
+    "overwritten_slope",
+    "activation",
+    lambda x, *_: (x.shape, x.dtype),
+    lambda x, *_: x,
+    vjp=_refuse_slope,
+    expand=lambda n: n.srcs[0],
+    layout="preserve",
+    params=("name", "more"),
+    samples=lambda: [Sample((_X,), ("elu", ""), False)],
+)
 
 
 # ---------------------------------------------------------------- with a second operand

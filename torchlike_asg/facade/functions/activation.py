@@ -19,7 +19,7 @@ from ...rng.uniform import uniform64
 from ..core import Tensor, binary, nary, plain, unary
 from ..held import value_of
 from ..register import apply_inplace, checked, function, named
-from ..steps import note, step
+from ..steps import note, note_write, step
 from .creation import of_values
 from .pointwise import abs as _abs
 from .streams import engine_of
@@ -36,6 +36,25 @@ def apply(op: Any, input: Tensor, inplace: bool, *attrs: Any) -> Tensor:
     if not isinstance(input, Tensor):
         raise TypeError(f"{op.name}(): argument 'input' (position 1) must be Tensor, not {type(input).__name__}")
     return apply_inplace(input, lambda x: unary(op, x, *attrs), fills=op is ops.threshold) if inplace else unary(op, input, *attrs)
+
+
+#: what PyTorch adds to the refusal of a gradient through a negative slope that was written over its operand
+_LEAKY = (
+    "leakyReLu",
+    " File an issue at https://github.com/pytorch/pytorch if you do require supporting in-place leakRelu backward calculation with "
+    "negative slope",
+)
+_ELU = "elu", ""
+
+
+def _sloped(op: Any, input: Tensor, inplace: bool, texts: tuple[str, str], step: str, *attrs: Any) -> Tensor:
+    """`apply` for operations whose first attribute is a slope below zero. `step`: the name in a history of what is written in place."""
+    if not inplace or not isinstance(input, Tensor):
+        return apply(op, input, inplace, *attrs)
+    keeps = attrs[0] >= 0
+    found = apply_inplace(input, lambda x: unary(op, x, *attrs) if keeps else unary(ops.overwritten_slope, unary(op, x, *attrs), *texts))
+    note_write(found, step)
+    return found
 
 
 def _also(name: str, method: bool = False, inplace: bool = True) -> Any:
@@ -72,7 +91,7 @@ def hardtanh(input: Tensor, min_val: float = -1.0, max_val: float = 1.0, inplace
 @checked
 def leaky_relu(input: Tensor, negative_slope: float = 0.01, inplace: bool = False) -> Tensor:
     """`input` where positive, else ``negative_slope * input``."""
-    return apply(ops.leaky_relu, input, inplace, float(negative_slope))
+    return _sloped(ops.leaky_relu, input, inplace, _LEAKY, "LeakyReluBackward1", float(negative_slope))
 
 
 @checked
@@ -160,13 +179,13 @@ def logsigmoid(input: Tensor) -> Tensor:
 @checked
 def elu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
     """`input` where positive, else ``alpha * (exp(input) - 1)``; Clevert et al. (2015)."""
-    return apply(ops.elu, input, inplace, float(alpha), 1.0, 1.0)
+    return _sloped(ops.elu, input, inplace, _ELU, "EluBackward1", float(alpha), 1.0, 1.0)
 
 
 @checked
 def selu(input: Tensor, inplace: bool = False) -> Tensor:
     """Scaled ELU with the constants that keep mean 0 and variance 1; Klambauer et al. (2017)."""
-    return apply(ops.elu, input, inplace, SELU_ALPHA, SELU_SCALE, 1.0)
+    return _sloped(ops.elu, input, inplace, _ELU, "EluBackward1", SELU_ALPHA, SELU_SCALE, 1.0)
 
 
 @_also("selu")
@@ -176,12 +195,12 @@ def _selu(input: Tensor) -> Tensor:
 
 
 @checked
-@step("CeluBackward0")
+@step(lambda input, alpha=1.0, inplace=False: f"CeluBackward{int(inplace)}")
 def celu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
     """``max(0, x) + min(0, alpha * (exp(x / alpha) - 1))``; Barron (2017)."""
     if alpha == 0:
         raise RuntimeError("ZeroDivisionError: alpha cannot be 0 for CELU")
-    return apply(ops.elu, input, inplace, float(alpha), 1.0, 1.0 / alpha)
+    return _sloped(ops.elu, input, inplace, _ELU, "CeluBackward1", float(alpha), 1.0, 1.0 / alpha)
 
 
 @_also("celu")
@@ -271,7 +290,9 @@ def _with_slopes(input: Tensor, lower: float, upper: float, training: bool, inpl
             found = nary(ops.prelu, (input.contiguous(), slopes))  # type: ignore[attr-defined]
     else:
         found = leaky_relu(input, (lower + upper) / 2, inplace)
-    note(found, "RreluWithNoiseBackward0")
+    note(found, f"RreluWithNoiseBackward{int(inplace)}")
+    if inplace:
+        note_write(found, "RreluWithNoiseBackward1")
     return found
 
 

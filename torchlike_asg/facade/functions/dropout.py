@@ -11,6 +11,7 @@ from ...asg.geometry import preserved_strides
 from ...ops import movement
 from ...ops.promotion import title
 from ..core import Tensor, unary
+from ..parsing import constant
 from ..register import checked, function
 from ..steps import step
 from .arguments import check_tensor
@@ -42,6 +43,8 @@ def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool 
     """While `training`, zero each element with probability `p` and scale the others by 1 / (1 - p). Hinton et al. (2012)."""
     _check(p)
     check_tensor("dropout", "input", 1, input)
+    if isinstance(p, Tensor) and not constant(p):
+        raise TypeError("dropout(): argument 'p' (position 2) must be float, not Tensor")
     if not training or p == 0 or not input.shape.numel():
         return input
     if p == 1:

@@ -8,16 +8,17 @@ from typing import Any
 from ... import dtypes
 from ...asg.declare import STOP
 from ...ops import norm as ops
-from ...ops.movement import reshape
+from ...ops.movement import copy, reshape, select
 from ...ops.pointwise import rsqrt
 from ...ops.promotion import to
 from ..core import Tensor, node_of, wrap
 from ..register import function
+from ..steps import note
 from .norm import batch_norm, group_norm, layer_norm
 
 __all__: list[str] = []
 
-#: the result, the means, and the reciprocals of the deviations. The two have no history here
+#: the result, the means, and the reciprocals of the deviations
 Results = tuple[Tensor, Tensor, Tensor]
 
 
@@ -67,4 +68,11 @@ def native_group_norm(
     if math.prod(input.shape) != N * C * HxW:
         raise RuntimeError("Expected input.numel() == N * C * HxW to be true, but got false.")
     y: Any = group_norm(input, group, weight, bias, eps)
-    return y, *_statistics(input, (N, group, C * HxW // group), (2,), eps, (N, group))
+    parts = (N, group, C * HxW // group)
+    found = (y, *_statistics(input, parts, (2,), eps, (N, group)))
+    x = node_of(input)
+    if x.rg and all(parts):  # PyTorch's are results of the step, through which no gradient comes
+        some = select(reshape(x, parts), 2, 0)
+        found = (y, *[wrap(copy(some, node_of(t))) for t in found[1:]])
+        note(found, "NativeGroupNormBackward0")
+    return found
