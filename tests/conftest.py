@@ -44,8 +44,10 @@ def pytest_runtest_setup(item):
 
 @pytest.fixture(autouse=True)
 def fresh_trace():
-    """Each test starts with nothing pending: results that other tests left alive must not keep their trace open under it."""
+    """Each test starts with nothing pending: results that other tests left alive must not keep their trace open under it, nor do loops in
+    them say how many reads a trace takes."""
     from torchlike_asg import notices
+    from torchlike_asg.asg.trace import current
     from torchlike_asg.facade.flush import flush
 
     notices.heard[0] = True
@@ -53,4 +55,5 @@ def fresh_trace():
         flush(closing=True)
     except Exception:  # left by a test about failing computations
         flush(closing=True)
+    current().rhythm = None
     yield

@@ -109,6 +109,7 @@ class Trace:
     ``carried``   Input that stands for a result of an earlier trace -> the history that it has there (the facade's);  ``cut`` whether the
                   trace before was closed at a read in the middle of histories;  ``reads`` how many there were since the last step,
                   ``patience`` up to how many leave it open;  ``whole`` whether histories are recorded again instead
+    ``rhythm``    how many reads a trace of a loop takes (the facade's), or None
     ``transforms`` the functions that are being recorded to be differentiated, innermost last (the facade's)
     ``due``       how many claims there are to be before it is asked again whether a loop discards its histories
     ``division``  what steps were like that are too large to be new each time (the facade's), or None
@@ -167,6 +168,7 @@ class Trace:
         "reads",
         "replays",
         "retained",
+        "rhythm",
         "silent",
         "slots",
         "stood",
@@ -231,6 +233,7 @@ class Trace:
         self.carried: dict[Node, Any] = {}
         self.cut = self.whole = False
         self.division: Any = None
+        self.rhythm: Any = None
         self.reads, self.patience = 0, READS
         self.torn = self.varied = False
         self.before: dict[Node, Any] = {}

@@ -24,6 +24,7 @@ from .division import look
 from .failed import Failed
 from .leaf_data import Lost, leaf_value, shown
 from .past import SUMMED
+from .rhythm import Rhythm
 from .saved_values import blameless, ended, saved_together, verdict
 from .sharing import foreign, keep, recover, settle_left, value_elsewhere
 from .storage import Family
@@ -114,6 +115,8 @@ def _flush(tr: Trace, closing: bool | None) -> None:
         look(tr, step)
     if step:  # one of the loop ends: the next one is read from as often
         tr.patience = 0 if tr.reads >= trace.READS else trace.READS
+        if tr.rhythm is not None:
+            tr.rhythm.step(not tr.patience)
         tr.reads = 0
     if trace.several:
         torn += keep(tr, _overwritten(tr, live))
@@ -301,9 +304,18 @@ def _cut(tr: Trace, histories: list[tuple[Any, Node]]) -> bool:
     that adds to them, not at the few of an ordinary step, which is computed as a whole.
     """
     tr.reads += 1
-    if _needed(tr) or not (tr.cut or tr.carried or tr.flushes >= tr.patience or _goes_on(tr, histories)):
+    if _needed(tr):
         return False
-    return all([_carries(n) for _, n in histories])
+    rhythm: Rhythm | None = tr.rhythm
+    if rhythm is not None and rhythm.length > 1:
+        rhythm.read(tr.plan)
+        return tr.flushes + 1 >= rhythm.length and all([_carries(n) for _, n in histories])
+    if not (tr.cut or tr.carried or tr.flushes >= tr.patience or _goes_on(tr, histories)) or not all([_carries(n) for _, n in histories]):
+        return False
+    if rhythm is None:
+        rhythm = tr.rhythm = Rhythm()
+    rhythm.read(tr.plan)
+    return True
 
 
 def _needed(tr: Trace) -> bool:
