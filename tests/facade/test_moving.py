@@ -340,3 +340,43 @@ def test_views_of_a_row_that_moves_and_is_shared_with_numpy_lie_where_it_does(mo
         return x.detach(), part.storage_offset(), array.tolist()
 
     same(run)
+
+
+def test_a_spot_that_moves_is_known_from_then_on(monkeypatch):
+    """Neither which line of the script it is is asked again, nor is there a view between, nor a storage made for what nobody asks of it."""
+    w = ours.nn.Parameter(ours.ones(8, 9))
+    x = ours.ones(1, 8)
+
+    def step(i):
+        p = (x @ w).softmax(-1)
+        return p, p[0, i]
+
+    for i in PLACES:
+        step(i)[1].log().backward()
+        w.grad = None
+        ours.sync()
+    monkeypatch.setattr(moving.scope, "place", None)
+    monkeypatch.setattr(moving, "moving_view", None)
+    p, part = step(1)
+    monkeypatch.undo()
+    assert p._f.made is None
+    assert part.storage_offset() == 1 and part._is_view() and part.grad_fn.name() == "SelectBackward0"
+    part.backward()
+    np.testing.assert_allclose(w.grad[0].tolist(), [-1 / 81, 8 / 81] + [-1 / 81] * 7, rtol=1e-5)
+
+
+def test_sizes_that_follow_from_the_others_are_found_again_as_they_were_asked_for(monkeypatch):
+    def run(x):
+        return (x * 2).view(2, -1)
+
+    x = ours.ones(3, 4)
+    for _ in range(3):
+        run(x)
+        ours.sync()
+    views = "torchlike_asg.facade.functions.views"
+    monkeypatch.setattr(f"{views}.infer_size", None)
+    assert run(x).shape == (2, 6)
+    monkeypatch.undo()
+    for T in (torch, ours):
+        with pytest.raises(RuntimeError, match="invalid for input of size 12"):
+            (T.ones(3, 4) * 2).view(5, -1)

@@ -16,9 +16,11 @@ from ..asg.declare import Op, get
 from ..asg.geometry import Geometry
 from ..asg.node import Node
 from ..asg.trace import Trace, current
+from ..ops.movement import select as SELECT
 from ..ops.window import window
+from .claiming import owned
 from .core import Tensor, begin, face
-from .families import apart, family_of, inherited_kind
+from .families import apart, family_of, inherited_kind, view
 from .nodes import node_of
 from .places import at_data, part
 
@@ -62,18 +64,19 @@ def moves(op: Op, n: Node, place: tuple[Any, ...], kind: tuple[Any, ...], entry:
     """Whether what `op` makes of `n` at `place`, which was not recorded before, is at a place that moves. `kind` is what places of one spot
     have in common; `entry` what the node is found by in the table of `op` (by default `n` and `place`).
     """
-    tr = current()
     key = (op.name, n, *kind)
+    seen = window.sites.get(key)
+    if seen == _MOVES:
+        return True
+    tr = current()
     line = _line(op, n, kind)
     entry = (n, *place) if entry is None else entry
     if line.moves or _follows_reads(line, op, place, entry, tr):
+        window.sites[key] = _MOVES  # to ask which line it is takes longer than all else
         return True
-    seen = window.sites.get(key)
     if seen is None:
         window.sites[key] = (tr.index, tr.generation, {place: entry})
         return False
-    if seen == _MOVES:
-        return True
     index, generation, places = seen
     if (index, generation) == (tr.index, tr.generation) or place in places:
         places[place] = entry
@@ -171,6 +174,20 @@ def moving_view(t: Tensor, d: int, start: int, length: int, step: int) -> Tensor
     out = face(
         f, apart(window(n, at_data(start, n), d, length, step)), t._d + start * n.strides[d], inherited_kind(t, "view"), lens=t._lens
     )
-    if f.cell.exposed:
+    if f.exposed:
         out._geo, out._n = out.geometry, None
     return out  # type: ignore[no-any-return]
+
+
+def moving_slice(t: Tensor, d: int, i: int) -> Tensor:
+    """The slice at `i` of dimension `d`, as a view whose place is data."""
+    n, f, tr = t._n, t._f or family_of(t), current()
+    assert n is not None
+    if f.h is None or f.exposed or tr.forward or not (tr.grad or not n.rg):
+        return view(SELECT, moving_view(t, d, i, 1, 1), (d, 0))
+    tr.moved.append(ref(f))  # as there, without the view between
+    n = SELECT(window(n, at_data(i, n), d, 1, 1), d, 0)
+    out: Tensor = face(f, n, t._d + i * t._n.strides[d], inherited_kind(t, "view"), lens=t._lens)  # type: ignore[union-attr]
+    if n.rg:
+        out._n = owned(n, out)
+    return out

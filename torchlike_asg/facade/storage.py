@@ -245,6 +245,12 @@ class Family:
         except AttributeError:
             return None
 
+    @property
+    def exposed(self) -> bool:
+        """Whether a NumPy array shares the memory: then there is a cell, which need not be made to know that there is none."""
+        made = self.made
+        return made is not None and made.exposed
+
     def _make(self) -> None:
         n = self.h
         if n is None:

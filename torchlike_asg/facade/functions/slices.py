@@ -8,7 +8,7 @@ from ...ops import movement
 from .. import moving
 from ..core import Tensor
 from ..families import view
-from ..moving import moving_view, pending
+from ..moving import moving_slice, moving_view, pending
 
 __all__ = ["check_entry", "diagonal_at", "select_at", "selected", "slice_of", "sliced"]
 
@@ -34,7 +34,7 @@ def selected(t: Tensor, d: int, i: int) -> Tensor:
     """The slice at `i` of dimension `d`, both checked and not negative."""
     node = pending(t)
     if node is not None and (node, d, i) not in movement.select.table and moving.moves(movement.select, node, (d, i), (d,)):
-        return view(movement.select, moving_view(t, d, i, 1, 1), (d, 0))
+        return moving_slice(t, d, i)
     return view(movement.select, t, (d, i))
 
 

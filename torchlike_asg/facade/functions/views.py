@@ -56,6 +56,11 @@ def view_(self: Tensor, *shape: Any, size: Any = None, dtype: Any = None) -> Ten
             f = self._f or family_of(self)
             if f.h is not None:
                 return seen_view(self, f, n)
+        elif -1 in shape:
+            t = view(movement.view, self, inferred := infer_size(sizes(shape), self.shape.numel()))
+            if (n := _views.get((self._n, *inferred))) is not None:
+                _views.setdefault((self._n, *shape), n)  # the next time it is found as it was asked for
+            return t
     if size is not None:
         shape = (size,)
     if len(shape) == 1 and isinstance(shape[0], (dtypes.dtype, type)):
