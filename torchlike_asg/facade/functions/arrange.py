@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import operator
 from typing import Any
 
@@ -264,7 +265,7 @@ def diag(input: Tensor, diagonal: int = 0, *, out: Tensor | None = None) -> Tens
         raise RuntimeError(f"diag(): Supports 1D or 2D tensors. Got {len(input.shape)}D")
     if len(input.shape) == 1:
         return diag_embed(input, diagonal)  # type: ignore[no-any-return]
-    return view(movement.diagonal, input, (diagonal, 0, 1)).clone()  # type: ignore[attr-defined, no-any-return]
+    return view(movement.diagonal, input, (diagonal, 0, 1)).clone(memory_format=contiguous_format)  # type: ignore[attr-defined, no-any-return]
 
 
 @function()
@@ -288,11 +289,14 @@ def unravel_index(indices: Tensor, shape: Any) -> tuple[Tensor, ...]:
             raise TypeError(f"expected 'shape' sequence to only contain ints, but got {type(n)}")
     if any(n < 0 for n in extent):
         raise ValueError(f"'shape' cannot have negative values, but got {extent}")
-    out = []
-    for n in reversed(extent):
-        out.append(indices % n)  # type: ignore[operator]
-        indices = indices // n  # type: ignore[operator]
-    return tuple(reversed(out))
+    if not extent:
+        return ()
+    if 0 in extent and indices.shape.numel():
+        raise RuntimeError("ZeroDivisionError")
+    steps = [math.prod(extent[i + 1 :]) for i in range(len(extent))]
+    # the coordinates of a place lie side by side, as in PyTorch's
+    width, size = (data(np.array(v, np.int64), dtypes.int64, indices.device) for v in (steps, extent))
+    return (indices.unsqueeze(-1).div(width, rounding_mode="floor") % size).unbind(-1)  # type: ignore[attr-defined, no-any-return]
 
 
 @function()

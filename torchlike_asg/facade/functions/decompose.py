@@ -139,7 +139,7 @@ def solve_triangular(
     b = b if b.dtype.category < dtypes.FLOAT else cast(b, a.dtype)  # PyTorch takes numbers of any precision
     if left:
         return wrap(solve.solve_triangular(a, b, bool(upper), bool(unitriangular)))
-    return wrap(swap_last(solve.solve_triangular(swap_last(a), swap_last(b), not upper, bool(unitriangular))))
+    return wrap(solve.column_major(swap_last(solve.solve_triangular(swap_last(a), swap_last(b), not upper, bool(unitriangular)))))
 
 
 @function()
@@ -239,7 +239,8 @@ def lstsq(A: Tensor, B: Tensor, rcond: float | None = None, *, driver: str | Non
         b = reshape(b, (*b.shape, 1))
     if b.shape[-2] != m:
         raise RuntimeError(f"torch.linalg.lstsq: input.size(-2) should match other.size(-2) ({m} and {b.shape[-2]})")
-    solution = wrap(matmul(spectral.pinv(a, limit, 0.0), b))
+    found = matmul(spectral.pinv(a, limit, 0.0), b)
+    solution = wrap(solve.column_major(found) if m <= n else found)  # of taller ones PyTorch's columns lie further apart
     x = node_of(solution)  # this call's own, which the residuals share with it
     rest = sub(matmul(a, x), b)
     empty = placed(full(const(0, a.dtype), (0,)), A.device)

@@ -276,7 +276,7 @@ def nonzero(input: Tensor, *, as_tuple: bool = False, out: Tensor | None = None)
     if as_tuple:
         return tuple([indices(i, input.device) for i in np.nonzero(np.atleast_1d(values))])
     found = np.argwhere(values)
-    return data(found, dtypes.int64, input.device, (1, max(found.shape[0], 1)))
+    return data(found, dtypes.int64, input.device, (1, found.shape[0]))
 
 
 @function()

@@ -173,8 +173,10 @@ def _quantile(name: str, input: Tensor, q: Any, dim: int | None, keepdim: bool, 
         rest = tuple(values.shape[:-1])
         found = wrap(get("reshape")(values, kept if keepdim else rest))
     else:
-        values = get("permute")(values, lead, *range(lead))
-        found = wrap(reshaped(values, (chosen.numel, *kept)) if keepdim else values)
+        if keepdim:
+            values = reshaped(values, (*kept, chosen.numel))
+            lead = len(kept)
+        found = wrap(get("permute")(values, lead, *range(lead)))
     if not keepdim:
         note(found, "SqueezeBackward4")
     return found
