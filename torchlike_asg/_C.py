@@ -10,7 +10,10 @@ from .facade import generator as _generator
 from .facade.core import Tensor as TensorBase
 from .facade.derived import torch_functions_off
 from .facade.generator import Generator
+from .ops.solve import LinAlgError as _LinAlgError
 from .size import Size
+
+assert _LinAlgError  # which is pickled by this name
 
 __all__ = ["Generator", "Graph", "Node", "PyTorchFileReader", "Size", "SymBool", "SymFloat", "SymInt", "TensorBase", "Value"]
 

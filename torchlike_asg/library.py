@@ -146,7 +146,7 @@ class CustomOpDef:
 _KERNELS = ("cpu", "default", "compositeimplicitautograd", "compositeexplicitautograd")
 
 
-def define(qualname: str, schema: str, /, *, lib: Any = None, tags: Any = ()) -> CustomOpDef:
+def define(qualname: str, schema: str, /, *, lib: Any = None, tags: Any = ()) -> None:
     """An operation ``namespace::name`` with a schema like ``"(Tensor x) -> Tensor"``, whose function `impl` gives. The schema names what
     is written, ``Tensor(a!) x``; the rest of it is the function's own signature."""
     if "::" not in qualname or "->" not in schema:
@@ -154,12 +154,12 @@ def define(qualname: str, schema: str, /, *, lib: Any = None, tags: Any = ()) ->
     written = re.findall(r"\(\w+!\)\??\s*(\w+)", schema)
     op = _defined[qualname] = CustomOpDef(qualname, None, tuple(written))
     _ops.define(qualname, op)
-    return op
 
 
 def impl(qualname: str, types: Any, func: Any = None, *, lib: Any = None) -> Any:
     """Give an operation that `define` made its function; a decorator without `func`."""
-    return _find(qualname).register_kernel(types, func)
+    registered = _find(qualname).register_kernel(types, func)
+    return registered if func is None else None
 
 
 class Library:

@@ -1,6 +1,7 @@
 """torch.linalg: inverses, determinants, systems, decompositions, norms of matrices; gauge-free gradients against PyTorch's."""
 
 import math
+import pickle
 import warnings
 
 import numpy as np
@@ -314,3 +315,12 @@ def test_strides(name):
     got.sum().item()
     assert got.stride() == want.stride(), "after it was computed"
     assert np.array_equal(np.ascontiguousarray(got.numpy()).ravel(), got.reshape(-1).numpy())
+
+
+def test_the_error_of_factorizations_has_pytorch_s_name():
+    for T in (torch, ours):
+        with pytest.raises(T.linalg.LinAlgError) as caught:
+            T.linalg.inv(T.zeros(2, 2))
+        assert caught.type is T._C._LinAlgError and caught.type.__name__ == caught.type.__qualname__ == "_LinAlgError"
+        assert repr(caught.value).startswith("_LinAlgError('linalg.inv: The diagonal element 1 is zero")
+        assert str(pickle.loads(pickle.dumps(T.linalg.LinAlgError("said")))) == "said"

@@ -290,3 +290,47 @@ def test_recurrent_layers_of_one_direction(layer):
         output, state = getattr(T.nn, layer)(3, 4)(T.ones(2, 1, 3))
         names.append([t.grad_fn.name() for t in (output, *(state if isinstance(state, tuple) else (state,)))])
     assert names[0] == names[1]
+
+
+CONVOLUTIONS = {
+    "conv1d": ((2, 3, 8), (4, 3, 3), (2, 4, 6)),
+    "conv2d": ((2, 3, 8, 8), (4, 3, 3, 3), (2, 4, 6, 6)),
+    "conv3d": ((1, 3, 5, 5, 5), (4, 3, 3, 3, 3), (1, 4, 3, 3, 3)),
+}
+
+
+@pytest.mark.parametrize("name", CONVOLUTIONS)
+def test_gradients_of_convolutions_by_name(name):
+    found = []
+    for T in (torch, ours):
+        x, w, g = (T.ones(s, requires_grad=True) for s in CONVOLUTIONS[name])
+        by_input = getattr(T.nn.grad, f"{name}_input")(x.shape, w, g)
+        by_weight = getattr(T.nn.grad, f"{name}_weight")(x, w.shape, g)
+        found.append([t.grad_fn.name() for t in (by_input, by_weight)])
+    assert found[0] == found[1]
+
+
+SPARSE = {
+    "sparse.mm": lambda T, s, d: T.sparse.mm(s, d),
+    "mm": lambda T, s, d: T.mm(s, d),
+    "@": lambda T, s, d: s @ d,
+    "dense @ sparse": lambda T, s, d: d.t() @ s,
+    "spmm": lambda T, s, d: T.spmm(s, d),
+    "sparse.addmm": lambda T, s, d: T.sparse.addmm(T.ones(3, 2), s, d),
+    "addmm": lambda T, s, d: T.addmm(T.ones(3, 2), s, d),
+    "a vector": lambda T, s, d: s @ d[:, 0],
+    "mv": lambda T, s, d: T.mv(s, d[:, 0]),
+    "to_dense": lambda T, s, d: s.to_dense(),
+    "sparse.sum": lambda T, s, d: T.sparse.sum(s),
+}
+
+
+@pytest.mark.filterwarnings("ignore:Sparse")
+@pytest.mark.parametrize("call", SPARSE.values(), ids=SPARSE)
+def test_steps_of_sparse_tensors(call):
+    found = []
+    for T in (torch, ours):
+        s, d = T.eye(3).to_sparse().requires_grad_(), T.ones(3, 2, requires_grad=True)
+        y = call(T, s, d)
+        found.append((y.grad_fn.name(), y.tolist()))
+    assert found[0] == found[1]

@@ -104,12 +104,13 @@ def test_operations_defined_by_a_schema():
     library.impl("double", lambda x: x * 2, "CPU")
     library.impl("double", lambda x: x * 3, "CUDA")
     assert torch.ops.tests_of_operators.double(torch.ones(1)).tolist() == [2.0]
-    torch.library.define("tests_of_operators::raise_", "(Tensor(a!) x, float by) -> ()")
+    assert torch.library.define("tests_of_operators::raise_", "(Tensor(a!) x, float by) -> ()") is None
 
     @torch.library.impl("tests_of_operators::raise_", "CompositeExplicitAutograd")
     def raise_(x, by):
         x.add_(by)
 
+    assert torch.library.impl("tests_of_operators::raise_", "CUDA", raise_) is None
     x = torch.zeros(1)
     torch.ops.tests_of_operators.raise_(x, 2.0)
     assert x.item() == 2.0 and x._version == 1

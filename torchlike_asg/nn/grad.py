@@ -6,6 +6,7 @@ from typing import Any
 
 import torchlike_asg as torch
 
+from ..facade.steps import note
 from . import functional as F
 
 __all__ = ["conv1d_input", "conv1d_weight", "conv2d_input", "conv2d_weight", "conv3d_input", "conv3d_weight"]
@@ -21,7 +22,9 @@ def _gradient(rank: int, of_input: bool) -> Any:
             input, weight = (sought, other) if of_input else (given, sought)
             out = convolve(input, weight, None, stride, padding, dilation, groups)
             create = grad_output.requires_grad or (other if of_input else given).requires_grad
-            return torch.autograd.grad(out, sought, grad_output, create_graph=create)[0]
+            found = torch.autograd.grad(out, sought, grad_output, create_graph=create)[0]
+        note(found, "ConvolutionBackwardBackward0")
+        return found
 
     if of_input:
 

@@ -28,6 +28,11 @@ class LinAlgError(RuntimeError):
     """A factorization that does not exist: of a singular matrix, or one that is not positive definite."""
 
 
+#: as PyTorch names it, which reports and pickles show
+LinAlgError.__name__ = LinAlgError.__qualname__ = "_LinAlgError"
+LinAlgError.__module__ = f"{__name__.partition('.')[0]}._C"
+
+
 M = np.array([[2.0, 0.5, -0.3], [0.4, 1.7, 0.6], [-0.2, 0.3, 1.4]])
 BATCH = np.stack([M, M @ M.T + np.eye(3)])
 POSITIVE = BATCH @ np.swapaxes(BATCH, -1, -2)

@@ -7,9 +7,12 @@ from typing import Any
 import torchlike_asg as torch
 
 from ..errors import Unsupported
-from .coo import SparseTensor, masked, mm
+from .arithmetic import called
+from .coo import SparseTensor, masked
+from .coo import mm as product
 from .csr import of_coo, sampled_addmm, sparse_csr_tensor
-from .functions import addmm, log_softmax, softmax, sspaddmm
+from .functions import addmm as sum_with_product
+from .functions import log_softmax, softmax, sspaddmm
 
 __all__ = [
     "DoubleTensor", "FloatTensor", "IntTensor", "LongTensor", "SparseTensor", "addmm", "check_sparse_tensor_invariants", "hspmm",
@@ -62,12 +65,22 @@ def _legacy(name: str, dtype: Any) -> Any:
 FloatTensor, DoubleTensor = _legacy("FloatTensor", torch.float32), _legacy("DoubleTensor", torch.float64)
 IntTensor, LongTensor = _legacy("IntTensor", torch.int32), _legacy("LongTensor", torch.int64)
 
-spmm = mm
+spmm = product
+
+
+def mm(mat1: Any, mat2: Any) -> Any:
+    """The product of two matrices, or of a matrix and a vector; sparse if both operands are."""
+    return called(product(mat1, mat2), "SparseAddmmBackward0")
+
+
+def addmm(mat: Any, mat1: Any, mat2: Any, *, beta: float = 1, alpha: float = 1) -> Any:
+    """``beta * mat + alpha * (mat1 @ mat2)``"""
+    return called(sum_with_product(mat, mat1, mat2, beta=beta, alpha=alpha), "SparseAddmmBackward0")
 
 
 def smm(input: SparseTensor, mat: Any) -> SparseTensor:
     """The product with a dense matrix as a sparse one."""
-    return mm(input, mat).to_sparse()  # type: ignore[no-any-return]
+    return product(input, mat).to_sparse()  # type: ignore[no-any-return]
 
 
 hspmm = smm

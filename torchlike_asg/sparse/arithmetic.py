@@ -8,6 +8,7 @@ import torchlike_asg as torch
 
 from ..errors import Unsupported
 from ..facade.core import Tensor
+from ..facade.steps import note
 from .form import Sparse
 
 __all__ = ["Arithmetic", "Elementwise", "mm"]
@@ -20,6 +21,13 @@ _KEEP_ZERO = (
 )
 #: functions of one number that give a sum the sum of what they give
 _LINEAR = "conj conj_physical neg negative positive resolve_conj resolve_neg".split()
+
+
+def called(result: Any, step: str) -> Any:
+    """`result`, with PyTorch's name for its step if it is dense: it is several here."""
+    if not isinstance(result, Sparse):
+        note(result, step)
+    return result
 
 
 class Elementwise(Sparse):
@@ -89,7 +97,7 @@ class Arithmetic(Elementwise):
         return mm(self.t(), other) if other.dim() == 1 else mm(other, self)  # type: ignore[attr-defined]
 
     def mv(self, vector: Tensor) -> Tensor:
-        return mm(self, vector.unsqueeze(1)).squeeze(1)  # type: ignore[no-any-return,attr-defined]
+        return called(mm(self, vector.unsqueeze(1)).squeeze(1), "MvBackward0")  # type: ignore[no-any-return,attr-defined]
 
     def smm(self, other: Any) -> Any:
         """The product with a dense matrix as a sparse one."""
@@ -198,7 +206,7 @@ def mm(mat1: Any, mat2: Any) -> Any:
     """The product of two matrices, or of a matrix and a vector; sparse if both operands are."""
     if not isinstance(mat1, Sparse):
         if isinstance(mat2, Sparse):
-            return mm(mat2.t(), mat1.mT).mT  # type: ignore[attr-defined]
+            return called(mm(mat2.t(), mat1.mT).mT, "MmBackward0")  # type: ignore[attr-defined]
         return torch.mm(mat1, mat2)
     if not isinstance(mat1, Arithmetic):
         return mat1.mm(mat2)  # type: ignore[attr-defined]
@@ -212,4 +220,5 @@ def mm(mat1: Any, mat2: Any) -> Any:
         return mat1.mv(mat2)
     rows, columns = mat1._i  # type: ignore[attr-defined]
     zeros = torch.zeros(mat1.shape[0], mat2.shape[1], dtype=mat2.dtype, device=mat1.device)
-    return zeros.index_add(0, rows, mat1._v.unsqueeze(1) * mat2.index_select(0, columns))  # type: ignore[attr-defined]
+    found = zeros.index_add(0, rows, mat1._v.unsqueeze(1) * mat2.index_select(0, columns))  # type: ignore[attr-defined]
+    return called(found, "MmBackward0")

@@ -17,7 +17,7 @@ from ..asg.node import Node
 from ..errors import Unsupported
 from ..facade.core import Tensor, node_of
 from ..ops.embedding import embedding_grad
-from .arithmetic import Arithmetic, mm
+from .arithmetic import Arithmetic, called, mm
 from .form import beside, block, suffixed
 
 __all__ = ["SparseTensor", "from_lookup", "mm"]
@@ -138,7 +138,7 @@ class SparseTensor(Arithmetic):
         lead = self.shape[: self.sparse_dim()].numel() if self.sparse_dim() else 1
         rest = tuple(self.shape[self.sparse_dim() :])
         dense = torch.zeros((lead, *rest), dtype=self.dtype, device=self.device).index_add(0, self._flat(), self._v).view(self.shape)
-        return dense if dtype is None else dense.to(dtype)
+        return called(dense, "ToDenseBackward0") if dtype is None else dense.to(dtype)  # type: ignore[no-any-return]
 
     def dense_node(self) -> Node:
         """The node of the dense tensor, as the gradient of a lookup: nothing is read, and equal steps give equal nodes."""

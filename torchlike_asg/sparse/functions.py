@@ -14,6 +14,7 @@ import torchlike_asg as torch
 from ..errors import Unsupported
 from ..facade.core import Tensor
 from ..facade.parsing import OTHERS
+from .arithmetic import called
 from .coo import SparseTensor, masked, mm
 from .form import Sparse
 
@@ -35,7 +36,7 @@ def addmm(input: Any, mat1: Any, mat2: Any, *, beta: float = 1, alpha: float = 1
             raise RuntimeError("addmm: a dense product is not added to a sparse tensor: use sspaddmm() or to_dense()")
         return input * beta + product * alpha
     product = product.to_dense() if isinstance(product, Sparse) else product
-    return beta * input + alpha * product
+    return called(beta * input + alpha * product, "AddmmBackward0")
 
 
 def sspaddmm(input: SparseTensor, mat1: SparseTensor, mat2: Any, *, beta: float = 1, alpha: float = 1) -> SparseTensor:
