@@ -1,5 +1,7 @@
 """Loops that read in every step, whose traces take several reads once what is computed at these comes in rounds."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
@@ -57,7 +59,8 @@ def test_loops_of_any_length_have_their_gradients():
 
 
 def test_a_loop_that_decides_each_time_has_its_traces_end_at_every_read_again(monkeypatch):
-    monkeypatch.setattr(rhythm, "_NEW", 20)
+    monkeypatch.setattr(rhythm, "_NEW", 10)
+    monkeypatch.setattr(rhythm, "_EACH", 0.5)
     found = []
     for T in (ours, torch):
         chance = np.random.default_rng(0)
@@ -71,3 +74,18 @@ def test_the_length_of_rounds():
     assert rhythm._round([30] * 24) == 1
     assert rhythm._round([42, 31, 33, 31, 33] * 5) == 5
     assert rhythm._round([int(2 ** (i % 9)) for i in range(24)]) == 0
+
+
+def test_a_loop_with_many_plans_may_have_many_new_ones():
+    """A table's rows are constants: each has plans of its own, whether a trace takes one read or several."""
+    for rows, plans, given_up in ((40, 150, False), (4, 150, True)):
+        found = rhythm.Rhythm()
+        for runs in [1] * rows + [2] * 24:
+            found.read(SimpleNamespace(runs=runs, nodes=30))
+        found.step(True)
+        assert found.length == 10
+        for _ in range(plans):
+            found.read(SimpleNamespace(runs=1, nodes=30))
+        assert (found.length == 1) is given_up
+        found.step(True)
+        assert (found.length == 1) is given_up

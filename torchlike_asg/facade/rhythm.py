@@ -14,8 +14,9 @@ from typing import Any
 _SEEN, _ROUND = 24, 8
 #: reads that one trace takes at most
 _MOST = 10
-#: plans built for such traces from which on they are given up, and for how many reads one is forgotten
-_NEW, _RARE = 192, 32
+#: plans built for such traces from which on they are given up, beside this many for each that the loop had before, and for how many reads
+#: one is forgotten
+_NEW, _EACH, _RARE = 96, 2, 32
 
 
 class Rhythm:
@@ -23,14 +24,14 @@ class Rhythm:
 
     ``length``  how many reads a trace takes in the present step;  ``found`` how many it is to take from the next one on, 0: one for good
     ``sizes``   how many nodes the plans had that ran at the latest reads, while traces take one
-    ``built``   how many plans were built lately for traces that take several
+    ``built``   how many plans were built lately for traces that take several;  ``before`` for those that took one
     """
 
-    __slots__ = ("built", "found", "length", "sizes")
+    __slots__ = ("before", "built", "found", "length", "sizes")
 
     def __init__(self) -> None:
         self.length = self.found = 1
-        self.built = 0.0
+        self.built, self.before = 0.0, 0
         self.sizes: list[int] = []
 
     def read(self, plan: Any) -> None:
@@ -39,10 +40,11 @@ class Rhythm:
             self.built = max(self.built - 1 / _RARE, 0)
             if plan is not None and plan.runs == 1:
                 self.built += 1
-                if self.built > _NEW:
+                if self.built > _NEW + _EACH * self.before:
                     self.length, self.found = 1, 0
         elif self.found == 1:
             if plan is None or plan.runs == 1:
+                self.before += plan is not None
                 self.sizes.clear()
                 return
             self.sizes.append(plan.nodes)
