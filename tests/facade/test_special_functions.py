@@ -107,3 +107,19 @@ def test_complex_numbers_made_finite(options):
 def test_bounds_are_numbers_of_the_type(dtype):
     x = [-1, -0.6, -0.5, -0.3, 0, 0.3, 0.6, 1]
     same(lambda T: [T.nn.functional.hardshrink(T.tensor(x, dtype=getattr(T, dtype)), bound) for bound in (0.3, 0.5, 0.6)])
+
+
+@pytest.mark.parametrize("d", ["float16", "bfloat16"])
+def test_logit_of_halves_rounds_each_step(d):
+    z = np.random.default_rng(1).uniform(-0.02, 1.02, 400)
+
+    def run(T):
+        found = []
+        for eps in (None, 1e-2, 0.1, 0.2):
+            x = T.tensor(z).to(getattr(T, d)).requires_grad_()
+            y = T.logit(x, eps)
+            found += [y.double(), T.autograd.grad(y.sum(), x)[0].double()]
+        return found
+
+    for want, got in zip(run(torch), run(ours), strict=True):
+        np.testing.assert_array_equal(got.detach().numpy(), want.detach().numpy())

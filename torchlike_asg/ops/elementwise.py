@@ -71,11 +71,12 @@ def given(formula: Any) -> Any:
 
 def varied(op: Op) -> Any:
     """The `varied` rule of an elementwise operation: what is data, and the attributes before it, are operands. Halves compute in
-    float32."""
+    float32; the type that their steps are rounded to, which `prepare` adds to the attributes, stays one."""
 
     def rule(srcs: tuple[Node, ...], attrs: tuple[Any, ...]) -> Node:
         if op.prepare is not None:
-            srcs = op.prepare(*srcs, *attrs)[: len(srcs)]
+            prepared = op.prepare(*srcs, *attrs)
+            srcs, attrs = prepared[: len(srcs)], (*attrs, *prepared[len(srcs) + len(attrs) :])
         d = wide = srcs[0].dtype
         if d.compute is not d.storage:
             wide = dtypes.float32

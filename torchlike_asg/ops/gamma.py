@@ -168,23 +168,39 @@ entr = unary(
 )
 
 
-def _bounded(e: Any, x: Any, eps: float | None) -> Any:
-    if eps is None:
-        return x
-    low, high = e.const(eps), e.sub(e.const(1), e.const(eps))
-    return e.where(e.lt(x, low), low, e.where(e.gt(x, high), high, x))
+def _step(e: Any, x: Any, steps: Any) -> Any:
+    """`x`, rounded to the 16-bit type `steps`: PyTorch's kernel rounds each step of a formula to it."""
+    return x if steps is None else e.rounded(x, steps)
 
 
-def _logit(e: Any, x: Any, eps: float | None) -> Any:
-    z = _bounded(e, x, eps)
-    return e.log(e.div(z, e.sub(e.const(1), z)))
+def _bounds(e: Any, eps: float, steps: Any) -> tuple[Any, Any]:
+    low = _step(e, e.const(eps), steps)
+    return low, _step(e, e.sub(e.const(1), low), steps)
 
 
-def _logit_slope(e: Any, g: Any, x: Any, eps: float | None) -> Any:
+def _logit(e: Any, x: Any, eps: float | None, steps: Any = None) -> Any:
+    z = x
+    if eps is not None:
+        low, high = _bounds(e, eps, steps)
+        z = e.where(e.lt(x, low), low, e.where(e.gt(x, high), high, x))
+    return e.log(_step(e, e.div(z, _step(e, e.sub(e.const(1), z), steps)), steps))
+
+
+def _logit_slope(e: Any, g: Any, x: Any, eps: float | None, steps: Any = None) -> Any:
     """g / (x (1 - x)) inside the open or clamped interval; outside 0, or NaN without clamping."""
-    low, high = (e.const(0.0), e.const(1.0)) if eps is None else (e.const(eps), e.sub(e.const(1), e.const(eps)))
+    low, high = (e.const(0.0), e.const(1.0)) if eps is None else _bounds(e, eps, steps)
     inside = e.logical_and(e.ge(x, low), e.le(x, high))
-    return e.where(inside, e.div(g, e.mul(x, e.sub(e.const(1), x))), e.const(math.nan if eps is None else 0.0))
+    product = _step(e, e.mul(x, _step(e, e.sub(e.const(1), x), steps)), steps)
+    return e.where(inside, e.div(g, product), e.const(math.nan if eps is None else 0.0))
+
+
+_promoted = promoting(1, True)
+
+
+def _prepare_logit(x: Any, eps: float | None, *steps: Any) -> tuple[Any, ...]:
+    x = _promoted(x)[0]
+    narrow = x.dtype.is_floating_point and x.dtype.compute is not x.dtype.storage
+    return (x, eps, x.dtype) if narrow and not steps else (x, eps, *steps)
 
 
 logit_grad = derivative("logit_grad", _logit_slope, ("eps",), (0.1,))
@@ -195,6 +211,7 @@ logit = unary(
     category="special",
     params=("eps",),
     varying=("eps",),
+    prepare=_prepare_logit,
     samples=lambda: [
         Sample((_Q,), (None,)),
         Sample((_Q,), (0.07,)),
