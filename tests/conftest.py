@@ -46,10 +46,11 @@ def pytest_runtest_setup(item):
 def fresh_trace():
     """Each test starts with nothing pending: results that other tests left alive must not keep their trace open under it, nor do loops in
     them say how many reads a trace takes."""
-    from torchlike_asg import notices
+    from torchlike_asg import config, notices
     from torchlike_asg.asg.trace import current
     from torchlike_asg.facade.flush import flush
 
+    config.interpret = False  # tests are about what is compiled, in whatever sizes; compiler/test_interpretation.py is about the others
     notices.heard[0] = True
     try:
         flush(closing=True)

@@ -20,6 +20,9 @@ lint = False
 detect_anomaly = False
 #: What computes tensors on the CPU: "cpu" (compiled kernels) or "reference" (NumPy, one operation at a time).
 backend = os.environ.get("TORCHLIKE_ASG_BACKEND", "cpu")
+#: Interpret programs of ever new sizes by the references, where compiling each for one use takes longer (`compiler.interpretation`). A sum
+#: may then be rounded otherwise than by the kernels that compute it when it comes again; never so under `use_deterministic_algorithms`.
+interpret = True
 #: Compute convolutions directly, never by Winograd's algorithm, which is faster and rounds a little more.
 exact_conv = False
 #: Have a GPU add up what goes to one place in a fixed order, not as it comes (set by `use_deterministic_algorithms`).

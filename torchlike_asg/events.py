@@ -14,6 +14,7 @@ from typing import Any
 
 __all__ = [
     "CacheMiss",
+    "Interpreted",
     "ItemRead",
     "KernelCompiled",
     "PassApplied",
@@ -60,6 +61,15 @@ class CacheMiss:
 
 
 @dataclass(frozen=True)
+class Interpreted:
+    """A flush found no plan, and none was compiled: programs like it run once each. `reason` as that of a `CacheMiss`."""
+
+    nodes: int
+    seconds: float
+    reason: str
+
+
+@dataclass(frozen=True)
 class KernelCompiled:
     """A backend compiled a kernel it did not have."""
 
@@ -84,7 +94,7 @@ class ItemRead:
 
 
 TOPICS = {"plan_built": PlanBuilt, "pass_applied": PassApplied, "plan_executed": PlanExecuted, "cache_miss": CacheMiss,
-          "kernel_compiled": KernelCompiled, "step_done": StepDone, "item_read": ItemRead}  # fmt: skip
+          "interpreted": Interpreted, "kernel_compiled": KernelCompiled, "step_done": StepDone, "item_read": ItemRead}  # fmt: skip
 listeners: dict[type, list[Callable[[Any], None]]] = {}
 
 

@@ -160,7 +160,7 @@ def test_export_is_plain_data():
 
 def test_stats_count():
     before = ours.asg.stats()
-    assert set(before) == {"nodes", "plans", "compiles", "flushes", "cache_hits"}
+    assert set(before) == {"nodes", "plans", "compiles", "flushes", "cache_hits", "interpreted"}
     x = ours.randn(5)
     (x * 3 - 1).tolist()
     after = ours.asg.stats()

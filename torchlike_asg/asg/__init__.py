@@ -11,7 +11,9 @@ __all__ = ["Node", "collect", "dump", "explain", "export", "node_of", "stats", "
 
 
 def stats() -> dict[str, int]:
-    """Counts since the start of the process: ``nodes`` made, ``plans`` built, ``compiles`` (executables linked), ``flushes``, ``cache_hits``."""  # noqa: E501
+    """Counts since the start of the process: ``nodes`` made, ``plans`` built, ``compiles`` (executables linked), ``flushes``,
+    ``cache_hits``, and ``interpreted`` (programs whose operations ran one by one, since a plan for them would run once).
+    """
     return dict(COUNTS)
 
 

@@ -17,7 +17,7 @@ from .geometry import Geometry, Shape, contiguous
 if TYPE_CHECKING:
     from .declare import Op
 
-COUNTS = {"nodes": 0, "plans": 0, "compiles": 0, "flushes": 0, "cache_hits": 0}
+COUNTS = {"nodes": 0, "plans": 0, "compiles": 0, "flushes": 0, "cache_hits": 0, "interpreted": 0}
 _serial = itertools.count()
 
 

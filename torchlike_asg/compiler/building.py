@@ -38,6 +38,16 @@ def foreseen(tr: Trace, key: Any, donated: Donated) -> bool:
     return recorded.form is not None and _executable(recorded, recorded.form, tr)[1] is not None
 
 
+def reason(outputs: tuple[Node, ...]) -> str:
+    """What keeps outputs from being those of a plan that is there, in words."""
+    return difference(outputs, [known for _, known in list(PLANS.copy())[-_COMPARED:]])
+
+
+def looked(key: Any) -> structure.Recorded | None:
+    """What `foreseen` saw, if it was asked for that key last."""
+    return _looked[1] if _looked is not None and _looked[0] is key else None
+
+
 #: the last key that `foreseen` was asked for, and what it saw
 _looked: tuple[Any, structure.Recorded] | None = None
 
@@ -53,7 +63,7 @@ def build(tr: Trace, key: Any, outputs: tuple[Node, ...], donated: Donated = ())
     global _looked
     start = time.perf_counter()
     if events.wanted(events.CacheMiss):
-        events.publish(events.CacheMiss(difference(outputs, [known for _, known in list(PLANS.copy())[-_COMPARED:]])))
+        events.publish(events.CacheMiss(reason(outputs)))
     with _lock, _uncollected():
         looked, _looked = _looked, None
         recorded = looked[1] if looked is not None and looked[0] is key else _look(tr, key, donated)
@@ -153,6 +163,8 @@ def describe(roots: Sequence[Node], tr: Trace, llvm: bool = False) -> str:
 def _promote(tr: Trace, plan: Plan) -> None:
     """Note which nodes earlier plans of this trace computed and did not keep, though this one needs them."""
     for key, earlier in tr.ran:
+        if key is None:  # interpreted
+            continue
         again = plan.order & earlier.order
         if all(n.op.category in _CHEAP for n in again):
             continue

@@ -30,6 +30,8 @@ def power(a: Array, b: Array) -> Array:
         return np.where(b < 0, exact, np.power(a, np.maximum(b, 0)))
     with np.errstate(all="ignore"):
         if a.dtype.kind != "c" and b.dtype.kind != "c":
+            if b.size == 1 and a.ndim and b == 0.5:
+                b = np.full(a.shape, b)  # of one exponent NumPy takes the square root, which differs at -0 and -inf
             return np.power(a, b)
         if b.ndim == 0 and (plain := _COMPLEX_POWERS.get(complex(b))):
             return plain(a)

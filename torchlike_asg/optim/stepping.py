@@ -73,7 +73,7 @@ def run(optimizer: Optimizer) -> None:
     """Record a step, and run it with the iteration that it ends."""
     tr = current()
     with lock:  # no other thread sees, or changes, a parameter between the recording of its new value and the end of the iteration
-        known, plans = optimizer.__dict__, COUNTS["plans"]
+        known, new = optimizer.__dict__, COUNTS["plans"] + COUNTS["interpreted"]
         unsteady = known.get("_unsteady", 0)
         if unsteady >= _UNSTEADY and not tr.held:
             set_apart(tr)
@@ -85,7 +85,7 @@ def run(optimizer: Optimizer) -> None:
         finally:  # also what was recorded before a group that is refused
             tr.grad = mode
             _close()
-        if COUNTS["plans"] != plans:
+        if COUNTS["plans"] + COUNTS["interpreted"] != new:
             known["_unsteady"] = min(unsteady + _BUILT, _MOST)
         elif unsteady:
             known["_unsteady"] = unsteady - 1
