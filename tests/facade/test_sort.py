@@ -239,3 +239,16 @@ def test_selections_pick_as_pytorch_does_among_equals(n, dtype):
         return [f.tolist() for f in found], x[2].mode().indices.item()
 
     same(run)
+
+
+@pytest.mark.parametrize("d", ["float32", "float64", "bfloat16"])
+@pytest.mark.parametrize("n", [2, 5, 16, 17, 40, 200, 700])
+def test_mode_among_missing_numbers(n, d):
+    """PyTorch sorts by comparing, and a NaN compares with nothing: where the numbers stand around it decides."""
+    r = np.random.default_rng(n)
+    lines = r.choice([np.nan, 1.0, 2.0, -1.0, np.inf, 3.0, -2.0, 0.5], (20, n), p=[0.25, 0.2, 0.2, 0.1, 0.05, 0.05, 0.1, 0.05])
+    single = r.permuted(np.tile(np.arange(float(n)), (20, 1)), axis=1)
+    single[:, n // 2] = np.nan
+    for x in (lines, single):
+        same(lambda T, x=x: [v.double() if v.is_floating_point() else v for v in T.tensor(x).to(getattr(T, d)).mode(1)])
+        same(lambda T, x=x: T.tensor(x.T.copy()).to(getattr(T, d)).mode(0).indices)

@@ -53,8 +53,13 @@ def sort(items: Items, low: int, high: int, lopsided: Callable[[Items, int, int]
 
 
 def insertion(items: Items, low: int, high: int) -> None:
+    """Each item moves down past larger ones; at once to the front if it belongs before the first, which only a NaN on the way tells."""
     for i in range(low + 1, high):
         item, j = items[i], i
+        if i < low + SMALL and item[0] < items[low][0]:
+            items[low + 1 : i + 1] = items[low:i]
+            items[low] = item
+            continue
         while j > low and item[0] < items[j - 1][0]:
             items[j] = items[j - 1]
             j -= 1
@@ -76,7 +81,7 @@ def partition(items: Items, first: int, last: int) -> int:
     """Items that belong on the other side of the pivot (at `first`) are exchanged, equal ones too; where the right side begins."""
     pivot, left, right = items[first][0], first + 1, last
     while True:
-        while items[left][0] < pivot:
+        while left < len(items) and items[left][0] < pivot:  # with NaN there may be none to stop at
             left += 1
         right -= 1
         while pivot < items[right][0]:

@@ -8,7 +8,7 @@ import numpy as np
 
 from ..asg.declare import Array, Op, Sample
 from .introselect import SPARSE, first, kth
-from .introsort import SMALL, ascending
+from .introsort import SMALL, as_items, ascending, sort
 from .sort import by_line, kth_index, mode_index, topk_index
 
 _TIED = np.cos(np.arange(140.0) ** 2).reshape(2, 70).round(1)
@@ -56,13 +56,17 @@ kth_unstable = Op(
 
 
 def _ref_mode(x: Array, dim: int) -> Array:
-    if not x.ndim or 0 in x.shape or x.shape[dim] <= SMALL:
+    missing = x.dtype.kind == "f" and bool(np.isnan(x).any())
+    if not x.ndim or 0 in x.shape or (x.shape[dim] <= SMALL and not missing):
         return mode_index.ref(x, dim)  # type: ignore[misc, no-any-return]
     return by_line(x, dim, False, slice(1), lambda steps: True, _last_of_longest)
 
 
 def _last_of_longest(keys: list[int], line: Array) -> int:
     order = ascending(keys)
+    if line.dtype.kind == "f" and np.isnan(line).any():  # PyTorch compares the numbers themselves: a NaN stops what passes by
+        items = as_items(line.tolist())
+        order = [i for _, i in items] if sort(items, 0, len(items)) else order
     values = line[order]
     ends = np.flatnonzero(np.append(values[1:] != values[:-1], True))
     return order[ends[np.diff(ends, prepend=-1).argmax()]]

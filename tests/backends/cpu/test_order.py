@@ -52,6 +52,7 @@ def test_selections_pick_as_pytorch_does_among_equals(d):
         b = numbers((2, n), d)
         check_all("topk_unstable", (b,), ks[-1], 1, True, True, threads=(2,))
         check_all("kth_unstable", (b,), 1, ks[0] - 1, threads=(2,))
+        check_all("mode_unstable", (b,), 1, threads=(2,))
 
 
 def test_bytes_that_all_keys_share_are_left_out():

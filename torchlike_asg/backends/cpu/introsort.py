@@ -31,7 +31,7 @@ def _unstable(lowering: Lowering, node: LibraryNode) -> bool:
 
 @library("mode_unstable")
 def _mode(lowering: Lowering, node: LibraryNode) -> bool:
-    return order(lowering, node.operands[0], node.result, *node.attrs, False, "mode", 0, 1, Introsort, STACK)
+    return order(lowering, node.operands[0], node.result, *node.attrs, False, "mode", 0, 1, Compared, STACK)
 
 
 class Introsort(Order):
@@ -49,6 +49,7 @@ class Introsort(Order):
             at.set(self._radix(a, b))
             with f.loop(1, self.looked_at()) as i:
                 anew.set(anew.get() | f.compare("eq", self.bits(self.load(at.get(), i)), self.bits(self.load(at.get(), i - 1))))
+            anew.set(anew.get() | self.misled(at.get()))
         with f.when(anew.get()):
             other = f.select(f.compare("eq", at.get(), a), b, a)
             self._records(x, other)
@@ -58,6 +59,10 @@ class Introsort(Order):
     def looked_at(self) -> Value:
         """How many of the first places must hold different keys for radix sort's order to be right."""
         return self.n
+
+    def misled(self, a: Value) -> Value:
+        """Whether the records, which are in the order of their keys, would be left in another order though no two are equal."""
+        return self.f.value(False, "i1")
 
     def _records(self, x: Value, to: Value) -> None:
         f = self.f
@@ -70,6 +75,10 @@ class Introsort(Order):
 
     def follows(self, a: Value, b: Value) -> Value:
         return self.before(b, a)
+
+    def passes(self, a: Value, i: Value, pivot: Value) -> Value:
+        """Whether the record at `i` belongs on the left side of the pivot. There is one that does not."""
+        return self.before(self.load(a, i), pivot)
 
     def _swap(self, a: Value, i: Value, j: Value) -> None:
         one, other = self.load(a, i), self.load(a, j)
@@ -141,7 +150,7 @@ class Introsort(Order):
         pivot = self.load(a, first)
         left, right, going = f.variable(first + 1), f.variable(last), f.variable(True, "i1")
         with f.loop_while(lambda: going.get()):
-            with f.loop_while(lambda: self.before(self.load(a, left.get()), pivot)):
+            with f.loop_while(lambda: self.passes(a, left.get(), pivot)):
                 left.set(left.get() + 1)
             right.set(right.get() - 1)
             with f.loop_while(lambda: self.before(pivot, self.load(a, right.get()))):
@@ -153,3 +162,37 @@ class Introsort(Order):
 
             f.branch(left.get() < right.get(), exchange, lambda: going.set(False))
         return left.get()
+
+
+class Compared(Introsort):
+    """Introsort by comparing numbers, to which a NaN is neither less nor greater: it stops what passes by, and equals nothing."""
+
+    def before(self, a: Value, b: Value) -> Value:
+        less = super().before(a, b)
+        return less & (self._nan(b) ^ True) if self.kind == "f" else less  # whose key is the largest
+
+    def misled(self, a: Value) -> Value:
+        return self._nan(self.load(a, self.n - 1)) if self.kind == "f" else super().misled(a)
+
+    def passes(self, a: Value, i: Value, pivot: Value) -> Value:
+        passing = super().passes(a, i, pivot)
+        return passing & (i < self.n) if self.kind == "f" else passing  # with NaN there may be none to stop at
+
+    def _insertion(self, a: Value, low: Value | int = 0, high: Value | None = None) -> None:
+        """Each record moves down past larger ones; at once to the front if it belongs before the first, which only a NaN tells apart."""
+        if self.kind != "f":
+            super()._insertion(a, low, high)
+            return
+        f = self.f
+        with f.loop(low + 1, self.n if high is None else high) as i:
+            record, hole, going = self.load(a, i), f.variable(i), f.variable(True, "i1")
+            first = (i < f.value(low, "i64") + _SMALL) & self.before(record, self.load(a, f.value(low, "i64")))
+            with f.loop_while(lambda: going.get() & (hole.get() > low)):
+                beside = self.load(a, hole.get() - 1)
+
+                def move() -> None:
+                    self.store(beside, a, hole.get())
+                    hole.set(hole.get() - 1)
+
+                f.branch(first | self.before(record, beside), move, lambda: going.set(False))
+            self.store(record, a, hole.get())
