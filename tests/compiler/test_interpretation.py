@@ -184,6 +184,24 @@ def test_values_between_reads_of_one_trace(built):
     assert built["interpreted"]
 
 
+def test_a_history_that_goes_on_over_reads(built):
+    """The state of a loop that reads in each turn, and that grows: its trace ends at the reads."""
+
+    def run(p):
+        w = p.ones(2, 2, requires_grad=True)
+        h, read = p.ones(1, 2), []
+        for _ in range(30):
+            h = p.cat((h, (h @ w * 0.4).tanh()[-1:] + 0.1))
+            read.append(h.sum().item())
+        h.sum().backward()
+        return read, w.grad.tolist()
+
+    (read, grad), (want, wanted) = run(ours), run(torch)
+    assert built["interpreted"]
+    np.testing.assert_allclose(read, want, rtol=1e-5)
+    np.testing.assert_allclose(grad, wanted, rtol=1e-4)
+
+
 def test_powers_that_are_roots_are_roots_when_interpreted(monkeypatch):
     monkeypatch.setattr(ours.config, "eager", True)
 

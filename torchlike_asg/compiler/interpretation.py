@@ -44,12 +44,10 @@ _STEP = 60.0
 
 
 class Interpreted:
-    """Stands for a plan among those that a trace ran."""
+    """Stands for a plan among those that a trace ran: one without compiled nodes that ran for the first time."""
 
-    __slots__ = ("nodes",)
-
-    def __init__(self) -> None:
-        self.nodes = 0  # that were compiled
+    __slots__ = ("__weakref__",)
+    nodes, runs = 0, 1
 
 
 class _Kind:
