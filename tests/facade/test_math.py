@@ -378,3 +378,36 @@ def test_atan2_has_a_gradient_of_zero_at_the_origin():
 
     for a, b in zip(run(ours), run(torch), strict=True):
         np.testing.assert_allclose(a.numpy(), b.numpy(), 1e-6)
+
+
+@pytest.mark.parametrize("d", ["float32", "float64"])
+def test_scaled_sums_are_rounded_once(d):
+    """Bit for bit: the product with alpha is not rounded before it is added, with one number or with others in later calls."""
+    r = np.random.default_rng(3)
+    x, y = r.standard_normal((4, 37)), r.standard_normal((4, 37))
+
+    def run(T):
+        found = []
+        for alpha in (0.1, -1 / 3, 7, 0.01, 2.5):
+            a, b = (T.tensor(v, dtype=getattr(T, d)) for v in (x, y))
+            p = a.clone().requires_grad_()
+            with T.no_grad():
+                p.add_(b, alpha=alpha)
+            found += [T.add(a, b, alpha=alpha), a.sub(b, alpha=alpha), T.rsub(a, b, alpha=alpha), a.clone().sub_(b[0], alpha=alpha), p]
+            found += [T.add(a.t(), b.t(), alpha=alpha), T._foreach_add([a, b], [b, a], alpha=alpha)[1]]
+        return [t.detach().numpy().copy() for t in found]
+
+    for want, got in zip(run(torch), run(ours), strict=True):
+        np.testing.assert_array_equal(got, want)
+
+
+@pytest.mark.parametrize("name", ["add", "sub"])
+def test_gradients_of_scaled_sums(name):
+    def run(T):
+        x, y = (T.arange(6.0).reshape(2, 3).sin().requires_grad_(), T.arange(3.0).cos().requires_grad_())
+        z = getattr(T, name)(x, y, alpha=0.3)
+        first = T.autograd.grad((z * z).sum(), (x, y), create_graph=True)
+        second = T.autograd.grad(sum((g * g).sum() for g in first), (x, y))
+        return z, z.grad_fn.name(), [f.name() for f, _ in z.grad_fn.next_functions], first, second
+
+    same(run)

@@ -303,6 +303,7 @@ _BY_NODE: dict[str, Callable[[Node], str]] = {
     "restride": _restride,
     "scatter": lambda n: f"ScatterBackward{1 if number(n.srcs[-1]) else 0}",
     "squeeze": lambda n: "SqueezeBackward1",
+    "add_scaled": lambda n: "SubBackward0" if n.attrs[0] else "AddBackward0",
     "sub": lambda n: "RsubBackward1" if number(n.srcs[0]) else "SubBackward0",
     "sum": _reduction,
     "sum_to": lambda n: "SumBackward1",

@@ -26,7 +26,7 @@ __all__ = ["changes", "lifted", "scalar", "scalar_input", "told"]
 _LIFTED = "lifted"
 _NUMBERS = frozenset((bool, int, float, complex))
 #: operations of which a number that is data costs no more than a constant (as an exponent, or as a bound, it does)
-_ARITHMETIC = frozenset(("add", "sub", "mul", "div"))
+_ARITHMETIC = frozenset(("add", "sub", "mul", "div", "add_scaled"))
 #: operations that make elements of their number
 _STORED = frozenset(("copy", "fill", "index_fill", "index_put", "masked_fill", "scatter"))
 #: what is recorded where -> (trace, values there), or that the values change

@@ -8,7 +8,7 @@ import numpy as np
 
 from .. import dtypes
 from ..asg.declare import SCALAR, Array, Grads, Op, Sample, node
-from ..asg.node import Node, const
+from ..asg.node import Node, const, element
 from ..asg.saving import keep, keep_shape
 from .elementwise import bar, integer_samples, pointwise, shape_rule
 from .formula import refuse
@@ -119,6 +119,35 @@ fma = pointwise(
         Sample((_X, _Y[:1], _Y[:, :1])),
         Sample((np.zeros((0, 2)), np.zeros((0, 2)), np.ones(2))),
     ],
+)
+
+
+def _prepare_scaled(x: Node, y: Node, v: Any, minus: bool) -> tuple[Any, ...]:
+    """The number is rounded as an element is."""
+    d, v = result_type([x, y]), node(v)
+    return to(x, d), to(y, d), element(v.attrs[0], d) if v.op is SCALAR else to(v, d), minus
+
+
+_prepare_scaled.elements = (True,)  # type: ignore[attr-defined]
+
+
+def _vjp_scaled(n: Node, g: Node) -> Grads:
+    _, y, v = n.srcs
+    back = neg(g) if n.attrs[0] else g
+    return g, lambda: back * bar(v), lambda: back * bar(y)
+
+
+#: ``x + v * y``, or (`minus`) ``x - v * y``, rounded once as PyTorch's kernel does; the number `v` is an operand, as it is a step's size.
+add_scaled = pointwise(
+    "add_scaled",
+    "arithmetic",
+    3,
+    lambda e, x, y, v, minus: e.fma(e.neg(v) if minus else v, y, x),
+    _vjp_scaled,
+    lambda n: keep((1, (2,)), (2, (1,)))(n) or None,
+    prepare=_prepare_scaled,
+    params=("minus",),
+    samples=lambda: [Sample((*s.operands[:2], s.operands[3]), (minus,)) for s in _four() for minus in (False, True)],
 )
 #: ``x + v * a * b`` and ``x + v * a / b``; the number `v` is an operand, since optimizers change it from step to step.
 addcmul = pointwise(

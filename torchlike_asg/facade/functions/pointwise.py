@@ -8,8 +8,10 @@ import numpy as np
 
 from ... import dtypes, notices
 from ...errors import Unsupported
+from ...formats import strided
 from ...ops import division, logic
 from ...ops import pointwise as ops
+from ...ops.blend import add_scaled
 from ...ops.formula import refuse
 from ...ops.promotion import title
 from ..autocast import governed
@@ -68,6 +70,25 @@ def _scaled(input: Any, other: Any, alpha: Any) -> Any:
     return other * alpha if other.__class__ is not bool or alpha.__class__ is not bool else other and alpha
 
 
+def scaled_sum(input: Any, other: Any, alpha: Any) -> bool:
+    """Whether ``input + alpha * other`` is rounded once, by one operation: of real tensors of one type."""
+    return (
+        (alpha.__class__ is float or (alpha.__class__ is int and alpha != 1))
+        and isinstance(input, Tensor)
+        and isinstance(other, Tensor)
+        and input.dtype is other.dtype
+        and input.dtype.is_floating_point
+        and input.layout is other.layout is strided  # type: ignore[attr-defined]
+    )
+
+
+def _sum(input: Any, other: Any, alpha: Any, minus: bool, name: str = "") -> Tensor:
+    if scaled_sum(input, other, alpha):
+        x = node_of(input)
+        return wrap(add_scaled(x, node_of(other), operand(add_scaled, alpha, x), minus))
+    return _either(ops.sub if minus else ops.add, input, _scaled(input, other, alpha), name)
+
+
 def _same_type(input: Any, other: Tensor) -> bool:
     return isinstance(input, Tensor) and input.dtype is other.dtype
 
@@ -89,13 +110,13 @@ def _in_common(input: Any, other: Any, alpha: Any) -> tuple[Any, Any]:
 @function()
 def add(input: Any, other: Any, *, alpha: Any = 1, out: Tensor | None = None) -> Tensor:
     """``input + alpha * other``."""
-    return _either(ops.add, input, _scaled(input, other, alpha))
+    return _sum(input, other, alpha, False)
 
 
 @function(aliases=("subtract",))
 def sub(input: Any, other: Any, *, alpha: Any = 1, out: Tensor | None = None) -> Tensor:
     """``input - alpha * other``."""
-    return _either(ops.sub, input, _scaled(input, other, alpha))
+    return _sum(input, other, alpha, True)
 
 
 @function()
@@ -104,7 +125,7 @@ def rsub(input: Tensor, other: Any, *, alpha: Any = 1) -> Tensor:
     """``other - alpha * input``."""
     if not isinstance(input, Tensor):
         raise _no_tensor("rsub", input, other)
-    return _either(ops.sub, other, _scaled(other, input, alpha), "rsub")
+    return _sum(other, input, alpha, True, "rsub")
 
 
 @function(aliases=("multiply",))

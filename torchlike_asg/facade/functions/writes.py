@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from ... import notices
+from ...asg.node import Node
 from ...errors import Unsupported
 from ...formats import strided
 from ...ops import movement
 from ...ops import pointwise as ops
+from ...ops.blend import add_scaled
 from .. import direct, parts_of_data
 from ..core import Tensor, node_of, operand
 from ..misfits import what
@@ -16,7 +18,7 @@ from ..overloads import earlier
 from ..register import function
 from ..steps import step
 from ..write import replace, write
-from .pointwise import _scaled
+from .pointwise import _scaled, scaled_sum
 
 
 def _write_binary(op: Any, t: Tensor, other: Any) -> Tensor:
@@ -38,6 +40,12 @@ def _write_binary(op: Any, t: Tensor, other: Any) -> Tensor:
 
 
 def _write_scaled(op: Any, t: Tensor, other: Any, alpha: Any) -> Tensor:
+    if scaled_sum(t, other, alpha):
+
+        def value(cur: Node) -> Node:
+            return add_scaled(cur, node_of(other), operand(add_scaled, alpha, cur), op is ops.sub)
+
+        return write(t, value, (other,), bounded=True)
     if (
         t._f is not None
         and isinstance(other, Tensor)
