@@ -334,3 +334,19 @@ def test_steps_of_sparse_tensors(call):
         y = call(T, s, d)
         found.append((y.grad_fn.name(), y.tolist()))
     assert found[0] == found[1]
+
+
+def test_parts_are_named_after_the_function_that_cut_them():
+    """Also where two functions gave the same view and both live, of a leaf and of a result, and seen from what was computed of them."""
+    found = []
+    for T in (torch, ours):
+        x, names = T.arange(12.0).reshape(2, 6).requires_grad_(), []
+        for y in (x, x * 2):
+            for _ in range(3):
+                parts = (*y.split(3, 1), *y.split([3, 3], 1), *y.chunk(2, 1))
+                names += [p.grad_fn.name() for p in parts]
+                names += [f.name() for f, _ in (parts[0] + parts[2]).grad_fn.next_functions]
+                sum(p.sum() for p in parts).backward(retain_graph=True)
+                names += [p.grad_fn.name() for p in reversed(parts)]
+        found.append(names)
+    assert found[0] == found[1]

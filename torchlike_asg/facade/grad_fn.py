@@ -286,7 +286,7 @@ def of(n: Node, kind: str | None = None, inner: bool = False) -> GradFn | None:
     ends = n.op in (VAR, LEAF_OF) or (n.op is INPUT and n.attrs[2] == "leaf")
     known = _steps.get(n)
     step: GradFn | None = None if known is None else known()
-    name = "torch::autograd::AccumulateGrad" if ends else _made(n) or title(n, kind)
+    name = "torch::autograd::AccumulateGrad" if ends else _made(n) or _part(n) or title(n, kind)
     if inner and name == "TransposeBackward0" and n.ndim == 2:  # nothing tells how a matrix was transposed: most scripts write .t()
         name = "TBackward0"
     if step is None or step._title != name:
@@ -306,6 +306,15 @@ def _made(n: Node) -> str | None:
         if (t := r()) is not None and t._kind is not None and tuple(map(_whole, t.geometry)) == tuple(map(_whole, n.attrs[:3]))
     ]
     return next((name for t in views if (name := t.__dict__.get("_made"))), None)
+
+
+def _part(n: Node) -> str | None:
+    """The name of the function that made a view with others at once, while the view lives: its node tells no more than its place."""
+    claim = current().claims.get(n) if n.op.name in ("select", "slice", "window") else None
+    t = None if claim is None else claim()
+    if not isinstance(t, Tensor) or t._f is None or t._kind is None or not t._kind.startswith("multi"):
+        return None
+    return noted(t, n) or title(n, t._kind)
 
 
 def _whole(part: Any) -> Any:

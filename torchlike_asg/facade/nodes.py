@@ -218,7 +218,10 @@ def _own_part(t: Any, f: Family, n: Node) -> Node:
     if is_made_by(n, t.__dict__.get("_viewed", ()), tr):
         tr.claims[n] = ref(t)
         return n
-    n = owned(n, t)
+    equal, n = n, owned(n, t)
+    called = t.__dict__.get("_step")
+    if called is not None and called[0] == equal.serial:  # its function's name is its own, too
+        t.__dict__["_step"] = n.serial, *called[1:]
     if f.cell.exposed:  # else that is noted where it loses it
         f.note_shown(t, n)
     return n
