@@ -174,6 +174,32 @@ def test_hooks_of_a_view_hold_for_what_was_made_of_it_whoever_has_it(kept):
     same(run)
 
 
+@pytest.mark.parametrize("used", ["part", "parts", "rows"])
+@pytest.mark.parametrize("leaf", [True, False])
+@pytest.mark.parametrize("pick", ["slice", "narrow", "select", "diagonal"])
+def test_hooks_of_a_view_at_a_place_that_moves_outlive_it_too(pick, leaf, used):
+    picks = {
+        "slice": lambda x, i: x[i : i + 3],
+        "narrow": lambda x, i: x.narrow(0, i, 3),
+        "select": lambda x, i: x.view(5, 1).expand(5, 3)[i],
+        "diagonal": lambda x, i: x.view(5, 1).expand(5, 3)[i : i + 3].diagonal(),
+    }
+
+    def once(T, i):
+        seen = []
+        x = T.tensor([-1.0, 0.5, 1.5, -0.5, 2.0], requires_grad=True)
+        v = picks[pick](x if leaf else x * 1, i)
+        v.register_hook(lambda g: (seen.append(g.tolist()), g * 2)[1])
+        w = v[1:] if used == "part" else v.split(1)[1] if used == "parts" else v.unbind(0)[1]
+        del v
+        for _ in range(2):
+            T.ones(3).add_(1).tolist()  # ends the iteration
+            (w * w).sum().backward(retain_graph=True)
+        return seen, x.grad.tolist(), w.tolist(), w.storage_offset(), w.grad_fn.name()
+
+    same(lambda T: [once(T, i) for i in (0, 2, 1, 1, 2, 0, 1, 2)])
+
+
 def test_hooks_that_are_put_on_a_view_in_a_later_iteration_than_it_was_made_of():
     def run(T):
         seen = []

@@ -32,6 +32,8 @@ def parts(a: Tensor, op: Op, places: Sequence[tuple[Any, ...]], kind: str = "mul
         return tuple([view(op, a, place, kind) for place in places])
     tr, source, table, geometry = current(), a._n, op.table, a.geometry
     inherited, when = inherited_kind(a, kind), (tr.index, tr.generation)
+    if source is not f.h:
+        f.take_part()  # as the trace ends it is noted how they are made: on a view that they are made of, and nobody has, hooks may be
     found = []
     for place in places:
         n = table.get((source, *place))

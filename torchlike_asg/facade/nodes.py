@@ -19,7 +19,7 @@ from .lens import Lens, region, scattered, seen_values
 from .owners import owner
 from .places import MARK, part
 from .storage import Cell, Family
-from .view_steps import DEFERRED, is_made_by, made_by
+from .view_steps import DEFERRED, away, is_made_by, made_by
 
 #: in place of a trace's index: that of leaves that a loop makes in every iteration
 PASSING = -1
@@ -250,8 +250,8 @@ def part_of(t: Any, f: Family, h: Node) -> Node:
     if t._lens is not None:
         return region(h, f.cell, t._lens, (tuple(shape), strides, offset))
     if "_viewed" in t.__dict__ and h.rg and h.shape == f.cell.shape:  # histories may go on from it: the same node beside them again
-        n = made_by(t.__dict__["_viewed"], h, current())
-        if (tuple(n.shape), n.strides, n.offset) == (tuple(shape), strides, offset):
+        n = made_by(steps := t.__dict__["_viewed"], h, current())
+        if (tuple(n.shape), n.strides, n.offset + away(steps)) == (tuple(shape), strides, offset):
             return n
     if (tuple(shape), strides, offset) == f.cell.geometry:
         return h  # type: ignore[no-any-return]

@@ -24,7 +24,7 @@ from ..ops.movement import restride_scatter as RESTRIDE_SCATTER
 from ..ops.reinterpret import conj_of, neg_of, unbits
 from .failed import Failed
 from .history_names import step_noted, title
-from .view_steps import DEFERRED, steps_to, unused
+from .view_steps import DEFERRED, remember, unused
 
 #: elements of a storage up to which it may be on the host, if it came from there: counters and rates, which scripts set by hand
 SENT = 1
@@ -318,8 +318,8 @@ class Family:
                         t._geo = t.geometry
                     if n.rg and t._kind is not None and not bumped and "_made" not in t.__dict__:
                         t.__dict__["_made"] = step_noted(t, n) or title(n, t._kind)  # a view is still made as it was
-                        if not t._d and t._lens is None and (steps := steps_to(n, h, current())):
-                            t.__dict__["_viewed"] = steps
+                        if t._lens is None:
+                            remember(t, n, h)
                     t._n = None
                 elif DEFERRED in t.__dict__:
                     unused(t, bumped)

@@ -13,22 +13,27 @@ from weakref import WeakKeyDictionary
 from ..asg.declare import Op
 from ..asg.node import Node
 from ..asg.trace import Trace, current
+from ..ops.window import restride_at, window
 from .claiming import Nobody, owned
+from .places import MARK, at_data
 
 #: marks a view that has had no node yet, see deferred.py
 DEFERRED = "_deferred"
+#: views whose second operand says where they are
+_AT_DATA = (window, restride_at)
 
 
 class Step:
     """An operation on the way from a storage to a view. Views that are made of one another share steps.
 
     ``hooks``, ``kept``  what was asked of the gradient of its result
+    ``number``  where its place is data, which one that is, else None;  ``away`` how far it leads on in memory then, in elements
     """
 
-    __slots__ = ("attrs", "hooks", "kept", "op")
+    __slots__ = ("attrs", "away", "hooks", "kept", "number", "op")
 
-    def __init__(self, op: Op, attrs: tuple[Any, ...], hooks: Any = None, kept: Any = None) -> None:
-        self.op, self.attrs, self.hooks, self.kept = op, attrs, hooks, kept
+    def __init__(self, op: Op, attrs: tuple[Any, ...], hooks: Any = None, kept: Any = None, number: int | None = None) -> None:
+        self.op, self.attrs, self.hooks, self.kept, self.number, self.away = op, attrs, hooks, kept, number, 0
 
 
 class Deferred:
@@ -66,7 +71,7 @@ def _table(tr: Trace) -> _Table:
 def steps_to(n: Node, h: Node | None, tr: Trace) -> list[Step]:
     """The steps by which a view, of node `n`, is made of its storage, of node `h`. None if there are others between."""
     nodes = []
-    while n is not h and n.op.view and len(n.srcs) == 1:
+    while n is not h and n.op.view and (len(n.srcs) == 1 or (n.op in _AT_DATA and n.srcs[1] in tr.bound)):
         nodes.append(n)
         n = n.srcs[0]
     if n is not h:
@@ -74,9 +79,30 @@ def steps_to(n: Node, h: Node | None, tr: Trace) -> list[Step]:
     table = _table(tr)
     for m in nodes:
         if m not in table.steps:
-            table.steps[m] = step = Step(m.op, m.attrs, tr.hooks.get(m), tr.retained.get(m))
+            number = int(tr.bound[m.srcs[1]]) if m.op in _AT_DATA else None
+            table.steps[m] = step = Step(m.op, m.attrs, tr.hooks.get(m), tr.retained.get(m), number)
+            if number is not None:
+                step.away = number * (m.srcs[0].strides[m.attrs[0]] if m.op is window else 1)
             table.nodes[step] = m
     return [table.steps[m] for m in reversed(nodes)]
+
+
+def remember(t: Any, n: Node, h: Node | None) -> None:
+    """Note on a view, of node `n`, how it is made of its storage, of node `h`."""
+    steps = steps_to(n, h, current())
+    if steps and away(steps) == t._d:
+        _note(t, steps)
+
+
+def _note(t: Any, steps: list[Step]) -> None:
+    t.__dict__["_viewed"] = steps
+    if any([step.number is not None for step in steps]):
+        t.__dict__[MARK] = True
+
+
+def away(steps: Sequence[Step]) -> int:
+    """How far into the storage steps lead whose places are data: the node of a view does not know."""
+    return sum([step.away for step in steps])
 
 
 def made_by(steps: Sequence[Step], h: Node, tr: Trace) -> Node:
@@ -86,7 +112,8 @@ def made_by(steps: Sequence[Step], h: Node, tr: Trace) -> Node:
     for step in steps:
         found = table.nodes.get(step)
         if found is None or found.srcs[0] is not n:
-            found = owned(step.op(n, *step.attrs), Nobody())
+            at = () if step.number is None else (at_data(step.number, n),)
+            found = owned(step.op(n, *at, *step.attrs), Nobody())
             table.nodes[step], table.steps[found] = found, step
             if found.rg and step.hooks is not None:
                 tr.hooks.setdefault(found, step.hooks)
@@ -111,4 +138,4 @@ def unused(t: Any, bumped: bool) -> None:
     t.__dict__["_made"] = "UnbindBackward0" if made.op.name == "select" else "SplitBackward0" if made.called is None else made.called[0]
     steps = steps_to(made.source, made.root, current())
     if steps or made.source is made.root:
-        t.__dict__["_viewed"] = [*steps, Step(made.op, made.place)]
+        _note(t, [*steps, Step(made.op, made.place)])
