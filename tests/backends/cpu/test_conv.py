@@ -83,6 +83,22 @@ def test_networks(x, w, attrs):
         )
 
 
+@pytest.mark.parametrize("groups", [1, 2])
+def test_gradients_of_many_large_filters_are_turned_first(groups):
+    """Sums by taps go into filters that lie far apart: there is a copy between in which each filter lies together."""
+    x, w, attrs = (2, 384 * groups, 2, 2), (384 * groups, 384, 3, 3), ((1, 1), (1, 1), (1, 1), groups)
+    operands, numbers = _arrays(np.random.default_rng(0), x, w, attrs, np.float32)["conv_grad_weight"]
+    views, memory = zip(*[laid_out(i, a.shape, dtypes.float32, "contiguous", a) for i, a in enumerate(operands)], strict=True)
+    exact = REGISTRY["conv_grad_weight"].ref(*[a.astype(np.float64) for a in operands], *numbers)
+    for layout, threads, copies in (("contiguous", 1, 2), ("contiguous", 3, 2), ("channels_last", 1, 1)):
+        result, arrays = laid_out(9, exact.shape, dtypes.float32, layout)
+        low = Lowering(10, threads)
+        assert LIBRARY["conv_grad_weight"](low, LibraryNode("conv_grad_weight", numbers, views, result))
+        assert sum(c.label in ("copy turn", "copy step") for c in low.calls) == copies
+        run(low, {**{v.slot: m for v, m in zip(views, memory, strict=True)}, 9: arrays}, threads)
+        np.testing.assert_allclose(shown(result, arrays), exact, rtol=1e-4, atol=1e-4)
+
+
 def test_integers_are_left_to_the_reference():
     sample = Sample((np.ones((1, 1, 3), int), np.ones((1, 1, 2), int)), ((1,), (0,), (1,), 1))
     n, operands = node_of(REGISTRY["conv"], sample, False)

@@ -21,6 +21,8 @@ from .rows import run_source
 _PIXELS = 256
 #: most tiles of rows of a unit, most rows of an image at a time, units that are enough
 _TILES, _SEGMENTS, _UNITS = 16, 64, 12
+#: bytes of a gradient that leaves the cache, and taps from which on a filter's are a block of their own to be transposed
+_CACHED, _THIN = 4 << 20, 16
 WORDS = (
     "run taps channels groups columns c_part c_group c_row rows row_block row_blocks parts image_rows height depth at_a_time "
     "a_n a_d a_h a_w a_group b_k b_group width"
@@ -95,7 +97,19 @@ def weight_gradient(
         shape=(groups, *kernel, c, columns),
         strides=(out.strides[0] * columns, *out.strides[2:], out.strides[1], out.strides[0]),
     )
-    copy(lowering, replace(partial, shape=partial.shape[1:], strides=partial.strides[1:]), split)
+    sums = replace(partial, shape=partial.shape[1:], strides=partial.strides[1:])
+    if 1 < taps < _THIN and out.strides[1] > 1 and rows * o * t.itemsize > _CACHED:
+        # each filter is written tap by tap: if these lie a filter apart, every element is in another line of memory. So filters come first
+        turned = View(
+            lowering.temporary(groups * columns * rows * t.itemsize),
+            split.shape,
+            (columns * rows, *_row_strides((*kernel, c), 1), rows),
+            0,
+            g.dtype,
+        )
+        copy(lowering, sums, turned)
+        sums = turned
+    copy(lowering, sums, split)
 
 
 def _row_strides(shape: tuple[int, ...], step: int) -> tuple[int, ...]:
