@@ -101,7 +101,15 @@ def test_a_loop_that_decides_each_time_has_its_traces_end_at_every_read_again(mo
 def test_the_length_of_rounds():
     assert rhythm._round([30] * 24) == 1
     assert rhythm._round([42, 31, 33, 31, 33] * 5) == 5
-    assert rhythm._round([int(2 ** (i % 9)) for i in range(24)]) == 0
+    assert rhythm._round([int(2 ** (i % 12)) for i in range(24)]) == 0
+
+
+def test_a_round_of_as_many_reads_as_a_trace_takes_is_found():
+    """Returns of trajectories of ten steps: the first of each starts anew."""
+    found = rhythm.Rhythm()
+    for i in range(40):
+        found.read(SimpleNamespace(runs=2, nodes=7 if i % 10 == 3 else 14))
+    assert found.found == 10
 
 
 def test_a_loop_with_many_plans_may_have_many_new_ones():

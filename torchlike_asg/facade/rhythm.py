@@ -10,10 +10,10 @@ from __future__ import annotations
 
 from typing import Any
 
-#: reads that are looked back on, and the longest round that is found in them
-_SEEN, _ROUND = 24, 8
 #: reads that one trace takes at most
 _MOST = 10
+#: reads that are looked back on, and the longest round that is found in them: one trace has to hold it
+_SEEN, _ROUND = 24, _MOST
 #: plans built for such traces from which on they are given up, beside this many for each that the loop had before, and for how many reads
 #: one is forgotten
 _NEW, _EACH, _RARE = 96, 2, 32
