@@ -82,6 +82,31 @@ def test_gradients_and_steps_of_new_sizes(built):
         np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6)
 
 
+def test_loops_that_go_round_another_number_of_times(built):
+    """Losses of episodes of ever other lengths: programs that differ in how many equal steps they have."""
+
+    def run(p):
+        p.manual_seed(0)
+        m = p.nn.Linear(4, 3)
+        optimizer = p.optim.SGD(m.parameters(), 0.1)
+        losses = []
+        for n in (20, 33, 14, 27, 41, 18, 36, 29, 23, 16, 31):
+            weights = p.arange(float(n)).cos()
+            parts = [-m(p.full((1, 4), i / n)).log_softmax(-1)[:, i % 3] * w for i, w in enumerate(weights)]
+            loss = p.cat(parts).sum()
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            losses.append(loss.item())
+        return losses, [q.detach().numpy() for q in m.parameters()]
+
+    (losses, weights), (want, wanted) = run(ours), run(torch)
+    assert len(built["interpreted"]) >= 5
+    np.testing.assert_allclose(losses, want, rtol=1e-4)
+    for a, b in zip(weights, wanted, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6)
+
+
 def test_attributes_that_change_build_no_plans_without_end(built):
     x = ours.arange(40.0).flip(0)
     read = []

@@ -4,6 +4,8 @@ A text that grows by a word asks for its network in another length each time, an
 step. Each is another program, and most of them run once: to compile one takes a tenth of a millisecond for each of its operations,
 to call their references a tenth of that, and their time for the elements. So after a few programs that differ in nothing but sizes and
 other attributes, and that ran no more than twice, the next ones are interpreted when they come first, and compiled when they come again.
+Long programs that consist of the same operations are of one kind, too, how often each of them is in it: the losses of an episode of
+another length, added up by a loop of Python's.
 The decision depends on what was recorded alone, not on the clock: a script computes the same numbers in each of its runs.
 """
 
@@ -31,6 +33,8 @@ __all__ = ["clear", "interpret", "met", "note"]
 
 #: programs of one kind that are compiled before one is interpreted, and how often each of the latest may have run
 _COMPILED, _USES = 6, 2
+#: operations from which on programs are of one kind whatever the number of their equal steps, and how many of these are compiled first
+_LONG, _LONG_COMPILED = 48, 4
 #: structures that were interpreted, which are noted for each kind
 _NOTED = 1024
 #: microseconds that an operation takes to compile, with its part of memory and schedule; to call its reference; and to call a view
@@ -69,14 +73,7 @@ _kinds: OrderedDict[int, _Kind] = OrderedDict()
 
 
 def _kind_of(recorded: Recorded) -> _Kind:
-    numbers: dict[Node, int] = {}
-    parts: list[Any] = []
-    for n in (*recorded.leaves, *recorded.order):
-        if n not in numbers:
-            numbers[n] = len(numbers)
-            parts.append((n.op.name, n.dtype.short, len(n.shape), *[numbers.get(s, -1) for s in n.srcs]))
-    parts += [numbers[n] for n in recorded.wanted]
-    name = hash(tuple(parts))
+    name = hash(_parts_of(recorded) if len(recorded.order) < _LONG else _steps_of(recorded))
     kind = _kinds.get(name)
     if kind is None:
         kind = _kinds[name] = _Kind()
@@ -87,13 +84,34 @@ def _kind_of(recorded: Recorded) -> _Kind:
     return kind
 
 
+def _parts_of(recorded: Recorded) -> tuple[Any, ...]:
+    """All operations with their operands, without sizes."""
+    numbers: dict[Node, int] = {}
+    parts: list[Any] = []
+    for n in (*recorded.leaves, *recorded.order):
+        if n not in numbers:
+            numbers[n] = len(numbers)
+            parts.append((n.op.name, n.dtype.short, len(n.shape), *[numbers.get(s, -1) for s in n.srcs]))
+    parts += [numbers[n] for n in recorded.wanted]
+    return tuple(parts)
+
+
+def _steps_of(recorded: Recorded) -> frozenset[tuple[str, str]]:
+    """Which operations there are: a loop of Python's that goes round more often has more of the same."""
+    return frozenset([(n.op.name, n.dtype.short) for n in recorded.order])
+
+
 def met(recorded: Recorded) -> tuple[_Kind | None, Interpreted | None]:
     """(the kind of a program that is not there, what stands for its plan if it is to be interpreted)"""
     if recorded.name is None or not config.interpret or config.deterministic or config.backend != "cpu":
         return None, None
     kind = _kind_of(recorded)
     kind.asked += 1
-    if kind.asked <= _COMPILED or not kind.fleeting() or (events.listeners and events.wanted(events.PlanExecuted)):
+    if (
+        kind.asked <= (_COMPILED if len(recorded.order) < _LONG else _LONG_COMPILED)
+        or not kind.fleeting()
+        or (events.listeners and events.wanted(events.PlanExecuted))
+    ):
         return kind, None
     if recorded.name in kind.interpreted:
         del kind.interpreted[recorded.name]
