@@ -1,5 +1,7 @@
 """Programs of ever new sizes are interpreted once a few were compiled for one use each (compiler/interpretation.py)."""
 
+import gc
+
 import numpy as np
 import pytest
 
@@ -7,6 +9,7 @@ torch = pytest.importorskip("torch")
 
 import torchlike_asg as ours  # noqa: E402
 from torchlike_asg import events, nn  # noqa: E402
+from torchlike_asg.asg import arena  # noqa: E402
 from torchlike_asg.compiler import interpretation  # noqa: E402
 
 
@@ -221,6 +224,29 @@ def test_values_between_reads_of_one_trace(built):
 
     counted(built, turn, range(1, 15))
     assert built["interpreted"]
+
+
+@pytest.mark.parametrize("deep", [1, 6])
+def test_models_that_come_and_go_are_compiled(deep):
+    """A search over widths: each model is trained, and gone before the next one."""
+
+    def trained(width):
+        layers = [layer for _ in range(deep) for layer in (nn.Linear(width, width), nn.Sigmoid())]
+        model = nn.Sequential(*layers)
+        optimizer = ours.optim.SGD(model.parameters(), 0.1)
+        for _ in range(4):
+            loss = model(ours.ones(3, width)).sum()
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            loss.item()
+
+    before = ours.asg.stats()["interpreted"]  # not the events, which hold their plans
+    for width in range(2, 13):
+        trained(width)
+        gc.collect()
+        arena.compact()
+    assert ours.asg.stats()["interpreted"] == before
 
 
 def test_a_history_that_goes_on_over_reads(built):

@@ -69,8 +69,8 @@ class _Kind:
         self.interpreted: OrderedDict[Any, Interpreted] = OrderedDict()
 
     def fleeting(self) -> bool:
-        """Whether the latest programs ran a few times and no more."""
-        return all(p is None or p.runs <= _USES for p in [r() for r in self.compiled])
+        """Whether the latest programs ran a few times and no more. Of one whose model is gone nobody knows: it may have been trained."""
+        return all(p is not None and p.runs <= _USES for p in [r() for r in self.compiled])
 
 
 _kinds: OrderedDict[int, _Kind] = OrderedDict()
