@@ -58,34 +58,6 @@ def test_loops_of_any_length_have_their_gradients():
     assert current().rhythm.found == 9
 
 
-def acted(T, steps, seen):
-    """An agent that draws each action from what its network says of the present state, and learns from all of them."""
-    T.manual_seed(0)
-    policy = T.nn.Sequential(T.nn.Linear(4, 8), T.nn.Tanh(), T.nn.Linear(8, 3))
-    optimizer = T.optim.SGD(policy.parameters(), lr=0.05)
-    for step in range(steps):
-        before = COUNTS["flushes"]
-        state, chances = T.ones(1, 4), []
-        for _ in range((30, 22, 35)[step % 3]):
-            chosen = T.distributions.Categorical(logits=policy(state))
-            action = chosen.sample()
-            chances.append(chosen.log_prob(action))
-            state = T.full((1, 4), action.item() / 2)
-        optimizer.zero_grad()
-        T.cat(chances).mean().backward()
-        optimizer.step()
-        seen.append(COUNTS["flushes"] - before)
-    return [p.detach() for p in policy.parameters()]
-
-
-def test_the_reads_of_several_calls_of_a_module_are_in_one_trace():
-    seen = []
-    for x, y in zip(acted(ours, 12, seen), acted(torch, 12, []), strict=True):
-        np.testing.assert_allclose(x.numpy(), y.numpy(), rtol=1e-4, atol=1e-5)
-    assert current().rhythm.length == 10
-    assert seen[-3] < 5 * 30, seen  # four reads an action, and two more plans where each begins a trace and is a piece of the backward pass
-
-
 def test_a_loop_that_decides_each_time_has_its_traces_end_at_every_read_again(monkeypatch):
     monkeypatch.setattr(rhythm, "_NEW", 10)
     monkeypatch.setattr(rhythm, "_EACH", 0.5)
@@ -125,12 +97,3 @@ def test_a_loop_with_many_plans_may_have_many_new_ones():
         assert (found.length == 1) is given_up
         found.step(True)
         assert (found.length == 1) is given_up
-
-
-def test_what_is_at_hand_when_it_is_read_is_part_of_a_round():
-    """As what is drawn: nothing is computed then."""
-    found = rhythm.Rhythm()
-    for _ in range(12):
-        found.read(SimpleNamespace(runs=2, nodes=30))
-        found.read(None)
-    assert found.found == 10

@@ -95,8 +95,6 @@ def _anew(tr: Trace, before: int, args: tuple[Any, ...]) -> bool:
         return False
     if not read:
         tr.due = 2 * len(tr.claims)
-    if read and tr.rhythm is not None and tr.flushes < tr.rhythm.length > 1 and divides(tr):
-        return False  # the reads of several calls are in one trace
     return read or discarded(tr)
 
 

@@ -35,7 +35,7 @@ class Rhythm:
         self.sizes: list[int] = []
 
     def read(self, plan: Any) -> None:
-        """A number was read, for which `plan` ran last (None: it was at hand, as what is drawn is)."""
+        """A number was read, for which `plan` ran last."""
         if self.length > 1:
             self.built = max(self.built - 1 / _RARE, 0)
             if plan is not None and plan.runs == 1:
@@ -43,11 +43,11 @@ class Rhythm:
                 if self.built > _NEW + _EACH * self.before:
                     self.length, self.found = 1, 0
         elif self.found == 1:
-            if plan is not None and plan.runs == 1:
-                self.before += 1
+            if plan is None or plan.runs == 1:
+                self.before += plan is not None
                 self.sizes.clear()
                 return
-            self.sizes.append(0 if plan is None else plan.nodes)
+            self.sizes.append(plan.nodes)
             if len(self.sizes) == _SEEN:
                 size = _round(self.sizes)
                 self.found = _MOST // size * size if size else 1
