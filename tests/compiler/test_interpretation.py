@@ -110,20 +110,6 @@ def test_loops_that_go_round_another_number_of_times(built):
         np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6)
 
 
-def test_a_long_program_is_compiled_once_it_was_interpreted_for_as_long(built):
-    """Lengths of episodes that come again, each a few times."""
-
-    def turn(n):
-        parts = [ours.full((2,), 1.0 + i) * w for i, w in enumerate(ours.arange(float(n)).cos())]
-        assert ours.cat(parts).sum().item() == pytest.approx(2 * np.sum(np.arange(1, n + 1) * np.cos(np.arange(n))), rel=1e-4, abs=1e-3)
-
-    for n in range(20, 30):
-        turn(n)
-    assert counted(built, turn, [40] * 3) == (0, 3)
-    plans, interpreted = counted(built, turn, [40] * 40)
-    assert plans == 1 and interpreted < 20
-
-
 def test_attributes_that_change_build_no_plans_without_end(built):
     x = ours.arange(40.0).flip(0)
     read = []

@@ -5,8 +5,7 @@ step. Each is another program, and most of them run once: to compile one takes a
 to call their references a tenth of that, and their time for the elements. So after a few programs that differ in nothing but sizes and
 other attributes, and that ran no more than twice, the next ones are interpreted when they come first, and compiled when they come again.
 Long programs that consist of the same operations are of one kind, too, how often each of them is in it: the losses of an episode of
-another length, added up by a loop of Python's. Those take so long to compile that the same one is interpreted as often as takes no
-longer than that.
+another length, added up by a loop of Python's.
 The decision depends on what was recorded alone, not on the clock: a script computes the same numbers in each of its runs.
 """
 
@@ -51,11 +50,8 @@ _STEP = 60.0
 class Interpreted:
     """Stands for a plan among those that a trace ran: one without compiled nodes that ran for the first time."""
 
-    __slots__ = ("__weakref__", "left")
+    __slots__ = ("__weakref__",)
     nodes, runs = 0, 1
-
-    def __init__(self) -> None:
-        self.left = 1  # how often it is interpreted, this time included
 
 
 class _Kind:
@@ -117,20 +113,14 @@ def met(recorded: Recorded) -> tuple[_Kind | None, Interpreted | None]:
         or (events.listeners and events.wanted(events.PlanExecuted))
     ):
         return kind, None
-    found = kind.interpreted.get(recorded.name)
-    if found is not None:
-        found.left -= 1
-        if found.left > 0:
-            return kind, found
+    if recorded.name in kind.interpreted:
         del kind.interpreted[recorded.name]
         return kind, None
-    times = _pays(recorded)
-    if not times:
+    if not _pays(recorded):
         return kind, None
     if len(kind.interpreted) >= _NOTED:
         kind.interpreted.popitem(last=False)
     found = kind.interpreted[recorded.name] = Interpreted()
-    found.left = times if len(recorded.order) >= _LONG else 1
     return kind, found
 
 
@@ -139,20 +129,18 @@ def note(kind: _Kind, plan: plans.Plan) -> None:
     kind.compiled.append(weakref.ref(plan))
 
 
-def _pays(recorded: Recorded) -> int:
-    """How often to interpret takes no more time than to compile, together."""
-    whole = left = _COMPILING * sum([n.op not in LEAVES for n in recorded.order])
+def _pays(recorded: Recorded) -> bool:
+    """Whether to interpret takes less time than to compile."""
+    left = _COMPILING * sum([n.op not in LEAVES for n in recorded.order])
     for n in recorded.order:
         if n.op in LEAVES:
             continue
         if n.device.type != "cpu" or (n.op.ref is None and n.op.category != "identity"):
-            return 0
+            return False
         left -= _cost(n)
         if left < 0:
-            return 0
-    if any([n.device.type != "cpu" for n in recorded.leaves]):
-        return 0
-    return max(1, int(whole / max(whole - left, 1.0)))
+            return False
+    return all([n.device.type == "cpu" for n in recorded.leaves])
 
 
 def _cost(n: Node) -> float:
