@@ -61,6 +61,29 @@ def test_a_growing_text_builds_a_few_plans(built):
     assert "shape" in built["interpreted"][-1].reason or "instead of" in built["interpreted"][-1].reason
 
 
+def test_a_text_that_is_generated_again_has_a_plan_a_word(built):
+    """Joining a word to the text is not split from a network that was interpreted before: nothing of it is there."""
+    ours.manual_seed(0)
+    layers = [layer for _ in range(12) for layer in (nn.Linear(8, 8), nn.Tanh(), nn.LayerNorm(8))]
+    network = nn.Sequential(nn.Embedding(9, 8), *layers, nn.Linear(8, 9)).eval()
+
+    def generate(_):
+        text = ours.zeros(1, 1, dtype=ours.long)
+        with ours.no_grad():
+            for _ in range(16):
+                text = ours.cat((text, network(text)[:, -1].argmax(-1, keepdim=True)), 1)
+        found.append(text.tolist())
+
+    found = []
+    plans, interpreted = counted(built, generate, [0])
+    assert interpreted >= 8
+    again, none = counted(built, generate, [0])
+    assert none == 0 and plans + again <= 16 + 3
+    before = ours.asg.stats()["flushes"]
+    assert counted(built, generate, [0]) == (0, 0) and ours.asg.stats()["flushes"] == before + 16
+    assert found[0] == found[1] == found[2]
+
+
 def test_gradients_and_steps_of_new_sizes(built):
     """Forward, backward and update of batches that never come again."""
 

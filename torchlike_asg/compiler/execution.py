@@ -37,9 +37,14 @@ def execute(tr: Trace, outputs: tuple[Node, ...], donated: Donated = ()) -> None
         run_staged(tr, STAGED[key], outputs, donated)
     else:
         prepared: tuple[Node, ...] = ()
-        there = False
-        if key in preparation.SPLIT or not (there := foreseen(tr, key, donated)):
+        apart = key in preparation.SPLIT
+        there = not apart and foreseen(tr, key, donated)
+        if not there:
+            fleeting = not apart and interpretation.fleeting(looked(key))
             prepared = preparation.first(key, tr.known, tr.varied, bool(donated))
+            if prepared and fleeting and not foreseen(tr, (tr.plan, prepared), ()):
+                preparation.SPLIT.pop(key, None)  # nothing of it is compiled: it was interpreted before
+                prepared = ()
         if prepared:
             _execute_new(tr, (tr.plan, prepared), ())
             key = tr.plan, tuple([n for n in outputs if n not in tr.known])

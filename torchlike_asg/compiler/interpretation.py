@@ -29,7 +29,7 @@ from .building import reason
 from .eager import computed
 from .structure import Recorded
 
-__all__ = ["clear", "interpret", "met", "note"]
+__all__ = ["clear", "fleeting", "interpret", "met", "note"]
 
 #: programs of one kind that are compiled before one is interpreted, and how often each of the latest may have run
 _COMPILED, _USES = 6, 2
@@ -64,9 +64,10 @@ class _Kind:
         self.compiled: deque[weakref.ref[plans.Plan]] = deque(maxlen=_COMPILED)
         self.interpreted: OrderedDict[Any, Interpreted] = OrderedDict()
 
-    def fleeting(self) -> bool:
+    def fleeting(self, recorded: Recorded) -> bool:
         """Whether the latest programs ran a few times and no more. Of one whose model is gone nobody knows: it may have been trained."""
-        return all(p is not None and p.runs <= _USES for p in [r() for r in self.compiled])
+        enough = self.asked > (_COMPILED if len(recorded.order) < _LONG else _LONG_COMPILED)
+        return enough and all(p is not None and p.runs <= _USES for p in [r() for r in self.compiled])
 
 
 _kinds: OrderedDict[int, _Kind] = OrderedDict()
@@ -107,11 +108,7 @@ def met(recorded: Recorded) -> tuple[_Kind | None, Interpreted | None]:
         return None, None
     kind = _kind_of(recorded)
     kind.asked += 1
-    if (
-        kind.asked <= (_COMPILED if len(recorded.order) < _LONG else _LONG_COMPILED)
-        or not kind.fleeting()
-        or (events.listeners and events.wanted(events.PlanExecuted))
-    ):
+    if not kind.fleeting(recorded) or (events.listeners and events.wanted(events.PlanExecuted)):
         return kind, None
     if recorded.name in kind.interpreted:
         del kind.interpreted[recorded.name]
@@ -122,6 +119,11 @@ def met(recorded: Recorded) -> tuple[_Kind | None, Interpreted | None]:
         kind.interpreted.popitem(last=False)
     found = kind.interpreted[recorded.name] = Interpreted()
     return kind, found
+
+
+def fleeting(recorded: Recorded | None) -> bool:
+    """Whether programs of this one's kind are interpreted, when they come first."""
+    return recorded is not None and recorded.name is not None and config.interpret and _kind_of(recorded).fleeting(recorded)
 
 
 def note(kind: _Kind, plan: plans.Plan) -> None:
