@@ -40,6 +40,14 @@ def counted(built, turn, turns):
     return tuple(len(found) - b for found, b in zip(built.values(), before, strict=True))
 
 
+def like_torch(run, rtol):
+    """Losses, within `rtol`, and weights of a training by both packages."""
+    (losses, weights), (want, wanted) = run(ours), run(torch)
+    np.testing.assert_allclose(losses, want, rtol=rtol)
+    for a, b in zip(weights, wanted, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6)
+
+
 def test_a_growing_text_builds_a_few_plans(built):
     def generated(p, length):
         p.manual_seed(0)
@@ -101,11 +109,8 @@ def test_gradients_and_steps_of_new_sizes(built):
             losses.append(loss.item())
         return losses, [q.detach().numpy() for q in m.parameters()]
 
-    (losses, weights), (want, wanted) = run(ours), run(torch)
+    like_torch(run, rtol=1e-5)
     assert built["interpreted"]
-    np.testing.assert_allclose(losses, want, rtol=1e-5)
-    for a, b in zip(weights, wanted, strict=True):
-        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6)
 
 
 def test_loops_that_go_round_another_number_of_times(built):
@@ -126,11 +131,8 @@ def test_loops_that_go_round_another_number_of_times(built):
             losses.append(loss.item())
         return losses, [q.detach().numpy() for q in m.parameters()]
 
-    (losses, weights), (want, wanted) = run(ours), run(torch)
+    like_torch(run, rtol=1e-4)
     assert len(built["interpreted"]) >= 5
-    np.testing.assert_allclose(losses, want, rtol=1e-4)
-    for a, b in zip(weights, wanted, strict=True):
-        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6)
 
 
 def test_attributes_that_change_build_no_plans_without_end(built):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,36 +20,46 @@ _POWER, _ROOTS = get("pow"), {0.5: get("sqrt"), -0.5: get("rsqrt")}
 
 def run_eagerly(tr: Trace, outputs: tuple[Node, ...]) -> None:
     """Compute every recorded operation through its reference, in order, keeping everything."""
+    found = evaluated(topo(outputs, tr.known), tr, _check if config.detect_anomaly else None)
+    tr.known.update((n, v) for n, v in found.items() if n.op not in LEAVES)
+    tr.known.update((n, np.array(found[n])) for n in outputs if n.op in LEAVES)  # a gradient may be what the pass began with
+
+
+def evaluated(order: Sequence[Node], tr: Trace, after: Callable[[Node, dict[Node, Any], list[Any]], None] | None) -> dict[Node, Any]:
+    """The values of nodes, through their references. ``after(node, values so far, its operands)`` follows each operation, and may take
+    values away that nothing reads any more.
+    """
     from . import plan
 
-    env: dict[Node, Any] = {}
-    for n in topo(outputs, tr.known):
-        if n.op in LEAVES:
-            env[n] = reference.constant(n) if n.op is CONST else plan.leaf_value(n, tr)
-            continue
-        if n.device.type == "meta":
-            env[n] = absent(n)
-            continue
-        try:
-            with np.errstate(all="ignore"):
-                env[n] = computed(n, [env[s] if s in env else tr.known[s] for s in n.srcs])
-        except Exception as error:
-            scope.placed(error, n)
-            raise
-        if config.detect_anomaly:
-            _check(n, env[n], [env[s] if s in env else tr.known[s] for s in n.srcs])
-    tr.known.update((n, v) for n, v in env.items() if n.op not in LEAVES)
-    tr.known.update((n, np.array(env[n])) for n in outputs if n.op in LEAVES)  # a gradient may be what the pass began with
+    known, values = tr.known, dict[Node, Any]()
+    with np.errstate(all="ignore"):
+        for n in order:
+            if n.op in LEAVES:
+                values[n] = reference.constant(n) if n.op is CONST else plan.leaf_value(n, tr)
+                continue
+            if n.device.type == "meta":
+                values[n] = absent(n)
+                continue
+            operands = [values[s] if s in values else known[s] for s in n.srcs]
+            try:
+                values[n] = _computed(n, operands)
+            except Exception as error:
+                scope.placed(error, n)
+                raise
+            if after is not None:
+                after(n, values, operands)
+    return values
 
 
-def computed(n: Node, operands: list[Any]) -> Any:
+def _computed(n: Node, operands: list[Any]) -> Any:
     """One operation on arrays, as the compiler understands it: a power with the number 0.5 or -0.5 is a root, as in PyTorch."""
     if n.op is _POWER and n.srcs[1].op is CONST and n.srcs[1].attrs[0] in _ROOTS:
         return reference.rounded(_ROOTS[n.srcs[1].attrs[0]].ref(operands[0]), n.dtype)  # type: ignore[misc]
     return reference.apply(n, operands)
 
 
-def _check(n: Node, value: Any, operands: list[Any]) -> None:
+def _check(n: Node, values: dict[Node, Any], operands: list[Any]) -> None:
+    value = values[n]
     if isinstance(value, np.ndarray) and value.dtype.kind == "f" and np.isnan(value).any():
         if any(isinstance(a, np.ndarray) and a.dtype.kind == "f" and np.isnan(a).any() for a in operands):
             return

@@ -37,12 +37,11 @@ def execute(tr: Trace, outputs: tuple[Node, ...], donated: Donated = ()) -> None
         run_staged(tr, STAGED[key], outputs, donated)
     else:
         prepared: tuple[Node, ...] = ()
-        apart = key in preparation.SPLIT
-        there = not apart and foreseen(tr, key, donated)
+        there = key not in preparation.SPLIT and foreseen(tr, key, donated)
         if not there:
-            fleeting = not apart and interpretation.fleeting(looked(key))
+            recorded = looked(key)  # nothing, if it was split before
             prepared = preparation.first(key, tr.known, tr.varied, bool(donated))
-            if prepared and fleeting and not foreseen(tr, (tr.plan, prepared), ()):
+            if prepared and interpretation.fleeting(recorded) and not foreseen(tr, (tr.plan, prepared), ()):
                 preparation.SPLIT.pop(key, None)  # nothing of it is compiled: it was interpreted before
                 prepared = ()
         if prepared:

@@ -20,13 +20,12 @@ from typing import Any
 import numpy as np
 
 from .. import config, events
-from ..asg import reference, scope
-from ..asg.declare import CONST, LEAVES
+from ..asg.declare import LEAVES
 from ..asg.node import COUNTS, Node
 from ..asg.trace import Trace
 from . import plan as plans
 from .building import reason
-from .eager import computed
+from .eager import evaluated
 from .structure import Recorded
 
 __all__ = ["clear", "fleeting", "interpret", "met", "note"]
@@ -104,7 +103,7 @@ def _steps_of(recorded: Recorded) -> frozenset[tuple[str, str]]:
 
 def met(recorded: Recorded) -> tuple[_Kind | None, Interpreted | None]:
     """(the kind of a program that is not there, what stands for its plan if it is to be interpreted)"""
-    if recorded.name is None or not config.interpret or config.deterministic or config.backend != "cpu":
+    if not _may(recorded):
         return None, None
     kind = _kind_of(recorded)
     kind.asked += 1
@@ -123,7 +122,12 @@ def met(recorded: Recorded) -> tuple[_Kind | None, Interpreted | None]:
 
 def fleeting(recorded: Recorded | None) -> bool:
     """Whether programs of this one's kind are interpreted, when they come first."""
-    return recorded is not None and recorded.name is not None and config.interpret and _kind_of(recorded).fleeting(recorded)
+    return recorded is not None and _may(recorded) and _kind_of(recorded).fleeting(recorded)
+
+
+def _may(recorded: Recorded) -> bool:
+    """Whether programs may be interpreted at all, and this one is known by a name."""
+    return recorded.name is not None and config.interpret and not config.deterministic and config.backend == "cpu"
 
 
 def note(kind: _Kind, plan: plans.Plan) -> None:
@@ -183,27 +187,18 @@ def interpret(tr: Trace, recorded: Recorded) -> None:
     for n in recorded.order:
         for s in n.srcs:
             left[s] = left.get(s, 0) + 1
-    values: dict[Node, Any] = {}
-    given: set[int] = set()  # arrays of others, which no result may be: they may be written
-    with np.errstate(all="ignore"):
-        for n in recorded.order:
-            if n.op in LEAVES:
-                value = values[n] = reference.constant(n) if n.op is CONST else plans.leaf_value(n, tr)
-                given.add(id(value))
-                continue
-            srcs = n.srcs
-            try:
-                values[n] = computed(n, [values[s] if s in values else known[s] for s in srcs])
-            except Exception as error:
-                scope.placed(error, n)
-                raise
-            for s in srcs:
-                left[s] -= 1
-                if not left[s] and s.op not in LEAVES:
-                    values.pop(s, None)
-    given.update([id(known[s]) for n in recorded.order for s in n.srcs if s in known])
+
+    def release(n: Node, values: dict[Node, Any], _: list[Any]) -> None:
+        for s in n.srcs:
+            left[s] -= 1
+            if not left[s] and s.op not in LEAVES:
+                values.pop(s, None)
+
+    values = evaluated(recorded.order, tr, release)
+    # arrays of others, which no result may be: they may be written
+    given = {id(values[n]) for n in recorded.order if n.op in LEAVES} | {id(known[s]) for n in recorded.order for s in n.srcs if s in known}
     for n in wanted:
-        known[n] = _own(values[n] if n in values else known[n], given)
+        known[n] = _own(values[n], given)
     COUNTS["interpreted"] += 1
     if events.wanted(events.Interpreted):
         events.publish(events.Interpreted(len(recorded.order), time.perf_counter() - start, reason(recorded.wanted)))
